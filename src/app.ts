@@ -1,0 +1,77 @@
+import Fastify from 'fastify';
+import type { Logger } from 'pino';
+import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
+import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
+import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
+import { projectRoutes } from './catalogue/projects/routes.ts';
+import { tagRoutes } from './catalogue/tags/routes.ts';
+import { type Config, limits } from './config.ts';
+import type { Database } from './database/database.ts';
+import type { App } from './http/app-type.ts';
+import { requireKeys } from './http/auth.ts';
+import { readJsonBodies } from './http/body.ts';
+import { clockRoutes } from './http/clock.ts';
+import { answerErrors } from './http/error-handler.ts';
+import { healthRoutes } from './http/health.ts';
+import { createMetrics, metricsRoutes } from './http/metrics.ts';
+import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
+import { coerceQueries } from './http/query.ts';
+import { streamRoutes } from './streams/routes.ts';
+import { createStreamService } from './streams/service.ts';
+import { timeseriesRoutes } from './timeseries/routes.ts';
+
+export interface AppDependencies {
+  config: Pick<Config, 'FINALIZE_GRACE_SECONDS' | 'BODY_LIMIT_BYTES' | 'REFERENCE_CLOCK'>;
+  database: Database;
+  log: Logger;
+}
+
+/** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
+export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'] as const;
+
+/** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
+export async function buildApp({ config, database, log }: AppDependencies): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: log,
+    bodyLimit: config.BODY_LIMIT_BYTES,
+    keepAliveTimeout: limits.keepAliveMs,
+    http: { maxHeaderSize: limits.headerBytesMax },
+    forceCloseConnections: 'idle',
+    disableRequestLogging: true,
+    exposeHeadRoutes: false,
+    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: false,
+        allowUnionTypes: true,
+        // Annotations of OpenAPI that Ajv does not know.
+        keywords: ['example', 'examples'],
+      },
+    },
+  });
+  const metrics = createMetrics(database);
+  answerErrors(app);
+  readJsonBodies(app, config.BODY_LIMIT_BYTES);
+  requireKeys(app, database);
+  coerceQueries(app);
+  await collectOpenapi(app);
+
+  const streams = createStreamService({ database, metrics, graceSeconds: config.FINALIZE_GRACE_SECONDS });
+  for (const prefix of streamPrefixes) {
+    await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
+  }
+  await app.register(async (room) => timeseriesRoutes(room, { database }));
+  await app.register(async (room) => dataEntryRoutes(room, { database }), { prefix: '/data_entries' });
+  await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
+  await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
+  await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
+  await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
+  healthRoutes(app, { database });
+  metricsRoutes(app, { database, metrics });
+  if (config.REFERENCE_CLOCK) clockRoutes(app);
+  openapiRoutes(app);
+  return app;
+}

@@ -1,0 +1,116 @@
+import { resolve } from 'node:path';
+import { type Static, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+
+/**
+ * Limits that no one has to tune. Each one appears by its value in the error that it causes; those that an operator may
+ * want to change are settings of the environment, below.
+ */
+export const limits = {
+  /** Characters of a channel name; the documented contract of the API. */
+  channelNameLengthMax: 255,
+  /** Characters of any other name or text: streams, samples, projects, tags, instruments, units. */
+  textLengthMax: 1_000,
+  /** Points per chunk that a stream may declare: an int4 column holds it. */
+  pointsPerChunkMax: 2_147_483_647,
+  /** chunk_index × points_per_chunk must stay exact in JSON and JavaScript: 2^53 − 1. */
+  offsetMax: Number.MAX_SAFE_INTEGER,
+  /** Channels of one multi-channel chunk. */
+  channelsPerRequestMax: 10_000,
+  /** Bytes of request line and headers: the SDK searches for 1,000 ids in one URL (46 KB). */
+  headerBytesMax: 256 * 1024,
+  /** Bytes that are still read and thrown away after a body has passed its limit, so that the client reads the 413. */
+  bodyDrainBytesMax: 256 * 1024 * 1024,
+  /** Longest wait for those bytes, and for a body that has stopped arriving. */
+  bodyDrainMsMax: 20_000,
+  /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
+  databaseWaitMsMax: 25_000,
+  /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
+  statementMsMax: 25_000,
+  /** Longest time that an ordered shutdown waits for requests in flight. */
+  shutdownMsMax: 10_000,
+  /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
+  keepAliveMs: 120_000,
+  /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
+  listenBacklog: 4_096,
+  /** Points that a time-series read fetches from PostgreSQL at a time: 4 MB of timestamps and values. */
+  readPagePointsMax: 250_000,
+} as const;
+
+const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: fallback, minimum, maximum, description });
+
+/** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the README's table show the same. */
+export const ConfigSchema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
+  PORT: integer(8000, 0, 65_535, 'port to listen on; 0 picks a free one'),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'PostgreSQL 15 to 18; without it the embedded one is used',
+    }),
+  ),
+  DATA_DIR: Type.String({
+    default: './data',
+    minLength: 1,
+    description: 'folder of the embedded database and the key',
+  }),
+  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections of one server process'),
+  BOOTSTRAP_API_KEY: Type.Optional(
+    Type.String({
+      pattern: '^[\\x21-\\x7e]{16,512}$',
+      description: 'key that must exist for the default organization',
+    }),
+  ),
+  FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
+  BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
+  LOG_LEVEL: Type.Union(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
+    { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
+  ),
+  REFERENCE_CLOCK: Type.Boolean({
+    default: false,
+    description: "answer GET /gateway/time, so that the SDK shifts timestamps onto this server's clock",
+  }),
+});
+export type Config = Static<typeof ConfigSchema>;
+
+/** Every wrong setting, one sentence each. */
+export class ConfigError extends Error {
+  constructor(readonly problems: string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/**
+ * Reads the configuration from an environment.
+ * An empty value counts as unset.
+ * @throws ConfigError that names every wrong variable, not only the first.
+ */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const candidate: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, schema] of Object.entries(ConfigSchema.properties)) {
+    const text = environment[name]?.trim();
+    const value = text ? parse(text, schema.type) : schema.default;
+    if (value === undefined) continue;
+    candidate[name] = value;
+    if (!Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  const config = candidate as Config;
+  return { ...config, DATA_DIR: resolve(config.DATA_DIR) };
+}
+
+function parse(text: string, type: string | undefined): unknown {
+  if (type === 'integer') return /^-?\d+$/.test(text) ? Number(text) : text;
+  if (type === 'boolean') return ({ true: true, false: false } as Record<string, boolean>)[text.toLowerCase()] ?? text;
+  return text;
+}
+
+/** Never shows the value of a variable that may hold a secret. */
+function describe(name: string, schema: { minimum?: number; maximum?: number; description?: string }, text: string) {
+  const shown = /KEY|URL/.test(name) ? 'its value' : `"${text}"`;
+  const range = schema.minimum === undefined ? '' : ` (a whole number from ${schema.minimum} to ${schema.maximum})`;
+  return `${name}: ${shown} is not valid; it is the ${schema.description}${range}`;
+}

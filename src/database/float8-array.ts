@@ -1,0 +1,70 @@
+/**
+ * PostgreSQL's binary format of float8[]: what array_send gives and a binary parameter takes.
+ * Header of five int4: dimensions (1), null flag, element type (oid 701), length, lower bound (1). Then, per element,
+ * an int4 length (8, or −1 for NULL) and the eight bytes of the float64, all big-endian.
+ */
+const float8Oid = 701;
+const headerBytes = 20;
+const lengthBytes = 4;
+const doubleBytes = 8;
+
+/**
+ * Encodes readings as a binary float8[] parameter; null becomes a NULL element, every bit of a number is kept.
+ * The null flag is set exactly when a null is present, as array_send does, so the image of a stored array is this one.
+ */
+export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
+  const length = values.length;
+  let nullCount = 0;
+  for (let i = 0; i < length; i++) if (values[i] === null) nullCount++;
+  const bytes = headerBytes + length * lengthBytes + (length - nullCount) * doubleBytes;
+  const buffer = Buffer.allocUnsafe(bytes);
+  const view = new DataView(buffer.buffer, buffer.byteOffset, bytes);
+  writeHeader(view, length, nullCount > 0);
+  let at = headerBytes;
+  for (let i = 0; i < length; i++) {
+    const value = values[i] as number | null;
+    if (value === null) {
+      view.setInt32(at, -1);
+      at += lengthBytes;
+    } else {
+      view.setInt32(at, doubleBytes);
+      view.setFloat64(at + lengthBytes, value);
+      at += lengthBytes + doubleBytes;
+    }
+  }
+  return buffer;
+}
+
+function writeHeader(view: DataView, length: number, hasNulls: boolean): void {
+  view.setInt32(0, 1);
+  view.setInt32(4, hasNulls ? 1 : 0);
+  view.setInt32(8, float8Oid);
+  view.setInt32(12, length);
+  view.setInt32(16, 1);
+}
+
+/**
+ * Decodes a binary float8[] of one dimension (or an empty one). NULL elements become NaN, which nothing stored can be:
+ * JSON has no NaN and the API refuses what is beyond float64.
+ * @throws when the bytes are not such an array.
+ */
+export function decodeFloat8Array(buffer: Buffer): Float64Array {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  const dimensions = view.getInt32(0);
+  if (dimensions === 0) return new Float64Array(0);
+  if (dimensions !== 1 || view.getInt32(8) !== float8Oid) throw new Error('not a one-dimensional float8[] image');
+  const length = view.getInt32(12);
+  const values = new Float64Array(length);
+  let at = headerBytes;
+  for (let i = 0; i < length; i++) {
+    if (view.getInt32(at) === doubleBytes) {
+      values[i] = view.getFloat64(at + lengthBytes);
+      at += lengthBytes + doubleBytes;
+    } else {
+      values[i] = Number.NaN;
+      at += lengthBytes;
+    }
+  }
+  if (at !== buffer.byteLength) throw new Error('a float8[] image is longer than its elements');
+  return values;
+}

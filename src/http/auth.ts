@@ -1,0 +1,50 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { findIdentity, type Identity, type Scope } from '../auth/store.ts';
+import type { Database } from '../database/database.ts';
+import { ApiError } from '../errors.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** No key is needed. Every other route needs one. */
+    open?: boolean;
+    /** The scope that the key must have; by default read for GET, delete for DELETE, write for the rest. */
+    scope?: Scope;
+  }
+  interface FastifyRequest {
+    /** Who asks. Routes that are open have none; reading it there throws. */
+    identity: Identity;
+  }
+}
+
+/**
+ * Asks every route for a key in `X-API-KEY`, but for those whose `config` says `open`. It runs before the body is read.
+ * 401 for a missing, unknown, revoked or expired key; 403 for one without the scope.
+ */
+export function requireKeys(app: FastifyInstance, database: Database): void {
+  app.decorateRequest('identity');
+  app.addHook('onRequest', async (request) => {
+    const { open, scope } = request.routeOptions.config;
+    if (open || request.is404) return;
+    request.identity = await authenticate(database, request);
+    const needed = scope ?? scopeOf(request.method);
+    if (!request.identity.scopes.includes(needed)) {
+      throw new ApiError('forbidden', `This API key lacks the scope "${needed}".`);
+    }
+  });
+}
+
+/** @throws ApiError 401 */
+export async function authenticate(database: Database, request: FastifyRequest): Promise<Identity> {
+  const key = request.headers['x-api-key'];
+  if (typeof key !== 'string' || key === '') {
+    throw new ApiError('unauthorized', 'An API key is required in the header X-API-KEY.');
+  }
+  const identity = await findIdentity(database, key);
+  if (identity === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
+  return identity;
+}
+
+function scopeOf(method: string): Scope {
+  if (method === 'GET' || method === 'HEAD') return 'read';
+  return method === 'DELETE' ? 'delete' : 'write';
+}

@@ -1,0 +1,26 @@
+import { Type } from '@sinclair/typebox';
+import type { App } from './app-type.ts';
+
+const Clock = Type.Object(
+  { receivedAtUnixMs: Type.Number(), transmittedAtUnixMs: Type.Number() },
+  { description: 'when the request arrived and when its answer left, milliseconds of Unix time' },
+);
+
+/**
+ * The reference clock of the newest SDK: it measures its host's offset here and adds it to every timestamp that it
+ * sends. Mounted only on request, since what is shifted no longer comes back bit for bit and a replay differs.
+ */
+export function clockRoutes(app: App): void {
+  app.get(
+    '/gateway/time',
+    {
+      config: { open: true },
+      schema: { tags: ['operation'], summary: 'Reference clock of the SDK', response: { 200: Clock } },
+    },
+    async (_request, reply) => {
+      reply.header('cache-control', 'no-store');
+      const transmittedAtUnixMs = Date.now();
+      return { receivedAtUnixMs: transmittedAtUnixMs - reply.elapsedTime, transmittedAtUnixMs };
+    },
+  );
+}

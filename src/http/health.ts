@@ -1,0 +1,61 @@
+import { Type } from '@sinclair/typebox';
+import { sql } from 'kysely';
+import type { Database } from '../database/database.ts';
+import { pendingMigrations } from '../database/migrate.ts';
+import { packageVersion } from '../lib/package-info.ts';
+import type { App } from './app-type.ts';
+
+const Alive = Type.Object({ status: Type.Literal('ok'), version: Type.String() });
+const Ready = Type.Object({ status: Type.Literal('ready') });
+const NotReady = Type.Object({ detail: Type.String({ description: 'what is missing' }) });
+
+/** `/healthz`: the process answers. `/readyz`: it can keep its promises. Both without a key. */
+export function healthRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/healthz',
+    { config: { open: true }, schema: { tags: ['operation'], summary: 'Alive', response: { 200: Alive } } },
+    async () => ({ status: 'ok' as const, version: packageVersion }),
+  );
+  app.get(
+    '/readyz',
+    {
+      config: { open: true },
+      schema: {
+        tags: ['operation'],
+        summary: 'Ready: the database is reached, migrated and set to lose nothing that it has committed',
+        response: { 200: Ready, 503: NotReady },
+      },
+    },
+    async (_request, reply) => {
+      const problem = await readinessProblem(database);
+      if (problem === undefined) return { status: 'ready' as const };
+      return reply.code(503).send({ detail: problem });
+    },
+  );
+}
+
+/** Why this server cannot keep its promises now, in one sentence; undefined when it can. Never throws. */
+export async function readinessProblem(database: Database): Promise<string | undefined> {
+  try {
+    return (await durabilityProblem(database)) ?? (await migrationProblem(database));
+  } catch (error) {
+    return `The database cannot be reached: ${(error as Error).message}`;
+  }
+}
+
+async function migrationProblem(database: Database): Promise<string | undefined> {
+  const pending = await pendingMigrations(database);
+  if (pending.length === 0) return undefined;
+  return `The database is not migrated: ${pending.join(', ')} missing; run "metrology-server migrate".`;
+}
+
+/** An acknowledged chunk survives a crash only when a commit waits for the disk and a torn page can be mended. */
+export async function durabilityProblem(database: Database): Promise<string | undefined> {
+  const { rows } = await sql<{ name: string }>`
+    select name from pg_settings
+    where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off'
+    order by name`.execute(database.kysely);
+  if (rows.length === 0) return undefined;
+  const names = rows.map((row) => row.name).join(', ');
+  return `The database may lose what it has committed: ${names} must not be off.`;
+}

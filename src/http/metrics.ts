@@ -1,0 +1,84 @@
+import { isIP } from 'node:net';
+import { Type } from '@sinclair/typebox';
+import type { FastifyRequest } from 'fastify';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Database } from '../database/database.ts';
+import type { App } from './app-type.ts';
+import { authenticate } from './auth.ts';
+import { ErrorAnswer } from './schemas.ts';
+
+const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** What the server counts. One set per app, so that several apps can live in one process (tests do that). */
+export function createMetrics(database: Database) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'metrology_database_connections',
+    help: 'Connections of the pool by state',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { totalCount, idleCount, waitingCount } = database.pool;
+      this.set({ state: 'busy' }, totalCount - idleCount);
+      this.set({ state: 'idle' }, idleCount);
+      this.set({ state: 'awaited' }, waitingCount);
+    },
+  });
+  return {
+    registry,
+    requestSeconds: new Histogram({
+      name: 'metrology_http_request_duration_seconds',
+      help: 'Time from the first byte of a request to the end of its answer',
+      labelNames: ['method', 'route', 'status'],
+      buckets: durationBucketsSeconds,
+      registers,
+    }),
+    chunks: new Counter({
+      name: 'metrology_chunks_total',
+      help: 'Chunks acknowledged, by what became of them: created, unchanged or replaced',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    points: new Counter({
+      name: 'metrology_points_total',
+      help: 'Points of chunks that were created or replaced',
+      registers,
+    }),
+  };
+}
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** `/metrics` in the Prometheus text format: open on loopback, under a key from elsewhere or through a proxy. */
+export function metricsRoutes(app: App, { database, metrics }: { database: Database; metrics: Metrics }): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    metrics.requestSeconds.observe(
+      { method: request.method, route, status: reply.statusCode },
+      reply.elapsedTime / 1_000,
+    );
+  });
+  app.get(
+    '/metrics',
+    {
+      config: { open: true },
+      schema: {
+        tags: ['operation'],
+        summary: 'Prometheus metrics; from loopback no key is needed',
+        produces: ['text/plain'],
+        response: { 200: Type.String(), 401: ErrorAnswer },
+      },
+    },
+    async (request, reply) => {
+      if (!isDirectFromLoopback(request)) await authenticate(database, request);
+      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    },
+  );
+}
+
+function isDirectFromLoopback(request: FastifyRequest): boolean {
+  const address = request.socket.remoteAddress?.replace(/^::ffff:/, '') ?? '';
+  const isLoopback = address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
+  return isLoopback && request.headers['x-forwarded-for'] === undefined && request.headers.forwarded === undefined;
+}

@@ -1,0 +1,49 @@
+import swagger from '@fastify/swagger';
+import { stringify } from 'yaml';
+import { packageVersion } from '../lib/package-info.ts';
+import type { App } from './app-type.ts';
+
+const info = {
+  title: 'metrology-server',
+  version: packageVersion,
+  description:
+    'A self-hosted backend for the Atomscale metrology streaming API. Every chunk is stored once, at array offset ' +
+    '`chunk_index × points_per_chunk`, before it is acknowledged; sending it again replaces the same slice.',
+  license: { name: 'MIT', identifier: 'MIT' },
+};
+
+/** Collects the schema of every route that is registered after it. */
+export async function collectOpenapi(app: App): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info,
+      servers: [{ url: 'http://127.0.0.1:8000', description: 'a server started with the defaults' }],
+      tags: [
+        { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
+        { name: 'time series', description: 'Read back' },
+        { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
+        { name: 'operation', description: 'Health, metrics and this document' },
+      ],
+      components: { securitySchemes: { key: { type: 'apiKey', name: 'X-API-KEY', in: 'header' } } },
+      security: [{ key: [] }],
+    },
+    transform: ({ schema, url, route }) => {
+      const open = (route.config as { open?: boolean } | undefined)?.open;
+      return { schema: open ? { ...schema, security: [] } : schema, url };
+    },
+  });
+}
+
+/** The OpenAPI document of all routes as YAML: what `/openapi.yaml` answers and the committed file holds. */
+export function openapiYaml(app: App): string {
+  return stringify(app.swagger(), { lineWidth: 120, aliasDuplicateObjects: false });
+}
+
+export function openapiRoutes(app: App): void {
+  let document: string | undefined;
+  app.get('/openapi.yaml', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => {
+    document ??= openapiYaml(app);
+    return reply.type('application/yaml').send(document);
+  });
+}

@@ -1,0 +1,63 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { limits } from '../config.ts';
+
+/**
+ * Text that PostgreSQL can store and JSON can carry: no U+0000 and no lone surrogate. The pattern is matched by code
+ * point, so a surrogate in it matches a lone one only.
+ */
+export const storableTextPattern = '^[^\\u0000\\ud800-\\udfff]*$';
+
+export const Text = (options: { minLength?: number; maxLength?: number; description?: string } = {}) =>
+  Type.String({ maxLength: limits.textLengthMax, pattern: storableTextPattern, ...options });
+
+/** A value or null, as one JSON type list: cheap to check and to write. */
+export const Nullable = <Schema extends TSchema>(schema: Schema) =>
+  Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] });
+
+/** 8-4-4-4-12 hexadecimal digits, any case; answers are in lower case. */
+export const Uuid = (description: string) =>
+  Type.String({
+    pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$',
+    description,
+  });
+
+export const DateTime = (description: string) =>
+  Type.String({ description, examples: ['2026-01-31T08:00:00.000001Z'] });
+
+export const ErrorAnswer = Type.Object({ detail: Type.String() }, { description: 'why the request was refused' });
+
+export const ValidationAnswer = Type.Object(
+  {
+    detail: Type.Array(
+      Type.Object(
+        {
+          type: Type.String(),
+          loc: Type.Array(Type.Unsafe<string | number>({ type: ['string', 'integer'] })),
+          msg: Type.String(),
+          input: Type.Optional(Type.Unknown()),
+        },
+        { description: 'one wrong field: where it stands, from the outside in, and why it is refused' },
+      ),
+    ),
+  },
+  { description: 'the request is not valid; nothing was stored' },
+);
+
+const errorAnswers = {
+  400: ErrorAnswer,
+  404: ErrorAnswer,
+  409: ErrorAnswer,
+  413: ErrorAnswer,
+  415: ErrorAnswer,
+  422: ValidationAnswer,
+} as const;
+
+/** The refusals of a route for its `response` schema: those named, and those that every route under a key can give. */
+export function refusals<Status extends keyof typeof errorAnswers>(...statuses: Status[]) {
+  const chosen = Object.fromEntries(statuses.map((status) => [status, errorAnswers[status]]));
+  return { 401: ErrorAnswer, 403: ErrorAnswer, 503: ErrorAnswer, ...chosen } as Record<
+    401 | 403 | 503,
+    typeof ErrorAnswer
+  > &
+    Pick<typeof errorAnswers, Status>;
+}

@@ -1,0 +1,16 @@
+const dateTimePattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+
+/**
+ * Reads a date-time as clients of the API write them: ISO 8601, or Python's `str(datetime)` with a space. Without an
+ * offset it is UTC; a date alone is its midnight.
+ * @returns text that PostgreSQL reads as timestamptz with all its digits, or undefined for what is no date-time.
+ */
+export function parseDateTime(text: string): string | undefined {
+  const match = dateTimePattern.exec(text.trim());
+  if (match === null) return undefined;
+  const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '', zone = 'Z'] = match;
+  const utc = `${year}-${month}-${day}T${hour}:${minute}:${second}`;
+  const exists = new Date(`${utc}Z`);
+  if (Number.isNaN(exists.getTime()) || !exists.toISOString().startsWith(utc)) return undefined;
+  return `${utc}${fraction}${zone.toUpperCase()}`;
+}

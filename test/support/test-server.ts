@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { inject } from 'vitest';
+import { type AppDependencies, buildApp } from '../../src/app.ts';
+import { createKey } from '../../src/auth/keys.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import type { App } from '../../src/http/app-type.ts';
+import { administer, urlOfDatabase } from './global-setup.ts';
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | number | undefined>;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
+  json: any;
+}
+
+export interface TestServer {
+  app: App;
+  database: Database;
+  databaseUrl: string;
+  /** A key of the organization `lab`, user `ada`; and of `lab`, user `grace`; and of the organization `rival`. */
+  keys: { ada: string; grace: string; rival: string };
+  /** Sends a request as `ada` (or under another key; `null` for none) and reads the answer. */
+  send(method: string, url: string, body?: unknown, key?: string | null): Promise<Answer>;
+  get(url: string, key?: string | null): Promise<Answer>;
+  post(url: string, body?: unknown, key?: string | null): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+export type TestConfig = Partial<AppDependencies['config']>;
+
+/** A database of its own, cloned from the migrated template; `drop` it at the end. */
+export async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () => Promise<void> }> {
+  const adminUrl = inject('adminUrl');
+  const name = `metrology_${randomUUID().replaceAll('-', '')}`;
+  await administer(adminUrl, `create database ${name} template ${inject('templateName')}`);
+  return {
+    databaseUrl: urlOfDatabase(adminUrl, name),
+    drop: () => administer(adminUrl, `drop database ${name} with (force)`),
+  };
+}
+
+/** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
+export async function startTestServer(config: TestConfig = {}): Promise<TestServer> {
+  const { databaseUrl, drop } = await cloneDatabase();
+  const database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
+  const log = pino({ level: process.env.LOG_LEVEL ?? 'silent' });
+  const app = await buildApp({
+    config: { FINALIZE_GRACE_SECONDS: 120, BODY_LIMIT_BYTES: 4 * 1024 * 1024, REFERENCE_CLOCK: false, ...config },
+    database,
+    log,
+  });
+  const keys = {
+    ada: await createKey(database, 'lab', 'ada'),
+    grace: await createKey(database, 'lab', 'grace'),
+    rival: await createKey(database, 'rival', 'eve'),
+  };
+  const send = async (method: string, url: string, body?: unknown, key: string | null = keys.ada): Promise<Answer> => {
+    const headers: Record<string, string> = {};
+    if (key !== null) headers['x-api-key'] = key;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    const response = await app.inject({
+      method: method as 'GET',
+      url,
+      headers,
+      ...(payload !== undefined && { payload }),
+    });
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: response.payload,
+      json: parsed(response.payload),
+    };
+  };
+  return {
+    app,
+    database,
+    databaseUrl,
+    keys,
+    send,
+    get: (url, key) => send('GET', url, undefined, key),
+    post: (url, body, key) => send('POST', url, body, key),
+    async close() {
+      await app.close();
+      await database.close();
+      await drop();
+    },
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

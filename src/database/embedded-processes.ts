@@ -1,0 +1,155 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What the file `postmaster.pid` in a data folder says; it outlives its process when that was killed. */
+export interface PostmasterFile {
+  pid: number;
+  port: number;
+}
+
+/**
+ * A text that differs between two processes that were given the same process id, or undefined when no such process is
+ * alive. A zombie counts as dead.
+ */
+export function processBirth(pid: number): string | undefined {
+  if (process.platform !== 'linux') return psColumn(pid, 'lstart')?.replaceAll(/\W+/g, '_');
+  try {
+    // The name in the second field may hold blanks and brackets, so fields are counted after its last bracket.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+export function readPostmasterFile(clusterDir: string): PostmasterFile | undefined {
+  try {
+    const lines = readFileSync(join(clusterDir, 'postmaster.pid'), 'utf8').split('\n');
+    // A negative id is that of a `postgres --single`.
+    const pid = Math.abs(Number(lines[0]));
+    return Number.isInteger(pid) && pid > 0 ? { pid, port: Number(lines[3]) } : undefined;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether this process is a PostgreSQL that works on this data folder, and not one that inherited the process id. */
+export function isPostgresOf(clusterDir: string, pid: number): boolean {
+  const command = commandOf(pid);
+  if (command === undefined || !/^postgres\b/.test(basename(command[0] ?? ''))) return false;
+  return command.includes(clusterDir) || worksIn(pid, statSync(clusterDir, { throwIfNoEntry: false }));
+}
+
+/**
+ * PostgreSQL refuses to start while the process id in its pid file is alive, whoever that is now. It ignores the id of
+ * its own parent, so that is written over a reused one. The rest of the file stays: by it PostgreSQL itself sees
+ * whether old backends still hold the shared memory.
+ */
+export function mendPostmasterFile(clusterDir: string): void {
+  const found = readPostmasterFile(clusterDir);
+  if (!found || processBirth(found.pid) === undefined || isPostgresOf(clusterDir, found.pid)) return;
+  const path = join(clusterDir, 'postmaster.pid');
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^[^\n]*/, String(process.pid)));
+}
+
+/**
+ * Stops the PostgreSQL process: a fast shutdown within `waitMsMax`, then an immediate one (its next start recovers from
+ * the write-ahead log), then SIGKILL. Comes back when `isAlive` says no.
+ */
+export async function stopPostmaster(pid: number, waitMsMax: number, isAlive: () => boolean): Promise<NodeJS.Signals> {
+  const ladder: [NodeJS.Signals, number][] = [
+    ['SIGINT', waitMsMax],
+    ['SIGQUIT', Math.min(waitMsMax, 5_000)],
+    ['SIGKILL', 5_000],
+  ];
+  for (const [signal, waitMs] of ladder) {
+    signalProcess(pid, signal);
+    if (await until(() => !isAlive(), waitMs)) return signal;
+  }
+  throw new Error(`PostgreSQL (process ${pid}) is still there after SIGKILL`);
+}
+
+/**
+ * Waits until no backend of this data folder is left from a postmaster that died: they hold the shared memory. An idle
+ * one leaves by itself at once, one in a long query only at its end, so those are told to quit, as the postmaster would.
+ * Where /proc does not show them (macOS) this returns at once, and the start is tried until PostgreSQL accepts it.
+ */
+export async function clearOldBackends(clusterDir: string): Promise<number> {
+  const before = backendsOf(clusterDir).length;
+  for (const signal of [undefined, 'SIGQUIT', 'SIGKILL'] as const) {
+    for (const pid of signal ? backendsOf(clusterDir) : []) signalProcess(pid, signal ?? 'SIGQUIT');
+    if (await until(() => backendsOf(clusterDir).length === 0, 3_000)) return before;
+  }
+  throw new Error(`old PostgreSQL processes of ${clusterDir} do not end: ${backendsOf(clusterDir).join(', ')}`);
+}
+
+/** Asks every 10 ms, for at most `waitMsMax`; the last answer. */
+export async function until(condition: () => boolean, waitMsMax: number): Promise<boolean> {
+  const end = performance.now() + waitMsMax;
+  while (!condition()) {
+    if (performance.now() >= end) return false;
+    await sleep(10);
+  }
+  return true;
+}
+
+function backendsOf(clusterDir: string): number[] {
+  const folder = statSync(clusterDir, { throwIfNoEntry: false });
+  if (process.platform !== 'linux' || !folder) return [];
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => worksIn(pid, folder) && isPostgresOf(clusterDir, pid));
+}
+
+function worksIn(pid: number, folder: Stats | undefined): boolean {
+  if (process.platform !== 'linux' || !folder) return false;
+  try {
+    const at = statSync(`/proc/${pid}/cwd`);
+    return at.ino === folder.ino && at.dev === folder.dev;
+  } catch (error) {
+    if (isGone(error) || isForbidden(error)) return false;
+    throw error;
+  }
+}
+
+function commandOf(pid: number): string[] | undefined {
+  if (process.platform !== 'linux') return psColumn(pid, 'command')?.split(' ');
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return command === '' ? undefined : command.split('\0');
+  } catch (error) {
+    if (isGone(error) || isForbidden(error)) return undefined;
+    throw error;
+  }
+}
+
+function psColumn(pid: number, column: string): string | undefined {
+  try {
+    const output = execFileSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' });
+    return output.trim() || undefined;
+  } catch (error) {
+    // ps ends with 1 when there is no such process.
+    if ((error as { status?: number }).status === 1) return undefined;
+    throw error;
+  }
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ESRCH', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '');
+}

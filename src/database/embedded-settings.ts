@@ -1,0 +1,48 @@
+/**
+ * The settings that the embedded PostgreSQL is started with, each with its why. They are given on the command line, so
+ * what an older version of this server wrote into the data folder never decides.
+ */
+const SETTINGS: ReadonlyArray<readonly [name: string, value: string, why: string]> = [
+  ['shared_buffers', '128MB', 'Recent chunks are what is read back; the rest stays in the page cache of the system.'],
+  ['max_connections', '60', 'Room for the pools of one server, some commands and an operator with psql.'],
+  ['max_wal_size', '4GB', 'A burst of ingest should not force checkpoints: each one makes full-page images anew.'],
+  ['checkpoint_timeout', '15min', 'As above, for slow and steady ingest.'],
+  ['wal_compression', 'off', 'These binaries have pglz only, which costs more time than the float arrays give back.'],
+  ['jit', 'off', 'Our statements are short; compiling them costs more than running them.'],
+  ['max_parallel_workers_per_gather', '0', 'Parallel plans need /dev/shm, which containers keep at 64 MB.'],
+  ['timezone', 'UTC', 'The answer to a query must not depend on where the machine stands.'],
+  ['log_timezone', 'UTC', 'So that postgres.log and the log of the server can be laid side by side.'],
+  ['log_line_prefix', '%m [%p] ', 'Time with milliseconds and process id are enough: there is one database.'],
+];
+
+/** What the delivery contract stands on: a 2xx promises that a power cut loses nothing. */
+const DURABLE: ReadonlyArray<readonly [name: string, value: string]> = [
+  ['fsync', 'on'],
+  ['full_page_writes', 'on'],
+  ['synchronous_commit', 'on'],
+];
+
+/** What keeps other users and other machines out; it belongs to the code that connects. */
+const REACHED_BY: ReadonlyArray<readonly [name: string, value: string]> = [
+  ['listen_addresses', '127.0.0.1'],
+  // A socket path ends at 107 bytes and DATA_DIR may be longer, so there is no socket at all.
+  ['unix_socket_directories', ''],
+];
+
+/**
+ * The `-c name=value` arguments for `postgres`.
+ *
+ * @param overrides settings of the caller, which win over the defaults above
+ * @throws Error when an override touches durability or the way in
+ */
+export function settingsArguments(port: number, overrides: Record<string, string> = {}): string[] {
+  const settings = new Map<string, string>(SETTINGS.map(([name, value]) => [name, value]));
+  const fixed = new Map<string, string>([...DURABLE, ...REACHED_BY, ['port', String(port)]]);
+  for (const [name, value] of Object.entries(overrides)) {
+    if (fixed.has(name.toLowerCase())) {
+      throw new Error(`the embedded PostgreSQL keeps ${name} as it is; ${name}=${value} is not accepted`);
+    }
+    settings.set(name.toLowerCase(), value);
+  }
+  return [...settings, ...fixed].flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}

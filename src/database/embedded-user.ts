@@ -1,0 +1,132 @@
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { type PostgresBinaries, SET_DATABASE_URL } from './embedded-binaries.ts';
+
+/**
+ * Who runs PostgreSQL, which refuses to run as root.
+ * - `self`: the user of this server.
+ * - `namespace`: still root for the file system, but shown to PostgreSQL as user `uid`. Files stay where they are.
+ * - `user`: another user of this machine, who needs a way to the binaries and the data.
+ */
+export type RunAs =
+  | { kind: 'self' }
+  | { kind: 'namespace'; uid: number; gid: number }
+  | { kind: 'user'; uid: number; gid: number; name: string };
+
+export interface Account {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+interface Command {
+  file: string;
+  args: string[];
+  options: { env: NodeJS.ProcessEnv; cwd: string; uid?: number; gid?: number };
+}
+
+/** The command as `runAs` runs it. The environment is made anew: PGDATA, LD_LIBRARY_PATH and their like stay out. */
+export function commandAs(runAs: RunAs, file: string, args: string[]): Command {
+  const options = { env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, cwd: '/' };
+  if (runAs.kind === 'self') return { file, args, options };
+  if (runAs.kind === 'user') return { file, args, options: { ...options, uid: runAs.uid, gid: runAs.gid } };
+  const map = ['--user', `--map-user=${runAs.uid}`, `--map-group=${runAs.gid}`];
+  return { file: 'unshare', args: [...map, '--', file, ...args], options };
+}
+
+/** Runs a command to its end, at most two minutes. @throws Error with what it wrote to standard error */
+export async function runAndWait(runAs: RunAs, file: string, args: string[], input = ''): Promise<string> {
+  const command = commandAs(runAs, file, args);
+  const options = { ...command.options, timeout: 120_000, killSignal: 'SIGKILL' as const };
+  const running = promisify(execFile)(command.file, command.args, options);
+  running.child.stdin?.on('error', () => {}); // The command may end without reading; its exit code says how it went.
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
+
+/** undefined when this user can start the binaries and enter the folder, otherwise what stood in the way. */
+export async function obstacleFor(runAs: RunAs, postgres: string, folder: string): Promise<string | undefined> {
+  try {
+    await runAndWait(runAs, '/bin/sh', ['-c', 'cd -- "$1" && exec "$2" --version', 'sh', folder, postgres]);
+    return undefined;
+  } catch (error) {
+    return ((error as { stderr?: string }).stderr || (error as Error).message).trim();
+  }
+}
+
+/**
+ * Decides who runs a cluster. Its owner decides when there is one; root tries the namespace first.
+ *
+ * @param clusterDir the data folder of PostgreSQL, made or not; its parent exists
+ * @param ownerUid owner of `clusterDir`, undefined when it is not made yet
+ * @returns undefined when root has to hand the cluster to another user
+ * @throws Error with a sentence that says what to do
+ */
+export async function chooseRunAs(
+  binaries: PostgresBinaries,
+  clusterDir: string,
+  ownerUid: number | undefined,
+): Promise<RunAs | undefined> {
+  const ownUid = process.getuid?.() ?? 0;
+  const postgres = join(binaries.native, 'bin', 'postgres');
+  const accounts = readAccounts();
+  if (ownUid === 0 && ownerUid) {
+    const owner = accounts.find(({ uid }) => uid === ownerUid);
+    return { kind: 'user', uid: ownerUid, gid: owner?.gid ?? ownerUid, name: owner?.name ?? String(ownerUid) };
+  }
+  if (ownUid !== 0 && ownerUid !== undefined && ownerUid !== ownUid) {
+    throw new Error(`${clusterDir} belongs to user id ${ownerUid}, this server runs as ${ownUid}: run it as the owner`);
+  }
+  // initdb asks for the name of its user, which a container started with any user id does not have.
+  const nameless = ownerUid === undefined && !accounts.some(({ uid }) => uid === ownUid);
+  if (ownUid !== 0 && (!nameless || process.platform !== 'linux')) {
+    const obstacle = await obstacleFor({ kind: 'self' }, postgres, dirname(clusterDir));
+    if (obstacle) throw new Error(`the embedded PostgreSQL does not run here (${obstacle}): ${SET_DATABASE_URL}`);
+    return { kind: 'self' };
+  }
+  const shownAs = accounts.find(({ uid }) => uid !== 0);
+  if (shownAs && process.platform === 'linux') {
+    const namespace: RunAs = { kind: 'namespace', uid: shownAs.uid, gid: shownAs.gid };
+    if ((await obstacleFor(namespace, postgres, dirname(clusterDir))) === undefined) return namespace;
+  }
+  if (ownUid === 0) return undefined;
+  throw new Error(`user id ${ownUid} has no name in /etc/passwd, which initdb needs: add one, or ${SET_DATABASE_URL}`);
+}
+
+/** The account that root hands PostgreSQL to: one made for it if there is one, `nobody` at last. */
+export function otherAccount(): Account {
+  const accounts = readAccounts();
+  for (const name of ['postgres', 'node', 'nobody']) {
+    const account = accounts.find((candidate) => candidate.name === name && candidate.uid !== 0);
+    if (account) return account;
+  }
+  throw new Error(`PostgreSQL refuses to run as root: run the server as an ordinary user, or ${SET_DATABASE_URL}`);
+}
+
+/** The binaries where `user` can start them: where they are, or a copy of them (60 MB) below `root`. */
+export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root: string): Promise<PostgresBinaries> {
+  if ((await obstacleFor(user, join(binaries.native, 'bin', 'postgres'), '/')) === undefined) return binaries;
+  const native = join(root, `postgresql-${binaries.version}`);
+  if (!existsSync(native)) {
+    mkdirSync(root, { recursive: true, mode: 0o755 });
+    const unfinished = mkdtempSync(join(root, 'copying-'));
+    cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
+    await runAndWait({ kind: 'self' }, 'chmod', ['-R', 'a+rX', unfinished]);
+    renameSync(join(unfinished, 'native'), native);
+    rmdirSync(unfinished);
+  }
+  const obstacle = await obstacleFor(user, join(native, 'bin', 'postgres'), '/');
+  if (obstacle === undefined) return { ...binaries, native };
+  throw new Error(
+    `PostgreSQL refuses to run as root, and root can neither use "unshare --user" nor run it as another user ` +
+      `(${obstacle}): run the server as an ordinary user, or ${SET_DATABASE_URL}`,
+  );
+}
+
+function readAccounts(): Account[] {
+  const lines = readFileSync('/etc/passwd', 'utf8').split('\n');
+  const fields = lines.filter((line) => line && !line.startsWith('#')).map((line) => line.split(':'));
+  return fields.map(([name = '', , uid, gid]) => ({ name, uid: Number(uid), gid: Number(gid) }));
+}

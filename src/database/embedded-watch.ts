@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Postmaster, type PostmasterOptions, startPostmaster } from './embedded-postmaster.ts';
+import { clearOldBackends, stopPostmaster } from './embedded-processes.ts';
+
+/** Pauses before the first, second, … attempt in a row; the last one is repeated. */
+const PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
+/** Who has lived this long has not failed. */
+const STEADY_MS = 60_000;
+
+export interface Watch {
+  /** Ends the watch, then PostgreSQL. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts PostgreSQL again when it dies, on the same port. The first attempt comes at once; a PostgreSQL that keeps
+ * failing is tried ever more rarely, down to once a minute, so a full disk that is cleared heals without a restart and
+ * a broken database does not keep the machine busy. Each failure is logged.
+ */
+export function watchPostmaster(first: Postmaster, options: PostmasterOptions): Watch {
+  const { log, clusterDir, stopWaitMsMax } = options;
+  const ending = new AbortController();
+  let current = first;
+  let failures = 0;
+
+  async function keepAlive(): Promise<void> {
+    for (;;) {
+      const startedAt = performance.now();
+      const how = await current.exited;
+      if (ending.signal.aborted) return;
+      log.error({ pid: current.pid, how }, 'PostgreSQL has died; starting it again');
+      if (performance.now() - startedAt > STEADY_MS) failures = 0;
+      while (!(await startAgain())) if (ending.signal.aborted) return;
+    }
+  }
+
+  async function startAgain(): Promise<boolean> {
+    const pauseMs = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)] ?? 0;
+    failures++;
+    try {
+      // Not unref'd timers elsewhere: this wait alone must not keep a process that is done from ending.
+      await sleep(pauseMs, undefined, { signal: ending.signal, ref: false });
+      current = await startPostmaster(options, first.port, ending.signal);
+      log.warn({ pid: current.pid, port: current.port }, 'PostgreSQL is back');
+      return true;
+    } catch (error) {
+      if (ending.signal.aborted) return false;
+      const nextInMs = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)];
+      log.error({ err: error, failures, nextInMs }, 'PostgreSQL could not be started again; the next attempt follows');
+      return false;
+    }
+  }
+
+  const watching = keepAlive();
+  return {
+    async stop() {
+      ending.abort();
+      if (current.isAlive()) {
+        const by = await stopPostmaster(current.pid, stopWaitMsMax, current.isAlive);
+        if (by !== 'SIGINT') log.warn({ by }, 'PostgreSQL did not stop in time and was stopped by force');
+      }
+      await watching;
+      // An attempt that had just succeeded when the end was asked for.
+      if (current.isAlive()) await stopPostmaster(current.pid, stopWaitMsMax, current.isAlive);
+      await clearOldBackends(clusterDir);
+    },
+  };
+}

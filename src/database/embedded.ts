@@ -1,0 +1,181 @@
+/**
+ * The PostgreSQL that the server brings along, for when there is no DATABASE_URL. Guarantees:
+ * - one server per DATA_DIR, and one PostgreSQL per data folder;
+ * - what was committed survives a kill of this server, of PostgreSQL, or of both; the next start works without help;
+ * - a PostgreSQL that dies is started again, at the same address.
+ * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
+ */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findPostgresBinaries, type PostgresBinaries } from './embedded-binaries.ts';
+import {
+  clusterFolder,
+  clusterOwner,
+  handOver,
+  makeCluster,
+  makePassword,
+  readPassword,
+  refuseOtherVersion,
+  rememberMove,
+  replacePassword,
+} from './embedded-cluster.ts';
+import { lockDataDir } from './embedded-lock.ts';
+import type { EmbeddedLog } from './embedded-log.ts';
+import { connectionStringFor, type PostmasterOptions, startOnFreePort, tryConnection } from './embedded-postmaster.ts';
+import {
+  clearOldBackends,
+  isPostgresOf,
+  mendPostmasterFile,
+  readPostmasterFile,
+  stopPostmaster,
+} from './embedded-processes.ts';
+import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded-user.ts';
+import { watchPostmaster } from './embedded-watch.ts';
+
+export interface EmbeddedOptions {
+  /** Made with mode 0700 when it is not there. */
+  dataDir: string;
+  log: EmbeddedLog;
+  /** PostgreSQL settings that win over the defaults; those that durability stands on are refused. */
+  settings?: Record<string, string>;
+  /** How long a fast shutdown may take before an immediate one follows. Default 20,000. */
+  stopWaitMsMax?: number;
+  /** Where root copies what another user must reach, if it comes to that. Default /var/lib/metrology-server. */
+  relocationRoot?: string;
+}
+
+export interface EmbeddedPostgres {
+  /** `postgresql://…` with the password; stays valid when PostgreSQL is started again. */
+  connectionString: string;
+  port: number;
+  /** True when this start made the database. */
+  firstStart: boolean;
+  /** Where the cluster really is. */
+  dataDir: string;
+  /** Stops PostgreSQL and lets go of DATA_DIR. May be called again and gives the same promise. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the embedded PostgreSQL of DATA_DIR and comes back when its database accepts connections.
+ *
+ * @throws Error with a sentence that says what to do: another server holds DATA_DIR, the data are of another major
+ * version, there are no binaries for this platform, or PostgreSQL does not come up (with the end of its log)
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
+  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+  const dataDir = realpathSync(options.dataDir);
+  const lock = await lockDataDir(dataDir, options.log);
+  try {
+    const prepared = await prepare({ ...options, dataDir, stopWaitMsMax });
+    const { firstStart, postmasterOptions } = prepared;
+    const first = await startOnFreePort(postmasterOptions, new AbortController().signal);
+    const watch = watchPostmaster(first, postmasterOptions);
+    let stopped: Promise<void> | undefined;
+    return {
+      connectionString: first.connectionString,
+      port: first.port,
+      firstStart,
+      dataDir: postmasterOptions.clusterDir,
+      stop() {
+        stopped ??= watch.stop().finally(() => lock.release());
+        return stopped;
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/**
+ * The address of the embedded PostgreSQL that already runs for this DATA_DIR, for commands beside a running server, or
+ * undefined when none runs. Waits up to ten seconds for one that is just starting.
+ */
+export async function runningEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
+  const folder = resolve(dataDir);
+  const password = readPassword(folder);
+  for (let attempt = 0; password !== undefined && attempt < 100; attempt++) {
+    const clusterDir = clusterFolder(realpathSync(folder));
+    const found = readPostmasterFile(clusterDir);
+    if (!found || !isPostgresOf(clusterDir, found.pid)) return undefined;
+    const connectionString = connectionStringFor(found.port, password);
+    if ((await tryConnection(connectionString)) === undefined) return connectionString;
+    await sleep(100);
+  }
+  return undefined;
+}
+
+interface Prepared {
+  firstStart: boolean;
+  postmasterOptions: PostmasterOptions;
+}
+
+async function prepare(options: EmbeddedOptions & { stopWaitMsMax: number }): Promise<Prepared> {
+  const { dataDir, log, stopWaitMsMax } = options;
+  const shipped = findPostgresBinaries();
+  const found = clusterFolder(dataDir);
+  refuseOtherVersion(dataDir, found, shipped.major);
+  await stopOldPostmaster(found, stopWaitMsMax, log);
+  const { clusterDir, runAs, binaries } = await settleUser(options, found, shipped);
+
+  const firstStart = clusterOwner(clusterDir) === undefined;
+  const known = readPassword(dataDir);
+  const password = known ?? makePassword(dataDir);
+  if (firstStart) {
+    await makeCluster(binaries, runAs, clusterDir, password);
+    log.info({ path: clusterDir, version: binaries.version }, 'made a new database');
+  } else if (known === undefined) {
+    mendPostmasterFile(clusterDir);
+    await replacePassword(binaries, runAs, clusterDir, password);
+    log.warn({}, 'the password file of the embedded PostgreSQL was lost; it has a new one');
+  }
+  if (clusterDir !== found) rememberMove(dataDir, clusterDir);
+  const postgres = join(binaries.native, 'bin', 'postgres');
+  const logFile = join(dataDir, 'postgres.log');
+  const settings = options.settings ?? {};
+  return {
+    firstStart,
+    postmasterOptions: { postgres, clusterDir, runAs, password, settings, logFile, log, stopWaitMsMax },
+  };
+}
+
+/**
+ * A PostgreSQL that outlived its server is stopped, not taken over: then every PostgreSQL that we watch is our own
+ * child, whose end we are told, with the settings of this release. We hold the lock, so nobody else needs it.
+ */
+async function stopOldPostmaster(clusterDir: string, stopWaitMsMax: number, log: EmbeddedLog): Promise<void> {
+  const old = readPostmasterFile(clusterDir);
+  if (!old) return;
+  if (isPostgresOf(clusterDir, old.pid)) {
+    log.warn({ pid: old.pid }, 'a PostgreSQL is left from a server that was killed; stopping it');
+    await stopPostmaster(old.pid, stopWaitMsMax, () => isPostgresOf(clusterDir, old.pid));
+  }
+  await clearOldBackends(clusterDir);
+}
+
+interface Settled {
+  clusterDir: string;
+  runAs: RunAs;
+  binaries: PostgresBinaries;
+}
+
+async function settleUser(options: EmbeddedOptions, found: string, shipped: PostgresBinaries): Promise<Settled> {
+  const { dataDir, log } = options;
+  const root = options.relocationRoot ?? '/var/lib/metrology-server';
+  const runAs = await chooseRunAs(shipped, found, clusterOwner(found));
+  if (runAs?.kind === 'user') return { clusterDir: found, runAs, binaries: await binariesFor(runAs, shipped, root) };
+  if (runAs) return { clusterDir: found, runAs, binaries: shipped };
+
+  const account = otherAccount();
+  const user: RunAs = { kind: 'user', ...account };
+  const binaries = await binariesFor(user, shipped, root);
+  const clusterDir = await handOver(dataDir, found, account, binaries, root);
+  log.warn(
+    { user: account.name, database: clusterDir, binaries: dirname(join(binaries.native, 'bin')) },
+    `root may not use "unshare --user" here, so PostgreSQL runs as ${account.name}, with its data in ${clusterDir}`,
+  );
+  return { clusterDir, runAs: user, binaries };
+}

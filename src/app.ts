@@ -1,4 +1,4 @@
-import Fastify from 'fastify';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Logger } from 'pino';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
@@ -32,7 +32,7 @@ export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/inst
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
 export async function buildApp({ config, database, log }: AppDependencies): Promise<App> {
   const app: App = Fastify({
-    loggerInstance: log,
+    loggerInstance: log as FastifyBaseLogger,
     bodyLimit: config.BODY_LIMIT_BYTES,
     keepAliveTimeout: limits.keepAliveMs,
     http: { maxHeaderSize: limits.headerBytesMax },

@@ -25,6 +25,8 @@ export const limits = {
   bodyDrainMsMax: 20_000,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
+  /** Longest wait at a start for a database that does not answer yet. */
+  databaseStartMsMax: 30_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
   statementMsMax: 25_000,
   /** Longest time that an ordered shutdown waits for requests in flight. */
@@ -77,8 +79,10 @@ export type Config = Static<typeof ConfigSchema>;
 
 /** Every wrong setting, one sentence each. */
 export class ConfigError extends Error {
-  constructor(readonly problems: string[]) {
+  readonly problems: string[];
+  constructor(problems: string[]) {
     super(problems.join('\n'));
+    this.problems = problems;
   }
 }
 

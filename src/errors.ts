@@ -24,13 +24,14 @@ export type ErrorCode = keyof typeof errorStatus;
 /** A refusal that services and stores throw and the error handler answers as `{"detail": …}`. */
 export class ApiError extends Error {
   readonly status: number;
-  constructor(
-    readonly code: ErrorCode,
-    readonly detail: string | ValidationDetail[],
-    readonly headers: Record<string, string> = {},
-  ) {
+  readonly detail: string | ValidationDetail[];
+  readonly headers: Record<string, string>;
+
+  constructor(code: ErrorCode, detail: string | ValidationDetail[], headers: Record<string, string> = {}) {
     super(typeof detail === 'string' ? detail : detail.map((one) => one.msg).join('; '));
     this.status = errorStatus[code];
+    this.detail = detail;
+    this.headers = headers;
   }
 }
 

@@ -1,6 +1,9 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { newApiKey } from './api-key.ts';
-import { ensureUser, hasUsableKey, insertKey } from './store.ts';
+import { ensureUser, findIdentity, hasUsableKey, insertKey } from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
@@ -13,17 +16,52 @@ export async function createKey(database: Database, organization: string, user =
   return key;
 }
 
+/** How a person who has just started the server gets at a key. */
+export type ProvidedKey =
+  | { kind: 'bootstrap' | 'existing' }
+  | { kind: 'new'; key: string }
+  | { kind: 'file'; path: string };
+
 /**
- * Sees to it that the default organization can be used after a start: the bootstrap key exists, when one is set;
- * otherwise there is at least one key.
- * @returns the key that was made, when one had to be.
+ * Sees to it that the default organization can be used: the key of BOOTSTRAP_API_KEY exists, when it is set; otherwise
+ * there is at least one key. A new one is shown to a terminal; where there is none it is written to DATA_DIR/api-key,
+ * before it is stored, so that no crash in between leaves a key that nobody has.
+ * @throws when BOOTSTRAP_API_KEY was revoked or belongs to another organization, or the file cannot be written.
  */
-export async function bootstrapKey(database: Database, key: string | undefined): Promise<string | undefined> {
+export async function provideKey(
+  database: Database,
+  config: Pick<Config, 'BOOTSTRAP_API_KEY' | 'DATA_DIR'>,
+  hasTerminal: boolean,
+): Promise<ProvidedKey> {
   const owner = await ensureUser(database, defaultOrganization, defaultUser);
-  if (key !== undefined) {
-    await insertKey(database, owner, key);
-    return undefined;
+  if (config.BOOTSTRAP_API_KEY !== undefined) {
+    await insertKey(database, owner, config.BOOTSTRAP_API_KEY);
+    const identity = await findIdentity(database, config.BOOTSTRAP_API_KEY);
+    if (identity?.organizationId === owner.organization_id) return { kind: 'bootstrap' };
+    throw new Error('BOOTSTRAP_API_KEY is a key that was revoked or belongs to another organization; set another one.');
   }
-  if (await hasUsableKey(database, owner.organization_id)) return undefined;
-  return createKey(database, defaultOrganization);
+  const path = join(config.DATA_DIR, 'api-key');
+  if (await hasUsableKey(database, owner.organization_id)) {
+    return (await holdsUsableKey(database, path)) ? { kind: 'file', path } : { kind: 'existing' };
+  }
+  const key = newApiKey();
+  if (!hasTerminal) await writeKeyFile(path, key);
+  await insertKey(database, owner, key);
+  return hasTerminal ? { kind: 'new', key } : { kind: 'file', path };
+}
+
+async function holdsUsableKey(database: Database, path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  return text !== '' && (await findIdentity(database, text.trim())) !== undefined;
+}
+
+async function writeKeyFile(path: string, key: string): Promise<void> {
+  try {
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+    await writeFile(path, `${key}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw new Error(
+      `The first API key cannot be written: ${(error as Error).message}. Set BOOTSTRAP_API_KEY or DATA_DIR.`,
+    );
+  }
 }

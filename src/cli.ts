@@ -1,0 +1,152 @@
+#!/usr/bin/env node
+import { Command, Option } from 'commander';
+import { pino } from 'pino';
+import { buildApp } from './app.ts';
+import { createKey, defaultOrganization, defaultUser } from './auth/keys.ts';
+import { ensureUser, listKeys, revokeKey } from './auth/store.ts';
+import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
+import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts';
+import { createProject } from './catalogue/projects/store.ts';
+import { ConfigSchema, readConfig } from './config.ts';
+import { type Database, openDatabase } from './database/database.ts';
+import { openapiYaml } from './http/openapi.ts';
+import { packageVersion } from './lib/package-info.ts';
+import { openStore } from './open-store.ts';
+import { serve } from './serve.ts';
+
+const program = new Command('metrology-server')
+  .description('A self-hosted backend for the Atomscale metrology streaming API.')
+  .version(packageVersion)
+  .showHelpAfterError()
+  .addHelpText('after', `\nSettings, read from the environment:\n${settingsHelp()}\n`);
+
+program
+  .command('serve')
+  .description('run the server until it is told to stop')
+  .action(() => serve(readConfig(process.env)));
+
+program
+  .command('migrate')
+  .description('bring the database up to date and stop')
+  .action(() => withDatabase(async () => print('The database is up to date.')));
+
+const owner = {
+  organization: () => new Option('--organization <name>', 'whose it is; made when missing').makeOptionMandatory(),
+  user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
+};
+
+const keys = program.command('keys').description('API keys');
+keys
+  .command('create')
+  .description('make a key and print it, alone, on standard output')
+  .addOption(owner.organization())
+  .addOption(owner.user())
+  .action(({ organization, user }) =>
+    withDatabase(async (database) => print(await createKey(database, organization, user))),
+  );
+keys
+  .command('list')
+  .description('list all keys, without the keys themselves')
+  .action(() =>
+    withDatabase(async (database) => {
+      print('ID\tBEGINS WITH\tORGANIZATION\tUSER\tSCOPES\tCREATED\tREVOKED');
+      for (const key of await listKeys(database)) {
+        const { key_id, key_hint, organization, user, scopes, created_at, revoked_at } = key;
+        print([key_id, key_hint, organization, user, scopes.join(','), created_at, revoked_at ?? '-'].join('\t'));
+      }
+    }),
+  );
+keys
+  .command('revoke')
+  .description('revoke a key at once')
+  .argument('<id>', 'its number in the list', wholeNumber)
+  .action((id) =>
+    withDatabase(async (database) => {
+      if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
+      print(`Key ${id} is revoked.`);
+    }),
+  );
+
+program
+  .command('projects')
+  .description('projects of an organization')
+  .command('create')
+  .description('make a project and print its id')
+  .argument('<name>')
+  .addOption(owner.organization().default(defaultOrganization))
+  .addOption(owner.user())
+  .action((name, { organization, user }) =>
+    withDatabase(async (database) => {
+      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const project = await createProject(database, organization_id, user_id, name);
+      print(project.id);
+    }),
+  );
+
+program
+  .command('instruments')
+  .description('growth instruments of an organization')
+  .command('create')
+  .description('make a growth instrument and print its synth_source_id')
+  .argument('<label>', 'its name in the lab')
+  .addOption(new Option('--type <type>', 'kind of growth').choices([...instrumentTypes]).makeOptionMandatory())
+  .option('--model <name>', 'manufacturer and model')
+  .option('--serial <id>', 'serial number')
+  .addOption(owner.organization().default(defaultOrganization))
+  .addOption(owner.user())
+  .action((label, { type, model, serial, organization, user }) =>
+    withDatabase(async (database) => {
+      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
+      const instrument = await createGrowthInstrument(database, organization_id, user_id, fields);
+      print(String(instrument.synth_source_id));
+    }),
+  );
+
+program
+  .command('openapi')
+  .description('print the OpenAPI document')
+  .action(async () => {
+    // Nothing connects: the document comes from the schemas of the routes alone.
+    const database = openDatabase('postgresql://localhost/none', { poolMax: 1, onIdleError: () => {} });
+    const app = await buildApp({ config: readConfig({}), database, log: pino({ level: 'silent' }) });
+    await app.ready();
+    process.stdout.write(openapiYaml(app));
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
+}
+
+/** Runs one command on the configured database, beside a running server or without one. */
+async function withDatabase(work: (database: Database) => Promise<void>): Promise<void> {
+  const config = readConfig(process.env);
+  const log = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }));
+  const store = await openStore(config, log, { mayJoin: true });
+  try {
+    await work(store.database);
+  } finally {
+    await store.close();
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new Error(`"${text}" is not a whole number.`);
+  return Number(text);
+}
+
+function settingsHelp(): string {
+  return Object.entries(ConfigSchema.properties)
+    .map(([name, { default: fallback, description }]) => {
+      const shown = fallback === undefined ? '' : ` (default ${fallback})`;
+      return `  ${name.padEnd(24)}${description}${shown}`;
+    })
+    .join('\n');
+}

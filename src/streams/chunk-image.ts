@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { encodeFloat8Array } from '../database/float8-array.ts';
+
+/** What a client sends for one channel of a chunk: Unix seconds and readings, one for one; null where there is none. */
+export interface ChannelReadings {
+  timestamps: (number | null)[];
+  values: (number | null)[];
+  units?: string | null;
+}
+
+/** A chunk of one channel as it is stored: both arrays in PostgreSQL's binary format, and what reads need to know of them. */
+export interface ChunkImage {
+  timestamps: Buffer;
+  values: Buffer;
+  units: string | null;
+  pointCount: number;
+  /** Values that are absent. */
+  nullCount: number;
+  /** Span of the timestamps that are possible times, Unix seconds; null when none is. */
+  timeMin: number | null;
+  timeMax: number | null;
+  /** No timestamp is absent or impossible, and none is smaller than the one before it. */
+  ascending: boolean;
+  /** SHA-256 over both array images and the unit: two chunks are equal when these are. */
+  contentHash: Buffer;
+}
+
+/** Milliseconds that a time of ECMAScript can be away from 1970; a timestamp beyond them is stored, but is no time. */
+const timeMsMax = 8.64e15;
+
+/** Pictures one channel's readings for storage. Both arrays have the same length, at least one. */
+export function toChunkImage(readings: ChannelReadings): ChunkImage {
+  const timestamps = encodeFloat8Array(readings.timestamps);
+  const values = encodeFloat8Array(readings.values);
+  const units = readings.units ?? null;
+  return {
+    timestamps,
+    values,
+    units,
+    pointCount: readings.values.length,
+    nullCount: countNulls(readings.values),
+    ...timeSpan(readings.timestamps),
+    contentHash: hashContent(timestamps, values, units),
+  };
+}
+
+/** An absent unit and an empty one are different contents: the first adds nothing, the second a zero byte. */
+function hashContent(timestamps: Buffer, values: Buffer, units: string | null): Buffer {
+  const hash = createHash('sha256').update(timestamps).update(values);
+  if (units !== null) hash.update(`\u0000${units}`, 'utf8');
+  return hash.digest();
+}
+
+function countNulls(values: readonly (number | null)[]): number {
+  let count = 0;
+  for (const value of values) if (value === null) count++;
+  return count;
+}
+
+function timeSpan(timestamps: readonly (number | null)[]): Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'> {
+  let timeMin = Number.POSITIVE_INFINITY;
+  let timeMax = Number.NEGATIVE_INFINITY;
+  let ascending = true;
+  let previous = Number.NEGATIVE_INFINITY;
+  for (const time of timestamps) {
+    if (time === null || !isPossibleTime(time)) {
+      ascending = false;
+      continue;
+    }
+    if (time < previous) ascending = false;
+    previous = time;
+    if (time < timeMin) timeMin = time;
+    if (time > timeMax) timeMax = time;
+  }
+  return timeMin <= timeMax ? { timeMin, timeMax, ascending } : { timeMin: null, timeMax: null, ascending };
+}
+
+function isPossibleTime(seconds: number): boolean {
+  return Math.abs(Math.round(seconds * 1_000)) <= timeMsMax;
+}

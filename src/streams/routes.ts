@@ -1,0 +1,68 @@
+import { Type } from '@sinclair/typebox';
+import type { App } from '../http/app-type.ts';
+import { refusals } from '../http/schemas.ts';
+import { ChunkBody, ChunkReceipt, InitializeBody, MultiChunkBody, StreamIds, StreamParams } from './schemas.ts';
+import type { StreamService } from './service.ts';
+
+const tags = ['stream'];
+const bodyRefusals = refusals(400, 404, 413, 415, 422);
+const chunkRefusals = refusals(400, 404, 409, 413, 415, 422);
+
+/** The four stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
+export function streamRoutes(app: App, { streams }: { streams: StreamService }): void {
+  app.post(
+    '/initialize',
+    {
+      schema: { tags, summary: 'Open a stream', body: InitializeBody, response: { 200: StreamIds, ...bodyRefusals } },
+    },
+    async (request) => streams.initialize(request.identity, request.body),
+  );
+
+  app.post(
+    '/chunk',
+    {
+      schema: {
+        tags,
+        summary: 'Store one chunk of one channel, or replace it',
+        body: ChunkBody,
+        response: { 201: ChunkReceipt, ...chunkRefusals },
+      },
+    },
+    async (request, reply) => {
+      const { data_id, chunk_index, channel_name, ...readings } = request.body;
+      const [receipt] = await streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
+      return reply.code(201).send(receipt as ChunkReceipt);
+    },
+  );
+
+  app.post(
+    '/chunk/multi',
+    {
+      schema: {
+        tags,
+        summary: 'Store the chunks of several channels, all or none',
+        body: MultiChunkBody,
+        response: { 201: Type.Array(ChunkReceipt), ...chunkRefusals },
+      },
+    },
+    async (request, reply) => {
+      const { data_id, chunk_index, channels } = request.body;
+      return reply
+        .code(201)
+        .send(await streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels)));
+    },
+  );
+
+  app.post(
+    '/:data_id/finalize',
+    {
+      schema: {
+        tags,
+        summary: 'Close a stream; late chunks are still taken for FINALIZE_GRACE_SECONDS',
+        params: StreamParams,
+        response: { 200: StreamIds, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    async (request) => streams.finalize(request.identity, request.params.data_id),
+  );
+}

@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
@@ -37,7 +37,7 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
     keepAliveTimeout: limits.keepAliveMs,
     http: { maxHeaderSize: limits.headerBytesMax },
     forceCloseConnections: 'idle',
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     ajv: {
@@ -47,8 +47,6 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
         useDefaults: false,
         allErrors: false,
         allowUnionTypes: true,
-        // Annotations of OpenAPI that Ajv does not know.
-        keywords: ['example', 'examples'],
       },
     },
   });

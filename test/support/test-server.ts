@@ -45,34 +45,44 @@ export async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () =
 export async function startTestServer(config: TestConfig = {}): Promise<TestServer> {
   const { databaseUrl, drop } = await cloneDatabase();
   const database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
-  const log = pino({ level: process.env.LOG_LEVEL ?? 'silent' });
-  const app = await buildApp({
-    config: { FINALIZE_GRACE_SECONDS: 120, BODY_LIMIT_BYTES: 4 * 1024 * 1024, REFERENCE_CLOCK: false, ...config },
-    database,
-    log,
-  });
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),
     grace: await createKey(database, 'lab', 'grace'),
     rival: await createKey(database, 'rival', 'eve'),
   };
+  const server = await serveInProcess(database, databaseUrl, keys, config);
+  return { ...server, close: () => server.close().then(drop) };
+}
+
+/** One more server on the database of another one, with its keys; close it before the other. */
+export function joinTestServer({ databaseUrl, keys }: TestServer, config: TestConfig = {}): Promise<TestServer> {
+  const database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
+  return serveInProcess(database, databaseUrl, keys, config);
+}
+
+async function serveInProcess(
+  database: Database,
+  databaseUrl: string,
+  keys: TestServer['keys'],
+  config: TestConfig,
+): Promise<TestServer> {
+  const app = await buildApp({
+    config: { FINALIZE_GRACE_SECONDS: 120, BODY_LIMIT_BYTES: 4 * 1024 * 1024, REFERENCE_CLOCK: false, ...config },
+    database,
+    log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }),
+  });
   const send = async (method: string, url: string, body?: unknown, key: string | null = keys.ada): Promise<Answer> => {
     const headers: Record<string, string> = {};
     if (key !== null) headers['x-api-key'] = key;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const response = await app.inject({
+    const payload = body === undefined || typeof body === 'string' ? body : toJson(body);
+    const { statusCode, ...answer } = await app.inject({
       method: method as 'GET',
       url,
       headers,
       ...(payload !== undefined && { payload }),
     });
-    return {
-      status: response.statusCode,
-      headers: response.headers,
-      text: response.payload,
-      json: parsed(response.payload),
-    };
+    return { status: statusCode, headers: answer.headers, text: answer.payload, json: parsed(answer.payload) };
   };
   return {
     app,
@@ -82,12 +92,17 @@ export async function startTestServer(config: TestConfig = {}): Promise<TestServ
     send,
     get: (url, key) => send('GET', url, undefined, key),
     post: (url, body, key) => send('POST', url, body, key),
-    async close() {
-      await app.close();
-      await database.close();
-      await drop();
-    },
+    close: () => app.close().then(() => database.close()),
   };
+}
+
+/** JSON as Python writes it: −0 keeps its sign, which JSON.stringify drops. */
+export function toJson(body: unknown): string {
+  const mark = '\u0001negative zero';
+  return JSON.stringify(body, (_key, value) => (Object.is(value, -0) ? mark : value)).replaceAll(
+    JSON.stringify(mark),
+    '-0.0',
+  );
 }
 
 function parsed(text: string): unknown {

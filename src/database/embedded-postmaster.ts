@@ -29,12 +29,13 @@ export interface PostmasterOptions {
   logFile: string;
   log: EmbeddedLog;
   stopWaitMsMax: number;
+  choosePort: () => Promise<number>;
 }
 
 /** Recovery after a crash replays up to max_wal_size, so a start that works is given time. */
 const READY_WAIT_MS_MAX = 600_000;
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
-const PORT_ATTEMPTS_MAX = 5;
+const START_ATTEMPTS_MAX = 10;
 
 /** The address of the embedded PostgreSQL at `port`. */
 export function connectionStringFor(port: number, password: string, database = DATABASE): string {
@@ -44,12 +45,15 @@ export function connectionStringFor(port: number, password: string, database = D
 /** As `startPostmaster`, on a free port of its choice. */
 export async function startOnFreePort(options: PostmasterOptions, signal: AbortSignal): Promise<Postmaster> {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = await options.choosePort();
     try {
       return await startPostmaster(options, port, signal);
     } catch (error) {
-      // Somebody took the port between our look and PostgreSQL's; anything else would fail again.
-      if (attempt === PORT_ATTEMPTS_MAX || (await isFree(port))) throw error;
+      const held = (error as Error).message.includes('pre-existing shared memory block');
+      // Somebody took the port between our look and PostgreSQL's, or old backends are still there that we cannot see;
+      // anything else would fail again.
+      if (attempt === START_ATTEMPTS_MAX || (!held && (await isFree(port)))) throw error;
+      if (held) await sleep(1_000);
     }
   }
 }
@@ -115,7 +119,9 @@ async function waitUntilReady(
   while (performance.now() - start < READY_WAIT_MS_MAX) {
     signal.throwIfAborted();
     if (!postmaster.isAlive()) throw new Error(await postmaster.exited);
-    const refusal = await tryConnection(postmaster.connectionString);
+    // Where a stranger has the port, PostgreSQL ends long before the stranger's silence does.
+    const ended = postmaster.exited.then((how) => new Error(how) as Error & { code?: string });
+    const refusal = await Promise.race([tryConnection(postmaster.connectionString), ended]);
     if (refusal === undefined) return;
     if (refusal.code === '3D000') await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
     // 28P01 is a wrong password: the file is not the one that the cluster was made with. Waiting does not help.
@@ -157,7 +163,7 @@ async function createDatabase(connectionString: string): Promise<void> {
  * A port below the range that the system gives to outgoing connections: otherwise one of those, even our own attempt to
  * reconnect, could take the port while PostgreSQL is being started again.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     if (await isFree(port)) return port;

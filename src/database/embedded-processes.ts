@@ -46,13 +46,13 @@ export function isPostgresOf(clusterDir: string, pid: number): boolean {
 }
 
 /**
- * PostgreSQL refuses to start while the process id in its pid file is alive, whoever that is now. It ignores the id of
- * its own parent, so that is written over a reused one. The rest of the file stays: by it PostgreSQL itself sees
+ * PostgreSQL refuses to start while the process id in its pid file is alive, whoever that is now, and be it a zombie. It
+ * ignores the id of its own parent, so that is written over one that is not PostgreSQL any more. The rest of the file stays: by it PostgreSQL itself sees
  * whether old backends still hold the shared memory.
  */
 export function mendPostmasterFile(clusterDir: string): void {
   const found = readPostmasterFile(clusterDir);
-  if (!found || processBirth(found.pid) === undefined || isPostgresOf(clusterDir, found.pid)) return;
+  if (!found || isPostgresOf(clusterDir, found.pid)) return;
   const path = join(clusterDir, 'postmaster.pid');
   writeFileSync(path, readFileSync(path, 'utf8').replace(/^[^\n]*/, String(process.pid)));
 }
@@ -77,13 +77,15 @@ export async function stopPostmaster(pid: number, waitMsMax: number, isAlive: ()
 /**
  * Waits until no backend of this data folder is left from a postmaster that died: they hold the shared memory. An idle
  * one leaves by itself at once, one in a long query only at its end, so those are told to quit, as the postmaster would.
- * Where /proc does not show them (macOS) this returns at once, and the start is tried until PostgreSQL accepts it.
+ * Where /proc does not show them (macOS, some containers) this returns at once; PostgreSQL's own check then fails
+ * the start, which is tried again.
  */
 export async function clearOldBackends(clusterDir: string): Promise<number> {
   const before = backendsOf(clusterDir).length;
-  for (const signal of [undefined, 'SIGQUIT', 'SIGKILL'] as const) {
-    for (const pid of signal ? backendsOf(clusterDir) : []) signalProcess(pid, signal ?? 'SIGQUIT');
-    if (await until(() => backendsOf(clusterDir).length === 0, 3_000)) return before;
+  if (await until(() => backendsOf(clusterDir).length === 0, 1_000)) return before;
+  for (const signal of ['SIGQUIT', 'SIGKILL'] as const) {
+    for (const pid of backendsOf(clusterDir)) signalProcess(pid, signal);
+    if (await until(() => backendsOf(clusterDir).length === 0, 5_000)) return before;
   }
   throw new Error(`old PostgreSQL processes of ${clusterDir} do not end: ${backendsOf(clusterDir).join(', ')}`);
 }
@@ -102,7 +104,9 @@ function backendsOf(clusterDir: string): number[] {
   const folder = statSync(clusterDir, { throwIfNoEntry: false });
   if (process.platform !== 'linux' || !folder) return [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => worksIn(pid, folder) && isPostgresOf(clusterDir, pid));
+  // A process without a command is about to end, and until then it may hold the shared memory.
+  const ours = (pid: number) => commandOf(pid) === undefined || isPostgresOf(clusterDir, pid);
+  return pids.map(Number).filter((pid) => worksIn(pid, folder) && ours(pid));
 }
 
 function worksIn(pid: number, folder: Stats | undefined): boolean {

@@ -38,7 +38,7 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
     const pauseMs = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)] ?? 0;
     failures++;
     try {
-      // Not unref'd timers elsewhere: this wait alone must not keep a process that is done from ending.
+      // This wait alone must not keep a process alive that is done.
       await sleep(pauseMs, undefined, { signal: ending.signal, ref: false });
       current = await startPostmaster(options, first.port, ending.signal);
       log.warn({ pid: current.pid, port: current.port }, 'PostgreSQL is back');

@@ -22,7 +22,13 @@ import {
 } from './embedded-cluster.ts';
 import { lockDataDir } from './embedded-lock.ts';
 import type { EmbeddedLog } from './embedded-log.ts';
-import { connectionStringFor, type PostmasterOptions, startOnFreePort, tryConnection } from './embedded-postmaster.ts';
+import {
+  connectionStringFor,
+  freePort,
+  type PostmasterOptions,
+  startOnFreePort,
+  tryConnection,
+} from './embedded-postmaster.ts';
 import {
   clearOldBackends,
   isPostgresOf,
@@ -30,6 +36,7 @@ import {
   readPostmasterFile,
   stopPostmaster,
 } from './embedded-processes.ts';
+import { settingsArguments } from './embedded-settings.ts';
 import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded-user.ts';
 import { watchPostmaster } from './embedded-watch.ts';
 
@@ -43,6 +50,8 @@ export interface EmbeddedOptions {
   stopWaitMsMax?: number;
   /** Where root copies what another user must reach, if it comes to that. Default /var/lib/metrology-server. */
   relocationRoot?: string;
+  /** Names a TCP port that looks free; when it turns out to be taken, it is asked again. */
+  choosePort?: () => Promise<number>;
 }
 
 export interface EmbeddedPostgres {
@@ -65,6 +74,8 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
+  settingsArguments(0, options.settings); // A setting that is refused should leave nothing behind.
+  mkdirSync(dirname(resolve(options.dataDir)), { recursive: true });
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
   const dataDir = realpathSync(options.dataDir);
   const lock = await lockDataDir(dataDir, options.log);
@@ -133,13 +144,18 @@ async function prepare(options: EmbeddedOptions & { stopWaitMsMax: number }): Pr
     log.warn({}, 'the password file of the embedded PostgreSQL was lost; it has a new one');
   }
   if (clusterDir !== found) rememberMove(dataDir, clusterDir);
-  const postgres = join(binaries.native, 'bin', 'postgres');
-  const logFile = join(dataDir, 'postgres.log');
-  const settings = options.settings ?? {};
-  return {
-    firstStart,
-    postmasterOptions: { postgres, clusterDir, runAs, password, settings, logFile, log, stopWaitMsMax },
+  const postmasterOptions: PostmasterOptions = {
+    postgres: join(binaries.native, 'bin', 'postgres'),
+    clusterDir,
+    runAs,
+    password,
+    settings: options.settings ?? {},
+    logFile: join(dataDir, 'postgres.log'),
+    log,
+    stopWaitMsMax,
+    choosePort: options.choosePort ?? freePort,
   };
+  return { firstStart, postmasterOptions };
 }
 
 /**
@@ -174,7 +190,7 @@ async function settleUser(options: EmbeddedOptions, found: string, shipped: Post
   const binaries = await binariesFor(user, shipped, root);
   const clusterDir = await handOver(dataDir, found, account, binaries, root);
   log.warn(
-    { user: account.name, database: clusterDir, binaries: dirname(join(binaries.native, 'bin')) },
+    { user: account.name, database: clusterDir, binaries: binaries.native },
     `root may not use "unshare --user" here, so PostgreSQL runs as ${account.name}, with its data in ${clusterDir}`,
   );
   return { clusterDir, runAs: user, binaries };

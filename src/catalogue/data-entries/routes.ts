@@ -1,0 +1,46 @@
+import { Type } from '@sinclair/typebox';
+import type { Database } from '../../database/database.ts';
+import type { App } from '../../http/app-type.ts';
+import { refusals } from '../../http/schemas.ts';
+import { distinctIds } from '../ids.ts';
+import { Ok } from '../schemas.ts';
+import { DataEntry, DataEntryQuery, NewSampleLink } from './schemas.ts';
+import { searchDataEntries } from './service.ts';
+import { linkPhysicalSample } from './store.ts';
+
+const tags = ['catalogue'];
+// Fastify sends a text as it is, unless a serializer puts it into JSON.
+const json = 'application/json; charset=utf-8';
+
+export function dataEntryRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Search the catalogue: the entries that pass every filter, newest first',
+        querystring: DataEntryQuery,
+        response: { 200: Type.Array(DataEntry), ...refusals(422) },
+      },
+    },
+    (request) => searchDataEntries(database, request.identity, request.query),
+  );
+
+  app.post(
+    '/physical_sample',
+    {
+      schema: {
+        tags,
+        summary: 'Say which physical sample data entries come from, for all of them or none',
+        body: NewSampleLink,
+        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { data_ids, physical_sample_id } = request.body;
+      const { organizationId } = request.identity;
+      await linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase());
+      return reply.type(json).serializer(JSON.stringify).send('OK');
+    },
+  );
+}

@@ -1,0 +1,164 @@
+/** The catalogue's view of streams: what it shows of one is derived from the stream, its channels and its links. */
+import type { Static } from '@sinclair/typebox';
+import { sql } from 'kysely';
+import { type Database, inTransaction } from '../../database/database.ts';
+import { notFound } from '../../errors.ts';
+import { requireAll } from '../ids.ts';
+import type { DataEntry, DataEntryQuery, heldDataTypes } from './schemas.ts';
+
+export type DataEntryFilter = Omit<
+  Static<typeof DataEntryQuery>,
+  'include_organization_data' | 'data_type' | 'status'
+> & {
+  /** Only entries of this user. */
+  user_id?: string | undefined;
+  pipeline_status?: string | undefined;
+};
+
+/**
+ * The organization's entries that pass every filter that is given, newest first, in one statement. Times are text that
+ * PostgreSQL reads. `charSourceType` is what the rows say of their type.
+ */
+export async function findDataEntries(
+  database: Database,
+  organizationId: string,
+  charSourceType: (typeof heldDataTypes)[number],
+  filter: DataEntryFilter,
+): Promise<Static<typeof DataEntry>[]> {
+  const { rows } = await sql<Static<typeof DataEntry>>`
+    select * from (${entries(organizationId, charSourceType)}) as entry
+    where (${filter.user_id}::uuid is null or user_id = ${filter.user_id}::uuid)
+      and (${filter.data_ids}::uuid[] is null or data_id = any(${filter.data_ids}::uuid[]))
+      and (${filter.physical_sample_ids}::uuid[] is null
+        or physical_sample_id = any(${filter.physical_sample_ids}::uuid[]))
+      and (${filter.project_ids}::uuid[] is null or exists (
+        select from json_array_elements(projects) as project
+        where (project ->> 'id')::uuid = any(${filter.project_ids}::uuid[])
+      ))
+      and (${filter.pipeline_status}::text is null or pipeline_status = ${filter.pipeline_status}::text)
+      and (${filter.growth_length_min}::float8 is null or growth_length >= ${filter.growth_length_min}::float8)
+      and (${filter.growth_length_max}::float8 is null or growth_length <= ${filter.growth_length_max}::float8)
+      and ${between('upload_datetime', filter.upload_datetime_min, filter.upload_datetime_max)}
+      and ${between('last_updated', filter.last_updated_min, filter.last_updated_max)}
+      and ${between('last_accessed_datetime', filter.last_accessed_datetime_min, filter.last_accessed_datetime_max)}
+      and (${filter.keywords}::text[] is null or exists (
+        select from unnest(${filter.keywords}::text[]) as keyword, unnest(${rowTexts}) as field
+        where strpos(lower(field), lower(keyword)) > 0
+      ))
+    order by upload_datetime desc, data_id`.execute(database.kysely);
+  return rows;
+}
+
+/** Bounds are inclusive; one that is absent does not bound. */
+function between(column: string, minimum: string | undefined, maximum: string | undefined) {
+  return sql`(${minimum}::timestamptz is null or ${sql.ref(column)} >= ${minimum}::timestamptz)
+    and (${maximum}::timestamptz is null or ${sql.ref(column)} <= ${maximum}::timestamptz)`;
+}
+
+/** Every text of a row that a keyword may be found in. */
+const rowTexts = sql`array[
+    data_id::text, raw_name, char_source_type, pipeline_status, raw_file_type, source_name, sample_name,
+    physical_sample_id::text, physical_sample_name, name, file_metadata ->> 'instrument_type',
+    file_metadata ->> 'processed_data_id'
+  ] || tags || array(
+    select project ->> field from json_array_elements(projects) as project, unnest(array['id', 'name']) as field
+  )`;
+
+/** Unix seconds of the years 1 to 9999: what both PostgreSQL and ISO 8601 with four digits can say. */
+const firstSecond = sql.raw('-62135596800');
+const endSecond = sql.raw('253402300800');
+
+/** All entries of an organization; whoever selects from it may filter on any column. */
+function entries(organizationId: string, charSourceType: string) {
+  return sql`
+    select stream.data_id, stream.stream_name as raw_name, ${charSourceType}::text as char_source_type,
+      case when stream.finalized_at is null then 'stream_active' else 'success' end as pipeline_status,
+      'stream'::text as raw_file_type, null::text as processed_file_type, null::text as bucket_file_name,
+      stream.synth_source_id, instrument.source_name, sample.sample_id, sample.name as sample_name,
+      stream.physical_sample_id, sample.name as physical_sample_name, project.projects,
+      channel.time_max - channel.time_min as growth_length, stream.created_at as upload_datetime,
+      greatest(stream.changed_at, channel.changed_at) as last_updated,
+      greatest(stream.changed_at, channel.changed_at) as last_accessed_datetime,
+      case when channel.time_min >= ${firstSecond} and channel.time_min < ${endSecond}
+        then to_timestamp(channel.time_min) end as collected_datetime,
+      null::text as detail_note_content, null::text as detail_note_last_updated,
+      json_build_object(
+        'points_per_chunk', stream.points_per_chunk, 'instrument_type', stream.instrument_type,
+        'processed_data_id', processed.processed_data_id,
+        'finalized_at', to_char(stream.finalized_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'channel_count', channel.channel_count, 'chunk_count', channel.chunk_count, 'point_count', channel.point_count
+      ) as file_metadata,
+      array(
+        select tag.name from stream_tags as tagged
+        join tags as tag on tag.tag_id = tagged.tag_id and tag.organization_id = tagged.organization_id
+        where tagged.data_id = stream.data_id and tagged.organization_id = stream.organization_id
+        order by lower(tag.name)
+      ) as tags,
+      stream.user_id, owner.name, array[]::text[] as workspaces, null::text as sha3_256, false as has_instrument_logs
+    from streams as stream
+    join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
+    left join growth_instruments as instrument
+      on instrument.synth_source_id = stream.synth_source_id and instrument.organization_id = stream.organization_id
+    left join physical_samples as sample
+      on sample.physical_sample_id = stream.physical_sample_id and sample.organization_id = stream.organization_id
+    left join processed_data_entries as processed
+      on processed.data_id = stream.data_id and processed.organization_id = stream.organization_id
+    cross join lateral (${projectsOfStream}) as project
+    cross join lateral (${channelsOfStream}) as channel
+    where stream.organization_id = ${organizationId}::uuid`;
+}
+
+/** The stream's own project comes first: the SDK shows only that one. */
+const projectsOfStream = sql`
+  select coalesce(json_agg(
+    json_build_object('id', project.project_id, 'name', project.name)
+    order by project.project_id is distinct from stream.project_id, lower(project.name)
+  ), '[]'::json) as projects
+  from (
+    select stream.project_id
+    union
+    select member.project_id from project_physical_samples as member
+    where member.physical_sample_id = stream.physical_sample_id and member.organization_id = stream.organization_id
+  ) as belonging
+  join projects as project using (project_id)
+  where project.organization_id = stream.organization_id`;
+
+const channelsOfStream = sql`
+  select min(time_min) as time_min, max(time_max) as time_max, max(changed_at) as changed_at,
+    count(*) as channel_count, coalesce(sum(chunk_count), 0)::bigint as chunk_count,
+    coalesce(sum(point_count), 0)::bigint as point_count
+  from channels where channels.data_id = stream.data_id`;
+
+/**
+ * Says of streams which sample they come from, in place of what was said before. A stream that comes from it already is
+ * left as it is. The ids are distinct and in lower case.
+ * @throws ApiError 404 that names the first stream, or the sample, that the organization does not have; nothing changes.
+ */
+export function linkPhysicalSample(
+  database: Database,
+  organizationId: string,
+  dataIds: string[],
+  physicalSampleId: string,
+): Promise<void> {
+  return inTransaction(database.pool, async (client) => {
+    const sample = await client.query(
+      `select from physical_samples where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
+      [organizationId, physicalSampleId],
+    );
+    if (sample.rowCount === 0) throw notFound(`Physical sample ${physicalSampleId}`);
+    // Locked in one order, so that two requests for the same streams wait for each other.
+    const { rows } = await client.query<{ data_id: string }>(
+      `select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
+       order by data_id for no key update`,
+      [organizationId, dataIds],
+    );
+    const known = rows.map((row) => row.data_id);
+    requireAll('Data entry', dataIds, known);
+    await client.query(
+      `update streams set physical_sample_id = $3::uuid, changed_at = clock_timestamp()
+       where organization_id = $1::uuid and data_id = any($2::uuid[])
+         and physical_sample_id is distinct from $3::uuid`,
+      [organizationId, dataIds, physicalSampleId],
+    );
+  });
+}

@@ -1,0 +1,55 @@
+import { Type } from '@sinclair/typebox';
+import type { Database } from '../../database/database.ts';
+import type { App } from '../../http/app-type.ts';
+import { refusals } from '../../http/schemas.ts';
+import { GrowthInstrument, GrowthInstrumentIds, NewGrowthInstrument } from './schemas.ts';
+import { createGrowthInstrument, deleteGrowthInstruments, listGrowthInstruments } from './store.ts';
+
+const tags = ['catalogue'];
+
+export function growthInstrumentRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'All growth instruments of the organization that are not deleted',
+        response: { 200: Type.Array(GrowthInstrument), ...refusals() },
+      },
+    },
+    (request) => listGrowthInstruments(database, request.identity.organizationId),
+  );
+
+  app.post(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Create a growth instrument; the same label may be used again',
+        body: NewGrowthInstrument,
+        response: { 201: GrowthInstrument, ...refusals(400, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { organizationId, userId } = request.identity;
+      return reply.code(201).send(await createGrowthInstrument(database, organizationId, userId, request.body));
+    },
+  );
+
+  app.delete(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Delete growth instruments, all or none; what they grew still shows their name',
+        querystring: GrowthInstrumentIds,
+        response: {
+          200: Type.Array(Type.Integer(), { description: 'the deleted ids, ascending' }),
+          ...refusals(404, 422),
+        },
+      },
+    },
+    (request) =>
+      deleteGrowthInstruments(database, request.identity.organizationId, request.query.synthesis_instrument_ids),
+  );
+}

@@ -1,0 +1,25 @@
+import { Type } from '@sinclair/typebox';
+import { Nullable, Text } from '../../http/schemas.ts';
+import { InstrumentId, linkedIdsMax } from '../schemas.ts';
+
+export const instrumentTypes = ['mbe', 'cvd', 'pvd', 'sputter', 'ald', 'pld'] as const;
+
+export const GrowthInstrument = Type.Object({
+  synth_source_id: Type.Integer({ description: 'names the instrument when a stream is initialized' }),
+  source_name: Type.String(),
+  synth_source_type: Type.String(),
+  source_manufacturer: Nullable(Type.String()),
+  source_model: Nullable(Type.String()),
+  serial_id: Nullable(Type.String()),
+});
+
+export const NewGrowthInstrument = Type.Object({
+  label: Text({ minLength: 1, description: 'display name; answered as source_name' }),
+  type: Type.Unsafe<(typeof instrumentTypes)[number]>({ type: 'string', enum: [...instrumentTypes] }),
+  name: Type.Optional(Nullable(Text({ description: 'manufacturer and model; answered as source_model' }))),
+  serial_id: Type.Optional(Nullable(Text({ description: 'serial number' }))),
+});
+
+export const GrowthInstrumentIds = Type.Object({
+  synthesis_instrument_ids: Type.Array(InstrumentId('instrument to delete'), { minItems: 1, maxItems: linkedIdsMax }),
+});

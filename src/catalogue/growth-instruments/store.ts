@@ -1,0 +1,73 @@
+/**
+ * Growth instruments of an organization. A deleted one keeps its row, so that what it grew still shows its name, and is
+ * otherwise as if it had never been.
+ */
+import type { Static } from '@sinclair/typebox';
+import { sql } from 'kysely';
+import { type Database, inTransaction } from '../../database/database.ts';
+import { notFound } from '../../errors.ts';
+import { trimmedText } from '../names.ts';
+import type { GrowthInstrument, instrumentTypes } from './schemas.ts';
+
+export interface GrowthInstrumentFields {
+  label: string;
+  type: (typeof instrumentTypes)[number];
+  name?: string | null;
+  serial_id?: string | null;
+}
+
+const columns = sql.raw(
+  'synth_source_id, source_name, synth_source_type, null::text as source_manufacturer, source_model, serial_id',
+);
+
+export async function listGrowthInstruments(database: Database, organizationId: string) {
+  const { rows } = await sql<Static<typeof GrowthInstrument>>`
+    select ${columns} from growth_instruments
+    where organization_id = ${organizationId}::uuid and deleted_at is null
+    order by synth_source_id`.execute(database.kysely);
+  return rows;
+}
+
+/**
+ * Two instruments may have the same label: a lab with two equal tools tells them apart by their ids.
+ * @throws ApiError 422 for a blank label.
+ */
+export async function createGrowthInstrument(
+  database: Database,
+  organizationId: string,
+  userId: string,
+  { label, type, name = null, serial_id = null }: GrowthInstrumentFields,
+) {
+  const { rows } = await sql<Static<typeof GrowthInstrument>>`
+    insert into growth_instruments (organization_id, user_id, source_name, synth_source_type, source_model, serial_id)
+    values (${organizationId}::uuid, ${userId}::uuid, ${trimmedText(label, 'label')}::text, ${type}::text, ${name}::text, ${serial_id}::text)
+    returning ${columns}`.execute(database.kysely);
+  return rows[0] as Static<typeof GrowthInstrument>;
+}
+
+/**
+ * Deletes all of the instruments or, when one is unknown, none.
+ * @returns their ids in ascending order
+ * @throws ApiError 404 that names the first one that is not there.
+ */
+export function deleteGrowthInstruments(database: Database, organizationId: string, ids: number[]): Promise<number[]> {
+  const wanted = [...new Set(ids)].sort((a, b) => a - b);
+  return inTransaction(database.pool, async (client) => {
+    // Locked in one order, so that two requests that delete the same instruments wait for each other.
+    const { rows } = await client.query<{ synth_source_id: number }>(
+      `select synth_source_id from growth_instruments
+       where organization_id = $1::uuid and synth_source_id = any($2::int4[]) and deleted_at is null
+       order by synth_source_id for update`,
+      [organizationId, wanted],
+    );
+    const known = new Set(rows.map((row) => row.synth_source_id));
+    const missing = wanted.find((id) => !known.has(id));
+    if (missing !== undefined) throw notFound(`Growth instrument ${missing}`);
+    await client.query(
+      `update growth_instruments set deleted_at = now()
+       where organization_id = $1::uuid and synth_source_id = any($2::int4[])`,
+      [organizationId, wanted],
+    );
+    return wanted;
+  });
+}

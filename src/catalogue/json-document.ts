@@ -1,0 +1,38 @@
+import { clip, invalid } from '../errors.ts';
+import { storableTextPattern } from '../http/schemas.ts';
+
+/** Levels of objects and lists inside a stored document; PostgreSQL and JSON.stringify both recurse over them. */
+export const jsonDepthMax = 100;
+
+const storableText = new RegExp(storableTextPattern, 'u');
+
+/**
+ * The text of a client's own JSON document for a jsonb column, every key kept, `__proto__` too.
+ * @throws ApiError 422 that names the place, from `at` on, of what jsonb cannot hold or would change: U+0000 or a lone
+ * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels.
+ */
+export function jsonDocument(document: unknown, at: (string | number)[]): string {
+  refuseUnstorable(document, at, 0);
+  return JSON.stringify(document);
+}
+
+function refuseUnstorable(value: unknown, at: (string | number)[], depth: number): void {
+  if (typeof value === 'string' && !storableText.test(value)) {
+    throw invalid(at, 'the text must not hold U+0000 or a lone surrogate', value);
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw invalid(at, 'the number must be within float64', value);
+  }
+  if (typeof value !== 'object' || value === null) return;
+  if (depth >= jsonDepthMax)
+    throw invalid(at.slice(0, 3), `the document must not be deeper than ${jsonDepthMax} levels`);
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) refuseUnstorable(item, [...at, index], depth + 1);
+    return;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    const place = [...at, String(clip(key))];
+    if (!storableText.test(key)) throw invalid(place, 'the key must not hold U+0000 or a lone surrogate', key);
+    refuseUnstorable(item, place, depth + 1);
+  }
+}

@@ -1,0 +1,57 @@
+import { Type } from '@sinclair/typebox';
+import type { Database } from '../../database/database.ts';
+import type { App } from '../../http/app-type.ts';
+import { refusals } from '../../http/schemas.ts';
+import {
+  NewPhysicalSample,
+  PhysicalSample,
+  PhysicalSampleParams,
+  PhysicalSampleQuery,
+  PhysicalSampleRow,
+  SampleTimeseries,
+} from './schemas.ts';
+import { createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
+import { listPhysicalSamples } from './store.ts';
+
+const tags = ['catalogue'];
+
+export function physicalSampleRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'All physical samples of the organization, newest first',
+        querystring: PhysicalSampleQuery,
+        response: { 200: Type.Array(PhysicalSampleRow), ...refusals(422) },
+      },
+    },
+    (request) => listPhysicalSamples(database, request.identity.organizationId, request.query),
+  );
+
+  app.post(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Create a physical sample, or find the one of that name, which stays as it is',
+        body: NewPhysicalSample,
+        response: { 200: PhysicalSample, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    (request) => createOrFindPhysicalSample(database, request.identity, request.body),
+  );
+
+  app.get(
+    '/:physical_sample_id/timeseries',
+    {
+      schema: {
+        tags,
+        summary: 'Computed properties of a physical sample: none',
+        params: PhysicalSampleParams,
+        response: { 200: SampleTimeseries, ...refusals(404, 422) },
+      },
+    },
+    (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
+  );
+}

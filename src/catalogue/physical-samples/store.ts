@@ -1,0 +1,113 @@
+/** Physical samples of an organization, one per name without regard to case. */
+import type { Static } from '@sinclair/typebox';
+import { sql } from 'kysely';
+import type { Database } from '../../database/database.ts';
+import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
+
+type Sample = Static<typeof PhysicalSample>;
+
+/** Columns of `physical_samples as sample`, under their names on the wire. */
+const columns = sql.raw(`
+  sample.physical_sample_id as id, sample.name, sample.created_at as created_datetime,
+  sample.changed_at as last_updated, sample.version, sample.user_id, sample.growth_instrument_id, sample.sample_id,
+  sample.detail_notes_id, sample.physical_sample_metadata`);
+
+export interface PhysicalSampleFilter {
+  physical_sample_id?: string;
+  project_id?: string;
+  has_data_item?: boolean;
+}
+
+/** The organization's samples that pass the filter, newest first, with what the catalogue shows of each. */
+export async function listPhysicalSamples(
+  database: Database,
+  organizationId: string,
+  { physical_sample_id = undefined, project_id = undefined, has_data_item = undefined }: PhysicalSampleFilter = {},
+) {
+  const { rows } = await sql<Static<typeof PhysicalSampleRow>>`
+    select ${columns}, owner.user_id as owner_id, owner.name as owner_name,
+      coalesce(member.projects, '[]'::json) as projects, null::json as target_material, null::json as detail_notes,
+      instrument.source_name as growth_instrument, item.num_data_items
+    from physical_samples as sample
+    join users as owner on owner.user_id = sample.user_id and owner.organization_id = sample.organization_id
+    left join growth_instruments as instrument
+      on instrument.synth_source_id = sample.growth_instrument_id
+      and instrument.organization_id = sample.organization_id
+    cross join lateral (
+      select json_agg(
+        json_build_object('id', project.project_id, 'name', project.name) order by member.created_at, member.project_id
+      ) as projects
+      from project_physical_samples as member
+      join projects as project
+        on project.project_id = member.project_id and project.organization_id = member.organization_id
+      where member.physical_sample_id = sample.physical_sample_id and member.organization_id = sample.organization_id
+    ) as member
+    cross join lateral (
+      select count(*) as num_data_items from streams as stream
+      where stream.physical_sample_id = sample.physical_sample_id and stream.organization_id = sample.organization_id
+    ) as item
+    where sample.organization_id = ${organizationId}::uuid
+      and (${physical_sample_id}::uuid is null or sample.physical_sample_id = ${physical_sample_id}::uuid)
+      and (${project_id}::uuid is null or exists (
+        select from project_physical_samples as chosen
+        where chosen.physical_sample_id = sample.physical_sample_id and chosen.project_id = ${project_id}::uuid
+          and chosen.organization_id = sample.organization_id
+      ))
+      and (${has_data_item}::boolean is null or (item.num_data_items > 0) = ${has_data_item}::boolean)
+    order by sample.created_at desc, sample.physical_sample_id`.execute(database.kysely);
+  return rows;
+}
+
+export interface NewSample {
+  name: string;
+  growth_instrument_id: number | null;
+  sample_id: number | null;
+  detail_notes_id: string | null;
+  /** JSON text of an object. */
+  physical_sample_metadata: string | null;
+}
+
+/** @returns undefined when the organization has a sample of that name. */
+export async function insertPhysicalSample(
+  database: Database,
+  organizationId: string,
+  userId: string,
+  sample: NewSample,
+) {
+  const { rows } = await sql<Sample>`
+    insert into physical_samples as sample (
+      organization_id, user_id, name, growth_instrument_id, sample_id, detail_notes_id, physical_sample_metadata
+    ) values (
+      ${organizationId}::uuid, ${userId}::uuid, ${sample.name}::text, ${sample.growth_instrument_id}::integer,
+      ${sample.sample_id}::bigint, ${sample.detail_notes_id}::uuid, ${sample.physical_sample_metadata}::jsonb
+    )
+    on conflict do nothing
+    returning ${columns}`.execute(database.kysely);
+  return rows[0];
+}
+
+export async function findPhysicalSampleByName(database: Database, organizationId: string, name: string) {
+  const { rows } = await sql<Sample>`
+    select ${columns} from physical_samples as sample
+    where sample.organization_id = ${organizationId}::uuid
+      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(database.kysely);
+  return rows[0];
+}
+
+export async function hasPhysicalSample(database: Database, organizationId: string, physicalSampleId: string) {
+  const { rows } = await sql`
+    select from physical_samples
+    where organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`.execute(
+    database.kysely,
+  );
+  return rows.length > 0;
+}
+
+/** Whether a sample may be said to come from an instrument: the organization has it and has not deleted it. */
+export async function hasGrowthInstrument(database: Database, organizationId: string, synthSourceId: number) {
+  const { rows } = await sql`
+    select from growth_instruments
+    where organization_id = ${organizationId}::uuid and synth_source_id = ${synthSourceId}::integer
+      and deleted_at is null`.execute(database.kysely);
+  return rows.length > 0;
+}

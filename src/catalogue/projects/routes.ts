@@ -1,0 +1,124 @@
+import { Type } from '@sinclair/typebox';
+import type { Database } from '../../database/database.ts';
+import type { App } from '../../http/app-type.ts';
+import { refusals } from '../../http/schemas.ts';
+import { PhysicalSampleRow } from '../physical-samples/schemas.ts';
+import { listPhysicalSamples } from '../physical-samples/store.ts';
+import { Ok } from '../schemas.ts';
+import {
+  NewConfiguration,
+  NewProject,
+  NewTrackingSample,
+  Project,
+  ProjectConfiguration,
+  ProjectParams,
+} from './schemas.ts';
+import { getProject, replaceConfiguration, trackSample } from './service.ts';
+import { createProject, listProjects } from './store.ts';
+
+const tags = ['catalogue'];
+// Fastify sends a text as it is, unless a serializer puts it into JSON.
+const json = 'application/json; charset=utf-8';
+
+export function projectRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'All projects of the organization, newest first',
+        response: { 200: Type.Array(Project), ...refusals() },
+      },
+    },
+    (request) => listProjects(database, request.identity.organizationId),
+  );
+
+  app.post(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Create a project, or find the one of that name',
+        body: NewProject,
+        response: {
+          200: Type.Object(Project.properties, { description: 'the project that already has this name' }),
+          201: Type.Object(Project.properties, { description: 'the new project' }),
+          ...refusals(400, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { organizationId, userId } = request.identity;
+      const project = await createProject(database, organizationId, userId, request.body.name);
+      return reply.code(project.is_new ? 201 : 200).send(project);
+    },
+  );
+
+  app.get(
+    '/:project_id/physical_samples',
+    {
+      schema: {
+        tags,
+        summary: 'The physical samples of a project, newest first',
+        params: ProjectParams,
+        response: { 200: Type.Array(PhysicalSampleRow), ...refusals(404, 422) },
+      },
+    },
+    async (request) => {
+      const { organizationId } = request.identity;
+      const { id } = await getProject(database, organizationId, request.params.project_id);
+      return listPhysicalSamples(database, organizationId, { project_id: id });
+    },
+  );
+  configurationRoutes(app, database);
+}
+
+function configurationRoutes(app: App, database: Database): void {
+  app.get(
+    '/:project_id/configuration',
+    {
+      schema: {
+        tags,
+        summary: "A project's configuration and the samples that it tracks",
+        params: ProjectParams,
+        response: { 200: ProjectConfiguration, ...refusals(404, 422) },
+      },
+    },
+    async (request) =>
+      (await getProject(database, request.identity.organizationId, request.params.project_id)).configuration,
+  );
+
+  app.post(
+    '/:project_id/configuration',
+    {
+      schema: {
+        tags,
+        summary: "Replace a project's configuration object (older SDKs track a sample by it)",
+        params: ProjectParams,
+        body: NewConfiguration,
+        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      await replaceConfiguration(database, request.identity.organizationId, request.params.project_id, request.body);
+      return reply.type(json).serializer(JSON.stringify).send('OK');
+    },
+  );
+
+  app.post(
+    '/:project_id/configuration/tracking_samples',
+    {
+      schema: {
+        tags,
+        summary: 'Add a physical sample to the project and track it',
+        params: ProjectParams,
+        body: NewTrackingSample,
+        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      await trackSample(database, request.identity.organizationId, request.params.project_id, request.body);
+      return reply.type(json).serializer(JSON.stringify).send('OK');
+    },
+  );
+}

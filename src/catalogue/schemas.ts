@@ -1,0 +1,21 @@
+import { Type } from '@sinclair/typebox';
+import { Nullable, Uuid } from '../http/schemas.ts';
+
+/** Data entries or tags that one request may link. */
+export const linkedIdsMax = 10_000;
+
+/** PostgreSQL's integer, in which instruments are numbered. */
+const int4Max = 2_147_483_647;
+
+export const InstrumentId = (description: string) => Type.Integer({ minimum: 1, maximum: int4Max, description });
+
+export const LinkedIds = (description: string) =>
+  Type.Array(Uuid(description), { minItems: 1, maxItems: linkedIdsMax, description: `${description}s` });
+
+/** What the official service answers where there is nothing to say: the JSON string "OK". */
+export const Ok = Type.Literal('OK', { description: 'done' });
+
+export const ProjectReference = Type.Object({ id: Type.String(), name: Type.String() });
+
+/** A note; this server keeps none yet, so it is null. */
+export const Note = Nullable(Type.Object({ content: Type.String(), last_updated: Type.String() }));

@@ -1,0 +1,54 @@
+import { Type } from '@sinclair/typebox';
+import type { Database } from '../../database/database.ts';
+import type { App } from '../../http/app-type.ts';
+import { refusals } from '../../http/schemas.ts';
+import { NewTag, NewTagLinks, Tag, TagLinks } from './schemas.ts';
+import { createOrFindTag, linkTags } from './service.ts';
+import { listTags } from './store.ts';
+
+const tags = ['catalogue'];
+
+export function tagRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/',
+    { schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } } },
+    (request) => listTags(database, request.identity.organizationId),
+  );
+
+  app.post(
+    '/',
+    {
+      schema: {
+        tags,
+        summary: 'Create a tag, or find the one of that name',
+        body: NewTag,
+        response: {
+          200: Type.Object(Tag.properties, { description: 'the tag that already has this name' }),
+          201: Type.Object(Tag.properties, { description: 'the new tag' }),
+          ...refusals(400, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { tag, isNew } = await createOrFindTag(database, request.identity, request.body.name);
+      return reply.code(isNew ? 201 : 200).send(tag);
+    },
+  );
+
+  app.post(
+    '/data-items',
+    {
+      schema: {
+        tags,
+        summary: 'Put tags on data entries: every tag on every entry, or nothing when one id is unknown',
+        body: NewTagLinks,
+        response: { 200: TagLinks, ...refusals(400, 404, 413, 415, 422) },
+      },
+    },
+    async (request) => {
+      const { data_ids, tag_ids } = request.body;
+      const created = await linkTags(database, request.identity.organizationId, data_ids, tag_ids);
+      return { success: true as const, associations_created: created };
+    },
+  );
+}

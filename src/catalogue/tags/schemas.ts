@@ -1,0 +1,20 @@
+import { Type } from '@sinclair/typebox';
+import { DateTime, Text } from '../../http/schemas.ts';
+import { LinkedIds } from '../schemas.ts';
+
+export const Tag = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  created_datetime: DateTime('when the tag was created'),
+});
+
+export const NewTag = Type.Object({
+  name: Text({ minLength: 1, description: 'trimmed; one tag per name, without regard to case' }),
+});
+
+export const NewTagLinks = Type.Object({ data_ids: LinkedIds('data entry'), tag_ids: LinkedIds('tag') });
+
+export const TagLinks = Type.Object({
+  success: Type.Literal(true),
+  associations_created: Type.Integer({ description: 'links that were not there before' }),
+});

@@ -1,0 +1,73 @@
+/** Tags of an organization, one per name without regard to case, and which streams carry them. */
+import type { Static } from '@sinclair/typebox';
+import { sql } from 'kysely';
+import type { Database } from '../../database/database.ts';
+import type { Tag } from './schemas.ts';
+
+type TagRow = Static<typeof Tag>;
+
+const columns = sql.raw('tag_id as id, name, created_at as created_datetime');
+
+export async function listTags(database: Database, organizationId: string): Promise<TagRow[]> {
+  const { rows } = await sql<TagRow>`
+    select ${columns} from tags where organization_id = ${organizationId}::uuid order by lower(name)`.execute(
+    database.kysely,
+  );
+  return rows;
+}
+
+/** @returns undefined when the organization has a tag of that name. */
+export async function insertTag(database: Database, organizationId: string, userId: string, name: string) {
+  const { rows } = await sql<TagRow>`
+    insert into tags (organization_id, user_id, name) values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
+    on conflict do nothing
+    returning ${columns}`.execute(database.kysely);
+  return rows[0];
+}
+
+export async function findTagByName(database: Database, organizationId: string, name: string) {
+  const { rows } = await sql<TagRow>`
+    select ${columns} from tags
+    where organization_id = ${organizationId}::uuid and lower(btrim(name)) = lower(btrim(${name}::text))`.execute(
+    database.kysely,
+  );
+  return rows[0];
+}
+
+export interface LinkedTags {
+  known_data_ids: string[];
+  known_tag_ids: string[];
+  associations_created: number;
+}
+
+/**
+ * Puts every tag on every stream when all of them are the organization's; otherwise nothing is stored, and the ids that
+ * are known tell which one is not. One statement; its rows come in one order, so that two callers cannot deadlock.
+ * The ids are distinct and in lower case.
+ */
+export async function insertStreamTags(
+  database: Database,
+  organizationId: string,
+  dataIds: string[],
+  tagIds: string[],
+): Promise<LinkedTags> {
+  const { rows } = await sql<LinkedTags>`
+    with known_streams as materialized (
+      select data_id from streams
+      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[])
+    ), known_tags as materialized (
+      select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
+    ), created as (
+      insert into stream_tags (data_id, tag_id, organization_id)
+      select data_id, tag_id, ${organizationId}::uuid from known_streams cross join known_tags
+      where (select count(*) from known_streams) = ${dataIds.length}::bigint
+        and (select count(*) from known_tags) = ${tagIds.length}::bigint
+      order by data_id, tag_id
+      on conflict do nothing
+      returning 1
+    )
+    select array(select data_id::text from known_streams) as known_data_ids,
+      array(select tag_id::text from known_tags) as known_tag_ids,
+      (select count(*) from created) as associations_created`.execute(database.kysely);
+  return rows[0] as LinkedTags;
+}

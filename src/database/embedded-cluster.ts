@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   cpSync,
   existsSync,
   fsyncSync,
@@ -108,6 +110,8 @@ export async function makeCluster(
   ]);
   renameSync(join(making, 'cluster'), clusterDir);
   syncFolder(parent);
+  // The parent may be as new as the cluster. Who may not read the folder above did not make an entry in it either.
+  if (isReadable(dirname(parent))) syncFolder(dirname(parent));
   rmSync(making, { recursive: true });
 }
 
@@ -180,6 +184,15 @@ function chownTree(folder: string, { uid, gid }: Account): void {
 
 function readIfThere(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function writeDurably(path: string, text: string): void {

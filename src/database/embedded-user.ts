@@ -72,6 +72,11 @@ export async function chooseRunAs(
   const ownUid = process.getuid?.() ?? 0;
   const postgres = join(binaries.native, 'bin', 'postgres');
   const accounts = readAccounts();
+  const obstacle = await obstacleFor({ kind: 'self' }, postgres, dirname(clusterDir));
+  if (obstacle) {
+    const why = `${obstacle}; it needs glibc, which Alpine and other musl systems do not have`;
+    throw new Error(`the embedded PostgreSQL does not run here (${why}): ${SET_DATABASE_URL}`);
+  }
   if (ownUid === 0 && ownerUid) {
     const owner = accounts.find(({ uid }) => uid === ownerUid);
     return { kind: 'user', uid: ownerUid, gid: owner?.gid ?? ownerUid, name: owner?.name ?? String(ownerUid) };
@@ -81,11 +86,7 @@ export async function chooseRunAs(
   }
   // initdb asks for the name of its user, which a container started with any user id does not have.
   const nameless = ownerUid === undefined && !accounts.some(({ uid }) => uid === ownUid);
-  if (ownUid !== 0 && (!nameless || process.platform !== 'linux')) {
-    const obstacle = await obstacleFor({ kind: 'self' }, postgres, dirname(clusterDir));
-    if (obstacle) throw new Error(`the embedded PostgreSQL does not run here (${obstacle}): ${SET_DATABASE_URL}`);
-    return { kind: 'self' };
-  }
+  if (ownUid !== 0 && (!nameless || process.platform !== 'linux')) return { kind: 'self' };
   const shownAs = accounts.find(({ uid }) => uid !== 0);
   if (shownAs && process.platform === 'linux') {
     const namespace: RunAs = { kind: 'namespace', uid: shownAs.uid, gid: shownAs.gid };
@@ -107,6 +108,11 @@ export function otherAccount(): Account {
 
 /** The binaries where `user` can start them: where they are, or a copy of them (60 MB) below `root`. */
 export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root: string): Promise<PostgresBinaries> {
+  const cannot =
+    'PostgreSQL refuses to run as root, and root can neither use "unshare --user" nor run it as another user';
+  const instead = `run the server as an ordinary user, or ${SET_DATABASE_URL}`;
+  const impossible = await obstacleFor(user, '/bin/true', '/');
+  if (impossible) throw new Error(`${cannot} (${impossible}): ${instead}`);
   if ((await obstacleFor(user, join(binaries.native, 'bin', 'postgres'), '/')) === undefined) return binaries;
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
@@ -119,10 +125,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   }
   const obstacle = await obstacleFor(user, join(native, 'bin', 'postgres'), '/');
   if (obstacle === undefined) return { ...binaries, native };
-  throw new Error(
-    `PostgreSQL refuses to run as root, and root can neither use "unshare --user" nor run it as another user ` +
-      `(${obstacle}): run the server as an ordinary user, or ${SET_DATABASE_URL}`,
-  );
+  throw new Error(`${cannot} (${obstacle}): ${instead}`);
 }
 
 function readAccounts(): Account[] {

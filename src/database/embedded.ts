@@ -5,7 +5,7 @@
  * - a PostgreSQL that dies is started again, at the same address.
  * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
  */
-import { mkdirSync, realpathSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findPostgresBinaries, type PostgresBinaries } from './embedded-binaries.ts';
@@ -75,12 +75,11 @@ export interface EmbeddedPostgres {
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
   settingsArguments(0, options.settings); // A setting that is refused should leave nothing behind.
-  mkdirSync(dirname(resolve(options.dataDir)), { recursive: true });
-  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
-  const dataDir = realpathSync(options.dataDir);
+  const shipped = findPostgresBinaries();
+  const dataDir = openDataDir(options.dataDir);
   const lock = await lockDataDir(dataDir, options.log);
   try {
-    const prepared = await prepare({ ...options, dataDir, stopWaitMsMax });
+    const prepared = await prepare({ ...options, dataDir, stopWaitMsMax }, shipped);
     const { firstStart, postmasterOptions } = prepared;
     const first = await startOnFreePort(postmasterOptions, new AbortController().signal);
     const watch = watchPostmaster(first, postmasterOptions);
@@ -124,9 +123,24 @@ interface Prepared {
   postmasterOptions: PostmasterOptions;
 }
 
-async function prepare(options: EmbeddedOptions & { stopWaitMsMax: number }): Promise<Prepared> {
+/** Makes the folder if need be; its real path. */
+function openDataDir(dataDir: string): string {
+  try {
+    mkdirSync(dirname(resolve(dataDir)), { recursive: true });
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return realpathSync(dataDir);
+  } catch (error) {
+    const why = `DATA_DIR ${dataDir} cannot be used by user id ${process.getuid?.()} (${(error as Error).message})`;
+    throw new Error(`${why}: set DATA_DIR to a folder of that user, or run the server as its owner`, { cause: error });
+  }
+}
+
+async function prepare(
+  options: EmbeddedOptions & { stopWaitMsMax: number },
+  shipped: PostgresBinaries,
+): Promise<Prepared> {
   const { dataDir, log, stopWaitMsMax } = options;
-  const shipped = findPostgresBinaries();
   const found = clusterFolder(dataDir);
   refuseOtherVersion(dataDir, found, shipped.major);
   await stopOldPostmaster(found, stopWaitMsMax, log);

@@ -13,19 +13,19 @@ vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 let workshop: support.Workshop;
 let start: support.Workshop['start'];
 let folder: support.Workshop['folder'];
+let madeFolder: support.Workshop['madeFolder'];
 
-beforeAll(() => {
-  workshop = support.openWorkshop();
-  ({ start, folder } = workshop);
+beforeAll(async () => {
+  workshop = await support.openWorkshop();
+  ({ start, folder, madeFolder } = workshop);
 });
 afterAll(() => workshop.close());
 
-/** A server on a new folder whose database holds one committed row. */
+/** A server on a folder of its own, whose database holds one row. */
 async function startWithRow() {
-  const dataDir = folder();
+  const dataDir = madeFolder();
   const server = start(dataDir);
   const ready = await server.line(isReady);
-  await query(ready.connectionString, 'create table kept as select 42 as n');
   return { dataDir, server, ready };
 }
 
@@ -115,7 +115,7 @@ describe.concurrent('when PostgreSQL dies', () => {
   });
 
   it('stop() of one that does not answer comes to an end', async () => {
-    const dataDir = folder();
+    const dataDir = madeFolder();
     const server = start(dataDir, { embedded: { stopWaitMsMax: 300 } });
     await server.line(isReady);
     const pid = postmasterPid(dataDir);
@@ -132,10 +132,9 @@ describe.concurrent('when PostgreSQL dies', () => {
 describe.concurrent('when the server dies', () => {
   it('by Ctrl-C or kill -9, its PostgreSQL lives on, and the next start stops it and just works', async () => {
     const { dataDir, ready } = await (async () => {
-      const at = folder();
+      const at = madeFolder();
       const server = start(at, { detached: true });
       const line = await server.line(isReady);
-      await query(line.connectionString, 'create table kept as select 42 as n');
       // As a terminal does it: to the whole process group.
       process.kill(-(server.child.pid ?? 0), 'SIGINT');
       await server.ended;
@@ -221,7 +220,7 @@ describe.concurrent('the lock on DATA_DIR', () => {
   });
 
   it('is void when its holder is gone, even if the process id lives, and holds over containers while renewed', async () => {
-    const dataDir = folder();
+    const dataDir = madeFolder();
     const server = start(dataDir);
     await server.line(isReady);
     const [name = ''] = readdirSync(dataDir).filter((each) => each.endsWith('.lock'));

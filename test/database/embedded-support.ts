@@ -42,20 +42,29 @@ export interface Workshop {
   installation: string;
   /** A new DATA_DIR, not made yet. */
   folder(): string;
+  /** A DATA_DIR that a server has left in order, with one row: `select n from kept` gives 42. */
+  madeFolder(): string;
   start(dataDir: string, options?: LaunchOptions, from?: string): Server;
   /** Ends what is still running and deletes the folder. */
   close(): Promise<void>;
 }
 
-export function openWorkshop(): Workshop {
+export async function openWorkshop(): Promise<Workshop> {
   const base = mkdtempSync(join(tmpdir(), 'embedded-'));
   const installation = join(base, 'installation');
   const started: Server[] = [];
   install(installation);
+  const folder = () => join(mkdtempSync(join(base, 'case-')), 'data');
+  const made = await makeFolder(installation, folder());
   return {
     base,
     installation,
-    folder: () => join(mkdtempSync(join(base, 'case-')), 'data'),
+    folder,
+    madeFolder() {
+      const dataDir = folder();
+      execFileSync('cp', ['-a', made, dataDir]);
+      return dataDir;
+    },
     start(dataDir, options = {}, from = installation) {
       const server = launch(from, dataDir, options);
       started.push(server);
@@ -72,6 +81,14 @@ export function openWorkshop(): Workshop {
       rmSync(base, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
+}
+
+async function makeFolder(installation: string, dataDir: string): Promise<string> {
+  const server = launch(installation, dataDir);
+  const { connectionString } = await server.line(isReady);
+  await query(connectionString, 'create table kept as select 42 as n');
+  await server.stop();
+  return dataDir;
 }
 
 /** What a failed test may have left of the PostgreSQLs whose server it had killed. */

@@ -39,8 +39,8 @@ function works(command: string, args: string[]): boolean {
   }
 }
 
-beforeAll(() => {
-  workshop = support.openWorkshop();
+beforeAll(async () => {
+  workshop = await support.openWorkshop();
   open = mkdtempSync(join(tmpdir(), 'embedded-open-'));
   chmodSync(open, 0o755);
   const bin = join(open, 'bin');
@@ -58,6 +58,13 @@ afterAll(async () => {
   rmSync(open, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   for (const name of accounts) execFileSync('userdel', [name]);
 });
+
+/** An installation that everyone may read. */
+function openInstallation(): string {
+  const installation = join(open, 'installation');
+  execFileSync('cp', ['-al', workshop.installation, installation]);
+  return installation;
+}
 
 const userOf = (pid: number) => statSync(`/proc/${pid}`).uid;
 const pathsOwnedByOthers = (folder: string, uid: number) =>
@@ -88,6 +95,11 @@ describe('an ordinary user', () => {
     expect(await query((await second.line(isReady)).connectionString, 'select n from kept')).toEqual([{ n: 42 }]);
     await second.stop();
 
+    // A stranger is told so, in a sentence.
+    const stranger = { uid: (uid ?? 0) + 1, gid: (gid ?? 0) + 1 };
+    const refused = await workshop.start(join(home, 'other'), stranger, openInstallation()).line(isRefused);
+    expect(refused.message).toMatch(/DATA_DIR .* cannot be used by user id/);
+
     // Root on the same folder runs it as the owner of the data, and the owner can go on afterwards.
     const root = workshop.start(dataDir, {}, join(home, 'installation'));
     expect(await query((await root.line(isReady)).connectionString, 'select n from kept')).toEqual([{ n: 42 }]);
@@ -114,11 +126,8 @@ describe('root', () => {
   it.skipIf(needsNamespace)(
     `moves an existing database where unshare is refused, and says where${needsNamespace}`,
     async () => {
-      const dataDir = workshop.folder();
+      const dataDir = workshop.madeFolder();
       const relocationRoot = join(open, 'moved');
-      const first = workshop.start(dataDir);
-      await query((await first.line(isReady)).connectionString, 'create table kept as select 42 as n');
-      await first.stop();
 
       const options = { path: withoutUnshare, embedded: { relocationRoot } };
       const second = workshop.start(dataDir, options);

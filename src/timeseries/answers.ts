@@ -1,0 +1,56 @@
+import { JsonWriter } from '../lib/json-writer.ts';
+import { writeProperties } from './properties.ts';
+import { writeRows } from './rows.ts';
+import { type Selection, type StreamRead, selectChannels } from './stream-read.ts';
+
+/** Bytes of one piece of an answer; a row of many channels can make one longer. */
+export const pieceBytes = 64 * 1024;
+
+export type Pieces = AsyncGenerator<Buffer, void, void>;
+
+/** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
+export async function* timeseriesAnswer(
+  read: StreamRead,
+  selection: Selection,
+  { withSeries, namesOnly }: { withSeries: boolean; namesOnly: boolean },
+): Pieces {
+  const writer = new JsonWriter(pieceBytes);
+  const channels = namesOnly ? [] : selectChannels(read, selection);
+  writeHead(writer, read);
+  writer.raw(',"properties":');
+  yield* writeProperties(writer, read, channels, selection);
+  if (withSeries) {
+    writer.raw(',"series":');
+    yield* writeRows(writer, read, channels, selection);
+  }
+  yield writer.raw('}').take();
+}
+
+/** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
+export async function* rheedAnswer(read: StreamRead, selection: Selection): Pieces {
+  const writer = new JsonWriter(pieceBytes);
+  const channels = selectChannels(read, selection);
+  writer.raw('{"series_by_angle":[');
+  if (channels.length > 0) {
+    writer.raw('{"angle":0,"series":');
+    yield* writeRows(writer, read, channels, selection, selection.last_n);
+    writer.raw('}');
+  }
+  yield writer.raw(']}').take();
+}
+
+/** What is known of the stream without reading a chunk. */
+function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): void {
+  writer.raw('{"data_id":').value(dataId).raw(',"series_max_time":');
+  if (span === null) writer.raw('null');
+  else writer.thousandths(span.endMs - span.zeroMs);
+  writer.raw(',"property_units":{');
+  channels.forEach(({ name, units }, i) => {
+    writer
+      .raw(i === 0 ? '' : ',')
+      .value(name)
+      .raw(':')
+      .value(units);
+  });
+  writer.raw('},"available_property_names":').value(channels.map(({ name }) => name));
+}

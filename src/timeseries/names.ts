@@ -1,0 +1,56 @@
+/**
+ * Names that a channel cannot have in an answer, because the SDK puts columns of its own under them (its read then
+ * fails, or shows one of the two), or because `align_timeseries` would take the readings for timestamps.
+ */
+const timeNames = [
+  'Time',
+  'UNIX Timestamp',
+  'unix_timestamp_ms',
+  'relative_time_seconds',
+  ...['ns', 'us', 'ms', 'seconds', 's'].flatMap((unit) => [`timestamp_${unit}`, `unix_timestamp_${unit}`]),
+];
+
+/** Those of both SDK shapes that name channels: `properties` and the rows of `series`. */
+export const reservedNames: ReadonlySet<string> = new Set(timeNames);
+
+/** The rows of the RHEED shape: their own time, index and display columns, to which the SDK renames or which it drops. */
+export const reservedRheedNames: ReadonlySet<string> = new Set([
+  ...timeNames,
+  'time_seconds',
+  'Relative Time',
+  'frame_number',
+  'Frame Number',
+  'Angle',
+  'View ID',
+  'Interval ID',
+  'Azimuth Label',
+  'low_level_features',
+  'mask_rle',
+  'mask_height',
+  'mask_width',
+  ...['cluster_id', 'Cluster ID', 'cluster_std', 'Cluster ID Uncertainty'],
+  ...['referenced_strain', 'Strain', 'nearest_neighbor_strain', 'Cumulative Strain'],
+  ...['oscillation_period', 'Oscillation Period', 'spot_count', 'Diffraction Spot Count'],
+  ...['first_order_intensity', 'First Order Intensity'],
+  ...['first_order_intensity_l', 'First Order Intensity L', 'first_order_intensity_r', 'First Order Intensity R'],
+  ...['half_order_intensity', 'Half Order Intensity'],
+  ...['half_order_intensity_l', 'Half Order Intensity L', 'half_order_intensity_r', 'Half Order Intensity R'],
+  ...['specular_intensity', 'Specular Intensity', 'reconstruction_intensity', 'Reconstruction Intensity'],
+  ...['specular_fwhm_1', 'Specular FWHM', 'first_order_fwhm_1', 'First Order FWHM'],
+  ...['lattice_spacing', 'Lattice Spacing', 'tar_metric', 'TAR Metric', 'composition_metric', 'Composition Metric'],
+]);
+
+/**
+ * The name of each channel in an answer, in the order given: its own, or `NAME (channel)` for a reserved one, or
+ * `NAME (channel 2)` and so on where a channel really has that name.
+ */
+export function answerNames(channelNames: readonly string[], reserved: ReadonlySet<string>): string[] {
+  const taken = new Set(channelNames);
+  return channelNames.map((name) => {
+    if (!reserved.has(name)) return name;
+    for (let number = 1; ; number++) {
+      const candidate = number === 1 ? `${name} (channel)` : `${name} (channel ${number})`;
+      if (!taken.has(candidate)) return candidate;
+    }
+  });
+}

@@ -1,0 +1,122 @@
+import type { ChunkPlan } from './chunk-plan.ts';
+import { PointBuffer, type Points } from './point-buffer.ts';
+import type { ChunkArrays } from './store.ts';
+import { msMax } from './time.ts';
+
+/*
+ * Reads the points of one channel in order of ms, one per ms, in memory that does not grow with the channel.
+ *
+ * Chunks are fetched by pages in order of their first time. What lies before the first time of the next chunk is final
+ * and goes out; the rest waits in a buffer for the chunks that overlap it. So chunks in order of time pass straight
+ * through, and chunks that overlap are merged as far as they overlap. Should more points wait than the buffer may hold
+ * (thousands of chunks over the same hour), the earliest of them are finished first, and the chunks that hold later
+ * ones are read again: slower, not larger.
+ *
+ * The plan is made before. A chunk that is stored after it is not part of the read. A chunk that is replaced after it is
+ * read as it is when its page is fetched; those of its new points that lie before what has already gone out are left
+ * out, so that the answer stays ascending and free of duplicates whatever happens. A chunk that is gone is an error.
+ */
+
+export interface PointSource {
+  plan: ChunkPlan;
+  /** Fetches chunks by their indexes, in any order. */
+  fetch(chunkIndexes: readonly number[], withValues: boolean): Promise<ChunkArrays[]>;
+}
+
+export interface PointBounds {
+  /** Points fetched at a time; one chunk is fetched whole however long it is. */
+  pagePointsMax: number;
+  /** Points that may wait for chunks that overlap them. */
+  bufferPointsMax: number;
+}
+
+export interface PointWindow {
+  /** Points before this ms are left out. */
+  fromMs: number;
+  /** So many of the points that remain are passed over first. */
+  skip?: number;
+  withValues: boolean;
+}
+
+/** Chunks of one statement: it lists them by index. */
+const pageChunksMax = 5_000;
+
+/** The points of a window; each batch is valid until the next one is asked for. */
+export async function* readPoints(
+  source: PointSource,
+  window: PointWindow,
+  bounds: PointBounds,
+): AsyncGenerator<Points, void, void> {
+  let skip = window.skip ?? 0;
+  for await (const points of readAll(source, window, bounds)) {
+    const { length } = points.ms;
+    if (skip < length)
+      yield skip === 0 ? points : { ms: points.ms.subarray(skip), values: points.values.subarray(skip) };
+    skip = Math.max(0, skip - length);
+  }
+}
+
+async function* readAll(
+  { plan, fetch }: PointSource,
+  { fromMs, withValues }: PointWindow,
+  { pagePointsMax, bufferPointsMax }: PointBounds,
+): AsyncGenerator<Points, void, void> {
+  const buffer = new PointBuffer();
+  /** Everything up to this ms has gone out. */
+  let doneMs = Math.max(fromMs, -msMax) - 1;
+  /** Later points are not gathered now; they are for another round. */
+  let roundMs = msMax;
+  let next = 0;
+  for (;;) {
+    const page = nextPage(plan, next, doneMs, pagePointsMax);
+    next = page.end;
+    await addPage(buffer, plan, page.positions, fetch, { aboveMs: doneMs, toMs: roundMs, withValues });
+    const frontierMs = next < plan.length ? (plan.firstMs[next] as number) : Number.POSITIVE_INFINITY;
+    const points = buffer.takeBefore(frontierMs);
+    if (points !== undefined) yield points;
+    if (roundMs < msMax && frontierMs > roundMs) {
+      doneMs = roundMs;
+      roundMs = msMax;
+      next = 0;
+      continue;
+    }
+    if (next >= plan.length) return;
+    doneMs = Math.max(doneMs, frontierMs - 1);
+    if (buffer.length > bufferPointsMax && buffer.settledLength() > bufferPointsMax) {
+      roundMs = buffer.keepFirst(Math.ceil(bufferPointsMax / 2));
+    }
+  }
+}
+
+/** Positions in the plan of the next chunks that can hold a point above an ms, and where to go on from. */
+function nextPage(plan: ChunkPlan, from: number, aboveMs: number, pagePointsMax: number) {
+  const positions: number[] = [];
+  let points = 0;
+  let end = from;
+  for (; end < plan.length && positions.length < pageChunksMax; end++) {
+    if ((plan.lastMs[end] as number) <= aboveMs) continue;
+    points += plan.pointCounts[end] as number;
+    if (points > pagePointsMax && positions.length > 0) break;
+    positions.push(end);
+  }
+  return { positions, end };
+}
+
+/** Adds the chunks of a page in the order of the plan: the order in which a channel without overlaps is sorted. */
+async function addPage(
+  buffer: PointBuffer,
+  plan: ChunkPlan,
+  positions: number[],
+  fetch: PointSource['fetch'],
+  { aboveMs, toMs, withValues }: { aboveMs: number; toMs: number; withValues: boolean },
+): Promise<void> {
+  if (positions.length === 0) return;
+  const indexes = positions.map((position) => plan.chunkIndexes[position] as number).sort((a, b) => a - b);
+  const fetched = new Map((await fetch(indexes, withValues)).map((chunk) => [chunk.chunkIndex, chunk]));
+  for (const position of positions) {
+    const chunkIndex = plan.chunkIndexes[position] as number;
+    const chunk = fetched.get(chunkIndex);
+    if (chunk === undefined) throw new Error(`chunk ${chunkIndex} was removed while it was read`);
+    buffer.add(chunkIndex, chunk.timestamps, chunk.values, aboveMs, toMs);
+  }
+}

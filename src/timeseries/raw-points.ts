@@ -1,0 +1,85 @@
+import type { Database } from '../database/database.ts';
+import { notFound } from '../errors.ts';
+import { JsonWriter } from '../lib/json-writer.ts';
+import { type Pieces, pieceBytes } from './answers.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
+import { type ChannelHead, findStream, listChannels, planByIndex, readStoredChunks, type StreamHead } from './store.ts';
+import { boundsFor } from './stream-read.ts';
+
+/** The chunks of one channel that a raw read wants. */
+export interface RawRead {
+  stream: StreamHead;
+  channel: ChannelHead;
+  plan: ChunkPlan;
+  fetch(chunkIndexes: readonly number[]): ReturnType<typeof readStoredChunks>;
+}
+
+/** @throws ApiError 404 for an unknown or foreign stream and for a channel that it does not have */
+export async function openRawRead(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  { channel: name, from_chunk, to_chunk }: { channel: string; from_chunk?: number; to_chunk?: number },
+): Promise<RawRead> {
+  const stream = await findStream(database, organizationId, dataId);
+  const channels = await listChannels(database, organizationId, stream.data_id);
+  const channel = channels.find(({ channel_name }) => channel_name === name);
+  if (channel === undefined) throw notFound('channel');
+  const address = { dataId: stream.data_id, channelId: channel.channel_id };
+  const range = { from: from_chunk ?? 0, to: to_chunk ?? Number.MAX_SAFE_INTEGER };
+  return {
+    stream,
+    channel,
+    plan: await planByIndex(database, organizationId, address, range),
+    fetch: (chunkIndexes) => readStoredChunks(database, organizationId, address, chunkIndexes),
+  };
+}
+
+/** The stored float64 of a channel in chunk order, as they were sent: not collapsed, not sorted, not rounded. */
+export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pieces {
+  const writer = new JsonWriter(pieceBytes);
+  writer.raw('{"data_id":').value(stream.data_id).raw(',"channel_name":').value(channel.channel_name);
+  writer.raw(',"units":').value(channel.units).raw(',"points_per_chunk":').integer(stream.points_per_chunk);
+  writer.raw(',"point_count":').integer(channel.point_count).raw(',"chunks":[');
+  let separator = '';
+  for (const page of pagesOf(plan)) {
+    for (const chunk of await fetch(page)) {
+      writer.raw(separator).raw('{"chunk_index":').integer(chunk.chunkIndex);
+      writer.raw(',"start_offset":').integer(chunk.startOffset).raw(',"units":').value(chunk.units);
+      yield* writeFloats(writer.raw(',"timestamps":'), chunk.timestamps);
+      yield* writeFloats(writer.raw(',"values":'), chunk.values);
+      writer.raw('}');
+      separator = ',';
+    }
+  }
+  yield writer.raw(']}').take();
+}
+
+function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generator<Buffer, void, void> {
+  writer.beginList();
+  for (let i = 0; i < numbers.length; ) {
+    i = writer.floats(numbers, i);
+    if (writer.isFull) yield writer.take();
+  }
+  writer.endList();
+}
+
+const { pagePointsMax } = boundsFor(1);
+
+/** Indexes of the chunks of one page after the other. */
+function* pagesOf({ length, chunkIndexes, pointCounts }: ChunkPlan): Generator<number[], void, void> {
+  let page: number[] = [];
+  let points = 0;
+  for (let i = 0; i < length; i++) {
+    points += pointCounts[i] as number;
+    if (page.length > 0 && (points > pagePointsMax || page.length === pageChunksMax)) {
+      yield page;
+      page = [];
+      points = pointCounts[i] as number;
+    }
+    page.push(chunkIndexes[i] as number);
+  }
+  if (page.length > 0) yield page;
+}
+
+const pageChunksMax = 5_000;

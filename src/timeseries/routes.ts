@@ -1,0 +1,120 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Database } from '../database/database.ts';
+import { ApiError } from '../errors.ts';
+import type { App } from '../http/app-type.ts';
+import { refusals } from '../http/schemas.ts';
+import { type Pieces, pieceBytes, rheedAnswer, timeseriesAnswer } from './answers.ts';
+import { reservedNames, reservedRheedNames } from './names.ts';
+import { openRawRead, rawAnswer } from './raw-points.ts';
+import {
+  MetrologyAnswer,
+  PointsAnswer,
+  PointsQuery,
+  RheedAnswer,
+  RheedQuery,
+  StreamPath,
+  TimeseriesQuery,
+  ToolStateAnswer,
+} from './schemas.ts';
+import { openStreamRead } from './stream-read.ts';
+
+/**
+ * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
+ * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
+ */
+export function timeseriesRoutes(app: App, { database }: { database: Database }): void {
+  timeseriesRoute(app, database, '/tool-state', ToolStateAnswer);
+  timeseriesRoute(app, database, '/metrology', MetrologyAnswer);
+  rheedRoute(app, database);
+  pointsRoute(app, database, '/tool-state');
+  pointsRoute(app, database, '/metrology');
+}
+
+function timeseriesRoute(
+  app: App,
+  database: Database,
+  prefix: '/tool-state' | '/metrology',
+  answer: typeof ToolStateAnswer,
+): void {
+  const withSeries = prefix === '/metrology';
+  app.get(
+    `${prefix}/:data_id/timeseries/`,
+    {
+      schema: {
+        summary: `Read a stream by property${withSeries ? ' and by row' : ''}`,
+        tags: ['time series'],
+        params: StreamPath,
+        querystring: TimeseriesQuery,
+        response: { 200: answer, ...refusals(404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...selection } = request.query;
+      try {
+        const read = await openStreamRead(
+          database,
+          request.identity.organizationId,
+          request.params.data_id,
+          reservedNames,
+        );
+        return stream(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
+      } catch (error) {
+        if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
+        throw error;
+      }
+    },
+  );
+}
+
+function rheedRoute(app: App, database: Database): void {
+  app.get(
+    '/rheed/timeseries/:data_id/',
+    {
+      schema: {
+        summary: "Read a stream by row, in the shape that the SDK's polling asks for",
+        tags: ['time series'],
+        params: StreamPath,
+        querystring: RheedQuery,
+        response: { 200: RheedAnswer, ...refusals(404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { organizationId } = request.identity;
+      const read = await openStreamRead(database, organizationId, request.params.data_id, reservedRheedNames);
+      return stream(reply, rheedAnswer(read, request.query));
+    },
+  );
+}
+
+function pointsRoute(app: App, database: Database, prefix: string): void {
+  app.get(
+    `${prefix}/:data_id/points/`,
+    {
+      schema: {
+        summary: 'Read the stored chunks of a channel as they were sent',
+        tags: ['time series'],
+        params: StreamPath,
+        querystring: PointsQuery,
+        response: { 200: PointsAnswer, ...refusals(404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { organizationId } = request.identity;
+      const read = await openRawRead(database, organizationId, request.params.data_id, request.query);
+      return stream(reply, rawAnswer(read));
+    },
+  );
+}
+
+/** Sends an answer piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+function stream(reply: FastifyReply, pieces: Pieces): FastifyReply {
+  return reply
+    .type('application/json; charset=utf-8')
+    .send(Readable.from(pieces, { objectMode: false, highWaterMark: pieceBytes }));
+}
+
+/** JSON's null. As a Buffer, which is sent as it stands. */
+function sendNull(reply: FastifyReply): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(Buffer.from('null'));
+}

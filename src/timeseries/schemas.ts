@@ -1,0 +1,95 @@
+import { Type } from '@sinclair/typebox';
+import { limits } from '../config.ts';
+import { Nullable, Uuid } from '../http/schemas.ts';
+
+export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
+
+const windowFields = {
+  last_n: Type.Optional(Type.Integer({ minimum: 1, description: 'only the newest points, so many' })),
+  elapsed_seconds: Type.Optional(
+    Type.Number({ description: 'only points whose relative time in seconds is at least this' }),
+  ),
+  property_names: Type.Optional(
+    Type.Array(Type.String(), { description: 'only these properties, named as the answer names them; repeated' }),
+  ),
+};
+
+export const TimeseriesQuery = Type.Object({
+  ...windowFields,
+  available_properties: Type.Optional(Type.Boolean({ description: 'names and units only, no data' })),
+  return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
+});
+
+export const RheedQuery = Type.Object({
+  ...windowFields,
+  include_low_level_features: Type.Optional(Type.Boolean({ description: 'has no meaning here and is ignored' })),
+});
+
+const chunkIndex = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description }));
+
+export const PointsQuery = Type.Object({
+  channel: Type.String({ minLength: 1, maxLength: limits.channelNameLengthMax, description: 'the channel_name' }),
+  from_chunk: chunkIndex('the first chunk_index wanted'),
+  to_chunk: chunkIndex('the last chunk_index wanted'),
+});
+
+const Reading = Nullable(Type.Number());
+
+const Property = Type.Object(
+  {
+    values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
+    relative_time_seconds: Type.Array(Type.Number()),
+    unix_timestamp_ms: Type.Array(Type.Integer(), { description: 'ascending, no two the same' }),
+    units: Nullable(Type.String()),
+  },
+  { description: 'three arrays of the same length' },
+);
+
+const Row = Type.Object(
+  { unix_timestamp_ms: Type.Integer(), relative_time_seconds: Type.Number() },
+  { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
+);
+
+const timeseriesFields = {
+  data_id: Type.String(),
+  series_max_time: Nullable(Type.Number({ description: 'relative time of the newest point of the stream' })),
+  property_units: Type.Record(Type.String(), Nullable(Type.String())),
+  available_property_names: Type.Array(Type.String()),
+  properties: Type.Record(Type.String(), Property),
+};
+
+const OrNull = (schema: ReturnType<typeof Type.Object>, description: string) =>
+  Type.Union([schema, Type.Null()], { description });
+
+export const ToolStateAnswer = OrNull(Type.Object(timeseriesFields), 'the time series by property');
+
+export const MetrologyAnswer = OrNull(
+  Type.Object({ ...timeseriesFields, series: Type.Array(Row) }),
+  'the time series by property, and again by row',
+);
+
+export const RheedAnswer = Type.Object(
+  { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(Row) })) },
+  { description: 'one block with all rows, or none' },
+);
+
+export const PointsAnswer = Type.Object(
+  {
+    data_id: Type.String(),
+    channel_name: Type.String(),
+    units: Nullable(Type.String()),
+    points_per_chunk: Type.Integer(),
+    point_count: Type.Integer({ description: 'points stored for the channel' }),
+    chunks: Type.Array(
+      Type.Object({
+        chunk_index: Type.Integer(),
+        start_offset: Type.Integer(),
+        units: Nullable(Type.String()),
+        timestamps: Type.Array(Reading, { description: 'seconds, as they were sent' }),
+        values: Type.Array(Reading),
+      }),
+    ),
+  },
+  { description: 'the stored chunks in order of chunk_index, every float64 with the bits it was sent with' },
+);

@@ -1,0 +1,215 @@
+import { once } from 'node:events';
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import type { Database } from '../database/database.ts';
+import { decodeFloat8Array } from '../database/float8-array.ts';
+import { notFound } from '../errors.ts';
+import { forEachCopyRow } from '../lib/copy-binary.ts';
+import { type ChunkPlan, createChunkPlan } from './chunk-plan.ts';
+
+/*
+ * Every function is one short statement on a connection that goes back to the pool before anything of its result is
+ * used: a slow client holds no connection, no cursor and no transaction. So a read sees each page as it stands when it is fetched;
+ * what that means for chunks that are replaced meanwhile stands in point-reader.ts.
+ *
+ * Arrays leave PostgreSQL through COPY in its binary format, which takes no parameters: those statements are built of
+ * checked UUIDs and integers only.
+ */
+
+export interface StreamHead {
+  data_id: string;
+  points_per_chunk: number;
+}
+
+/** A channel with its exact counters; time_min and time_max in Unix seconds, null while no point has a possible time. */
+export interface ChannelHead {
+  channel_id: number;
+  channel_name: string;
+  units: string | null;
+  point_count: number;
+  time_min: number | null;
+  time_max: number | null;
+}
+
+/** Where the chunks of one channel stand. */
+export interface ChannelAddress {
+  dataId: string;
+  channelId: number;
+}
+
+/** Seconds and readings of one chunk in their stored order; NaN stands for NULL. */
+export interface ChunkArrays {
+  chunkIndex: number;
+  timestamps: Float64Array;
+  values: Float64Array;
+}
+
+/** A chunk with what the raw read shows besides. */
+export interface StoredChunk extends ChunkArrays {
+  startOffset: number;
+  units: string | null;
+}
+
+/** @throws ApiError 404 for an id that is unknown or of another organization */
+export async function findStream(database: Database, organizationId: string, dataId: string): Promise<StreamHead> {
+  const { rows } = await database.pool.query<StreamHead>({
+    name: 'find_stream_to_read',
+    text: `select data_id, points_per_chunk from streams
+           where data_id = $1::uuid and organization_id = $2::uuid`,
+    values: [dataId, organizationId],
+  });
+  if (rows[0] === undefined) throw notFound('data_id');
+  return rows[0];
+}
+
+/** The channels of a stream that hold points, by name in the order of code points. */
+export async function listChannels(database: Database, organizationId: string, dataId: string): Promise<ChannelHead[]> {
+  const { rows } = await database.pool.query<ChannelHead>({
+    name: 'list_channels_to_read',
+    text: `select c.channel_id, c.channel_name, c.units, c.point_count, c.time_min, c.time_max
+           from channels c join streams s on s.data_id = c.data_id
+           where c.data_id = $1::uuid and s.organization_id = $2::uuid and c.point_count > 0
+           order by c.channel_name collate "C"`,
+    values: [dataId, organizationId],
+  });
+  return rows;
+}
+
+/** The chunks that have a point with a possible time, in order of time. */
+export async function planByTime(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+): Promise<ChunkPlan> {
+  const image = await copyOut(
+    database,
+    `select chunk_index, point_count, time_min, time_max from chunks
+     where ${chunksOf(organizationId, channel)} and time_min is not null order by chunk_index`,
+  );
+  const plan = createChunkPlan();
+  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), row.float8(2), row.float8(3)));
+  return plan.byTime();
+}
+
+/** The chunks from one index to another, both included, in order of index; their times are not told. */
+export async function planByIndex(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  range: { from: number; to: number },
+): Promise<ChunkPlan> {
+  const image = await copyOut(
+    database,
+    `select chunk_index, point_count from chunks where ${chunksOf(organizationId, channel)}
+     and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index`,
+  );
+  const plan = createChunkPlan();
+  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), 0, 0));
+  return plan.asAdded();
+}
+
+/** The arrays of some chunks, in order of index; without values they come empty. Chunks that are gone are missing. */
+export async function readChunks(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  chunkIndexes: readonly number[],
+  withValues: boolean,
+): Promise<ChunkArrays[]> {
+  const image = await copyOut(
+    database,
+    `select chunk_index, timestamps${withValues ? ', values' : ''} from chunks
+     where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
+  );
+  const chunks: ChunkArrays[] = [];
+  forEachCopyRow(image, (row) =>
+    chunks.push({
+      chunkIndex: row.int8(0),
+      timestamps: decodeFloat8Array(row.bytes(1)),
+      values: withValues ? decodeFloat8Array(row.bytes(2)) : noValues,
+    }),
+  );
+  return chunks;
+}
+
+/** Some chunks as they are stored, in order of index. */
+export async function readStoredChunks(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  chunkIndexes: readonly number[],
+): Promise<StoredChunk[]> {
+  const image = await copyOut(
+    database,
+    `select chunk_index, timestamps, values, start_offset, units from chunks
+     where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
+  );
+  const chunks: StoredChunk[] = [];
+  forEachCopyRow(image, (row) =>
+    chunks.push({
+      chunkIndex: row.int8(0),
+      timestamps: decodeFloat8Array(row.bytes(1)),
+      values: decodeFloat8Array(row.bytes(2)),
+      startOffset: row.int8(3),
+      units: row.isNull(4) ? null : row.text(4),
+    }),
+  );
+  return chunks;
+}
+
+const noValues = new Float64Array(0);
+
+function chunksOf(organizationId: string, { dataId, channelId }: ChannelAddress): string {
+  return `data_id = ${uuid(dataId)} and channel_id = ${integer(channelId)} and exists (
+    select from streams where streams.data_id = ${uuid(dataId)} and streams.organization_id = ${uuid(organizationId)})`;
+}
+
+/** A run without gaps is a range; anything else is listed. */
+function indexIn(chunkIndexes: readonly number[]): string {
+  const first = chunkIndexes[0] as number;
+  const isRun = chunkIndexes.every((chunkIndex, i) => chunkIndex === first + i);
+  if (isRun) return `chunk_index between ${integer(first)} and ${integer(first + chunkIndexes.length - 1)}`;
+  return `chunk_index = any ('{${chunkIndexes.map(integerText).join(',')}}'::bigint[])`;
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+function uuid(text: string): string {
+  if (!uuidPattern.test(text)) throw new Error('not a UUID');
+  return `'${text}'::uuid`;
+}
+
+const integer = (value: number) => `${integerText(value)}::bigint`;
+
+function integerText(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new Error('not a whole number');
+  return String(value);
+}
+
+/** The whole output of one COPY. A connection on which it failed is not used again. */
+async function copyOut(database: Database, query: string): Promise<Buffer> {
+  const client = await database.pool.connect();
+  let failure: Error | undefined;
+  // A connection that breaks while it is ours reports it here as well as through the statement; unheard, it would end the process.
+  const onError = (error: Error) => {
+    failure = error;
+  };
+  client.on('error', onError);
+  try {
+    return await collect(client, `copy (${query}) to stdout (format binary)`);
+  } catch (error) {
+    failure ??= error as Error;
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(failure);
+  }
+}
+
+async function collect(client: pg.PoolClient, statement: string): Promise<Buffer> {
+  const output = client.query(copyTo(statement));
+  const pieces: Buffer[] = [];
+  output.on('data', (piece: Buffer) => pieces.push(piece));
+  await once(output, 'end');
+  return Buffer.concat(pieces);
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
 import { createKey, defaultOrganization, defaultUser } from './auth/keys.ts';
@@ -9,6 +9,7 @@ import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts'
 import { createProject } from './catalogue/projects/store.ts';
 import { ConfigSchema, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import { explainFailure } from './errors.ts';
 import { openapiYaml } from './http/openapi.ts';
 import { packageVersion } from './lib/package-info.ts';
 import { openStore } from './open-store.ts';
@@ -117,8 +118,8 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = 1;
+  process.stderr.write(`${explainFailure(error)}\n`);
+  process.exit(1);
 }
 
 /** Runs one command on the configured database, beside a running server or without one. */
@@ -138,7 +139,7 @@ function print(line: string): void {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new Error(`"${text}" is not a whole number.`);
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
   return Number(text);
 }
 

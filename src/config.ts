@@ -29,6 +29,8 @@ export const limits = {
   databaseStartMsMax: 30_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
   statementMsMax: 25_000,
+  /** How much longer than statementMsMax its answer may take, before the connection is given up. */
+  answerMsMax: 2_000,
   /** Longest time that an ordered shutdown waits for requests in flight. */
   shutdownMsMax: 10_000,
   /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
@@ -49,7 +51,7 @@ export const ConfigSchema = Type.Object({
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
-      description: 'PostgreSQL 15 to 18; without it the embedded one is used',
+      description: 'PostgreSQL 15 to 18, postgresql://user:password@host:port/name; unset, the embedded one is used',
     }),
   ),
   DATA_DIR: Type.String({
@@ -61,7 +63,7 @@ export const ConfigSchema = Type.Object({
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{16,512}$',
-      description: 'key that must exist for the default organization',
+      description: 'key that must exist for the default organization, 16 to 512 ASCII characters without spaces',
     }),
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
@@ -99,7 +101,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     const value = text ? parse(text, schema.type) : schema.default;
     if (value === undefined) continue;
     candidate[name] = value;
-    if (!Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
+    const isUrl = name !== 'DATABASE_URL' || URL.canParse(String(value));
+    if (!isUrl || !Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const config = candidate as Config;
@@ -116,5 +119,5 @@ function parse(text: string, type: string | undefined): unknown {
 function describe(name: string, schema: { minimum?: number; maximum?: number; description?: string }, text: string) {
   const shown = /KEY|URL/.test(name) ? 'its value' : `"${text}"`;
   const range = schema.minimum === undefined ? '' : ` (a whole number from ${schema.minimum} to ${schema.maximum})`;
-  return `${name}: ${shown} is not valid; it is the ${schema.description}${range}`;
+  return `${name}: ${shown} is not valid. ${name} is: ${schema.description}${range}.`;
 }

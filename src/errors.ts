@@ -12,6 +12,8 @@ export const errorStatus = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  method_not_allowed: 405,
+  timeout: 408,
   conflict: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
@@ -54,4 +56,10 @@ export function clip(input: unknown): unknown {
   if (typeof input === 'number') return Number.isFinite(input) ? input : String(input);
   if (typeof input === 'boolean' || input === null) return input;
   return undefined;
+}
+
+/** What a command or a start that failed says: its sentence, and the stack of what no sentence was written for. */
+export function explainFailure(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.name === 'Error' ? error.message : `${error.message}\n${error.stack}`;
 }

@@ -1,10 +1,10 @@
-import { ConfigError, readConfig } from './config.ts';
+import { readConfig } from './config.ts';
+import { explainFailure } from './errors.ts';
 import { serve } from './serve.ts';
 
 try {
   await serve(readConfig(process.env));
 } catch (error) {
-  process.stderr.write(`metrology-server cannot start.\n${(error as Error).message}\n`);
-  if (!(error instanceof ConfigError)) process.stderr.write(`${(error as Error).stack}\n`);
+  process.stderr.write(`metrology-server cannot start.\n${explainFailure(error)}\n`);
   process.exit(1);
 }

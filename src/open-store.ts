@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
+import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, limits } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
@@ -46,12 +47,21 @@ async function connect(connectionString: string, config: Config, log: Logger): P
   });
   try {
     await checkVersion(database, log);
-    const ran = await migrate(database);
-    if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
+    await bringUpToDate(connectionString, log);
     return database;
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+async function bringUpToDate(connectionString: string, log: Logger): Promise<void> {
+  const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+  try {
+    const ran = await migrate(database);
+    if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
+  } finally {
+    await database.close();
   }
 }
 
@@ -67,11 +77,17 @@ async function checkVersion(database: Database, log: Logger): Promise<void> {
       throw new UnsupportedVersionError(major);
     } catch (error) {
       if (error instanceof UnsupportedVersionError) throw error;
+      if (isRefusal(error)) throw new Error(`The database refuses the connection: ${(error as Error).message}`);
       if (Date.now() > deadline) throw new Error(`The database cannot be reached: ${(error as Error).message}`);
       log.info({ reason: (error as Error).message }, 'waiting for the database');
       await sleep(500);
     }
   }
+}
+
+/** Wrong password, unknown role or database: waiting does not help, as it does for one that starts (57P03) or is full. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(28|3D)/.test(error.code ?? '');
 }
 
 class UnsupportedVersionError extends Error {

@@ -15,18 +15,28 @@ import { welcome } from './welcome.ts';
  */
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
+  const signal = stopSignal();
   const store = await openStore(config, log, { mayJoin: false });
   try {
     const problem = await durabilityProblem(store.database);
     if (problem !== undefined) throw new Error(problem);
     const key = await provideKey(store.database, config, process.stdout.isTTY);
     const app = await buildApp({ config, database: store.database, log });
-    await app.listen({ host: config.HOST, port: config.PORT, backlog: limits.listenBacklog });
-    stopOnSignals(app, store);
+    await listen(app, config);
+    void signal.then((name) => stop(name, app, store));
     process.stdout.write(welcome(endpointOf(app, config.HOST), store.place, key));
   } catch (error) {
     await store.close();
     throw error;
+  }
+}
+
+async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
+  try {
+    await app.listen({ host: HOST, port: PORT, backlog: limits.listenBacklog });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Error(`Port ${PORT} of ${HOST} is in use. Stop the program that uses it, or set PORT to another one.`);
   }
 }
 
@@ -38,21 +48,26 @@ function endpointOf(app: App, host: string): string {
   return `http://${reachable}:${port}`;
 }
 
-function stopOnSignals(app: App, store: Store): void {
-  const stop = async (signal: NodeJS.Signals) => {
-    app.log.info({ signal }, 'stopping');
+/**
+ * The first SIGTERM or SIGINT; one that comes during the start waits for its end, so that PostgreSQL is stopped too. More
+ * of them change nothing: npm passes a Ctrl-C on to a process that has had it from the terminal already.
+ */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
+  });
+}
+
+async function stop(signal: NodeJS.Signals, app: App, store: Store): Promise<void> {
+  app.log.info({ signal }, 'stopping');
+  try {
     const giveUp = setTimeout(() => app.server.closeAllConnections(), limits.shutdownMsMax);
     await app.close();
     clearTimeout(giveUp);
     await store.close();
     app.log.info('stopped');
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      stop(signal).catch((error: unknown) => {
-        app.log.error({ err: error }, 'did not stop in order');
-        process.exit(1);
-      });
-    });
+  } catch (error) {
+    app.log.error({ err: error }, 'did not stop in order');
+    process.exit(1);
   }
 }

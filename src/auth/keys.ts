@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
@@ -42,7 +42,7 @@ export async function provideKey(
   }
   const path = join(config.DATA_DIR, 'api-key');
   if (await hasUsableKey(database, owner.organization_id)) {
-    return (await holdsUsableKey(database, path)) ? { kind: 'file', path } : { kind: 'existing' };
+    return (await holdsKeyOf(database, owner.organization_id, path)) ? { kind: 'file', path } : { kind: 'existing' };
   }
   const key = newApiKey();
   if (!hasTerminal) await writeKeyFile(path, key);
@@ -50,15 +50,18 @@ export async function provideKey(
   return hasTerminal ? { kind: 'new', key } : { kind: 'file', path };
 }
 
-async function holdsUsableKey(database: Database, path: string): Promise<boolean> {
+async function holdsKeyOf(database: Database, organizationId: string, path: string): Promise<boolean> {
   const text = await readFile(path, 'utf8').catch(() => '');
-  return text !== '' && (await findIdentity(database, text.trim())) !== undefined;
+  return text !== '' && (await findIdentity(database, text.trim()))?.organizationId === organizationId;
 }
 
 async function writeKeyFile(path: string, key: string): Promise<void> {
   try {
     await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-    await writeFile(path, `${key}\n`, { mode: 0o600 });
+    // A file that is there already would keep its mode, and a full disk would leave half a key.
+    const draft = `${path}.${process.pid}`;
+    await writeFile(draft, `${key}\n`, { mode: 0o600 });
+    await rename(draft, path);
   } catch (error) {
     throw new Error(
       `The first API key cannot be written: ${(error as Error).message}. Set BOOTSTRAP_API_KEY or DATA_DIR.`,

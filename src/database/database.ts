@@ -38,19 +38,31 @@ export function isoTime(text: string): string {
  */
 export function openDatabase(
   connectionString: string,
-  options: { poolMax: number; onIdleError: (error: Error) => void },
+  options: {
+    poolMax: number;
+    onIdleError: (error: Error) => void;
+    /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
+    statementMsMax?: number;
+  },
 ): Database {
+  const statementMsMax = options.statementMsMax ?? limits.statementMsMax;
   const pool = new pg.Pool({
     connectionString,
     types,
     max: options.poolMax,
     connectionTimeoutMillis: limits.databaseWaitMsMax,
-    statement_timeout: limits.statementMsMax,
-    idle_in_transaction_session_timeout: limits.statementMsMax,
+    statement_timeout: statementMsMax,
+    idle_in_transaction_session_timeout: statementMsMax,
+    // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
+    query_timeout: statementMsMax === 0 ? 0 : statementMsMax + limits.answerMsMax,
     application_name: 'metrology-server',
+    // Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to.
+    options: '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1',
     keepAlive: true,
   });
   pool.on('error', options.onIdleError);
+  // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { pool, kysely, close: () => kysely.destroy() };
 }
@@ -68,11 +80,20 @@ export async function inTransaction<Result>(
     await client.query('commit');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((rollbackError: Error) => {
-      broken = rollbackError;
-    });
+    // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.
+    broken = (error as Error).message === 'Query read timeout' ? (error as Error) : await rollBack(client);
     throw error;
   } finally {
     client.release(broken);
+  }
+}
+
+/** @returns why the connection is of no more use, if it is not. */
+async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
+  try {
+    await client.query('rollback');
+    return undefined;
+  } catch (error) {
+    return error as Error;
   }
 }

@@ -14,6 +14,7 @@ const doubleBytes = 8;
  */
 export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
   const length = values.length;
+  if (length === 0) return emptyArray;
   let nullCount = 0;
   for (let i = 0; i < length; i++) if (values[i] === null) nullCount++;
   const bytes = headerBytes + length * lengthBytes + (length - nullCount) * doubleBytes;
@@ -34,6 +35,9 @@ export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
   }
   return buffer;
 }
+
+/** An array without elements has no dimension: dimensions 0, null flag 0, element type. */
+const emptyArray = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0xbd]);
 
 function writeHeader(view: DataView, length: number, hasNulls: boolean): void {
   view.setInt32(0, 1);

@@ -24,29 +24,49 @@ export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number): vo
   });
 }
 
-async function readBody(payload: IncomingMessage, limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  const deadline = setTimeout(() => payload.destroy(new Error('the body stalled')), limits.bodyDrainMsMax);
-  try {
-    for await (const part of payload as AsyncIterable<Buffer>) {
+/**
+ * Reads a whole body, or refuses it: 413 when it is longer than `limit` bytes, 408 when it has stopped arriving, 400
+ * when its sender broke off. What is left unread closes the connection after the answer.
+ */
+function readBody(payload: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    const timer = setTimeout(
+      () => finish(bytes > limit ? tooLarge(limit, lastAnswer) : stalled()),
+      limits.bodyDrainMsMax,
+    );
+    const finish = (refusal?: ApiError) => {
+      clearTimeout(timer);
+      payload.removeAllListeners('data');
+      if (refusal) reject(refusal);
+      else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes));
+    };
+    payload.on('data', (part: Buffer) => {
       bytes += part.length;
       if (bytes <= limit) {
         parts.push(part);
-        deadline.refresh();
-      } else {
-        parts.length = 0;
-        if (bytes > limit + limits.bodyDrainBytesMax) break;
+        timer.refresh();
+        return;
       }
-    }
-  } finally {
-    clearTimeout(deadline);
-  }
-  if (bytes > limit) {
-    throw new ApiError('body_too_large', `The body is larger than the limit of ${limit} bytes (BODY_LIMIT_BYTES).`);
-  }
-  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes);
+      parts.length = 0;
+      if (bytes > limit + limits.bodyDrainBytesMax) finish(tooLarge(limit, lastAnswer));
+    });
+    payload.on('end', () => finish(bytes > limit ? tooLarge(limit) : undefined));
+    payload.on('error', () => finish(brokenOff()));
+    if (payload.destroyed) finish(brokenOff());
+  });
 }
+
+const lastAnswer = { connection: 'close' };
+
+const tooLarge = (limit: number, headers?: Record<string, string>) =>
+  new ApiError('body_too_large', `The body is larger than the limit of ${limit} bytes (BODY_LIMIT_BYTES).`, headers);
+
+const brokenOff = () => new ApiError('bad_request', 'The body broke off.', lastAnswer);
+
+const stalled = () =>
+  new ApiError('timeout', `Nothing of the body arrived for ${limits.bodyDrainMsMax / 1_000} s.`, lastAnswer);
 
 /**
  * @returns undefined for an empty body

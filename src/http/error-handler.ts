@@ -1,6 +1,8 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import pg from 'pg';
+import { limits } from '../config.ts';
 import { ApiError, clip, unavailable, type ValidationDetail } from '../errors.ts';
+import { collectPaths } from './paths.ts';
 import { storableTextPattern } from './schemas.ts';
 
 type AjvError = NonNullable<FastifyError['validation']>[number];
@@ -10,15 +12,21 @@ type AjvError = NonNullable<FastifyError['validation']>[number];
  * Retry-After, anything else as 500 without a word about the inside.
  */
 export function answerErrors(app: FastifyInstance): void {
+  const methodsOf = collectPaths(app);
   app.setErrorHandler((error: unknown, request, reply) => {
     const answer = toApiError(error, request);
     if (answer.status >= 500) request.log.error({ err: error }, answer.message);
     else request.log.info({ status: answer.status, detail: answer.message }, 'refused');
     return send(reply, answer);
   });
-  app.setNotFoundHandler((request, reply) =>
-    send(reply, new ApiError('not_found', `${request.method} ${clip(request.url.split('?')[0])} does not exist here.`)),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] as string;
+    const what = `${request.method} ${clip(path)}`;
+    const methods = methodsOf(path).join(', ');
+    if (methods === '') return send(reply, new ApiError('not_found', `${what} does not exist here.`));
+    const sentence = `${what} does not exist here; the methods of this path are ${methods}.`;
+    return send(reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
+  });
 }
 
 function send(reply: FastifyReply, error: ApiError) {
@@ -31,13 +39,11 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof pg.DatabaseError) return fromPostgres(error);
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
   const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
-  if (validation)
-    return new ApiError(
-      'validation',
-      validation.map((one) => toDetail(one, validationContext, request)),
-    );
+  const first = validation?.[0];
+  if (first) return new ApiError('validation', [toDetail(first, validationContext, request)]);
   if (isConnectionFailure(error, code)) return unavailable('The database cannot be reached; nothing was stored.');
   if (statusCode === 404) return new ApiError('not_found', 'Not found.');
+  if (statusCode === 415) return new ApiError('unsupported_media_type', error.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new ApiError('bad_request', error.message);
   }
@@ -64,7 +70,7 @@ function isConnectionFailure(error: Error, code: string | undefined): boolean {
     /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
       code ?? '',
     ) ||
-    /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
       error.message,
     )
   );
@@ -73,34 +79,47 @@ function isConnectionFailure(error: Error, code: string | undefined): boolean {
 const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };
 
 function toDetail(error: AjvError, context: string | undefined, request: FastifyRequest): ValidationDetail {
-  const path = error.instancePath.split('/').slice(1).map(unescapePointer);
-  const parameters = error.params as { missingProperty?: string; limit?: number; pattern?: string };
-  if (parameters.missingProperty !== undefined) path.push(parameters.missingProperty);
   const part = context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;
+  const steps = error.instancePath.split('/').slice(1).map(unescapePointer);
+  const { missingProperty, pattern } = error.params as { missingProperty?: string; pattern?: string };
+  // A rule on the names of an object is broken by a name, which is then the last step and the input too.
+  const { propertyName } = error as { propertyName?: string };
+  for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
+  const { path, value } = follow(part, steps);
   return {
     type: error.keyword === 'required' ? 'missing' : error.keyword,
     loc: [contextNames[context ?? ''] ?? context ?? 'body', ...path],
-    msg: sentence(error, parameters.pattern, path.at(-1)),
-    input: clip(valueAt(part, path)),
+    msg: sentence(error, pattern, path.at(-1)),
+    input: clip(propertyName ?? value),
   };
 }
 
 function sentence(error: AjvError, pattern: string | undefined, field: string | number | undefined): string {
+  const name = field === undefined ? 'the body' : field === '' ? 'the name ""' : field;
   if (error.keyword === 'required') return 'Field required';
-  if (pattern === storableTextPattern) return `${field ?? 'the text'} must not hold U+0000 or a lone surrogate`;
-  return `${field ?? 'the body'} ${error.message ?? 'is not valid'}`;
+  if (pattern === storableTextPattern) return `${name} must not hold U+0000 or a lone surrogate`;
+  return `${name} ${error.message ?? 'is not valid'}`;
 }
 
-function unescapePointer(part: string): string | number {
-  const text = part.replaceAll('~1', '/').replaceAll('~0', '~');
-  return /^(0|[1-9]\d*)$/.test(text) ? Number(text) : text.toWellFormed();
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-function valueAt(value: unknown, path: (string | number)[]): unknown {
-  let at: unknown = value;
-  for (const step of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
-    at = (at as Record<string | number, unknown>)[step];
-  }
-  return at;
+/** Walks to the field that is wrong: its value, and its place as it may be shown, numbers where there is an array. */
+function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown } {
+  let value = part;
+  const path = steps.map((step) => {
+    const isIndex = Array.isArray(value);
+    const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, step);
+    value = isThere ? (value as Record<string, unknown>)[step] : undefined;
+    return isIndex ? Number(step) : showName(step);
+  });
+  return { path, value };
+}
+
+/** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */
+function showName(name: string): string {
+  return name.length > limits.channelNameLengthMax
+    ? `${name.slice(0, limits.channelNameLengthMax)}…`.toWellFormed()
+    : name.toWellFormed();
 }

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import type { FastifyBaseLogger } from 'fastify';
 import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import { pendingMigrations } from '../database/migrate.ts';
@@ -26,20 +27,24 @@ export function healthRoutes(app: App, { database }: { database: Database }): vo
         response: { 200: Ready, 503: NotReady },
       },
     },
-    async (_request, reply) => {
-      const problem = await readinessProblem(database);
+    async (request, reply) => {
+      const problem = await readinessProblem(database, request.log);
       if (problem === undefined) return { status: 'ready' as const };
       return reply.code(503).send({ detail: problem });
     },
   );
 }
 
-/** Why this server cannot keep its promises now, in one sentence; undefined when it can. Never throws. */
-export async function readinessProblem(database: Database): Promise<string | undefined> {
+/**
+ * Why this server cannot keep its promises now, in one sentence; undefined when it can. Never throws. The route is open,
+ * so addresses and names of the database go to the log only.
+ */
+async function readinessProblem(database: Database, log: FastifyBaseLogger): Promise<string | undefined> {
   try {
     return (await durabilityProblem(database)) ?? (await migrationProblem(database));
   } catch (error) {
-    return `The database cannot be reached: ${(error as Error).message}`;
+    log.warn({ err: error }, 'not ready');
+    return 'The database cannot be reached; the log of the server says why.';
   }
 }
 

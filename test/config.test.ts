@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, ConfigSchema, readConfig } from '../src/config.ts';
+
+const defaults = {
+  HOST: '127.0.0.1',
+  PORT: 8000,
+  DATA_DIR: resolve('./data'),
+  DATABASE_POOL_MAX: 20,
+  FINALIZE_GRACE_SECONDS: 120,
+  BODY_LIMIT_BYTES: 33_554_432,
+  LOG_LEVEL: 'info',
+  REFERENCE_CLOCK: false,
+};
+
+/** Per setting: texts that are taken, with what they become, and texts that are refused. */
+const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> = {
+  HOST: { taken: [['0.0.0.0', '0.0.0.0']], refused: [] },
+  PORT: {
+    taken: [
+      ['0', 0],
+      ['65535', 65_535],
+      [' 8080 ', 8080],
+    ],
+    refused: ['-1', '65536', '80.5', 'http', '0x10', '1e3'],
+  },
+  DATABASE_URL: {
+    taken: [
+      ['postgres://u:p@h:5432/d', 'postgres://u:p@h:5432/d'],
+      ['postgresql:///d?host=/run', 'postgresql:///d?host=/run'],
+    ],
+    refused: ['mysql://u:hunter2@h/d', 'localhost', 'postgresql://u:hunter2@h:notaport/d'],
+  },
+  DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
+  DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
+  BOOTSTRAP_API_KEY: {
+    taken: [['k'.repeat(16), 'k'.repeat(16)]],
+    refused: ['short', `white space ${'x'.repeat(20)}`, 'ü'.repeat(20), 'k'.repeat(513)],
+  },
+  FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
+  BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '1073741825', '32MiB'] },
+  LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
+  REFERENCE_CLOCK: {
+    taken: [
+      ['true', true],
+      ['FALSE', false],
+    ],
+    refused: ['yes', '1'],
+  },
+};
+
+describe('readConfig', () => {
+  test('knows exactly the settings that are tested here', () => {
+    expect(Object.keys(cases).sort()).toEqual(Object.keys(ConfigSchema.properties).sort());
+  });
+
+  test('has the documented defaults, for unset and for empty values', () => {
+    expect(readConfig({})).toEqual(defaults);
+    expect(readConfig(Object.fromEntries(Object.keys(cases).map((name) => [name, ''])))).toEqual(defaults);
+    expect(readConfig({ PORT: '  ', UNRELATED: 'x' })).toEqual(defaults);
+  });
+
+  for (const [name, { taken, refused }] of Object.entries(cases)) {
+    test(`${name}: takes what is valid and names itself for what is not`, () => {
+      for (const [text, value] of taken) expect(readConfig({ [name]: text })).toMatchObject({ [name]: value });
+      for (const text of refused) {
+        const problems = problemsOf({ [name]: text });
+        expect(problems, text).toHaveLength(1);
+        expect(problems[0]).toMatch(new RegExp(`^${name}: .*not valid`));
+        const { minimum, maximum } = ConfigSchema.properties[name as 'PORT'];
+        if (minimum !== undefined) expect(problems[0]).toContain(`a whole number from ${minimum} to ${maximum}`);
+      }
+    });
+  }
+
+  test('names every wrong setting at once and shows no secret', () => {
+    const secret = 'sesame open';
+    const problems = problemsOf({
+      PORT: 'x',
+      LOG_LEVEL: 'loud',
+      BOOTSTRAP_API_KEY: secret,
+      DATABASE_URL: `mysql://u:${secret}@h/d`,
+    });
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
+      'BOOTSTRAP_API_KEY',
+      'DATABASE_URL',
+      'LOG_LEVEL',
+      'PORT',
+    ]);
+    expect(problems.join('\n')).not.toContain('sesame');
+    expect(problems.join('\n')).toContain('"loud"');
+  });
+});
+
+function problemsOf(environment: Record<string, string>): string[] {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toBe((error as ConfigError).problems.join('\n'));
+    return (error as ConfigError).problems;
+  }
+  throw new Error(`taken: ${JSON.stringify(environment)}`);
+}

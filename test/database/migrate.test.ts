@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, inject, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import { migrate, pendingMigrations } from '../../src/database/migrate.ts';
+import { administer, urlOfDatabase } from '../support/global-setup.ts';
+
+const shipped = (await readdir(new URL('../../migrations/', import.meta.url)))
+  .filter((file) => file.endsWith('.sql'))
+  .map((file) => file.slice(0, -'.sql'.length))
+  .sort();
+
+const undo: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+async function emptyDatabase(): Promise<() => Database> {
+  const name = `metrology_${randomUUID().replaceAll('-', '')}`;
+  await administer(inject('adminUrl'), `create database ${name}`);
+  undo.push(() => administer(inject('adminUrl'), `drop database ${name} with (force)`));
+  return () => {
+    const url = urlOfDatabase(inject('adminUrl'), name);
+    const database = openDatabase(url, { poolMax: 2, onIdleError: () => {} });
+    undo.push(() => database.close());
+    return database;
+  };
+}
+
+async function folderOf(files: Record<string, string>): Promise<URL> {
+  const folder = await mkdtemp(join(tmpdir(), 'metrology-migrations-'));
+  undo.push(() => rm(folder, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return pathToFileURL(`${folder}/`);
+}
+
+async function tables(database: Database): Promise<string[]> {
+  const { rows } = await database.pool.query(
+    `select table_name from information_schema.tables where table_schema = 'public' order by 1`,
+  );
+  return rows.map((row) => row.table_name).filter((name) => !name.startsWith('kysely_'));
+}
+
+describe('migrate', () => {
+  test('runs every file on an empty database, and nothing the second time', async () => {
+    const database = (await emptyDatabase())();
+    expect(await pendingMigrations(database)).toEqual(shipped);
+    expect(await tables(database)).toEqual([]);
+    expect(await migrate(database)).toEqual(shipped);
+    expect(await tables(database)).toEqual(expect.arrayContaining(['api_keys', 'channels', 'chunks', 'streams']));
+    expect(await pendingMigrations(database)).toEqual([]);
+    expect(await migrate(database)).toEqual([]);
+  });
+
+  test('four servers that start at once on an empty database: each file runs once', async () => {
+    const open = await emptyDatabase();
+    const ran = await Promise.all([1, 2, 3, 4].map(() => migrate(open())));
+    expect(ran.flat().sort()).toEqual(shipped);
+    expect(ran.filter((names) => names.length > 0)).toHaveLength(1);
+  });
+
+  test('a file that fails takes back all files of the run, and the next run starts from there', async () => {
+    const database = (await emptyDatabase())();
+    const first = { '0001_first.sql': 'create table first (id integer);' };
+    const second = `create table second (id integer);
+                    create function third() returns integer language plpgsql as $$ begin return 1; end $$;`;
+    const broken = await folderOf({
+      ...first,
+      '0002_second.sql': `${second} select 1 / 0;`,
+      'notes.txt': 'no migration',
+    });
+    await expect(migrate(database, broken)).rejects.toThrow('division by zero');
+    expect(await tables(database)).toEqual([]);
+    expect(await pendingMigrations(database, broken)).toEqual(['0001_first', '0002_second']);
+
+    const mended = await folderOf({ ...first, '0002_second.sql': second });
+    expect(await migrate(database, mended)).toEqual(['0001_first', '0002_second']);
+    expect(await tables(database)).toEqual(['first', 'second']);
+  });
+
+  test('a database of a newer release is refused and left as it is', async () => {
+    const database = (await emptyDatabase())();
+    const older = { '0001_first.sql': 'create table first (id integer);' };
+    await migrate(database, await folderOf({ ...older, '0002_second.sql': 'create table second (id integer);' }));
+    await expect(migrate(database, await folderOf(older))).rejects.toThrow(/0002_second/);
+    expect(await tables(database)).toEqual(['first', 'second']);
+  });
+});

@@ -1,4 +1,5 @@
-const dateTimePattern = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?\s*(Z|[+-]\d\d:?\d\d)?$/i;
+const dateTimePattern =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?\s*(Z|[+-](?:0\d|1[0-5]):?[0-5]\d)?$/i;
 
 /**
  * Reads a date-time as clients of the API write them: ISO 8601, or Python's `str(datetime)` with a space. Without an
@@ -10,6 +11,8 @@ export function parseDateTime(text: string): string | undefined {
   if (match === null) return undefined;
   const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '', zone = 'Z'] = match;
   const utc = `${year}-${month}-${day}T${hour}:${minute}:${second}`;
+  // JavaScript has a year 0; PostgreSQL has none, and its offsets end at 15:59.
+  if (year === '0000') return undefined;
   const exists = new Date(`${utc}Z`);
   if (Number.isNaN(exists.getTime()) || !exists.toISOString().startsWith(utc)) return undefined;
   return `${utc}${fraction}${zone.toUpperCase()}`;

@@ -16,7 +16,9 @@ import { healthRoutes } from './http/health.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
+import { sharedSchemas } from './http/schemas.ts';
 import { streamRoutes } from './streams/routes.ts';
+import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService } from './streams/service.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
@@ -56,6 +58,7 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
   requireKeys(app, database);
   coerceQueries(app);
   await collectOpenapi(app);
+  for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const streams = createStreamService({ database, metrics, graceSeconds: config.FINALIZE_GRACE_SECONDS });
   for (const prefix of streamPrefixes) {

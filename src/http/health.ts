@@ -8,7 +8,7 @@ import type { App } from './app-type.ts';
 
 const Alive = Type.Object({ status: Type.Literal('ok'), version: Type.String() });
 const Ready = Type.Object({ status: Type.Literal('ready') });
-const NotReady = Type.Object({ detail: Type.String({ description: 'what is missing' }) });
+const NotReady = Type.Object({ detail: Type.String() }, { description: 'not ready; detail says why' });
 
 /** `/healthz`: the process answers. `/readyz`: it can keep its promises. Both without a key. */
 export function healthRoutes(app: App, { database }: { database: Database }): void {

@@ -1,4 +1,5 @@
 import swagger from '@fastify/swagger';
+import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
@@ -28,11 +29,22 @@ export async function collectOpenapi(app: App): Promise<void> {
       components: { securitySchemes: { key: { type: 'apiKey', name: 'X-API-KEY', in: 'header' } } },
       security: [{ key: [] }],
     },
+    refResolver: { buildLocalReference: (schema) => String(schema.$id) },
     transform: ({ schema, url, route }) => {
       const open = (route.config as { open?: boolean } | undefined)?.open;
-      return { schema: open ? { ...schema, security: [] } : schema, url };
+      return { schema: { ...describeAnswers(schema), ...(open && { security: [] }) }, url };
     },
   });
+}
+
+/** OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is. */
+function describeAnswers(schema: FastifySchema): FastifySchema {
+  const answers = (schema?.response ?? {}) as Record<string, object>;
+  const described = Object.entries(answers).map(([status, answer]) => [
+    status,
+    { description: schema.summary, ...answer },
+  ]);
+  return { ...schema, response: Object.fromEntries(described) };
 }
 
 /** The OpenAPI document of all routes as YAML: what `/openapi.yaml` answers and the committed file holds. */

@@ -24,24 +24,37 @@ export const Uuid = (description: string) =>
 export const DateTime = (description: string) =>
   Type.String({ description, examples: ['2026-01-31T08:00:00.000001Z'] });
 
-export const ErrorAnswer = Type.Object({ detail: Type.String() }, { description: 'why the request was refused' });
+/**
+ * A schema that stands once, under its `$id`, in the validator and in the OpenAPI document; `refer` points at it.
+ * `app.ts` registers those of every room.
+ */
+export const refer = <Schema extends TSchema>(schema: Schema) =>
+  Type.Unsafe<Static<Schema>>({ $ref: `${schema.$id}#`, description: schema.description ?? '' });
 
-export const ValidationAnswer = Type.Object(
-  {
-    detail: Type.Array(
-      Type.Object(
-        {
-          type: Type.String(),
-          loc: Type.Array(Type.Unsafe<string | number>({ type: ['string', 'integer'] })),
-          msg: Type.String(),
-          input: Type.Optional(Type.Unknown()),
-        },
-        { description: 'one wrong field: where it stands, from the outside in, and why it is refused' },
-      ),
-    ),
-  },
-  { description: 'the request is not valid; nothing was stored' },
+const ErrorBody = Type.Object(
+  { detail: Type.String() },
+  { $id: 'Error', description: 'the request is refused; detail says why' },
 );
+
+const ValidationDetail = Type.Object(
+  {
+    type: Type.String(),
+    loc: Type.Array(Type.Unsafe<string | number>({ type: ['string', 'integer'] })),
+    msg: Type.String(),
+    input: Type.Optional(Type.Unknown()),
+  },
+  { description: 'one wrong field: where it stands, from the outside in, and why it is refused' },
+);
+
+const ValidationBody = Type.Object(
+  { detail: Type.Array(ValidationDetail) },
+  { $id: 'ValidationError', description: 'the request is not valid; nothing was stored' },
+);
+
+/** What every room refers to. */
+export const sharedSchemas = [ErrorBody, ValidationBody];
+
+export const ErrorAnswer = refer(ErrorBody);
 
 const errorAnswers = {
   400: ErrorAnswer,
@@ -49,7 +62,7 @@ const errorAnswers = {
   409: ErrorAnswer,
   413: ErrorAnswer,
   415: ErrorAnswer,
-  422: ValidationAnswer,
+  422: refer(ValidationBody),
 } as const;
 
 /** The refusals of a route for its `response` schema: those named, and those that every route under a key can give. */

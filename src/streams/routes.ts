@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { App } from '../http/app-type.ts';
-import { refusals } from '../http/schemas.ts';
+import { refer, refusals } from '../http/schemas.ts';
 import { ChunkBody, ChunkReceipt, InitializeBody, MultiChunkBody, StreamIds, StreamParams } from './schemas.ts';
 import type { StreamService } from './service.ts';
 
@@ -13,7 +13,12 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
   app.post(
     '/initialize',
     {
-      schema: { tags, summary: 'Open a stream', body: InitializeBody, response: { 200: StreamIds, ...bodyRefusals } },
+      schema: {
+        tags,
+        summary: 'Open a stream',
+        body: refer(InitializeBody),
+        response: { 200: refer(StreamIds), ...bodyRefusals },
+      },
     },
     async (request) => streams.initialize(request.identity, request.body),
   );
@@ -24,8 +29,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
       schema: {
         tags,
         summary: 'Store one chunk of one channel, or replace it',
-        body: ChunkBody,
-        response: { 201: ChunkReceipt, ...chunkRefusals },
+        body: refer(ChunkBody),
+        response: { 201: refer(ChunkReceipt), ...chunkRefusals },
       },
     },
     async (request, reply) => {
@@ -41,8 +46,11 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
       schema: {
         tags,
         summary: 'Store the chunks of several channels, all or none',
-        body: MultiChunkBody,
-        response: { 201: Type.Array(ChunkReceipt), ...chunkRefusals },
+        body: refer(MultiChunkBody),
+        response: {
+          201: Type.Array(refer(ChunkReceipt), { description: 'one receipt for each channel; all are committed' }),
+          ...chunkRefusals,
+        },
       },
     },
     async (request, reply) => {
@@ -60,7 +68,7 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         tags,
         summary: 'Close a stream; late chunks are still taken for FINALIZE_GRACE_SECONDS',
         params: StreamParams,
-        response: { 200: StreamIds, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: refer(StreamIds), ...refusals(400, 404, 413, 415, 422) },
       },
     },
     async (request) => streams.finalize(request.identity, request.params.data_id),

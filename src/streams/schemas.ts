@@ -20,14 +20,17 @@ export const InitializeBody = Type.Object(
     physical_sample_id: Type.Optional(Nullable(Uuid('physical sample to link'))),
     project_id: Type.Optional(Nullable(Uuid('project to link'))),
   },
-  { description: 'a new stream' },
+  { $id: 'InitializeBody', description: 'a new stream' },
 );
 export type InitializeBody = Static<typeof InitializeBody>;
 
-export const StreamIds = Type.Object({
-  data_id: Type.String({ description: 'id of the stream, for chunks, finalize and reading' }),
-  processed_data_id: Type.String({ description: 'id of its processed entry' }),
-});
+export const StreamIds = Type.Object(
+  {
+    data_id: Type.String({ description: 'id of the stream, for chunks, finalize and reading' }),
+    processed_data_id: Type.String({ description: 'id of its processed entry' }),
+  },
+  { $id: 'StreamIds', description: 'the ids of the stream' },
+);
 export type StreamIds = Static<typeof StreamIds>;
 
 /** Float64 numbers or null. One type list instead of a union: Ajv checks a long array several times faster. */
@@ -53,7 +56,7 @@ export const ChunkBody = Type.Object(
     channel_name: Type.String({ ...channelNameRules, description: 'any text; kept as it is' }),
     ...readings,
   },
-  { description: 'one chunk of one channel' },
+  { $id: 'ChunkBody', description: 'one chunk of one channel' },
 );
 export type ChunkBody = Static<typeof ChunkBody>;
 
@@ -71,7 +74,7 @@ export const MultiChunkBody = Type.Object(
       description: 'channel name to readings; all are stored or none',
     }),
   },
-  { description: 'the chunks of several channels under one index' },
+  { $id: 'MultiChunkBody', description: 'the chunks of several channels under one index' },
 );
 export type MultiChunkBody = Static<typeof MultiChunkBody>;
 
@@ -82,8 +85,11 @@ export const ChunkReceipt = Type.Object(
     chunk_index: Type.Integer(),
     total_points: Type.Integer({ description: 'points that are now stored for the channel' }),
   },
-  { description: 'the chunk is committed' },
+  { $id: 'ChunkReceipt', description: 'the chunk is committed' },
 );
 export type ChunkReceipt = Static<typeof ChunkReceipt>;
 
 export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
+
+/** What stands once for all three prefixes. */
+export const streamSchemas = [InitializeBody, StreamIds, ChunkBody, MultiChunkBody, ChunkReceipt];

@@ -11,8 +11,9 @@ import { ApiError } from '../errors.ts';
  */
 export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(/^application\/([\w.-]+\+)?json\b/, async (_request: unknown, payload: IncomingMessage) =>
-    parseJson(await readBody(payload, bodyLimitBytes)),
+  app.addContentTypeParser(
+    /^application\/([\w.-]+\+)?json\s*(;|$)/i,
+    async (_request: unknown, payload: IncomingMessage) => parseJson(await readBody(payload, bodyLimitBytes)),
   );
   app.addContentTypeParser('*', async (_request: unknown, payload: IncomingMessage) => {
     const body = await readBody(payload, bodyLimitBytes);

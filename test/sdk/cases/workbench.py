@@ -19,7 +19,7 @@ FOREIGN_KEY = os.environ["SDK_FOREIGN_KEY"]
 STRICT_ENDPOINT = os.environ["SDK_STRICT_ENDPOINT"]
 STRICT_KEY = os.environ["SDK_STRICT_KEY"]
 
-SETTLE_SECONDS_MAX = 30.0
+SETTLE_SECONDS_MAX = 15.0
 # A growth run of 2023, in seconds; whole, so that times derived from it stay exact.
 START = 1_700_000_000.0
 

@@ -69,6 +69,12 @@ def answer(method, path, **options):
     return reply.json()
 
 
+def ramp(points, start=START, step=1.0):
+    """Times in seconds and values that differ from each other, both with awkward fractions."""
+    times = [start + step * place + 0.000_123 for place in range(points)]
+    return times, [math.sin(place) * 1e3 / 7 for place in range(points)]
+
+
 def make_project(name=None, key=KEY):
     return answer("POST", "/projects/", key=key, json={"name": name or fresh("project")})["id"]
 

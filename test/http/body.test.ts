@@ -192,6 +192,30 @@ describe('size', () => {
   });
 });
 
+describe('head', () => {
+  const answerTo = async (url: string) => {
+    const connection = await openConnection(listening.port);
+    await connection.send(`GET ${url} HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`);
+    const { status, head } = await connection.answer();
+    connection.socket.destroy();
+    return { status, head };
+  };
+
+  test('a search for 5,000 ids fits into one URL; beyond headerBytesMax the answer is 431', async () => {
+    const ids = Array.from({ length: 5_000 }, () => `data_ids=${crypto.randomUUID()}`).join('&');
+    expect(ids.length).toBeGreaterThan(200_000);
+    expect(await answerTo(`/data_entries/?${ids}`)).toMatchObject({ status: 200 });
+    expect(await answerTo(`/data_entries/?keywords=${'x'.repeat(limits.headerBytesMax)}`)).toMatchObject({
+      status: 431,
+    });
+  });
+
+  test('connections are kept for longer than the 90 s that the SDK keeps its own', async () => {
+    expect((await answerTo('/healthz')).head).toMatch(/^keep-alive: timeout=120$/im);
+    expect(limits.keepAliveMs).toBeGreaterThan(90_000);
+  });
+});
+
 describe('a body that breaks off', () => {
   test.each([
     ['by its length', 'Content-Length: 5000', '{"points_per_chunk":1'],

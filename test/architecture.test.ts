@@ -1,0 +1,197 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const src = fileURLToPath(new URL('../src', import.meta.url));
+
+interface Import {
+  from: string;
+  to: string;
+  /** Nothing of it is there at run time. */
+  isTypeOnly: boolean;
+}
+
+interface File {
+  path: string;
+  text: string;
+  imports: Import[];
+}
+
+const importPattern = /^(?:import|export)\s+(type\s+)?((?:[^'";]*?)\sfrom\s+)?'(\.{1,2}\/[^']+)'/gm;
+
+const files: File[] = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .sort()
+  .map((path) => {
+    const text = readFileSync(join(src, path), 'utf8');
+    const imports = [...text.matchAll(importPattern)].map(([, type, names = '', target]) => ({
+      from: path,
+      to: relative(src, join(src, dirname(path), target as string)),
+      isTypeOnly: Boolean(type) || namesOf(names).every((name) => name.startsWith('type ')),
+    }));
+    return { path, text, imports };
+  });
+const imports = files.flatMap((file) => file.imports);
+
+function namesOf(clause: string): string[] {
+  const inside = /\{([^}]*)\}/.exec(clause)?.[1] ?? 'everything';
+  return inside
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+}
+
+/** `streams`, `catalogue/tags`, …; a file that stands in no room is a room of its own, such as `config`. */
+function roomOf(path: string): string {
+  const parts = path.replace(/\.ts$/, '').split('/');
+  return parts.length > 2 && parts[0] === 'catalogue' ? parts.slice(0, 2).join('/') : (parts[0] as string);
+}
+
+const layerOf = (path: string) => path.split('/').at(-1)?.replace(/\.ts$/, '');
+const shown = ({ from, to }: Import) => `${from} -> ${to}`;
+
+const shared = ['config', 'errors', 'lib'];
+const below = [...shared, 'database', 'auth', 'http'];
+
+/** Who may import whom: an arrow points to what is nearer to PostgreSQL. */
+const arrows: Record<string, string[]> = {
+  main: ['config', 'errors', 'serve'],
+  cli: ['serve', 'app', 'open-store', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
+  serve: ['app', 'open-store', 'welcome', 'config', 'auth', 'http'],
+  app: ['streams', 'timeseries', 'catalogue/*', 'config', 'database', 'http'],
+  'open-store': ['config', 'database'],
+  welcome: ['auth', 'lib'],
+  streams: below,
+  timeseries: below,
+  catalogue: [...shared, 'http'],
+  'catalogue/*': [...below, 'catalogue'],
+  // The key of a request is looked up for every route, so http stands above auth.
+  http: [...shared, 'database', 'auth'],
+  auth: [...shared, 'database'],
+  database: ['config', 'lib'],
+  config: [],
+  errors: [],
+  lib: [],
+};
+
+/** Arrows that the rules would forbid, each with its reason. */
+const exceptions: Record<string, string> = {
+  'catalogue/projects/routes.ts -> catalogue/physical-samples/schemas.ts':
+    'the samples of a project are answered in the shape of samples',
+  'catalogue/projects/routes.ts -> catalogue/physical-samples/store.ts':
+    'the samples of a project are read by the statement of samples',
+  'catalogue/json-document.ts -> http/schemas.ts': 'what text can be stored is said once, beside the schemas',
+  'streams/service.ts -> http/metrics.ts': 'only the type of the counters that it is given',
+};
+const isException = (one: Import) => shown(one) in exceptions;
+
+describe('imports', () => {
+  test('are found by this test', () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(imports.length).toBeGreaterThan(150);
+    const known = new Set(files.map((file) => file.path));
+    expect(imports.filter((one) => !known.has(one.to)).map(shown)).toEqual([]);
+    for (const file of files) {
+      const relatives = file.text.match(/'\.{1,2}\/[^']+\.ts'/g) ?? [];
+      expect(file.imports, `${file.path}: an import is written in a way that this test does not read`).toHaveLength(
+        relatives.length,
+      );
+    }
+  });
+
+  test('follow the arrows', () => {
+    const allowed = (from: string) => arrows[from] ?? arrows[from.replace(/\/.*/, '/*')] ?? [];
+    const wrong = imports
+      .filter(({ from, to }) => roomOf(from) !== roomOf(to))
+      .filter(({ from, to }) => {
+        const targets = allowed(roomOf(from));
+        return !targets.includes(roomOf(to)) && !targets.includes(roomOf(to).replace(/\/.*/, '/*'));
+      });
+    expect(wrong.filter((one) => !isException(one)).map(shown)).toEqual([]);
+  });
+
+  test('the arrows have no circle, and no room goes unmentioned', () => {
+    const rooms = [...new Set(files.map((file) => roomOf(file.path)))];
+    const rowOf = (room: string) => (room in arrows ? room : room.replace(/\/.*/, '/*'));
+    for (const room of rooms) expect(arrows, `who may ${room} import?`).toHaveProperty([rowOf(room)]);
+    const reach = (room: string, path: string[]): void => {
+      expect(path, `a circle: ${[...path, room].join(' -> ')}`).not.toContain(room);
+      for (const next of arrows[room] ?? []) reach(rowOf(next), [...path, room]);
+    };
+    for (const room of Object.keys(arrows)) reach(room, []);
+  });
+
+  test('layers: stores and services know no routes, stores no service, and no store calls a store', () => {
+    const forbidden: Record<string, string[]> = {
+      store: ['routes', 'service', 'store'],
+      service: ['routes'],
+      schemas: ['routes', 'service', 'store'],
+    };
+    const wrong = imports.filter(
+      ({ from, to }) => from !== to && forbidden[layerOf(from) ?? '']?.includes(layerOf(to) ?? ''),
+    );
+    expect(wrong.filter((one) => !isException(one)).map(shown)).toEqual([]);
+  });
+
+  test('below the routes nothing knows HTTP, and rooms know of auth only who asks', () => {
+    const isRoom = (path: string) => /^(streams|timeseries|catalogue)\//.test(path);
+    const speaksHttp = ({ from, to }: Import) =>
+      to.startsWith('http/') && !['routes', 'schemas'].includes(layerOf(from) ?? '');
+    const seesSecrets = ({ to, isTypeOnly }: Import) => to.startsWith('auth/') && !isTypeOnly;
+    const wrong = imports.filter((one) => isRoom(one.from) && (speaksHttp(one) || seesSecrets(one)));
+    expect(wrong.filter((one) => !isException(one)).map(shown)).toEqual([]);
+    const metrics = imports.filter((one) => shown(one) === 'streams/service.ts -> http/metrics.ts');
+    expect(metrics.every((one) => one.isTypeOnly)).toBe(true);
+  });
+
+  test('Fastify is known in http, routes and app only; process.env in the two programs only', () => {
+    const fastify = files.filter((file) => /from 'fastify'/.test(file.text)).map((file) => file.path);
+    expect(fastify.filter((path) => !/^http\/|^app\.ts$|\/routes\.ts$/.test(path))).toEqual([]);
+    const environment = files.filter((file) => /process\.env/.test(file.text)).map((file) => file.path);
+    const own = ['main.ts', 'cli.ts'];
+    expect(environment.filter((path) => !own.includes(path) && !path.startsWith('database/embedded'))).toEqual([]);
+  });
+
+  test('nobody imports a program, and every exception is needed', () => {
+    expect(imports.filter(({ to }) => to === 'main.ts' || to === 'cli.ts').map(shown)).toEqual([]);
+    const there = new Set(imports.map(shown));
+    expect(Object.keys(exceptions).filter((arrow) => !there.has(arrow))).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  test('have at most 300 lines', () => {
+    const long = files.map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }));
+    expect(long.filter(({ lines }) => lines > 300)).toEqual([]);
+  });
+
+  test('are named in kebab-case', () => {
+    const odd = files.filter(({ path }) => !/^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(path));
+    expect(odd.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('export by name only', () => {
+    const wrong = files.filter(({ text }) => /^export (default|\*)|\bas default\b/m.test(text));
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('name things by what they are', () => {
+    const empty = /\b(?:class|interface|type|function|const|let)\s+(\w*(?:Manager|Helper|Utils?|Impl)\w*)/gi;
+    const word = /(Manager|Helper|Util|Utils|Impl)(?![a-z])|^(manager|helper|utils?|impl)(?![a-z])/;
+    const names = files.flatMap(({ text }) => [...text.matchAll(empty)].map(([, name]) => name as string));
+    expect(names.filter((name) => word.test(name))).toEqual([]);
+    expect(files.filter(({ path }) => /(manager|helper|utils?|impl)[./]/.test(path)).map(({ path }) => path)).toEqual(
+      [],
+    );
+  });
+
+  test('a migration opens with its why, and their numbers have no gap', () => {
+    const folder = join(src, '../migrations');
+    const names = readdirSync(folder).sort();
+    for (const [index, name] of names.entries()) {
+      expect(name).toMatch(new RegExp(`^${String(index + 1).padStart(4, '0')}_[a-z0-9_]+\\.sql$`));
+      expect(readFileSync(join(folder, name), 'utf8')).toMatch(/^-- \S.{20}/);
+    }
+  });
+});

@@ -1,0 +1,230 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';
+
+/** Ids that a request can carry: those of ada's organization, or such as nobody has. */
+interface Ids {
+  data: string;
+  sample: string;
+  project: string;
+  tag: string;
+  instrument: number;
+}
+interface Request {
+  url: string;
+  body?: unknown;
+}
+
+const unknown: Ids = {
+  data: '00000000-0000-4000-8000-000000000001',
+  sample: '00000000-0000-4000-8000-000000000002',
+  project: '00000000-0000-4000-8000-000000000003',
+  tag: '00000000-0000-4000-8000-000000000004',
+  instrument: 2_147_483_646,
+};
+
+const readings = { timestamps: [1], values: [1.5] };
+/** The chunk that `makeThings` has stored: a replay must not be told from a new chunk where the stream is foreign. */
+const chunk = (ids: Ids) => ({ data_id: ids.data, chunk_index: 0, channel_name: 'p', ...readings });
+const multiChunk = (ids: Ids) => ({ data_id: ids.data, chunk_index: 0, channels: { p: readings, q: readings } });
+const links = (ids: Ids) => ({
+  synth_source_id: ids.instrument,
+  physical_sample_id: ids.sample,
+  project_id: ids.project,
+});
+
+/** One request per route that carries every kind of id that the route takes. */
+const requests: Record<string, (ids: Ids) => Request> = {
+  ...forEach(['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'], (prefix) => ({
+    [`POST ${prefix}/initialize`]: (ids) => ({
+      url: `${prefix}/initialize`,
+      body: { points_per_chunk: 1, ...links(ids) },
+    }),
+    [`POST ${prefix}/chunk`]: (ids) => ({ url: `${prefix}/chunk`, body: chunk(ids) }),
+    [`POST ${prefix}/chunk/multi`]: (ids) => ({ url: `${prefix}/chunk/multi`, body: multiChunk(ids) }),
+    [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
+  })),
+  ...forEach(['/metrology', '/tool-state'], (prefix) => ({
+    [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
+    [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),
+  })),
+  'GET /rheed/timeseries/:data_id/': (ids) => ({ url: `/rheed/timeseries/${ids.data}/` }),
+  'GET /data_entries/': (ids) => ({
+    url: `/data_entries/?data_ids=${ids.data}&physical_sample_ids=${ids.sample}&project_ids=${ids.project}`,
+  }),
+  'POST /data_entries/physical_sample': (ids) => ({
+    url: '/data_entries/physical_sample',
+    body: { data_ids: [ids.data], physical_sample_id: ids.sample },
+  }),
+  'GET /physical_samples/': () => ({ url: '/physical_samples/' }),
+  'POST /physical_samples/': (ids) => ({
+    url: '/physical_samples/',
+    body: { name: 'another wafer', growth_instrument_id: ids.instrument },
+  }),
+  'GET /physical_samples/:physical_sample_id/timeseries/': (ids) => ({
+    url: `/physical_samples/${ids.sample}/timeseries/`,
+  }),
+  'GET /projects/': () => ({ url: '/projects/' }),
+  'POST /projects/': () => ({ url: '/projects/', body: { name: 'another project' } }),
+  'GET /projects/:project_id/physical_samples': (ids) => ({ url: `/projects/${ids.project}/physical_samples` }),
+  'GET /projects/:project_id/configuration': (ids) => ({ url: `/projects/${ids.project}/configuration` }),
+  'POST /projects/:project_id/configuration': (ids) => ({
+    url: `/projects/${ids.project}/configuration`,
+    body: { kept: true, tracking_physical_sample_id: ids.sample },
+  }),
+  'POST /projects/:project_id/configuration/tracking_samples': (ids) => ({
+    url: `/projects/${ids.project}/configuration/tracking_samples`,
+    body: { physical_sample_id: ids.sample, set_active: true },
+  }),
+  'GET /tags/': () => ({ url: '/tags/' }),
+  'POST /tags/': () => ({ url: '/tags/', body: { name: 'another tag' } }),
+  'POST /tags/data-items/': (ids) => ({ url: '/tags/data-items/', body: { data_ids: [ids.data], tag_ids: [ids.tag] } }),
+  'GET /instruments/synthesis/': () => ({ url: '/instruments/synthesis/' }),
+  'POST /instruments/synthesis/': () => ({
+    url: '/instruments/synthesis/',
+    body: { label: 'another MBE', type: 'mbe' },
+  }),
+  'DELETE /instruments/synthesis/': (ids) => ({
+    url: `/instruments/synthesis/?synthesis_instrument_ids=${ids.instrument}`,
+  }),
+};
+const open = ['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.yaml', 'GET /gateway/time'];
+
+function forEach(
+  prefixes: string[],
+  make: (prefix: string) => Record<string, (ids: Ids) => Request>,
+): Record<string, (ids: Ids) => Request> {
+  return Object.assign({}, ...prefixes.map(make));
+}
+
+let server: TestServer;
+const routes = new Map<string, RouteOptions>();
+
+beforeAll(async () => {
+  const listen = (message: unknown) => {
+    const { fastify } = message as { fastify: FastifyInstance };
+    fastify.addHook('onRoute', (route) => {
+      for (const method of [route.method].flat()) routes.set(`${method} ${route.url}`, route);
+    });
+  };
+  subscribe('fastify.initialization', listen);
+  server = await startTestServer({ REFERENCE_CLOCK: true });
+  unsubscribe('fastify.initialization', listen);
+});
+afterAll(async () => {
+  await server?.close();
+});
+
+/** A route without the trailing slash that only some spell: the router takes both. */
+const plain = (route: string) => route.replace(/(?<=\S)\/$/, '');
+const routeOf = (name: string) => [...routes].find(([route]) => plain(route) === plain(name))?.[1];
+
+let made = 0;
+/** One of everything, linked and with a point in it, under the key of ada or of another. */
+async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
+  const name = (what: string) => `${who}'s ${what} ${made}`;
+  const post = async (url: string, body: object) => {
+    const { status, json } = await server.post(url, body, server.keys[who]);
+    expect(status, url).toBeLessThan(300);
+    return json;
+  };
+  made++;
+  const { synth_source_id: instrument } = await post('/instruments/synthesis', { label: name('MBE'), type: 'mbe' });
+  const { id: sample } = await post('/physical_samples/', { name: name('wafer') });
+  const { id: project } = await post('/projects/', { name: name('project') });
+  const { id: tag } = await post('/tags/', { name: name('tag') });
+  const own = { sample, project, tag, instrument, data: '' };
+  const body = { points_per_chunk: 1, stream_name: name('run'), ...links(own) };
+  const { data_id: data } = await post('/tool-state/stream/initialize', body);
+  await post('/tool-state/stream/chunk/multi', multiChunk({ ...own, data }));
+  await post('/tags/data-items/', { data_ids: [data], tag_ids: [tag] });
+  await post(`/projects/${project}/configuration`, { secret: `recipe of ${who}` });
+  return { ...own, data };
+}
+
+const send = (name: string, { url, body }: Request, key?: string | null): Promise<Answer> =>
+  server.send(name.split(' ')[0] as string, url, body, key);
+
+/** A digest of everything that belongs to ada's organization. */
+async function everythingOfAda(): Promise<string> {
+  const owned = ['streams', 'processed_data_entries', 'stream_tags', 'tags', 'projects', 'project_physical_samples'];
+  const tables = [...owned, 'physical_samples', 'growth_instruments'];
+  const own = `organization_id = (select organization_id from organizations where name = 'lab')`;
+  const rows = tables.map((table) => `select to_jsonb(t)::text as row from ${table} t where ${own}`);
+  const points = ['channels', 'chunks'].map(
+    (table) => `select to_jsonb(t)::text from ${table} t where data_id in (select data_id from streams where ${own})`,
+  );
+  const text = `select md5(string_agg(row, ',' order by row)) as digest from (${[...rows, ...points].join(' union all ')}) r`;
+  return (await server.database.pool.query(text)).rows[0].digest;
+}
+
+test('every route has its cases here, and no case is left over', () => {
+  const known = [...Object.keys(requests), ...open].map(plain).sort();
+  expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual(known);
+});
+
+describe.each(open)('%s', (name) => {
+  test('says that it is open, and answers without a key', async () => {
+    expect(routeOf(name)?.config).toMatchObject({ open: true });
+    expect((await send(name, { url: name.split(' ')[1] as string }, null)).status).toBe(200);
+  });
+});
+
+describe.each(Object.entries(requests))('%s', (name, request) => {
+  test('refuses who has no key or a wrong one, and does nothing', async () => {
+    const own = await makeThings();
+    const before = await everythingOfAda();
+    for (const key of [null, 'msk_wrong']) {
+      const { status, json } = await send(name, request(own), key);
+      expect(status).toBe(401);
+      expect(json).toEqual({ detail: expect.any(String) });
+    }
+    expect(await everythingOfAda()).toBe(before);
+  });
+
+  test('answers another organization as if ids were unknown, shows nothing and changes nothing', async () => {
+    const own = await makeThings();
+    const rivals = await makeThings('rival');
+    const before = await everythingOfAda();
+    // Each id by itself is foreign while the others are the asker's own, so that no check can hide behind another.
+    for (const kind of Object.keys(own) as (keyof Ids)[]) {
+      const [asForeign, asUnknown] = [own, unknown].map((ids) => request({ ...rivals, [kind]: ids[kind] })) as [
+        Request,
+        Request,
+      ];
+      const foreign = await send(name, asForeign, server.keys.rival);
+      expect(foreign.text).not.toMatch(/ada's|of ada/);
+      if (JSON.stringify(asForeign) === JSON.stringify(asUnknown)) {
+        for (const id of Object.values(own)) expect(foreign.text).not.toContain(`"${id}"`);
+        continue;
+      }
+      const notThere = await send(name, asUnknown, server.keys.rival);
+      expect(foreign.status, kind).toBe(name === 'GET /data_entries/' ? 200 : 404);
+      expect(foreign.status).toBe(notThere.status);
+      expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
+    }
+    expect(await everythingOfAda()).toBe(before);
+  });
+
+  test('answers its owner, and whoever asks for what is not there, as documented', async () => {
+    const response = routeOf(name)?.schema?.response as Record<string, unknown>;
+    for (const status of [401, 403, 503]) expect(response).toHaveProperty([String(status)]);
+    const good = await send(name, request(await makeThings()));
+    expect(good.status, good.text).toBeLessThan(300);
+    expect(response).toHaveProperty([String(good.status)]);
+    expect(response).toHaveProperty([String((await send(name, request(unknown))).status)]);
+    if (name.startsWith('POST')) {
+      const { url } = request(unknown);
+      for (const body of ['{', '[]', `"${'x'.repeat(4 * 1024 * 1024)}"`]) {
+        expect(response).toHaveProperty([String((await send(name, { url, body })).status)]);
+      }
+    }
+    const malformed = request({ ...unknown, data: 'x', sample: 'x', project: 'x', tag: 'x', instrument: 0.5 });
+    const refused = await send(name, malformed);
+    expect(response, refused.text).toHaveProperty([String(refused.status)]);
+    if (JSON.stringify(malformed) !== JSON.stringify(request(unknown))) expect(refused.status).toBe(422);
+  });
+});
+
+const withoutId = (text: string, id: string | number) => text.replaceAll(String(id), '<id>');

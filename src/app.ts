@@ -61,6 +61,7 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const streams = createStreamService({ database, metrics, graceSeconds: config.FINALIZE_GRACE_SECONDS });
+  app.addHook('onClose', () => streams.close());
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
   }

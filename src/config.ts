@@ -23,6 +23,18 @@ export const limits = {
   bodyDrainBytesMax: 256 * 1024 * 1024,
   /** Longest wait for those bytes, and for a body that has stopped arriving. */
   bodyDrainMsMax: 20_000,
+  /** Chunks that one flush of ingest writes in one transaction. */
+  flushRowsMax: 128,
+  /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
+  flushBytesMax: 8 * 1024 * 1024,
+  /** Flushes of one server process at the same time. */
+  flushesMax: 2,
+  /** Chunks that wait for a flush; over it 503. */
+  queueRowsMax: 100_000,
+  /** Bytes of arrays that wait for a flush; over it 503. */
+  queueBytesMax: 512 * 1024 * 1024,
+  /** Longest wait of a chunk for its flush. The SDK gives a request 30 s, so a 503 can still reach it. */
+  queueMsMax: 25_000,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
   /** Longest wait at a start for a database that does not answer yet. */

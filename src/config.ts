@@ -49,8 +49,11 @@ export const limits = {
   keepAliveMs: 120_000,
   /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
   listenBacklog: 4_096,
-  /** Points that a time-series read fetches from PostgreSQL at a time: 4 MB of timestamps and values. */
-  readPagePointsMax: 250_000,
+  /**
+   * Points that a time-series read fetches from PostgreSQL at a time: 0.6 MB. Ten times as many read 5 M points no faster
+   * and leave 50 MB more memory behind.
+   */
+  readPagePointsMax: 25_000,
 } as const;
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>

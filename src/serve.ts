@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
 import { provideKey } from './auth/keys.ts';
@@ -22,8 +22,9 @@ export async function serve(config: Config): Promise<void> {
     if (problem !== undefined) throw new Error(problem);
     const key = await provideKey(store.database, config, process.stdout.isTTY);
     const app = await buildApp({ config, database: store.database, log });
+    const silent = silentConnections(app);
     await listen(app, config);
-    void signal.then((name) => stop(name, app, store));
+    void signal.then((name) => stop(name, app, silent, store));
     process.stdout.write(welcome(endpointOf(app, config.HOST), store.place, key));
   } catch (error) {
     await store.close();
@@ -58,12 +59,29 @@ function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-async function stop(signal: NodeJS.Signals, app: App, store: Store): Promise<void> {
+/** Connections on which no request has come yet: Node does not count them as idle, and would wait for them. */
+function silentConnections(app: App): Set<Socket> {
+  const silent = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  app.server.on('request', (request) => silent.delete(request.socket));
+  return silent;
+}
+
+const sweepMs = 50;
+
+async function stop(signal: NodeJS.Signals, app: App, silent: Set<Socket>, store: Store): Promise<void> {
   app.log.info({ signal }, 'stopping');
   try {
     const giveUp = setTimeout(() => app.server.closeAllConnections(), limits.shutdownMsMax);
+    // A connection whose answer ends from now on is kept alive by Node, and would be waited for.
+    for (const socket of silent) socket.destroy();
+    const sweep = setInterval(() => app.server.closeIdleConnections(), sweepMs);
     await app.close();
     clearTimeout(giveUp);
+    clearInterval(sweep);
     await store.close();
     app.log.info('stopped');
   } catch (error) {

@@ -10,7 +10,7 @@ const int4Max = 2_147_483_647;
 export const InstrumentId = (description: string) => Type.Integer({ minimum: 1, maximum: int4Max, description });
 
 export const LinkedIds = (description: string) =>
-  Type.Array(Uuid(description), { minItems: 1, maxItems: linkedIdsMax, description: `${description}s` });
+  Type.Array(Uuid('id'), { minItems: 1, maxItems: linkedIdsMax, description });
 
 /** What the official service answers where there is nothing to say: the JSON string "OK". */
 export const Ok = Type.Literal('OK', { description: 'done' });

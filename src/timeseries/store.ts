@@ -5,6 +5,7 @@ import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
+import { GrowingBytes } from '../lib/growing-bytes.ts';
 import { type ChunkPlan, createChunkPlan } from './chunk-plan.ts';
 
 /*
@@ -108,28 +109,29 @@ export async function planByIndex(
   return plan.asAdded();
 }
 
-/** The arrays of some chunks, in order of index; without values they come empty. Chunks that are gone are missing. */
-export async function readChunks(
-  database: Database,
-  organizationId: string,
-  channel: ChannelAddress,
-  chunkIndexes: readonly number[],
-  withValues: boolean,
-): Promise<ChunkArrays[]> {
-  const image = await copyOut(
-    database,
-    `select chunk_index, timestamps${withValues ? ', values' : ''} from chunks
-     where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
-  );
-  const chunks: ChunkArrays[] = [];
-  forEachCopyRow(image, (row) =>
-    chunks.push({
-      chunkIndex: row.int8(0),
-      timestamps: decodeFloat8Array(row.bytes(1)),
-      values: withValues ? decodeFloat8Array(row.bytes(2)) : noValues,
-    }),
-  );
-  return chunks;
+/**
+ * Reads the arrays of some chunks of a channel, in order of index; without values they come empty. Chunks that are gone
+ * are missing. The bytes of all pages pass through one buffer, so ask for the next page when the last one has come.
+ */
+export function chunkReader(database: Database, organizationId: string, channel: ChannelAddress) {
+  const image = new GrowingBytes();
+  return async (chunkIndexes: readonly number[], withValues: boolean): Promise<ChunkArrays[]> => {
+    const page = await copyOut(
+      database,
+      `select chunk_index, timestamps${withValues ? ', values' : ''} from chunks
+       where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
+      image,
+    );
+    const chunks: ChunkArrays[] = [];
+    forEachCopyRow(page, (row) =>
+      chunks.push({
+        chunkIndex: row.int8(0),
+        timestamps: decodeFloat8Array(row.bytes(1)),
+        values: withValues ? decodeFloat8Array(row.bytes(2)) : noValues,
+      }),
+    );
+    return chunks;
+  };
 }
 
 /** Some chunks as they are stored, in order of index. */
@@ -186,30 +188,31 @@ function integerText(value: number): string {
   return String(value);
 }
 
-/** The whole output of one COPY. A connection on which it failed is not used again. */
-async function copyOut(database: Database, query: string): Promise<Buffer> {
+/** The whole output of one COPY, gathered in `image`. A connection on which it failed is not used again. */
+async function copyOut(database: Database, query: string, image = new GrowingBytes()): Promise<Buffer> {
   const client = await database.pool.connect();
   let failure: Error | undefined;
-  // A connection that breaks while it is ours reports it here as well as through the statement; unheard, it would end the process.
-  const onError = (error: Error) => {
-    failure = error;
-  };
-  client.on('error', onError);
   try {
-    return await collect(client, `copy (${query}) to stdout (format binary)`);
+    image.clear();
+    await collect(client, `copy (${query}) to stdout (format binary)`, image);
+    return image.view();
   } catch (error) {
-    failure ??= error as Error;
+    failure = error as Error;
     throw error;
   } finally {
-    client.off('error', onError);
     client.release(failure);
   }
 }
 
-async function collect(client: pg.PoolClient, statement: string): Promise<Buffer> {
-  const output = client.query(copyTo(statement));
-  const pieces: Buffer[] = [];
-  output.on('data', (piece: Buffer) => pieces.push(piece));
-  await once(output, 'end');
-  return Buffer.concat(pieces);
+async function collect(client: pg.PoolClient, statement: string, image: GrowingBytes): Promise<void> {
+  const output: ReturnType<typeof copyTo> & { callback?: () => void } = client.query(copyTo(statement));
+  output.on('data', (piece: Buffer) => image.push(piece));
+  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
+  output.on('error', () => {});
+  try {
+    await once(output, 'end');
+  } finally {
+    // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
+    output.callback?.();
+  }
 }

@@ -2,7 +2,7 @@ import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { answerNames } from './names.ts';
 import type { PointBounds, PointSource } from './point-reader.ts';
-import { type ChannelHead, findStream, listChannels, planByTime, readChunks } from './store.ts';
+import { type ChannelHead, chunkReader, findStream, listChannels, planByTime } from './store.ts';
 import { msOf } from './time.ts';
 
 /** A channel under the name that it has in an answer. */
@@ -51,7 +51,7 @@ export async function openStreamRead(
       const address = { dataId: stream.data_id, channelId: channel.channel_id };
       return {
         plan: await planByTime(database, organizationId, address),
-        fetch: (chunkIndexes, withValues) => readChunks(database, organizationId, address, chunkIndexes, withValues),
+        fetch: chunkReader(database, organizationId, address),
       };
     },
   };

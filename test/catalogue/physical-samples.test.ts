@@ -200,6 +200,8 @@ test('keeps organizations apart', async () => {
   const ours = await create({ name: 'Both have it' });
   const theirs = await create({ name: 'both have it' }, server.keys.rival);
   expect(theirs.id).not.toBe(ours.id);
+  expect((await create({ name: 'BOTH have it' })).id).toBe(ours.id);
+  expect((await create({ name: 'BOTH have it' }, server.keys.rival)).id).toBe(theirs.id);
   expect(await list(`?physical_sample_id=${ours.id}`, server.keys.rival)).toEqual([]);
   expect((await list('', server.keys.rival)).map((row) => row.id)).toEqual([theirs.id]);
 });

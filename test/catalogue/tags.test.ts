@@ -57,6 +57,12 @@ test('keeps a tag name for each organization', async () => {
   const ours = await createTag('shared name');
   const theirs = await createTag('shared name', server.keys.rival);
   expect(theirs).not.toBe(ours);
+  for (const [key, id] of [
+    [server.keys.ada, ours],
+    [server.keys.rival, theirs],
+  ]) {
+    expect((await server.post('/tags/', { name: 'shared name' }, key)).json.id).toBe(id);
+  }
   const listed = (await server.get('/tags/', server.keys.rival)).json.map((tag: Row) => tag.id);
   expect(listed).toContain(theirs);
   expect(listed).not.toContain(ours);

@@ -47,7 +47,7 @@ for (const module of modules) {
   });
 }
 
-test('every server stops when it is told to', async () => {
+test('both servers have lived through all cases and stop when they are told to', async () => {
   await Promise.all([mainServer(), strictServer()]);
   for (const server of servers) await server.stop();
 });
@@ -65,17 +65,21 @@ async function start(settings: Record<string, string>): Promise<ServerProcess> {
 }
 
 async function runPython(): Promise<PythonRun> {
-  const installed = await sdk();
-  const [main, strict] = [await mainServer(), await strictServer()];
+  const [installed, main, strict] = await Promise.all([sdk(), mainServer(), strictServer()]);
+  const [ada, grace, foreign] = await Promise.all([
+    createKey(main, 'sdk-lab', 'ada'),
+    createKey(main, 'sdk-lab', 'grace'),
+    createKey(main, 'elsewhere', 'mallory'),
+  ]);
   run = startCases({
     python: installed.python,
     cases: modules.flatMap((module) => module.cases.map((one) => one.id)),
     env: {
       SDK_ENDPOINT: main.url,
       SDK_KEY: main.apiKey,
-      SDK_ADA_KEY: await createKey(main, 'sdk-lab', 'ada'),
-      SDK_GRACE_KEY: await createKey(main, 'sdk-lab', 'grace'),
-      SDK_FOREIGN_KEY: await createKey(main, 'elsewhere', 'mallory'),
+      SDK_ADA_KEY: ada,
+      SDK_GRACE_KEY: grace,
+      SDK_FOREIGN_KEY: foreign,
       SDK_STRICT_ENDPOINT: strict.url,
       SDK_STRICT_KEY: strict.apiKey,
     },

@@ -138,5 +138,7 @@ function comparable(rows: ReturnType<typeof modelRows>): ComparableRow[] {
 }
 
 function sortedCells(cells: Map<string, number | null>): [string, string][] {
-  return [...cells].map(([key, reading]): [string, string] => [key, cell(reading)]).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...cells]
+    .map(([key, reading]): [string, string] => [key, cell(reading)])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -9,6 +9,8 @@ import { searchDataEntries } from './service.ts';
 import { linkPhysicalSample } from './store.ts';
 
 const tags = ['catalogue'];
+/** The official spelling of the path ends in a slash; the router takes it without one too. */
+const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
@@ -16,6 +18,7 @@ export function dataEntryRoutes(app: App, { database }: { database: Database }):
   app.get(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'Search the catalogue: the entries that pass every filter, newest first',

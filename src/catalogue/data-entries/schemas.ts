@@ -44,7 +44,7 @@ const Time = (description: string) =>
       examples: ['2026-01-31 08:00:00'],
     }),
   );
-const Ids = (description: string) => Type.Optional(Type.Array(Uuid(description), { description: `${description}s` }));
+const Ids = (description: string) => Type.Optional(Type.Array(Uuid('id'), { description }));
 
 export const DataEntryQuery = Type.Object({
   keywords: Type.Optional(
@@ -53,9 +53,9 @@ export const DataEntryQuery = Type.Object({
   include_organization_data: Type.Optional(
     Type.Boolean({ description: "false: only the caller's own entries; true when absent" }),
   ),
-  data_ids: Ids('data entry'),
-  physical_sample_ids: Ids('physical sample'),
-  project_ids: Ids('project of the entry or of its sample'),
+  data_ids: Ids('only these entries'),
+  physical_sample_ids: Ids('only entries of these samples'),
+  project_ids: Ids('only entries of these projects, by themselves or by their sample'),
   data_type: Type.Optional(
     Type.Unsafe<DataType>({
       type: 'string',
@@ -119,6 +119,6 @@ export const DataEntry = Type.Object({
 });
 
 export const NewSampleLink = Type.Object({
-  data_ids: LinkedIds('data entry'),
+  data_ids: LinkedIds('data entries to link'),
   physical_sample_id: Uuid('the sample that they belong to from now on'),
 });

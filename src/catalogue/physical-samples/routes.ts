@@ -14,11 +14,14 @@ import { createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
 import { listPhysicalSamples } from './store.ts';
 
 const tags = ['catalogue'];
+/** The official spelling of the path ends in a slash; the router takes it without one too. */
+const prefixTrailingSlash = 'slash';
 
 export function physicalSampleRoutes(app: App, { database }: { database: Database }): void {
   app.get(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'All physical samples of the organization, newest first',
@@ -32,6 +35,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
   app.post(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'Create a physical sample, or find the one of that name, which stays as it is',
@@ -43,7 +47,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
   );
 
   app.get(
-    '/:physical_sample_id/timeseries',
+    '/:physical_sample_id/timeseries/',
     {
       schema: {
         tags,

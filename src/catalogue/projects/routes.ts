@@ -17,6 +17,8 @@ import { getProject, replaceConfiguration, trackSample } from './service.ts';
 import { createProject, listProjects } from './store.ts';
 
 const tags = ['catalogue'];
+/** The official spelling of the path ends in a slash; the router takes it without one too. */
+const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
@@ -24,6 +26,7 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
   app.get(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'All projects of the organization, newest first',
@@ -36,6 +39,7 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
   app.post(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'Create a project, or find the one of that name',

@@ -7,17 +7,23 @@ import { createOrFindTag, linkTags } from './service.ts';
 import { listTags } from './store.ts';
 
 const tags = ['catalogue'];
+/** The official spelling of the path ends in a slash; the router takes it without one too. */
+const prefixTrailingSlash = 'slash';
 
 export function tagRoutes(app: App, { database }: { database: Database }): void {
   app.get(
     '/',
-    { schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } } },
+    {
+      prefixTrailingSlash,
+      schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } },
+    },
     (request) => listTags(database, request.identity.organizationId),
   );
 
   app.post(
     '/',
     {
+      prefixTrailingSlash,
       schema: {
         tags,
         summary: 'Create a tag, or find the one of that name',
@@ -36,7 +42,7 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
   );
 
   app.post(
-    '/data-items',
+    '/data-items/',
     {
       schema: {
         tags,

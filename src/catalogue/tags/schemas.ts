@@ -12,7 +12,10 @@ export const NewTag = Type.Object({
   name: Text({ minLength: 1, description: 'trimmed; one tag per name, without regard to case' }),
 });
 
-export const NewTagLinks = Type.Object({ data_ids: LinkedIds('data entry'), tag_ids: LinkedIds('tag') });
+export const NewTagLinks = Type.Object({
+  data_ids: LinkedIds('data entries to tag'),
+  tag_ids: LinkedIds('tags that each of them gets'),
+});
 
 export const TagLinks = Type.Object({
   success: Type.Literal(true),

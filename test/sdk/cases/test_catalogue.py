@@ -144,10 +144,13 @@ def test_a_growth_instrument_of_another_organization():
     assert made in [item["synth_source_id"] for item in client(FOREIGN_KEY).list_growth_instruments()]
 
 
-def test_what_the_server_does_not_hold_is_answered_as_absent():
+def test_what_the_server_does_not_hold_is_answered_as_absent(tmp_path):
     data_id = finished_stream()
     one = client()
     assert one.get_changepoints(data_id).empty
     assert one.get_rheed_azimuths(data_id).empty
     with pytest.raises(ClientError):
         one.get_spatial_annotations(row(finished_stream(physical_sample=fresh("Wafer")))["Physical Sample ID"])
+    with pytest.raises(ClientError, match="No processed data"):
+        one.download(data_id, tmp_path)
+    assert one.get_rheed_timeseries(str(uuid.uuid4())).empty

@@ -98,7 +98,7 @@ def test_a_project_with_a_sample_tracks_the_sample():
     members = answer("GET", f"/projects/{project}/physical_samples")
     assert [member["name"] for member in members] == [name]
     (shown,) = [one for one in answer("GET", "/projects/") if one["id"] == project]
-    tracked = shown["configuration"]["api_configuration"]
+    tracked = shown["configuration"]
     assert tracked["tracking_physical_sample_ids"] == [members[0]["id"]]
     assert tracked["active_tracking_physical_sample_id"] == members[0]["id"]
 
@@ -108,7 +108,7 @@ def test_a_second_sample_of_a_project_becomes_the_active_one():
     for name in (first, second, second):
         streamer().initialize(project_id=project, physical_sample=name)
     (shown,) = [one for one in answer("GET", "/projects/") if one["id"] == project]
-    tracked = shown["configuration"]["api_configuration"]
+    tracked = shown["configuration"]
     assert tracked["tracking_physical_sample_ids"] == [sample_id_of(first), sample_id_of(second)]
     assert tracked["active_tracking_physical_sample_id"] == sample_id_of(second)
 

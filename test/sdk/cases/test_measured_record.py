@@ -98,7 +98,7 @@ def test_a_year_of_hourly_temperature_and_pressure_in_seattle():
 
 def test_sixty_years_of_carbon_dioxide_on_mauna_loa():
     rows, times = read_record("co2-concentration.csv", "Date")
-    # The record begins in 1958: most of its first decade lies before the epoch.
+    # The record begins in 1958: its first twelve years lie before the epoch.
     assert len(rows) > 700 and times[0] < 0 and times == sorted(set(times))
     columns = {name: [float(one[name]) for one in rows] for name in ("CO2", "adjusted CO2")}
     names, project = named_links("Mauna Loa")

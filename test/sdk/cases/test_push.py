@@ -1,11 +1,8 @@
-"""push, push_multi, run and finalize: every point stored once, bit for bit"""
+"""push, push_multi and run: every point stored once, bit for bit"""
 
-import math
 import random
 import struct
-import uuid
 
-import pytest
 from workbench import (
     AWKWARD_DOUBLES,
     KEY,
@@ -14,21 +11,13 @@ from workbench import (
     assert_same_bits,
     assert_stored,
     call,
-    eventually,
     fresh,
-    row,
-    settled,
+    ramp,
     stored,
     stored_chunks,
     streamer,
     timeseries,
 )
-
-
-def ramp(points, start=START, step=1.0):
-    """Times in seconds and values that differ from each other, both with awkward fractions."""
-    times = [start + step * place + 0.000_123 for place in range(points)]
-    return times, [math.sin(place) * 1e3 / 7 for place in range(points)]
 
 
 def test_push_keeps_every_bit_of_times_and_values():
@@ -206,132 +195,6 @@ def test_a_chunk_of_a_hundred_thousand_points():
     times, values = ramp(100_000, step=0.01)
     one.run(data_id, "t", [(times, values)])
     assert_stored(data_id, "t", times, values)
-
-
-def test_missing_readings_come_back_as_null():
-    values = [1.0, math.nan, math.inf, -math.inf, 2.0]
-    times = [START + place for place in range(5)]
-    one = streamer()
-    data_id = one.initialize()
-    one.push(data_id, 0, "t", times, values)
-    assert_stored(data_id, "t", times, values)
-    shown = timeseries(data_id)["properties"]["t"]
-    assert shown["values"] == [1.0, None, None, None, 2.0]
-    assert shown["unix_timestamp_ms"] == [int(time * 1000) for time in times]
-
-
-def test_a_channel_of_nothing_but_missing_readings():
-    one = streamer()
-    data_id = one.initialize()
-    one.push(data_id, 0, "t", [START, START + 1], [math.nan, math.nan])
-    assert_stored(data_id, "t", [START, START + 1], [math.nan, math.nan])
-    assert timeseries(data_id)["properties"]["t"]["values"] == [None, None]
-
-
-def test_missing_times_are_stored_and_left_out_of_the_time_series():
-    times, values = [START, math.nan, START + 2, math.inf], [1.0, 2.0, 3.0, 4.0]
-    one = streamer()
-    data_id = one.initialize()
-    one.push(data_id, 0, "t", times, values)
-    assert_stored(data_id, "t", times, values)
-    shown = timeseries(data_id)["properties"]["t"]
-    assert shown["values"] == [1.0, 3.0]
-    assert shown["relative_time_seconds"] == [0.0, 2.0]
-
-
-def test_units_stay_when_a_later_chunk_has_none():
-    one = streamer(points_per_chunk=2)
-    data_id = one.initialize()
-    times, values = ramp(6)
-    one.run(data_id, "t", [(times[:2], values[:2])], units="°C")
-    one.push(data_id, 1, "t", times[2:4], values[2:4])
-    one.push(data_id, 2, "t", times[4:], values[4:], units="K")
-    settled(data_id, "t", 6)
-    assert timeseries(data_id)["properties"]["t"]["units"] == "K"
-    assert [chunk["units"] for chunk in stored_chunks(data_id, "t")] == ["°C", None, "K"]
-    one.run(data_id, "t", [(times[:2], values[:2])])
-    assert timeseries(data_id)["properties"]["t"]["units"] == "K"
-
-
-def test_an_empty_chunk_is_refused_by_name():
-    one = streamer()
-    data_id = one.initialize()
-    with pytest.raises(RuntimeError, match="422(.|\n)*nothing here"):
-        one.run(data_id, "nothing here", [([], [])])
-    assert stored_chunks(data_id, "nothing here") == []
-
-
-def test_finalize_straight_after_the_last_push_loses_nothing():
-    one = streamer(points_per_chunk=50)
-    data_id = one.initialize()
-    times, values = ramp(5_000)
-    for index in range(100):
-        part = slice(index * 50, index * 50 + 50)
-        one.push_multi(
-            data_id,
-            index,
-            {
-                "a": {"timestamps": times[part], "values": values[part]},
-                "b": {"timestamps": times[part], "values": values[part]},
-            },
-        )
-    one.finalize(data_id)
-    assert row(data_id)["Status"] == "success"
-    assert_stored(data_id, "a", times, values)
-    assert_stored(data_id, "b", times, values)
-    assert row(data_id)["Status"] == "success"
-    eventually(lambda: len(timeseries(data_id)["properties"]["b"]["values"]) == 5_000)
-
-
-def test_a_chunk_sent_after_finalize_is_accepted():
-    one = streamer()
-    data_id = one.initialize()
-    one.finalize(data_id)
-    times, values = ramp(100)
-    one.run(data_id, "late", [(times, values)])
-    assert_stored(data_id, "late", times, values)
-    assert row(data_id)["Status"] == "success"
-
-
-def test_finalize_again_changes_nothing():
-    one = streamer()
-    data_id = one.initialize()
-    one.run(data_id, "t", [ramp(10)])
-    one.finalize(data_id)
-    one.finalize(data_id)
-    first, second = (answer("POST", f"/tool-state/stream/{data_id}/finalize") for _ in range(2))
-    assert first == second
-    assert first["data_id"] == data_id and uuid.UUID(first["processed_data_id"])
-
-
-def test_finalize_without_any_chunk():
-    one = streamer()
-    data_id = one.initialize()
-    one.finalize(data_id)
-    assert row(data_id)["Status"] == "success"
-    assert timeseries(data_id)["properties"] == {}
-
-
-def test_an_unknown_stream_is_named_in_the_error():
-    one = streamer()
-    unknown = str(uuid.uuid4())
-    with pytest.raises(RuntimeError, match="404(.|\n)*detail"):
-        one.run(unknown, "t", [ramp(3)])
-    with pytest.raises(RuntimeError, match="404(.|\n)*detail"):
-        one.finalize(unknown)
-    with pytest.raises(RuntimeError, match="4(04|22)"):
-        one.run("not-a-uuid", "t", [ramp(3)])
-
-
-def test_a_channel_name_over_255_characters_is_refused_and_one_of_255_is_not():
-    one = streamer()
-    data_id = one.initialize()
-    with pytest.raises(RuntimeError, match="422"):
-        one.run(data_id, "x" * 256, [ramp(3)])
-    with pytest.raises(RuntimeError, match="422"):
-        one.run(data_id, "", [ramp(3)])
-    one.run(data_id, "x" * 255, [ramp(3)])
-    assert set(timeseries(data_id)["properties"]) == {"x" * 255}
 
 
 def test_a_stream_can_be_fed_under_every_prefix():

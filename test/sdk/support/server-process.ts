@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ export interface ServerProcess {
   readonly env: NodeJS.ProcessEnv;
   /** The newest lines that the server wrote to its standard output and error. */
   lastLines(count: number): string[];
-  /** Ends the process by SIGTERM and removes its data; throws when it has to be killed. Safe to call twice. */
+  /** Ends the process by SIGTERM and removes its data; throws when it did not stop in order. Safe to call twice. */
   stop(): Promise<void>;
 }
 
@@ -31,13 +31,14 @@ const keyMsMax = 60_000;
 export async function startServer(settings: Record<string, string>): Promise<ServerProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-sdk-'));
   const database = process.env.DATABASE_URL === undefined ? undefined : await createDatabase(process.env.DATABASE_URL);
+  const dataFolder = join(folder, 'data');
   const port = await freePort();
   const apiKey = `sdk-suite-${randomBytes(16).toString('hex')}`;
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     HOST: '127.0.0.1',
     PORT: String(port),
-    DATA_DIR: join(folder, 'data'),
+    DATA_DIR: dataFolder,
     BOOTSTRAP_API_KEY: apiKey,
     ...(database === undefined ? {} : { DATABASE_URL: database.url }),
     ...settings,
@@ -54,7 +55,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
   };
   const url = `http://127.0.0.1:${port}`;
   await untilReady(child, url, lines).catch(async (reason) => {
-    await endProcess(child).catch(() => undefined);
+    await endProcess(child, dataFolder).catch(() => undefined);
     await removeData();
     throw reason;
   });
@@ -65,7 +66,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
     env,
     lastLines: (count) => lines.slice(-count),
     stop: () => {
-      stopped ??= endProcess(child).finally(removeData);
+      stopped ??= endProcess(child, dataFolder).finally(removeData);
       return stopped;
     },
   };
@@ -91,13 +92,34 @@ async function untilReady(child: ChildProcess, url: string, lines: readonly stri
   throw new Error(`The server did not become ready (${state}):\n${lines.slice(-40).join('\n')}`);
 }
 
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** Asks the server to stop; it has to be running still, to leave with code 0 and to take its PostgreSQL with it. */
+async function endProcess(child: ChildProcess, dataFolder: string): Promise<void> {
+  const endedByItself = child.exitCode ?? child.signalCode;
   const ended = new Promise<boolean>((resolve) => child.once('exit', () => resolve(true)));
-  child.kill('SIGTERM');
-  if (await Promise.race([ended, sleep(stopMsMax, false)])) return;
-  child.kill('SIGKILL');
-  throw new Error(`The server was still running ${stopMsMax} ms after SIGTERM`);
+  if (endedByItself === null) child.kill('SIGTERM');
+  const inTime = endedByItself !== null || (await Promise.race([ended, sleep(stopMsMax, false)]));
+  if (!inTime) {
+    child.kill('SIGKILL');
+    await ended;
+  }
+  const left = await killPostgres(dataFolder);
+  if (endedByItself !== null) throw new Error(`The server had ended by itself (${endedByItself})`);
+  if (!inTime) throw new Error(`The server was still running ${stopMsMax} ms after SIGTERM`);
+  if (child.exitCode !== 0) throw new Error(`The server left with ${child.exitCode ?? child.signalCode}`);
+  if (left) throw new Error('The server left its PostgreSQL running');
+}
+
+/** Ends a PostgreSQL that still runs on the data folder, which is about to be removed; says whether there was one. */
+async function killPostgres(dataFolder: string): Promise<boolean> {
+  const pidFile = await readFile(join(dataFolder, 'postgres/postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number.parseInt(pidFile, 10);
+  if (!(pid > 1)) return false;
+  try {
+    process.kill(pid, 'SIGQUIT');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function keepLines(child: ChildProcess): string[] {

@@ -1,0 +1,102 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+
+/** The compiled program in a folder of its own, laid out as in the package, so that no other run can change it. */
+export async function buildServer(): Promise<{ folder: string; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'metrology-built-'));
+  const compiler = join(project, 'node_modules/typescript/bin/tsc');
+  // Type errors are the business of `npm run check`; here it counts that there is a program.
+  const args = [compiler, '-p', join(project, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')];
+  await promisify(execFile)(process.execPath, args).catch((error: { stdout: string }) => {
+    if (!existsSync(join(folder, 'dist/main.js'))) throw new Error(`cannot build: ${error.stdout}`);
+  });
+  for (const name of ['package.json', 'migrations', 'node_modules'])
+    await symlink(join(project, name), join(folder, name));
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+export interface Program {
+  child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  /** How it ended. @throws when it has not within `msMax`; it is then killed. */
+  exit(msMax?: number): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }>;
+}
+
+/** Runs `dist/<script>` with these settings and no others of the project. */
+export function run(folder: string, script: string, args: string[], settings: Record<string, string>): Program {
+  const { PATH, HOME, LANG } = process.env;
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [join(folder, 'dist', script), ...args], {
+    cwd: folder,
+    env: { PATH, HOME, LANG, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const texts = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+    });
+  }
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, ms: performance.now() - startedAt }));
+  });
+  return {
+    child,
+    stdout: () => texts.stdout,
+    stderr: () => texts.stderr,
+    async exit(msMax = 30_000) {
+      const timer = new AbortController();
+      const late = sleep(msMax, undefined, { signal: timer.signal }).catch(() => undefined);
+      const how = await Promise.race([ended, late]);
+      timer.abort();
+      if (how !== undefined) return how;
+      child.kill('SIGKILL');
+      throw new Error(`still running after ${msMax} ms:\n${texts.stdout}\n${texts.stderr}`);
+    },
+  };
+}
+
+export interface Server extends Program {
+  endpoint: string;
+  /** Folder of the cluster. */
+  place: string;
+  /** Milliseconds from the start of the process to its welcome. */
+  startMs: number;
+}
+
+/** Starts the server and comes back when it has printed its welcome. @throws with its output when it ends before. */
+export async function serve(folder: string, settings: Record<string, string>): Promise<Server> {
+  const startedAt = performance.now();
+  const program = run(folder, 'main.js', [], { PORT: '0', ...settings });
+  while (!program.stdout().includes('timeseries_data)')) {
+    if (program.child.exitCode !== null || performance.now() - startedAt > 60_000) {
+      program.child.kill('SIGKILL');
+      throw new Error(`the server did not start:\n${program.stdout()}\n${program.stderr()}`);
+    }
+    await sleep(5);
+  }
+  const startMs = performance.now() - startedAt;
+  const endpoint = /Address {2}(\S+)/.exec(program.stdout())?.[1] ?? '';
+  const place = /Data {5}(.+) \(embedded/.exec(program.stdout())?.[1] ?? '';
+  return { ...program, endpoint, place, startMs };
+}
+
+/** Whether a process is there and no zombie, which in a container without an init stays for ever. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    const state = existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1];
+    return !state || !state.startsWith('Z');
+  } catch {
+    return false;
+  }
+}

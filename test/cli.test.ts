@@ -1,0 +1,163 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigSchema } from '../src/config.ts';
+import { buildServer, run, type Server, serve } from './built-server.ts';
+
+let built: Awaited<ReturnType<typeof buildServer>>;
+let dataDir: string;
+let server: Server | undefined;
+let key: string;
+
+beforeAll(async () => {
+  built = await buildServer();
+  dataDir = await mkdtemp(join(tmpdir(), 'metrology-cli-'));
+});
+afterAll(async () => {
+  server?.child.kill('SIGTERM');
+  await server?.exit();
+  await built?.remove();
+  if (dataDir) await rm(dataDir, { recursive: true, force: true });
+});
+
+async function cli(...args: string[]) {
+  const program = run(built.folder, 'cli.js', args, { DATA_DIR: dataDir });
+  const { code } = await program.exit();
+  return { code, stdout: program.stdout(), stderr: program.stderr() };
+}
+
+async function get(path: string, withKey = key) {
+  const answer = await fetch(`${server?.endpoint}${path}`, { headers: { 'x-api-key': withKey } });
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown>[] };
+}
+
+/** The fields of each line of `keys list`, by their headings. */
+function keyTable(stdout: string): Record<string, string>[] {
+  const [head, ...lines] = stdout.trimEnd().split('\n');
+  const names = head?.split('\t') ?? [];
+  return lines.map((line) => Object.fromEntries(line.split('\t').map((text, i) => [names[i] ?? i, text])));
+}
+
+describe('without a database', () => {
+  test('--help lists every command and every setting with its default', async () => {
+    const { code, stdout } = await cli('--help');
+    expect(code).toBe(0);
+    for (const command of ['serve', 'migrate', 'keys', 'projects', 'instruments', 'openapi']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+    }
+    for (const [name, { default: fallback }] of Object.entries(ConfigSchema.properties)) {
+      const line = stdout.split('\n').find((one) => one.startsWith(`  ${name} `));
+      expect(line, name).toBeDefined();
+      if (fallback !== undefined) expect(line).toContain(`(default ${fallback})`);
+    }
+    const keys = await cli('keys', '--help');
+    for (const command of ['create', 'list', 'revoke'])
+      expect(keys.stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+  });
+
+  test('--version is that of the package', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(await cli('--version')).toMatchObject({ code: 0, stdout: `${version}\n` });
+  });
+
+  test.concurrent.each([
+    [['nonsense'], /unknown command 'nonsense'/],
+    [['keys', 'destroy'], /unknown command 'destroy'/],
+    [['keys', 'create'], /--organization/],
+    [['keys', 'revoke'], /missing required argument 'id'/],
+    [['keys', 'revoke', 'one'], /whole number/],
+    [['instruments', 'create', 'MBE 1', '--type', 'steam'], /Allowed choices/],
+    [['serve', '--fast'], /unknown option/],
+  ])('%j is refused with help, and touches nothing', async (args, sentence) => {
+    const { code, stdout, stderr } = await cli(...args);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(sentence);
+    expect(stderr).toContain('Usage: metrology-server');
+    expect(stderr).not.toMatch(/\n\s+at /);
+    expect(stdout).toBe('');
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  test.each([[[]], [['keys']]])('%j alone shows help and fails', async (args) => {
+    const { code, stderr } = await cli(...args);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('Usage: metrology-server');
+  });
+
+  test('openapi prints the document and ends', async () => {
+    const { code, stdout } = await cli('openapi');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^openapi: 3\.1\.0\n/);
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+});
+
+describe.sequential('with a database', () => {
+  test('keys create, with no server running, prints the key alone', async () => {
+    const { code, stdout } = await cli('keys', 'create', '--organization', 'default', '--user', 'ada');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^msk_[0-9A-Za-z]{43}\n$/);
+    key = stdout.trim();
+  });
+
+  test('migrate brings it up to date and stops', async () => {
+    expect(await cli('migrate')).toMatchObject({ code: 0, stdout: 'The database is up to date.\n' });
+  });
+
+  test('beside a running server a key opens at once, and is closed at once', async () => {
+    server = await serve(built.folder, { DATA_DIR: dataDir });
+    expect(server.stdout()).toContain('API key  made earlier');
+    expect((await get('/data_entries/')).status).toBe(200);
+
+    const second = (await cli('keys', 'create', '--organization', 'rival')).stdout.trim();
+    expect((await get('/data_entries/', second)).status).toBe(200);
+    const { stdout } = await cli('keys', 'list');
+    const table = keyTable(stdout);
+    expect(table).toHaveLength(2);
+    expect(table[0]).toMatchObject({
+      ORGANIZATION: 'default',
+      USER: 'ada',
+      REVOKED: '-',
+      'BEGINS WITH': key.slice(0, 10),
+    });
+    expect(table[1]).toMatchObject({ ORGANIZATION: 'rival', USER: 'operator', SCOPES: 'read,write,delete,admin' });
+    expect(stdout).not.toContain(key.slice(0, 12));
+
+    const id = table[1]?.ID as string;
+    expect(await cli('keys', 'revoke', id)).toMatchObject({ code: 0, stdout: `Key ${id} is revoked.\n` });
+    expect((await get('/data_entries/', second)).status).toBe(401);
+    expect(keyTable((await cli('keys', 'list')).stdout)[1]?.REVOKED).toMatch(/^\d{4}-\d\d-\d\dT/);
+    const again = await cli('keys', 'revoke', id);
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toBe(`There is no key ${id} that still opens.\n`);
+    expect((await get('/data_entries/')).status).toBe(200);
+  });
+
+  test('projects create and instruments create print the id that the server then shows', async () => {
+    const project = await cli('projects', 'create', 'Quantum wells');
+    expect(project).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) });
+    expect((await get('/projects/')).json).toContainEqual(
+      expect.objectContaining({ id: project.stdout.trim(), name: 'Quantum wells' }),
+    );
+    const instrument = await cli(
+      'instruments',
+      'create',
+      'MBE 1',
+      '--type',
+      'mbe',
+      '--model',
+      'Veeco',
+      '--serial',
+      '7',
+    );
+    expect(instrument).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\n$/) });
+    const opened = await fetch(`${server?.endpoint}/tool-state/stream/initialize`, {
+      method: 'POST',
+      headers: { 'x-api-key': key, 'content-type': 'application/json' },
+      body: JSON.stringify({ points_per_chunk: 1, synth_source_id: Number(instrument.stdout) }),
+    });
+    expect(opened.status).toBe(200);
+    expect((await get('/data_entries/')).json[0]).toMatchObject({ source_name: expect.stringMatching(/MBE 1|Veeco/) });
+  });
+});

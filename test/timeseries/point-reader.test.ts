@@ -1,0 +1,202 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createChunkPlan } from '../../src/timeseries/chunk-plan.ts';
+import { Instants } from '../../src/timeseries/instants.ts';
+import { type PointSource, readPoints } from '../../src/timeseries/point-reader.ts';
+import { firstMsElapsed, msMax, msOf } from '../../src/timeseries/time.ts';
+import { windowOf } from '../../src/timeseries/window.ts';
+import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
+
+const seconds = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10_000);
+const chunk = fc
+  .array(fc.tuple(fc.option(seconds, { nil: null, freq: 8 }), fc.double({ noNaN: true })), {
+    minLength: 1,
+    maxLength: 9,
+  })
+  .map((points) => ({ timestamps: points.map(([time]) => time), values: points.map(([, value]) => value) }));
+const channel = fc
+  .array(chunk, { maxLength: 25 })
+  .map((chunks) => chunks.map((one, chunk_index): ModelChunk => ({ chunk_index, ...one })));
+const bounds = fc.record({
+  pagePointsMax: fc.integer({ min: 1, max: 40 }),
+  bufferPointsMax: fc.integer({ min: 2, max: 40 }),
+});
+
+/** The chunks in memory, as a source; `stored` may change after the plan has been made. */
+function sourceOf(stored: Map<number, ModelChunk>, onFetch: (points: number) => void = () => {}): PointSource {
+  const plan = createChunkPlan();
+  for (const { chunk_index, timestamps } of [...stored.values()].sort((a, b) => a.chunk_index - b.chunk_index)) {
+    const times = timestamps.filter((time) => time !== null);
+    if (times.length > 0) plan.add(chunk_index, timestamps.length, Math.min(...times), Math.max(...times));
+  }
+  return {
+    plan: plan.byTime(),
+    async fetch(chunkIndexes, withValues) {
+      const chunks = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
+      onFetch(chunks.reduce((sum, one) => sum + one.timestamps.length, 0));
+      return chunks.map(({ chunk_index, timestamps, values }) => ({
+        chunkIndex: chunk_index,
+        timestamps: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
+        values: withValues ? Float64Array.from(values, (value) => value ?? Number.NaN) : new Float64Array(0),
+      }));
+    },
+  };
+}
+
+const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
+
+async function collect(source: PointSource, limits: { pagePointsMax: number; bufferPointsMax: number }, window = {}) {
+  const points: ModelPoint[] = [];
+  const all = { fromMs: Number.NEGATIVE_INFINITY, withValues: true, ...window };
+  for await (const { ms, values } of readPoints(source, all, limits)) {
+    ms.forEach((at, i) => {
+      points.push({ ms: at, value: values[i] as number });
+    });
+  }
+  return points;
+}
+
+describe('merging', () => {
+  test('gives the points of the model, however small pages and buffer are', async () => {
+    await fc.assert(
+      fc.asyncProperty(channel, bounds, async (chunks, limits) => {
+        expect(await collect(sourceOf(asMap(chunks)), limits)).toEqual(modelPoints(chunks));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('stays ascending and free of duplicates when chunks are replaced meanwhile', async () => {
+    await fc.assert(
+      fc.asyncProperty(channel, channel, bounds, fc.nat(6), async (before, after, limits, at) => {
+        const stored = asMap(before);
+        let fetches = 0;
+        const source = sourceOf(stored, () => {
+          if (fetches++ === at) {
+            for (const one of after) if (stored.has(one.chunk_index)) stored.set(one.chunk_index, one);
+          }
+        });
+        const points = await collect(source, limits);
+        points.forEach(({ ms }, i) => {
+          if (i > 0) expect(ms).toBeGreaterThan((points[i - 1] as ModelPoint).ms);
+        });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('chunks in order of time are fetched once each', async () => {
+    const chunks = Array.from({ length: 100 }, (_, chunk_index) => ({
+      chunk_index,
+      timestamps: Array.from({ length: 10 }, (_, i) => chunk_index * 10 + i),
+      values: Array.from({ length: 10 }, (_, i) => i),
+    }));
+    let fetched = 0;
+    const source = sourceOf(asMap(chunks), (points) => {
+      fetched += points;
+    });
+    await collect(source, { pagePointsMax: 50, bufferPointsMax: 20 });
+    expect(fetched).toBe(1_000);
+    fetched = 0;
+    expect(await collect(source, { pagePointsMax: 50, bufferPointsMax: 20 }, { fromMs: 990_000 })).toHaveLength(10);
+    expect(fetched).toBe(10);
+  });
+
+  test('a chunk that is gone is an error, not a gap', async () => {
+    const stored = asMap([{ chunk_index: 0, timestamps: [1], values: [1] }]);
+    const source = sourceOf(stored);
+    const gone = { ...source, fetch: async () => [] };
+    await expect(collect(gone, { pagePointsMax: 9, bufferPointsMax: 9 })).rejects.toThrow('chunk 0 was removed');
+  });
+});
+
+test('the newest points are those of the model, and only their chunks are read', async () => {
+  await fc.assert(
+    fc.asyncProperty(channel, bounds, fc.integer({ min: 1, max: 40 }), async (chunks, limits, last_n) => {
+      const source = sourceOf(asMap(chunks));
+      const window = await windowOf(source, { last_n }, 0, limits);
+      expect(await collect(source, limits, window)).toEqual(modelPoints(chunks).slice(-last_n));
+    }),
+    { numRuns: 1_000 },
+  );
+  let fetched = 0;
+  const long = Array.from({ length: 1_000 }, (_, chunk_index) => ({
+    chunk_index,
+    timestamps: [chunk_index],
+    values: [1],
+  }));
+  const source = sourceOf(asMap(long), (points) => {
+    fetched += points;
+  });
+  await collect(
+    source,
+    { pagePointsMax: 9, bufferPointsMax: 9 },
+    await windowOf(source, { last_n: 5 }, 0, { pagePointsMax: 9, bufferPointsMax: 9 }),
+  );
+  expect(fetched).toBe(10);
+});
+
+describe('remembered instants', () => {
+  const ascending = fc
+    .uniqueArray(fc.oneof(fc.nat(500), fc.integer({ min: -msMax / 4, max: msMax / 4 })), { maxLength: 200 })
+    .map((list) => Float64Array.from(list).sort());
+
+  test('come back as they were', () => {
+    fc.assert(
+      fc.property(ascending, fc.nat(200), (all, cut) => {
+        const instants = new Instants(1024 * 1024);
+        instants.add(all.subarray(0, cut));
+        instants.add(all.subarray(cut));
+        expect([...instants.batches()].flatMap((batch) => [...batch])).toEqual([...all]);
+      }),
+    );
+  });
+
+  test('fill more than one block', () => {
+    const all = Float64Array.from({ length: 400_000 }, (_, i) => i * 300);
+    const instants = new Instants(4 * 1024 * 1024);
+    instants.add(all);
+    expect(instants.isComplete).toBe(true);
+    let [at, wrong] = [0, 0];
+    for (const batch of instants.batches()) for (const ms of batch) if (ms !== all[at++]) wrong++;
+    expect([at, wrong]).toEqual([all.length, 0]);
+  });
+
+  test('are forgotten beyond the bound, but still compared', () => {
+    const all = Float64Array.from({ length: 300_000 }, (_, i) => i);
+    const [kept, forgotten, other] = [new Instants(512 * 1024), new Instants(256 * 1024), new Instants(0)];
+    kept.add(all);
+    forgotten.add(all);
+    other.add(all.map((ms) => (ms === 299_999 ? 300_000 : ms)));
+    expect([kept.isComplete, forgotten.isComplete]).toEqual([true, false]);
+    expect(forgotten.equals(kept)).toBe(true);
+    expect(forgotten.equals(other)).toBe(false);
+  });
+
+  test('the two ends of time do not lose a bit', () => {
+    const instants = new Instants(1024 * 1024);
+    instants.add(Float64Array.of(-msMax, msMax - 1));
+    expect(instants.isComplete).toBe(false);
+  });
+});
+
+test('ms are rounded to the nearest, halves up', () => {
+  expect([0.0005, -0.0005, 0.0015, -0.0015, 0.00049, -0.00051].map(msOf)).toEqual([1, 0, 2, -1, 0, -1]);
+  expect(Object.is(msOf(-0.0004), 0)).toBe(true);
+});
+
+test('the first elapsed ms is the first whose relative time is large enough', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: -1e9, max: 1e9 }),
+      fc.double({ min: -1e7, max: 1e7, noNaN: true }),
+      (zero, elapsed) => {
+        const ms = firstMsElapsed(zero, elapsed);
+        expect((ms - zero) / 1_000).toBeGreaterThanOrEqual(elapsed);
+        expect((ms - 1 - zero) / 1_000).toBeLessThan(elapsed);
+      },
+    ),
+  );
+  expect(firstMsElapsed(5, 1e300)).toBe(Number.POSITIVE_INFINITY);
+  expect(firstMsElapsed(5, -1e300)).toBe(Number.NEGATIVE_INFINITY);
+});

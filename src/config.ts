@@ -9,8 +9,14 @@ import { Value } from '@sinclair/typebox/value';
 export const limits = {
   /** Characters of a channel name; the documented contract of the API. */
   channelNameLengthMax: 255,
-  /** Characters of any other name or text: streams, samples, projects, tags, instruments, units. */
+  /** Characters of the name of a sample, project or tag: a unique index holds it. */
+  nameLengthMax: 255,
+  /** Characters of any other text: names of streams and instruments, units. */
   textLengthMax: 1_000,
+  /** Data entries, tags or instruments that one request may name. */
+  linkedIdsMax: 10_000,
+  /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
+  jsonDepthMax: 100,
   /** Points per chunk that a stream may declare: an int4 column holds it. */
   pointsPerChunkMax: 2_147_483_647,
   /** chunk_index × points_per_chunk must stay exact in JSON and JavaScript: 2^53 − 1. */

@@ -105,11 +105,8 @@ function toItem(
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {
   const { timestamps, values } = readings;
-  if (timestamps.length !== values.length) {
-    throw invalid(
-      isMulti ? ['body', 'channels', channelName] : ['body', 'values'],
-      `channel "${channelName}": ${timestamps.length} timestamps but ${values.length} values`,
-    );
-  }
-  return { channelName, image: toChunkImage(readings) };
+  if (timestamps.length === values.length && values.length > 0) return { channelName, image: toChunkImage(readings) };
+  const what =
+    values.length === timestamps.length ? 'no points' : `${timestamps.length} timestamps but ${values.length} values`;
+  throw invalid(isMulti ? ['body', 'channels', channelName] : ['body', 'values'], `channel "${channelName}": ${what}`);
 }

@@ -35,7 +35,10 @@ export async function openRawRead(
   };
 }
 
-/** The stored float64 of a channel in chunk order, as they were sent: not collapsed, not sorted, not rounded. */
+/**
+ * The stored float64 of a channel in chunk order, as they were sent: not collapsed, not sorted, not rounded. A chunk that
+ * is replaced meanwhile is shown as it is when its page is fetched.
+ */
 export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pieces {
   const writer = new JsonWriter(pieceBytes);
   writer.raw('{"data_id":').value(stream.data_id).raw(',"channel_name":').value(channel.channel_name);
@@ -43,7 +46,9 @@ export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pie
   writer.raw(',"point_count":').integer(channel.point_count).raw(',"chunks":[');
   let separator = '';
   for (const page of pagesOf(plan)) {
-    for (const chunk of await fetch(page)) {
+    const chunks = await fetch(page);
+    if (chunks.length !== page.length) throw new Error('a chunk was removed while its channel was read');
+    for (const chunk of chunks) {
       writer.raw(separator).raw('{"chunk_index":').integer(chunk.chunkIndex);
       writer.raw(',"start_offset":').integer(chunk.startOffset).raw(',"units":').value(chunk.units);
       yield* writeFloats(writer.raw(',"timestamps":'), chunk.timestamps);

@@ -57,7 +57,7 @@ function queryOf(parameters: Record<string, unknown>): string {
 
 const cell = (reading: number | null) => (reading === null ? 'null' : Object.is(reading, -0) ? '-0' : String(reading));
 
-describe('compared with a plain model', () => {
+describe('compared with a plain model', { timeout: 60_000 }, () => {
   test('properties and series hold the points of the model, in its order', async () => {
     await fc.assert(
       fc.asyncProperty(stream, window, async (channels, wanted) => {
@@ -77,7 +77,7 @@ describe('compared with a plain model', () => {
         const byProperty = await server.get(`/tool-state/${dataId}/timeseries/?${queryOf(wanted)}`);
         expect(byProperty.json.properties).toEqual(answer.json.properties);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 

@@ -1,0 +1,202 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import http from 'node:http';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { fillChannel, openStream } from './storing.ts';
+
+let server: TestServer;
+let address: string;
+beforeAll(async () => {
+  server = await startTestServer();
+  address = await server.app.listen({ host: '127.0.0.1', port: 0 });
+});
+afterAll(() => server.close());
+
+/** Begins a read over a socket and gives the answer back as soon as its head is there, not reading any further. */
+async function beginRead(path: string): Promise<http.IncomingMessage> {
+  const request = http.get(`${address}${path}`, { headers: { 'x-api-key': server.keys.ada }, agent: false });
+  const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
+  return answer;
+}
+
+/** Everything that still comes, and whether the answer ended as it should. */
+async function readOn(answer: http.IncomingMessage): Promise<{ body: string; ended: boolean }> {
+  const pieces: Buffer[] = [];
+  answer.on('data', (piece: Buffer) => pieces.push(piece));
+  answer.on('error', () => {});
+  await new Promise((resolve) => answer.on('close', resolve));
+  return { body: Buffer.concat(pieces).toString(), ended: answer.complete };
+}
+
+async function filledStream(chunks: number, points: number): Promise<string> {
+  const dataId = await openStream(server, points);
+  await fillChannel(server, dataId, 'v', { chunks, points });
+  return dataId;
+}
+
+/** Waits until no statement has run for a while, and tells how many connections are in use then. */
+async function connectionsWhileWaiting(): Promise<number> {
+  const { pool } = server.database;
+  let acquired = 0;
+  const count = () => {
+    acquired++;
+  };
+  pool.on('acquire', count);
+  try {
+    for (let rounds = 0; rounds < 50; rounds++) {
+      acquired = 0;
+      await sleep(150);
+      if (acquired === 0) return pool.totalCount - pool.idleCount;
+    }
+    throw new Error('the server goes on reading for a client that does not');
+  } finally {
+    pool.off('acquire', count);
+  }
+}
+
+const routes = [
+  (id: string) => `/tool-state/${id}/timeseries/`,
+  (id: string) => `/metrology/${id}/timeseries/`,
+  (id: string) => `/rheed/timeseries/${id}/`,
+  (id: string) => `/metrology/${id}/points/?channel=v`,
+].map((route) => [route] as const);
+
+describe('a client that does not read', () => {
+  let dataId: string;
+  beforeAll(async () => {
+    dataId = await filledStream(800, 1_000);
+  });
+
+  test.each(routes)('%s: holds no connection and no transaction, and still gets everything', async (route) => {
+    const answer = await beginRead(route(dataId));
+    expect(await connectionsWhileWaiting()).toBe(0);
+    const { rows } = await server.database.pool.query(
+      `select count(*)::int as busy from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+    );
+    expect(rows[0].busy).toBe(0);
+    const { body, ended } = await readOn(answer);
+    expect(ended).toBe(true);
+    expect(body.length).toBeGreaterThan(20_000_000);
+    expect(JSON.parse(body)).toBeTypeOf('object');
+  });
+
+  test.each(routes)('%s: ends the reading when it goes away', async (route) => {
+    const answer = await beginRead(route(dataId));
+    answer.on('error', () => {});
+    await connectionsWhileWaiting();
+    let acquired = 0;
+    const count = () => {
+      acquired++;
+    };
+    server.database.pool.on('acquire', count);
+    answer.destroy();
+    await sleep(400);
+    server.database.pool.off('acquire', count);
+    expect(acquired).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('an error', () => {
+  test.each(routes)('%s: after the first byte cuts the answer off', async (route) => {
+    const dataId = await filledStream(800, 1_000);
+    const answer = await beginRead(route(dataId));
+    expect(answer.statusCode).toBe(200);
+    await connectionsWhileWaiting();
+    await server.database.pool.query(
+      'delete from chunks where data_id = $1::uuid and chunk_index between 780 and 790',
+      [dataId],
+    );
+    const { body, ended } = await readOn(answer);
+    expect(ended).toBe(false);
+    expect(body.length).toBeGreaterThan(100_000);
+    expect(() => JSON.parse(body)).toThrow();
+  });
+
+  test.each(routes)('%s: before the first byte is an answer like any other', async (route) => {
+    const dataId = await filledStream(3, 10);
+    const { pool } = server.database;
+    await pool.query('alter table chunks rename column timestamps to hidden');
+    try {
+      const answer = await server.get(route(dataId));
+      expect(answer.status).toBe(500);
+      expect(answer.headers['content-type']).toContain('application/json');
+      expect(answer.json.detail).toContain('Internal error');
+    } finally {
+      await pool.query('alter table chunks rename column hidden to timestamps');
+    }
+    expect((await server.get(route(dataId))).status).toBe(200);
+  });
+
+  test('a statement that takes too long is 503, and the next read works', async () => {
+    const dataId = await filledStream(3, 10);
+    const { pool } = server.database;
+    const locker = await pool.connect();
+    try {
+      await locker.query('begin; lock table chunks in access exclusive mode');
+      const reading = server.get(`/tool-state/${dataId}/timeseries/`);
+      await cancelReads();
+      const answer = await reading;
+      expect(answer.status).toBe(503);
+      expect(answer.headers['retry-after']).toBe('1');
+    } finally {
+      await locker.query('rollback');
+      locker.release();
+    }
+    expect((await server.get(`/tool-state/${dataId}/timeseries/`)).status).toBe(200);
+  });
+
+  /** What statement_timeout does, without the wait for it. */
+  async function cancelReads(): Promise<void> {
+    for (let tries = 0; tries < 100; tries++) {
+      const { rows } = await server.database.pool.query(
+        `select pg_cancel_backend(pid) from pg_stat_activity
+         where datname = current_database() and query like 'copy %' and wait_event_type = 'Lock'`,
+      );
+      if (rows.length > 0) return;
+      await sleep(50);
+    }
+    throw new Error('no read is waiting');
+  }
+});
+
+test('a read leaves no clock running', async () => {
+  const dataId = await filledStream(3, 10);
+  const clocks = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  await server.get(`/tool-state/${dataId}/timeseries/`);
+  const before = clocks();
+  for (let i = 0; i < 20; i++) await server.get(`/metrology/${dataId}/timeseries/`);
+  expect(clocks() - before).toBeLessThan(10);
+});
+
+test('a read of 5 million points costs at most 100 MB', { timeout: 120_000 }, async () => {
+  const dataId = await filledStream(5_000, 1_000);
+  const warm = await filledStream(300, 1_000);
+  const path = (id: string) => `/tool-state/${id}/timeseries/`;
+  await countBytes(path(warm));
+  const before = process.memoryUsage().rss;
+  let peak = before;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage().rss);
+  }, 10);
+  const bytes = await countBytes(path(dataId));
+  clearInterval(watch);
+  expect(bytes).toBeGreaterThan(200_000_000);
+  expect((peak - before) / 1e6).toBeLessThan(100);
+});
+
+/** The length of an answer, read by another process so that its memory is not measured here. */
+async function countBytes(path: string): Promise<number> {
+  const script = `require('node:http').get(process.argv[1], { headers: { 'x-api-key': process.argv[2] } }, (answer) => {
+    let bytes = 0;
+    answer.on('data', (piece) => { bytes += piece.length; });
+    answer.on('end', () => console.log(bytes));
+  });`;
+  const client = spawn(process.execPath, ['-e', script, `${address}${path}`, server.keys.ada], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return Number(await text(client.stdout));
+}

@@ -29,6 +29,10 @@ export const limits = {
   bodyDrainBytesMax: 256 * 1024 * 1024,
   /** Longest wait for those bytes, and for a body that has stopped arriving. */
   bodyDrainMsMax: 20_000,
+  /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
+  keyCacheMsMax: 5_000,
+  /** Keys that are remembered so. */
+  keyCacheEntriesMax: 10_000,
   /** Chunks that one flush of ingest writes in one transaction. */
   flushRowsMax: 128,
   /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */

@@ -1,5 +1,7 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { createIdentities } from './auth/identities.ts';
+import { findIdentity } from './auth/store.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
@@ -53,14 +55,21 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
     },
   });
   const metrics = createMetrics(database);
+  const identityOf = createIdentities({
+    find: (key) => findIdentity(database, key),
+    keepMs: limits.keyCacheMsMax,
+    entriesMax: limits.keyCacheEntriesMax,
+    now: () => performance.now(),
+  });
   answerErrors(app);
   readJsonBodies(app, config.BODY_LIMIT_BYTES);
-  requireKeys(app, database);
+  requireKeys(app, identityOf);
   coerceQueries(app);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const streams = createStreamService({ database, metrics, graceSeconds: config.FINALIZE_GRACE_SECONDS });
+  app.addHook('onClose', () => streams.close());
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
   }
@@ -71,7 +80,7 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
   healthRoutes(app, { database });
-  metricsRoutes(app, { database, metrics });
+  metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);
   return app;

@@ -9,8 +9,14 @@ import { Value } from '@sinclair/typebox/value';
 export const limits = {
   /** Characters of a channel name; the documented contract of the API. */
   channelNameLengthMax: 255,
-  /** Characters of any other name or text: streams, samples, projects, tags, instruments, units. */
+  /** Characters of the name of a sample, project or tag: a unique index holds it. */
+  nameLengthMax: 255,
+  /** Characters of any other text: names of streams and instruments, units. */
   textLengthMax: 1_000,
+  /** Data entries, tags or instruments that one request may name. */
+  linkedIdsMax: 10_000,
+  /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
+  jsonDepthMax: 100,
   /** Points per chunk that a stream may declare: an int4 column holds it. */
   pointsPerChunkMax: 2_147_483_647,
   /** chunk_index × points_per_chunk must stay exact in JSON and JavaScript: 2^53 − 1. */
@@ -23,6 +29,22 @@ export const limits = {
   bodyDrainBytesMax: 256 * 1024 * 1024,
   /** Longest wait for those bytes, and for a body that has stopped arriving. */
   bodyDrainMsMax: 20_000,
+  /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
+  keyCacheMsMax: 5_000,
+  /** Keys that are remembered so. */
+  keyCacheEntriesMax: 10_000,
+  /** Chunks that one flush of ingest writes in one transaction. */
+  flushRowsMax: 128,
+  /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
+  flushBytesMax: 8 * 1024 * 1024,
+  /** Flushes of one server process at the same time. */
+  flushesMax: 2,
+  /** Chunks that wait for a flush; over it 503. */
+  queueRowsMax: 100_000,
+  /** Bytes of arrays that wait for a flush; over it 503. */
+  queueBytesMax: 512 * 1024 * 1024,
+  /** Longest wait of a chunk for its flush. The SDK gives a request 30 s, so a 503 can still reach it. */
+  queueMsMax: 25_000,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
   /** Longest wait at a start for a database that does not answer yet. */

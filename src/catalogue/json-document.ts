@@ -1,8 +1,6 @@
+import { limits } from '../config.ts';
 import { clip, invalid } from '../errors.ts';
 import { storableTextPattern } from '../http/schemas.ts';
-
-/** Levels of objects and lists inside a stored document; PostgreSQL and JSON.stringify both recurse over them. */
-export const jsonDepthMax = 100;
 
 const storableText = new RegExp(storableTextPattern, 'u');
 
@@ -24,8 +22,8 @@ function refuseUnstorable(value: unknown, at: (string | number)[], depth: number
     throw invalid(at, 'the number must be within float64', value);
   }
   if (typeof value !== 'object' || value === null) return;
-  if (depth >= jsonDepthMax)
-    throw invalid(at.slice(0, 3), `the document must not be deeper than ${jsonDepthMax} levels`);
+  if (depth >= limits.jsonDepthMax)
+    throw invalid(at.slice(0, 3), `the document must not be deeper than ${limits.jsonDepthMax} levels`);
   if (Array.isArray(value)) {
     for (const [index, item] of value.entries()) refuseUnstorable(item, [...at, index], depth + 1);
     return;

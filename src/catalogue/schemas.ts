@@ -1,8 +1,6 @@
 import { Type } from '@sinclair/typebox';
+import { limits } from '../config.ts';
 import { Nullable, Uuid } from '../http/schemas.ts';
-
-/** Data entries or tags that one request may link. */
-export const linkedIdsMax = 10_000;
 
 /** PostgreSQL's integer, in which instruments are numbered. */
 const int4Max = 2_147_483_647;
@@ -10,7 +8,7 @@ const int4Max = 2_147_483_647;
 export const InstrumentId = (description: string) => Type.Integer({ minimum: 1, maximum: int4Max, description });
 
 export const LinkedIds = (description: string) =>
-  Type.Array(Uuid('id'), { minItems: 1, maxItems: linkedIdsMax, description });
+  Type.Array(Uuid('id'), { minItems: 1, maxItems: limits.linkedIdsMax, description });
 
 /** What the official service answers where there is nothing to say: the JSON string "OK". */
 export const Ok = Type.Literal('OK', { description: 'done' });

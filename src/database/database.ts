@@ -3,9 +3,11 @@ import pg from 'pg';
 import { limits } from '../config.ts';
 import type { Tables } from './tables.ts';
 
-/** One pool with two faces: Kysely where it reads well, pg itself for hot and streaming statements. */
+/** Kysely where it reads well, pg itself for hot and streaming statements. */
 export interface Database {
   pool: pg.Pool;
+  /** Connections of ingest alone, so that no read keeps a chunk waiting; statements are sent without awaiting the last. */
+  ingestPool: pg.Pool;
   kysely: Kysely<Tables>;
   close(): Promise<void>;
 }
@@ -46,26 +48,48 @@ export function openDatabase(
   },
 ): Database {
   const statementMsMax = options.statementMsMax ?? limits.statementMsMax;
-  const pool = new pg.Pool({
+  const shared = {
     connectionString,
     types,
-    max: options.poolMax,
     connectionTimeoutMillis: limits.databaseWaitMsMax,
     statement_timeout: statementMsMax,
     idle_in_transaction_session_timeout: statementMsMax,
     // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + limits.answerMsMax,
     application_name: 'metrology-server',
-    // Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to.
-    options: '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1',
     keepAlive: true,
-  });
-  pool.on('error', options.onIdleError);
-  // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
-  pool.on('connect', (client) => client.on('error', () => {}));
+  };
+  const pool = new pg.Pool({ ...shared, max: options.poolMax, options: sessionOptions });
+  const ingestPool = new pg.Pool({
+    ...shared,
+    max: limits.flushesMax + 1,
+    options: `${sessionOptions} ${ingestSessionOptions}`,
+    pipeline: true,
+  } as pg.PoolConfig);
+  for (const one of [pool, ingestPool]) {
+    one.on('error', options.onIdleError);
+    // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
+    one.on('connect', (client) => client.on('error', () => {}));
+  }
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { pool, kysely, close: () => kysely.destroy() };
+  return {
+    pool,
+    ingestPool,
+    kysely,
+    close: async () => {
+      await Promise.all([kysely.destroy(), ingestPool.end()]);
+    },
+  };
 }
+
+/** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
+const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1';
+
+/**
+ * Ingest finds all its rows by key. A plan that was made while a table was small and that reads it whole would be kept
+ * while the table grows, so such plans are ruled out.
+ */
+const ingestSessionOptions = '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off';
 
 /** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
 export async function inTransaction<Result>(
@@ -75,8 +99,11 @@ export async function inTransaction<Result>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    // Not awaited first: on a connection that sends ahead, it travels with the first statements of the work.
+    const begun = client.query('begin');
+    begun.catch(() => {});
     const result = await work(client);
+    await begun;
     await client.query('commit');
     return result;
   } catch (error) {

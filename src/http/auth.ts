@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { findIdentity, type Identity, type Scope } from '../auth/store.ts';
-import type { Database } from '../database/database.ts';
+import type { Identities } from '../auth/identities.ts';
+import type { Identity, Scope } from '../auth/store.ts';
 import { ApiError } from '../errors.ts';
 
 declare module 'fastify' {
@@ -20,12 +20,12 @@ declare module 'fastify' {
  * Asks every route for a key in `X-API-KEY`, but for those whose `config` says `open`. It runs before the body is read.
  * 401 for a missing, unknown, revoked or expired key; 403 for one without the scope.
  */
-export function requireKeys(app: FastifyInstance, database: Database): void {
+export function requireKeys(app: FastifyInstance, identityOf: Identities): void {
   app.decorateRequest('identity');
   app.addHook('onRequest', async (request) => {
     const { open, scope } = request.routeOptions.config;
     if (open || request.is404) return;
-    request.identity = await authenticate(database, request);
+    request.identity = await authenticate(identityOf, request);
     const needed = scope ?? scopeOf(request.method);
     if (!request.identity.scopes.includes(needed)) {
       throw new ApiError('forbidden', `This API key lacks the scope "${needed}".`);
@@ -34,12 +34,12 @@ export function requireKeys(app: FastifyInstance, database: Database): void {
 }
 
 /** @throws ApiError 401 */
-export async function authenticate(database: Database, request: FastifyRequest): Promise<Identity> {
+export async function authenticate(identityOf: Identities, request: FastifyRequest): Promise<Identity> {
   const key = request.headers['x-api-key'];
   if (typeof key !== 'string' || key === '') {
     throw new ApiError('unauthorized', 'An API key is required in the header X-API-KEY.');
   }
-  const identity = await findIdentity(database, key);
+  const identity = await identityOf(key);
   if (identity === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
   return identity;
 }

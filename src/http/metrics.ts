@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from './app-type.ts';
 import { authenticate } from './auth.ts';
@@ -51,7 +52,7 @@ export function createMetrics(database: Database) {
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** `/metrics` in the Prometheus text format: open on loopback, under a key from elsewhere or through a proxy. */
-export function metricsRoutes(app: App, { database, metrics }: { database: Database; metrics: Metrics }): void {
+export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: Identities; metrics: Metrics }): void {
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requestSeconds.observe(
@@ -71,7 +72,7 @@ export function metricsRoutes(app: App, { database, metrics }: { database: Datab
       },
     },
     async (request, reply) => {
-      if (!isDirectFromLoopback(request)) await authenticate(database, request);
+      if (!isDirectFromLoopback(request)) await authenticate(identityOf, request);
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
     },
   );

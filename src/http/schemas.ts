@@ -10,6 +10,10 @@ export const storableTextPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 export const Text = (options: { minLength?: number; maxLength?: number; description?: string } = {}) =>
   Type.String({ maxLength: limits.textLengthMax, pattern: storableTextPattern, ...options });
 
+/** The name of a thing of which an organization has one. */
+export const Name = ({ description }: { description: string }) =>
+  Text({ minLength: 1, maxLength: limits.nameLengthMax, description });
+
 /** A value or null, as one JSON type list: cheap to check and to write. */
 export const Nullable = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] });

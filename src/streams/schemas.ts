@@ -35,12 +35,12 @@ export type StreamIds = Static<typeof StreamIds>;
 
 /** Float64 numbers or null. One type list instead of a union: Ajv checks a long array several times faster. */
 const Readings = (description: string) =>
-  Type.Unsafe<(number | null)[]>({ type: 'array', minItems: 1, items: { type: ['number', 'null'] }, description });
+  Type.Unsafe<(number | null)[]>({ type: 'array', items: { type: ['number', 'null'] }, description });
 
 const channelNameRules = { minLength: 1, maxLength: limits.channelNameLengthMax, pattern: storableTextPattern };
 
 const readings = {
-  timestamps: Readings('Unix seconds; null where there is none'),
+  timestamps: Readings('Unix seconds, at least one; null where there is none'),
   values: Readings('measured values, one for each timestamp; null where there is none'),
   units: Type.Optional(Nullable(Text({ description: 'unit of the values' }))),
 };

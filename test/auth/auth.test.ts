@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiKeyHint, hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
 import { createKey, provideKey } from '../../src/auth/keys.ts';
 import { findIdentity, listKeys, revokeKey, type Scope, scopes } from '../../src/auth/store.ts';
+import { limits } from '../../src/config.ts';
 import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -38,7 +39,6 @@ describe('a request', () => {
 
   test('with a key that does not open is refused alike, whatever the reason', async () => {
     const revoked = await createKey(server.database, 'lab', 'ada');
-    expect((await server.get('/data_entries/', revoked)).status).toBe(200);
     await revokeKey(server.database, await keyId(revoked));
     const refused = [
       newApiKey(),
@@ -62,6 +62,19 @@ describe('a request', () => {
     expect((await server.get('/data_entries/', await keyWith(`expires_at = now() + interval '1 hour'`))).status).toBe(
       200,
     );
+  });
+
+  test('stops to be let in soon after its key is revoked', async () => {
+    const key = await createKey(server.database, 'lab', 'ada');
+    expect((await server.get('/tags/', key)).status).toBe(200);
+    await revokeKey(server.database, await keyId(key));
+    const deadline = Date.now() + limits.keyCacheMsMax + 500;
+    let { status } = await server.get('/tags/', key);
+    while (status === 200 && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      ({ status } = await server.get('/tags/', key));
+    }
+    expect(status).toBe(401);
   });
 
   test('is refused before its body is looked at', async () => {

@@ -71,9 +71,7 @@ describe('chunk', () => {
     ['channel_name', '\udc00'],
     ['timestamps', 'now'],
     ['timestamps', {}],
-    ['timestamps', []],
     ['values', null],
-    ['values', []],
     ['values', undefined],
     ['units', 5],
     ['units', '\u0000'],
@@ -97,6 +95,11 @@ describe('chunk', () => {
       }
     },
   );
+
+  test('an empty chunk is refused by the name of its channel', async () => {
+    const { status, json } = await server.post('/metrology/stream/chunk', chunkBody(dataId, 0, 'thickness', []));
+    expect([status, json.detail[0].msg]).toEqual([422, 'channel "thickness": no points']);
+  });
 
   test('lengths that differ', async () => {
     const body = { ...chunkBody(dataId, 0, 'thickness', [1, 2]), timestamps: [1, 2, 3] };

@@ -225,7 +225,7 @@ describe('chunk/multi', () => {
     const good = { timestamps: [1], values: [1] };
     for (const [bad, loc] of [
       [{ timestamps: [1, 2], values: [1] }, ['body', 'channels', 'bad']],
-      [{ timestamps: [], values: [] }, ['body', 'channels', 'bad', 'timestamps']],
+      [{ timestamps: [], values: [] }, ['body', 'channels', 'bad']],
       [{ timestamps: [1], values: ['x'] }, ['body', 'channels', 'bad', 'values', 0]],
       [{ timestamps: [1] }, ['body', 'channels', 'bad', 'values']],
     ] as const) {

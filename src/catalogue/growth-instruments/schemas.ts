@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
+import { limits } from '../../config.ts';
 import { Nullable, Text } from '../../http/schemas.ts';
-import { InstrumentId, linkedIdsMax } from '../schemas.ts';
+import { InstrumentId } from '../schemas.ts';
 
 export const instrumentTypes = ['mbe', 'cvd', 'pvd', 'sputter', 'ald', 'pld'] as const;
 
@@ -21,5 +22,8 @@ export const NewGrowthInstrument = Type.Object({
 });
 
 export const GrowthInstrumentIds = Type.Object({
-  synthesis_instrument_ids: Type.Array(InstrumentId('instrument to delete'), { minItems: 1, maxItems: linkedIdsMax }),
+  synthesis_instrument_ids: Type.Array(InstrumentId('instrument to delete'), {
+    minItems: 1,
+    maxItems: limits.linkedIdsMax,
+  }),
 });

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { DateTime, Nullable, Text, Uuid } from '../../http/schemas.ts';
+import { DateTime, Name, Nullable, Uuid } from '../../http/schemas.ts';
 import { InstrumentId, Note, ProjectReference } from '../schemas.ts';
 
 /** The client's own JSON object. */
@@ -37,7 +37,7 @@ export const PhysicalSampleRow = Type.Object({
 });
 
 export const NewPhysicalSample = Type.Object({
-  name: Text({ minLength: 1, description: 'trimmed; one sample per name, without regard to case' }),
+  name: Name({ description: 'trimmed; one sample per name, without regard to case' }),
   growth_instrument_id: Type.Optional(Nullable(InstrumentId('growth instrument that made the sample'))),
   sample_id: Type.Optional(
     Nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "the lab's own number" })),

@@ -4,7 +4,7 @@ import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
 import { notFound } from '../../errors.ts';
 import { jsonDocument } from '../json-document.ts';
-import { uniqueName } from '../names.ts';
+import { trimmedText } from '../names.ts';
 import type { NewPhysicalSample } from './schemas.ts';
 import { findPhysicalSampleByName, hasGrowthInstrument, hasPhysicalSample, insertPhysicalSample } from './store.ts';
 
@@ -20,7 +20,7 @@ export async function createOrFindPhysicalSample(
   const { growth_instrument_id = null, sample_id = null, detail_notes_id = null } = body;
   const metadata = body.physical_sample_metadata ?? null;
   const fields = {
-    name: uniqueName(body.name),
+    name: trimmedText(body.name, 'name'),
     growth_instrument_id,
     sample_id,
     detail_notes_id,

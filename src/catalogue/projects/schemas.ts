@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { DateTime, Nullable, Text, Uuid } from '../../http/schemas.ts';
+import { DateTime, Name, Nullable, Uuid } from '../../http/schemas.ts';
 import { Note } from '../schemas.ts';
 
 /** The client's own JSON object. */
@@ -29,7 +29,7 @@ export const Project = Type.Object({
 });
 
 export const NewProject = Type.Object({
-  name: Text({ minLength: 1, description: 'trimmed; one project per name, without regard to case' }),
+  name: Name({ description: 'trimmed; one project per name, without regard to case' }),
 });
 
 export const NewConfiguration = ApiConfiguration;

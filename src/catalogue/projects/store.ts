@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import type pg from 'pg';
 import { type Database, inTransaction } from '../../database/database.ts';
 import { notFound } from '../../errors.ts';
-import { uniqueName } from '../names.ts';
+import { trimmedText } from '../names.ts';
 import type { Project } from './schemas.ts';
 
 export type ProjectRow = Static<typeof Project>;
@@ -58,7 +58,7 @@ export async function createProject(
   userId: string,
   wanted: string,
 ): Promise<ProjectRow & { is_new: boolean }> {
-  const name = uniqueName(wanted);
+  const name = trimmedText(wanted, 'name');
   const { rows } = await sql<{ project_id: string }>`
     insert into projects (organization_id, user_id, name)
     values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)

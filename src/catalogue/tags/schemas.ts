@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { DateTime, Text } from '../../http/schemas.ts';
+import { DateTime, Name } from '../../http/schemas.ts';
 import { LinkedIds } from '../schemas.ts';
 
 export const Tag = Type.Object({
@@ -9,7 +9,7 @@ export const Tag = Type.Object({
 });
 
 export const NewTag = Type.Object({
-  name: Text({ minLength: 1, description: 'trimmed; one tag per name, without regard to case' }),
+  name: Name({ description: 'trimmed; one tag per name, without regard to case' }),
 });
 
 export const NewTagLinks = Type.Object({

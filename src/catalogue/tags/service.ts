@@ -3,12 +3,12 @@
 import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
 import { distinctIds, requireAll } from '../ids.ts';
-import { uniqueName } from '../names.ts';
+import { trimmedText } from '../names.ts';
 import { findTagByName, insertStreamTags, insertTag } from './store.ts';
 
 /** @returns the tag of that name, and whether it is new. */
 export async function createOrFindTag(database: Database, { organizationId, userId }: Identity, wanted: string) {
-  const name = uniqueName(wanted);
+  const name = trimmedText(wanted, 'name');
   const created = await insertTag(database, organizationId, userId, name);
   const tag = created ?? (await findTagByName(database, organizationId, name));
   if (tag === undefined) throw new Error('a tag that stood in the way of a new one is gone');

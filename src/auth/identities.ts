@@ -1,0 +1,36 @@
+import type { Identity } from './store.ts';
+
+interface Options {
+  /** The identity behind a key as the database has it now. */
+  find(key: string): Promise<Identity | undefined>;
+  /** How long an answer is used again; a revoked key stops to open within this time. */
+  keepMs: number;
+  entriesMax: number;
+  /** Milliseconds from any origin. */
+  now(): number;
+}
+
+/**
+ * Looks up keys, remembering what was found for a short time: the SDK sends the same key with every chunk.
+ * Requests that come while a key is looked up share the look-up. What is unknown, revoked or failed is not remembered.
+ */
+export function createIdentities({ find, keepMs, entriesMax, now }: Options) {
+  const known = new Map<string, { identity: Promise<Identity | undefined>; until: number }>();
+
+  return function identityOf(key: string): Promise<Identity | undefined> {
+    const entry = known.get(key);
+    if (entry !== undefined && now() < entry.until) return entry.identity;
+    const identity = find(key);
+    known.delete(key);
+    known.set(key, { identity, until: now() + keepMs });
+    // A Map keeps the order of insertion: the first is the oldest.
+    if (known.size > entriesMax) known.delete(known.keys().next().value as string);
+    const forget = () => {
+      if (known.get(key)?.identity === identity) known.delete(key);
+    };
+    identity.then((found) => found ?? forget(), forget);
+    return identity;
+  };
+}
+
+export type Identities = ReturnType<typeof createIdentities>;

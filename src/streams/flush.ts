@@ -1,0 +1,160 @@
+import type pg from 'pg';
+import { limits } from '../config.ts';
+import { type Database, inTransaction } from '../database/database.ts';
+import { ApiError, invalid, notFound } from '../errors.ts';
+import type { ChunkImage } from './chunk-image.ts';
+import {
+  findChannels,
+  insertChannels,
+  insertChunks,
+  lockChannels,
+  readAddresses,
+  readStoredChunks,
+  recountChannels,
+  replaceChunks,
+  type StoredChunk,
+} from './chunk-store.ts';
+import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
+
+/*
+ * One flush of the batcher: settles the chunks of many requests with one plain read and at most one transaction.
+ *
+ * What it guarantees:
+ * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.
+ * - Identical content changes nothing, locks nothing and writes nothing; other content replaces the same slice.
+ * - Counters are exact, whoever writes at the same time: channels are locked, in one order for everybody, before their
+ *   chunks are touched (docs/decisions/0001-lock-channels-first.md).
+ */
+
+export type Outcome = 'created' | 'unchanged' | 'replaced';
+
+export interface Stored {
+  outcome: Outcome;
+  /** Points that are now stored for the channel. */
+  totalPoints: number;
+}
+
+/** By channel name. */
+export type IngestResult = Map<string, Stored>;
+
+/**
+ * Settles some requests, of which no two write the same slice.
+ * @returns one result or one refusal for each, in order
+ * @throws when the database fails: then nothing of them is stored
+ */
+export async function flushItems(
+  database: Database,
+  graceSeconds: number,
+  items: IngestItem[],
+): Promise<(IngestResult | Error)[]> {
+  const rows = items.flatMap((item) => item.arrivals.map((arrival): Row => ({ ...arrival, item })));
+  const standing = await readAddresses(database, rows, graceSeconds);
+  const results = new Map<IngestItem, IngestResult | Error>();
+  const writes: (Row & { standing: Standing })[] = [];
+  let next = 0;
+  for (const item of items) {
+    const own = item.arrivals.map((arrival, i) => ({ ...arrival, item, standing: standing[next + i] as Standing }));
+    next += own.length;
+    const settled = settleByReading(item, own);
+    if (settled === undefined) writes.push(...own);
+    else results.set(item, settled);
+  }
+  if (writes.length > 0) {
+    const placed = await place(database, writes);
+    const stored = await inTransaction(database.ingestPool, (client) => writeRows(client, placed));
+    for (const { item, channelName, outcome, totalPoints } of stored) {
+      const result = (results.get(item) ?? new Map()) as IngestResult;
+      results.set(item, result.set(channelName, { outcome, totalPoints }));
+    }
+  }
+  return items.map((item) => results.get(item) as IngestResult | Error);
+}
+
+/** What the plain read decides: refusals and replays. Undefined for what has to be written. */
+function settleByReading(item: IngestItem, rows: (Row & { standing: Standing })[]): IngestResult | Error | undefined {
+  const { pointsPerChunk, closed } = (rows[0] as (typeof rows)[number]).standing;
+  if (pointsPerChunk === null) return notFound('Stream');
+  const longest = rows.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
+  if (item.chunkIndex * pointsPerChunk + longest > limits.offsetMax)
+    return offsetError(item.chunkIndex, pointsPerChunk);
+  const differing = rows.filter(({ image, standing }) => !standing.contentHash?.equals(image.contentHash));
+  if (differing.length === 0) {
+    return new Map(
+      rows.map(({ channelName, standing }) => [
+        channelName,
+        { outcome: 'unchanged', totalPoints: standing.channelPointCount as number },
+      ]),
+    );
+  }
+  return closed ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
+}
+
+function offsetError(chunkIndex: number, pointsPerChunk: number): ApiError {
+  return invalid(
+    ['body', 'chunk_index'],
+    `chunk_index × points_per_chunk (${pointsPerChunk}) must keep array offsets within ${limits.offsetMax}`,
+    chunkIndex,
+  );
+}
+
+function closedError(channelNames: string[]): ApiError {
+  return new ApiError(
+    'conflict',
+    `The stream is finalized and the grace for late chunks is over (FINALIZE_GRACE_SECONDS); ` +
+      `nothing was stored of channel ${channelNames.map((name) => `"${name}"`).join(', ')}.`,
+  );
+}
+
+/** Gives every row its channel and its offset; makes the channels that are new. */
+async function place(database: Database, rows: (Row & { standing: Standing })[]): Promise<PlacedRow[]> {
+  const unknown = rows.filter(({ standing }) => standing.channelId === null);
+  if (unknown.length > 0) await insertChannels(database, unknown);
+  const ids = unknown.length > 0 ? await findChannels(database, unknown) : new Map<string, number>();
+  return rows.map(({ standing, ...row }) => {
+    const channelId = standing.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
+    // The stream was there a moment ago, and a channel goes only with its stream.
+    if (channelId === undefined) throw notFound('Stream');
+    return { ...row, channelId, startOffset: row.item.chunkIndex * (standing.pointsPerChunk as number) };
+  });
+}
+
+/** The transaction: lock the channels, insert what is new, settle what was there. */
+async function writeRows(client: pg.PoolClient, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+  // Both are sent at once. PostgreSQL runs them one after the other, so the insert sees what the lock has waited for.
+  const [, { inserted, totals }] = await Promise.all([lockChannels(client, rows), insertChunks(client, rows)]);
+  const standing = rows.filter((row) => !inserted.has(sliceOf(row)));
+  const replaced = standing.length > 0 ? await settleStanding(client, standing, totals) : new Set<PlacedRow>();
+  return rows.map((row) => {
+    const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
+    return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
+  });
+}
+
+/** Rows whose slices are taken: replaces what differs and fills in the totals. @returns those that it replaced. */
+async function settleStanding(
+  client: pg.PoolClient,
+  rows: PlacedRow[],
+  totals: Map<number, number>,
+): Promise<Set<PlacedRow>> {
+  const stored = await readStoredChunks(client, rows);
+  const before = (row: PlacedRow) => stored.get(sliceOf(row)) as StoredChunk;
+  for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
+  const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
+  if (differing.length > 0) {
+    for (const { channelId, pointCount } of await replaceChunks(client, differing)) totals.set(channelId, pointCount);
+    const shrunk = differing.filter((row) => mayShrink(row.image, before(row)));
+    if (shrunk.length > 0) await recountChannels(client, shrunk);
+  }
+  return new Set(differing);
+}
+
+/** Whether what was replaced may have held the first or last time of its channel, or its unit. */
+function mayShrink(image: ChunkImage, before: StoredChunk): boolean {
+  const startsLater = before.timeMin !== null && (image.timeMin === null || image.timeMin > before.timeMin);
+  const endsEarlier = before.timeMax !== null && (image.timeMax === null || image.timeMax < before.timeMax);
+  return (
+    (startsLater && before.timeMin === before.channelTimeMin) ||
+    (endsEarlier && before.timeMax === before.channelTimeMax) ||
+    (Boolean(before.units) && !image.units)
+  );
+}

@@ -1,0 +1,49 @@
+import type { BatchItem } from './batcher.ts';
+import type { ChunkImage } from './chunk-image.ts';
+
+/** A chunk of one channel on its way. */
+export interface Arrival {
+  channelName: string;
+  image: ChunkImage;
+}
+
+/** What one request writes, and for whom: the chunks of some channels of a stream under one index. */
+export interface IngestItem extends BatchItem {
+  organizationId: string;
+  keyId: number;
+  dataId: string;
+  chunkIndex: number;
+  arrivals: Arrival[];
+}
+
+/** What stands at the address of a row, as a plain read saw it. */
+export interface Standing {
+  /** Null where the organization has no such stream. */
+  pointsPerChunk: number | null;
+  /** Finalized, and the grace for late chunks is over. */
+  closed: boolean;
+  /** Null where the channel is new. */
+  channelId: number | null;
+  channelPointCount: number | null;
+  /** Null where no chunk stands. */
+  contentHash: Buffer | null;
+}
+
+/** An arrival with its request. */
+export interface Row extends Arrival {
+  item: IngestItem;
+}
+
+/** A row whose stream and channel are known. */
+export interface PlacedRow extends Row {
+  channelId: number;
+  startOffset: number;
+}
+
+/** Names the slice that a row writes, among channels of all streams. */
+export const sliceKey = (channelId: number, chunkIndex: number) => `${channelId} ${chunkIndex}`;
+
+export const sliceOf = (row: PlacedRow) => sliceKey(row.channelId, row.item.chunkIndex);
+
+/** Names a channel of any stream before it has an id. */
+export const channelKey = (dataId: string, channelName: string) => `${dataId} ${channelName}`;

@@ -7,7 +7,7 @@ import { ensureUser, listKeys, revokeKey } from './auth/store.ts';
 import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
 import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts';
 import { createProject } from './catalogue/projects/store.ts';
-import { ConfigSchema, readConfig } from './config.ts';
+import { ConfigSchema, limits, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { explainFailure } from './errors.ts';
 import { openapiYaml } from './http/openapi.ts';
@@ -36,6 +36,7 @@ const owner = {
   user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
 };
 
+const keyCacheSeconds = limits.keyCacheMsMax / 1_000;
 const keys = program.command('keys').description('API keys');
 keys
   .command('create')
@@ -59,12 +60,12 @@ keys
   );
 keys
   .command('revoke')
-  .description('revoke a key at once')
+  .description(`revoke a key; running servers refuse it within ${keyCacheSeconds} s`)
   .argument('<id>', 'its number in the list', wholeNumber)
   .action((id) =>
     withDatabase(async (database) => {
       if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
-      print(`Key ${id} is revoked.`);
+      print(`Key ${id} is revoked; running servers refuse it within ${keyCacheSeconds} s.`);
     }),
   );
 

@@ -48,7 +48,8 @@ function roomOf(path: string): string {
   return parts.length > 2 && parts[0] === 'catalogue' ? parts.slice(0, 2).join('/') : (parts[0] as string);
 }
 
-const layerOf = (path: string) => path.split('/').at(-1)?.replace(/\.ts$/, '');
+/** `store` for `chunk-store.ts` too. */
+const layerOf = (path: string) => path.replace(/\.ts$/, '').split(/[/-]/).at(-1);
 const shown = ({ from, to }: Import) => `${from} -> ${to}`;
 
 const shared = ['config', 'errors', 'lib'];
@@ -59,7 +60,7 @@ const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'serve'],
   cli: ['serve', 'app', 'open-store', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
   serve: ['app', 'open-store', 'welcome', 'config', 'auth', 'http'],
-  app: ['streams', 'timeseries', 'catalogue/*', 'config', 'database', 'http'],
+  app: ['streams', 'timeseries', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   'open-store': ['config', 'database'],
   welcome: ['auth', 'lib'],
   streams: below,

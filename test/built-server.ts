@@ -95,7 +95,7 @@ export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     const state = existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1];
-    return !state || !state.startsWith('Z');
+    return !(state && state.startsWith('Z'));
   } catch {
     return false;
   }

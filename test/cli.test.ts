@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigSchema } from '../src/config.ts';
+import { ConfigSchema, limits } from '../src/config.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
 
 let built: Awaited<ReturnType<typeof buildServer>>;
@@ -105,7 +105,7 @@ describe.sequential('with a database', () => {
     expect(await cli('migrate')).toMatchObject({ code: 0, stdout: 'The database is up to date.\n' });
   });
 
-  test('beside a running server a key opens at once, and is closed at once', async () => {
+  test('beside a running server a key opens at once, and is refused soon after it was revoked', async () => {
     server = await serve(built.folder, { DATA_DIR: dataDir });
     expect(server.stdout()).toContain('API key  made earlier');
     expect((await get('/data_entries/')).status).toBe(200);
@@ -125,8 +125,9 @@ describe.sequential('with a database', () => {
     expect(stdout).not.toContain(key.slice(0, 12));
 
     const id = table[1]?.ID as string;
-    expect(await cli('keys', 'revoke', id)).toMatchObject({ code: 0, stdout: `Key ${id} is revoked.\n` });
-    expect((await get('/data_entries/', second)).status).toBe(401);
+    expect(await cli('keys', 'revoke', id)).toMatchObject({ code: 0, stdout: `Key ${id} is revoked; running servers refuse it within 5 s.\n` });
+    const isRefused = async () => (await get('/data_entries/', second)).status === 401;
+    await expect.poll(isRefused, { timeout: limits.keyCacheMsMax + 1_000, interval: 100 }).toBe(true);
     expect(keyTable((await cli('keys', 'list')).stdout)[1]?.REVOKED).toMatch(/^\d{4}-\d\d-\d\dT/);
     const again = await cli('keys', 'revoke', id);
     expect(again).toMatchObject({ code: 1, stdout: '' });

@@ -94,8 +94,8 @@ export async function serve(folder: string, settings: Record<string, string>): P
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    const state = existsSync(`/proc/${pid}/stat`) && readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1];
-    return !(state && state.startsWith('Z'));
+    const path = `/proc/${pid}/stat`;
+    return !(existsSync(path) && readFileSync(path, 'utf8').includes(') Z '));
   } catch {
     return false;
   }

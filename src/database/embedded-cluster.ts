@@ -20,6 +20,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type PostgresBinaries, SET_DATABASE_URL } from './embedded-binaries.ts';
 import { type Account, obstacleFor, type RunAs, runAndWait } from './embedded-user.ts';
 
@@ -88,8 +89,7 @@ export async function makeCluster(
   const parent = dirname(clusterDir);
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(`${basename(clusterDir)}.making-`)) continue;
-    // An initdb that outlived its server may still be writing.
-    rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await removeFolder(join(parent, name));
   }
   const making = mkdtempSync(`${clusterDir}.making-`);
   const passwordFile = join(making, 'password');
@@ -114,6 +114,23 @@ export async function makeCluster(
   if (isReadable(dirname(parent))) syncFolder(dirname(parent));
   rmSync(making, { recursive: true });
 }
+
+/** Removes a folder into which an initdb that outlived its server may still be writing. */
+async function removeFolder(path: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      if (attempt === removeAttemptsMax) throw error;
+    }
+    // Node 24 does not say so when something has come in while it removed the rest.
+    if (!existsSync(path)) return;
+    if (attempt >= removeAttemptsMax) throw new Error(`${path} cannot be removed: something still writes into it`);
+    await sleep(100);
+  }
+}
+
+const removeAttemptsMax = 50;
 
 /** Gives the superuser a new password, for a cluster whose password file was lost. The cluster must not be running. */
 export async function replacePassword(
@@ -160,6 +177,8 @@ export async function handOver(
   const moved = join(folder, 'postgres');
   if (existsSync(clusterDir)) {
     cpSync(clusterDir, moved, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    // Node 24 copies a folder without its mode, and PostgreSQL refuses data that others could read.
+    chmodSync(moved, 0o700);
     chownTree(moved, account);
     await runAndWait({ kind: 'self' }, 'sync', []);
   }

@@ -55,6 +55,8 @@ export const limits = {
   answerMsMax: 2_000,
   /** Longest time that an ordered shutdown waits for requests in flight. */
   shutdownMsMax: 10_000,
+  /** Pause before a worker that has ended is started again. */
+  workerRestartMs: 1_000,
   /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
   keepAliveMs: 120_000,
   /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
@@ -84,7 +86,8 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
-  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections of one server process'),
+  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections for everything but ingest, of all workers together'),
+  WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{16,512}$',

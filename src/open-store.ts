@@ -10,6 +10,8 @@ import { migrate } from './database/migrate.ts';
 /** A database that is reached and migrated, and how to leave it again. */
 export interface Store {
   database: Database;
+  /** How other processes of this machine reach the same database; holds its password. */
+  connectionString: string;
   /** Where the data is, for people: no secret in it. */
   place: string;
   close(): Promise<void>;
@@ -25,15 +27,17 @@ const supportedVersions = { first: 15, last: 18 };
 export async function openStore(config: Config, log: Logger, options: { mayJoin: boolean }): Promise<Store> {
   if (config.DATABASE_URL !== undefined) {
     const database = await connect(config.DATABASE_URL, config, log);
-    return { database, place: withoutSecret(config.DATABASE_URL), close: () => database.close() };
+    const place = withoutSecret(config.DATABASE_URL);
+    return { database, connectionString: config.DATABASE_URL, place, close: () => database.close() };
   }
   const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
   const embedded = joined === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log }) : undefined;
   const close = async () => embedded?.stop();
   try {
-    const database = await connect(joined ?? (embedded?.connectionString as string), config, log);
+    const connectionString = joined ?? (embedded?.connectionString as string);
+    const database = await connect(connectionString, config, log);
     const place = `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`;
-    return { database, place, close: () => database.close().then(close) };
+    return { database, connectionString, place, close: () => database.close().then(close) };
   } catch (error) {
     await close();
     throw error;

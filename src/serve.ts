@@ -1,12 +1,13 @@
-import type { AddressInfo, Socket } from 'node:net';
-import { pino } from 'pino';
-import { buildApp } from './app.ts';
+import cluster from 'node:cluster';
+import { type Logger, pino } from 'pino';
 import { provideKey } from './auth/keys.ts';
-import { type Config, limits } from './config.ts';
-import type { App } from './http/app-type.ts';
+import type { Config } from './config.ts';
+import { openDatabase } from './database/database.ts';
 import { durabilityProblem } from './http/health.ts';
-import { openStore, type Store } from './open-store.ts';
+import { type Front, startListening } from './listen.ts';
+import { openStore } from './open-store.ts';
 import { welcome } from './welcome.ts';
+import { startWorkers } from './workers.ts';
 
 /**
  * Runs the server until SIGTERM or SIGINT, then ends it in order: no new requests, those in flight answered, the
@@ -15,38 +16,34 @@ import { welcome } from './welcome.ts';
  */
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
+  if (cluster.isWorker) return serveAsWorker(config, log);
   const signal = stopSignal();
   const store = await openStore(config, log, { mayJoin: false });
   try {
     const problem = await durabilityProblem(store.database);
     if (problem !== undefined) throw new Error(problem);
     const key = await provideKey(store.database, config, process.stdout.isTTY);
-    const app = await buildApp({ config, database: store.database, log });
-    const silent = silentConnections(app);
-    await listen(app, config);
-    void signal.then((name) => stop(name, app, silent, store));
-    process.stdout.write(welcome(endpointOf(app, config.HOST), store.place, key));
+    const front =
+      config.WORKERS === 1
+        ? await startListening(config, store.database, log)
+        : await startWorkers(config, store.connectionString, log);
+    void signal.then((name) => stop(name, front, store, log));
+    process.stdout.write(welcome(front.endpoint, store.place, key));
   } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
-  try {
-    await app.listen({ host: HOST, port: PORT, backlog: limits.listenBacklog });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new Error(`Port ${PORT} of ${HOST} is in use. Stop the program that uses it, or set PORT to another one.`);
-  }
-}
-
-/** The address to give to clients: a server that listens on all addresses is reached on loopback from here. */
-function endpointOf(app: App, host: string): string {
-  const { port } = app.server.address() as AddressInfo;
-  const reachable =
-    host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
-  return `http://${reachable}:${port}`;
+/** One of WORKERS: the process that started it has made the database ready and is told through it when to stop. */
+async function serveAsWorker(config: Config, log: Logger): Promise<void> {
+  const signal = stopSignal();
+  const database = openDatabase(config.DATABASE_URL as string, {
+    poolMax: config.DATABASE_POOL_MAX,
+    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+  });
+  const front = await startListening(config, database, log);
+  void signal.then((name) => stop(name, front, database, log).then(() => process.disconnect()));
 }
 
 /**
@@ -59,33 +56,19 @@ function stopSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Connections on which no request has come yet: Node does not count them as idle, and would wait for them. */
-function silentConnections(app: App): Set<Socket> {
-  const silent = new Set<Socket>();
-  app.server.on('connection', (socket) => {
-    silent.add(socket);
-    socket.once('close', () => silent.delete(socket));
-  });
-  app.server.on('request', (request) => silent.delete(request.socket));
-  return silent;
-}
-
-const sweepMs = 50;
-
-async function stop(signal: NodeJS.Signals, app: App, silent: Set<Socket>, store: Store): Promise<void> {
-  app.log.info({ signal }, 'stopping');
+async function stop(
+  signal: NodeJS.Signals,
+  front: Front,
+  store: { close(): Promise<void> },
+  log: Logger,
+): Promise<void> {
+  log.info({ signal }, 'stopping');
   try {
-    const giveUp = setTimeout(() => app.server.closeAllConnections(), limits.shutdownMsMax);
-    // A connection whose answer ends from now on is kept alive by Node, and would be waited for.
-    for (const socket of silent) socket.destroy();
-    const sweep = setInterval(() => app.server.closeIdleConnections(), sweepMs);
-    await app.close();
-    clearTimeout(giveUp);
-    clearInterval(sweep);
+    await front.close();
     await store.close();
-    app.log.info('stopped');
+    log.info('stopped');
   } catch (error) {
-    app.log.error({ err: error }, 'did not stop in order');
+    log.error({ err: error }, 'did not stop in order');
     process.exit(1);
   }
 }

@@ -6,6 +6,7 @@ import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from './app-type.ts';
 import { authenticate } from './auth.ts';
+import { metricsText, shareMetrics } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
 const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -53,6 +54,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
 
 /** `/metrics` in the Prometheus text format: open on loopback, under a key from elsewhere or through a proxy. */
 export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: Identities; metrics: Metrics }): void {
+  shareMetrics(metrics.registry);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requestSeconds.observe(
@@ -73,7 +75,7 @@ export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: I
     },
     async (request, reply) => {
       if (!isDirectFromLoopback(request)) await authenticate(identityOf, request);
-      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+      return reply.type(metrics.registry.contentType).send(await metricsText(metrics.registry));
     },
   );
 }

@@ -25,7 +25,7 @@ import { createStreamService, type StreamService } from './streams/service.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
-  config: Pick<Config, 'FINALIZE_GRACE_SECONDS' | 'BODY_LIMIT_BYTES' | 'REFERENCE_CLOCK'>;
+  config: Pick<Config, 'FINALIZE_GRACE_SECONDS' | 'BODY_LIMIT_BYTES' | 'BODIES_LIMIT_BYTES' | 'REFERENCE_CLOCK'>;
   database: Database;
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
@@ -64,7 +64,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     now: () => performance.now(),
   });
   answerErrors(app);
-  readJsonBodies(app, config.BODY_LIMIT_BYTES);
+  readJsonBodies(app, config.BODY_LIMIT_BYTES, config.BODIES_LIMIT_BYTES);
   requireKeys(app, identityOf);
   coerceQueries(app);
   await collectOpenapi(app);

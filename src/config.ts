@@ -96,6 +96,7 @@ export const ConfigSchema = Type.Object({
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
   BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
+  BODIES_LIMIT_BYTES: integer(128 * 1024 * 1024, 1_024, 1024 ** 4, 'request bodies in memory at one time; more wait'),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },

@@ -41,7 +41,8 @@ export class ApiError extends Error {
 const retryAfterSeconds = '1';
 
 export const notFound = (what: string) => new ApiError('not_found', `${what} not found`);
-export const unavailable = (why: string) => new ApiError('unavailable', why, { 'retry-after': retryAfterSeconds });
+export const unavailable = (why: string, headers: Record<string, string> = {}) =>
+  new ApiError('unavailable', why, { 'retry-after': retryAfterSeconds, ...headers });
 export const invalid = (loc: (string | number)[], msg: string, input?: unknown, type = 'value_error') =>
   new ApiError('validation', [{ type, loc, msg, input: clip(input) }]);
 

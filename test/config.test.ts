@@ -7,8 +7,10 @@ const defaults = {
   PORT: 8000,
   DATA_DIR: resolve('./data'),
   DATABASE_POOL_MAX: 20,
+  WORKERS: 1,
   FINALIZE_GRACE_SECONDS: 120,
   BODY_LIMIT_BYTES: 33_554_432,
+  BODIES_LIMIT_BYTES: 134_217_728,
   LOG_LEVEL: 'info',
   REFERENCE_CLOCK: false,
 };
@@ -39,6 +41,8 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '1073741825', '32MiB'] },
+  BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
+  WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   REFERENCE_CLOCK: {
     taken: [

@@ -2,14 +2,16 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { limits } from '../config.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError, unavailable } from '../errors.ts';
+import { createByteGate } from '../lib/byte-gate.ts';
 
 /**
  * Reads JSON bodies. Fastify's own reader answers an over-long body at once and closes the socket, so the client sees a
  * reset instead of the 413; this one reads on, keeping nothing, and answers when the client listens.
  * An empty body is no body (finalize comes with a JSON content type and nothing in it).
  */
-export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number): void {
+export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBytes: number): void {
+  letBodiesIn(app, bodyLimitBytes, bodiesLimitBytes);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     /^application\/([\w.-]+\+)?json\s*(;|$)/i,
@@ -23,6 +25,36 @@ export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number): vo
       'The body must be JSON, with the header Content-Type: application/json.',
     );
   });
+}
+
+/**
+ * Bounds the bytes of bodies that are read, parsed or stored at one time: a body of 32 MiB takes several times that until
+ * it is answered. The others are not read yet, and their senders wait.
+ */
+function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBytes: number): void {
+  const gate = createByteGate({
+    bytesMax: bodiesLimitBytes,
+    waitMsMax: limits.queueMsMax,
+    late: () =>
+      unavailable(
+        `More than ${bodiesLimitBytes} bytes of requests are under way (BODIES_LIMIT_BYTES); nothing was stored.`,
+        lastAnswer,
+      ),
+  });
+  app.addHook('preParsing', async (request, reply) => {
+    const bytes = bytesToKeep(request.raw, bodyLimitBytes);
+    if (bytes === 0) return;
+    const leave = await gate.enter(bytes);
+    reply.raw.once('finish', leave).once('close', leave);
+    if (reply.raw.destroyed) leave();
+  });
+}
+
+/** Of a body over the limit nothing is kept; one of unknown length may reach it. */
+function bytesToKeep({ headers }: IncomingMessage, bodyLimitBytes: number): number {
+  if (headers['transfer-encoding'] !== undefined) return bodyLimitBytes;
+  const declared = Number(headers['content-length'] ?? 0);
+  return declared <= bodyLimitBytes ? declared : 0;
 }
 
 /**

@@ -25,7 +25,13 @@ export async function startListeningApp(database: Database, config: TestConfig =
     },
   });
   const app = await buildApp({
-    config: { FINALIZE_GRACE_SECONDS: 120, BODY_LIMIT_BYTES: 64 * 1024, REFERENCE_CLOCK: false, ...config },
+    config: {
+      FINALIZE_GRACE_SECONDS: 120,
+      BODY_LIMIT_BYTES: 64 * 1024,
+      BODIES_LIMIT_BYTES: 64 * 1024 * 1024,
+      REFERENCE_CLOCK: false,
+      ...config,
+    },
     database,
     log: pino({ level: 'trace' }, destination),
   });

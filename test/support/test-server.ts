@@ -67,7 +67,13 @@ async function serveInProcess(
   config: TestConfig,
 ): Promise<TestServer> {
   const app = await buildApp({
-    config: { FINALIZE_GRACE_SECONDS: 120, BODY_LIMIT_BYTES: 4 * 1024 * 1024, REFERENCE_CLOCK: false, ...config },
+    config: {
+      FINALIZE_GRACE_SECONDS: 120,
+      BODY_LIMIT_BYTES: 4 * 1024 * 1024,
+      BODIES_LIMIT_BYTES: 128 * 1024 * 1024,
+      REFERENCE_CLOCK: false,
+      ...config,
+    },
     database,
     log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }),
   });

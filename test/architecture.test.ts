@@ -59,7 +59,9 @@ const below = [...shared, 'database', 'auth', 'http'];
 const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'serve'],
   cli: ['serve', 'app', 'open-store', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
-  serve: ['app', 'open-store', 'welcome', 'config', 'auth', 'http'],
+  serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
+  workers: ['listen', 'config', 'http'],
+  listen: ['app', 'config', 'database', 'http'],
   app: ['streams', 'timeseries', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   'open-store': ['config', 'database'],
   welcome: ['auth', 'lib'],

@@ -2,18 +2,9 @@ import type pg from 'pg';
 import { limits } from '../config.ts';
 import { type Database, inTransaction } from '../database/database.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
+import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import {
-  findChannels,
-  insertChannels,
-  insertChunks,
-  lockChannels,
-  readAddresses,
-  readStoredChunks,
-  recountChannels,
-  replaceChunks,
-  type StoredChunk,
-} from './chunk-store.ts';
+import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
 import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
 
 /*

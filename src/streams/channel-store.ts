@@ -1,0 +1,81 @@
+import type pg from 'pg';
+import type { Database } from '../database/database.ts';
+import { channelKey, type PlacedRow, type Row } from './rows.ts';
+
+/* The statements of a flush that deal with channels alone, each for many rows of any streams. */
+
+/** Makes channels that are missing, in one order for everybody, so that two flushes never wait for each other. */
+export async function insertChannels(database: Database, rows: readonly Row[]): Promise<void> {
+  await database.ingestPool.query({
+    name: 'insert_channels',
+    text: `insert into channels (data_id, channel_name)
+           select s.data_id, r.channel_name
+           from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
+           join streams s on s.data_id = r.data_id and s.organization_id = r.organization_id
+           order by s.data_id, r.channel_name collate "C"
+           on conflict do nothing`,
+    values: channelParameters(rows),
+  });
+}
+
+/** The ids of channels by their `channelKey`. */
+export async function findChannels(database: Database, rows: readonly Row[]): Promise<Map<string, number>> {
+  const result = await database.ingestPool.query<{ data_id: string; channel_name: string; channel_id: number }>({
+    name: 'find_channels',
+    // `limit` makes the look-up go by the whole key, as in readAddresses.
+    text: `select c.data_id, c.channel_name, c.channel_id
+           from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
+           join streams s on s.data_id = r.data_id and s.organization_id = r.organization_id
+           cross join lateral (
+             select * from channels where data_id = r.data_id and channel_name = r.channel_name limit 1
+           ) c`,
+    values: channelParameters(rows),
+  });
+  return new Map(result.rows.map((row) => [channelKey(row.data_id, row.channel_name), row.channel_id]));
+}
+
+const channelParameters = (rows: readonly Row[]) => [
+  rows.map(({ item }) => item.organizationId),
+  rows.map(({ item }) => item.dataId),
+  rows.map(({ channelName }) => channelName),
+];
+
+/** Each channel once. */
+function channelIds(rows: readonly PlacedRow[]): [string[], number[]] {
+  const dataIds = new Map(rows.map(({ channelId, item }) => [channelId, item.dataId]));
+  return [[...dataIds.values()], [...dataIds.keys()]];
+}
+
+/** Locks the channels of the rows, in the order of their ids, until the transaction ends. */
+export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  await client.query({
+    name: 'lock_channels',
+    text: `select from channels c
+           where (c.data_id, c.channel_id) in (select * from unnest($1::uuid[], $2::bigint[]))
+           order by c.data_id, c.channel_id
+           for no key update`,
+    values: channelIds(rows),
+  });
+}
+
+/** Finds span and unit of the rows' channels anew from all their chunks, after a replacement may have taken them away. */
+export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  await client.query({
+    name: 'recount_channels',
+    text: `update channels c
+           set time_min = span.time_min, time_max = span.time_max,
+               units = newest.units, units_chunk_index = newest.chunk_index
+           from unnest($1::uuid[], $2::bigint[]) as r (data_id, channel_id)
+           left join lateral (
+             select min(k.time_min) as time_min, max(k.time_max) as time_max
+             from chunks k where k.data_id = r.data_id and k.channel_id = r.channel_id
+           ) span on true
+           left join lateral (
+             select k.units, k.chunk_index from chunks k
+             where k.data_id = r.data_id and k.channel_id = r.channel_id and k.units <> ''
+             order by k.chunk_index desc limit 1
+           ) newest on true
+           where c.data_id = r.data_id and c.channel_id = r.channel_id`,
+    values: channelIds(rows),
+  });
+}

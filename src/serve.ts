@@ -25,7 +25,7 @@ export async function serve(config: Config): Promise<void> {
     const silent = silentConnections(app);
     await listen(app, config);
     void signal.then((name) => stop(name, app, silent, store));
-    process.stdout.write(welcome(endpointOf(app, config.HOST), store.place, key));
+    process.stdout.write(welcome(endpointOf(config.HOST, portOf(app)), store.place, key));
   } catch (error) {
     await store.close();
     throw error;
@@ -41,9 +41,10 @@ async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
   }
 }
 
+const portOf = (app: App) => (app.server.address() as AddressInfo).port;
+
 /** The address to give to clients: a server that listens on all addresses is reached on loopback from here. */
-function endpointOf(app: App, host: string): string {
-  const { port } = app.server.address() as AddressInfo;
+export function endpointOf(host: string, port: number): string {
   const reachable =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
   return `http://${reachable}:${port}`;

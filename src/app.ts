@@ -13,6 +13,7 @@ import type { App } from './http/app-type.ts';
 import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
 import { clockRoutes } from './http/clock.ts';
+import { docsPageRoutes } from './http/docs-page.ts';
 import { answerErrors } from './http/error-handler.ts';
 import { healthRoutes } from './http/health.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
@@ -86,5 +87,6 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);
+  docsPageRoutes(app);
   return app;
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
@@ -9,9 +10,11 @@ import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts'
 import { createProject } from './catalogue/projects/store.ts';
 import { ConfigSchema, limits, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
+import { demo } from './demo/demo.ts';
 import { explainFailure } from './errors.ts';
 import { openapiYaml } from './http/openapi.ts';
 import { packageVersion } from './lib/package-info.ts';
+import { endpointOf } from './listen.ts';
 import { openStore } from './open-store.ts';
 import { serve } from './serve.ts';
 
@@ -104,6 +107,24 @@ program
       print(String(instrument.synth_source_id));
     }),
   );
+
+program
+  .command('demo')
+  .description('stream a measured record into a running server, or into one of its own, and read it back')
+  .option('--endpoint <url>', 'address of the server (default: AS_API_ENDPOINT, then the one of HOST and PORT)')
+  .option('--key <key>', 'API key (default: AS_API_KEY, then DATA_DIR/api-key)')
+  .action(({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
+    const config = readConfig(process.env);
+    return demo({
+      endpoint,
+      defaultEndpoint: endpointOf(config.HOST, config.PORT),
+      key,
+      dataDir: config.DATA_DIR,
+      program: fileURLToPath(import.meta.url),
+      environment: process.env,
+      output: process.stdout,
+    });
+  });
 
 program
   .command('openapi')

@@ -58,13 +58,15 @@ const below = [...shared, 'database', 'auth', 'http'];
 /** Who may import whom: an arrow points to what is nearer to PostgreSQL. */
 const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'serve'],
-  cli: ['serve', 'app', 'open-store', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
+  cli: ['serve', 'listen', 'app', 'open-store', 'demo', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
   serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
   workers: ['listen', 'config', 'http'],
   listen: ['app', 'config', 'database', 'http'],
   app: ['streams', 'timeseries', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   'open-store': ['config', 'database'],
   welcome: ['auth', 'lib'],
+  // A client like any other: it knows the server by its HTTP alone.
+  demo: [],
   streams: below,
   timeseries: below,
   catalogue: [...shared, 'http'],

@@ -43,7 +43,7 @@ describe('without a database', () => {
   test('--help lists every command and every setting with its default', async () => {
     const { code, stdout } = await cli('--help');
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'keys', 'projects', 'instruments', 'openapi']) {
+    for (const command of ['serve', 'migrate', 'keys', 'projects', 'instruments', 'demo', 'openapi']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
     for (const [name, { default: fallback }] of Object.entries(ConfigSchema.properties)) {

@@ -3,6 +3,7 @@ import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
+import { withExampleBodies } from './openapi-examples.ts';
 
 const info = {
   title: 'metrology-server',
@@ -49,7 +50,7 @@ function describeAnswers(schema: FastifySchema): FastifySchema {
 
 /** The OpenAPI document of all routes as YAML: what `/openapi.yaml` answers and the committed file holds. */
 export function openapiYaml(app: App): string {
-  return stringify(app.swagger(), { lineWidth: 120, aliasDuplicateObjects: false });
+  return stringify(withExampleBodies(app.swagger()), { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
 export function openapiRoutes(app: App): void {

@@ -89,7 +89,10 @@ const requests: Record<string, (ids: Ids) => Request> = {
     url: `/instruments/synthesis/?synthesis_instrument_ids=${ids.instrument}`,
   }),
 };
-const open = ['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.yaml', 'GET /gateway/time'];
+const docs = ['', '/page.js', '/page.css', '/swagger-ui-bundle.js', '/swagger-ui.css'].map(
+  (name) => `GET /docs${name}`,
+);
+const open = ['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.yaml', 'GET /gateway/time', ...docs];
 
 function forEach(
   prefixes: string[],

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { measure } from './support/load.ts';
+import { compare } from './support/rounds.ts';
+import type { Row } from './support/row.ts';
+import type { Target } from './support/target.ts';
+
+const pointsPerChunk = 1_000;
+const stringify = fileURLToPath(new URL('./targets/stringify.js', import.meta.url));
+
+export const read: Row = {
+  id: 'read',
+  question: 'How long does a channel take to the last byte, against JSON.stringify of its arrays in memory?',
+  async run(bench) {
+    const { readPoints, rounds } = bench.options;
+    const result = await bench.on('ours', async (target) => {
+      const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk });
+      const [stream] = load.payload.streams as [string];
+      // One stream of the variants made for several; its first chunk is the probe's.
+      const one = {
+        ...load,
+        payload: { ...load.payload, streams: [stream] },
+        requestsMax: readPoints / pointsPerChunk - 1,
+      };
+      await measure(target, one, bench.options);
+      const path = join(bench.folder, 'answer.json');
+      const answer = await readAll(target, stream);
+      writeFileSync(path, answer.text);
+      checkAnswer(answer.text, readPoints);
+      return compare(
+        bench,
+        {
+          title: `read of a channel of ${readPoints.toLocaleString('en')} points, against JSON.stringify`,
+          unit: 'ms',
+          bound: { of: 'ratio', is: 'at most', must: 3, aim: 1.5 },
+        },
+        {
+          ours: {
+            durability: 'from PostgreSQL to the last byte',
+            round: async () => (await readAll(target, stream)).ms,
+          },
+          baseline: { durability: 'in memory, in a fresh process', round: () => stringifyOnce(path) },
+        },
+      );
+    });
+    bench.say(`${rounds} reads: ${result.rounds.ours.map((ms) => ms.toFixed(0)).join(', ')} ms`);
+    return [result];
+  },
+};
+
+/** Reads without parsing, as fast as the bytes come. */
+async function readAll(target: Target, stream: string): Promise<{ ms: number; text: string }> {
+  const startedAt = performance.now();
+  const pieces: Buffer[] = [];
+  await new Promise<void>((resolve, reject) => {
+    const url = `${target.url}/tool-state/${stream}/timeseries/`;
+    get(url, { headers: { 'X-API-KEY': target.key }, agent: false }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`${url} was answered ${response.statusCode}`));
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('end', resolve);
+      response.on('error', reject);
+    }).on('error', reject);
+  });
+  const ms = performance.now() - startedAt;
+  return { ms, text: Buffer.concat(pieces).toString('utf8') };
+}
+
+function checkAnswer(text: string, points: number): void {
+  const { properties } = JSON.parse(text) as { properties: Record<string, Record<string, unknown>> };
+  const arrays = Object.values(properties.thickness ?? {}).filter((value) => Array.isArray(value));
+  if (arrays.length !== 3 || arrays.some((array) => array.length !== points)) {
+    throw new Error(
+      `the answer has arrays of ${arrays.map((array) => array.length).join(', ')} instead of 3 × ${points}`,
+    );
+  }
+}
+
+async function stringifyOnce(path: string): Promise<number> {
+  const { stdout } = await promisify(execFile)(process.execPath, [stringify, path]);
+  const { ms, arrays } = JSON.parse(stdout) as { ms: number; arrays: number };
+  if (arrays !== 3) throw new Error(`stringified ${arrays} arrays instead of 3`);
+  return ms;
+}

@@ -1,0 +1,29 @@
+import { againstCeiling } from './against-ceiling.ts';
+import { againstInfluxdb } from './against-influxdb.ts';
+import { againstStraightforward } from './against-straightforward.ts';
+import { againstVictoriaMetrics } from './against-victoria-metrics.ts';
+import { largerChunks } from './larger-chunks.ts';
+import { multiChunks } from './multi-chunks.ts';
+import { read } from './read.ts';
+import { replay } from './replay.ts';
+import { soakLatency } from './soak-latency.ts';
+import { soakMemory } from './soak-memory.ts';
+import { soakStoredPoints } from './soak-stored-points.ts';
+import { storedBytes } from './stored-bytes.ts';
+import type { Row } from './support/row.ts';
+
+/** All questions, in the order of the table. */
+export const rows: readonly Row[] = [
+  againstStraightforward,
+  againstCeiling,
+  againstVictoriaMetrics,
+  againstInfluxdb,
+  multiChunks,
+  largerChunks,
+  replay,
+  read,
+  storedBytes,
+  soakStoredPoints,
+  soakLatency,
+  soakMemory,
+];

@@ -1,0 +1,28 @@
+/*
+ * Compiles the server and the benches into a folder of their own, laid out as in the package, and runs bench/main there:
+ * Node 20 runs no TypeScript, and a build or an edit in the checkout must not change what is being measured.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'metrology-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+const compiler = join(project, 'node_modules/typescript/bin/tsc');
+const built = spawnSync(process.execPath, [compiler, '-p', join(project, 'bench/tsconfig.json'), '--outDir', folder], {
+  stdio: ['ignore', 'inherit', 'inherit'],
+});
+if (built.status !== 0) process.stderr.write('The benches were compiled in spite of the type errors above.\n');
+for (const name of ['package.json', 'migrations', 'node_modules']) symlinkSync(join(project, name), join(folder, name));
+
+const bench = spawn(process.execPath, [join(folder, 'bench/main.js'), ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: { ...process.env, BENCH_PROJECT: project },
+});
+// A Ctrl-C reaches both; the bench stops its servers first, so the folder has to stay until then.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => bench.kill(signal));
+bench.on('exit', (code) => process.exit(code ?? 1));

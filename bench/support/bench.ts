@@ -1,0 +1,121 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Load, type Measured, measure } from './load.ts';
+import { startNodeTarget } from './node-targets.ts';
+import type { Options } from './options.ts';
+import { startDiscard, startInfluxdb, startVictoriaMetrics } from './other-targets.ts';
+import { type Format, makeVariants, type Variant, writeVariants } from './payload.ts';
+import type { Target, TargetKind } from './target.ts';
+
+/** What rows measure with: servers that are up while they are needed, and loads for them. */
+export interface Bench {
+  options: Options;
+  /** A folder for files of a row. */
+  folder: string;
+  /** Runs `work` on a server with a database of its own, which is gone after it. */
+  on<Value>(kind: TargetKind, work: (target: Target) => Promise<Value>): Promise<Value>;
+  /** The load of some new streams. */
+  loadFor(target: Target, wish: LoadWish): Promise<Load>;
+  /** `on` a new server, the load of some new streams, as fast as it goes. */
+  measureOn(kind: TargetKind, wish: LoadWish): Promise<Measured>;
+  say(text: string): void;
+  close(): Promise<void>;
+}
+
+export interface LoadWish {
+  format: Format;
+  points: number;
+  channels?: number;
+}
+
+/** Readings that wrk keeps in memory for a load. */
+const valuesAtLeast = { full: 80_000, tiny: 1_000 };
+
+export function openBench(options: Options, say: (text: string) => void): Bench {
+  const folder = mkdtempSync(join(tmpdir(), 'metrology-bench-data-'));
+  const running = new Map<Target, string>();
+  const kept = new Map<TargetKind, Promise<Target>>();
+  const variants = new Map<number, { variants: Variant[]; file: string }>();
+  let started = 0;
+
+  async function start(kind: TargetKind): Promise<Target> {
+    const own = join(folder, `${kind}-${++started}`);
+    mkdirSync(own);
+    const target = await startTarget(kind, options, own);
+    running.set(target, own);
+    return target;
+  }
+
+  async function stop(target: Target): Promise<void> {
+    const own = running.get(target);
+    if (own === undefined) return;
+    running.delete(target);
+    await target.stop();
+    rmSync(own, { recursive: true, force: true });
+  }
+
+  function keep(kind: TargetKind): Promise<Target> {
+    const target = kept.get(kind) ?? start(kind);
+    kept.set(kind, target);
+    return target;
+  }
+
+  const bench: Bench = {
+    options,
+    folder,
+    say,
+    async on(kind, work) {
+      if (options.tiny) return work(await keep(kind));
+      const target = await start(kind);
+      try {
+        return await work(target);
+      } finally {
+        await stop(target);
+      }
+    },
+    async loadFor(target, { format, points, channels = 1 }) {
+      const streams = await target.openStreams(options.streams, points);
+      let made = variants.get(points);
+      if (made === undefined) {
+        const list = makeVariants(points, options.streams, options.tiny ? valuesAtLeast.tiny : valuesAtLeast.full);
+        const own = join(folder, `variants-${points}`);
+        mkdirSync(own);
+        made = { variants: list, file: writeVariants(own, list) };
+        variants.set(points, made);
+      }
+      const payload = { format, points, channels, streams, variants: made.variants };
+      return { format, payload, variantsFile: made.file };
+    },
+    measureOn: (kind, wish) =>
+      bench.on(kind, async (target) => {
+        const measured = await measure(target, await bench.loadFor(target, wish), options);
+        say(`${target.name}: ${Math.round(measured.requestsPerSecond)} requests/s, ${describeCpu(measured)}`);
+        return measured;
+      }),
+    async close() {
+      await Promise.allSettled(kept.values());
+      await Promise.all([...running.keys()].map(stop));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  return bench;
+}
+
+export function describeCpu({ cpuMicroseconds }: Measured): string {
+  const parts = Object.entries(cpuMicroseconds).filter(([, microseconds]) => microseconds > 0);
+  return `µs of processor per request: ${parts.map(([name, microseconds]) => `${name} ${microseconds}`).join(', ')}`;
+}
+
+function startTarget(kind: TargetKind, options: Options, folder: string): Promise<Target> {
+  switch (kind) {
+    case 'victoria':
+      return startVictoriaMetrics(folder);
+    case 'influx':
+      return startInfluxdb(folder);
+    case 'discard':
+      return startDiscard();
+    default:
+      return startNodeTarget(kind, options, folder);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Bench } from './bench.ts';
+import type { Bound, Result } from './row.ts';
+import type { TargetKind } from './target.ts';
+
+/** One side of a comparison: a round of it gives one figure. */
+export interface Side {
+  durability: string;
+  round(): Promise<number>;
+}
+
+/** Measures both sides in turn, ours first, so that what changes on the machine meanwhile meets both. */
+export async function compare(
+  bench: Bench,
+  line: { title: string; unit: string; bound: Bound },
+  { ours, baseline }: { ours: Side; baseline: Side },
+): Promise<Result> {
+  const rounds = { ours: [] as number[], baseline: [] as number[] };
+  for (let round = 0; round < bench.options.rounds; round++) {
+    rounds.ours.push(await ours.round());
+    rounds.baseline.push(await baseline.round());
+  }
+  return {
+    ...line,
+    ours: median(rounds.ours),
+    baseline: median(rounds.baseline),
+    ratio: median(rounds.ours.map((value, i) => value / (rounds.baseline[i] as number))),
+    durability: { ours: ours.durability, baseline: baseline.durability },
+    rounds,
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  if (sorted.length === 0) throw new Error('nothing was measured');
+  return Number.isInteger(half)
+    ? ((sorted[half - 1] as number) + (sorted[half] as number)) / 2
+    : (sorted[Math.floor(half)] as number);
+}
+
+export const oursDurability = 'fsync before the answer, shared by a flush';
+
+/** Single chunks of 100 points: ours against a server that takes the same data. */
+export function againstOther(
+  bench: Bench,
+  { kind, title, durability, bound }: { kind: TargetKind; title: string; durability: string; bound: Bound },
+): Promise<Result> {
+  const format = kind === 'victoria' || kind === 'influx' ? kind : 'chunk';
+  const perSecond = async (of: TargetKind) => {
+    const wish = { format: of === 'ours' ? ('chunk' as const) : format, points: 100 };
+    return (await bench.measureOn(of, wish)).requestsPerSecond;
+  };
+  return compare(
+    bench,
+    { title, unit: 'chunks/s', bound },
+    {
+      ours: { durability: oursDurability, round: () => perSecond('ours') },
+      baseline: { durability, round: () => perSecond(kind) },
+    },
+  );
+}

@@ -14,7 +14,7 @@ import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
 import { clockRoutes } from './http/clock.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
-import { answerErrors } from './http/error-handler.ts';
+import { answerBadUrl, answerErrors } from './http/error-handler.ts';
 import { healthRoutes } from './http/health.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
@@ -46,6 +46,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     forceCloseConnections: 'idle',
     logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
+    frameworkErrors: answerBadUrl,
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     ajv: {
       customOptions: {

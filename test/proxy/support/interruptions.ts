@@ -32,7 +32,7 @@ export function describeInterruptions(engine: Engine, bench: Bench, stubbed: Stu
       ]) {
         const from = stubbed.stub.received.length;
         const bodies = Array.from({ length: 10 }, (_, index) => `${path} ${index}`);
-        for (const body of bodies) expect((await one.send({ path, body })).status, body).toBe(201);
+        for (const body of bodies) expect((await one.send({ path, body, bodyAfterMs: 5 })).status, body).toBe(201);
         const arrived = stubbed.stub.received.slice(from);
         expect(new Set(arrived)).toEqual(new Set(bodies));
         expect(arrived.length).toBeGreaterThan(bodies.length);

@@ -16,6 +16,8 @@ export interface Ask {
   path: string;
   body?: unknown;
   headers?: Record<string, string>;
+  /** Milliseconds between the head and the body, so that they come in two packets. */
+  bodyAfterMs?: number;
 }
 
 export interface Caller {
@@ -33,7 +35,7 @@ export function caller(port: number, { key, ca }: { key?: string; ca?: string } 
   const options = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
   const agent = ca === undefined ? new HttpAgent(options) : new HttpsAgent({ ...options, ca: readFileSync(ca) });
   const request = ca === undefined ? httpRequest : httpsRequest;
-  const open = ({ method, path, body, headers }: Ask) =>
+  const open = ({ method, path, body, headers, bodyAfterMs }: Ask) =>
     new Promise<IncomingMessage>((resolve, reject) => {
       const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
       const sent = request(
@@ -56,7 +58,12 @@ export function caller(port: number, { key, ca }: { key?: string; ca?: string } 
       );
       sent.setTimeout(answerMsMax, () => sent.destroy(new Error(`no answer within ${answerMsMax} ms`)));
       sent.on('error', reject);
-      sent.end(payload);
+      if (bodyAfterMs === undefined) {
+        sent.end(payload);
+        return;
+      }
+      sent.flushHeaders();
+      setTimeout(() => sent.end(payload), bodyAfterMs);
     });
   return {
     open,

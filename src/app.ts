@@ -14,7 +14,7 @@ import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
 import { clockRoutes } from './http/clock.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
-import { answerErrors } from './http/error-handler.ts';
+import { answerBadUrl, answerErrors } from './http/error-handler.ts';
 import { healthRoutes } from './http/health.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
@@ -44,8 +44,11 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     keepAliveTimeout: limits.keepAliveMs,
     http: { maxHeaderSize: limits.headerBytesMax },
     forceCloseConnections: 'idle',
+    // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
+    return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
+    frameworkErrors: answerBadUrl,
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     ajv: {
       customOptions: {

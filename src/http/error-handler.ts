@@ -29,6 +29,11 @@ export function answerErrors(app: FastifyInstance): void {
   });
 }
 
+/** Answers a URL that cannot be decoded, which never reaches a route. */
+export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  send(reply, new ApiError('bad_request', 'The URL is not valid: a % must be followed by two hexadecimal digits.'));
+}
+
 function send(reply: FastifyReply, error: ApiError) {
   return reply.code(error.status).headers(error.headers).type('application/json').send({ detail: error.detail });
 }

@@ -63,11 +63,15 @@ export const ErrorAnswer = refer(ErrorBody);
 const errorAnswers = {
   400: ErrorAnswer,
   404: ErrorAnswer,
+  408: ErrorAnswer,
   409: ErrorAnswer,
   413: ErrorAnswer,
   415: ErrorAnswer,
   422: refer(ValidationBody),
 } as const;
+
+/** Statuses of a route that reads a body. */
+export const bodyRefusals = [400, 408, 413, 415, 422] as const;
 
 /** The refusals of a route for its `response` schema: those named, and those that every route under a key can give. */
 export function refusals<Status extends keyof typeof errorAnswers>(...statuses: Status[]) {

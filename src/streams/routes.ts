@@ -1,12 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import type { App } from '../http/app-type.ts';
-import { refer, refusals } from '../http/schemas.ts';
+import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
 import { ChunkBody, ChunkReceipt, InitializeBody, MultiChunkBody, StreamIds, StreamParams } from './schemas.ts';
 import type { StreamService } from './service.ts';
 
 const tags = ['stream'];
-const bodyRefusals = refusals(400, 404, 413, 415, 422);
-const chunkRefusals = refusals(400, 404, 409, 413, 415, 422);
+const chunkRefusals = refusals(...bodyRefusals, 404, 409);
 
 /** The four stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
 export function streamRoutes(app: App, { streams }: { streams: StreamService }): void {
@@ -17,7 +16,7 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         tags,
         summary: 'Open a stream',
         body: refer(InitializeBody),
-        response: { 200: refer(StreamIds), ...bodyRefusals },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request) => streams.initialize(request.identity, request.body),
@@ -68,7 +67,7 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         tags,
         summary: 'Close a stream; late chunks are still taken for FINALIZE_GRACE_SECONDS',
         params: StreamParams,
-        response: { 200: refer(StreamIds), ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request) => streams.finalize(request.identity, request.params.data_id),

@@ -212,7 +212,7 @@ describe('paths', () => {
   test('a path that is no URL is refused', async () => {
     for (const path of ['/metrology/%zz/timeseries/', '/%']) {
       const answer = await server.get(path);
-      expect(answer.status).toBe(400);
+      expect([answer.status, answer.json]).toEqual([400, { detail: expect.stringContaining('URL') }]);
     }
   });
 

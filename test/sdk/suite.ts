@@ -1,34 +1,47 @@
 /**
- * The official Python SDK, newest release, against a real server process over a socket.
+ * The official Python SDK, the newest release and one of each generation, against a real server process over a socket.
  *
- * Each function `test_*` in `cases/*.py` is one test here. Nothing is ever skipped: when the installation or the
- * server fails, every case fails with that reason.
+ * Each function `test_*` in `cases/*.py` is one test for each release that has what the case needs, as found in the
+ * installed package. Nothing is ever skipped: when an installation or the server fails, every case of that release
+ * fails with that reason.
+ *
+ * Each pinned release also runs one acquisition through a recording proxy: what it sends has to be what is kept in
+ * test/transcripts. With SDK_RECORD set (`npm run compatibility`) it is written there instead.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
+import { readCaseCounts, writeCaseCounts } from './recording/case-counts.ts';
+import { record } from './recording/record.ts';
+import { callsOf, readTranscript, transcriptFile, writeTranscript } from './recording/transcript.ts';
 import { buildWhenStale } from './support/build.ts';
-import { listCases, type PythonRun, startCases } from './support/python-cases.ts';
-import { installSdk } from './support/python-environment.ts';
+import { deferred } from './support/deferred.ts';
+import { type Case, listCases, type PythonRun, startCases } from './support/python-cases.ts';
+import { installReleases } from './support/python-environment.ts';
+import { isPinned, nameOf, type Release } from './support/releases.ts';
 import { createKey, type ServerProcess, startServer } from './support/server-process.ts';
 
-const installMsMax = 600_000;
 const startMsMax = 90_000;
 const logLinesShown = 30;
+const releasesAtOnce = 2;
+const isRecording = process.env.SDK_RECORD !== undefined;
 
-const modules = await listCases();
 const servers: ServerProcess[] = [];
-let run: PythonRun | undefined;
+const runs: PythonRun[] = [];
 
-const sdk = once(installSdk);
 const build = once(buildWhenStale);
 const mainServer = once(() => start({}));
 // A second server holds the settings that would disturb the other cases: a short grace and the reference clock.
 const strictServer = once(() => start({ FINALIZE_GRACE_SECONDS: '1', REFERENCE_CLOCK: 'true' }));
-const pythonRun = once(runPython);
+const settings = once(settingsOfServers);
 
-test('the newest atomscale installs from PyPI', { timeout: installMsMax }, async () => {
-  const installed = await sdk();
-  console.log(`atomscale ${installed.version} on Python ${installed.pythonVersion}`);
-  expect(installed.version).toMatch(/^\d+\.\d+\.\d+/);
+// Which cases there are depends on what the installed releases can do, so they are installed before the tests are named.
+const [modules, releases] = await Promise.all([listCases(), installReleases()]);
+const runOf = startInTurn(releases);
+
+test('the newest atomscale installs from PyPI', () => {
+  const newest = releases.find((release) => release.isNewest);
+  if (newest?.installed === undefined) throw new Error(newest?.failure ?? 'no release is the newest');
+  console.log(`${nameOf(newest)} on Python ${newest.installed.pythonVersion}`);
 });
 
 test('the built server starts and becomes ready', { timeout: startMsMax }, async () => {
@@ -36,16 +49,44 @@ test('the built server starts and becomes ready', { timeout: startMsMax }, async
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
 });
 
-for (const module of modules) {
-  describe(module.title, () => {
-    for (const one of module.cases) {
-      test(one.title, async () => {
-        const report = await (await pythonRun()).report(one.id);
-        if (report.outcome !== 'passed') throw new Error(report.text);
+for (const release of releases) {
+  describe(nameOf(release), () => {
+    test('is installed with all that it requires', () => {
+      if (release.installed === undefined) throw new Error(release.failure);
+    });
+    if (isPinned(release)) {
+      test('sends what its transcript holds', async () => {
+        const server = await mainServer();
+        const key = await createKey(server, `recording of ${nameOf(release)}`, 'recorder');
+        const sent = await record(release, { url: server.url, key });
+        const kept = await readTranscript(transcriptFile(release)).catch(() => undefined);
+        const isSame = kept !== undefined && isDeepStrictEqual(callsOf(sent), callsOf(kept));
+        // What only came in another order is not written anew.
+        if (isRecording && !isSame) await writeTranscript(sent);
+        else expect(callsOf(sent), 'npm run compatibility records anew').toEqual(callsOf(kept ?? sent));
+        if (kept === undefined && !isRecording) throw new Error('There is no transcript: npm run compatibility');
+      });
+    }
+    for (const module of modules) {
+      const cases = module.cases.filter((one) => applies(one, release));
+      if (cases.length === 0) continue;
+      describe(module.title, () => {
+        for (const one of cases) {
+          test(one.title, async () => {
+            if (release.installed === undefined) throw new Error(release.failure);
+            const report = await (await runOf(release)).report(one.id);
+            if (report.outcome !== 'passed') throw new Error(report.text);
+          });
+        }
       });
     }
   });
 }
+
+test('docs/compatibility.md counts the cases that ran', async () => {
+  if (isRecording) await writeCaseCounts(caseCounts());
+  else expect(caseCounts(), 'npm run compatibility counts anew').toEqual(await readCaseCounts());
+});
 
 test('both servers have lived through all cases and stop when they are told to', async () => {
   await Promise.all([mainServer(), strictServer()]);
@@ -53,39 +94,81 @@ test('both servers have lived through all cases and stop when they are told to',
 });
 
 afterAll(async () => {
-  await run?.stop();
+  for (const run of runs) await run.stop();
   for (const server of servers) await server.stop().catch(() => undefined);
 });
 
-async function start(settings: Record<string, string>): Promise<ServerProcess> {
+/** For each pinned release, how many cases of each module apply to it: all of them pass, or this run fails. */
+function caseCounts(): Record<string, Record<string, number>> {
+  const counted = releases.filter(isPinned).map((release) => {
+    const ofModule = ({ cases }: (typeof modules)[number]) => cases.filter((one) => applies(one, release)).length;
+    return [nameOf(release), Object.fromEntries(modules.map((module) => [module.title, ofModule(module)]))];
+  });
+  return Object.fromEntries(counted);
+}
+
+/** What cannot be asked because it is not installed is expected to have everything, so that every case fails with it. */
+function applies(one: Case, release: Release): boolean {
+  return one.needs.every((need) => release.installed?.has.has(need) ?? true);
+}
+
+async function start(environment: Record<string, string>): Promise<ServerProcess> {
   await build();
-  const server = await startServer(settings);
+  const server = await startServer(environment);
   servers.push(server);
   return server;
 }
 
-async function runPython(): Promise<PythonRun> {
-  const [installed, main, strict] = await Promise.all([sdk(), mainServer(), strictServer()]);
+async function settingsOfServers(): Promise<Record<string, string>> {
+  const [main, strict] = await Promise.all([mainServer(), strictServer()]);
   const [ada, grace, foreign] = await Promise.all([
     createKey(main, 'sdk-lab', 'ada'),
     createKey(main, 'sdk-lab', 'grace'),
     createKey(main, 'elsewhere', 'mallory'),
   ]);
-  run = startCases({
-    python: installed.python,
-    cases: modules.flatMap((module) => module.cases.map((one) => one.id)),
-    env: {
-      SDK_ENDPOINT: main.url,
-      SDK_KEY: main.apiKey,
-      SDK_ADA_KEY: ada,
-      SDK_GRACE_KEY: grace,
-      SDK_FOREIGN_KEY: foreign,
-      SDK_STRICT_ENDPOINT: strict.url,
-      SDK_STRICT_KEY: strict.apiKey,
-    },
+  return {
+    SDK_ENDPOINT: main.url,
+    SDK_KEY: main.apiKey,
+    SDK_ADA_KEY: ada,
+    SDK_GRACE_KEY: grace,
+    SDK_FOREIGN_KEY: foreign,
+    SDK_STRICT_ENDPOINT: strict.url,
+    SDK_STRICT_KEY: strict.apiKey,
+  };
+}
+
+/** Runs the releases' cases in the order given, few releases at a time, from the first question on. */
+function startInTurn(all: readonly Release[]): (release: Release) => Promise<PythonRun> {
+  const started = new Map(all.map((release) => [release, deferred<PythonRun>()]));
+  const work = once(async () => {
+    const waiting = [...all];
+    const worker = async () => {
+      for (let release = waiting.shift(); release !== undefined; release = waiting.shift()) {
+        const run = await runCases(release).catch((reason) => started.get(release as Release)?.reject(reason));
+        if (run === undefined) continue;
+        started.get(release)?.resolve(run);
+        await run.ended;
+      }
+    };
+    await Promise.all(Array.from({ length: releasesAtOnce }, worker));
+  });
+  return (release) => {
+    void work();
+    return started.get(release)?.promise ?? Promise.reject(new Error(`No such release: ${nameOf(release)}`));
+  };
+}
+
+async function runCases(release: Release): Promise<PythonRun | undefined> {
+  if (release.installed === undefined) return undefined;
+  const { python, environment, has } = release.installed;
+  const run = startCases({
+    python,
+    cases: modules.flatMap((module) => module.cases.filter((one) => applies(one, release)).map((one) => one.id)),
+    env: { ...(await settings()), ...environment, SDK_PACKAGE: release.package, SDK_HAS: [...has].join('\n') },
     serverLog: () =>
       servers.map((server) => `--- log of ${server.url}\n${server.lastLines(logLinesShown).join('\n')}`).join('\n'),
   });
+  runs.push(run);
   return run;
 }
 

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
-import { refusals } from '../../http/schemas.ts';
+import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { distinctIds } from '../ids.ts';
 import { Ok } from '../schemas.ts';
 import { DataEntry, DataEntryQuery, NewSampleLink } from './schemas.ts';
@@ -36,7 +36,7 @@ export function dataEntryRoutes(app: App, { database }: { database: Database }):
         tags,
         summary: 'Say which physical sample data entries come from, for all of them or none',
         body: NewSampleLink,
-        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request, reply) => {

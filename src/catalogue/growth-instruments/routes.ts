@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
-import { refusals } from '../../http/schemas.ts';
+import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { GrowthInstrument, GrowthInstrumentIds, NewGrowthInstrument } from './schemas.ts';
 import { createGrowthInstrument, deleteGrowthInstruments, listGrowthInstruments } from './store.ts';
 
@@ -27,7 +27,7 @@ export function growthInstrumentRoutes(app: App, { database }: { database: Datab
         tags,
         summary: 'Create a growth instrument; the same label may be used again',
         body: NewGrowthInstrument,
-        response: { 201: GrowthInstrument, ...refusals(400, 413, 415, 422) },
+        response: { 201: GrowthInstrument, ...refusals(...bodyRefusals) },
       },
     },
     async (request, reply) => {

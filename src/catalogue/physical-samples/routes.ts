@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
-import { refusals } from '../../http/schemas.ts';
+import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import {
   NewPhysicalSample,
   PhysicalSample,
@@ -40,7 +40,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         tags,
         summary: 'Create a physical sample, or find the one of that name, which stays as it is',
         body: NewPhysicalSample,
-        response: { 200: PhysicalSample, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
     (request) => createOrFindPhysicalSample(database, request.identity, request.body),

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
-import { refusals } from '../../http/schemas.ts';
+import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { PhysicalSampleRow } from '../physical-samples/schemas.ts';
 import { listPhysicalSamples } from '../physical-samples/store.ts';
 import { Ok } from '../schemas.ts';
@@ -47,7 +47,7 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         response: {
           200: Type.Object(Project.properties, { description: 'the project that already has this name' }),
           201: Type.Object(Project.properties, { description: 'the new project' }),
-          ...refusals(400, 413, 415, 422),
+          ...refusals(...bodyRefusals),
         },
       },
     },
@@ -100,7 +100,7 @@ function configurationRoutes(app: App, database: Database): void {
         summary: "Replace a project's configuration object (older SDKs track a sample by it)",
         params: ProjectParams,
         body: NewConfiguration,
-        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request, reply) => {
@@ -117,7 +117,7 @@ function configurationRoutes(app: App, database: Database): void {
         summary: 'Add a physical sample to the project and track it',
         params: ProjectParams,
         body: NewTrackingSample,
-        response: { 200: Ok, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request, reply) => {

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
-import { refusals } from '../../http/schemas.ts';
+import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { NewTag, NewTagLinks, Tag, TagLinks } from './schemas.ts';
 import { createOrFindTag, linkTags } from './service.ts';
 import { listTags } from './store.ts';
@@ -31,7 +31,7 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
         response: {
           200: Type.Object(Tag.properties, { description: 'the tag that already has this name' }),
           201: Type.Object(Tag.properties, { description: 'the new tag' }),
-          ...refusals(400, 413, 415, 422),
+          ...refusals(...bodyRefusals),
         },
       },
     },
@@ -48,7 +48,7 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
         tags,
         summary: 'Put tags on data entries: every tag on every entry, or nothing when one id is unknown',
         body: NewTagLinks,
-        response: { 200: TagLinks, ...refusals(400, 404, 413, 415, 422) },
+        response: { 200: TagLinks, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request) => {

@@ -3,19 +3,22 @@
 import uuid
 
 import pytest
-from atomscale.core import ClientError
 from workbench import (
     ADA_KEY,
     FOREIGN_KEY,
     GRACE_KEY,
     START,
+    ClientError,
+    assert_status,
     assert_stored,
     call,
     client,
     finished_stream,
-    fresh,
     frame,
+    fresh,
+    has,
     make_project,
+    needs,
     row,
     stored_chunks,
     streamer,
@@ -23,20 +26,25 @@ from workbench import (
 
 
 def test_a_wrong_key_is_a_client_error_401():
-    for read in (
-        lambda one: one.search(),
-        lambda one: one.get(str(uuid.uuid4())),
-        lambda one: one.list_physical_samples(),
-        lambda one: one.list_projects(),
-        lambda one: one.list_growth_instruments(),
-        lambda one: one.create_growth_instrument(label="x", name="x", instrument_type="mbe"),
+    for name, read in (
+        ("search", lambda one: one.search()),
+        ("get", lambda one: one.get(str(uuid.uuid4()))),
+        ("list_physical_samples", lambda one: one.list_physical_samples()),
+        ("list_projects", lambda one: one.list_projects()),
+        ("list_growth_instruments", lambda one: one.list_growth_instruments()),
+        (
+            "create_growth_instrument",
+            lambda one: one.create_growth_instrument(label="x", name="x", instrument_type="mbe"),
+        ),
     ):
+        if not has(f"client.{name}"):
+            continue
         with pytest.raises(ClientError) as failed:
             read(client("wrong"))
-        assert failed.value.status_code == 401
-        assert "detail" in failed.value.response_text
+        assert_status(failed, 401)
 
 
+@needs("streamer")
 def test_a_wrong_key_cannot_stream():
     data_id = streamer().initialize()
     bad = streamer(key="wrong")
@@ -83,6 +91,7 @@ def test_a_foreign_stream_is_answered_like_an_unknown_one():
     assert_stored(data_id, "temperature", [START, START + 1, START + 2], [500.0, 501.0, 502.0])
 
 
+@needs("streamer", "client.get_physical_sample")
 def test_foreign_samples_projects_and_tags_are_out_of_reach():
     sample, tag, project = fresh("Wafer"), fresh("tag"), make_project()
     data_id = finished_stream(physical_sample=sample, tags=[tag], project_id=project)

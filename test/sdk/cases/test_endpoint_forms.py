@@ -2,16 +2,30 @@
 
 import math
 
-from workbench import ENDPOINT, KEY, START, answer, assert_stored, call, client, fresh, make_project, streamer
+from workbench import (
+    ENDPOINT,
+    KEY,
+    START,
+    answer,
+    assert_stored,
+    call,
+    client,
+    finished_stream,
+    fresh,
+    has,
+    make_project,
+    sdk,
+    streamer,
+)
 
 
 def whole_round(streamer_endpoint, client_endpoint):
     """Everything that initialize calls, each way of sending, and reading back."""
     one, reader = streamer(endpoint=streamer_endpoint), client(endpoint=client_endpoint)
     sample, tag = fresh("Wafer"), fresh("tag")
-    data_id = one.initialize(
-        stream_name=fresh("run"), physical_sample=sample, project_id=make_project(), tags=[tag]
-    )
+    links = {"stream_name": fresh("run"), "physical_sample": sample, "project_id": make_project()}
+    tags = [tag] if has("initialize.tags") or not has("streamer") else []
+    data_id = one.initialize(**links, tags=tags) if tags else one.initialize(**links)
     one.run(data_id, "ran", [([START], [math.pi])])
     one.push(data_id, 0, "pushed", [START], [math.e])
     one.push_multi(data_id, 0, {"multi": {"timestamps": [START], "values": [math.tau]}})
@@ -21,12 +35,14 @@ def whole_round(streamer_endpoint, client_endpoint):
     one.finalize(data_id)
     rows = reader.search(data_ids=data_id)
     assert list(rows["Physical Sample Name"]) == [sample]
-    assert list(rows["Tags"]) == [[tag]]
+    assert list(rows["Tags"]) == [tags]
     assert list(rows["Status"]) == ["success"]
     (result,) = reader.get(data_id)
     assert list(result.timeseries_data["ran"]) == [math.pi]
-    assert len(reader.list_physical_samples()) > 0 and len(reader.list_projects()) > 0
-    assert isinstance(reader.list_growth_instruments(), list)
+    if has("client.list_projects"):
+        assert len(reader.list_physical_samples()) > 0 and len(reader.list_projects()) > 0
+    if has("client.list_growth_instruments"):
+        assert isinstance(reader.list_growth_instruments(), list)
 
 
 def test_without_a_slash():
@@ -42,11 +58,11 @@ def test_with_two_slashes():
 
 
 def test_the_client_takes_the_address_from_the_environment(monkeypatch):
-    from atomscale import Client
-
-    monkeypatch.setenv("AS_API_ENDPOINT", ENDPOINT)
-    monkeypatch.setenv("AS_API_KEY", KEY)
-    assert isinstance(Client(mute_bars=True).list_growth_instruments(), list)
+    data_id = finished_stream()
+    prefix = "AS" if has("settings_as") else "ADS"
+    monkeypatch.setenv(f"{prefix}_API_ENDPOINT", ENDPOINT)
+    monkeypatch.setenv(f"{prefix}_API_KEY", KEY)
+    assert list(sdk.Client(mute_bars=True).search(data_ids=data_id)["Data ID"]) == [data_id]
 
 
 def test_doubled_and_missing_slashes_are_answered_without_a_redirect():

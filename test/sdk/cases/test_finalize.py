@@ -5,6 +5,8 @@ import uuid
 import pytest
 from workbench import answer, assert_stored, eventually, ramp, row, streamer, timeseries
 
+NEEDS = ("streamer",)
+
 
 def test_finalize_straight_after_the_last_push_loses_nothing():
     one = streamer(points_per_chunk=50)

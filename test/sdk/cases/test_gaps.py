@@ -5,6 +5,8 @@ import math
 import pytest
 from workbench import START, assert_stored, ramp, settled, stored_chunks, streamer, timeseries
 
+NEEDS = ("streamer",)
+
 
 def test_missing_readings_come_back_as_null():
     values = [1.0, math.nan, math.inf, -math.inf, 2.0]

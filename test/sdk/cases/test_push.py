@@ -19,6 +19,8 @@ from workbench import (
     timeseries,
 )
 
+NEEDS = ("streamer",)
+
 
 def test_push_keeps_every_bit_of_times_and_values():
     times = [START + place + 1 / (3 + place) for place in range(len(AWKWARD_DOUBLES))]

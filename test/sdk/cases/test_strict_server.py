@@ -3,7 +3,19 @@
 import time
 
 import pytest
-from workbench import START, STRICT_ENDPOINT, STRICT_KEY, assert_stored, call, settled, stored, streamer
+from workbench import (
+    START,
+    STRICT_ENDPOINT,
+    STRICT_KEY,
+    assert_stored,
+    call,
+    needs,
+    settled,
+    stored,
+    streamer,
+)
+
+NEEDS = ("streamer",)
 
 GRACE_SECONDS = 1.0
 CLOCK_SECONDS_MAX = 0.25
@@ -17,6 +29,7 @@ def strict_stored(data_id, channel):
     return stored(data_id, channel, key=STRICT_KEY, endpoint=STRICT_ENDPOINT)
 
 
+@needs("clock")
 def test_without_the_reference_clock_times_go_out_unchanged():
     one = streamer()
     data_id = one.initialize()
@@ -25,6 +38,7 @@ def test_without_the_reference_clock_times_go_out_unchanged():
     assert_stored(data_id, "t", [START], [1.0])
 
 
+@needs("clock")
 def test_the_reference_clock_is_measured_and_shifts_the_times():
     one = strict_streamer()
     data_id = one.initialize()

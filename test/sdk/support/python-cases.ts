@@ -3,11 +3,19 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { type Deferred, deferred } from './deferred.ts';
 import { casesFolder } from './places.ts';
 
 export interface CaseModule {
   readonly title: string;
-  readonly cases: readonly { readonly id: string; readonly title: string }[];
+  readonly cases: readonly Case[];
+}
+
+export interface Case {
+  readonly id: string;
+  readonly title: string;
+  /** What a release has to have for the case to apply to it. */
+  readonly needs: readonly string[];
 }
 
 export interface CaseReport {
@@ -19,6 +27,8 @@ export interface CaseReport {
 export interface PythonRun {
   /** Waits for the case with this pytest id. */
   report(id: string): Promise<CaseReport>;
+  /** Resolves when the last case has ended. */
+  readonly ended: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,11 +53,6 @@ interface RunEnd {
   readonly code: string;
 }
 
-interface Pending {
-  readonly promise: Promise<CaseReport>;
-  readonly settle: (report: CaseReport) => void;
-}
-
 // Standard error is left alone (capture=sys) for the SDK's own log and for the watchdog's traceback.
 const pytestOptions = [
   '-q',
@@ -69,7 +74,7 @@ export async function listCases(): Promise<CaseModule[]> {
  * that case fails, the ones behind it still run.
  */
 export function startCases(input: RunInput): PythonRun {
-  const pending = new Map(input.cases.map((id) => [id, newPending()]));
+  const pending = new Map(input.cases.map((id) => [id, deferred<CaseReport>()]));
   let child: ChildProcess | undefined;
   let stopped = false;
 
@@ -83,12 +88,13 @@ export function startCases(input: RunInput): PythonRun {
       // With no case under way the fault is not one case's (a module that does not load), so none of them can run.
       const blamed = running === undefined ? remaining : [running];
       const text = `Python ended (${code}) before this case did:\n${said}\n${input.serverLog()}`;
-      for (const id of blamed) pending.get(id)?.settle({ outcome: 'failed', text });
+      for (const id of blamed) pending.get(id)?.resolve({ outcome: 'failed', text });
       remaining = remaining.filter((id) => !blamed.includes(id));
     }
   })();
 
   return {
+    ended: work,
     report: (id) => pending.get(id)?.promise ?? Promise.reject(new Error(`No such case: ${id}`)),
     stop: async () => {
       stopped = true;
@@ -101,14 +107,24 @@ export function startCases(input: RunInput): PythonRun {
 async function readModule(file: string): Promise<CaseModule> {
   const source = await readFile(join(casesFolder, file), 'utf8');
   const title = /^"""(.+?)["\n]/.exec(source)?.[1] ?? file;
-  const names = [...source.matchAll(/^def (test_\w+)\(/gm)].map((match) => match[1] ?? '');
-  return { title, cases: names.map((name) => ({ id: `${file}::${name}`, title: name.slice(5).replaceAll('_', ' ') })) };
+  const ofAll = words(/^NEEDS = \(([^)]*)\)/m.exec(source)?.[1]);
+  const found = [...source.matchAll(/^(?:@needs\(([^)]*)\)\n)?def test_(\w+)\(/gm)];
+  const cases = found.map(([, needs, name = '']) => ({
+    id: `${file}::test_${name}`,
+    title: name.replaceAll('_', ' '),
+    needs: [...ofAll, ...words(needs)],
+  }));
+  return { title, cases };
+}
+
+function words(list = ''): string[] {
+  return [...list.matchAll(/"([^"]+)"/g)].map((match) => match[1] ?? '');
 }
 
 async function runOnce(
   input: RunInput,
   ids: readonly string[],
-  pending: ReadonlyMap<string, Pending>,
+  pending: ReadonlyMap<string, Deferred<CaseReport>>,
   onStart: (child: ChildProcess) => void,
 ): Promise<RunEnd> {
   // Whole files, of which the ids are selected: asked for by id, one file that does not load would stop all others.
@@ -141,19 +157,11 @@ async function runOnce(
     if (message.event === 'start') return;
     ended.add(message.id);
     const text = message.outcome === 'passed' ? '' : `${message.text}\n${input.serverLog()}`;
-    pending.get(message.id)?.settle({ outcome: message.outcome, text });
+    pending.get(message.id)?.resolve({ outcome: message.outcome, text });
   });
   const code = await new Promise<string>((resolve) => {
     child.on('error', (reason) => resolve(reason.message));
     child.on('close', (number, signal) => resolve(String(signal ?? number)));
   });
   return { ended, running, said, code };
-}
-
-function newPending(): Pending {
-  let settle: Pending['settle'] = () => undefined;
-  const promise = new Promise<CaseReport>((resolve) => {
-    settle = resolve;
-  });
-  return { promise, settle };
 }

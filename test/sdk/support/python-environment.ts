@@ -1,26 +1,56 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { cacheFolder } from './places.ts';
+import { delimiter, join } from 'node:path';
+import { cacheFolder, describeFile } from './places.ts';
+import { type Pin, pins, type Release } from './releases.ts';
 import { runToEnd } from './run-to-end.ts';
 
-export interface InstalledSdk {
-  readonly python: string;
-  readonly pythonVersion: string;
-  readonly version: string;
-}
-
 // The lower bound makes a Python that is too old for the newest SDK a failure, instead of a test of an old release.
-const requirements = ['atomscale>=0.21.10', 'pytest>=8'];
+const requirements = ['atomscale>=0.21.10', 'pytest>=8', 'packaging'];
 const installMsMax = 540_000;
 const checkMsMax = 120_000;
+const installsAtOnce = 2;
+
+interface Base {
+  readonly python: string;
+  readonly folder: string;
+  readonly newest: string;
+}
 
 /**
- * Makes or reuses the virtual environment and installs the newest `atomscale` from PyPI into it.
- * The folder is keyed by Python and requirements; one that does not import its packages is made afresh.
- * Throws with pip's own words when anything fails.
+ * The newest release from PyPI and every pinned one, ready to run.
+ *
+ * There is one virtual environment, with the newest release and all that it requires. A pinned release lies in a folder
+ * of its own, installed without its requirements, and comes first on PYTHONPATH; what it requires is checked against
+ * what the environment holds. So a release costs seconds instead of a minute, and what runs is the release as published.
+ *
+ * Everything is kept between runs, keyed by Python and requirements; what does not import is made afresh.
+ * Never throws: a release whose installation failed carries the reason, and its cases fail with it.
  */
-export async function installSdk(): Promise<InstalledSdk> {
+export async function installReleases(): Promise<Release[]> {
+  const base = await installNewest().catch((reason: Error) => reason);
+  if (base instanceof Error) {
+    const failed = { version: 'newest', isNewest: true, failure: base.message };
+    return [...pins, { package: 'atomscale', generation: 'F' } as const].map((pin) => ({ ...pin, ...failed, ...pin }));
+  }
+  const others = pins.filter((pin) => pin.package !== 'atomscale' || pin.version !== base.newest);
+  const newestPin: Pin = pins.find((pin) => !others.includes(pin)) ?? {
+    package: 'atomscale',
+    version: base.newest,
+    generation: 'newest',
+  };
+  const releases: Release[] = [await describe(base, newestPin, undefined)];
+  const waiting = [...others];
+  const install = async () => {
+    for (let pin = waiting.shift(); pin !== undefined; pin = waiting.shift())
+      releases.push(await installPin(base, pin));
+  };
+  await Promise.all(Array.from({ length: installsAtOnce }, install));
+  const place = (release: Release) => pins.findIndex((pin) => pin.version === release.version);
+  return releases.sort((one, other) => (one.isNewest ? 99 : place(one)) - (other.isNewest ? 99 : place(other)));
+}
+
+async function installNewest(): Promise<Base> {
   const base = process.env.PYTHON ?? 'python3';
   const baseVersion = (await runToEnd(base, ['-VV'], { msMax: checkMsMax })).trim();
   const key = createHash('sha256')
@@ -30,26 +60,57 @@ export async function installSdk(): Promise<InstalledSdk> {
   const folder = join(cacheFolder, key);
   const python = join(folder, process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python');
 
-  if (!(await isWhole(folder, python))) await makeEnvironment(base, folder);
+  const imports = 'import pip, pytest, packaging, atomscale.streaming';
+  if (!(await isWhole(folder, python, imports))) await makeEnvironment(base, folder);
   const newest = await newestVersion(python);
   await runToEnd(python, pip('install', '--upgrade', ...requirements), { msMax: installMsMax });
   await writeFile(join(folder, 'complete'), key);
-
-  const ask = 'import platform, importlib.metadata as m; print(platform.python_version(), m.version("atomscale"))';
-  const [pythonVersion = '', version = ''] = (await runToEnd(python, ['-c', ask], { msMax: checkMsMax }))
-    .trim()
-    .split(' ');
-  if (version !== newest) throw new Error(`PyPI offers atomscale ${newest}, but ${version} was installed`);
-  return { python, pythonVersion, version };
+  return { python, folder, newest };
 }
 
-async function isWhole(folder: string, python: string): Promise<boolean> {
+async function installPin(base: Base, pin: Pin): Promise<Release> {
+  const folder = join(base.folder, 'releases', `${pin.package}-${pin.version}`);
+  try {
+    if (!(await isWhole(folder, base.python, `import ${pin.package}`, folder))) {
+      await rm(folder, { recursive: true, force: true });
+      const options = ['--no-deps', '--only-binary', ':all:', '--target', folder];
+      const args = pip('install', ...options, `${pin.package}==${pin.version}`);
+      await runToEnd(base.python, args, { msMax: installMsMax });
+      await writeFile(join(folder, 'complete'), pin.version);
+    }
+    return await describe(base, pin, folder);
+  } catch (reason) {
+    return { ...pin, isNewest: false, failure: (reason as Error).message };
+  }
+}
+
+/** Asks the installed package itself what it is, whether it has all that it requires, and which calls it has. */
+async function describe(base: Base, pin: Pin, folder: string | undefined): Promise<Release> {
+  const isNewest = folder === undefined;
+  try {
+    const args = [describeFile, pin.package, folder ?? base.folder];
+    const said = await runToEnd(base.python, args, { msMax: checkMsMax, env: pythonPath(folder) });
+    const found = JSON.parse(said) as { version: string; pythonVersion: string; missing: string[]; has: string[] };
+    if (found.version !== pin.version) throw new Error(`${pin.version} was asked for, ${found.version} is installed`);
+    if (found.missing.length > 0) throw new Error(`Not in the environment: ${found.missing.join(', ')}`);
+    const environment = folder === undefined ? {} : { PYTHONPATH: folder };
+    return {
+      ...pin,
+      isNewest,
+      installed: { python: base.python, pythonVersion: found.pythonVersion, environment, has: new Set(found.has) },
+    };
+  } catch (reason) {
+    return { ...pin, isNewest, failure: (reason as Error).message };
+  }
+}
+
+async function isWhole(folder: string, python: string, imports: string, path?: string): Promise<boolean> {
   try {
     await readFile(join(folder, 'complete'));
-    await runToEnd(python, ['-c', 'import pip, pytest, atomscale.streaming'], { msMax: checkMsMax });
+    await runToEnd(python, ['-c', imports], { msMax: checkMsMax, env: pythonPath(path) });
     return true;
   } catch (reason) {
-    if (!isMissingFile(reason)) console.log(`The SDK's environment is made afresh: ${(reason as Error).message}`);
+    if (!isMissingFile(reason)) console.log(`${folder} is made afresh: ${(reason as Error).message}`);
     return false;
   }
 }
@@ -70,6 +131,11 @@ async function newestVersion(python: string): Promise<string> {
 
 function pip(command: string, ...args: string[]): string[] {
   return ['-m', 'pip', command, '--no-input', '--disable-pip-version-check', ...args];
+}
+
+function pythonPath(folder: string | undefined): NodeJS.ProcessEnv {
+  const { PYTHONPATH: _, ...others } = process.env;
+  return folder === undefined ? others : { ...others, PYTHONPATH: [folder].join(delimiter) };
 }
 
 function isMissingFile(reason: unknown): boolean {

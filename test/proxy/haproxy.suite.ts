@@ -1,0 +1,3 @@
+import { describeProxy } from './support/behind.ts';
+
+describeProxy('haproxy');

@@ -3,7 +3,7 @@
  * Node 20 runs no TypeScript, and a build or an edit in the checkout must not change what is being measured.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,9 +17,14 @@ const built = spawnSync(process.execPath, [compiler, '-p', join(project, 'bench/
   stdio: ['ignore', 'inherit', 'inherit'],
 });
 if (built.status !== 0) process.stderr.write('The benches were compiled in spite of the type errors above.\n');
-for (const name of ['package.json', 'migrations', 'node_modules']) symlinkSync(join(project, name), join(folder, name));
+for (const name of ['package.json', 'migrations', 'bench/load']) {
+  cpSync(join(project, name), join(folder, name), { recursive: true });
+}
+symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 
-const bench = spawn(process.execPath, [join(folder, 'bench/main.js'), ...process.argv.slice(2)], {
+const [first, ...rest] = process.argv.slice(2);
+const script = first === '--settings' ? ['bench/settings.js', rest] : ['bench/main.js', process.argv.slice(2)];
+const bench = spawn(process.execPath, [join(folder, script[0]), ...script[1]], {
   stdio: 'inherit',
   env: { ...process.env, BENCH_PROJECT: project },
 });

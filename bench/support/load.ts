@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type NodeLoad, type OpenLoopResult, runClosedLoop, runOpenLoop } from './node-load.ts';
 import type { Options } from './options.ts';
 import { bodyOf, type Format, firstPeriod, type Payload } from './payload.ts';
@@ -98,8 +98,9 @@ interface Run {
   generatorSeconds: number;
 }
 
+const script = fileURLToPath(new URL('../load/chunks.lua', import.meta.url));
+
 async function runWrk(target: Target, route: Route, load: Load, options: Options): Promise<Run> {
-  const script = join(process.env.BENCH_PROJECT ?? '.', 'bench/load/chunks.lua');
   const isTimed = load.requestsMax === undefined;
   const settings = {
     FORMAT: load.format,

@@ -56,8 +56,9 @@ function chooseRows({ only, soak, list, options }: Arguments): Row[] {
 async function run({ options }: Arguments, chosen: Row[]): Promise<Report> {
   const startedAt = new Date();
   const bench = openBench(options, say);
+  // A Ctrl-C comes twice, from the terminal and from start.mjs; closing again is the same.
   const stopEarly = () => void bench.close().finally(() => process.exit(130));
-  process.once('SIGINT', stopEarly).once('SIGTERM', stopEarly);
+  process.on('SIGINT', stopEarly).on('SIGTERM', stopEarly);
   try {
     const machine = { ...describeMachine(), ...(await tryGenerator(bench)) };
     const report: Report = {

@@ -20,6 +20,7 @@ export interface Bench {
   /** `on` a new server, the load of some new streams, as fast as it goes. */
   measureOn(kind: TargetKind, wish: LoadWish): Promise<Measured>;
   say(text: string): void;
+  /** Stops all servers. May be called again and gives the same promise. */
   close(): Promise<void>;
 }
 
@@ -37,16 +38,22 @@ const valuesAtLeast = { full: 80_000, tiny: 1_000 };
 export function openBench(options: Options, say: (text: string) => void): Bench {
   const folder = mkdtempSync(join(tmpdir(), 'metrology-bench-data-'));
   const running = new Map<Target, string>();
+  const starts = new Set<Promise<Target>>();
   const kept = new Map<TargetKind, Promise<Target>>();
   const variants = new Map<number, { variants: Variant[]; file: string }>();
   let started = 0;
+  let closing: Promise<void> | undefined;
 
   async function start(kind: TargetKind): Promise<Target> {
+    if (closing !== undefined) throw new Error('the bench is being stopped');
     const own = join(folder, `${kind}-${++started}`);
     mkdirSync(own);
-    const target = await startTarget(kind, options, own);
-    running.set(target, own);
-    return target;
+    const starting = startTarget(kind, options, own).then((target) => {
+      running.set(target, own);
+      return target;
+    });
+    starts.add(starting);
+    return starting.finally(() => starts.delete(starting));
   }
 
   async function stop(target: Target): Promise<void> {
@@ -61,6 +68,12 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
     const target = kept.get(kind) ?? start(kind);
     kept.set(kind, target);
     return target;
+  }
+
+  async function stopAll(): Promise<void> {
+    await Promise.allSettled(starts);
+    await Promise.all([...running.keys()].map(stop));
+    rmSync(folder, { recursive: true, force: true });
   }
 
   // Their starts take longer than their loads. A failed one is told to the row that asks for it.
@@ -98,10 +111,9 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
         say(`${target.name}: ${Math.round(measured.requestsPerSecond)} requests/s, ${describeCpu(measured)}`);
         return measured;
       }),
-    async close() {
-      await Promise.allSettled(kept.values());
-      await Promise.all([...running.keys()].map(stop));
-      rmSync(folder, { recursive: true, force: true });
+    close() {
+      closing ??= stopAll();
+      return closing;
     },
   };
   return bench;

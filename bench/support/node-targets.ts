@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { clusterFolder } from '../../src/database/embedded-cluster.ts';
-import { isPostgresOf, readPostmasterFile, stopPostmaster } from '../../src/database/embedded-processes.ts';
+import { clusterFolder } from '../../src/database/embedded/cluster.ts';
+import { isPostgresOf, readPostmasterFile, stopPostmaster } from '../../src/database/embedded/processes.ts';
 import type { Options } from './options.ts';
 import { freePort, startProcess, untilReady } from './processes.ts';
 import type { Route, Sql, Target } from './target.ts';
@@ -40,10 +40,10 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
     LOG_LEVEL: 'error',
   });
   await untilReady(running, `${url}/healthz`);
-  const client = new pg.Client({ connectionString: await place.connectionString() });
-  // It is stopped under us when the server ends.
-  client.on('error', () => {});
-  await client.connect();
+  const client = await connect(await place.connectionString()).catch(async (error) => {
+    await running.stop();
+    throw error;
+  });
   const sql: Sql = async (text, values) => (await client.query(text, values)).rows;
   const route = (path: string): Route => ({ path, headers: { 'X-API-KEY': key }, expectedStatus: 201 });
   return {
@@ -59,6 +59,14 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
       await place.remove();
     },
   };
+}
+
+async function connect(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  // PostgreSQL is stopped under us when the server ends.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
 }
 
 /** What an operator may set: a run says with it how many workers are measured, for one. */
@@ -97,8 +105,7 @@ async function makePlace(postgres: string | undefined, dataDir: string): Promise
 }
 
 async function administer(postgres: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres });
-  await client.connect();
+  const client = await connect(postgres);
   await client.query(statement).finally(() => client.end());
 }
 

@@ -8,7 +8,7 @@
 import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findPostgresBinaries, type PostgresBinaries } from './embedded-binaries.ts';
+import { findPostgresBinaries, type PostgresBinaries } from './embedded/binaries.ts';
 import {
   clusterFolder,
   clusterOwner,
@@ -19,26 +19,26 @@ import {
   refuseOtherVersion,
   rememberMove,
   replacePassword,
-} from './embedded-cluster.ts';
-import { lockDataDir } from './embedded-lock.ts';
-import type { EmbeddedLog } from './embedded-log.ts';
+} from './embedded/cluster.ts';
+import { lockDataDir } from './embedded/lock.ts';
+import type { EmbeddedLog } from './embedded/log.ts';
 import {
   connectionStringFor,
   freePort,
   type PostmasterOptions,
   startOnFreePort,
   tryConnection,
-} from './embedded-postmaster.ts';
+} from './embedded/postmaster.ts';
 import {
   clearOldBackends,
   isPostgresOf,
   mendPostmasterFile,
   readPostmasterFile,
   stopPostmaster,
-} from './embedded-processes.ts';
-import { settingsArguments } from './embedded-settings.ts';
-import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded-user.ts';
-import { watchPostmaster } from './embedded-watch.ts';
+} from './embedded/processes.ts';
+import { settingsArguments } from './embedded/settings.ts';
+import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded/user.ts';
+import { watchPostmaster } from './embedded/watch.ts';
 
 export interface EmbeddedOptions {
   /** Made with mode 0700 when it is not there. */

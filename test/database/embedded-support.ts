@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { isPostgresOf, processBirth, readPostmasterFile } from '../../src/database/embedded-processes.ts';
+import { isPostgresOf, processBirth, readPostmasterFile } from '../../src/database/embedded/processes.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MODULES = join(ROOT, 'node_modules');

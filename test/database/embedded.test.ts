@@ -4,8 +4,8 @@ import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { findPostgresBinaries } from '../../src/database/embedded/binaries.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { findPostgresBinaries } from '../../src/database/embedded-binaries.ts';
 import * as support from './embedded-support.ts';
 
 const { eventually, isReady, isRefused, isThere, killServer, postmasterPid, query, says } = support;

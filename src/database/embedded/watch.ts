@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Postmaster, type PostmasterOptions, startPostmaster } from './embedded-postmaster.ts';
-import { clearOldBackends, stopPostmaster } from './embedded-processes.ts';
+import { type Postmaster, type PostmasterOptions, startPostmaster } from './postmaster.ts';
+import { clearOldBackends, stopPostmaster } from './processes.ts';
 
 /** Pauses before the first, second, … attempt in a row; the last one is repeated. */
 const PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000, 15_000, 60_000];

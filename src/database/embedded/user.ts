@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type PostgresBinaries, SET_DATABASE_URL } from './embedded-binaries.ts';
+import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 
 /**
  * Who runs PostgreSQL, which refuses to run as root.

@@ -4,11 +4,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { DATABASE, ROLE } from './embedded-cluster.ts';
-import type { EmbeddedLog } from './embedded-log.ts';
-import { clearOldBackends, mendPostmasterFile, stopPostmaster } from './embedded-processes.ts';
-import { settingsArguments } from './embedded-settings.ts';
-import { commandAs, type RunAs } from './embedded-user.ts';
+import { DATABASE, ROLE } from './cluster.ts';
+import type { EmbeddedLog } from './log.ts';
+import { clearOldBackends, mendPostmasterFile, stopPostmaster } from './processes.ts';
+import { settingsArguments } from './settings.ts';
+import { commandAs, type RunAs } from './user.ts';
 
 /** One running PostgreSQL that this process has started. */
 export interface Postmaster {

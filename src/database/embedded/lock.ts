@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EmbeddedLog } from './embedded-log.ts';
-import { processBirth } from './embedded-processes.ts';
+import type { EmbeddedLog } from './log.ts';
+import { processBirth } from './processes.ts';
 
 /**
  * The lock on DATA_DIR. Guarantees that of all servers that hold it at most one is alive.

@@ -21,8 +21,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type PostgresBinaries, SET_DATABASE_URL } from './embedded-binaries.ts';
-import { type Account, obstacleFor, type RunAs, runAndWait } from './embedded-user.ts';
+import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
+import { type Account, obstacleFor, type RunAs, runAndWait } from './user.ts';
 
 /** The superuser and the database of the embedded PostgreSQL. */
 export const ROLE = 'metrology';

@@ -21,7 +21,7 @@ export const deviations: readonly Deviation[] = [
     isSeenIn: some(({ path }) => /^\/tool-state\/[^/]+\/timeseries\/$/.test(path)),
   },
   {
-    says: 'Time series are read as rows from `/metrology/{data_id}/timeseries/`.',
+    says: 'Time series are read from `/metrology/{data_id}/timeseries/`, which answers rows and properties both, as the older releases understand rows alone.',
     isSeenIn: some(({ path }) => /^\/metrology\/[^/]+\/timeseries\/$/.test(path)),
   },
   {

@@ -115,6 +115,10 @@ program
   .option('--key <key>', 'API key (default: AS_API_KEY, then DATA_DIR/api-key)')
   .action(({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
     const config = readConfig(process.env);
+    // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
     return demo({
       endpoint,
       defaultEndpoint: endpointOf(config.HOST, config.PORT),

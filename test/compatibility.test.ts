@@ -1,7 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keyPrefix } from '../src/auth/api-key.ts';
 import { createKey } from '../src/auth/keys.ts';
 import { type Database, openDatabase } from '../src/database/database.ts';
 import { type ListeningApp, startListeningApp } from './http/listening-app.ts';
+import { readCaseCounts } from './sdk/recording/case-counts.ts';
+import { compatibilityDocument, documentFile } from './sdk/recording/document.ts';
 import { replay } from './sdk/recording/replay.ts';
 import { readTranscripts } from './sdk/recording/transcript.ts';
 import { pins } from './sdk/support/releases.ts';
@@ -40,11 +44,16 @@ describe('what each release of the SDK sent is answered as it was', () => {
   }
 });
 
+test('docs/compatibility.md is what the transcripts show', async () => {
+  const text = compatibilityDocument(transcripts, await readCaseCounts());
+  expect(await readFile(documentFile, 'utf8'), 'stale: npm run compatibility').toBe(text);
+});
+
 test('no transcript holds a key', () => {
   for (const { steps } of transcripts) {
     for (const { headers, ...texts } of steps.flatMap(({ exchanges }) => exchanges)) {
       expect(['<key>', undefined]).toContain(headers['x-api-key']);
-      expect(JSON.stringify(texts)).not.toMatch(/"[\w-]*key[\w-]*"|sdk-suite-|mk_/i);
+      expect(JSON.stringify(texts)).not.toContain(keyPrefix);
     }
   }
 });

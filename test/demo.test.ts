@@ -83,6 +83,12 @@ describe('where no server answers', () => {
     await expect(rm(folder, { recursive: true })).rejects.toThrow('ENOENT');
   });
 
+  test('ends in order although nobody reads what it says', async () => {
+    const program = run(built.folder, 'cli.js', ['demo'], { PORT: '9' });
+    program.child.stdout?.once('data', () => program.child.stdout?.destroy());
+    expect([(await program.exit(60_000)).code, program.stderr()]).toEqual([0, '']);
+  });
+
   test('one that was asked for is missed, with what to do', async () => {
     const { code, stderr } = await demo([], { AS_API_ENDPOINT: 'http://127.0.0.1:9' });
     expect(code).toBe(1);

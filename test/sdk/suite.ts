@@ -8,19 +8,23 @@
  * Each pinned release also runs one acquisition through a recording proxy: what it sends has to be what is kept in
  * test/transcripts. With SDK_RECORD set (`npm run compatibility`) it is written there instead.
  */
+import { writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCaseCounts, writeCaseCounts } from './recording/case-counts.ts';
+import { compatibilityDocument, documentFile } from './recording/document.ts';
 import { record } from './recording/record.ts';
-import { callsOf, readTranscript, transcriptFile, writeTranscript } from './recording/transcript.ts';
+import { callsOf, readTranscript, readTranscripts, transcriptFile, writeTranscript } from './recording/transcript.ts';
 import { buildWhenStale } from './support/build.ts';
 import { deferred } from './support/deferred.ts';
 import { type Case, listCases, type PythonRun, startCases } from './support/python-cases.ts';
 import { installReleases } from './support/python-environment.ts';
 import { isPinned, nameOf, type Release } from './support/releases.ts';
 import { createKey, type ServerProcess, startServer } from './support/server-process.ts';
+import { shownAfter, stepsWith } from './support/shared-stream.ts';
 
 const startMsMax = 90_000;
+const sharedMsMax = 300_000;
 const logLinesShown = 30;
 const releasesAtOnce = 2;
 const isRecording = process.env.SDK_RECORD !== undefined;
@@ -42,6 +46,11 @@ test('the newest atomscale installs from PyPI', () => {
   const newest = releases.find((release) => release.isNewest);
   if (newest?.installed === undefined) throw new Error(newest?.failure ?? 'no release is the newest');
   console.log(`${nameOf(newest)} on Python ${newest.installed.pythonVersion}`);
+});
+
+test('every case applies to a release', () => {
+  const cases = modules.flatMap((module) => module.cases);
+  expect(cases.filter((one) => !releases.some((release) => applies(one, release))).map(({ id }) => id)).toEqual([]);
 });
 
 test('the built server starts and becomes ready', { timeout: startMsMax }, async () => {
@@ -83,9 +92,35 @@ for (const release of releases) {
   });
 }
 
+describe('one stream, several releases, each in a process of its own', () => {
+  const step = stepsWith(environmentOf);
+  const found = (version: string) => releases.find((one) => one.version === version) as Release;
+  const newest = releases.find((one) => one.isNewest) as Release;
+
+  for (const { opener, feeders } of [
+    { opener: found('0.11.0'), feeders: [found('0.11.0'), found('0.20.1'), found('0.21.6'), newest] },
+    { opener: newest, feeders: [found('0.12.0'), newest, found('0.15.0')] },
+  ]) {
+    test(`opened by ${nameOf(opener)}, fed by ${feeders.map(nameOf).join(', ')}, read by all`, {
+      timeout: sharedMsMax,
+    }, async () => {
+      const dataId = await step(opener, 'open');
+      for (const [index, feeder] of feeders.entries()) await step(feeder, 'feed', dataId, String(index));
+      // The last feeder sends what the first one sent: it is the same chunk, whoever sends it under whichever path.
+      await step(feeders.at(-1) as Release, 'feed', dataId, '0');
+      await step(feeders[0] as Release, 'finalize', dataId);
+      const shown = await Promise.all(releases.map((reader) => step(reader, 'read', dataId)));
+      for (const [place, reader] of releases.entries())
+        expect(JSON.parse(shown[place] ?? ''), nameOf(reader)).toEqual(shownAfter(feeders.length));
+    });
+  }
+});
+
 test('docs/compatibility.md counts the cases that ran', async () => {
-  if (isRecording) await writeCaseCounts(caseCounts());
-  else expect(caseCounts(), 'npm run compatibility counts anew').toEqual(await readCaseCounts());
+  if (isRecording) {
+    await writeCaseCounts(caseCounts());
+    await writeFile(documentFile, compatibilityDocument(await readTranscripts(), caseCounts()));
+  } else expect(caseCounts(), 'npm run compatibility counts anew').toEqual(await readCaseCounts());
 });
 
 test('both servers have lived through all cases and stop when they are told to', async () => {
@@ -160,16 +195,21 @@ function startInTurn(all: readonly Release[]): (release: Release) => Promise<Pyt
 
 async function runCases(release: Release): Promise<PythonRun | undefined> {
   if (release.installed === undefined) return undefined;
-  const { python, environment, has } = release.installed;
   const run = startCases({
-    python,
+    python: release.installed.python,
     cases: modules.flatMap((module) => module.cases.filter((one) => applies(one, release)).map((one) => one.id)),
-    env: { ...(await settings()), ...environment, SDK_PACKAGE: release.package, SDK_HAS: [...has].join('\n') },
+    env: await environmentOf(release),
     serverLog: () =>
       servers.map((server) => `--- log of ${server.url}\n${server.lastLines(logLinesShown).join('\n')}`).join('\n'),
   });
   runs.push(run);
   return run;
+}
+
+/** The settings by which a Python process finds the servers and is of this release. */
+async function environmentOf(release: Release): Promise<Record<string, string>> {
+  const { environment = {}, has = [] } = release.installed ?? {};
+  return { ...(await settings()), ...environment, SDK_PACKAGE: release.package, SDK_HAS: [...has].join('\n') };
 }
 
 /** Runs the work at the first call; every later call gets the same result or the same error. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { cacheFolder, describeFile } from './places.ts';
 import { type Pin, pins, type Release } from './releases.ts';
 import { runToEnd } from './run-to-end.ts';
@@ -30,8 +30,8 @@ interface Base {
 export async function installReleases(): Promise<Release[]> {
   const base = await installNewest().catch((reason: Error) => reason);
   if (base instanceof Error) {
-    const failed = { version: 'newest', isNewest: true, failure: base.message };
-    return [...pins, { package: 'atomscale', generation: 'F' } as const].map((pin) => ({ ...pin, ...failed, ...pin }));
+    const newest = { package: 'atomscale', version: 'newest', generation: 'newest' } as const;
+    return [...pins, newest].map((pin) => ({ ...pin, isNewest: pin === newest, failure: base.message }));
   }
   const others = pins.filter((pin) => pin.package !== 'atomscale' || pin.version !== base.newest);
   const newestPin: Pin = pins.find((pin) => !others.includes(pin)) ?? {
@@ -89,11 +89,11 @@ async function describe(base: Base, pin: Pin, folder: string | undefined): Promi
   const isNewest = folder === undefined;
   try {
     const args = [describeFile, pin.package, folder ?? base.folder];
-    const said = await runToEnd(base.python, args, { msMax: checkMsMax, env: pythonPath(folder) });
+    const said = await runToEnd(base.python, args, { msMax: checkMsMax, env: { ...process.env, ...pathOf(folder) } });
     const found = JSON.parse(said) as { version: string; pythonVersion: string; missing: string[]; has: string[] };
     if (found.version !== pin.version) throw new Error(`${pin.version} was asked for, ${found.version} is installed`);
     if (found.missing.length > 0) throw new Error(`Not in the environment: ${found.missing.join(', ')}`);
-    const environment = folder === undefined ? {} : { PYTHONPATH: folder };
+    const environment = pathOf(folder);
     return {
       ...pin,
       isNewest,
@@ -107,7 +107,7 @@ async function describe(base: Base, pin: Pin, folder: string | undefined): Promi
 async function isWhole(folder: string, python: string, imports: string, path?: string): Promise<boolean> {
   try {
     await readFile(join(folder, 'complete'));
-    await runToEnd(python, ['-c', imports], { msMax: checkMsMax, env: pythonPath(path) });
+    await runToEnd(python, ['-c', imports], { msMax: checkMsMax, env: { ...process.env, ...pathOf(path) } });
     return true;
   } catch (reason) {
     if (!isMissingFile(reason)) console.log(`${folder} is made afresh: ${(reason as Error).message}`);
@@ -133,9 +133,9 @@ function pip(command: string, ...args: string[]): string[] {
   return ['-m', 'pip', command, '--no-input', '--disable-pip-version-check', ...args];
 }
 
-function pythonPath(folder: string | undefined): NodeJS.ProcessEnv {
-  const { PYTHONPATH: _, ...others } = process.env;
-  return folder === undefined ? others : { ...others, PYTHONPATH: [folder].join(delimiter) };
+/** Puts a release in front of the environment's own; empty, so that no other path of this machine comes in. */
+function pathOf(folder: string | undefined): { PYTHONPATH: string } {
+  return { PYTHONPATH: folder ?? '' };
 }
 
 function isMissingFile(reason: unknown): boolean {

@@ -1,0 +1,74 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+/** Without Docker: what can be read off the files. `test/deploy/check` asks the programs that they are for. */
+const project = fileURLToPath(new URL('../..', import.meta.url));
+const read = (name: string) => readFileSync(join(project, name), 'utf8');
+
+describe('Dockerfile', () => {
+  const lines = read('Dockerfile').replaceAll('\\\n', ' ').split('\n');
+  const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM')));
+  const only = (word: string) => {
+    const found = last.filter((line) => line.startsWith(`${word} `));
+    expect([word, found.length]).toEqual([word, 1]);
+    return (found[0] as string).slice(word.length + 1).trim();
+  };
+
+  test('copies what is there and what .dockerignore lets through, and needs nothing else of the checkout', () => {
+    const letThrough =
+      read('.dockerignore')
+        .match(/^!.+$/gm)
+        ?.map((line) => line.slice(1)) ?? [];
+    const copied = lines
+      .filter((line) => line.startsWith('COPY ') && !line.includes('--from'))
+      .flatMap((line) => line.split(/\s+/).slice(1, -1));
+    for (const name of copied) expect([name, existsSync(join(project, name))]).toEqual([name, true]);
+    expect([...new Set(copied)].sort()).toEqual([...letThrough].sort());
+    const packed = ['dist', 'migrations', 'openapi.yaml', 'package.json', 'LICENSE'];
+    for (const name of packed) expect(last.join('\n')).toMatch(new RegExp(`^COPY .*\\b${name}\\b`, 'm'));
+  });
+
+  test('runs as nobody special, gets its signals itself, and is asked for its health without curl', () => {
+    expect(only('USER')).toBe('node');
+    expect(JSON.parse(only('ENTRYPOINT'))).toEqual(['node', 'dist/cli.js']);
+    expect(JSON.parse(only('CMD'))).toEqual(['serve']);
+    expect(only('STOPSIGNAL')).toBe('SIGTERM');
+    expect(only('HEALTHCHECK')).toMatch(/CMD \["node", "-e", ".*\/healthz/);
+  });
+});
+
+describe('Compose', () => {
+  const merged = {
+    ...parse(read('docker-compose.yml'), { merge: true }).services,
+    ...parse(read('docker-compose.tls.yml')).services,
+  };
+
+  test.each(['server', 'postgres', 'tls'])(
+    '%s: read-only, no capability that it does not need, limits, restarts',
+    (name) => {
+      const service = merged[name];
+      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], restart: 'unless-stopped' });
+      expect(service.security_opt).toContain('no-new-privileges:true');
+      for (const limit of ['mem_limit', 'cpus', 'pids_limit']) expect([limit, service[limit]]).not.toContain(undefined);
+      expect(service.privileged).toBeUndefined();
+    },
+  );
+
+  test('waits for health, keeps the data where PostgreSQL 18 puts it, and opens plain HTTP to this machine alone', () => {
+    expect(merged.server.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
+    expect(merged.tls.depends_on).toEqual({ server: { condition: 'service_healthy' } });
+    expect(merged.postgres).toMatchObject({ image: 'postgres:18', volumes: ['postgres:/var/lib/postgresql'] });
+    for (const port of merged.server.ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    expect(merged.postgres.ports).toBeUndefined();
+  });
+
+  test('its files are there', () => {
+    for (const volume of merged.tls.volumes.filter((one: string) => one.startsWith('./'))) {
+      expect(existsSync(join(project, volume.split(':')[0])), volume).toBe(true);
+    }
+    expect(readdirSync(join(project, 'deploy/systemd'))).toEqual(['metrology-server.service']);
+  });
+});

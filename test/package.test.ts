@@ -1,0 +1,125 @@
+import { execFile, spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const project = fileURLToPath(new URL('..', import.meta.url));
+const { PATH, HOME, LANG } = process.env;
+let folder: string;
+let tarball: string;
+let version: string;
+
+const npm = (args: string[], cwd: string) =>
+  promisify(execFile)('npm', args, { cwd, env: { ...process.env, npm_config_audit: 'false' }, maxBuffer: 10_000_000 });
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'metrology-package-'));
+  ({ version } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')));
+  // A copy of the sources, so that the build of the package touches no other run; with a file that an older build left.
+  const copy = join(folder, 'checkout');
+  await mkdir(join(copy, 'dist'), { recursive: true });
+  await writeFile(join(copy, 'dist/stale.js'), '');
+  for (const name of await readdir(project)) {
+    if (['node_modules', 'dist', 'data', '.git'].includes(name)) continue;
+    await cp(join(project, name), join(copy, name), { recursive: true });
+  }
+  await symlink(join(project, 'node_modules'), join(copy, 'node_modules'));
+  await npm(['run', 'build'], copy);
+  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], copy);
+  tarball = join(folder, `metrology-server-${version}.tgz`);
+}, 120_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test('holds the program, the migrations, the documents, and nothing else', async () => {
+  const { stdout } = await promisify(execFile)('tar', ['-tzf', tarball]);
+  const packed = stdout
+    .trim()
+    .split('\n')
+    .map((path) => path.replace(/^package\//, ''));
+  const sources = await readdir(join(project, 'src'), { recursive: true });
+  const migrations = await readdir(join(project, 'migrations'));
+  const expected = [
+    ...['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'openapi.yaml'],
+    ...migrations.map((name) => `migrations/${name}`),
+    ...sources.filter((path) => path.endsWith('.ts')).map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
+    'dist/assets/seattle-weather-hourly-normals.csv',
+    ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'].map(
+      (name) => `dist/assets/swagger-ui/${name}`,
+    ),
+  ];
+  expect(packed.sort()).toEqual(expected.sort());
+});
+
+test('says its version in one voice', async () => {
+  const openapi = parse(await readFile(join(project, 'openapi.yaml'), 'utf8'));
+  expect(openapi.info.version).toBe(version);
+  expect(await readFile(join(project, 'CHANGELOG.md'), 'utf8')).toContain(`## [${version}]`);
+  const lock = JSON.parse(await readFile(join(project, 'package-lock.json'), 'utf8'));
+  expect([lock.version, lock.packages[''].version]).toEqual([version, version]);
+});
+
+test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk back', {
+  timeout: 180_000,
+}, async () => {
+  const place = join(folder, 'place');
+  await mkdir(place);
+  await writeFile(join(place, 'package.json'), '{"private":true}');
+  const { stderr } = await npm(['install', '--prefer-offline', '--ignore-scripts=false', tarball], place);
+  expect(stderr).not.toContain('EBADENGINE');
+  const npx = (args: string[]) => npm(['exec', '--offline', '--', 'metrology-server', ...args], place);
+  expect((await npx(['--version'])).stdout.trim()).toBe(version);
+  expect((await npx(['--help'])).stdout).toContain('serve');
+
+  const key = 'key-of-the-package-test';
+  const settings = { PORT: '0', BOOTSTRAP_API_KEY: key, LOG_LEVEL: 'error' };
+  const child = spawn('npm', ['exec', '--offline', '--', 'metrology-server', 'serve'], {
+    cwd: place,
+    env: { PATH, HOME, LANG, ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, to be stopped as a whole, as Ctrl-C does: npm passes a SIGTERM of its own on to nobody.
+    detached: true,
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  try {
+    const endpoint = await addressIn(() => said);
+    const api = async (path: string, body?: object) => {
+      const answer = await fetch(`${endpoint}${path}`, {
+        headers: { 'x-api-key': key, 'content-type': 'application/json' },
+        ...(body && { method: 'POST', body: JSON.stringify(body) }),
+      });
+      expect([path, answer.ok]).toEqual([path, true]);
+      return answer;
+    };
+    expect(await (await api('/healthz')).json()).toEqual({ status: 'ok', version });
+    expect(await (await api('/openapi.yaml')).text()).toContain(`version: ${version}`);
+    expect((await (await api('/docs/swagger-ui-bundle.js')).text()).length).toBeGreaterThan(1_000_000);
+    const opened = await (await api('/metrology/stream/initialize', { points_per_chunk: 2 })).json();
+    const { data_id } = opened as { data_id: string };
+    const readings = { timestamps: [1705312200, 1705312210], values: [0.1, null], units: 'nm' };
+    await api('/metrology/stream/chunk', { data_id, chunk_index: 0, channel_name: 'thickness', ...readings });
+    const points = await (await api(`/metrology/${data_id}/points/?channel=thickness`)).json();
+    expect(points).toMatchObject({ point_count: 2, chunks: [{ chunk_index: 0, ...readings }] });
+    expect(await readdir(place)).toContain('data');
+  } finally {
+    process.kill(-(child.pid as number), 'SIGTERM');
+    // Its output is closed when npm, the server and PostgreSQL have all ended.
+    const how = await Promise.race([ended.then(() => 'ended'), sleep(20_000, 'still running')]);
+    expect(how, said).toBe('ended');
+  }
+});
+
+async function addressIn(said: () => string): Promise<string> {
+  for (let waited = 0; waited < 60_000; waited += 50) {
+    const address = /^ +Address +(\S+)$/m.exec(said())?.[1];
+    if (address !== undefined) return address;
+    await sleep(50);
+  }
+  throw new Error(`no server:\n${said()}`);
+}

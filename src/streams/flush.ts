@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { limits } from '../config.ts';
 import { type Database, inTransaction } from '../database/database.ts';
+import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
@@ -29,11 +30,27 @@ export interface Stored {
 export type IngestResult = Map<string, Stored>;
 
 /**
- * Settles some requests, of which no two write the same slice.
- * @returns one result or one refusal for each, in order
- * @throws when the database fails: then nothing of them is stored
+ * Settles some requests, of which no two write the same slice. An error that would come again splits them, so that the
+ * request that causes it fails alone; one that passes, as when the database is away, is that of all.
+ * @returns one result or one error for each, in order; nothing is stored of what has an error
  */
 export async function flushItems(
+  database: Database,
+  graceSeconds: number,
+  items: IngestItem[],
+): Promise<(IngestResult | Error)[]> {
+  try {
+    return await settle(database, graceSeconds, items);
+  } catch (error) {
+    if (items.length === 1 || passingFailure(error) !== undefined) return items.map(() => error as Error);
+    const middle = items.length >> 1;
+    const first = await flushItems(database, graceSeconds, items.slice(0, middle));
+    return [...first, ...(await flushItems(database, graceSeconds, items.slice(middle)))];
+  }
+}
+
+/** All requests in one transaction. @throws when it fails: then nothing of any of them is stored */
+async function settle(
   database: Database,
   graceSeconds: number,
   items: IngestItem[],

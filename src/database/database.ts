@@ -62,7 +62,7 @@ export function openDatabase(
   const pool = new pg.Pool({ ...shared, max: options.poolMax, options: sessionOptions });
   const ingestPool = new pg.Pool({
     ...shared,
-    max: limits.flushesMax + 1,
+    max: 2 * limits.flushesMax + 1,
     options: `${sessionOptions} ${ingestSessionOptions}`,
     pipeline: true,
   } as pg.PoolConfig);

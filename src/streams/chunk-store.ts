@@ -170,6 +170,24 @@ const insertSql = `
   where c.data_id = g.data_id and c.channel_id = g.channel_id
   returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
+/**
+ * Reads chunks that were just written, for PostgreSQL's sake: whoever reads a row first marks it as committed, and where
+ * pages carry checksums the first such mark after a checkpoint writes the whole page to the log. Now its page has been
+ * logged since the last checkpoint anyway; later it would be a replay that writes (1.8 kB a chunk).
+ */
+export async function touchChunks(database: Database, rows: readonly PlacedRow[]): Promise<void> {
+  await database.ingestPool.query({
+    name: 'touch_chunks',
+    text: `select count(k.point_count)
+           from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
+           cross join lateral (
+             select point_count from chunks
+             where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
+           ) k`,
+    values: placeParameters(rows),
+  });
+}
+
 /** A chunk that stands in a slice, with the counters of its channel. */
 export interface StoredChunk {
   channelId: number;

@@ -5,7 +5,14 @@ import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
+import {
+  insertChunks,
+  readAddresses,
+  readStoredChunks,
+  replaceChunks,
+  type StoredChunk,
+  touchChunks,
+} from './chunk-store.ts';
 import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
 
 /*
@@ -70,6 +77,8 @@ async function settle(
   if (writes.length > 0) {
     const placed = await place(database, writes);
     const stored = await inTransaction(database.ingestPool, (client) => writeRows(client, placed));
+    // Nobody waits for it, and should it fail, the next reader of these rows does the same.
+    touchChunks(database, placed).catch(() => {});
     for (const { item, channelName, outcome, totalPoints } of stored) {
       const result = (results.get(item) ?? new Map()) as IngestResult;
       results.set(item, result.set(channelName, { outcome, totalPoints }));

@@ -27,9 +27,9 @@ for (const name of ['package.json', 'migrations', 'bench/load']) {
 }
 symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 
-const [first, ...rest] = process.argv.slice(2);
-const script = first === '--settings' ? ['bench/settings.js', rest] : ['bench/main.js', process.argv.slice(2)];
-const bench = spawn(process.execPath, [join(folder, script[0]), ...script[1]], {
+const args = process.argv.slice(2);
+const script = { '--settings': 'settings.js', '--shares': 'shares.js' }[args[0]] ?? 'main.js';
+const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {
   stdio: 'inherit',
   env: { ...process.env, BENCH_PROJECT: project },
 });

@@ -14,17 +14,22 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const compiler = join(project, 'node_modules/typescript/bin/tsc');
 const built = spawnSync(process.execPath, [compiler, '-p', join(project, 'bench/tsconfig.json'), '--outDir', folder], {
-  stdio: ['ignore', 'inherit', 'inherit'],
+  encoding: 'utf8',
 });
-if (built.status !== 0) process.stderr.write('The benches were compiled in spite of the type errors above.\n');
+if (built.status !== 0) {
+  const lines = `${built.stdout}${built.stderr}`.split('\n');
+  process.stderr.write(
+    `Compiled in spite of type errors (npm run check shows all):\n${lines.slice(0, 5).join('\n')}\n`,
+  );
+}
 for (const name of ['package.json', 'migrations', 'bench/load']) {
   cpSync(join(project, name), join(folder, name), { recursive: true });
 }
 symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 
-const [first, ...rest] = process.argv.slice(2);
-const script = first === '--settings' ? ['bench/settings.js', rest] : ['bench/main.js', process.argv.slice(2)];
-const bench = spawn(process.execPath, [join(folder, script[0]), ...script[1]], {
+const args = process.argv.slice(2);
+const script = { '--settings': 'settings.js', '--shares': 'shares.js' }[args[0]] ?? 'main.js';
+const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {
   stdio: 'inherit',
   env: { ...process.env, BENCH_PROJECT: project },
 });

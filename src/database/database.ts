@@ -49,7 +49,6 @@ export function openDatabase(
 ): Database {
   const statementMsMax = options.statementMsMax ?? limits.statementMsMax;
   const shared = {
-    connectionString,
     types,
     connectionTimeoutMillis: limits.databaseWaitMsMax,
     statement_timeout: statementMsMax,
@@ -59,11 +58,15 @@ export function openDatabase(
     application_name: 'metrology-server',
     keepAlive: true,
   };
-  const pool = new pg.Pool({ ...shared, max: options.poolMax, options: sessionOptions });
+  const pool = new pg.Pool({
+    ...shared,
+    connectionString: withOptions(connectionString, sessionOptions),
+    max: options.poolMax,
+  });
   const ingestPool = new pg.Pool({
     ...shared,
-    max: limits.flushesMax + 1,
-    options: `${sessionOptions} ${ingestSessionOptions}`,
+    connectionString: withOptions(connectionString, `${sessionOptions} ${ingestSessionOptions}`),
+    max: 2 * limits.flushesMax + 1,
     pipeline: true,
   } as pg.PoolConfig);
   for (const one of [pool, ingestPool]) {
@@ -92,6 +95,13 @@ const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1
  */
 const ingestSessionOptions =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+
+/** For `pg` the options of the URL replace those given beside it, so ours go there, after those of the operator. */
+function withOptions(connectionString: string, options: string): string {
+  const url = new URL(connectionString);
+  url.searchParams.set('options', [url.searchParams.get('options') ?? '', options].join(' ').trim());
+  return url.href;
+}
 
 /** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
 export async function inTransaction<Result>(

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { limits } from '../config.ts';
 import { ApiError, unavailable } from '../errors.ts';
@@ -41,12 +42,24 @@ function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBy
         lastAnswer,
       ),
   });
-  app.addHook('preParsing', async (request, reply) => {
+  app.addHook('preParsing', async (request, reply, payload) => {
+    // Nobody has asked who sends it, so it takes no room: it is thrown away as it arrives.
+    if (request.is404) {
+      payload.resume();
+      return Readable.from([]);
+    }
     const bytes = bytesToKeep(request.raw, bodyLimitBytes);
     if (bytes === 0) return;
     const leave = await gate.enter(bytes);
-    reply.raw.once('finish', leave).once('close', leave);
-    if (reply.raw.destroyed) leave();
+    const { socket } = request.raw;
+    const end = () => {
+      socket.off('close', end);
+      leave();
+    };
+    // An answer that still stands behind another one on its connection is not told when that is cut.
+    socket.once('close', end);
+    reply.raw.once('finish', end).once('close', end);
+    if (socket.destroyed) end();
   });
 }
 

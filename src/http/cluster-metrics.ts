@@ -18,6 +18,9 @@ type Message =
 /** Longest wait for a worker that has much to do; without its answer the others are added up. */
 const answerMsMax = 2_000;
 
+/** A process that has just died still counts as connected. Without a callback its broken channel would end this process. */
+const unheard = () => {};
+
 /** In the process that starts the workers: answers them. */
 export function answerMetrics(): void {
   const listening = new Set<Worker>();
@@ -27,7 +30,8 @@ export function answerMetrics(): void {
     if (message.type !== 'metrics wanted') return;
     const collected = await Promise.all([...listening].map(metricsOf));
     const sum = AggregatorRegistry.aggregate(collected.filter((one) => one !== undefined) as unknown as object[]);
-    if (worker.isConnected()) worker.send({ type: 'metrics of all', id: message.id, text: await sum.metrics() });
+    const answer = { type: 'metrics of all', id: message.id, text: await sum.metrics() };
+    if (worker.isConnected()) worker.send(answer, unheard);
   });
 }
 
@@ -74,6 +78,6 @@ function ask(
     };
     const timer = setTimeout(() => settle(), waitMsMax);
     channel.on('message', onMessage);
-    (channel as { send?(message: object): void }).send?.({ type: question, id });
+    (channel as { send?(message: object, sent: () => void): void }).send?.({ type: question, id }, unheard);
   });
 }

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import pg from 'pg';
 import { limits } from '../config.ts';
+import { passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable, type ValidationDetail } from '../errors.ts';
 import { collectPaths } from './paths.ts';
 import { storableTextPattern } from './schemas.ts';
@@ -41,44 +41,18 @@ function send(reply: FastifyReply, error: ApiError) {
 /** The refusal that an error stands for. */
 export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
-  if (error instanceof pg.DatabaseError) return fromPostgres(error);
+  const passing = passingFailure(error);
+  if (passing !== undefined) return unavailable(`${passing}; nothing was stored.`);
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
-  const { validation, validationContext, statusCode, code } = error as Partial<FastifyError>;
+  const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];
   if (first) return new ApiError('validation', [toDetail(first, validationContext, request)]);
-  if (isConnectionFailure(error, code)) return unavailable('The database cannot be reached; nothing was stored.');
   if (statusCode === 404) return new ApiError('not_found', 'Not found.');
   if (statusCode === 415) return new ApiError('unsupported_media_type', error.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new ApiError('bad_request', error.message);
   }
   return new ApiError('internal', 'Internal error; see the log of the server.');
-}
-
-/** SQLSTATE classes that can clear by themselves, so that a client should send again. */
-const passingStates: [RegExp, string][] = [
-  [/^08|^57P0|^53300/, 'The database cannot be reached; nothing was stored.'],
-  [/^57014/, 'The database took too long; nothing was stored.'],
-  [/^53100|^53/, 'The database has run out of space or memory; nothing was stored.'],
-  [/^25006/, 'The database is read-only; nothing was stored.'],
-  [/^40/, 'The database could not settle concurrent requests; nothing was stored.'],
-];
-
-function fromPostgres(error: pg.DatabaseError): ApiError {
-  const passing = passingStates.find(([state]) => state.test(error.code ?? ''));
-  return passing ? unavailable(passing[1]) : new ApiError('internal', 'Internal error; see the log of the server.');
-}
-
-/** Socket errors of Node and the sentences that `pg` itself throws when a connection is lost or none comes free. */
-function isConnectionFailure(error: Error, code: string | undefined): boolean {
-  return (
-    /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
-      code ?? '',
-    ) ||
-    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
-      error.message,
-    )
-  );
 }
 
 const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };

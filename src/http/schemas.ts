@@ -14,7 +14,7 @@ export const Text = (options: { minLength?: number; maxLength?: number; descript
 export const Name = ({ description }: { description: string }) =>
   Text({ minLength: 1, maxLength: limits.nameLengthMax, description });
 
-/** A value or null, as one JSON type list: cheap to check and to write. */
+/** A value or null, as one JSON type list. */
 export const Nullable = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] });
 

@@ -63,6 +63,9 @@ interface Batch<Item, Result> {
   followers: Entry<Item, Result>[][];
 }
 
+/** How often within the longest wait a lane looks for what has waited too long. */
+const sweepsPerWait = 25;
+
 export function createBatcher<Item extends BatchItem, Result>(options: BatcherOptions<Item, Result>) {
   const { limits, now, overload } = options;
   type QueueEntry = Entry<Item, Result>;
@@ -90,11 +93,16 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
   async function drain(lane: (typeof lanes)[number]): Promise<void> {
     // One turn of the event loop, so that all requests that have been read by now share the flush.
     await new Promise(setImmediate);
+    // A flush hangs with the database; what waits behind it is refused in time all the same.
+    const sweep = setInterval(() => {
+      lane.queue = lane.queue.filter((entry) => !dropExpired(entry));
+    }, limits.queueMsMax / sweepsPerWait);
     while (lane.queue.length > 0) {
       const { batch, rest } = takeBatch(lane.queue, limits, (entry) => dropExpired(entry));
       lane.queue = rest;
       if (batch.leaders.length > 0) await flush(batch);
     }
+    clearInterval(sweep);
     lane.running = false;
   }
 

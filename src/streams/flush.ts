@@ -1,10 +1,18 @@
 import type pg from 'pg';
 import { limits } from '../config.ts';
 import { type Database, inTransaction } from '../database/database.ts';
+import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
+import {
+  insertChunks,
+  readAddresses,
+  readStoredChunks,
+  replaceChunks,
+  type StoredChunk,
+  touchChunks,
+} from './chunk-store.ts';
 import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
 
 /*
@@ -29,11 +37,27 @@ export interface Stored {
 export type IngestResult = Map<string, Stored>;
 
 /**
- * Settles some requests, of which no two write the same slice.
- * @returns one result or one refusal for each, in order
- * @throws when the database fails: then nothing of them is stored
+ * Settles some requests, of which no two write the same slice. An error that would come again splits them, so that the
+ * request that causes it fails alone; one that passes, as when the database is away, is that of all.
+ * @returns one result or one error for each, in order; nothing is stored of what has an error
  */
 export async function flushItems(
+  database: Database,
+  graceSeconds: number,
+  items: IngestItem[],
+): Promise<(IngestResult | Error)[]> {
+  try {
+    return await settle(database, graceSeconds, items);
+  } catch (error) {
+    if (items.length === 1 || passingFailure(error) !== undefined) return items.map(() => error as Error);
+    const middle = items.length >> 1;
+    const first = await flushItems(database, graceSeconds, items.slice(0, middle));
+    return [...first, ...(await flushItems(database, graceSeconds, items.slice(middle)))];
+  }
+}
+
+/** All requests in one transaction. @throws when it fails: then nothing of any of them is stored */
+async function settle(
   database: Database,
   graceSeconds: number,
   items: IngestItem[],
@@ -53,6 +77,8 @@ export async function flushItems(
   if (writes.length > 0) {
     const placed = await place(database, writes);
     const stored = await inTransaction(database.ingestPool, (client) => writeRows(client, placed));
+    // Nobody waits for it, and should it fail, the next reader of these rows does the same.
+    touchChunks(database, placed).catch(() => {});
     for (const { item, channelName, outcome, totalPoints } of stored) {
       const result = (results.get(item) ?? new Map()) as IngestResult;
       results.set(item, result.set(channelName, { outcome, totalPoints }));

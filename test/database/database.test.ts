@@ -149,3 +149,18 @@ describe('a lost network', () => {
     expect((await away.pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   });
 });
+
+test('options of the URL are kept and leave those of the server in force, on both pools', async () => {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', '-c work_mem=12MB -c timezone=Asia/Tokyo');
+  const other = openDatabase(url.href, { poolMax: 1, onIdleError: () => {} });
+  const settings = `select current_setting('work_mem') as memory, current_setting('timezone') as zone,
+                           current_setting('plan_cache_mode') as plans`;
+  const expected = { memory: '12MB', zone: 'UTC' };
+  try {
+    expect((await other.pool.query(settings)).rows).toMatchObject([expected]);
+    expect((await other.ingestPool.query(settings)).rows).toEqual([{ ...expected, plans: 'force_generic_plan' }]);
+  } finally {
+    await other.close();
+  }
+});

@@ -207,3 +207,17 @@ test('close settles all that was taken and takes nothing more', async () => {
   await closing;
   expect(await Promise.all(all)).toEqual(['stored a', 'stored b']);
 });
+
+test('an item that has waited too long is refused while the flush before it still hangs', async () => {
+  const { batcher, flushes, ends, clock, turn } = harness({ queueMsMax: 250 });
+  const hanging = batcher.submit(item('a'));
+  await turn();
+  const late = batcher.submit(item('late'));
+  clock.ms = 251;
+  await expect(late).rejects.toThrow('more than 250 ms');
+  expect(batcher.queued()).toEqual({ rows: 1, bytes: 1 });
+  ends[0]?.();
+  expect(await hanging).toBe('stored a');
+  await turn();
+  expect(flushes).toEqual([['a']]);
+});

@@ -1,0 +1,33 @@
+import pg from 'pg';
+
+/** SQLSTATE classes that can clear by themselves, so that a client should send again. */
+const passingStates: [RegExp, string][] = [
+  [/^08|^57P0|^53300/, 'The database cannot be reached'],
+  [/^57014/, 'The database took too long'],
+  [/^53/, 'The database has run out of space or memory'],
+  [/^25006/, 'The database is read-only'],
+  [/^40/, 'The database could not settle concurrent requests'],
+];
+
+/**
+ * Why the database could not serve, in a few words, where that can clear by itself: it is away, full, or was busy.
+ * Undefined for an error that the same statement would meet again.
+ */
+export function passingFailure(error: unknown): string | undefined {
+  if (error instanceof pg.DatabaseError) {
+    return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
+  }
+  return error instanceof Error && isConnectionFailure(error) ? 'The database cannot be reached' : undefined;
+}
+
+/** Socket errors of Node and the sentences that `pg` itself throws when a connection is lost or none comes free. */
+function isConnectionFailure(error: NodeJS.ErrnoException): boolean {
+  return (
+    /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
+      error.code ?? '',
+    ) ||
+    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
+      error.message,
+    )
+  );
+}

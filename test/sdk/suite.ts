@@ -8,18 +8,22 @@
  * Each pinned release also runs one acquisition through a recording proxy: what it sends has to be what is kept in
  * test/transcripts. With SDK_RECORD set (`npm run compatibility`) it is written there instead.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
+import { welcome } from '../../src/welcome.ts';
 import { readCaseCounts, writeCaseCounts } from './recording/case-counts.ts';
 import { compatibilityDocument, documentFile } from './recording/document.ts';
 import { record } from './recording/record.ts';
 import { callsOf, readTranscript, readTranscripts, transcriptFile, writeTranscript } from './recording/transcript.ts';
 import { buildWhenStale } from './support/build.ts';
 import { deferred } from './support/deferred.ts';
+import { projectFolder } from './support/places.ts';
 import { type Case, listCases, type PythonRun, startCases } from './support/python-cases.ts';
 import { installReleases } from './support/python-environment.ts';
 import { isPinned, nameOf, type Release } from './support/releases.ts';
+import { runToEnd } from './support/run-to-end.ts';
 import { createKey, type ServerProcess, startServer } from './support/server-process.ts';
 import { shownAfter, stepsWith } from './support/shared-stream.ts';
 
@@ -116,6 +120,23 @@ describe('one stream, several releases, each in a process of its own', () => {
   }
 });
 
+describe('Python that people paste', () => {
+  test('the measured record of the README streams and comes back', async () => {
+    const readme = await readFile(join(projectFolder, 'README.md'), 'utf8');
+    const said = await paste(/```python\n(.*?)```/s.exec(readme)?.[1]);
+    expect(said).toContain('[8759 rows x 5 columns]');
+    expect(said).toMatch(/1262307600000 +0\.0 +1016\.6 +4\.0 +3\.8/);
+  });
+
+  test('what the server prints at its start streams a first run and shows it', async () => {
+    const { url, apiKey } = await mainServer();
+    const printed = welcome(url, '', { kind: 'new', key: apiKey });
+    const said = await paste(printed.slice(printed.indexOf('import os')));
+    expect(said).toMatch(/UNIX Timestamp +Time +thickness/);
+    expect(said).toMatch(/2\.0 +10\.1/);
+  });
+});
+
 test('docs/compatibility.md counts the cases that ran', async () => {
   if (isRecording) {
     await writeCaseCounts(caseCounts());
@@ -145,6 +166,16 @@ function caseCounts(): Record<string, Record<string, number>> {
 /** What cannot be asked because it is not installed is expected to have everything, so that every case fails with it. */
 function applies(one: Case, release: Release): boolean {
   return one.needs.every((need) => release.installed?.has.has(need) ?? true);
+}
+
+/** Runs Python with the newest release as someone would who pastes it in the checkout. @returns what it printed */
+async function paste(python: string | undefined): Promise<string> {
+  const { url, apiKey } = await mainServer();
+  const newest = releases.find((release) => release.isNewest)?.installed;
+  if (newest === undefined || python === undefined)
+    throw new Error('there is nothing to run it with, or nothing to run');
+  const env = { ...process.env, ...newest.environment, AS_API_ENDPOINT: url, AS_API_KEY: apiKey };
+  return runToEnd(newest.python, ['-c', python], { msMax: 60_000, cwd: projectFolder, env });
 }
 
 async function start(environment: Record<string, string>): Promise<ServerProcess> {

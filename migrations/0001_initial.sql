@@ -147,6 +147,9 @@ create table channels (
   primary key (data_id, channel_id),
   unique (data_id, channel_name)
 ) with (fillfactor = 70);
+-- Ingest finds channels by their id alone: with two keys that both begin with data_id, PostgreSQL may take the wrong one
+-- while the table is small, keep that plan, and look through all channels of a stream for each.
+create index channels_by_id on channels (channel_id);
 
 -- start_offset = chunk_index × points_per_chunk. time_min and time_max span the timestamps that a time-series read shows
 -- (those that are a possible time), NULL when there is none; ascending says whether they never step back.

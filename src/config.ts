@@ -29,6 +29,8 @@ export const limits = {
   bodyDrainBytesMax: 256 * 1024 * 1024,
   /** Longest wait for those bytes, and for a body that has stopped arriving. */
   bodyDrainMsMax: 20_000,
+  /** Bodies up to this size wait only for each other, not for larger ones. */
+  smallBodyBytesMax: 64 * 1024,
   /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
@@ -39,6 +41,8 @@ export const limits = {
   flushBytesMax: 8 * 1024 * 1024,
   /** Flushes of one server process at the same time. */
   flushesMax: 2,
+  /** How long a connection of ingest is used, and with it the plans that it has made. */
+  ingestConnectionSecondsMax: 300,
   /** Chunks that wait for a flush; over it 503. */
   queueRowsMax: 100_000,
   /** Bytes of arrays that wait for a flush; over it 503. */
@@ -96,7 +100,12 @@ export const ConfigSchema = Type.Object({
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
   BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
-  BODIES_LIMIT_BYTES: integer(128 * 1024 * 1024, 1_024, 1024 ** 4, 'request bodies in memory at one time; more wait'),
+  BODIES_LIMIT_BYTES: integer(
+    128 * 1024 * 1024,
+    1_024,
+    1024 ** 4,
+    'request bodies in memory at one time, up to 64 KiB and larger ones each; more wait',
+  ),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },

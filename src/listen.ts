@@ -1,4 +1,5 @@
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { buildApp } from './app.ts';
 import { type Config, limits } from './config.ts';
@@ -60,7 +61,8 @@ async function closeInOrder(app: App, silent: Set<Socket>): Promise<void> {
   for (const socket of silent) socket.destroy();
   const sweep = setInterval(() => app.server.closeIdleConnections(), sweepMs);
   try {
-    await app.close();
+    // A flush that hangs with the database must not hold up the end for longer than its requests may.
+    await Promise.race([app.close(), sleep(limits.shutdownMsMax + sweepMs, undefined, { ref: false })]);
   } finally {
     clearTimeout(giveUp);
     clearInterval(sweep);

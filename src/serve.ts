@@ -43,7 +43,7 @@ async function serveAsWorker(config: Config, log: Logger): Promise<void> {
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });
   const front = await startListening(config, database, log);
-  void signal.then((name) => stop(name, front, database, log).then(() => process.disconnect()));
+  void signal.then((name) => stop(name, front, database, log));
 }
 
 /**
@@ -67,6 +67,8 @@ async function stop(
     await front.close();
     await store.close();
     log.info('stopped');
+    // What hangs with the database does not keep the process.
+    process.exit(0);
   } catch (error) {
     log.error({ err: error }, 'did not stop in order');
     process.exit(1);

@@ -15,7 +15,8 @@ export interface Identity {
 
 /** The identity behind a key, or undefined for one that is unknown, revoked or expired. */
 export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
-  const { rows } = await database.pool.query<Identity>({
+  // On the connections of ingest: a chunk must not wait for its key behind slow reads.
+  const { rows } = await database.ingestPool.query<Identity>({
     name: 'find_identity',
     text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes
            from api_keys

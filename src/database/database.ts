@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { limits } from '../config.ts';
+import { CommitInDoubt, isConnectionLoss } from './failures.ts';
 import type { Tables } from './tables.ts';
 
 /** Kysely where it reads well, pg itself for hot and streaming statements. */
@@ -66,8 +68,11 @@ export function openDatabase(
   const ingestPool = new pg.Pool({
     ...shared,
     connectionString: withOptions(connectionString, `${sessionOptions} ${ingestSessionOptions}`),
+    // Each flush has one, and so may the reading after the flush before; one more looks keys up.
     max: 2 * limits.flushesMax + 1,
     pipeline: true,
+    // A plan that was made for small tables does not outlive its connection.
+    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
   } as pg.PoolConfig);
   for (const one of [pool, ingestPool]) {
     one.on('error', options.onIdleError);
@@ -80,7 +85,9 @@ export function openDatabase(
     ingestPool,
     kysely,
     close: async () => {
-      await Promise.all([kysely.destroy(), ingestPool.end()]);
+      // A statement that hangs is left to PostgreSQL, which ends it with its connection.
+      const ended = Promise.all([kysely.destroy(), ingestPool.end()]);
+      await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
     },
   };
 }
@@ -116,7 +123,9 @@ export async function inTransaction<Result>(
     begun.catch(() => {});
     const result = await work(client);
     await begun;
-    await client.query('commit');
+    await client.query('commit').catch((error: Error) => {
+      throw isConnectionLoss(error) ? new CommitInDoubt(error) : error;
+    });
     return result;
   } catch (error) {
     // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.

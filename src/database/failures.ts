@@ -9,11 +9,24 @@ const passingStates: [RegExp, string][] = [
   [/^40/, 'The database could not settle concurrent requests'],
 ];
 
+/** A commit was sent and the connection was lost before its answer: what was written may be stored or not. */
+export class CommitInDoubt extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+  }
+}
+
+/** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */
+export function isConnectionLoss(error: Error): boolean {
+  return error instanceof pg.DatabaseError ? /^08|^57P0/.test(error.code ?? '') : isConnectionFailure(error);
+}
+
 /**
  * Why the database could not serve, in a few words, where that can clear by itself: it is away, full, or was busy.
  * Undefined for an error that the same statement would meet again.
  */
 export function passingFailure(error: unknown): string | undefined {
+  if (error instanceof CommitInDoubt) return 'The database was lost while it committed';
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
   }

@@ -33,15 +33,14 @@ export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number, bod
  * it is answered. The others are not read yet, and their senders wait.
  */
 function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBytes: number): void {
-  const gate = createByteGate({
-    bytesMax: bodiesLimitBytes,
-    waitMsMax: limits.queueMsMax,
-    late: () =>
-      unavailable(
-        `More than ${bodiesLimitBytes} bytes of requests are under way (BODIES_LIMIT_BYTES); nothing was stored.`,
-        lastAnswer,
-      ),
-  });
+  const late = () =>
+    unavailable(
+      `More than ${bodiesLimitBytes} bytes of requests are under way (BODIES_LIMIT_BYTES); nothing was stored.`,
+      lastAnswer,
+    );
+  const gateOptions = { bytesMax: bodiesLimitBytes, waitMsMax: limits.queueMsMax, late };
+  // Two gates, each with the whole bound: a few large bodies that arrive slowly must not keep all small ones waiting.
+  const [smallBodies, largeBodies] = [createByteGate(gateOptions), createByteGate(gateOptions)];
   app.addHook('preParsing', async (request, reply, payload) => {
     // Nobody has asked who sends it, so it takes no room: it is thrown away as it arrives.
     if (request.is404) {
@@ -50,6 +49,7 @@ function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBy
     }
     const bytes = bytesToKeep(request.raw, bodyLimitBytes);
     if (bytes === 0) return;
+    const gate = bytes <= limits.smallBodyBytesMax ? smallBodies : largeBodies;
     const leave = await gate.enter(bytes);
     const { socket } = request.raw;
     const end = () => {

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { limits } from '../config.ts';
-import { passingFailure } from '../database/failures.ts';
+import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable, type ValidationDetail } from '../errors.ts';
 import { collectPaths } from './paths.ts';
 import { storableTextPattern } from './schemas.ts';
@@ -42,7 +42,11 @@ function send(reply: FastifyReply, error: ApiError) {
 export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
   const passing = passingFailure(error);
-  if (passing !== undefined) return unavailable(`${passing}; nothing was stored.`);
+  if (passing !== undefined) {
+    const what =
+      error instanceof CommitInDoubt ? 'the request may have been stored: send it again' : 'nothing was stored';
+    return unavailable(`${passing}; ${what}.`);
+  }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];

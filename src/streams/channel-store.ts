@@ -40,21 +40,20 @@ const channelParameters = (rows: readonly Row[]) => [
   rows.map(({ channelName }) => channelName),
 ];
 
-/** Each channel once. */
-function channelIds(rows: readonly PlacedRow[]): [string[], number[]] {
-  const dataIds = new Map(rows.map(({ channelId, item }) => [channelId, item.dataId]));
-  return [[...dataIds.values()], [...dataIds.keys()]];
+/** Each channel once, in the order in which everybody locks them. */
+function channelIds(rows: readonly PlacedRow[]): number[] {
+  return [...new Set(rows.map(({ channelId }) => channelId))].sort((one, other) => one - other);
 }
 
 /** Locks the channels of the rows, in the order of their ids, until the transaction ends. */
 export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   await client.query({
     name: 'lock_channels',
-    text: `select from channels c
-           where (c.data_id, c.channel_id) in (select * from unnest($1::uuid[], $2::bigint[]))
-           order by c.data_id, c.channel_id
-           for no key update`,
-    values: channelIds(rows),
+    text: `select from unnest($1::bigint[]) as r (channel_id)
+           cross join lateral (
+             select from channels where channel_id = r.channel_id limit 1 for no key update
+           ) c`,
+    values: [channelIds(rows)],
   });
 }
 
@@ -65,17 +64,20 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
     text: `update channels c
            set time_min = span.time_min, time_max = span.time_max,
                units = newest.units, units_chunk_index = newest.chunk_index
-           from unnest($1::uuid[], $2::bigint[]) as r (data_id, channel_id)
+           from unnest($1::bigint[]) as r (channel_id)
+           cross join lateral (
+             select ctid, data_id from channels where channel_id = r.channel_id limit 1
+           ) as found
            left join lateral (
              select min(k.time_min) as time_min, max(k.time_max) as time_max
-             from chunks k where k.data_id = r.data_id and k.channel_id = r.channel_id
+             from chunks k where k.data_id = found.data_id and k.channel_id = r.channel_id
            ) span on true
            left join lateral (
              select k.units, k.chunk_index from chunks k
-             where k.data_id = r.data_id and k.channel_id = r.channel_id and k.units <> ''
+             where k.data_id = found.data_id and k.channel_id = r.channel_id and k.units <> ''
              order by k.chunk_index desc limit 1
            ) newest on true
-           where c.data_id = r.data_id and c.channel_id = r.channel_id`,
-    values: channelIds(rows),
+           where c.ctid = found.ctid`,
+    values: [channelIds(rows)],
   });
 }

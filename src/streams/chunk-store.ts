@@ -26,9 +26,10 @@ export async function readAddresses(
            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) with ordinality
              as r (organization_id, data_id, channel_name, chunk_index, position)
            left join lateral (
-             select points_per_chunk, finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
-             from streams where data_id = r.data_id and organization_id = r.organization_id limit 1
-           ) s on true
+             select organization_id, points_per_chunk,
+                    finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
+             from streams where data_id = r.data_id limit 1
+           ) s on s.organization_id = r.organization_id
            left join lateral (
              select channel_id, point_count from channels
              where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
@@ -151,6 +152,9 @@ export async function insertChunks(
   return { inserted, totals };
 }
 
+/** Where the row of a channel is; the channel is locked, so it stays there until the statement itself moves it. */
+const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
+
 const addGrowth = `
   chunk_count = c.chunk_count + g.chunks,
   point_count = c.point_count + g.points,
@@ -174,8 +178,8 @@ const insertSql = `
     from inserted group by data_id, channel_id
   )
   update channels c set ${addGrowth}
-  from growth g
-  where c.data_id = g.data_id and c.channel_id = g.channel_id
+  from growth g cross join lateral (${channelOfGrowth}) as found
+  where c.ctid = found.ctid
   returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
 /**
@@ -220,8 +224,11 @@ export async function readStoredChunks(
                   k.time_min as "timeMin", k.time_max as "timeMax", k.units, c.point_count as "channelPointCount",
                   c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
            from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
-           join chunks k using (data_id, channel_id, chunk_index)
-           join channels c using (data_id, channel_id)`,
+           cross join lateral (
+             select * from chunks
+             where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
+           ) k
+           cross join lateral (select * from channels where channel_id = r.channel_id limit 1) c`,
     values: placeParameters(rows),
   });
   return new Map(result.rows.map((row) => [sliceKey(row.channelId, row.chunkIndex), row]));
@@ -248,28 +255,30 @@ export async function replaceChunks(
 const replacedColumns = columns
   .split(', ')
   .slice(3)
-  .map((column) => `${column} = r.${column}`)
+  .map((column) => `${column} = b.${column}`)
   .join(', ');
 
 const replaceSql = `
   with r as (${rowsSql}),
-  before as (
-    select k.data_id, k.channel_id, k.chunk_index, k.point_count, k.null_count
-    from r join chunks k using (data_id, channel_id, chunk_index)
+  before as materialized (
+    select r.*, k.ctid as place, k.point_count as points_before, k.null_count as nulls_before
+    from r cross join lateral (
+      select ctid, point_count, null_count from chunks
+      where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
+    ) k
   ), replaced as (
     update chunks k
     set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
-    from r
-    where k.data_id = r.data_id and k.channel_id = r.channel_id and k.chunk_index = r.chunk_index
+    from before b
+    where k.ctid = b.place
   ), growth as (
-    select data_id, channel_id, 0 as chunks, sum(r.point_count - b.point_count) as points,
-           sum(r.null_count - b.null_count) as nulls, min(r.time_min) as time_min, max(r.time_max) as time_max,
-           max(chunk_index) filter (where r.units <> '') as units_chunk_index,
-           (array_agg(r.units order by chunk_index desc) filter (where r.units <> ''))[1] as units
-    from r join before b using (data_id, channel_id, chunk_index)
-    group by data_id, channel_id
+    select data_id, channel_id, 0 as chunks, sum(point_count - points_before) as points,
+           sum(null_count - nulls_before) as nulls, min(time_min) as time_min, max(time_max) as time_max,
+           max(chunk_index) filter (where units <> '') as units_chunk_index,
+           (array_agg(units order by chunk_index desc) filter (where units <> ''))[1] as units
+    from before group by data_id, channel_id
   )
   update channels c set ${addGrowth}
-  from growth g
-  where c.data_id = g.data_id and c.channel_id = g.channel_id
+  from growth g cross join lateral (${channelOfGrowth}) as found
+  where c.ctid = found.ctid
   returning c.channel_id as "channelId", c.point_count as "pointCount"`;

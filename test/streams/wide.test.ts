@@ -35,3 +35,26 @@ test('absent readings in thousands of channels cost about what readings cost', a
   const absent = await storeWide((i) => (i === 5 ? null : i / 7));
   expect(absent).toBeLessThan(2 * plain + 500);
 }, 60_000);
+
+test('a wide request is not slowed down by plans that were made while the tables held one row', async () => {
+  const { database, ...narrow } = await startTestServer();
+  try {
+    const first = await openStream({ database, ...narrow });
+    const send = async (dataId: string, chunkIndex: number, count: number, value: number) => {
+      const readings = { timestamps: [chunkIndex], values: [value] };
+      const channels = Object.fromEntries(Array.from({ length: count }, (_, i) => [`c${i}`, readings]));
+      const startedAt = performance.now();
+      const body = { data_id: dataId, chunk_index: chunkIndex, channels };
+      expect((await narrow.post('/tool-state/stream/chunk/multi', body)).status).toBe(201);
+      return performance.now() - startedAt;
+    };
+    await send(first, 0, 1, 1);
+    await database.pool.query('analyze');
+    for (const value of [2, 3]) await send(first, 0, 1, value);
+    const wide = await openStream({ database, ...narrow });
+    const times = [await send(wide, 0, 3_000, 1), await send(wide, 1, 3_000, 1), await send(wide, 1, 3_000, 2)];
+    expect(Math.max(...times)).toBeLessThan(2_500);
+  } finally {
+    await narrow.close();
+  }
+}, 60_000);

@@ -4,7 +4,7 @@
  */
 const SETTINGS: ReadonlyArray<readonly [name: string, value: string, why: string]> = [
   ['shared_buffers', '128MB', 'Recent chunks are what is read back; the rest stays in the page cache of the system.'],
-  ['max_connections', '60', 'Room for the pools of one server, some commands and an operator with psql.'],
+  ['max_connections', '200', 'Room for the pools of many workers, some commands and an operator with psql.'],
   ['max_wal_size', '4GB', 'A burst of ingest should not force checkpoints: each one makes full-page images anew.'],
   ['checkpoint_timeout', '15min', 'As above, for slow and steady ingest.'],
   ['wal_compression', 'off', 'These binaries have pglz only, which costs more time than the float arrays give back.'],

@@ -32,10 +32,11 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         response: { 201: refer(ChunkReceipt), ...chunkRefusals },
       },
     },
-    async (request, reply) => {
-      const { data_id, chunk_index, channel_name, ...readings } = request.body;
-      const [receipt] = await streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
-      return reply.code(201).send(receipt as ChunkReceipt);
+    (request, reply) => {
+      reply.code(201);
+      const { data_id, chunk_index, channel_name, ...readings } = takeBody(request);
+      const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
+      return stored.then(([receipt]) => receipt as ChunkReceipt);
     },
   );
 
@@ -52,11 +53,10 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         },
       },
     },
-    async (request, reply) => {
-      const { data_id, chunk_index, channels } = request.body;
-      return reply
-        .code(201)
-        .send(await streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels)));
+    (request, reply) => {
+      reply.code(201);
+      const { data_id, chunk_index, channels } = takeBody(request);
+      return streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels));
     },
   );
 
@@ -72,4 +72,11 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     async (request) => streams.finalize(request.identity, request.params.data_id),
   );
+}
+
+/** The body of a request, which from then on does not hold it any more. */
+function takeBody<Body>(request: { body: Body }): Body {
+  const { body } = request;
+  request.body = undefined as Body;
+  return body;
 }

@@ -20,7 +20,8 @@ export interface StreamService {
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given.
    * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the channel whose
-   * lengths differ or the offset that is no exact integer, 503 when too much is waiting.
+   * lengths differ or the offset that is no exact integer, 503 when too much is waiting. Lengths are refused at once, by
+   * throwing.
    */
   ingest(
     identity: Identity,
@@ -54,15 +55,11 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
       return insertStream(database, organizationId, { ...body, user_id: userId, stream_name: streamName(body) });
     },
 
-    async ingest(identity, dataId, chunkIndex, channels) {
+    ingest(identity, dataId, chunkIndex, channels) {
       const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels);
-      const result = await batcher.submit(item);
-      return item.arrivals.map(({ channelName, image }) => {
-        const { outcome, totalPoints } = result.get(channelName) as Stored;
-        metrics.chunks.inc({ outcome });
-        if (outcome !== 'unchanged') metrics.points.inc(image.pointCount);
-        return { data_id: item.dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: totalPoints };
-      });
+      // Not an async function: that would hold on to the readings, which the images have replaced, until the flush is over,
+      // and the garbage collector would carry them along.
+      return batcher.submit(item).then((result) => receipts(item, result, metrics));
     },
 
     async finalize({ organizationId }, dataId) {
@@ -73,6 +70,16 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
 
     close: () => batcher.close(),
   };
+}
+
+function receipts(item: IngestItem, result: IngestResult, metrics: Options['metrics']): ChunkReceipt[] {
+  return item.arrivals.map(({ channelName, image }) => {
+    const { outcome, totalPoints } = result.get(channelName) as Stored;
+    metrics.chunks.inc({ outcome });
+    if (outcome !== 'unchanged') metrics.points.inc(image.pointCount);
+    const { dataId, chunkIndex } = item;
+    return { data_id: dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: totalPoints };
+  });
 }
 
 async function checkLinks(database: Database, organizationId: string, body: InitializeBody): Promise<void> {

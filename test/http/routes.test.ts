@@ -1,6 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
+import { createKey } from '../../src/auth/keys.ts';
+import { type Scope, scopes } from '../../src/auth/store.ts';
 import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Ids that a request can carry: those of ada's organization, or such as nobody has. */
@@ -14,6 +17,8 @@ interface Ids {
 interface Request {
   url: string;
   body?: unknown;
+  /** Where it is not that of the method: read for GET, delete for DELETE, write for the rest. */
+  scope?: Scope;
 }
 
 const unknown: Ids = {
@@ -114,10 +119,38 @@ beforeAll(async () => {
   subscribe('fastify.initialization', listen);
   server = await startTestServer({ REFERENCE_CLOCK: true });
   unsubscribe('fastify.initialization', listen);
+  refused.expired = await keyWith(`expires_at = now() - interval '1 second'`);
+  refused.revoked = await keyWith('revoked_at = now()');
+  for (const scope of scopes) {
+    only[scope] = await keyWith(`scopes = '{${scope}}'`);
+    allBut[scope] = await keyWith(`scopes = '{${scopes.filter((one) => one !== scope).join()}}'`);
+  }
 });
 afterAll(async () => {
   await server?.close();
 });
+
+/** Keys that open nothing, by why. */
+const refused: Record<string, string> = {
+  malformed: 'msk_wrong',
+  'malformed and imported': 'wrong',
+  unknown: newApiKey(),
+};
+/** Keys of ada that have one scope, and all scopes but one. */
+const only = {} as Record<Scope, string>;
+const allBut = {} as Record<Scope, string>;
+
+/** A key of ada, changed by SQL after it was made. */
+async function keyWith(change: string): Promise<string> {
+  const key = await createKey(server.database, 'lab', 'ada');
+  await server.database.pool.query(`update api_keys set ${change} where key_hash = $1::bytea`, [hashApiKey(key)]);
+  return key;
+}
+
+function scopeOf(name: string, { scope }: Request): Scope {
+  if (scope !== undefined) return scope;
+  return name.startsWith('GET') ? 'read' : name.startsWith('DELETE') ? 'delete' : 'write';
+}
 
 /** A route without the trailing slash that only some spell: the router takes both. */
 const plain = (route: string) => route.replace(/(?<=\S)\/$/, '');
@@ -168,21 +201,29 @@ test('every route has its cases here, and no case is left over', () => {
 });
 
 describe.each(open)('%s', (name) => {
-  test('says that it is open, and answers without a key', async () => {
+  test('says that it is open, and answers without a key and under any', async () => {
     expect(routeOf(name)?.config).toMatchObject({ open: true });
-    expect((await send(name, { url: name.split(' ')[1] as string }, null)).status).toBe(200);
+    for (const key of [null, ...Object.values(refused), server.keys.rival]) {
+      expect((await send(name, { url: name.split(' ')[1] as string }, key)).status).toBe(200);
+    }
   });
 });
 
 describe.each(Object.entries(requests))('%s', (name, request) => {
-  test('refuses who has no key or a wrong one, and does nothing', async () => {
+  test('refuses who has no key, a wrong one or one without the scope, and does nothing', async () => {
     const own = await makeThings();
     const before = await everythingOfAda();
-    for (const key of [null, 'msk_wrong']) {
-      const { status, json } = await send(name, request(own), key);
-      expect(status).toBe(401);
-      expect(json).toEqual({ detail: expect.any(String) });
+    const missing = await send(name, request(own), null);
+    expect([missing.status, missing.json]).toEqual([401, { detail: expect.stringContaining('X-API-KEY') }]);
+    for (const [why, key] of Object.entries(refused)) {
+      for (const ids of [own, unknown]) {
+        const { status, json } = await send(name, request(ids), key);
+        expect([why, status, json]).toEqual([why, 401, { detail: 'This API key is unknown, revoked or expired.' }]);
+      }
     }
+    const scope = scopeOf(name, request(own));
+    const lacking = await send(name, request(own), allBut[scope]);
+    expect([lacking.status, lacking.json]).toEqual([403, { detail: `This API key lacks the scope "${scope}".` }]);
     expect(await everythingOfAda()).toBe(before);
   });
 
@@ -213,7 +254,8 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   test('answers its owner, and whoever asks for what is not there, as documented', async () => {
     const response = routeOf(name)?.schema?.response as Record<string, unknown>;
     for (const status of [401, 403, 503]) expect(response).toHaveProperty([String(status)]);
-    const good = await send(name, request(await makeThings()));
+    const own = request(await makeThings());
+    const good = await send(name, own, only[scopeOf(name, own)]);
     expect(good.status, good.text).toBeLessThan(300);
     expect(response).toHaveProperty([String(good.status)]);
     expect(response).toHaveProperty([String((await send(name, request(unknown))).status)]);

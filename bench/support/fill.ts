@@ -40,7 +40,7 @@ async function makeChannels(sql: Sql, count: number): Promise<number[]> {
   return rows.map((row) => row.channel_id).slice(0, count);
 }
 
-/** The last term of the arrays keeps PostgreSQL from making one array for all rows. */
+/** For ingest, which never looks at extreme values. The last term of the arrays keeps PostgreSQL from making one array for all rows. */
 const insertChunks = `
   insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
                       ascending, content_hash, units, timestamps, values)
@@ -57,8 +57,8 @@ const insertChunks = `
 const countChannels = `
   update channels c
   set chunk_count = s.chunks, point_count = s.points, time_min = s.time_min, time_max = s.time_max, units = 'nm',
-      units_chunk_index = s.units_chunk_index
+      chunk_seconds_max = s.seconds_max, units_chunk_index = s.units_chunk_index
   from (select channel_id, count(*) as chunks, sum(point_count) as points, min(time_min) as time_min,
-               max(time_max) as time_max, max(chunk_index) as units_chunk_index
+               max(time_max) as time_max, max(time_max - time_min) as seconds_max, max(chunk_index) as units_chunk_index
         from chunks group by channel_id) s
   where c.channel_id = s.channel_id and c.channel_id = any ($1::float8[]::bigint[])`;

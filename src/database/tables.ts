@@ -93,6 +93,7 @@ export interface Tables {
     time_max: number | null;
     units: string | null;
     units_chunk_index: number | null;
+    chunk_seconds_max: number | null;
     created_at: Time;
     changed_at: Time;
   };
@@ -111,6 +112,30 @@ export interface Tables {
     replaced_count: Generated<number>;
     ascending: boolean;
     content_hash: Buffer;
+    units: string | null;
+    timestamps: never;
+    values: never;
+    value_min: number | null;
+    value_max: number | null;
+    value_min_time: number | null;
+    value_max_time: number | null;
+  };
+  chunk_revisions: {
+    data_id: string;
+    channel_id: number;
+    chunk_index: number;
+    revision: number;
+    replaced_at: Time;
+    replaced_by_key_id: number;
+    key_id: number;
+    stored_at: Time;
+    content_hash: Buffer;
+    replacing_hash: Buffer;
+    time_min: number | null;
+    time_max: number | null;
+    point_count: number;
+    null_count: number;
+    ascending: boolean;
     units: string | null;
     timestamps: never;
     values: never;

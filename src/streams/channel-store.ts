@@ -74,7 +74,7 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
            ) span on true
            left join lateral (
              select k.units, k.chunk_index from chunks k
-             where k.data_id = found.data_id and k.channel_id = r.channel_id and k.units <> ''
+             where k.data_id = found.data_id and k.channel_id = r.channel_id and k.units is not null
              order by k.chunk_index desc limit 1
            ) newest on true
            where c.ctid = found.ctid`,

@@ -19,6 +19,12 @@ export interface ChunkImage {
   /** Span of the timestamps that are possible times, Unix seconds; null when none is. */
   timeMin: number | null;
   timeMax: number | null;
+  /** The smallest and largest value among the points that have a possible time, the first of equal ones; null without any. */
+  valueMin: number | null;
+  valueMax: number | null;
+  /** When those were, Unix seconds. */
+  valueMinTime: number | null;
+  valueMaxTime: number | null;
   /** No timestamp is absent or impossible, and none is smaller than the one before it. */
   ascending: boolean;
   /** SHA-256 over both array images and the unit: two chunks are equal when these are. */
@@ -32,7 +38,8 @@ const timeMsMax = 8.64e15;
 export function toChunkImage(readings: ChannelReadings): ChunkImage {
   const timestamps = encodeFloat8Array(readings.timestamps);
   const values = encodeFloat8Array(readings.values);
-  const units = readings.units ?? null;
+  // An empty unit is no unit: an export could not tell them apart.
+  const units = readings.units || null;
   return {
     timestamps,
     values,
@@ -40,11 +47,12 @@ export function toChunkImage(readings: ChannelReadings): ChunkImage {
     pointCount: readings.values.length,
     nullCount: countNulls(readings.values),
     ...timeSpan(readings.timestamps),
+    ...valueSpan(readings),
     contentHash: hashContent(timestamps, values, units),
   };
 }
 
-/** An absent unit and an empty one are different contents: the first adds nothing, the second a zero byte. */
+/** No unit adds nothing; a unit adds a zero byte before its own. */
 function hashContent(timestamps: Buffer, values: Buffer, units: string | null): Buffer {
   const hash = createHash('sha256').update(timestamps).update(values);
   if (units !== null) hash.update(`\u0000${units}`, 'utf8');
@@ -73,6 +81,24 @@ function timeSpan(timestamps: readonly (number | null)[]): Pick<ChunkImage, 'tim
     if (time > timeMax) timeMax = time;
   }
   return timeMin <= timeMax ? { timeMin, timeMax, ascending } : { timeMin: null, timeMax: null, ascending };
+}
+
+function valueSpan({ timestamps, values }: ChannelReadings) {
+  let lowest = -1;
+  let highest = -1;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number | null;
+    const time = timestamps[i] as number | null;
+    if (value === null || time === null || !isPossibleTime(time)) continue;
+    if (lowest === -1 || value < (values[lowest] as number)) lowest = i;
+    if (highest === -1 || value > (values[highest] as number)) highest = i;
+  }
+  return {
+    valueMin: values[lowest] ?? null,
+    valueMax: values[highest] ?? null,
+    valueMinTime: timestamps[lowest] ?? null,
+    valueMaxTime: timestamps[highest] ?? null,
+  };
 }
 
 function isPossibleTime(seconds: number): boolean {

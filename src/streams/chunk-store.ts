@@ -1,7 +1,6 @@
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
-import { encodeFloat8Array, hasNulls, joinFloat8Arrays } from '../database/float8-array.ts';
+import { columns, rowsParameters, rowsSql, statementParts } from './row-parameters.ts';
 import { type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 
 /*
@@ -56,72 +55,6 @@ const placeParameters = (rows: readonly PlacedRow[]) => [
   rows.map(({ item }) => item.chunkIndex),
 ];
 
-const columns =
-  'data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count, ascending, ' +
-  'content_hash, units, timestamps, "values"';
-
-/**
- * Rows as a subquery, whatever their number: every column is one array, and the arrays of all chunks lie end to end in two
- * long ones, of which each row takes its slice. Against a `values` list with a parameter for each value this takes 14
- * parameters instead of 14 a row (which cost 1.1 µs each to send), and one prepared statement instead of one per size.
- * Whole numbers travel as float8, which holds them exactly up to 2^53.
- */
-const rowsSql = `
-  select u.data_id, u.channel_id::bigint, u.chunk_index::bigint, u.start_offset::bigint, u.key_id::bigint,
-         u.time_min, u.time_max, u.point_count::integer, u.null_count::integer, u.ascending = 1 as ascending,
-         substring($12::bytea from u.position::integer * 32 - 31 for 32) as content_hash, u.units,
-         ($13::float8[])[u.first::integer : (u.first + u.point_count)::integer - 1] as timestamps,
-         ($14::float8[])[u.first::integer : (u.first + u.point_count)::integer - 1] as "values"
-  from unnest($1::uuid[], $2::float8[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[],
-              $8::float8[], $9::float8[], $10::float8[], $11::text[], $15::float8[]) with ordinality
-    as u (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
-          ascending, units, first, position)`;
-
-function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
-  const numbers = (value: (row: PlacedRow) => number | null) => encodeFloat8Array(rows.map(value));
-  let first = 1;
-  const firsts = rows.map(({ image }) => {
-    first += image.pointCount;
-    return first - image.pointCount;
-  });
-  return [
-    rows.map(({ item }) => item.dataId),
-    numbers(({ channelId }) => channelId),
-    numbers(({ item }) => item.chunkIndex),
-    numbers(({ startOffset }) => startOffset),
-    numbers(({ item }) => item.keyId),
-    numbers(({ image }) => image.timeMin),
-    numbers(({ image }) => image.timeMax),
-    numbers(({ image }) => image.pointCount),
-    numbers(({ image }) => image.nullCount),
-    numbers(({ image }) => Number(image.ascending)),
-    rows.map(({ image }) => image.units),
-    Buffer.concat(rows.map(({ image }) => image.contentHash)),
-    joinFloat8Arrays(rows.map(({ image }) => image.timestamps)),
-    joinFloat8Arrays(rows.map(({ image }) => image.values)),
-    encodeFloat8Array(firsts),
-  ];
-}
-
-/**
- * Rows of a statement: those whose arrays have NULL elements go apart from those that have none, since a slice of an array
- * with NULL elements keeps the null bitmap even where it has none itself. They go in smaller parts too: PostgreSQL finds
- * such a slice by walking there from the start (10,000 channels of 100 points in one part: 24 s instead of 2).
- */
-function statementParts(rows: readonly PlacedRow[]): PlacedRow[][] {
-  const parts: PlacedRow[][] = [[], [], [], []];
-  for (const row of rows) {
-    parts[Number(hasNulls(row.image.timestamps)) * 2 + Number(hasNulls(row.image.values))]?.push(row);
-  }
-  const [whole = [], ...withNulls] = parts;
-  return [whole, ...withNulls.flatMap((part) => piecesOf(part, limits.flushRowsMax))].filter((part) => part.length > 0);
-}
-
-function piecesOf<Row>(rows: readonly Row[], rowsMax: number): Row[][] {
-  const count = Math.ceil(rows.length / rowsMax);
-  return Array.from({ length: count }, (_, i) => rows.slice(i * rowsMax, (i + 1) * rowsMax));
-}
-
 /** The chunks that a statement has inserted in a channel, and its points after that. */
 interface Inserted {
   channelId: number;
@@ -161,6 +94,7 @@ const addGrowth = `
   null_count = c.null_count + g.nulls,
   time_min = least(c.time_min, g.time_min),
   time_max = greatest(c.time_max, g.time_max),
+  chunk_seconds_max = greatest(c.chunk_seconds_max, g.seconds_max),
   units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
   changed_at = clock_timestamp()`;
@@ -173,8 +107,9 @@ const insertSql = `
   ), growth as (
     select data_id, channel_id, count(*) as chunks, sum(point_count) as points, sum(null_count) as nulls,
            min(time_min) as time_min, max(time_max) as time_max, array_agg(chunk_index) as chunk_indexes,
-           max(chunk_index) filter (where units <> '') as units_chunk_index,
-           (array_agg(units order by chunk_index desc) filter (where units <> ''))[1] as units
+           max(time_max - time_min) as seconds_max,
+           max(chunk_index) filter (where units is not null) as units_chunk_index,
+           (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from inserted group by data_id, channel_id
   )
   update channels c set ${addGrowth}
@@ -235,7 +170,7 @@ export async function readStoredChunks(
 }
 
 /**
- * Replaces chunks whole and corrects the counters of their channels by the difference; span and unit only grow here.
+ * Replaces chunks whole, keeps what they held as revisions, and corrects the counters of their channels by the difference; span and unit only grow here.
  * @returns the points of their channels
  */
 export async function replaceChunks(
@@ -266,6 +201,14 @@ const replaceSql = `
       select ctid, point_count, null_count from chunks
       where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
     ) k
+  ), kept as (
+    insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
+                                 content_hash, replacing_hash, time_min, time_max, point_count, null_count, ascending,
+                                 units, timestamps, "values")
+    select k.data_id, k.channel_id, k.chunk_index, k.replaced_count + 1, b.key_id, k.key_id, k.changed_at,
+           k.content_hash, b.content_hash, k.time_min, k.time_max, k.point_count, k.null_count, k.ascending,
+           k.units, k.timestamps, k."values"
+    from before b join chunks k on k.ctid = b.place
   ), replaced as (
     update chunks k
     set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
@@ -274,8 +217,9 @@ const replaceSql = `
   ), growth as (
     select data_id, channel_id, 0 as chunks, sum(point_count - points_before) as points,
            sum(null_count - nulls_before) as nulls, min(time_min) as time_min, max(time_max) as time_max,
-           max(chunk_index) filter (where units <> '') as units_chunk_index,
-           (array_agg(units order by chunk_index desc) filter (where units <> ''))[1] as units
+           max(time_max - time_min) as seconds_max,
+           max(chunk_index) filter (where units is not null) as units_chunk_index,
+           (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from before group by data_id, channel_id
   )
   update channels c set ${addGrowth}

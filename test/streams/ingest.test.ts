@@ -170,7 +170,7 @@ describe('chunk', () => {
     expect(await unitAfter(1, 'C')).toBe('K');
     expect(await unitAfter(2, 'F', 77)).toBe('F');
     expect(await unitAfter(2, undefined, 78)).toBe('C');
-    expect((await storedChunks(server, dataId)).map((row) => row.units)).toEqual([null, 'C', null, null, '', null]);
+    expect((await storedChunks(server, dataId)).map((row) => row.units)).toEqual([null, 'C', null, null, null, null]);
   });
 
   test('the span of a channel shrinks again when the chunk that held its end is replaced', async () => {

@@ -88,7 +88,7 @@ export async function recountedChannels(server: TestServer, dataId: string): Pro
             coalesce(sum((select count(*) from unnest(k.values) v where v is null)), 0)::bigint as null_count,
             min((select min(t) from unnest(k.timestamps) t)) as time_min,
             max((select max(t) from unnest(k.timestamps) t)) as time_max,
-            (array_agg(k.units order by k.chunk_index desc) filter (where k.units <> ''))[1] as units
+            (array_agg(k.units order by k.chunk_index desc) filter (where k.units is not null))[1] as units
      from channels c left join chunks k on k.data_id = c.data_id and k.channel_id = c.channel_id
      where c.data_id = $1::uuid group by c.channel_name order by c.channel_name collate "C"`,
     [dataId],

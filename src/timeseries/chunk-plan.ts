@@ -45,6 +45,27 @@ export function createChunkPlan() {
   };
 }
 
+/** Indexes of the chunks of one page after the other, in the order of the plan; one chunk is a page however long it is. */
+export function* pagesOf(
+  { length, chunkIndexes, pointCounts }: ChunkPlan,
+  pagePointsMax: number,
+): Generator<number[], void, void> {
+  let page: number[] = [];
+  let points = 0;
+  for (let i = 0; i < length; i++) {
+    points += pointCounts[i] as number;
+    if (page.length > 0 && (points > pagePointsMax || page.length === pageChunksMax)) {
+      yield page;
+      page = [];
+      points = pointCounts[i] as number;
+    }
+    page.push(chunkIndexes[i] as number);
+  }
+  if (page.length > 0) yield page;
+}
+
+const pageChunksMax = 5_000;
+
 function sortedByTime(plan: ChunkPlan): ChunkPlan {
   const { firstMs } = plan;
   if (firstMs.every((ms, i) => i === 0 || ms >= (firstMs[i - 1] as number))) return plan;

@@ -2,7 +2,7 @@ import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import { JsonWriter } from '../lib/json-writer.ts';
 import { type Pieces, pieceBytes } from './answers.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
+import { type ChunkPlan, pagesOf } from './chunk-plan.ts';
 import { type ChannelHead, findStream, listChannels, planByIndex, readStoredChunks, type StreamHead } from './store.ts';
 import { boundsFor } from './stream-read.ts';
 
@@ -45,7 +45,7 @@ export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pie
   writer.raw(',"units":').value(channel.units).raw(',"points_per_chunk":').integer(stream.points_per_chunk);
   writer.raw(',"point_count":').integer(channel.point_count).raw(',"chunks":[');
   let separator = '';
-  for (const page of pagesOf(plan)) {
+  for (const page of pagesOf(plan, pagePointsMax)) {
     const chunks = await fetch(page);
     if (chunks.length !== page.length) throw new Error('a chunk was removed while its channel was read');
     for (const chunk of chunks) {
@@ -70,21 +70,3 @@ function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generator<Buff
 }
 
 const { pagePointsMax } = boundsFor(1);
-
-/** Indexes of the chunks of one page after the other. */
-function* pagesOf({ length, chunkIndexes, pointCounts }: ChunkPlan): Generator<number[], void, void> {
-  let page: number[] = [];
-  let points = 0;
-  for (let i = 0; i < length; i++) {
-    points += pointCounts[i] as number;
-    if (page.length > 0 && (points > pagePointsMax || page.length === pageChunksMax)) {
-      yield page;
-      page = [];
-      points = pointCounts[i] as number;
-    }
-    page.push(chunkIndexes[i] as number);
-  }
-  if (page.length > 0) yield page;
-}
-
-const pageChunksMax = 5_000;

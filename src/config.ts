@@ -15,6 +15,9 @@ export const limits = {
   textLengthMax: 1_000,
   /** Data entries, tags or instruments that one request may name. */
   linkedIdsMax: 10_000,
+  /** Rows and points that one statement of a removal deletes: half a second of work at most. */
+  removedRowsMax: 5_000,
+  removedPointsMax: 1_000_000,
   /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
   jsonDepthMax: 100,
   /** Points per chunk that a stream may declare: an int4 column holds it. */

@@ -74,6 +74,10 @@ export interface Tables {
     created_at: Time;
     changed_at: Time;
     finalized_at: NullableTime;
+    deleted_at: NullableTime;
+    removed_at: NullableTime;
+    pipeline_status: string | null;
+    char_source_type: string | null;
   };
   processed_data_entries: {
     processed_data_id: Generated<string>;

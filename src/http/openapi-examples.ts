@@ -14,6 +14,7 @@ export const exampleBodies: Record<string, object> = {
   '/chunk': { data_id: exampleId, chunk_index: 0, channel_name: 'thickness', ...thickness },
   '/chunk/multi': { data_id: exampleId, chunk_index: 0, channels: { thickness, deposition_rate: rate } },
   '/data_entries/physical_sample': { data_ids: [exampleId], physical_sample_id: exampleId },
+  '/data_entries/restore': { data_ids: [exampleId] },
   '/physical_samples/': { name: 'GaN-001' },
   '/projects/': { name: 'GaN 2026' },
   '/configuration': { note: 'any document' },

@@ -1,22 +1,32 @@
 import type pg from 'pg';
 import type { Database } from '../database/database.ts';
+import { notFound } from '../errors.ts';
 import { channelKey, type PlacedRow, type Row } from './rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 
-/** Makes channels that are missing, in one order for everybody, so that two flushes never wait for each other. */
+/**
+ * Makes channels that are missing, in one order for everybody, so that two flushes never wait for each other.
+ * @throws ApiError 404 when a stream has been removed since it was looked up
+ */
 export async function insertChannels(database: Database, rows: readonly Row[]): Promise<void> {
-  await database.ingestPool.query({
+  const inserted = database.ingestPool.query({
     name: 'insert_channels',
     text: `insert into channels (data_id, channel_name)
            select s.data_id, r.channel_name
            from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
-           join streams s on s.data_id = r.data_id and s.organization_id = r.organization_id
+           join streams s
+             on s.data_id = r.data_id and s.organization_id = r.organization_id and s.deleted_at is null
            order by s.data_id, r.channel_name collate "C"
            on conflict do nothing`,
     values: channelParameters(rows),
   });
+  await inserted.catch((error: { code?: string }) => {
+    throw error.code === foreignKeyViolation ? notFound('Stream') : error;
+  });
 }
+
+const foreignKeyViolation = '23503';
 
 /** The ids of channels by their `channelKey`. */
 export async function findChannels(database: Database, rows: readonly Row[]): Promise<Map<string, number>> {
@@ -25,7 +35,8 @@ export async function findChannels(database: Database, rows: readonly Row[]): Pr
     // `limit` makes the look-up go by the whole key, as in readAddresses.
     text: `select c.data_id, c.channel_name, c.channel_id
            from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
-           join streams s on s.data_id = r.data_id and s.organization_id = r.organization_id
+           join streams s
+             on s.data_id = r.data_id and s.organization_id = r.organization_id and s.deleted_at is null
            cross join lateral (
              select * from channels where data_id = r.data_id and channel_name = r.channel_name limit 1
            ) c`,

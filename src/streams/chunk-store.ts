@@ -27,7 +27,7 @@ export async function readAddresses(
            left join lateral (
              select organization_id, points_per_chunk,
                     finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
-             from streams where data_id = r.data_id limit 1
+             from streams where data_id = r.data_id and deleted_at is null limit 1
            ) s on s.organization_id = r.organization_id
            left join lateral (
              select channel_id, point_count from channels

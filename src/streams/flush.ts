@@ -154,7 +154,12 @@ async function settleStanding(
   totals: Map<number, number>,
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
-  const before = (row: PlacedRow) => stored.get(sliceOf(row)) as StoredChunk;
+  const before = (row: PlacedRow): StoredChunk => {
+    const chunk = stored.get(sliceOf(row));
+    // Neither free nor taken: the stream is being removed, and what this transaction has put there goes with it.
+    if (chunk === undefined) throw notFound('Stream');
+    return chunk;
+  };
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {

@@ -46,13 +46,14 @@ export async function finalizeStream(
 ): Promise<StreamIds | undefined> {
   await sql`
     update streams set finalized_at = clock_timestamp(), changed_at = clock_timestamp()
-    where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and finalized_at is null`.execute(
-    database.kysely,
-  );
+    where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and deleted_at is null
+      and finalized_at is null`.execute(database.kysely);
   return database.kysely
     .selectFrom('processed_data_entries')
-    .select(['data_id', 'processed_data_id'])
-    .where('organization_id', '=', organizationId)
-    .where('data_id', '=', dataId)
+    .innerJoin('streams', 'streams.data_id', 'processed_data_entries.data_id')
+    .select(['processed_data_entries.data_id', 'processed_data_id'])
+    .where('streams.organization_id', '=', organizationId)
+    .where('streams.data_id', '=', dataId)
+    .where('streams.deleted_at', 'is', null)
     .executeTakeFirst();
 }

@@ -56,7 +56,7 @@ export async function findStream(database: Database, organizationId: string, dat
   const { rows } = await database.pool.query<StreamHead>({
     name: 'find_stream_to_read',
     text: `select data_id, points_per_chunk from streams
-           where data_id = $1::uuid and organization_id = $2::uuid`,
+           where data_id = $1::uuid and organization_id = $2::uuid and deleted_at is null`,
     values: [dataId, organizationId],
   });
   if (rows[0] === undefined) throw notFound('data_id');

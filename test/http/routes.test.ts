@@ -58,6 +58,12 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /data_entries/': (ids) => ({
     url: `/data_entries/?data_ids=${ids.data}&physical_sample_ids=${ids.sample}&project_ids=${ids.project}`,
   }),
+  'DELETE /data_entries/': (ids) => ({ url: `/data_entries/?data_ids=${ids.data}` }),
+  'POST /data_entries/restore': (ids) => ({
+    url: '/data_entries/restore',
+    body: { data_ids: [ids.data] },
+    scope: 'delete',
+  }),
   'POST /data_entries/physical_sample': (ids) => ({
     url: '/data_entries/physical_sample',
     body: { data_ids: [ids.data], physical_sample_id: ids.sample },
@@ -250,6 +256,26 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     }
     expect(await everythingOfAda()).toBe(before);
   });
+
+  test.skipIf(name === 'POST /data_entries/restore')(
+    'answers the owner of a deleted data entry as if its id were unknown, and changes nothing',
+    async () => {
+      const own = await makeThings();
+      await server.send('DELETE', `/data_entries/?data_ids=${own.data}`);
+      const before = await everythingOfAda();
+      const [asDeleted, asUnknown] = [own.data, unknown.data].map((data) => request({ ...own, data })) as [
+        Request,
+        Request,
+      ];
+      if (JSON.stringify(asDeleted) === JSON.stringify(asUnknown)) return;
+      const [deleted, notThere] = [await send(name, asDeleted), await send(name, asUnknown)];
+      expect([deleted.status, withoutId(deleted.text, own.data)]).toEqual([
+        notThere.status,
+        withoutId(notThere.text, unknown.data),
+      ]);
+      expect(await everythingOfAda()).toBe(before);
+    },
+  );
 
   test('answers its owner, and whoever asks for what is not there, as documented', async () => {
     const response = routeOf(name)?.schema?.response as Record<string, unknown>;

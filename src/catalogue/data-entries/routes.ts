@@ -4,8 +4,15 @@ import type { App } from '../../http/app-type.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { distinctIds } from '../ids.ts';
 import { Ok } from '../schemas.ts';
-import { DataEntry, DataEntryQuery, NewSampleLink } from './schemas.ts';
-import { searchDataEntries } from './service.ts';
+import {
+  ChangedIds,
+  DataEntry,
+  DataEntryDeletion,
+  DataEntryQuery,
+  DataEntryRestoration,
+  NewSampleLink,
+} from './schemas.ts';
+import { deleteDataEntries, restoreDataEntries, searchDataEntries } from './service.ts';
 import { linkPhysicalSample } from './store.ts';
 
 const tags = ['catalogue'];
@@ -45,5 +52,36 @@ export function dataEntryRoutes(app: App, { database }: { database: Database }):
       await linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase());
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
+  );
+  deletionRoutes(app, database);
+}
+
+function deletionRoutes(app: App, database: Database): void {
+  app.delete(
+    '/',
+    {
+      prefixTrailingSlash,
+      schema: {
+        tags,
+        summary: 'Delete entries, so that they are as if unknown until they are restored, or remove them for good',
+        querystring: DataEntryDeletion,
+        response: { 200: ChangedIds('the deleted ids'), ...refusals(404, 422) },
+      },
+    },
+    (request) => deleteDataEntries(database, request.identity.organizationId, request.query),
+  );
+
+  app.post(
+    '/restore',
+    {
+      config: { scope: 'delete' },
+      schema: {
+        tags,
+        summary: 'Restore deleted entries with all that they held; not those that were removed for good',
+        body: DataEntryRestoration,
+        response: { 200: ChangedIds('the ids of those that are there now'), ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    (request) => restoreDataEntries(database, request.identity.organizationId, request.body.data_ids),
   );
 }

@@ -118,6 +118,15 @@ export const DataEntry = Type.Object({
   has_instrument_logs: Type.Boolean(),
 });
 
+export const DataEntryDeletion = Type.Object({
+  data_ids: LinkedIds('entries to delete; those that are not there are not in the answer'),
+  permanent: Type.Optional(Type.Boolean({ description: 'remove them with all their data, deleted before or not' })),
+});
+
+export const DataEntryRestoration = Type.Object({ data_ids: LinkedIds('deleted entries to restore') });
+
+export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
+
 export const NewSampleLink = Type.Object({
   data_ids: LinkedIds('data entries to link'),
   physical_sample_id: Uuid('the sample that they belong to from now on'),

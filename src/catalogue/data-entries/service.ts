@@ -2,9 +2,11 @@
 import type { Static } from '@sinclair/typebox';
 import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
-import { invalid } from '../../errors.ts';
+import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
-import { type DataEntry, type DataEntryQuery, heldDataTypes } from './schemas.ts';
+import { distinctIds } from '../ids.ts';
+import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from './deletion-store.ts';
+import { type DataEntry, type DataEntryDeletion, type DataEntryQuery, heldDataTypes } from './schemas.ts';
 import { findDataEntries } from './store.ts';
 
 const timeFilters = [
@@ -46,6 +48,43 @@ export async function searchDataEntries(
     user_id: include_organization_data ? undefined : userId,
     pipeline_status: status === 'all' ? undefined : status,
   });
+}
+
+/**
+ * Deletes entries, so that they are answered like unknown ones, or removes them for good with `permanent`, whether they
+ * were deleted before or not. Where a removal breaks off, the entries stay deleted, and asking again finishes it.
+ * @returns the ids of those that were there, in the order asked for
+ * @throws ApiError 404 when none was
+ */
+export async function deleteDataEntries(
+  database: Database,
+  organizationId: string,
+  { data_ids, permanent = false }: Static<typeof DataEntryDeletion>,
+): Promise<string[]> {
+  const wanted = distinctIds(data_ids);
+  if (!permanent) return known(wanted, await deleteStreams(database, organizationId, wanted));
+  const found = known(wanted, await giveUpStreams(database, organizationId, wanted));
+  for (const dataId of found) await removeStream(database, organizationId, dataId);
+  return found;
+}
+
+/**
+ * Takes the deletion of entries back, with all that they held; one that is not deleted stays as it is.
+ * @returns the ids of those that are there now, in the order asked for
+ * @throws ApiError 404 when none is
+ */
+export async function restoreDataEntries(
+  database: Database,
+  organizationId: string,
+  dataIds: string[],
+): Promise<string[]> {
+  const wanted = distinctIds(dataIds);
+  return known(wanted, await restoreStreams(database, organizationId, wanted));
+}
+
+function known(wanted: string[], found: string[]): string[] {
+  if (found.length === 0) throw notFound(`Data entry ${wanted[0]}`);
+  return wanted.filter((dataId) => found.includes(dataId));
 }
 
 function time(name: string, text: string | undefined): string | undefined {

@@ -105,7 +105,7 @@ function entries(organizationId: string, charSourceType: string) {
       on processed.data_id = stream.data_id and processed.organization_id = stream.organization_id
     cross join lateral (${projectsOfStream}) as project
     cross join lateral (${channelsOfStream}) as channel
-    where stream.organization_id = ${organizationId}::uuid`;
+    where stream.organization_id = ${organizationId}::uuid and stream.deleted_at is null`;
 }
 
 /** The stream's own project comes first: the SDK shows only that one. */
@@ -148,7 +148,8 @@ export function linkPhysicalSample(
     if (sample.rowCount === 0) throw notFound(`Physical sample ${physicalSampleId}`);
     // Locked in one order, so that two requests for the same streams wait for each other.
     const { rows } = await client.query<{ data_id: string }>(
-      `select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
+      `select data_id from streams
+       where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
        order by data_id for no key update`,
       [organizationId, dataIds],
     );

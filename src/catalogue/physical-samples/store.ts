@@ -45,6 +45,7 @@ export async function listPhysicalSamples(
     cross join lateral (
       select count(*) as num_data_items from streams as stream
       where stream.physical_sample_id = sample.physical_sample_id and stream.organization_id = sample.organization_id
+        and stream.deleted_at is null
     ) as item
     where sample.organization_id = ${organizationId}::uuid
       and (${physical_sample_id}::uuid is null or sample.physical_sample_id = ${physical_sample_id}::uuid)

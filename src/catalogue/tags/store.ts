@@ -42,7 +42,7 @@ export interface LinkedTags {
 
 /**
  * Puts every tag on every stream when all of them are the organization's; otherwise nothing is stored, and the ids that
- * are known tell which one is not. One statement; its rows come in one order, so that two callers cannot deadlock.
+ * are known tell which one is not. One statement; the streams are locked in one order, so that two callers cannot deadlock.
  * The ids are distinct and in lower case.
  */
 export async function insertStreamTags(
@@ -54,7 +54,8 @@ export async function insertStreamTags(
   const { rows } = await sql<LinkedTags>`
     with known_streams as materialized (
       select data_id from streams
-      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[])
+      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[]) and deleted_at is null
+      order by data_id for no key update
     ), known_tags as materialized (
       select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
     ), created as (
@@ -64,7 +65,10 @@ export async function insertStreamTags(
         and (select count(*) from known_tags) = ${tagIds.length}::bigint
       order by data_id, tag_id
       on conflict do nothing
-      returning 1
+      returning data_id
+    ), touched as (
+      update streams set changed_at = clock_timestamp()
+      where organization_id = ${organizationId}::uuid and data_id in (select data_id from created)
     )
     select array(select data_id::text from known_streams) as known_data_ids,
       array(select tag_id::text from known_tags) as known_tag_ids,

@@ -1,0 +1,123 @@
+/**
+ * stored: acknowledged. refused: the answer says that nothing was stored. unknown: no answer, or one that leaves it open.
+ * cut: the request never was whole, so nothing of it may be stored.
+ */
+export type Outcome = 'stored' | 'refused' | 'unknown';
+
+/** One request that wrote, as its sender saw it. Times are ms of one clock. */
+export interface Attempt {
+  by: string;
+  startedAt: number;
+  /** Infinity while there is no answer: what has none may still take effect. */
+  endedAt: number;
+  outcome: Outcome;
+  answer: string;
+}
+
+interface Writing {
+  attempt: Attempt;
+  content: number;
+}
+
+export interface Address {
+  dataId: string;
+  channel: string;
+  index: number;
+}
+
+/** What may stand at an address in the end. */
+export interface Allowed {
+  contents: Set<number>;
+  absent: boolean;
+}
+
+/** Everything that was written, by stream, channel and index: what the audit compares with. */
+export interface History {
+  /** Notes that a request begins, which writes these contents; it counts as unknown until `end`. */
+  begin(by: string, writes: readonly (Address & { content: number })[]): Attempt;
+  end(attempt: Attempt, outcome: Outcome, answer: string): void;
+  /** From now on no request without an answer can take effect: whoever could have run it has ended. */
+  settle(): void;
+  streams(): string[];
+  channels(dataId: string): string[];
+  indexes(dataId: string, channel: string): number[];
+  allowed(address: Address): Allowed;
+  /** What is told of an address when it is wrong: one line for each attempt. */
+  tell(address: Address): string[];
+  attempts(): number;
+  /** Drops the streams that have been audited for the last time. */
+  forget(dataIds: readonly string[]): void;
+}
+
+export function createHistory(now: () => number = () => performance.now()): History {
+  const streams = new Map<string, Map<string, Map<number, Writing[]>>>();
+  const open = new Set<Attempt>();
+  let attempts = 0;
+  const writingsAt = ({ dataId, channel, index }: Address) => streams.get(dataId)?.get(channel)?.get(index) ?? [];
+
+  return {
+    begin(by, writes) {
+      const attempt: Attempt = {
+        by,
+        startedAt: now(),
+        endedAt: Number.POSITIVE_INFINITY,
+        outcome: 'unknown',
+        answer: 'no answer yet',
+      };
+      attempts++;
+      open.add(attempt);
+      for (const { dataId, channel, index, content } of writes) {
+        const channels = getOrMake(streams, dataId, () => new Map());
+        const indexes = getOrMake(channels, channel, () => new Map());
+        getOrMake(indexes, index, () => [] as Writing[]).push({ attempt, content });
+      }
+      return attempt;
+    },
+    end(attempt, outcome, answer) {
+      attempt.outcome = outcome;
+      attempt.answer = answer;
+      if (outcome === 'unknown') return;
+      attempt.endedAt = now();
+      open.delete(attempt);
+    },
+    settle() {
+      for (const attempt of open) attempt.endedAt = now();
+      open.clear();
+    },
+    streams: () => [...streams.keys()],
+    channels: (dataId) => [...(streams.get(dataId)?.keys() ?? [])],
+    indexes: (dataId, channel) => [...(streams.get(dataId)?.get(channel)?.keys() ?? [])],
+    allowed: (address) => allowedOf(writingsAt(address)),
+    tell: (address) => writingsAt(address).map(describe),
+    attempts: () => attempts,
+    forget(dataIds) {
+      for (const dataId of dataIds) streams.delete(dataId);
+    },
+  };
+}
+
+/**
+ * A write takes effect at one moment between its start and its end. So what an acknowledged one wrote is there, unless
+ * something else began before it ended, and what ended before another acknowledged one began has been replaced.
+ */
+function allowedOf(writings: readonly Writing[]): Allowed {
+  const stored = writings.filter(({ attempt }) => attempt.outcome === 'stored');
+  const lastStart = stored.reduce((last, { attempt }) => Math.max(last, attempt.startedAt), Number.NEGATIVE_INFINITY);
+  const possible = writings.filter(({ attempt }) => attempt.outcome !== 'refused' && attempt.endedAt >= lastStart);
+  return { contents: new Set(possible.map(({ content }) => content)), absent: stored.length === 0 };
+}
+
+function describe({ attempt, content }: Writing): string {
+  const ended = Number.isFinite(attempt.endedAt) ? `to ${attempt.endedAt.toFixed(1)}` : 'without an end';
+  const when = `from ${attempt.startedAt.toFixed(1)} ms ${ended}`;
+  return `${when} by ${attempt.by}: content ${content}, ${attempt.outcome}: ${attempt.answer}`;
+}
+
+function getOrMake<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}

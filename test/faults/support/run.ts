@@ -1,0 +1,97 @@
+import { type Audit, type AuditOptions, audit, type Violation } from './audit.ts';
+import { createHistory, type History } from './history.ts';
+import { createRandom, type Random } from './random.ts';
+
+export type Scale = 'tiny' | 'small' | 'full';
+
+/** One run of one fault: what it draws from, what it counts, and what it has found. */
+export interface Run {
+  seed: number;
+  scale: Scale;
+  random: Random;
+  history: History;
+  /** One of the figures, by scale. */
+  size(sizes: Record<Scale, number>): number;
+  /** A number that no content of this run has had. */
+  newContent(): number;
+  /** Counts requests that are not writes of chunks; those are counted by the history. */
+  operation(count?: number): void;
+  fault(kind: string, count?: number): void;
+  blame(place: string, what: string, history?: string[]): void;
+  /** Blames unless the figure is within its bound; keeps the largest of each name for the report. */
+  measure(name: string, value: number, bound: { max: number; unit: string }): void;
+  audit(options: Omit<AuditOptions, 'history'>): Promise<Audit>;
+  /** The report: one line with counts, one line for each figure. */
+  report(): string;
+  violations(): readonly Violation[];
+}
+
+export function createRun(seed: number, scale: Scale): Run {
+  const random = createRandom(seed);
+  const history = createHistory();
+  const faults = new Map<string, number>();
+  const figures = new Map<string, { values: number[]; max: number; unit: string }>();
+  const violations: Violation[] = [];
+  let content = 0;
+  let operations = 0;
+  let audited = 0;
+  const startedAt = performance.now();
+  const run: Run = {
+    seed,
+    scale,
+    random,
+    history,
+    size: (sizes) => sizes[scale],
+    newContent: () => content++,
+    operation: (count = 1) => {
+      operations += count;
+    },
+    fault: (kind, count = 1) => faults.set(kind, (faults.get(kind) ?? 0) + count),
+    blame: (place, what, told = []) => violations.push({ place, what, history: told }),
+    measure(name, value, { max, unit }) {
+      const figure = figures.get(name) ?? { values: [], max, unit };
+      figure.values.push(value);
+      figures.set(name, figure);
+      if (value > max) run.blame(name, `${shown(value)} ${unit}, at most ${shown(max)} ${unit} are allowed`);
+    },
+    async audit(options) {
+      const result = await audit({ ...options, history });
+      audited += result.chunks;
+      violations.push(...result.violations);
+      return result;
+    },
+    report() {
+      const counts = [
+        `${shown(operations + history.attempts())} operations`,
+        ...[...faults].map(([kind, count]) => `${shown(count)} ${kind}`),
+        `${shown(audited)} chunks audited`,
+        `${shown(violations.length)} violations`,
+      ];
+      const seconds = shown((performance.now() - startedAt) / 1_000);
+      const lines = [...figures].map(([name, figure]) => `  ${name}: ${told(figure)}`);
+      return [`seed ${seed}: ${counts.join(', ')} (${seconds} s)`, ...lines].join('\n');
+    },
+    violations: () => violations,
+  };
+  return run;
+}
+
+/** The first violations with their histories. */
+export function tellViolations(violations: readonly Violation[]): string {
+  const shownMax = 10;
+  const told = violations
+    .slice(0, shownMax)
+    .map(({ place, what, history }) => [`${place}: ${what}`, ...history.map((line) => `    ${line}`)].join('\n'));
+  if (violations.length > shownMax) told.push(`and ${violations.length - shownMax} more`);
+  return told.join('\n');
+}
+
+const shown = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 });
+
+function told({ values, max, unit }: { values: number[]; max: number; unit: string }): string {
+  const sorted = values.toSorted((one, other) => one - other);
+  const most = shown(sorted.at(-1) as number);
+  const middle = shown(sorted[sorted.length >> 1] as number);
+  const spread = values.length > 1 ? `median ${middle}, at most ${most}` : most;
+  return `${spread} ${unit} (bound ${shown(max)} ${unit}, taken ${shown(values.length)} times)`;
+}

@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runningEmbeddedPostgres } from '../../../src/database/embedded.ts';
+import { type Server, serve } from '../../built-server.ts';
+import { type Client, type ClientOptions, createClient } from './client.ts';
+import { freePort } from './processes.ts';
+
+export const apiKey = 'the-key-of-the-fault-tests-0123456789';
+
+/** A built server at an address that it keeps when it is started again. */
+export interface Site {
+  endpoint: string;
+  /** The process that runs now, or ran last. */
+  server(): Server;
+  start(): Promise<Server>;
+  /** SIGTERM, and the milliseconds until it had ended. @throws when it ends with an error or not within 30 s */
+  stop(): Promise<number>;
+  kill(): Promise<void>;
+  client(options?: Partial<ClientOptions>): Client;
+}
+
+export async function openSite(builtFolder: string, settings: Record<string, string>): Promise<Site> {
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  let server: Server | undefined;
+  const current = () => {
+    if (server === undefined) throw new Error('no server was started');
+    return server;
+  };
+  return {
+    endpoint,
+    server: current,
+    async start() {
+      server = await serve(builtFolder, {
+        PORT: String(port),
+        BOOTSTRAP_API_KEY: apiKey,
+        LOG_LEVEL: 'error',
+        ...settings,
+      });
+      return server;
+    },
+    async stop() {
+      const askedAt = performance.now();
+      current().child.kill('SIGTERM');
+      const { code, signal } = await current().exit();
+      if (code !== 0) throw new Error(`the server ended with ${code ?? signal}:\n${current().stderr().slice(-2_000)}`);
+      return performance.now() - askedAt;
+    },
+    async kill() {
+      current().child.kill('SIGKILL');
+      await current().exit();
+    },
+    client: (options = {}) => createClient({ endpoint: () => endpoint, key: apiKey, ...options }),
+  };
+}
+
+/** A server with its own PostgreSQL in an empty folder. */
+export interface EmbeddedSite extends Site {
+  dataDir: string;
+  databaseUrl(): Promise<string>;
+  /** Stops what still runs and removes the folder. */
+  remove(): Promise<void>;
+}
+
+export async function openEmbeddedSite(
+  builtFolder: string,
+  settings: Record<string, string> = {},
+): Promise<EmbeddedSite> {
+  const folder = await mkdtemp(join(tmpdir(), 'metrology-fault-'));
+  const dataDir = join(folder, 'data');
+  const site = await openSite(builtFolder, { DATA_DIR: dataDir, ...settings });
+  return {
+    ...site,
+    dataDir,
+    async databaseUrl() {
+      const url = await runningEmbeddedPostgres(dataDir);
+      if (url === undefined) throw new Error('the embedded PostgreSQL does not run');
+      return url;
+    },
+    async remove() {
+      if (site.server().child.exitCode === null && site.server().child.signalCode === null) await site.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Asks until a request is answered with this status; the milliseconds that it took. @throws after `msMax` */
+export async function untilAnswered(client: Client, path: string, status: number, msMax = 60_000): Promise<number> {
+  const startedAt = performance.now();
+  let last = '';
+  while (performance.now() - startedAt < msMax) {
+    try {
+      const answer = await client.send('GET', path);
+      if (answer.status === status) return performance.now() - startedAt;
+      last = `${answer.status} ${answer.body}`;
+    } catch (error) {
+      last = (error as Error).message;
+    }
+    await sleep(20);
+  }
+  throw new Error(`${path} is not answered ${status} within ${msMax} ms; last: ${last}`);
+}

@@ -1,3 +1,9 @@
+/** Bytes of one piece of an answer; what is written between two questions whether it is full can make one longer. */
+export const pieceBytes = 64 * 1024;
+
+/** A JSON answer, piece by piece. */
+export type Pieces = AsyncGenerator<Buffer, void, void>;
+
 /**
  * Writes JSON text straight into bytes: as fast as JSON.stringify on arrays, but in pieces of bounded size and with
  * every float64 recognizable as one (`25.0`, `-0.0`), which JSON.stringify cannot do.
@@ -114,6 +120,16 @@ export class JsonWriter {
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }
+}
+
+/** An array of float64, in pieces; NaN is null. */
+export function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generator<Buffer, void, void> {
+  writer.beginList();
+  for (let i = 0; i < numbers.length; ) {
+    i = writer.floats(numbers, i);
+    if (writer.isFull) yield writer.take();
+  }
+  writer.endList();
 }
 
 /** More than a comma and the longest number need. */

@@ -1,12 +1,7 @@
-import { JsonWriter } from '../lib/json-writer.ts';
+import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import { writeProperties } from './properties.ts';
 import { writeRows } from './rows.ts';
 import { type Selection, type StreamRead, selectChannels } from './stream-read.ts';
-
-/** Bytes of one piece of an answer; a row of many channels can make one longer. */
-export const pieceBytes = 64 * 1024;
-
-export type Pieces = AsyncGenerator<Buffer, void, void>;
 
 /** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(

@@ -1,7 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
-import { JsonWriter } from '../lib/json-writer.ts';
-import { type Pieces, pieceBytes } from './answers.ts';
+import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
 import { type ChunkPlan, pagesOf } from './chunk-plan.ts';
 import { type ChannelHead, findStream, listChannels, planByIndex, readStoredChunks, type StreamHead } from './store.ts';
 import { boundsFor } from './stream-read.ts';
@@ -58,15 +57,6 @@ export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pie
     }
   }
   yield writer.raw(']}').take();
-}
-
-function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generator<Buffer, void, void> {
-  writer.beginList();
-  for (let i = 0; i < numbers.length; ) {
-    i = writer.floats(numbers, i);
-    if (writer.isFull) yield writer.take();
-  }
-  writer.endList();
 }
 
 const { pagePointsMax } = boundsFor(1);

@@ -1,10 +1,10 @@
-import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { refusals } from '../http/schemas.ts';
-import { type Pieces, pieceBytes, rheedAnswer, timeseriesAnswer } from './answers.ts';
+import { sendPieces } from '../http/send-pieces.ts';
+import { rheedAnswer, timeseriesAnswer } from './answers.ts';
 import { reservedNames, reservedRheedNames } from './names.ts';
 import { openRawRead, rawAnswer } from './raw-points.ts';
 import {
@@ -58,7 +58,7 @@ function timeseriesRoute(
           request.params.data_id,
           reservedNames,
         );
-        return stream(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
+        return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
         throw error;
@@ -82,7 +82,7 @@ function rheedRoute(app: App, database: Database): void {
     async (request, reply) => {
       const { organizationId } = request.identity;
       const read = await openStreamRead(database, organizationId, request.params.data_id, reservedRheedNames);
-      return stream(reply, rheedAnswer(read, request.query));
+      return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
 }
@@ -102,16 +102,9 @@ function pointsRoute(app: App, database: Database, prefix: string): void {
     async (request, reply) => {
       const { organizationId } = request.identity;
       const read = await openRawRead(database, organizationId, request.params.data_id, request.query);
-      return stream(reply, rawAnswer(read));
+      return sendPieces(reply, rawAnswer(read));
     },
   );
-}
-
-/** Sends an answer piece by piece, as fast as the client reads; when the client goes away the reading ends. */
-function stream(reply: FastifyReply, pieces: Pieces): FastifyReply {
-  return reply
-    .type('application/json; charset=utf-8')
-    .send(Readable.from(pieces, { objectMode: false, highWaterMark: pieceBytes }));
 }
 
 /** JSON's null. As a Buffer, which is sent as it stands. */

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import type pg from 'pg';
-import { to as copyTo } from 'pg-copy-streams';
+import { copyOut, integerLiteral as integer, integersLiteral, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import { notFound } from '../errors.ts';
@@ -12,9 +10,6 @@ import { type ChunkPlan, createChunkPlan } from './chunk-plan.ts';
  * Every function is one short statement on a connection that goes back to the pool before anything of its result is
  * used: a slow client holds no connection, no cursor and no transaction. So a read sees each page as it stands when it is fetched;
  * what that means for chunks that are replaced meanwhile stands in point-reader.ts.
- *
- * Arrays leave PostgreSQL through COPY in its binary format, which takes no parameters: those statements are built of
- * checked UUIDs and integers only.
  */
 
 export interface StreamHead {
@@ -171,48 +166,5 @@ function indexIn(chunkIndexes: readonly number[]): string {
   const first = chunkIndexes[0] as number;
   const isRun = chunkIndexes.every((chunkIndex, i) => chunkIndex === first + i);
   if (isRun) return `chunk_index between ${integer(first)} and ${integer(first + chunkIndexes.length - 1)}`;
-  return `chunk_index = any ('{${chunkIndexes.map(integerText).join(',')}}'::bigint[])`;
-}
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-function uuid(text: string): string {
-  if (!uuidPattern.test(text)) throw new Error('not a UUID');
-  return `'${text}'::uuid`;
-}
-
-const integer = (value: number) => `${integerText(value)}::bigint`;
-
-function integerText(value: number): string {
-  if (!Number.isSafeInteger(value)) throw new Error('not a whole number');
-  return String(value);
-}
-
-/** The whole output of one COPY, gathered in `image`. A connection on which it failed is not used again. */
-async function copyOut(database: Database, query: string, image = new GrowingBytes()): Promise<Buffer> {
-  const client = await database.pool.connect();
-  let failure: Error | undefined;
-  try {
-    image.clear();
-    await collect(client, `copy (${query}) to stdout (format binary)`, image);
-    return image.view();
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
-  }
-}
-
-async function collect(client: pg.PoolClient, statement: string, image: GrowingBytes): Promise<void> {
-  const output: ReturnType<typeof copyTo> & { callback?: () => void } = client.query(copyTo(statement));
-  output.on('data', (piece: Buffer) => image.push(piece));
-  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
-  output.on('error', () => {});
-  try {
-    await once(output, 'end');
-  } finally {
-    // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
-    output.callback?.();
-  }
+  return `chunk_index = any (${integersLiteral(chunkIndexes)})`;
 }

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import { GrowingBytes } from '../lib/growing-bytes.ts';
+import type { Database } from './database.ts';
+
+/*
+ * Arrays and long results leave PostgreSQL through COPY in its binary format, which takes no parameters: such a statement
+ * is built of checked UUIDs and whole numbers only.
+ */
+
+/**
+ * The whole output of one COPY, gathered in `image`, on a connection that is back in the pool before any of it is used.
+ * A connection on which it failed is not used again.
+ */
+export async function copyOut(database: Database, query: string, image = new GrowingBytes()): Promise<Buffer> {
+  const client = await database.pool.connect();
+  let failure: Error | undefined;
+  try {
+    await collect(client, query, image);
+    return image.view();
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
+/** The same on a connection of the caller, in its transaction. */
+export async function copyOutOn(client: pg.PoolClient, query: string, image = new GrowingBytes()): Promise<Buffer> {
+  await collect(client, query, image);
+  return image.view();
+}
+
+/** A UUID as SQL text. */
+export function uuidLiteral(text: string): string {
+  if (!uuidPattern.test(text)) throw new Error('not a UUID');
+  return `'${text}'::uuid`;
+}
+
+/** A whole number as SQL text. */
+export const integerLiteral = (value: number) => `${integerText(value)}::bigint`;
+
+/** Whole numbers as SQL text: one array. */
+export const integersLiteral = (values: readonly number[]) => `'{${values.map(integerText).join(',')}}'::bigint[]`;
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+function integerText(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new Error('not a whole number');
+  return String(value);
+}
+
+async function collect(client: pg.PoolClient, query: string, image: GrowingBytes): Promise<void> {
+  image.clear();
+  const copy = copyTo(`copy (${query}) to stdout (format binary)`);
+  const output: typeof copy & { callback?: () => void } = client.query(copy);
+  output.on('data', (piece: Buffer) => image.push(piece));
+  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
+  output.on('error', () => {});
+  try {
+    await once(output, 'end');
+  } finally {
+    // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
+    output.callback?.();
+  }
+}

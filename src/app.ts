@@ -1,7 +1,6 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import { createIdentities } from './auth/identities.ts';
-import { findIdentity } from './auth/store.ts';
+import { openIdentities } from './auth/identities.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
@@ -61,12 +60,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     },
   });
   const metrics = createMetrics(database);
-  const identityOf = createIdentities({
-    find: (key) => findIdentity(database, key),
-    keepMs: limits.keyCacheMsMax,
-    entriesMax: limits.keyCacheEntriesMax,
-    now: () => performance.now(),
-  });
+  const identityOf = openIdentities(database, log);
   answerErrors(app);
   readJsonBodies(app, config.BODY_LIMIT_BYTES, config.BODIES_LIMIT_BYTES);
   requireKeys(app, identityOf);

@@ -1,18 +1,19 @@
 #!/usr/bin/env node
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { pino } from 'pino';
 import { buildApp } from './app.ts';
-import { createKey, defaultOrganization, defaultUser } from './auth/keys.ts';
-import { ensureUser, listKeys, revokeKey } from './auth/store.ts';
+import { defaultOrganization } from './auth/keys.ts';
+import { ensureUser } from './auth/store.ts';
 import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
 import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts';
 import { createProject } from './catalogue/projects/store.ts';
-import { ConfigSchema, limits, readConfig } from './config.ts';
+import { ConfigSchema, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { demo } from './demo/demo.ts';
 import { explainFailure } from './errors.ts';
 import { openapiYaml } from './http/openapi.ts';
+import { addKeysCommands, owner } from './keys-command.ts';
 import { packageVersion } from './lib/package-info.ts';
 import { endpointOf } from './listen.ts';
 import { openStore } from './open-store.ts';
@@ -34,43 +35,7 @@ program
   .description('bring the database up to date and stop')
   .action(() => withDatabase(async () => print('The database is up to date.')));
 
-const owner = {
-  organization: () => new Option('--organization <name>', 'whose it is; made when missing').makeOptionMandatory(),
-  user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
-};
-
-const keyCacheSeconds = limits.keyCacheMsMax / 1_000;
-const keys = program.command('keys').description('API keys');
-keys
-  .command('create')
-  .description('make a key and print it, alone, on standard output')
-  .addOption(owner.organization())
-  .addOption(owner.user())
-  .action(({ organization, user }) =>
-    withDatabase(async (database) => print(await createKey(database, organization, user))),
-  );
-keys
-  .command('list')
-  .description('list all keys, without the keys themselves')
-  .action(() =>
-    withDatabase(async (database) => {
-      print('ID\tBEGINS WITH\tORGANIZATION\tUSER\tSCOPES\tCREATED\tREVOKED');
-      for (const key of await listKeys(database)) {
-        const { key_id, key_hint, organization, user, scopes, created_at, revoked_at } = key;
-        print([key_id, key_hint, organization, user, scopes.join(','), created_at, revoked_at ?? '-'].join('\t'));
-      }
-    }),
-  );
-keys
-  .command('revoke')
-  .description(`revoke a key; running servers refuse it within ${keyCacheSeconds} s`)
-  .argument('<id>', 'its number in the list', wholeNumber)
-  .action((id) =>
-    withDatabase(async (database) => {
-      if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
-      print(`Key ${id} is revoked; running servers refuse it within ${keyCacheSeconds} s.`);
-    }),
-  );
+addKeysCommands(program.command('keys'), { withDatabase, print, environment: process.env });
 
 program
   .command('projects')
@@ -162,11 +127,6 @@ async function withDatabase(work: (database: Database) => Promise<void>): Promis
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(text);
 }
 
 function settingsHelp(): string {

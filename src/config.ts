@@ -34,6 +34,13 @@ export const limits = {
   bodyDrainMsMax: 20_000,
   /** Bodies up to this size wait only for each other, not for larger ones. */
   smallBodyBytesMax: 64 * 1024,
+  /** Characters of an API key. */
+  keyLengthMin: 16,
+  keyLengthMax: 512,
+  /** The last use of a key is noted at most this often. */
+  keyUseMsMin: 60_000,
+  /** Longest time after which a key is told to end, in seconds: ten years. */
+  keySecondsMax: 3_650 * 86_400,
   /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
@@ -97,8 +104,8 @@ export const ConfigSchema = Type.Object({
   WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({
-      pattern: '^[\\x21-\\x7e]{16,512}$',
-      description: 'key that must exist for the default organization, 16 to 512 ASCII characters without spaces',
+      pattern: `^[\\x21-\\x7e]{${limits.keyLengthMin},${limits.keyLengthMax}}$`,
+      description: `key that must exist for the default organization, ${limits.keyLengthMin} to ${limits.keyLengthMax} ASCII characters without spaces`,
     }),
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),

@@ -58,7 +58,18 @@ const below = [...shared, 'database', 'auth', 'http'];
 /** Who may import whom: an arrow points to what is nearer to PostgreSQL. */
 const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'serve'],
-  cli: ['serve', 'listen', 'app', 'open-store', 'demo', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
+  cli: [
+    'keys-command',
+    'serve',
+    'listen',
+    'app',
+    'open-store',
+    'demo',
+    'catalogue/growth-instruments',
+    'catalogue/projects',
+    ...below,
+  ],
+  'keys-command': ['config', 'database', 'auth', 'lib'],
   serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
   workers: ['listen', 'config', 'http'],
   listen: ['app', 'config', 'database', 'http'],

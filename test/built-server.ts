@@ -31,15 +31,22 @@ export interface Program {
   exit(msMax?: number): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }>;
 }
 
-/** Runs `dist/<script>` with these settings and no others of the project. */
-export function run(folder: string, script: string, args: string[], settings: Record<string, string>): Program {
+/** Runs `dist/<script>` with these settings and no others of the project; `input` comes on its standard input. */
+export function run(
+  folder: string,
+  script: string,
+  args: string[],
+  settings: Record<string, string>,
+  input?: string,
+): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
   const child = spawn(process.execPath, [join(folder, 'dist', script), ...args], {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.end(input);
   const texts = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newApiKey } from '../src/auth/api-key.ts';
 import { ConfigSchema, limits } from '../src/config.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
 
@@ -52,7 +53,7 @@ describe('without a database', () => {
       if (fallback !== undefined) expect(line).toContain(`(default ${fallback})`);
     }
     const keys = await cli('keys', '--help');
-    for (const command of ['create', 'list', 'revoke'])
+    for (const command of ['create', 'import', 'list', 'rotate', 'revoke'])
       expect(keys.stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
   });
 
@@ -67,6 +68,12 @@ describe('without a database', () => {
     [['keys', 'create'], /--organization/],
     [['keys', 'revoke'], /missing required argument 'id'/],
     [['keys', 'revoke', 'one'], /whole number/],
+    [['keys', 'create', '--organization', 'lab', '--scopes', 'read,root'], /Scopes are read, write, delete, admin/],
+    [['keys', 'create', '--organization', 'lab', '--expires-in', '90'], /30m, 24h, 90d or 12w, at most 3650d/],
+    [['keys', 'create', '--organization', 'lab', '--expires-in', '3651d'], /at most 3650d/],
+    [['keys', 'create', '--organization', 'lab', '--expires-at', '2001-01-01'], /time to come/],
+    [['keys', 'import', '--organization', 'lab', 'a-key-as-an-argument'], /too many arguments/],
+    [['keys', 'rotate', '1', '--overlap', 'long'], /30m, 24h/],
     [['instruments', 'create', 'MBE 1', '--type', 'steam'], /Allowed choices/],
     [['serve', '--fast'], /unknown option/],
   ])('%j is refused with help, and touches nothing', async (args, sentence) => {
@@ -97,7 +104,7 @@ describe.sequential('with a database', () => {
   test('keys create, with no server running, prints the key alone', async () => {
     const { code, stdout } = await cli('keys', 'create', '--organization', 'default', '--user', 'ada');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^msk_[0-9A-Za-z]{43}\n$/);
+    expect(stdout).toMatch(/^msk1_\w{10}_\w{43}_\w{6}\n$/);
     key = stdout.trim();
   });
 
@@ -106,11 +113,11 @@ describe.sequential('with a database', () => {
   });
 
   test('beside a running server a key opens at once, and is refused soon after it was revoked', async () => {
-    server = await serve(built.folder, { DATA_DIR: dataDir });
+    server = await serve(built.folder, { DATA_DIR: dataDir, LOG_LEVEL: 'trace' });
     expect(server.stdout()).toContain('API key  made earlier');
     expect((await get('/data_entries/')).status).toBe(200);
 
-    const second = (await cli('keys', 'create', '--organization', 'rival')).stdout.trim();
+    const second = (await cli('keys', 'create', '--organization', 'rival', '--expires-in', '90d')).stdout.trim();
     expect((await get('/data_entries/', second)).status).toBe(200);
     const { stdout } = await cli('keys', 'list');
     const table = keyTable(stdout);
@@ -119,10 +126,13 @@ describe.sequential('with a database', () => {
       ORGANIZATION: 'default',
       USER: 'ada',
       REVOKED: '-',
-      'BEGINS WITH': key.slice(0, 10),
+      'BEGINS WITH': key.slice(0, 15),
+      EXPIRES: '-',
+      'LAST USED': expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
     });
-    expect(table[1]).toMatchObject({ ORGANIZATION: 'rival', USER: 'operator', SCOPES: 'read,write,delete,admin' });
-    expect(stdout).not.toContain(key.slice(0, 12));
+    expect(table[1]).toMatchObject({ ORGANIZATION: 'rival', USER: 'operator', SCOPES: 'read,write,delete' });
+    expect(Date.parse(table[1]?.EXPIRES as string) - Date.now()).toBeCloseTo(90 * 86_400_000, -6);
+    expect(stdout).not.toContain(key.slice(16, 26));
 
     const id = table[1]?.ID as string;
     expect(await cli('keys', 'revoke', id)).toMatchObject({
@@ -136,6 +146,55 @@ describe.sequential('with a database', () => {
     expect(again).toMatchObject({ code: 1, stdout: '' });
     expect(again.stderr).toBe(`There is no key ${id} that still opens.\n`);
     expect((await get('/data_entries/')).status).toBe(200);
+  });
+
+  test('keys import takes a key from standard input, a file or the environment, keys rotate gives it a successor', async () => {
+    const [piped, filed, named] = ['a-key-from-a-pipe', 'a-key-from-a-file', 'a-key-from-a-variable'];
+    const keyFile = join(dataDir, 'key-to-import');
+    await writeFile(keyFile, `${filed}\n`);
+    const place = ['--organization', 'default'];
+    const ways = [
+      run(
+        built.folder,
+        'cli.js',
+        ['keys', 'import', ...place, '--scopes', 'read'],
+        { DATA_DIR: dataDir },
+        `${piped}\n`,
+      ),
+      run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-file', keyFile], { DATA_DIR: dataDir }),
+      run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-env', 'K'], { DATA_DIR: dataDir, K: named }),
+    ];
+    const ids: string[] = [];
+    for (const way of ways) {
+      expect((await way.exit()).code, way.stderr()).toBe(0);
+      ids.push(/^Key (\d+) is stored\.\n$/.exec(way.stdout())?.[1] as string);
+    }
+    for (const one of [piped, filed, named]) expect((await get('/tags/', one)).status).toBe(200);
+
+    const rotated = await cli('keys', 'rotate', ids[0] as string, '--overlap', '2h');
+    expect(rotated.stdout).toMatch(/^msk1_\w{10}_\w{43}_\w{6}\n$/);
+    expect(rotated.stderr).toMatch(/^This is key \d+\. Key \d+ still opens until \d{4}-\d\d-\d\dT\S+\.\n$/);
+    for (const one of [piped, rotated.stdout.trim()]) expect((await get('/tags/', one)).status).toBe(200);
+    const { stdout } = await cli('keys', 'list');
+    expect(keyTable(stdout).at(-1)).toMatchObject({ REPLACES: ids[0], SCOPES: 'read' });
+    const texts = [stdout, rotated.stderr, ...ways.flatMap((way) => [way.stdout(), way.stderr()])].join();
+    for (const one of [piped, filed, named]) expect(texts).not.toContain(one.slice(0, 12));
+    expect(texts).not.toContain(rotated.stdout.slice(16, 26));
+  });
+
+  test('no key is in anything that the running server has said, nor in its metrics', async () => {
+    const bad = [`${key}x`, key.slice(0, -1), newApiKey(), 'a-key-that-nobody-has'];
+    for (const one of [key, ...bad]) {
+      await get('/data_entries/', one);
+      await get('/nowhere/', one);
+      await fetch(`${server?.endpoint}/tags/`, { method: 'POST', headers: { 'x-api-key': one }, body: 'x' });
+    }
+    const metrics = await (await fetch(`${server?.endpoint}/metrics`)).text();
+    expect(metrics).toContain('metrology_http_request_duration_seconds');
+    expect(server?.stderr()).toContain('refused');
+    const said = [server?.stdout(), server?.stderr(), metrics].join();
+    const secrets = [key, ...bad].map((one) => (one.startsWith('msk1_') ? one.slice(16, 26) : one));
+    for (const secret of [...secrets, 'a-key-from-a-']) expect(said).not.toContain(secret);
   });
 
   test('projects create and instruments create print the id that the server then shows', async () => {

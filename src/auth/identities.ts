@@ -1,4 +1,17 @@
-import type { Identity } from './store.ts';
+import type { Logger } from 'pino';
+import { limits } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import { findKey, type Identity, noteKeyUse } from './store.ts';
+
+/** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
+export function openIdentities(database: Database, log: Logger): Identities {
+  return createIdentities({
+    find: (key) => identify(database, key, log),
+    keepMs: limits.keyCacheMsMax,
+    entriesMax: limits.keyCacheEntriesMax,
+    now: () => performance.now(),
+  });
+}
 
 interface Options {
   /** The identity behind a key as the database has it now. */
@@ -34,3 +47,16 @@ export function createIdentities({ find, keepMs, entriesMax, now }: Options) {
 }
 
 export type Identities = ReturnType<typeof createIdentities>;
+
+async function identify(database: Database, key: string, log: Logger): Promise<Identity | undefined> {
+  const found = await findKey(database, key);
+  if (found === undefined) return undefined;
+  const { isUseStale, ...identity } = found;
+  if (isUseStale) {
+    // Nobody waits for it, and a request goes on without it.
+    noteKeyUse(database, identity.organizationId, identity.keyId).catch((error) =>
+      log.warn({ err: error, keyId: identity.keyId }, 'the use of a key was not noted'),
+    );
+  }
+  return identity;
+}

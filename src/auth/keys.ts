@@ -1,19 +1,77 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import { type Config, limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
-import { newApiKey } from './api-key.ts';
-import { ensureUser, findIdentity, hasUsableKey, insertKey } from './store.ts';
+import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
+import {
+  ensureUser,
+  findIdentity,
+  hasUsableKey,
+  insertKey,
+  insertSuccessor,
+  type KeyEnd,
+  type Scope,
+} from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
 
+const uniqueViolation = '23505';
+
+/** What a key may do, and for how long; everything and for ever, when it is not said. */
+export interface KeyTerms {
+  scopes?: readonly Scope[];
+  end?: KeyEnd;
+}
+
 /** Makes a key for a user of an organization (both made when missing) and returns it; it cannot be had again. */
-export async function createKey(database: Database, organization: string, user = defaultUser): Promise<string> {
+export async function createKey(
+  database: Database,
+  organization: string,
+  user = defaultUser,
+  terms: KeyTerms = {},
+): Promise<string> {
   const owner = await ensureUser(database, organization, user);
   const key = newApiKey();
-  await insertKey(database, owner, key);
+  await insertKey(database, owner, key, terms);
   return key;
+}
+
+/**
+ * Stores a key that somebody holds already, of any form, for a user of an organization.
+ * @returns its id in the list
+ * @throws with a sentence, which never shows the key, when it is none or is stored already
+ */
+export async function importKey(
+  database: Database,
+  key: string,
+  organization: string,
+  user: string,
+  terms: KeyTerms,
+): Promise<number> {
+  const { keyLengthMin, keyLengthMax } = limits;
+  if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key)) {
+    throw new Error(`A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`);
+  }
+  if (isMistyped(key)) throw new Error(`This key begins with ${keyPrefix}, but it is cut or mistyped.`);
+  const id = await insertKey(database, await ensureUser(database, organization, user), key, terms);
+  if (id === undefined) throw new Error('This key is stored already.');
+  return id;
+}
+
+/**
+ * Makes the successor of a key; both open until the overlap is over, then the new one alone.
+ * @throws with a sentence when the key does not open or has a successor already
+ */
+export async function rotateKey(database: Database, keyId: number, overlapSeconds: number, end?: KeyEnd) {
+  const key = newApiKey();
+  const made = await insertSuccessor(database, keyId, key, overlapSeconds, end).catch((error) => {
+    // Somebody else has rotated it at the same time.
+    if (error.code === uniqueViolation) return undefined;
+    throw error;
+  });
+  if (made === undefined) throw new Error(`There is no key ${keyId} that still opens and was not rotated yet.`);
+  return { key, ...made };
 }
 
 /** How a person who has just started the server gets at a key. */
@@ -35,6 +93,9 @@ export async function provideKey(
 ): Promise<ProvidedKey> {
   const owner = await ensureUser(database, defaultOrganization, defaultUser);
   if (config.BOOTSTRAP_API_KEY !== undefined) {
+    if (isMistyped(config.BOOTSTRAP_API_KEY)) {
+      throw new Error(`BOOTSTRAP_API_KEY begins with ${keyPrefix}, but it is cut or mistyped.`);
+    }
     await insertKey(database, owner, config.BOOTSTRAP_API_KEY);
     const identity = await findIdentity(database, config.BOOTSTRAP_API_KEY);
     if (identity?.organizationId === owner.organization_id) return { kind: 'bootstrap' };

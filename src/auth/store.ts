@@ -1,6 +1,8 @@
+import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
+import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
-import { apiKeyHint, hashApiKey } from './api-key.ts';
+import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 
 export const scopes = ['read', 'write', 'delete', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
@@ -13,17 +15,47 @@ export interface Identity {
   scopes: Scope[];
 }
 
-/** The identity behind a key, or undefined for one that is unknown, revoked or expired. */
-export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
+/** An identity, and whether it is a minute ago that the use of its key was noted. */
+export interface FoundKey extends Identity {
+  isUseStale: boolean;
+}
+
+/** Who a key belongs to, or undefined for one that is malformed, unknown, revoked or expired. */
+export async function findKey(database: Database, key: string): Promise<FoundKey | undefined> {
+  const publicId = publicIdOf(key);
+  if (publicId === undefined) return undefined;
   // On the connections of ingest: a chunk must not wait for its key behind slow reads.
-  const { rows } = await database.ingestPool.query<Identity>({
-    name: 'find_identity',
-    text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes
+  const { rows } = await database.ingestPool.query<FoundKey & { keyHash: Buffer }>({
+    name: 'find_key',
+    text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes,
+                  key_hash as "keyHash",
+                  coalesce(last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
            from api_keys
-           where key_hash = $1::bytea and revoked_at is null and (expires_at is null or expires_at > now())`,
-    values: [hashApiKey(key)],
+           where public_id = $1::text and revoked_at is null and (expires_at is null or expires_at > now())`,
+    values: [publicId, limits.keyUseMsMin / 1_000],
   });
-  return rows[0];
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { keyHash, ...found } = row;
+  return timingSafeEqual(keyHash, hashApiKey(key)) ? found : undefined;
+}
+
+/** The identity behind a key, or undefined for one that is malformed, unknown, revoked or expired. */
+export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
+  const found = await findKey(database, key);
+  if (found === undefined) return undefined;
+  const { isUseStale, ...identity } = found;
+  return identity;
+}
+
+/** Notes that a key was used, unless that was noted less than `limits.keyUseMsMin` ago, by whichever server. */
+export async function noteKeyUse(database: Database, organizationId: string, keyId: number): Promise<void> {
+  await database.pool.query(
+    `update api_keys set last_used_at = now()
+     where organization_id = $1::uuid and key_id = $2::bigint
+       and (last_used_at is null or last_used_at < now() - make_interval(secs => $3::float8))`,
+    [organizationId, keyId, limits.keyUseMsMin / 1_000],
+  );
 }
 
 /** A person of an organization; both are made when they are not there yet. Names are matched without regard to case. */
@@ -42,6 +74,12 @@ export async function ensureUser(database: Database, organization: string, user:
     .executeTakeFirstOrThrow();
 }
 
+/** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
+export interface KeyEnd {
+  inSeconds?: number | undefined;
+  at?: string | undefined;
+}
+
 /**
  * Stores a key for a user, by its hash only.
  * @returns its id, or undefined when this very key is stored already, for whomever.
@@ -50,14 +88,62 @@ export async function insertKey(
   database: Database,
   owner: { organization_id: string; user_id: string },
   key: string,
+  { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
 ): Promise<number | undefined> {
-  const row = await database.kysely
-    .insertInto('api_keys')
-    .values({ ...owner, key_hash: hashApiKey(key), key_hint: apiKeyHint(key) })
-    .onConflict((conflict) => conflict.column('key_hash').doNothing())
-    .returning('key_id')
-    .executeTakeFirst();
-  return row?.key_id;
+  const { rows } = await database.pool.query<{ key_id: number }>(
+    `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
+     values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
+             coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
+     on conflict do nothing
+     returning key_id`,
+    [owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+  );
+  return rows[0]?.key_id;
+}
+
+/** What of a key is stored: its public id, its hash and its hint. */
+function restingForm(key: string): [string, Buffer, string] {
+  const publicId = publicIdOf(key);
+  if (publicId === undefined) throw new Error('This is no key: it is too short, too long or mistyped.');
+  return [publicId, hashApiKey(key), apiKeyHint(key)];
+}
+
+/**
+ * Stores the successor of a key that still opens and has none: of the same user, with the same scopes, and, unless `end`
+ * says otherwise, for as long as the old one was made to last. The old one ends after the overlap, or when it would have.
+ * @returns undefined when there is no such key
+ * @throws a unique violation when somebody else does the same at the same time
+ */
+export async function insertSuccessor(
+  database: Database,
+  keyId: number,
+  key: string,
+  overlapSeconds: number,
+  end: KeyEnd = {},
+): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
+  const { rows } = await database.pool.query<{ keyId: number; oldExpiresAt: string }>(
+    `with old as (
+       select * from api_keys k
+       where key_id = $1::bigint and revoked_at is null and (expires_at is null or expires_at > now())
+         and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
+       for update
+     ), ended as (
+       update api_keys k set expires_at = least(k.expires_at, now() + make_interval(secs => $5::float8))
+       from old where k.key_id = old.key_id
+       returning k.expires_at
+     ), made as (
+       insert into api_keys
+         (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at, replaces_key_id)
+       select organization_id, user_id, $2::text, $3::bytea, $4::text, scopes,
+              coalesce($6::timestamptz, now() + make_interval(secs => $7::float8), now() + (expires_at - created_at)),
+              key_id
+       from old
+       returning key_id
+     )
+     select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
+    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+  );
+  return rows[0];
 }
 
 /** Every key with whose it is and whether it still opens; never the key itself. */
@@ -73,7 +159,10 @@ export function listKeys(database: Database) {
       'users.name as user',
       'api_keys.scopes',
       'api_keys.created_at',
+      'api_keys.expires_at',
+      'api_keys.last_used_at',
       'api_keys.revoked_at',
+      'api_keys.replaces_key_id',
     ])
     .orderBy('api_keys.key_id')
     .execute();

@@ -13,12 +13,15 @@ export interface Tables {
     key_id: Generated<number>;
     organization_id: string;
     user_id: string;
+    public_id: string;
     key_hash: Buffer;
     key_hint: string;
     scopes: Generated<string[]>;
     created_at: Time;
     expires_at: NullableTime;
     revoked_at: NullableTime;
+    last_used_at: NullableTime;
+    replaces_key_id: number | null;
   };
   growth_instruments: {
     synth_source_id: Generated<number>;

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isMistyped } from '../auth/api-key.ts';
 import type { Identities } from '../auth/identities.ts';
 import type { Identity, Scope } from '../auth/store.ts';
 import { ApiError } from '../errors.ts';
@@ -18,7 +19,7 @@ declare module 'fastify' {
 
 /**
  * Asks every route for a key in `X-API-KEY`, but for those whose `config` says `open`. It runs before the body is read.
- * 401 for a missing, unknown, revoked or expired key; 403 for one without the scope.
+ * 401 for a missing, mistyped, unknown, revoked or expired key; 403 for one without the scope.
  */
 export function requireKeys(app: FastifyInstance, identityOf: Identities): void {
   app.decorateRequest('identity');
@@ -26,11 +27,14 @@ export function requireKeys(app: FastifyInstance, identityOf: Identities): void 
     const { open, scope } = request.routeOptions.config;
     if (open || request.is404) return;
     request.identity = await authenticate(identityOf, request);
-    const needed = scope ?? scopeOf(request.method);
-    if (!request.identity.scopes.includes(needed)) {
-      throw new ApiError('forbidden', `This API key lacks the scope "${needed}".`);
-    }
+    requireScope(request.identity, scope ?? scopeOf(request.method));
   });
+}
+
+/** @throws ApiError 403 */
+export function requireScope(identity: Identity, scope: Scope): void {
+  if (identity.scopes.includes(scope)) return;
+  throw new ApiError('forbidden', `This API key lacks the scope "${scope}".`);
 }
 
 /** @throws ApiError 401 */
@@ -39,6 +43,8 @@ export async function authenticate(identityOf: Identities, request: FastifyReque
   if (typeof key !== 'string' || key === '') {
     throw new ApiError('unauthorized', 'An API key is required in the header X-API-KEY.');
   }
+  if (isMistyped(key))
+    throw new ApiError('unauthorized', 'This API key is cut or mistyped: its checksum does not fit.');
   const identity = await identityOf(key);
   if (identity === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
   return identity;

@@ -5,7 +5,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from './app-type.ts';
-import { authenticate } from './auth.ts';
+import { authenticate, requireScope } from './auth.ts';
 import { metricsText, shareMetrics } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
@@ -52,7 +52,10 @@ export function createMetrics(database: Database) {
 }
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** `/metrics` in the Prometheus text format: open on loopback, under a key from elsewhere or through a proxy. */
+/**
+ * `/metrics` in the Prometheus text format: open on loopback. From elsewhere or through a proxy under a key
+ * with the scope admin, since they count the requests of all organizations.
+ */
 export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: Identities; metrics: Metrics }): void {
   shareMetrics(metrics.registry);
   app.addHook('onResponse', async (request, reply) => {
@@ -68,13 +71,13 @@ export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: I
       config: { open: true },
       schema: {
         tags: ['operation'],
-        summary: 'Prometheus metrics; from loopback no key is needed',
+        summary: 'Prometheus metrics; from loopback no key is needed, from elsewhere one with the scope admin',
         produces: ['text/plain'],
-        response: { 200: Type.String(), 401: ErrorAnswer },
+        response: { 200: Type.String(), 401: ErrorAnswer, 403: ErrorAnswer },
       },
     },
     async (request, reply) => {
-      if (!isDirectFromLoopback(request)) await authenticate(identityOf, request);
+      if (!isDirectFromLoopback(request)) requireScope(await authenticate(identityOf, request), 'admin');
       return reply.type(metrics.registry.contentType).send(await metricsText(metrics.registry));
     },
   );

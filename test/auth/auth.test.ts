@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { apiKeyHint, hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
-import { createKey, provideKey } from '../../src/auth/keys.ts';
+import { apiKeyHint, hashApiKey, isMistyped, newApiKey, publicIdOf } from '../../src/auth/api-key.ts';
+import { createKey, importKey, provideKey } from '../../src/auth/keys.ts';
 import { findIdentity, listKeys, revokeKey, type Scope, scopes } from '../../src/auth/store.ts';
 import { limits } from '../../src/config.ts';
 import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
@@ -43,9 +43,8 @@ describe('a request', () => {
     const refused = [
       newApiKey(),
       'nonsense',
-      server.keys.ada.toLowerCase(),
-      `${server.keys.ada}x`,
-      server.keys.ada.slice(0, -1),
+      server.keys.ada.slice(1),
+      `msk_${'x'.repeat(43)}`,
       `Bearer ${server.keys.ada}`,
       hashApiKey(server.keys.ada).toString('hex'),
       'k'.repeat(10_000),
@@ -62,6 +61,29 @@ describe('a request', () => {
     expect((await server.get('/data_entries/', await keyWith(`expires_at = now() + interval '1 hour'`))).status).toBe(
       200,
     );
+  });
+
+  test('with a key of this server that is cut or mistyped is told so, without a look-up', async () => {
+    const { ada } = server.keys;
+    const swapped = ada.replace(/(..)(..)$/, '$2$1');
+    const mistyped = [`${ada}x`, ada.slice(0, -1), ada.toLowerCase(), 'msk1_', swapped];
+    await server.database.pool.query('alter table api_keys rename to api_keys_away');
+    try {
+      for (const key of mistyped.filter((one) => one !== ada)) {
+        const { status, json } = await server.get('/data_entries/', key);
+        expect({ status, json }).toEqual({
+          status: 401,
+          json: { detail: 'This API key is cut or mistyped: its checksum does not fit.' },
+        });
+      }
+      // What no key can be is not looked up either; what may be one is.
+      for (const key of ['short', 'k'.repeat(limits.keyLengthMax + 1)]) {
+        expect((await server.get('/data_entries/', key)).status).toBe(401);
+      }
+      expect((await server.get('/data_entries/', newApiKey())).status).toBe(500);
+    } finally {
+      await server.database.pool.query('alter table api_keys_away rename to api_keys');
+    }
   });
 
   test('stops to be let in soon after its key is revoked', async () => {
@@ -106,7 +128,15 @@ describe('a request', () => {
 test('a key shows neither in answers nor in logs, however the request ends', async () => {
   const secret = newApiKey();
   const { ada } = server.keys;
+  const imported = 'SecretOfAnotherService/0123456789';
+  await importKey(server.database, imported, 'lab', 'ada', { scopes: ['write'] });
+  const mistyped = `${ada.slice(0, -1)}-`;
   const requests = [
+    { method: 'GET', url: '/tags/', key: imported },
+    { method: 'POST', url: '/tags/', key: imported, payload: '{"name":null}' },
+    { method: 'GET', url: '/tags/', key: mistyped },
+    { method: 'GET', url: '/tags/', key: `${secret} ${ada}` },
+    { method: 'GET', url: '/%zz', key: ada },
     { method: 'GET', url: '/data_entries/', key: secret },
     { method: 'GET', url: '/data_entries/', key: ada },
     { method: 'GET', url: '/nowhere', key: secret },
@@ -129,9 +159,13 @@ test('a key shows neither in answers nor in logs, however the request ends', asy
   expect(texts.at(-2)).toBe('{"detail":"Internal error; see the log of the server."}');
   expect(listening.logged()).toContain('tags');
   expect(listening.logged()).toContain('"stack"');
+  texts.push((await listening.app.inject('/metrics')).payload);
+  expect(texts.at(-1)).toContain('metrology_http_request_duration_seconds_count{method="GET",route="/tags/"');
   for (const text of [...texts, listening.logged()]) {
-    expect(text).not.toContain(secret.slice(4, 20));
-    expect(text).not.toContain(ada.slice(4, 20));
+    for (const key of [secret, ada])
+      for (const part of [key.slice(16, 26), key.slice(-12, -2)]) expect(text).not.toContain(part);
+    expect(text).not.toContain(imported.slice(0, 12));
+    expect(text).not.toContain(hashApiKey(ada).toString('hex').slice(0, 12));
   }
 });
 
@@ -139,10 +173,11 @@ describe('keys', () => {
   test('are random, carry the prefix and rest in the database by their hash only', async () => {
     const made = Array.from({ length: 500 }, newApiKey);
     expect(new Set(made).size).toBe(500);
-    for (const key of made) expect(key).toMatch(/^msk_[0-9A-Za-z]{43}$/);
+    for (const key of made) expect(key).toMatch(/^msk1_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/);
+    expect(new Set(made.map(publicIdOf))).toEqual(new Set(made.map((key) => key.slice(5, 15))));
     // Each of the 62 characters turns up about 347 times in 21,500; one in five thousand tests of this kind would fail.
     const counts = new Map<string, number>();
-    for (const character of made.map((key) => key.slice(4)).join('')) {
+    for (const character of made.map((key) => key.slice(16, 59)).join('')) {
       counts.set(character, (counts.get(character) ?? 0) + 1);
     }
     expect(counts.size).toBe(62);
@@ -151,9 +186,25 @@ describe('keys', () => {
 
     const key = await createKey(server.database, 'lab', 'ada');
     const { rows } = await server.database.pool.query('select to_jsonb(k)::text as row from api_keys k');
-    expect(rows.map(({ row }) => row).join()).not.toContain(key.slice(10, 30));
-    expect(apiKeyHint(key)).toBe(key.slice(0, 10));
-    expect(apiKeyHint('sixteen-letters!')).toHaveLength(8);
+    expect(rows.map(({ row }) => row).join()).not.toContain(key.slice(16, 30));
+    expect(apiKeyHint(key)).toBe(key.slice(0, 15));
+    expect(apiKeyHint('sixteen-letters!')).toBe('sixt');
+    expect(apiKeyHint('k'.repeat(512))).toHaveLength(10);
+  });
+
+  test('with one wrong, one swapped or one missing character are told from whole ones', () => {
+    const key = newApiKey();
+    expect(isMistyped(key)).toBe(false);
+    for (let i = 5; i < key.length; i++) {
+      expect(isMistyped(key.slice(0, i) + key.slice(i + 1)), `without character ${i}`).toBe(true);
+      const other = key[i] === 'x' ? 'y' : 'x';
+      expect(isMistyped(key.slice(0, i) + other + key.slice(i + 1)), `with another character ${i}`).toBe(true);
+      if (i > 5 && key[i] !== key[i - 1]) {
+        const swapped = `${key.slice(0, i - 1)}${key[i]}${key[i - 1]}${key.slice(i + 1)}`;
+        expect(isMistyped(swapped), `swapped at ${i}`).toBe(true);
+      }
+    }
+    expect(isMistyped('anything else')).toBe(false);
   });
 
   test('belong to one user of one organization; names are matched without regard to case', async () => {
@@ -177,8 +228,8 @@ describe('keys', () => {
     const key = await createKey(server.database, 'lab', 'grace');
     const id = await keyId(key);
     const listed = (await listKeys(server.database)).find((one) => one.key_id === id);
-    expect(listed).toMatchObject({ organization: 'lab', user: 'grace', revoked_at: null, key_hint: key.slice(0, 10) });
-    expect(JSON.stringify(listed)).not.toContain(key.slice(0, 12));
+    expect(listed).toMatchObject({ organization: 'lab', user: 'grace', revoked_at: null, key_hint: key.slice(0, 15) });
+    expect(JSON.stringify(listed)).not.toContain(key.slice(16, 26));
     expect(await revokeKey(server.database, id)).toBe(true);
     expect(await revokeKey(server.database, id)).toBe(false);
     expect(await revokeKey(server.database, 999_999)).toBe(false);
@@ -199,6 +250,9 @@ describe('provideKey', () => {
   });
 
   test('refuses a bootstrap key that was revoked or is of another organization, without showing it', async () => {
+    const mistyped = `${newApiKey().slice(0, -1)}-`;
+    const refusing = provideKey(server.database, { BOOTSTRAP_API_KEY: mistyped, DATA_DIR: '/nonexistent' }, false);
+    await expect(refusing).rejects.toThrow('BOOTSTRAP_API_KEY begins with msk1_, but it is cut or mistyped.');
     await revokeKey(server.database, await keyId(bootstrap));
     for (const key of [bootstrap, server.keys.rival]) {
       const failing = provideKey(server.database, { BOOTSTRAP_API_KEY: key, DATA_DIR: '/nonexistent' }, false);

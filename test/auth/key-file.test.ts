@@ -32,7 +32,7 @@ const keyInFile = async () => (await readFile(path, 'utf8')).trim();
 test('without a terminal the first key goes to a file of mode 0600, and later starts point to it', async () => {
   expect(await provide()).toEqual({ kind: 'file', path });
   expect(await mode()).toBe('600');
-  expect(await readFile(path, 'utf8')).toMatch(/^msk_[0-9A-Za-z]{43}\n$/);
+  expect(await readFile(path, 'utf8')).toMatch(/^msk1_\w{10}_\w{43}_\w{6}\n$/);
   expect(await findIdentity(database, await keyInFile())).toBeDefined();
   const first = await keyInFile();
   expect(await provide()).toEqual({ kind: 'file', path });
@@ -44,7 +44,7 @@ test('without a terminal the first key goes to a file of mode 0600, and later st
 
 test('a terminal is shown the first key, once, and no file is written', async () => {
   const provided = await provide(true);
-  expect(provided).toEqual({ kind: 'new', key: expect.stringMatching(/^msk_/) });
+  expect(provided).toEqual({ kind: 'new', key: expect.stringMatching(/^msk1_/) });
   expect(await readdir(folder)).toEqual([]);
   expect(await provide(true)).toEqual({ kind: 'existing' });
 });

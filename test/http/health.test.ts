@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createKey } from '../../src/auth/keys.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
@@ -191,7 +192,10 @@ describe('/metrics', () => {
     expect((await scrape({ remoteAddress, headers: headers as Record<string, string> })).statusCode).toBe(status);
   });
 
-  test('from elsewhere a key opens them', async () => {
+  test('from elsewhere a key with the scope admin opens them', async () => {
+    const weak = await createKey(server.database, 'lab', 'ada', { scopes: ['read', 'write', 'delete'] });
+    const refused = await scrape({ remoteAddress: '192.168.1.9', headers: { 'x-api-key': weak } });
+    expect([refused.statusCode, refused.json()]).toEqual([403, { detail: 'This API key lacks the scope "admin".' }]);
     const answer = await scrape({ remoteAddress: '192.168.1.9', headers: { 'x-api-key': server.keys.ada } });
     expect(answer.statusCode).toBe(200);
     expect(answer.headers['content-type']).toMatch(/^text\/plain/);

@@ -93,7 +93,17 @@ function item(organizationId: string, dataId: string, chunkIndex: number, points
   const values = timestamps.map((_, i) => Math.round((580 + Math.sin(i / 50) * 20 + Math.random()) * 1_000) / 1_000);
   const image = toChunkImage({ timestamps, values, units: 'C' });
   const arrivals = [{ channelName: 'temperature', image }];
-  return { organizationId, keyId: 1, dataId, chunkIndex, arrivals, laneKey: dataId, rows: [], bytes: 0 };
+  return {
+    organizationId,
+    keyId: 1,
+    dataId,
+    chunkIndex,
+    arrivals,
+    isRestoring: false,
+    laneKey: dataId,
+    rows: [],
+    bytes: 0,
+  };
 }
 
 async function state({ database, folder }: Bed) {

@@ -19,13 +19,17 @@ import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
-  config: Pick<Config, 'FINALIZE_GRACE_SECONDS' | 'BODY_LIMIT_BYTES' | 'BODIES_LIMIT_BYTES' | 'REFERENCE_CLOCK'>;
+  config: Pick<
+    Config,
+    'FINALIZE_GRACE_SECONDS' | 'REVISIONS_KEEP_DAYS' | 'BODY_LIMIT_BYTES' | 'BODIES_LIMIT_BYTES' | 'REFERENCE_CLOCK'
+  >;
   database: Database;
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
@@ -71,6 +75,12 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
   app.addHook('onClose', () => streams.close());
+  if (config.REVISIONS_KEEP_DAYS !== undefined) {
+    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
+      log.warn({ err: error }, 'old revisions could not be removed'),
+    );
+    app.addHook('onClose', stop);
+  }
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
   }

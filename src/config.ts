@@ -53,6 +53,10 @@ export const limits = {
   flushesMax: 2,
   /** How long a connection of ingest is used, and with it the plans that it has made. */
   ingestConnectionSecondsMax: 300,
+  /** How often revisions are looked through for those that have been kept long enough. */
+  revisionSweepMs: 3_600_000,
+  /** Revisions that one statement removes. */
+  revisionSweepRowsMax: 1_000,
   /** Chunks that wait for a flush; over it 503. */
   queueRowsMax: 100_000,
   /** Bytes of arrays that wait for a flush; over it 503. */
@@ -109,6 +113,13 @@ export const ConfigSchema = Type.Object({
     }),
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
+  REVISIONS_KEEP_DAYS: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 36_500,
+      description: 'how long what a chunk held before it was replaced is kept, in days; unset, for ever',
+    }),
+  ),
   BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
   BODIES_LIMIT_BYTES: integer(
     128 * 1024 * 1024,

@@ -40,6 +40,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     refused: ['short', `white space ${'x'.repeat(20)}`, 'ü'.repeat(20), 'k'.repeat(513)],
   },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
+  REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '1073741825', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },

@@ -19,11 +19,13 @@ let points = 0;
 const streams: StreamService = {
   initialize: async () => ({ data_id: crypto.randomUUID(), processed_data_id: crypto.randomUUID() }),
   async ingest(_identity, dataId, chunkIndex, channels) {
-    return channels.map(([channelName, { values }]) => {
+    const receipts = channels.map(([channelName, { values }]) => {
       points += values.length;
       return { data_id: dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: values.length };
     });
+    return { receipts, outcomes: channels.map(() => 'created') };
   },
+  restore: () => Promise.reject(new Error('nothing is kept')),
   finalize: async (_identity, dataId) => ({ data_id: dataId, processed_data_id: crypto.randomUUID() }),
   close: async () => {},
 };

@@ -36,6 +36,8 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   /** Settles some items: one result or one error for each, in order. What it throws is the error of all of them. */
   flush(items: Item[]): Promise<(Result | Error)[]>;
   limits: BatchLimits;
+  /** The result of an item that brought the same as another one of its flush, by that one's result. */
+  repeat(result: Result): Result;
   /** Milliseconds from any origin. */
   now(): number;
   /** The error of an item that the queue has no room for, or that has waited too long. */
@@ -120,7 +122,7 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
       for (const entry of [leader, ...(followers[i] ?? [])]) {
         leave(entry);
         if (result instanceof Error) entry.reject(result);
-        else entry.resolve(result);
+        else entry.resolve(entry === leader ? result : options.repeat(result));
       }
     });
   }

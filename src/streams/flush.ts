@@ -103,7 +103,7 @@ function settleByReading(item: IngestItem, rows: (Row & { standing: Standing })[
       ]),
     );
   }
-  return closed ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
+  return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
 }
 
 function offsetError(chunkIndex: number, pointsPerChunk: number): ApiError {

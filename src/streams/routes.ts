@@ -1,13 +1,37 @@
 import { Type } from '@sinclair/typebox';
 import type { App } from '../http/app-type.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
-import { ChunkBody, ChunkReceipt, InitializeBody, MultiChunkBody, StreamIds, StreamParams } from './schemas.ts';
+import type { Outcome } from './flush.ts';
+import {
+  ChunkBody,
+  ChunkReceipt,
+  InitializeBody,
+  MultiChunkBody,
+  RestoreBody,
+  StreamIds,
+  StreamParams,
+} from './schemas.ts';
 import type { StreamService } from './service.ts';
 
 const tags = ['stream'];
 const chunkRefusals = refusals(...bodyRefusals, 404, 409);
 
-/** The four stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
+const outcomeHeader = {
+  'Chunk-Outcome': {
+    type: 'string',
+    enum: ['created', 'unchanged', 'replaced'],
+    description: 'what became of the chunk',
+  },
+};
+const outcomesHeader = {
+  'Chunk-Outcome': {
+    type: 'string',
+    examples: ['created=2, unchanged=0, replaced=1'],
+    description: 'how many channels were created, unchanged and replaced',
+  },
+};
+
+/** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
 export function streamRoutes(app: App, { streams }: { streams: StreamService }): void {
   app.post(
     '/initialize',
@@ -29,14 +53,17 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         tags,
         summary: 'Store one chunk of one channel, or replace it',
         body: refer(ChunkBody),
-        response: { 201: refer(ChunkReceipt), ...chunkRefusals },
+        response: { 201: { ...refer(ChunkReceipt), headers: outcomeHeader }, ...chunkRefusals },
       },
     },
     (request, reply) => {
       reply.code(201);
       const { data_id, chunk_index, channel_name, ...readings } = takeBody(request);
       const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
-      return stored.then(([receipt]) => receipt as ChunkReceipt);
+      return stored.then(({ receipts, outcomes }) => {
+        reply.header('chunk-outcome', outcomes[0]);
+        return receipts[0] as ChunkReceipt;
+      });
     },
   );
 
@@ -48,7 +75,10 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         summary: 'Store the chunks of several channels, all or none',
         body: refer(MultiChunkBody),
         response: {
-          201: Type.Array(refer(ChunkReceipt), { description: 'one receipt for each channel; all are committed' }),
+          201: Type.Array(refer(ChunkReceipt), {
+            description: 'one receipt for each channel; all are committed',
+            headers: outcomesHeader,
+          }),
           ...chunkRefusals,
         },
       },
@@ -56,7 +86,11 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     (request, reply) => {
       reply.code(201);
       const { data_id, chunk_index, channels } = takeBody(request);
-      return streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels));
+      const stored = streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels));
+      return stored.then(({ receipts, outcomes }) => {
+        reply.header('chunk-outcome', countsOf(outcomes));
+        return receipts;
+      });
     },
   );
 
@@ -72,6 +106,37 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     async (request) => streams.finalize(request.identity, request.params.data_id),
   );
+
+  restoreRoute(app, { streams });
+}
+
+function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
+  app.post(
+    '/:data_id/chunks/restore',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        tags,
+        summary: 'Put back what a chunk held before it was replaced, also after finalize',
+        params: StreamParams,
+        body: refer(RestoreBody),
+        response: { 200: { ...refer(ChunkReceipt), headers: outcomeHeader }, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    async (request, reply) => {
+      const { channel_name: channelName, chunk_index: chunkIndex, revision } = request.body;
+      const address = { dataId: request.params.data_id, channelName, chunkIndex, revision };
+      const { receipts, outcomes } = await streams.restore(request.identity, address);
+      reply.header('chunk-outcome', outcomes[0]);
+      return receipts[0] as ChunkReceipt;
+    },
+  );
+}
+
+/** As a dictionary of structured fields (RFC 9651): `created=2, unchanged=0, replaced=1`. */
+function countsOf(outcomes: Outcome[]): string {
+  const count = (wanted: Outcome) => `${wanted}=${outcomes.filter((outcome) => outcome === wanted).length}`;
+  return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 
 /** The body of a request, which from then on does not hold it any more. */

@@ -14,6 +14,8 @@ export interface IngestItem extends BatchItem {
   dataId: string;
   chunkIndex: number;
   arrivals: Arrival[];
+  /** Puts back what a chunk once held, which a finalized stream takes at any time. */
+  isRestoring: boolean;
 }
 
 /** What stands at the address of a row, as a plain read saw it. */

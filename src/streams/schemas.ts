@@ -78,6 +78,19 @@ export const MultiChunkBody = Type.Object(
 );
 export type MultiChunkBody = Static<typeof MultiChunkBody>;
 
+export const RestoreBody = Type.Object(
+  {
+    channel_name: Type.String({ ...channelNameRules, description: 'the channel' }),
+    chunk_index: address.chunk_index,
+    revision: Type.Integer({
+      minimum: 1,
+      maximum: 2_147_483_647,
+      description: 'what the chunk held then; 1 is the first',
+    }),
+  },
+  { $id: 'RestoreBody', description: 'a revision of a chunk' },
+);
+
 export const ChunkReceipt = Type.Object(
   {
     data_id: Type.String(),
@@ -92,4 +105,4 @@ export type ChunkReceipt = Static<typeof ChunkReceipt>;
 export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
 
 /** What stands once for all three prefixes. */
-export const streamSchemas = [InitializeBody, StreamIds, ChunkBody, MultiChunkBody, ChunkReceipt];
+export const streamSchemas = [InitializeBody, StreamIds, ChunkBody, MultiChunkBody, RestoreBody, ChunkReceipt];

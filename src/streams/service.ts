@@ -5,7 +5,8 @@ import { invalid, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { createBatcher } from './batcher.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
-import { flushItems, type IngestResult, type Stored } from './flush.ts';
+import { flushItems, type IngestResult, type Outcome, type Stored } from './flush.ts';
+import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
 import { finalizeStream, findLinks, insertStream } from './store.ts';
@@ -18,7 +19,8 @@ export interface StreamService {
   /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's. */
   initialize(identity: Identity, body: InitializeBody): Promise<StreamIds>;
   /**
-   * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given.
+   * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
+   * became of each.
    * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the channel whose
    * lengths differ or the offset that is no exact integer, 503 when too much is waiting. Lengths are refused at once, by
    * throwing.
@@ -28,11 +30,21 @@ export interface StreamService {
     dataId: string,
     chunkIndex: number,
     channels: [string, ChannelReadings][],
-  ): Promise<ChunkReceipt[]>;
+  ): Promise<Acknowledgement>;
+  /**
+   * Writes again what a chunk held before it was replaced; that is a replacement like any other and keeps a revision too.
+   * 404 for an unknown stream, channel, chunk or revision; 503 when too much is waiting.
+   */
+  restore(identity: Identity, revision: RevisionAddress): Promise<Acknowledgement>;
   /** Closes a stream; again is the same. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string): Promise<StreamIds>;
   /** Takes no more chunks and resolves when those that it took are settled. */
   close(): Promise<void>;
+}
+
+export interface Acknowledgement {
+  receipts: ChunkReceipt[];
+  outcomes: Outcome[];
 }
 
 interface Options {
@@ -46,6 +58,7 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
     flush: (items) => flushItems(database, graceSeconds, items),
     limits,
     now: () => performance.now(),
+    repeat: asUnchanged,
     overload: (reason) => unavailable(`${reason}; nothing of this request was stored.`),
   });
   return {
@@ -59,7 +72,16 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
       const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels);
       // Not an async function: that would hold on to the readings, which the images have replaced, until the flush is over,
       // and the garbage collector would carry them along.
-      return batcher.submit(item).then((result) => receipts(item, result, metrics));
+      return batcher.submit(item).then((result) => acknowledge(item, result, metrics));
+    },
+
+    async restore(identity, { dataId, ...address }) {
+      const revision = { ...address, dataId: dataId.toLowerCase() };
+      const readings = await readRevision(database, identity.organizationId, revision);
+      if (readings === undefined) throw notFound('Revision');
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [[revision.channelName, readings]]);
+      const restoring = { ...item, isRestoring: true };
+      return acknowledge(restoring, await batcher.submit(restoring), metrics);
     },
 
     async finalize({ organizationId }, dataId) {
@@ -72,14 +94,22 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
   };
 }
 
-function receipts(item: IngestItem, result: IngestResult, metrics: Options['metrics']): ChunkReceipt[] {
-  return item.arrivals.map(({ channelName, image }) => {
+/** What another request gets that brought the same: it has changed nothing. */
+function asUnchanged(result: IngestResult): IngestResult {
+  return new Map([...result].map(([channelName, stored]) => [channelName, { ...stored, outcome: 'unchanged' }]));
+}
+
+function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['metrics']): Acknowledgement {
+  const { dataId, chunkIndex } = item;
+  const outcomes: Outcome[] = [];
+  const receipts = item.arrivals.map(({ channelName, image }) => {
     const { outcome, totalPoints } = result.get(channelName) as Stored;
+    outcomes.push(outcome);
     metrics.chunks.inc({ outcome });
     if (outcome !== 'unchanged') metrics.points.inc(image.pointCount);
-    const { dataId, chunkIndex } = item;
     return { data_id: dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: totalPoints };
   });
+  return { receipts, outcomes };
 }
 
 async function checkLinks(database: Database, organizationId: string, body: InitializeBody): Promise<void> {
@@ -107,7 +137,7 @@ function toItem(
     content: image.contentHash.toString('latin1'),
   }));
   const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, laneKey: dataId, rows, bytes };
+  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, laneKey: dataId, rows, bytes };
 }
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {

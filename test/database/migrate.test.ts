@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -87,5 +87,38 @@ describe('migrate', () => {
     await migrate(database, await folderOf({ ...older, '0002_second.sql': 'create table second (id integer);' }));
     await expect(migrate(database, await folderOf(older))).rejects.toThrow(/0002_second/);
     expect(await tables(database)).toEqual(['first', 'second']);
+  });
+
+  test('chunks that were stored before 0002 get their extreme values, channels their longest chunk', async () => {
+    const database = (await emptyDatabase())();
+    const shippedUrl = new URL('../../migrations/', import.meta.url);
+    const text = (name: string) => readFile(new URL(`${name}.sql`, shippedUrl), 'utf8');
+    const before = { '0001_initial.sql': await text('0001_initial') };
+    await migrate(database, await folderOf(before));
+    await database.pool.query(`
+      with o as (insert into organizations (name) values ('lab') returning organization_id),
+      u as (insert into users (organization_id, name) select organization_id, 'ada' from o returning *),
+      s as (insert into streams (organization_id, user_id, stream_name, points_per_chunk)
+            select organization_id, user_id, 'run', 3 from u returning data_id),
+      c as (insert into channels (data_id, channel_name) select data_id, 't' from s returning data_id, channel_id)
+      insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
+                          null_count, ascending, content_hash, units, timestamps, "values")
+      select data_id, channel_id, i, i * 4, 1, t[1], t[4], 4, 0, true, '\\x00', u, t, v
+      from c, (values (0, 'K', '{1,2,3,4}'::float8[], '{5,-0,0,5}'::float8[]),
+                      (1, '', '{11,12,1e300,17}', '{1,2,99,null}'),
+                      (2, null, '{null,2,3,4}', '{7,null,null,null}')) as k (i, u, t, v)`);
+    await migrate(database, await folderOf({ ...before, '0002_x.sql': await text('0002_summaries_and_revisions') }));
+    const { rows } = await database.pool.query(
+      `select value_min, value_min_time, value_max, value_max_time, units,
+              content_hash = sha256(array_send(timestamps) || array_send("values")) as rehashed
+       from chunks order by chunk_index`,
+    );
+    expect(rows.map((row) => Object.values(row))).toEqual([
+      [-0, 2, 5, 1, 'K', false],
+      [1, 11, 2, 12, null, true],
+      [null, null, null, null, null, false],
+    ]);
+    const channel = await database.pool.query('select chunk_seconds_max from channels');
+    expect(channel.rows).toEqual([{ chunk_seconds_max: 6 }]);
   });
 });

@@ -48,6 +48,11 @@ const requests: Record<string, (ids: Ids) => Request> = {
     }),
     [`POST ${prefix}/chunk`]: (ids) => ({ url: `${prefix}/chunk`, body: chunk(ids) }),
     [`POST ${prefix}/chunk/multi`]: (ids) => ({ url: `${prefix}/chunk/multi`, body: multiChunk(ids) }),
+    [`POST ${prefix}/:data_id/chunks/restore`]: (ids) => ({
+      url: `${prefix}/${ids.data}/chunks/restore`,
+      body: { channel_name: 'p', chunk_index: 0, revision: 1 },
+      scope: 'admin',
+    }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
   })),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
@@ -179,6 +184,7 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
   const own = { sample, project, tag, instrument, data: '' };
   const body = { points_per_chunk: 1, stream_name: name('run'), ...links(own) };
   const { data_id: data } = await post('/tool-state/stream/initialize', body);
+  await post('/tool-state/stream/chunk', { ...chunk({ ...own, data }), values: [2.5] });
   await post('/tool-state/stream/chunk/multi', multiChunk({ ...own, data }));
   await post('/tags/data-items/', { data_ids: [data], tag_ids: [tag] });
   await post(`/projects/${project}/configuration`, { secret: `recipe of ${who}` });
@@ -194,7 +200,7 @@ async function everythingOfAda(): Promise<string> {
   const tables = [...owned, 'physical_samples', 'growth_instruments'];
   const own = `organization_id = (select organization_id from organizations where name = 'lab')`;
   const rows = tables.map((table) => `select to_jsonb(t)::text as row from ${table} t where ${own}`);
-  const points = ['channels', 'chunks'].map(
+  const points = ['channels', 'chunks', 'chunk_revisions'].map(
     (table) => `select to_jsonb(t)::text from ${table} t where data_id in (select data_id from streams where ${own})`,
   );
   const text = `select md5(string_agg(row, ',' order by row)) as digest from (${[...rows, ...points].join(' union all ')}) r`;

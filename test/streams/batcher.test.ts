@@ -32,6 +32,7 @@ function harness(limits: Partial<BatchLimits> = {}) {
     limits: { ...roomy, ...limits },
     now: () => clock.ms,
     overload: (reason) => new Error(reason),
+    repeat: (result) => `${result}, again`,
     flush: (items) =>
       new Promise((resolve, reject) => {
         flushes.push(items.map(({ name }) => name));
@@ -71,7 +72,7 @@ test('the same slice with the same content is written once and answers all', asy
   await turn();
   expect(flushes).toEqual([['one']]);
   ends[0]?.();
-  expect(await Promise.all(all)).toEqual(['stored one', 'stored one', 'stored one']);
+  expect(await Promise.all(all)).toEqual(['stored one', 'stored one, again', 'stored one, again']);
 });
 
 test('the same slice with other content waits, and keeps its order before what comes after it', async () => {

@@ -173,6 +173,30 @@ describe('chunk', () => {
     expect((await storedChunks(server, dataId)).map((row) => row.units)).toEqual([null, 'C', null, null, null, null]);
   });
 
+  test('a chunk knows its extreme values and when they were, its channel the longest span of a chunk', async () => {
+    const dataId = await openStream(server);
+    const send = (index: number, timestamps: (number | null)[], values: (number | null)[]) =>
+      server.post('/tool-state/stream/chunk', chunkBody(dataId, index, 't', values, { timestamps }));
+    await send(0, [10, 11, 12, 19, 14], [5, -0, 0, 5, null]);
+    await send(1, [null, 1e300, 21, 22], [1, 2, 3, 4]);
+    await send(2, [30, null], [null, 7]);
+    await send(0, [10, 11], [1, 2]);
+    const rows = await storedChunks(server, dataId);
+    expect(rows.map((row) => [row.value_min, row.value_min_time, row.value_max, row.value_max_time])).toEqual([
+      [1, 10, 2, 11],
+      [3, 21, 4, 22],
+      [null, null, null, null],
+    ]);
+    await send(0, [10, 11, 12, 19, 14], [5, -0, 0, 5, null]);
+    const [first] = await storedChunks(server, dataId);
+    expect([first?.value_min, first?.value_min_time, first?.value_max, first?.value_max_time]).toEqual([-0, 11, 5, 10]);
+    const { rows: channels } = await server.database.pool.query(
+      'select chunk_seconds_max from channels where data_id = $1::uuid',
+      [dataId],
+    );
+    expect(channels).toEqual([{ chunk_seconds_max: 9 }]);
+  });
+
   test('the span of a channel shrinks again when the chunk that held its end is replaced', async () => {
     const dataId = await openStream(server);
     const send = (index: number, timestamps: number[]) =>

@@ -44,6 +44,10 @@ export interface StoredRow {
   time_min: number | null;
   time_max: number | null;
   ascending: boolean;
+  value_min: number | null;
+  value_min_time: number | null;
+  value_max: number | null;
+  value_max_time: number | null;
   units: string | null;
   timestamps: (number | null)[];
   values: (number | null)[];

@@ -24,7 +24,7 @@ export async function readRevision(
            from streams s
            join channels c on c.data_id = s.data_id and c.channel_name = $3::text
            join chunk_revisions r on r.data_id = c.data_id and r.channel_id = c.channel_id
-           where s.organization_id = $1::uuid and s.data_id = $2::uuid
+           where s.organization_id = $1::uuid and s.data_id = $2::uuid and s.deleted_at is null
              and r.chunk_index = $4::bigint and r.revision = $5::integer`,
     values: [organizationId, dataId, channelName, chunkIndex, revision],
   });

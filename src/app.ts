@@ -18,6 +18,7 @@ import { healthRoutes } from './http/health.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
+import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
@@ -28,7 +29,12 @@ import { timeseriesRoutes } from './timeseries/routes.ts';
 export interface AppDependencies {
   config: Pick<
     Config,
-    'FINALIZE_GRACE_SECONDS' | 'REVISIONS_KEEP_DAYS' | 'BODY_LIMIT_BYTES' | 'BODIES_LIMIT_BYTES' | 'REFERENCE_CLOCK'
+    | 'FINALIZE_GRACE_SECONDS'
+    | 'REVISIONS_KEEP_DAYS'
+    | 'BODY_LIMIT_BYTES'
+    | 'BODIES_LIMIT_BYTES'
+    | 'REFERENCE_CLOCK'
+    | 'CORS_ORIGINS'
   >;
   database: Database;
   log: Logger;
@@ -65,6 +71,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   });
   const metrics = createMetrics(database);
   const identityOf = openIdentities(database, log);
+  await setResponseHeaders(app, config.CORS_ORIGINS);
   answerErrors(app);
   readJsonBodies(app, config.BODY_LIMIT_BYTES, config.BODIES_LIMIT_BYTES);
   requireKeys(app, identityOf);

@@ -89,6 +89,8 @@ export const limits = {
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({ default: fallback, minimum, maximum, description });
 
+const originPattern = '(https?://([a-z0-9.-]+|\\[[0-9a-f:]+\\])(:\\d{1,5})?)';
+
 /** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the README's table show the same. */
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
@@ -130,6 +132,12 @@ export const ConfigSchema = Type.Object({
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
+  ),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({
+      pattern: `^${originPattern}( *, *${originPattern})*$`,
+      description: 'origins whose pages may use the API in a browser, https://host:port, with commas; unset, none',
+    }),
   ),
   REFERENCE_CLOCK: Type.Boolean({
     default: false,

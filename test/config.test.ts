@@ -45,6 +45,21 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
+  CORS_ORIGINS: {
+    taken: [
+      ['https://lab.example', 'https://lab.example'],
+      ['http://localhost:5173, https://[::1]:8443', 'http://localhost:5173, https://[::1]:8443'],
+    ],
+    refused: [
+      '*',
+      'null',
+      'lab.example',
+      'https://lab.example/',
+      'https://*.example',
+      'https://a https://b',
+      'https://h:port',
+    ],
+  },
   REFERENCE_CLOCK: {
     taken: [
       ['true', true],

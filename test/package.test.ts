@@ -10,12 +10,14 @@ import { parse } from 'yaml';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const { PATH, HOME, LANG } = process.env;
+// The project's own .npmrc reaches a test that npm has started by the environment; another folder has another one.
+const { npm_config_strict_allow_scripts: _, ...environment } = process.env;
 let folder: string;
 let tarball: string;
 let version: string;
 
 const npm = (args: string[], cwd: string) =>
-  promisify(execFile)('npm', args, { cwd, env: { ...process.env, npm_config_audit: 'false' }, maxBuffer: 10_000_000 });
+  promisify(execFile)('npm', args, { cwd, env: { ...environment, npm_config_audit: 'false' }, maxBuffer: 10_000_000 });
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'metrology-package-'));
@@ -61,6 +63,30 @@ test('says its version in one voice', async () => {
   expect(await readFile(join(project, 'CHANGELOG.md'), 'utf8')).toContain(`## [${version}]`);
   const lock = JSON.parse(await readFile(join(project, 'package-lock.json'), 'utf8'));
   expect([lock.version, lock.packages[''].version]).toEqual([version, version]);
+});
+
+test('every package that runs something when it is installed is allowed or refused by name', async () => {
+  const { allowScripts } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
+  const { packages } = JSON.parse(await readFile(join(project, 'package-lock.json'), 'utf8'));
+  const scripted = Object.keys(packages).filter((path) => packages[path].hasInstallScript);
+  expect(scripted.map((path) => path.replace(/^.*node_modules\//, '')).sort()).toEqual(
+    Object.keys(allowScripts).sort(),
+  );
+});
+
+test('npm ci, where npm knows such a rule, stops before it installs anything when one is neither', async (context) => {
+  const { stdout: settings } = await npm(['config', 'list', '--long', '--json'], folder);
+  if (!('strict-allow-scripts' in JSON.parse(settings))) return context.skip('this npm does not know the rule');
+  const place = join(folder, 'undecided');
+  await mkdir(place);
+  for (const name of ['.npmrc', 'package-lock.json']) await cp(join(project, name), join(place, name));
+  const { allowScripts, ...manifest } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
+  const { '@scarf/scarf': undecided, ...decided } = allowScripts;
+  expect(undecided).toBe(false);
+  await writeFile(join(place, 'package.json'), JSON.stringify({ ...manifest, allowScripts: decided }));
+  const { stderr } = await npm(['ci', '--ignore-scripts=false'], place).catch((error) => error);
+  expect(stderr).toMatch(/ESTRICTALLOWSCRIPTS[\s\S]*@scarf\/scarf/);
+  expect(await readdir(place)).not.toContain('node_modules');
 });
 
 test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk back', {

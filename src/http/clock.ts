@@ -18,7 +18,6 @@ export function clockRoutes(app: App): void {
       schema: { tags: ['operation'], summary: 'Reference clock of the SDK', response: { 200: Clock } },
     },
     async (_request, reply) => {
-      reply.header('cache-control', 'no-store');
       const transmittedAtUnixMs = Date.now();
       return { receivedAtUnixMs: transmittedAtUnixMs - reply.elapsedTime, transmittedAtUnixMs };
     },

@@ -3,6 +3,7 @@ import { limits } from '../config.ts';
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable, type ValidationDetail } from '../errors.ts';
 import { collectPaths } from './paths.ts';
+import { commonHeaders } from './response-headers.ts';
 import { storableTextPattern } from './schemas.ts';
 
 type AjvError = NonNullable<FastifyError['validation']>[number];
@@ -31,6 +32,8 @@ export function answerErrors(app: FastifyInstance): void {
 
 /** Answers a URL that cannot be decoded, which never reaches a route. */
 export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  // No hook has run.
+  reply.headers(commonHeaders);
   send(reply, new ApiError('bad_request', 'The URL is not valid: a % must be followed by two hexadecimal digits.'));
 }
 

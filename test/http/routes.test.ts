@@ -290,6 +290,10 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     const own = request(await makeThings());
     const good = await send(name, own, only[scopeOf(name, own)]);
     expect(good.status, good.text).toBeLessThan(300);
+    expect(good.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cache-control': expect.stringMatching(/no-store|no-cache|private/),
+    });
     expect(response).toHaveProperty([String(good.status)]);
     expect(response).toHaveProperty([String((await send(name, request(unknown))).status)]);
     if (name.startsWith('POST')) {

@@ -42,6 +42,8 @@ export interface History {
   channels(dataId: string): string[];
   indexes(dataId: string, channel: string): number[];
   allowed(address: Address): Allowed;
+  /** Whether this content was ever acknowledged there. */
+  wasStored(address: Address, content: number): boolean;
   /** What is told of an address when it is wrong: one line for each attempt. */
   tell(address: Address): string[];
   attempts(): number;
@@ -88,6 +90,8 @@ export function createHistory(now: () => number = () => performance.now()): Hist
     channels: (dataId) => [...(streams.get(dataId)?.keys() ?? [])],
     indexes: (dataId, channel) => [...(streams.get(dataId)?.get(channel)?.keys() ?? [])],
     allowed: (address) => allowedOf(writingsAt(address)),
+    wasStored: (address, content) =>
+      writingsAt(address).some((one) => one.content === content && one.attempt.outcome === 'stored'),
     tell: (address) => writingsAt(address).map(describe),
     attempts: () => attempts,
     forget(dataIds) {

@@ -20,8 +20,8 @@ export interface LoadOptions {
   streams: number;
   /** Statuses that the fault may cause besides 201. */
   mayAnswer?: readonly number[];
-  /** Called with every answer and failure. */
-  onSent?: (sent: Sent) => void;
+  /** Called with every answer and failure; the writer goes on when it is done. */
+  onSent?: (sent: Sent, request: ChunkRequest) => void | Promise<void>;
 }
 
 const channelNames = ['p', 'thickness_layer_1', 'T ü/%', 'mse'];
@@ -72,7 +72,7 @@ export async function startLoad(run: Run, options: LoadOptions): Promise<Load> {
       for (let tries = 1; ; tries++) {
         const startedAt = performance.now();
         const sent = await sendChunk(client, history, `writer ${writer}, try ${tries}`, request);
-        onSent?.(sent);
+        await onSent?.(sent, request);
         if (sent.outcome === 'stored') {
           stored++;
           for (const one of waiting.splice(0)) {

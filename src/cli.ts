@@ -18,6 +18,7 @@ import { packageVersion } from './lib/package-info.ts';
 import { endpointOf } from './listen.ts';
 import { openStore } from './open-store.ts';
 import { serve } from './serve.ts';
+import { verify } from './verify/verify.ts';
 
 const program = new Command('metrology-server')
   .description('A self-hosted backend for the Atomscale metrology streaming API.')
@@ -34,6 +35,27 @@ program
   .command('migrate')
   .description('bring the database up to date and stop')
   .action(() => withDatabase(async () => print('The database is up to date.')));
+
+program
+  .command('verify')
+  .description('compute the hash of every stored chunk anew and name those that differ; ends with 1 when some do')
+  .action(() =>
+    withDatabase(async (_database, connectionString) => {
+      // Of a database of any size, so no statement is bounded.
+      const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+      try {
+        const { chunks, revisions, channels } = await verify(database, ({ dataId, place, problem }) =>
+          print(`stream ${dataId}, ${place}: ${problem}`),
+        );
+        print(`${chunks.checked} chunks, ${chunks.differ} differ`);
+        print(`${revisions.checked} replaced contents, ${revisions.differ} differ`);
+        print(`${channels.checked} channels, ${channels.differ} differ`);
+        if (chunks.differ + revisions.differ + channels.differ > 0) process.exitCode = 1;
+      } finally {
+        await database.close();
+      }
+    }),
+  );
 
 addKeysCommands(program.command('keys'), { withDatabase, print, environment: process.env });
 
@@ -114,12 +136,12 @@ try {
 }
 
 /** Runs one command on the configured database, beside a running server or without one. */
-async function withDatabase(work: (database: Database) => Promise<void>): Promise<void> {
+async function withDatabase(work: (database: Database, connectionString: string) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
   const log = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }));
   const store = await openStore(config, log, { mayJoin: true });
   try {
-    await work(store.database);
+    await work(store.database, store.connectionString);
   } finally {
     await store.close();
   }

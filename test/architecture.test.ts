@@ -65,6 +65,7 @@ const arrows: Record<string, string[]> = {
     'app',
     'open-store',
     'demo',
+    'verify',
     'catalogue/growth-instruments',
     'catalogue/projects',
     ...below,
@@ -78,6 +79,7 @@ const arrows: Record<string, string[]> = {
   welcome: ['auth', 'lib'],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
+  verify: ['database'],
   streams: below,
   timeseries: below,
   catalogue: [...shared, 'http'],

@@ -1,9 +1,11 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newApiKey } from '../src/auth/api-key.ts';
 import { ConfigSchema, limits } from '../src/config.ts';
+import { runningEmbeddedPostgres } from '../src/database/embedded.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
 
 let built: Awaited<ReturnType<typeof buildServer>>;
@@ -44,7 +46,7 @@ describe('without a database', () => {
   test('--help lists every command and every setting with its default', async () => {
     const { code, stdout } = await cli('--help');
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'keys', 'projects', 'instruments', 'demo', 'openapi']) {
+    for (const command of ['serve', 'migrate', 'verify', 'keys', 'projects', 'instruments', 'demo', 'openapi']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
     for (const [name, { default: fallback }] of Object.entries(ConfigSchema.properties)) {
@@ -222,5 +224,30 @@ describe.sequential('with a database', () => {
     });
     expect(opened.status).toBe(200);
     expect((await get('/data_entries/')).json[0]).toMatchObject({ source_name: expect.stringMatching(/MBE 1|Veeco/) });
+  });
+
+  test('verify counts what it has compared, and ends with 1 and a name when something differs', async () => {
+    const headers = { 'x-api-key': key, 'content-type': 'application/json' };
+    const post = (path: string, body: object) =>
+      fetch(`${server?.endpoint}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const opened = await post('/tool-state/stream/initialize', { points_per_chunk: 1 });
+    const { data_id } = (await opened.json()) as { data_id: string };
+    const chunk = { data_id, chunk_index: 4, channel_name: 'p', timestamps: [1], values: [2] };
+    expect((await post('/tool-state/stream/chunk', chunk)).status).toBe(201);
+    expect(await cli('verify')).toEqual({
+      code: 0,
+      stdout: '1 chunks, 0 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n',
+      stderr: '',
+    });
+    const database = new pg.Client({ connectionString: await runningEmbeddedPostgres(dataDir) });
+    await database.connect();
+    await database.query(`update chunks set "values" = '{2.5}'`);
+    await database.end();
+    const { code, stdout } = await cli('verify');
+    expect(code).toBe(1);
+    expect(stdout).toBe(
+      `stream ${data_id}, channel "p", chunk 4: its hash is not that of its content\n` +
+        '1 chunks, 1 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n',
+    );
   });
 });

@@ -86,10 +86,16 @@ export function openDatabase(
     kysely,
     close: async () => {
       // A statement that hangs is left to PostgreSQL, which ends it with its connection.
-      const ended = Promise.all([kysely.destroy(), ingestPool.end()]);
+      const ended = Promise.all([endPool(pool, kysely), ingestPool.end()]);
       await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
     },
   };
+}
+
+/** Kysely ends its pool, but not one that it has never used itself. */
+async function endPool(pool: pg.Pool, kysely: Kysely<Tables>): Promise<void> {
+  await kysely.destroy();
+  if (!pool.ending) await pool.end();
 }
 
 /** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */

@@ -24,6 +24,17 @@ const notes = async () => {
   return rows.map((row) => row.note);
 };
 
+test('close ends every connection, also where Kysely was never used', async () => {
+  const other = openDatabase(databaseUrl, { poolMax: 1, onIdleError: () => {} });
+  const { rows } = await other.pool.query('select pg_backend_pid() as pid');
+  await other.close();
+  const isThere = async () => {
+    const found = await database.pool.query('select from pg_stat_activity where pid = $1', [rows[0].pid]);
+    return found.rowCount;
+  };
+  await expect.poll(isThere, { timeout: 3_000 }).toBe(0);
+});
+
 describe('types', () => {
   test('times come as ISO 8601 in UTC with microseconds, int8 as numbers, through both faces of the pool', async () => {
     const text = `select timestamptz '2026-01-31 08:00:00.123456+02' as t, 9007199254740991::bigint as n`;

@@ -47,17 +47,22 @@ export interface History {
   /** What is told of an address when it is wrong: one line for each attempt. */
   tell(address: Address): string[];
   attempts(): number;
+  /** The history as it was at one moment between now and `end`, which a backup shows. */
+  snapshot(): { history: History; end(): void };
   /** Drops the streams that have been audited for the last time. */
   forget(dataIds: readonly string[]): void;
 }
 
-export function createHistory(now: () => number = () => performance.now()): History {
-  const streams = new Map<string, Map<string, Map<number, Writing[]>>>();
+type Indexes = Map<number, Writing[]>;
+type Channels = Map<string, Indexes>;
+type Streams = Map<string, Channels>;
+
+export function createHistory(now: () => number = () => performance.now(), streams: Streams = new Map()): History {
   const open = new Set<Attempt>();
   let attempts = 0;
   const writingsAt = ({ dataId, channel, index }: Address) => streams.get(dataId)?.get(channel)?.get(index) ?? [];
 
-  return {
+  const history: History = {
     begin(by, writes) {
       const attempt: Attempt = {
         by,
@@ -69,8 +74,7 @@ export function createHistory(now: () => number = () => performance.now()): Hist
       attempts++;
       open.add(attempt);
       for (const { dataId, channel, index, content } of writes) {
-        const channels = getOrMake(streams, dataId, () => new Map());
-        const indexes = getOrMake(channels, channel, () => new Map());
+        const indexes = indexesOf(streams, dataId, channel);
         getOrMake(indexes, index, () => [] as Writing[]).push({ attempt, content });
       }
       return attempt;
@@ -94,10 +98,39 @@ export function createHistory(now: () => number = () => performance.now()): Hist
       writingsAt(address).some((one) => one.content === content && one.attempt.outcome === 'stored'),
     tell: (address) => writingsAt(address).map(describe),
     attempts: () => attempts,
+    snapshot() {
+      const from = now();
+      const view: Streams = new Map();
+      const end = () => {
+        const until = now();
+        for (const [dataId, channels] of streams) {
+          for (const [channel, indexes] of channels) {
+            for (const [index, writings] of indexes) {
+              const known = writings.filter(({ attempt }) => attempt.startedAt < until).map((one) => asOf(one, from));
+              if (known.length > 0) indexesOf(view, dataId, channel).set(index, known);
+            }
+          }
+        }
+      };
+      return { history: createHistory(now, view), end };
+    },
     forget(dataIds) {
       for (const dataId of dataIds) streams.delete(dataId);
     },
   };
+  return history;
+}
+
+function indexesOf(streams: Streams, dataId: string, channel: string): Indexes {
+  const channels = getOrMake(streams, dataId, (): Channels => new Map());
+  return getOrMake(channels, channel, (): Indexes => new Map());
+}
+
+/** A writing as a snapshot that is taken at or after a moment may show it: what had not ended by then is open. */
+function asOf({ attempt, content }: Writing, from: number): Writing {
+  // A copy, since an attempt that is open now is still to end.
+  if (attempt.outcome !== 'stored' || attempt.endedAt < from) return { attempt: { ...attempt }, content };
+  return { attempt: { ...attempt, outcome: 'unknown', endedAt: Number.POSITIVE_INFINITY }, content };
 }
 
 /**

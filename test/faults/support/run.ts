@@ -20,7 +20,8 @@ export interface Run {
   blame(place: string, what: string, history?: string[]): void;
   /** Blames unless the figure is within its bound; keeps the largest of each name for the report. */
   measure(name: string, value: number, bound: { max: number; unit: string }): void;
-  audit(options: Omit<AuditOptions, 'history'>): Promise<Audit>;
+  /** By default of the history of this run. */
+  audit(options: Omit<AuditOptions, 'history'>, history?: History): Promise<Audit>;
   /** The report: one line with counts, one line for each figure. */
   report(): string;
   violations(): readonly Violation[];
@@ -54,8 +55,8 @@ export function createRun(seed: number, scale: Scale): Run {
       figures.set(name, figure);
       if (value > max) run.blame(name, `${shown(value)} ${unit}, at most ${shown(max)} ${unit} are allowed`);
     },
-    async audit(options) {
-      const result = await audit({ ...options, history });
+    async audit(options, told = history) {
+      const result = await audit({ ...options, history: told });
       audited += result.chunks;
       violations.push(...result.violations);
       return result;

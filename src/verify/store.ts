@@ -1,0 +1,127 @@
+import type { Database } from '../database/database.ts';
+
+/*
+ * Statements that look at the data of all organizations, for the operator alone: no route reaches them. Each looks at one
+ * page, in order of the primary key, and none waits for writers or makes them wait.
+ */
+
+/** Where contents are kept: the chunks that stand, and what they held before they were replaced. */
+export type ContentTable = 'chunks' | 'chunk_revisions';
+
+export interface ContentKey {
+  dataId: string;
+  channelId: number;
+  chunkIndex: number;
+  /** 0 for the chunk that stands. */
+  revision: number;
+}
+
+/** A stored content and what is wrong with it, null where nothing is. */
+export interface CheckedContent extends ContentKey {
+  /** Null where the channel is gone. */
+  channelName: string | null;
+  problem: string | null;
+}
+
+const keyColumns: Record<ContentTable, string> = { chunks: '0::integer', chunk_revisions: 'k.revision' };
+
+const keyOf = (table: ContentTable) =>
+  `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
+   ${keyColumns[table]} as revision`;
+
+const pageOf = (table: ContentTable) => `
+  where (k.data_id, k.channel_id, k.chunk_index, ${keyColumns[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
+    and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
+  order by k.data_id, k.channel_id, k.chunk_index, ${keyColumns[table]}
+  limit $5::integer`;
+
+const pageParameters = ({ dataId, channelId, chunkIndex, revision }: ContentKey, limit: number) => [
+  dataId,
+  channelId,
+  chunkIndex,
+  revision,
+  limit,
+];
+
+/**
+ * Computes the hashes of the next contents anew, and compares what is said of each with its arrays. PostgreSQL does it row
+ * by row, so neither it nor this process ever holds more than one chunk.
+ */
+export async function checkContents(
+  database: Database,
+  table: ContentTable,
+  after: ContentKey,
+  limit: number,
+): Promise<CheckedContent[]> {
+  const { rows } = await database.pool.query<CheckedContent>(
+    `select ${keyOf(table)}, c.channel_name as "channelName",
+            case
+              when c.channel_id is null then 'its channel is gone'
+              when k.content_hash is distinct from sha256(
+                array_send(k.timestamps) || array_send(k."values")
+                || coalesce('\\x00'::bytea || convert_to(k.units, 'UTF8'), ''::bytea)
+              ) then 'its hash is not that of its content'
+              when k.point_count <> cardinality(k."values") or k.point_count <> cardinality(k.timestamps)
+                or k.null_count <> k.point_count - (select count(value) from unnest(k."values") as value)
+                then 'its counts are not those of its content'
+            end as problem
+     from ${table} k left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
+     ${pageOf(table)}`,
+    pageParameters(after, limit),
+  );
+  return rows;
+}
+
+/** The keys of the next contents, without opening their arrays. */
+export async function listContents(
+  database: Database,
+  table: ContentTable,
+  after: ContentKey,
+  limit: number,
+): Promise<ContentKey[]> {
+  const { rows } = await database.pool.query<ContentKey>(
+    `select ${keyOf(table)} from ${table} k ${pageOf(table)}`,
+    pageParameters(after, limit),
+  );
+  return rows;
+}
+
+export interface CheckedChannel {
+  dataId: string;
+  channelId: number;
+  channelName: string;
+  problem: string | null;
+}
+
+/** Compares the counters of the next channels with their chunks, each channel as it is at one moment. */
+export async function checkChannels(
+  database: Database,
+  after: Pick<CheckedChannel, 'dataId' | 'channelId'>,
+  limit: number,
+): Promise<CheckedChannel[]> {
+  const { rows } = await database.pool.query<CheckedChannel>(
+    `select c.data_id as "dataId", c.channel_id as "channelId", c.channel_name as "channelName",
+            case
+              when (c.chunk_count, c.point_count, c.null_count) <> (k.chunks, k.points, k.nulls)
+                then format('it counts %s chunks, %s points, %s absent values; its chunks hold %s, %s, %s',
+                            c.chunk_count, c.point_count, c.null_count, k.chunks, k.points, k.nulls)
+              when (c.time_min, c.time_max) is distinct from (k.time_min, k.time_max)
+                then 'its times are not those of its chunks'
+              when k.misplaced > 0 then format('%s of its chunks are not at their offset', k.misplaced)
+            end as problem
+     from (
+       select * from channels where (data_id, channel_id) > ($1::uuid, $2::bigint)
+       order by data_id, channel_id limit $3::integer
+     ) c
+     join streams s on s.data_id = c.data_id
+     cross join lateral (
+       select count(*) as chunks, coalesce(sum(point_count), 0) as points, coalesce(sum(null_count), 0) as nulls,
+              min(time_min) as time_min, max(time_max) as time_max,
+              count(*) filter (where start_offset <> chunk_index * s.points_per_chunk) as misplaced
+       from chunks where data_id = c.data_id and channel_id = c.channel_id
+     ) k
+     order by c.data_id, c.channel_id`,
+    [after.dataId, after.channelId, limit],
+  );
+  return rows;
+}

@@ -1,0 +1,120 @@
+import type { Database } from '../database/database.ts';
+import {
+  type CheckedChannel,
+  type CheckedContent,
+  type ContentKey,
+  type ContentTable,
+  checkChannels,
+  checkContents,
+  listContents,
+} from './store.ts';
+
+/*
+ * Whether what is stored is still what was acknowledged: every content is hashed anew and compared with the hash that was
+ * stored with it, and the counters of every channel are compared with its chunks. It may run beside a server: a chunk and
+ * its hash, and a channel and its chunks, are each looked at as they are at one moment.
+ */
+
+/** One thing that differs, in words that name it. */
+export interface Difference {
+  dataId: string;
+  /** The channel, and of a content also which. */
+  place: string;
+  problem: string;
+}
+
+export interface Tally {
+  checked: number;
+  differ: number;
+}
+
+export interface Verification {
+  chunks: Tally;
+  revisions: Tally;
+  channels: Tally;
+}
+
+const contentsOfPage = 1_000;
+const channelsOfPage = 500;
+const nowhere = { dataId: '00000000-0000-0000-0000-000000000000', channelId: -1, chunkIndex: -1, revision: -1 };
+
+/**
+ * Verifies the whole database, in memory that does not grow with it.
+ * @param onDifference is told of everything that differs as it is found
+ * @throws when the database cannot be read; a content that alone cannot be read is a difference
+ */
+export async function verify(
+  database: Database,
+  onDifference: (difference: Difference) => void,
+): Promise<Verification> {
+  return {
+    chunks: await verifyContents(database, 'chunks', onDifference),
+    revisions: await verifyContents(database, 'chunk_revisions', onDifference),
+    channels: await verifyChannels(database, onDifference),
+  };
+}
+
+async function verifyContents(
+  database: Database,
+  table: ContentTable,
+  onDifference: (difference: Difference) => void,
+): Promise<Tally> {
+  const tally = { checked: 0, differ: 0 };
+  for (let after: ContentKey = nowhere; ; ) {
+    const page = await checkPage(database, table, after);
+    for (const content of page) {
+      tally.checked++;
+      if (content.problem === null) continue;
+      tally.differ++;
+      onDifference({ dataId: content.dataId, place: placeOf(content), problem: content.problem });
+    }
+    if (page.length < contentsOfPage) return tally;
+    after = page.at(-1) as CheckedContent;
+  }
+}
+
+/** A page that PostgreSQL cannot read, since a block of it is damaged, is read one by one. */
+async function checkPage(database: Database, table: ContentTable, after: ContentKey): Promise<CheckedContent[]> {
+  try {
+    return await checkContents(database, table, after, contentsOfPage);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  const contents: CheckedContent[] = [];
+  let before = after;
+  for (const key of await listContents(database, table, after, contentsOfPage)) {
+    try {
+      contents.push(...(await checkContents(database, table, before, 1)));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      contents.push({ ...key, channelName: null, problem: `it cannot be read: ${(error as Error).message}` });
+    }
+    before = key;
+  }
+  return contents;
+}
+
+/** Data corrupted, index corrupted, and what PostgreSQL reports as internal errors, such as a missing piece of an array. */
+function isDamage(error: unknown): boolean {
+  return /^XX/.test((error as { code?: string }).code ?? '');
+}
+
+function placeOf({ channelName, channelId, chunkIndex, revision }: CheckedContent): string {
+  const channel = channelName === null ? `channel number ${channelId}` : `channel "${channelName}"`;
+  return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
+}
+
+async function verifyChannels(database: Database, onDifference: (difference: Difference) => void): Promise<Tally> {
+  const tally = { checked: 0, differ: 0 };
+  for (let after: Pick<CheckedChannel, 'dataId' | 'channelId'> = nowhere; ; ) {
+    const page = await checkChannels(database, after, channelsOfPage);
+    for (const { dataId, channelName, problem } of page) {
+      tally.checked++;
+      if (problem === null) continue;
+      tally.differ++;
+      onDifference({ dataId, place: `channel "${channelName}"`, problem });
+    }
+    if (page.length < channelsOfPage) return tally;
+    after = page.at(-1) as CheckedChannel;
+  }
+}

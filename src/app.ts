@@ -31,6 +31,7 @@ export interface AppDependencies {
     Config,
     | 'FINALIZE_GRACE_SECONDS'
     | 'REVISIONS_KEEP_DAYS'
+    | 'STREAM_IDLE_SECONDS'
     | 'BODY_LIMIT_BYTES'
     | 'BODIES_LIMIT_BYTES'
     | 'REFERENCE_CLOCK'
@@ -80,6 +81,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
+  const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
   app.addHook('onClose', () => streams.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
@@ -92,7 +94,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database }));
-  await app.register(async (room) => dataEntryRoutes(room, { database }), { prefix: '/data_entries' });
+  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });

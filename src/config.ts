@@ -122,6 +122,12 @@ export const ConfigSchema = Type.Object({
       description: 'how long what a chunk held before it was replaced is kept, in days; unset, for ever',
     }),
   ),
+  STREAM_IDLE_SECONDS: integer(
+    3_600,
+    1,
+    31_536_000,
+    'how long a stream may be silent before it shows as interrupted or, without any data, is hidden from search',
+  ),
   BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
   BODIES_LIMIT_BYTES: integer(
     128 * 1024 * 1024,

@@ -20,7 +20,10 @@ export async function findLinks(database: Database, organizationId: string, link
 
 export type NewStream = Omit<InitializeBody, 'stream_name'> & { stream_name: string; user_id: string };
 
-/** Makes a stream and its processed entry, both or none. */
+/**
+ * Makes a stream and its processed entry, both or none. A sample that comes with a project becomes one of the project's, as
+ * when the SDK tracks it there.
+ */
 export async function insertStream(database: Database, organizationId: string, stream: NewStream): Promise<StreamIds> {
   const { rows } = await sql<StreamIds>`
     with stream as (
@@ -30,7 +33,16 @@ export async function insertStream(database: Database, organizationId: string, s
               ${stream.points_per_chunk}::integer, ${stream.instrument_type ?? null}::text,
               ${stream.synth_source_id ?? null}::integer, ${stream.physical_sample_id ?? null}::uuid,
               ${stream.project_id ?? null}::uuid)
-      returning data_id, organization_id
+      returning data_id, organization_id, project_id, physical_sample_id
+    ), member as (
+      insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
+      select project_id, physical_sample_id, organization_id, clock_timestamp() from stream
+      where project_id is not null and physical_sample_id is not null
+      on conflict do nothing
+      returning project_id
+    ), project as (
+      update projects set changed_at = clock_timestamp()
+      where organization_id = ${organizationId}::uuid and project_id in (select project_id from member)
     )
     insert into processed_data_entries (data_id, organization_id)
     select data_id, organization_id from stream

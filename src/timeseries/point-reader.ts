@@ -1,3 +1,4 @@
+import { notFound } from '../errors.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import { PointBuffer, type Points } from './point-buffer.ts';
 import type { ChunkArrays } from './store.ts';
@@ -116,7 +117,8 @@ async function addPage(
   for (const position of positions) {
     const chunkIndex = plan.chunkIndexes[position] as number;
     const chunk = fetched.get(chunkIndex);
-    if (chunk === undefined) throw new Error(`chunk ${chunkIndex} was removed while it was read`);
+    // Chunks go with their stream only.
+    if (chunk === undefined) throw notFound('data_id');
     buffer.add(chunkIndex, chunk.timestamps, chunk.values, aboveMs, toMs);
   }
 }

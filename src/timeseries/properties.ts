@@ -6,7 +6,7 @@ import { boundsFor, type NamedChannel, type Selection, type StreamRead } from '.
 import { type Window, windowOf } from './window.ts';
 
 /** Bytes in which the times of one channel are remembered: those of 16 million points or more. */
-const instantsBytesMax = 32 * 1024 * 1024;
+export const instantsBytesMax = 32 * 1024 * 1024;
 
 /**
  * Writes the object of properties: three arrays for each channel, one after the other, so that a channel would have to
@@ -64,7 +64,7 @@ async function* writeArrays(writer: JsonWriter, source: PointSource, window: Win
 }
 
 /** The times of the points that were written. @throws when they have to be read again and have changed since. */
-async function* timesOf(
+export async function* timesOf(
   instants: Instants,
   source: PointSource,
   window: Window,

@@ -46,7 +46,8 @@ export async function* rawAnswer({ stream, channel, plan, fetch }: RawRead): Pie
   let separator = '';
   for (const page of pagesOf(plan, pagePointsMax)) {
     const chunks = await fetch(page);
-    if (chunks.length !== page.length) throw new Error('a chunk was removed while its channel was read');
+    // Chunks go with their stream only.
+    if (chunks.length !== page.length) throw notFound('data_id');
     for (const chunk of chunks) {
       writer.raw(separator).raw('{"chunk_index":').integer(chunk.chunkIndex);
       writer.raw(',"start_offset":').integer(chunk.startOffset).raw(',"units":').value(chunk.units);

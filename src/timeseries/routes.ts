@@ -13,10 +13,13 @@ import {
   PointsQuery,
   RheedAnswer,
   RheedQuery,
+  StagedAnswer,
   StreamPath,
   TimeseriesQuery,
   ToolStateAnswer,
 } from './schemas.ts';
+import { stagedAnswer } from './staged.ts';
+import { findSystem } from './store.ts';
 import { openStreamRead } from './stream-read.ts';
 
 /**
@@ -29,6 +32,7 @@ export function timeseriesRoutes(app: App, { database }: { database: Database })
   rheedRoute(app, database);
   pointsRoute(app, database, '/tool-state');
   pointsRoute(app, database, '/metrology');
+  stagedRoute(app, database);
 }
 
 function timeseriesRoute(
@@ -83,6 +87,25 @@ function rheedRoute(app: App, database: Database): void {
       const { organizationId } = request.identity;
       const read = await openStreamRead(database, organizationId, request.params.data_id, reservedRheedNames);
       return sendPieces(reply, rheedAnswer(read, request.query));
+    },
+  );
+}
+
+function stagedRoute(app: App, database: Database): void {
+  app.get(
+    '/data_entries/raw_data/staged/timeseries/:data_id',
+    {
+      schema: {
+        summary: 'Read a stream by channel, in the shape of a staged upload',
+        tags: ['time series'],
+        params: StreamPath,
+        response: { 200: StagedAnswer, ...refusals(404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const { organizationId } = request.identity;
+      const read = await openStreamRead(database, organizationId, request.params.data_id, new Set());
+      return sendPieces(reply, stagedAnswer(read, await findSystem(database, organizationId, read.dataId)));
     },
   );
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { limits } from '../config.ts';
-import { Nullable, Uuid } from '../http/schemas.ts';
+import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 
 export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -72,6 +72,22 @@ export const MetrologyAnswer = OrNull(
 export const RheedAnswer = Type.Object(
   { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(Row) })) },
   { description: 'one block with all rows, or none' },
+);
+
+export const StagedAnswer = Type.Array(
+  Type.Object({
+    timeseries_id: Type.String({ description: 'id of the channel' }),
+    data_id: Type.String(),
+    system: Nullable(Type.String({ description: 'growth instrument of the stream, or the kind of it' })),
+    version: Nullable(Type.String({ description: 'not known here' })),
+    name: Type.String({ description: 'the channel_name' }),
+    unit: Nullable(Type.String()),
+    component: Nullable(Type.String({ description: 'not known here' })),
+    unix_times: Type.Array(Type.Integer(), { description: 'ms, ascending, no two the same' }),
+    values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
+    last_updated: DateTime('when a chunk of the channel was last stored or replaced'),
+  }),
+  { description: 'the channels that hold points, by name' },
 );
 
 export const PointsAnswer = Type.Object(

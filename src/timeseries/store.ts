@@ -25,6 +25,8 @@ export interface ChannelHead {
   point_count: number;
   time_min: number | null;
   time_max: number | null;
+  /** When a chunk of it was last stored or replaced, ISO 8601. */
+  changed_at: string;
 }
 
 /** Where the chunks of one channel stand. */
@@ -58,11 +60,23 @@ export async function findStream(database: Database, organizationId: string, dat
   return rows[0];
 }
 
+/** What a stream was measured with, as far as it is known: its growth instrument, or the kind of it. */
+export async function findSystem(database: Database, organizationId: string, dataId: string): Promise<string | null> {
+  const { rows } = await database.pool.query<{ system: string | null }>(
+    `select coalesce(i.source_name, s.instrument_type) as system
+     from streams s
+     left join growth_instruments i on i.synth_source_id = s.synth_source_id and i.organization_id = s.organization_id
+     where s.data_id = $1::uuid and s.organization_id = $2::uuid`,
+    [dataId, organizationId],
+  );
+  return rows[0]?.system ?? null;
+}
+
 /** The channels of a stream that hold points, by name in the order of code points. */
 export async function listChannels(database: Database, organizationId: string, dataId: string): Promise<ChannelHead[]> {
   const { rows } = await database.pool.query<ChannelHead>({
     name: 'list_channels_to_read',
-    text: `select c.channel_id, c.channel_name, c.units, c.point_count, c.time_min, c.time_max
+    text: `select c.channel_id, c.channel_name, c.units, c.point_count, c.time_min, c.time_max, c.changed_at
            from channels c join streams s on s.data_id = c.data_id
            where c.data_id = $1::uuid and s.organization_id = $2::uuid and c.point_count > 0
            order by c.channel_name collate "C"`,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limits } from '../../src/config.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -228,3 +228,54 @@ async function streamOf(sampleId: string): Promise<void> {
   const link = { data_ids: [stream.json.data_id], physical_sample_id: sampleId };
   expect((await server.post('/data_entries/physical_sample', link)).status).toBe(200);
 }
+
+describe('PATCH', () => {
+  const patch = (id: string, body: object, path = '') => server.send('PATCH', `/physical_samples/${id}${path}`, body);
+
+  test('changes only what is there, counts the version, and the same again changes nothing', async () => {
+    const made = (await server.post('/physical_samples/', { name: 'patch me', sample_id: 4 })).json;
+    const note = '11111111-2222-4333-8444-555555555555';
+    const changed = await patch(made.id.toUpperCase(), {
+      name: ' patched ',
+      detail_notes_id: note,
+      physical_sample_metadata: { substrate: 'Si' },
+    });
+    expect(changed.status, changed.text).toBe(200);
+    expect(changed.json).toEqual({
+      ...made,
+      name: 'patched',
+      detail_notes_id: note,
+      physical_sample_metadata: { substrate: 'Si' },
+      version: 2,
+      last_updated: changed.json.last_updated,
+    });
+    expect(changed.json.last_updated > made.last_updated).toBe(true);
+    for (const same of [{}, { name: 'patched', sample_id: 4 }]) {
+      expect((await patch(made.id, same)).json).toEqual(changed.json);
+    }
+    const cleared = { sample_id: null, detail_notes_id: null, physical_sample_metadata: null };
+    expect((await patch(made.id, cleared)).json).toMatchObject({ ...cleared, name: 'patched', version: 3 });
+  });
+
+  test('refuses the name of another sample; a change of case is no other name', async () => {
+    await server.post('/physical_samples/', { name: 'Taken' });
+    const { id } = (await server.post('/physical_samples/', { name: 'free' })).json;
+    const refused = await patch(id, { name: 'TAKEN', sample_id: 9 });
+    expect([refused.status, refused.json.detail]).toEqual([409, 'Another physical sample is called "TAKEN".']);
+    expect((await patch(id, { name: 'FREE' })).json).toMatchObject({ name: 'FREE', sample_id: null });
+    for (const name of [' ', null]) expect((await patch(id, { name })).status).toBe(422);
+  });
+
+  test('growth_instrument sets and takes away the instrument, which has to be named', async () => {
+    const { id } = (await server.post('/physical_samples/', { name: 'grown' })).json;
+    const instrument = await server.post('/instruments/synthesis', { label: 'Patch MBE', type: 'mbe' });
+    const growth_instrument_id = instrument.json.synth_source_id;
+    const set = await patch(id, { growth_instrument_id }, '/growth_instrument');
+    expect(set.json).toMatchObject({ id, growth_instrument_id, version: 2 });
+    expect((await patch(id, { growth_instrument_id: null }, '/growth_instrument')).json.growth_instrument_id).toBe(
+      null,
+    );
+    expect((await patch(id, {}, '/growth_instrument')).status).toBe(422);
+    expect((await patch(id, { growth_instrument_id: 99_999 }, '/growth_instrument')).status).toBe(404);
+  });
+});

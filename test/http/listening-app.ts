@@ -27,6 +27,7 @@ export async function startListeningApp(database: Database, config: TestConfig =
   const app = await buildApp({
     config: {
       FINALIZE_GRACE_SECONDS: 120,
+      STREAM_IDLE_SECONDS: 3_600,
       BODY_LIMIT_BYTES: 64 * 1024,
       BODIES_LIMIT_BYTES: 64 * 1024 * 1024,
       REFERENCE_CLOCK: false,

@@ -59,11 +59,15 @@ const requests: Record<string, (ids: Ids) => Request> = {
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
     [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),
   })),
+  'GET /data_entries/raw_data/staged/timeseries/:data_id': (ids) => ({
+    url: `/data_entries/raw_data/staged/timeseries/${ids.data}`,
+  }),
   'GET /rheed/timeseries/:data_id/': (ids) => ({ url: `/rheed/timeseries/${ids.data}/` }),
   'GET /data_entries/': (ids) => ({
     url: `/data_entries/?data_ids=${ids.data}&physical_sample_ids=${ids.sample}&project_ids=${ids.project}`,
   }),
   'DELETE /data_entries/': (ids) => ({ url: `/data_entries/?data_ids=${ids.data}` }),
+  'PATCH /data_entries/:data_id': (ids) => ({ url: `/data_entries/${ids.data}`, body: { raw_name: 'another name' } }),
   'POST /data_entries/restore': (ids) => ({
     url: '/data_entries/restore',
     body: { data_ids: [ids.data] },
@@ -77,6 +81,14 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'POST /physical_samples/': (ids) => ({
     url: '/physical_samples/',
     body: { name: 'another wafer', growth_instrument_id: ids.instrument },
+  }),
+  'PATCH /physical_samples/:physical_sample_id': (ids) => ({
+    url: `/physical_samples/${ids.sample}`,
+    body: { sample_id: 7 },
+  }),
+  'PATCH /physical_samples/:physical_sample_id/growth_instrument': (ids) => ({
+    url: `/physical_samples/${ids.sample}/growth_instrument`,
+    body: { growth_instrument_id: ids.instrument },
   }),
   'GET /physical_samples/:physical_sample_id/timeseries/': (ids) => ({
     url: `/physical_samples/${ids.sample}/timeseries/`,
@@ -296,7 +308,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     });
     expect(response).toHaveProperty([String(good.status)]);
     expect(response).toHaveProperty([String((await send(name, request(unknown))).status)]);
-    if (name.startsWith('POST')) {
+    if (/^(POST|PATCH)/.test(name)) {
       const { url } = request(unknown);
       for (const body of ['{', '[]', `"${'x'.repeat(4 * 1024 * 1024)}"`]) {
         expect(response).toHaveProperty([String((await send(name, { url, body })).status)]);

@@ -69,6 +69,7 @@ async function serveInProcess(
   const app = await buildApp({
     config: {
       FINALIZE_GRACE_SECONDS: 120,
+      STREAM_IDLE_SECONDS: 3_600,
       BODY_LIMIT_BYTES: 4 * 1024 * 1024,
       BODIES_LIMIT_BYTES: 128 * 1024 * 1024,
       REFERENCE_CLOCK: false,

@@ -106,7 +106,7 @@ describe('merging', () => {
     const stored = asMap([{ chunk_index: 0, timestamps: [1], values: [1] }]);
     const source = sourceOf(stored);
     const gone = { ...source, fetch: async () => [] };
-    await expect(collect(gone, { pagePointsMax: 9, bufferPointsMax: 9 })).rejects.toThrow('chunk 0 was removed');
+    await expect(collect(gone, { pagePointsMax: 9, bufferPointsMax: 9 })).rejects.toThrow('data_id not found');
   });
 });
 

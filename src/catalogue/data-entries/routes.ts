@@ -7,12 +7,14 @@ import { Ok } from '../schemas.ts';
 import {
   ChangedIds,
   DataEntry,
+  DataEntryChange,
   DataEntryDeletion,
+  DataEntryParams,
   DataEntryQuery,
   DataEntryRestoration,
   NewSampleLink,
 } from './schemas.ts';
-import { deleteDataEntries, restoreDataEntries, searchDataEntries } from './service.ts';
+import { changeDataEntry, deleteDataEntries, restoreDataEntries, searchDataEntries } from './service.ts';
 import { linkPhysicalSample } from './store.ts';
 
 const tags = ['catalogue'];
@@ -21,7 +23,10 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-export function dataEntryRoutes(app: App, { database }: { database: Database }): void {
+export function dataEntryRoutes(
+  app: App,
+  { database, idleSeconds }: { database: Database; idleSeconds: number },
+): void {
   app.get(
     '/',
     {
@@ -33,7 +38,24 @@ export function dataEntryRoutes(app: App, { database }: { database: Database }):
         response: { 200: Type.Array(DataEntry), ...refusals(422) },
       },
     },
-    (request) => searchDataEntries(database, request.identity, request.query),
+    (request) => searchDataEntries(database, request.identity, request.query, idleSeconds),
+  );
+
+  app.patch(
+    '/:data_id',
+    {
+      schema: {
+        tags,
+        summary: 'Rename an entry, or say of what type it is and how it went',
+        params: DataEntryParams,
+        body: DataEntryChange,
+        response: { 200: DataEntry, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    (request) => {
+      const { organizationId } = request.identity;
+      return changeDataEntry(database, organizationId, request.params.data_id.toLowerCase(), request.body, idleSeconds);
+    },
   );
 
   app.post(

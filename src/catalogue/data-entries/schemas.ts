@@ -72,6 +72,13 @@ export const DataEntryQuery = Type.Object({
   last_updated_max: Time('latest last change'),
   last_accessed_datetime_min: Time('what older SDKs call last_updated_min'),
   last_accessed_datetime_max: Time('what older SDKs call last_updated_max'),
+  include_orphans: Type.Optional(
+    Type.Boolean({
+      description:
+        'also list open streams that hold no data and are older than STREAM_IDLE_SECONDS; false when absent, true where ' +
+        'data_ids names them',
+    }),
+  ),
 });
 
 const FileMetadata = Type.Object({
@@ -91,7 +98,11 @@ export const DataEntry = Type.Object({
   data_id: Type.String(),
   raw_name: Type.String({ description: 'name of the stream' }),
   char_source_type: Type.Unsafe<(typeof heldDataTypes)[number]>({ type: 'string', enum: [...heldDataTypes] }),
-  pipeline_status: Type.String({ description: 'stream_active, and success once finalized' }),
+  pipeline_status: Type.String({
+    description:
+      'stream_active, stream_interrupted after STREAM_IDLE_SECONDS without a chunk, success once finalized; or what a ' +
+      'person has said of it',
+  }),
   raw_file_type: Type.String(),
   processed_file_type: text,
   bucket_file_name: text,
@@ -126,6 +137,26 @@ export const DataEntryDeletion = Type.Object({
 export const DataEntryRestoration = Type.Object({ data_ids: LinkedIds('deleted entries to restore') });
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
+
+export const DataEntryParams = Type.Object({ data_id: Uuid('the entry') });
+
+export const DataEntryChange = Type.Object({
+  raw_name: Type.Optional(Text({ minLength: 1, description: 'name of the stream; not blank' })),
+  pipeline_status: Type.Optional(
+    Type.Unsafe<Exclude<(typeof statuses)[number], 'all'> | null>({
+      type: ['string', 'null'],
+      enum: [...statuses.filter((status) => status !== 'all'), null],
+      description: "what the entry shows from now on, whatever the stream does; null for the server's own word again",
+    }),
+  ),
+  char_source_type: Type.Optional(
+    Type.Unsafe<(typeof heldDataTypes)[number] | null>({
+      type: ['string', 'null'],
+      enum: [...heldDataTypes, null],
+      description: 'type that the entry shows where a search names none; null for metrology',
+    }),
+  ),
+});
 
 export const NewSampleLink = Type.Object({
   data_ids: LinkedIds('data entries to link'),

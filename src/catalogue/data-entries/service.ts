@@ -6,8 +6,14 @@ import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
 import { distinctIds } from '../ids.ts';
 import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from './deletion-store.ts';
-import { type DataEntry, type DataEntryDeletion, type DataEntryQuery, heldDataTypes } from './schemas.ts';
-import { findDataEntries } from './store.ts';
+import {
+  type DataEntry,
+  type DataEntryChange,
+  type DataEntryDeletion,
+  type DataEntryQuery,
+  heldDataTypes,
+} from './schemas.ts';
+import { findDataEntries, updateStream } from './store.ts';
 
 const timeFilters = [
   'upload_datetime_min',
@@ -21,33 +27,50 @@ const timeFilters = [
 /**
  * Searches the catalogue.
  * @returns the entries that pass every filter, newest first. They are called `metrology`, which every SDK understands,
- * except where the request itself says `tool_state`.
+ * except where the request itself, or a person who has changed the entry, says `tool_state`.
  * @throws ApiError 422 for a date-time that is none.
  */
 export async function searchDataEntries(
   database: Database,
   { organizationId, userId }: Identity,
   query: Static<typeof DataEntryQuery>,
+  idleSeconds: number,
 ): Promise<Static<typeof DataEntry>[]> {
-  const {
-    include_organization_data = true,
-    data_type = 'metrology',
-    status = 'all',
-    keywords = [],
-    ...filters
-  } = query;
+  const { include_organization_data = true, data_type, status = 'all', keywords = [], ...filters } = query;
   const times = Object.fromEntries(timeFilters.map((name) => [name, time(name, query[name])]));
   const type = heldDataTypes.find((held) => held === data_type);
-  if (type === undefined) return [];
+  if (type !== data_type) return [];
   // A blank keyword is in every text; it comes from an empty search field and stands for no keyword.
   const words = keywords.filter((keyword) => keyword.trim() !== '');
   return findDataEntries(database, organizationId, type, {
     ...filters,
     ...times,
+    idle_seconds: idleSeconds,
     ...(words.length > 0 && { keywords: words }),
     user_id: include_organization_data ? undefined : userId,
     pipeline_status: status === 'all' ? undefined : status,
   });
+}
+
+/**
+ * Changes what is said in `change` of an entry; the same again changes nothing, not even `last_updated`.
+ * @returns the entry as it is then
+ * @throws ApiError 404 for an unknown entry, 422 for a blank name
+ */
+export async function changeDataEntry(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  change: Static<typeof DataEntryChange>,
+  idleSeconds: number,
+): Promise<Static<typeof DataEntry>> {
+  if (change.raw_name?.trim() === '')
+    throw invalid(['body', 'raw_name'], 'raw_name must not be blank', change.raw_name);
+  await updateStream(database, organizationId, dataId, change);
+  const filter = { data_ids: [dataId], idle_seconds: idleSeconds };
+  const [entry] = await findDataEntries(database, organizationId, undefined, filter);
+  if (entry === undefined) throw notFound(`Data entry ${dataId}`);
+  return entry;
 }
 
 /**

@@ -4,12 +4,14 @@ import { sql } from 'kysely';
 import { type Database, inTransaction } from '../../database/database.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
-import type { DataEntry, DataEntryQuery, heldDataTypes } from './schemas.ts';
+import type { DataEntry, DataEntryChange, DataEntryQuery, heldDataTypes } from './schemas.ts';
 
 export type DataEntryFilter = Omit<
   Static<typeof DataEntryQuery>,
   'include_organization_data' | 'data_type' | 'status'
 > & {
+  /** After how long without a chunk an open stream shows as interrupted. */
+  idle_seconds: number;
   /** Only entries of this user. */
   user_id?: string | undefined;
   pipeline_status?: string | undefined;
@@ -17,17 +19,18 @@ export type DataEntryFilter = Omit<
 
 /**
  * The organization's entries that pass every filter that is given, newest first, in one statement. Times are text that
- * PostgreSQL reads. `charSourceType` is what the rows say of their type.
+ * PostgreSQL reads. `charSourceType` is what the rows say of their type; without it each says its own.
  */
 export async function findDataEntries(
   database: Database,
   organizationId: string,
-  charSourceType: (typeof heldDataTypes)[number],
+  charSourceType: (typeof heldDataTypes)[number] | undefined,
   filter: DataEntryFilter,
 ): Promise<Static<typeof DataEntry>[]> {
   const { rows } = await sql<Static<typeof DataEntry>>`
-    select * from (${entries(organizationId, charSourceType)}) as entry
-    where (${filter.user_id}::uuid is null or user_id = ${filter.user_id}::uuid)
+    select * from (${entries(organizationId, charSourceType, filter.idle_seconds)}) as entry
+    where (${showsOrphans(filter)}::boolean or not is_orphan)
+      and (${filter.user_id}::uuid is null or user_id = ${filter.user_id}::uuid)
       and (${filter.data_ids}::uuid[] is null or data_id = any(${filter.data_ids}::uuid[]))
       and (${filter.physical_sample_ids}::uuid[] is null
         or physical_sample_id = any(${filter.physical_sample_ids}::uuid[]))
@@ -49,6 +52,10 @@ export async function findDataEntries(
   return rows;
 }
 
+/** Who names an entry gets it: the SDK looks for a stream by its id right after it has opened it. */
+const showsOrphans = ({ include_orphans = false, data_ids }: DataEntryFilter) =>
+  include_orphans || data_ids !== undefined;
+
 /** Bounds are inclusive; one that is absent does not bound. */
 function between(column: string, minimum: string | undefined, maximum: string | undefined) {
   return sql`(${minimum}::timestamptz is null or ${sql.ref(column)} >= ${minimum}::timestamptz)
@@ -69,10 +76,14 @@ const firstSecond = sql.raw('-62135596800');
 const endSecond = sql.raw('253402300800');
 
 /** All entries of an organization; whoever selects from it may filter on any column. */
-function entries(organizationId: string, charSourceType: string) {
+function entries(organizationId: string, charSourceType: string | undefined, idleSeconds: number) {
   return sql`
-    select stream.data_id, stream.stream_name as raw_name, ${charSourceType}::text as char_source_type,
-      case when stream.finalized_at is null then 'stream_active' else 'success' end as pipeline_status,
+    select stream.data_id, stream.stream_name as raw_name,
+      coalesce(${charSourceType}::text, stream.char_source_type, 'metrology') as char_source_type,
+      coalesce(stream.pipeline_status, case when stream.finalized_at is not null then 'success'
+        when activity.is_idle then 'stream_interrupted' else 'stream_active' end) as pipeline_status,
+      activity.is_idle and channel.chunk_count = 0 and stream.finalized_at is null
+        and stream.pipeline_status is null as is_orphan,
       'stream'::text as raw_file_type, null::text as processed_file_type, null::text as bucket_file_name,
       stream.synth_source_id, instrument.source_name, sample.sample_id, sample.name as sample_name,
       stream.physical_sample_id, sample.name as physical_sample_name, project.projects,
@@ -105,6 +116,10 @@ function entries(organizationId: string, charSourceType: string) {
       on processed.data_id = stream.data_id and processed.organization_id = stream.organization_id
     cross join lateral (${projectsOfStream}) as project
     cross join lateral (${channelsOfStream}) as channel
+    cross join lateral (
+      select greatest(stream.created_at, channel.changed_at) + make_interval(secs => ${idleSeconds}::float8)
+        < clock_timestamp() as is_idle
+    ) as activity
     where stream.organization_id = ${organizationId}::uuid and stream.deleted_at is null`;
 }
 
@@ -131,7 +146,7 @@ const channelsOfStream = sql`
 
 /**
  * Says of streams which sample they come from, in place of what was said before. A stream that comes from it already is
- * left as it is. The ids are distinct and in lower case.
+ * left as it is. The sample becomes one of the streams' own projects. The ids are distinct and in lower case.
  * @throws ApiError 404 that names the first stream, or the sample, that the organization does not have; nothing changes.
  */
 export function linkPhysicalSample(
@@ -161,5 +176,51 @@ export function linkPhysicalSample(
          and physical_sample_id is distinct from $3::uuid`,
       [organizationId, dataIds, physicalSampleId],
     );
+    await client.query(addToProjects, [organizationId, dataIds, physicalSampleId]);
   });
+}
+
+/** The projects are locked in one order too. */
+const addToProjects = `
+  with project as materialized (
+    select project_id from projects
+    where organization_id = $1::uuid and project_id in (
+      select project_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[]))
+    order by project_id for no key update
+  ), member as (
+    insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
+    select project_id, $3::uuid, $1::uuid, clock_timestamp() from project
+    on conflict do nothing
+    returning project_id
+  )
+  update projects set changed_at = clock_timestamp()
+  where organization_id = $1::uuid and project_id in (select project_id from member)`;
+
+/** Changes the fields that are given, where they differ; an unknown stream is left to who reads it next. */
+export async function updateStream(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  { raw_name, pipeline_status, char_source_type }: Static<typeof DataEntryChange>,
+): Promise<void> {
+  await sql`
+    with wanted as (
+      select data_id, coalesce(${raw_name}::text, stream_name) as stream_name,
+        case when ${pipeline_status !== undefined}::boolean then ${pipeline_status}::text else pipeline_status end
+          as pipeline_status,
+        case when ${char_source_type !== undefined}::boolean then ${char_source_type}::text else char_source_type end
+          as char_source_type
+      from streams
+      where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and deleted_at is null
+      for no key update
+    )
+    update streams as stream
+    set stream_name = wanted.stream_name, pipeline_status = wanted.pipeline_status,
+      char_source_type = wanted.char_source_type, changed_at = clock_timestamp()
+    from wanted
+    where stream.data_id = wanted.data_id
+      and (stream.stream_name, stream.pipeline_status, stream.char_source_type)
+        is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type)`.execute(
+    database.kysely,
+  );
 }

@@ -5,12 +5,14 @@ import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import {
   NewPhysicalSample,
   PhysicalSample,
+  PhysicalSampleChange,
   PhysicalSampleParams,
   PhysicalSampleQuery,
   PhysicalSampleRow,
+  SampleInstrument,
   SampleTimeseries,
 } from './schemas.ts';
-import { createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
+import { assignInstrument, changePhysicalSample, createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
 import { listPhysicalSamples } from './store.ts';
 
 const tags = ['catalogue'];
@@ -57,5 +59,38 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
       },
     },
     (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
+  );
+  changeRoutes(app, database);
+}
+
+function changeRoutes(app: App, database: Database): void {
+  app.patch(
+    '/:physical_sample_id',
+    {
+      schema: {
+        tags,
+        summary: 'Change what is said of a physical sample: only the fields that are there',
+        params: PhysicalSampleParams,
+        body: PhysicalSampleChange,
+        response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404, 409) },
+      },
+    },
+    ({ identity, params, body }) =>
+      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body),
+  );
+
+  app.patch(
+    '/:physical_sample_id/growth_instrument',
+    {
+      schema: {
+        tags,
+        summary: 'Say which growth instrument made a physical sample',
+        params: PhysicalSampleParams,
+        body: SampleInstrument,
+        response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    ({ identity, params, body }) =>
+      assignInstrument(database, identity.organizationId, params.physical_sample_id, body.growth_instrument_id),
   );
 }

@@ -46,6 +46,19 @@ export const NewPhysicalSample = Type.Object({
   physical_sample_metadata: Type.Optional(Metadata),
 });
 
+const { name, sample_id, detail_notes_id, physical_sample_metadata } = NewPhysicalSample.properties;
+
+export const PhysicalSampleChange = Type.Object({
+  name: Type.Optional(name),
+  sample_id,
+  detail_notes_id,
+  physical_sample_metadata,
+});
+
+export const SampleInstrument = Type.Object({
+  growth_instrument_id: Nullable(InstrumentId('growth instrument that made the sample; null for none')),
+});
+
 export const PhysicalSampleQuery = Type.Object({
   physical_sample_id: Type.Optional(Uuid('only this sample')),
   has_data_item: Type.Optional(Type.Boolean({ description: 'only samples with (true) or without (false) streams' })),

@@ -1,12 +1,19 @@
-/** Guarantees: one sample per name, whoever else creates it at the same time; an existing one is never changed. */
+/** Guarantees: one sample per name, whoever else creates it at the same time; creating never changes an existing one. */
 import type { Static } from '@sinclair/typebox';
 import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
 import { notFound } from '../../errors.ts';
 import { jsonDocument } from '../json-document.ts';
 import { trimmedText } from '../names.ts';
-import type { NewPhysicalSample } from './schemas.ts';
-import { findPhysicalSampleByName, hasGrowthInstrument, hasPhysicalSample, insertPhysicalSample } from './store.ts';
+import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
+import {
+  findPhysicalSampleByName,
+  hasGrowthInstrument,
+  hasPhysicalSample,
+  insertPhysicalSample,
+  type NewSample,
+  updatePhysicalSample,
+} from './store.ts';
 
 /**
  * Creates a sample or finds the one of that name.
@@ -26,14 +33,57 @@ export async function createOrFindPhysicalSample(
     detail_notes_id,
     physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata']),
   };
-  if (growth_instrument_id !== null && !(await hasGrowthInstrument(database, organizationId, growth_instrument_id))) {
-    throw notFound(`Growth instrument ${growth_instrument_id}`);
-  }
+  await requireInstrument(database, organizationId, growth_instrument_id);
   const sample =
     (await insertPhysicalSample(database, organizationId, userId, fields)) ??
     (await findPhysicalSampleByName(database, organizationId, fields.name));
   if (sample === undefined) throw new Error('a sample that stood in the way of a new one is gone');
   return sample;
+}
+
+/**
+ * Changes what is said in `change` of a sample; null takes away, and the same again changes nothing.
+ * @throws ApiError 404 for an unknown sample, 409 for the name of another one, 422 for what cannot be stored
+ */
+export async function changePhysicalSample(
+  database: Database,
+  organizationId: string,
+  physicalSampleId: string,
+  change: Static<typeof PhysicalSampleChange>,
+) {
+  const { name, physical_sample_metadata: metadata, ...others } = change;
+  const fields = {
+    ...others,
+    ...(name !== undefined && { name: trimmedText(name, 'name') }),
+    ...(metadata !== undefined && {
+      physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata']),
+    }),
+  };
+  return changedSample(database, organizationId, physicalSampleId, fields);
+}
+
+/** Says which instrument made a sample. @throws ApiError 404 for an unknown sample or instrument */
+export async function assignInstrument(
+  database: Database,
+  organizationId: string,
+  physicalSampleId: string,
+  growth_instrument_id: number | null,
+) {
+  await requireInstrument(database, organizationId, growth_instrument_id);
+  return changedSample(database, organizationId, physicalSampleId, { growth_instrument_id });
+}
+
+async function changedSample(database: Database, organizationId: string, sampleId: string, fields: Partial<NewSample>) {
+  const id = sampleId.toLowerCase();
+  const sample = await updatePhysicalSample(database, organizationId, id, fields);
+  if (sample === undefined) throw notFound(`Physical sample ${id}`);
+  return sample;
+}
+
+async function requireInstrument(database: Database, organizationId: string, id: number | null): Promise<void> {
+  if (id !== null && !(await hasGrowthInstrument(database, organizationId, id))) {
+    throw notFound(`Growth instrument ${id}`);
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { Database } from '../../database/database.ts';
+import { ApiError } from '../../errors.ts';
 import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
 
 type Sample = Static<typeof PhysicalSample>;
@@ -94,6 +95,40 @@ export async function findPhysicalSampleByName(database: Database, organizationI
       and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(database.kysely);
   return rows[0];
 }
+
+/**
+ * Changes the fields that are given, where they differ, and then counts its version up.
+ * @returns the sample as it is then; undefined for an unknown one
+ * @throws ApiError 409 for the name of another sample
+ */
+export async function updatePhysicalSample(
+  database: Database,
+  organizationId: string,
+  physicalSampleId: string,
+  change: Partial<NewSample>,
+): Promise<Sample | undefined> {
+  const value = <Name extends keyof NewSample>(name: Name, type: 'text' | 'integer' | 'bigint' | 'uuid' | 'jsonb') =>
+    change[name] === undefined ? sql.ref(name) : sql`${change[name]}::${sql.raw(type)}`;
+  const fields = sql`${value('name', 'text')}, ${value('growth_instrument_id', 'integer')},
+    ${value('sample_id', 'bigint')}, ${value('detail_notes_id', 'uuid')}, ${value('physical_sample_metadata', 'jsonb')}`;
+  const names = sql.raw('name, growth_instrument_id, sample_id, detail_notes_id, physical_sample_metadata');
+  const own = sql`organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`;
+  try {
+    await sql`
+      update physical_samples
+      set (${names}, version, changed_at) = (select ${fields}, version + 1, clock_timestamp())
+      where ${own} and (${names}) is distinct from (${fields})`.execute(database.kysely);
+  } catch (error) {
+    const isTaken = (error as { code?: string }).code === uniqueViolation;
+    throw isTaken ? new ApiError('conflict', `Another physical sample is called "${change.name}".`) : error;
+  }
+  const { rows } = await sql<Sample>`select ${columns} from physical_samples as sample where ${own}`.execute(
+    database.kysely,
+  );
+  return rows[0];
+}
+
+const uniqueViolation = '23505';
 
 export async function hasPhysicalSample(database: Database, organizationId: string, physicalSampleId: string) {
   const { rows } = await sql`

@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { limits } from '../config.ts';
-import { ApiError, unavailable } from '../errors.ts';
+import { ApiError, clip, unavailable } from '../errors.ts';
 import { createByteGate } from '../lib/byte-gate.ts';
+import { duplicateName } from '../lib/duplicate-names.ts';
 
 /**
  * Reads JSON bodies. Fastify's own reader answers an over-long body at once and closes the socket, so the client sees a
@@ -116,16 +117,25 @@ const stalled = () =>
 
 /**
  * @returns undefined for an empty body
- * @throws ApiError 400 for what is not UTF-8 or not JSON; the text of the body is not echoed.
+ * @throws ApiError 400 for what is not UTF-8, not JSON, or names one field twice, of which one would be lost; but for that
+ *   name, the text of the body is not echoed.
  */
 function parseJson(body: Buffer): unknown {
   if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw new ApiError('bad_request', 'The body is not valid UTF-8.');
   const hasByteOrderMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  const text = body.toString('utf8', hasByteOrderMark ? 3 : 0);
+  let value: unknown;
   try {
-    return JSON.parse(body.toString('utf8', hasByteOrderMark ? 3 : 0));
+    value = JSON.parse(text);
   } catch (error) {
     const position = /at position \d+/.exec((error as Error).message)?.[0] ?? 'at its end';
     throw new ApiError('bad_request', `The body is not valid JSON (${position}).`);
   }
+  const name = duplicateName(text, value);
+  if (name === undefined) return value;
+  throw new ApiError(
+    'bad_request',
+    `The name "${clip(name)}" stands twice in one object of the body; nothing was stored.`,
+  );
 }

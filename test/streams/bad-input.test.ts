@@ -167,3 +167,22 @@ describe('chunk/multi', () => {
     expect(json.detail[0].msg).toContain(String(limits.channelsPerRequestMax));
   });
 });
+
+test.each([
+  [
+    'a channel',
+    'chunk/multi',
+    '"channels":{"p":{"timestamps":[1],"values":[1]},"p":{"timestamps":[1],"values":[2]}}',
+    'p',
+  ],
+  ['readings of a channel', 'chunk/multi', '"channels":{"p":{"timestamps":[1],"values":[1],"values":[2]}}', 'values'],
+  ['readings', 'chunk', '"channel_name":"p","timestamps":[1],"values":[1],"values":[2]', 'values'],
+  ['an index', 'chunk', '"chunk_index":1,"channel_name":"p","timestamps":[1],"values":[1]', 'chunk_index'],
+])('%s that stands twice in one body is refused: of two, one would be lost', async (_what, route, fields, name) => {
+  const body = `{"data_id":"${dataId}","chunk_index":0,${fields}}`;
+  const { status, json } = await server.post(`/metrology/stream/${route}`, body);
+  expect([status, json.detail]).toEqual([
+    400,
+    `The name "${name}" stands twice in one object of the body; nothing was stored.`,
+  ]);
+});

@@ -20,6 +20,7 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { ledgerRoutes } from './ledger/routes.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
@@ -92,6 +93,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   }
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database }));
   await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });

@@ -84,6 +84,10 @@ export const limits = {
    * and leave 50 MB more memory behind.
    */
   readPagePointsMax: 25_000,
+  /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
+  ledgerPageChunksMax: 10_000,
+  /** Revisions of chunks, without their arrays, that their list fetches at a time. */
+  revisionPageMax: 1_000,
 } as const;
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>

@@ -5,6 +5,7 @@ export interface CopyRow {
   /** An int8 below 2^53. */
   int8(field: number): number;
   float8(field: number): number;
+  bool(field: number): boolean;
   bytes(field: number): Buffer;
   text(field: number): string;
 }
@@ -51,6 +52,7 @@ function rowOver(image: Buffer, starts: number[], lengths: number[]): CopyRow {
     int4: (field) => image.readInt32BE(start(field)),
     int8: (field) => Number(image.readBigInt64BE(start(field))),
     float8: (field) => image.readDoubleBE(start(field)),
+    bool: (field) => image[start(field)] === 1,
     bytes,
     text: (field) => bytes(field).toString('utf8'),
   };

@@ -17,3 +17,12 @@ export function parseDateTime(text: string): string | undefined {
   if (Number.isNaN(exists.getTime()) || !exists.toISOString().startsWith(utc)) return undefined;
   return `${utc}${fraction}${zone.toUpperCase()}`;
 }
+
+/** A time that PostgreSQL gives in binary, µs since 2000, as ISO 8601 text with all its digits. */
+export function isoOfMicros(micros: number): string {
+  const ms = Math.floor(micros / 1_000);
+  const digits = String(micros - ms * 1_000).padStart(3, '0');
+  return new Date(msOf2000 + ms).toISOString().replace('Z', `${digits}Z`);
+}
+
+const msOf2000 = Date.UTC(2000, 0, 1);

@@ -54,6 +54,12 @@ const requests: Record<string, (ids: Ids) => Request> = {
       scope: 'admin',
     }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
+    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true` }),
+    [`GET ${prefix}/:data_id/chunks/revisions`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks/revisions` }),
+    [`GET ${prefix}/:data_id/chunks/revisions/:revision`]: (ids) => ({
+      url: `${prefix}/${ids.data}/chunks/revisions/1?channel_name=p&chunk_index=0`,
+    }),
+    [`GET ${prefix}/:data_id/certificate`]: (ids) => ({ url: `${prefix}/${ids.data}/certificate` }),
   })),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
@@ -196,7 +202,8 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
   const own = { sample, project, tag, instrument, data: '' };
   const body = { points_per_chunk: 1, stream_name: name('run'), ...links(own) };
   const { data_id: data } = await post('/tool-state/stream/initialize', body);
-  await post('/tool-state/stream/chunk', { ...chunk({ ...own, data }), values: [2.5] });
+  const replaced = { values: [2.5], units: name('unit of what is replaced') };
+  await post('/tool-state/stream/chunk', { ...chunk({ ...own, data }), ...replaced });
   await post('/tool-state/stream/chunk/multi', multiChunk({ ...own, data }));
   await post('/tags/data-items/', { data_ids: [data], tag_ids: [tag] });
   await post(`/projects/${project}/configuration`, { secret: `recipe of ${who}` });

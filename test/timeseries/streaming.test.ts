@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from './storing.ts';
 
@@ -15,46 +14,12 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-/** Begins a read over a socket and gives the answer back as soon as its head is there, not reading any further. */
-async function beginRead(path: string): Promise<http.IncomingMessage> {
-  const request = http.get(`${address}${path}`, { headers: { 'x-api-key': server.keys.ada }, agent: false });
-  const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
-  return answer;
-}
-
-/** Everything that still comes, and whether the answer ended as it should. */
-async function readOn(answer: http.IncomingMessage): Promise<{ body: string; ended: boolean }> {
-  const pieces: Buffer[] = [];
-  answer.on('data', (piece: Buffer) => pieces.push(piece));
-  answer.on('error', () => {});
-  await new Promise((resolve) => answer.on('close', resolve));
-  return { body: Buffer.concat(pieces).toString(), ended: answer.complete };
-}
+const begin = (path: string) => beginRead(address, path, server.keys.ada);
 
 async function filledStream(chunks: number, points: number): Promise<string> {
   const dataId = await openStream(server, points);
   await fillChannel(server, dataId, 'v', { chunks, points });
   return dataId;
-}
-
-/** Waits until no statement has run for a while, and tells how many connections are in use then. */
-async function connectionsWhileWaiting(): Promise<number> {
-  const { pool } = server.database;
-  let acquired = 0;
-  const count = () => {
-    acquired++;
-  };
-  pool.on('acquire', count);
-  try {
-    for (let rounds = 0; rounds < 50; rounds++) {
-      acquired = 0;
-      await sleep(150);
-      if (acquired === 0) return pool.totalCount - pool.idleCount;
-    }
-    throw new Error('the server goes on reading for a client that does not');
-  } finally {
-    pool.off('acquire', count);
-  }
 }
 
 const routes = [
@@ -71,8 +36,8 @@ describe('a client that does not read', () => {
   });
 
   test.each(routes)('%s: holds no connection and no transaction, and still gets everything', async (route) => {
-    const answer = await beginRead(route(dataId));
-    expect(await connectionsWhileWaiting()).toBe(0);
+    const answer = await begin(route(dataId));
+    expect(await connectionsWhileWaiting(server)).toBe(0);
     const { rows } = await server.database.pool.query(
       `select count(*)::int as busy from pg_stat_activity
        where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
@@ -85,9 +50,9 @@ describe('a client that does not read', () => {
   });
 
   test.each(routes)('%s: ends the reading when it goes away', async (route) => {
-    const answer = await beginRead(route(dataId));
+    const answer = await begin(route(dataId));
     answer.on('error', () => {});
-    await connectionsWhileWaiting();
+    await connectionsWhileWaiting(server);
     let acquired = 0;
     const count = () => {
       acquired++;
@@ -103,9 +68,9 @@ describe('a client that does not read', () => {
 describe('an error', () => {
   test.each(routes)('%s: after the first byte cuts the answer off', async (route) => {
     const dataId = await filledStream(800, 1_000);
-    const answer = await beginRead(route(dataId));
+    const answer = await begin(route(dataId));
     expect(answer.statusCode).toBe(200);
-    await connectionsWhileWaiting();
+    await connectionsWhileWaiting(server);
     await server.database.pool.query(
       'delete from chunks where data_id = $1::uuid and chunk_index between 780 and 790',
       [dataId],

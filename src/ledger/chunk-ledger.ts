@@ -1,0 +1,57 @@
+import { limits } from '../config.ts';
+import { isoOfMicros } from '../lib/date-time.ts';
+import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
+import { writeIrregular, writeMissing, writePresent } from './account-lists.ts';
+import type { LedgerRead } from './ledger-read.ts';
+import type { ChannelName } from './store.ts';
+
+/**
+ * Which chunks of which channels are stored. Each channel is shown as it stands at one moment; its hashes, when they are
+ * wanted, are read after that by pages, each as it stands at its own moment.
+ */
+export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHashes: boolean }): Pieces {
+  const { stream, channels } = read;
+  const writer = new JsonWriter(pieceBytes);
+  writer.raw('{"data_id":').value(stream.data_id).raw(',"stream_name":').value(stream.stream_name);
+  writer.raw(',"points_per_chunk":').integer(stream.points_per_chunk);
+  writer.raw(',"finalized_at":').value(stream.finalized_at).raw(',"channels":[');
+  for (const [i, channel] of channels.entries()) {
+    if (i > 0) writer.raw(',');
+    yield* writeChannel(writer, read, channel);
+    if (withHashes) yield* writeHashes(writer.raw(',"chunks":'), read, channel);
+    writer.raw('}');
+    if (writer.isFull) yield writer.take();
+  }
+  yield writer.raw(']}').take();
+}
+
+/** Everything but the brace at the end. */
+async function* writeChannel(writer: JsonWriter, read: LedgerRead, channel: ChannelName): Pieces {
+  const account = await read.accountOf(channel);
+  writer.raw('{"channel_name":').value(channel.channel_name).raw(',"units":').value(account.units);
+  writer.raw(',"chunk_count":').integer(account.chunkCount);
+  writer.raw(',"highest_chunk_index":').integer(account.highestChunkIndex);
+  yield* writePresent(writer.raw(',"present":'), account);
+  writer.raw(',"missing_count":').integer(account.missingCount);
+  yield* writeMissing(writer.raw(',"missing":'), account);
+  yield* writeIrregular(writer.raw(',"irregular":'), account);
+  writer.raw(',"point_count":').integer(account.pointCount).raw(',"null_count":').integer(account.nullCount);
+  writer.raw(',"first_stored_at":').value(isoOfMicros(account.firstStoredMicros));
+  writer.raw(',"last_changed_at":').value(isoOfMicros(account.lastChangedMicros));
+  writer.raw(',"replaced_count":').integer(account.replacedCount);
+}
+
+async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: ChannelName): Pieces {
+  writer.raw('[');
+  for (let after = -1, isLast = false; !isLast; ) {
+    const page = await read.hashesAfter(channel, after);
+    for (const { chunkIndex, contentHash } of page) {
+      writer.raw(after < 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(chunkIndex);
+      writer.raw(`,"content_hash":"${contentHash}"}`);
+      after = chunkIndex;
+      if (writer.isFull) yield writer.take();
+    }
+    isLast = page.length < limits.ledgerPageChunksMax;
+  }
+  writer.raw(']');
+}

@@ -1,0 +1,38 @@
+import type { Database } from '../database/database.ts';
+import type { ChannelAccount } from './channel-account.ts';
+import {
+  type ChannelName,
+  findStreamFacts,
+  listChannelNames,
+  readAccount,
+  readContentHashes,
+  type StreamFacts,
+} from './store.ts';
+
+/** What an answer knows of a stream before its first byte, and where it gets the rest. */
+export interface LedgerRead {
+  stream: StreamFacts;
+  channels: ChannelName[];
+  accountOf(channel: ChannelName): Promise<ChannelAccount>;
+  hashesAfter(channel: ChannelName, chunkIndex: number): ReturnType<typeof readContentHashes>;
+}
+
+/**
+ * Opens a stream and its channels that hold chunks, all or those of some names.
+ * @throws ApiError 404 for a stream that is unknown or of another organization
+ */
+export async function openLedgerRead(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  names?: readonly string[],
+): Promise<LedgerRead> {
+  const stream = await findStreamFacts(database, organizationId, dataId);
+  return {
+    stream,
+    channels: await listChannelNames(database, organizationId, stream.data_id, names),
+    accountOf: (channel) => readAccount(database, organizationId, stream, channel),
+    hashesAfter: (channel, chunkIndex) =>
+      readContentHashes(database, organizationId, stream.data_id, channel, chunkIndex),
+  };
+}

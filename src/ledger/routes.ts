@@ -1,0 +1,95 @@
+import type { Database } from '../database/database.ts';
+import type { App } from '../http/app-type.ts';
+import { refusals } from '../http/schemas.ts';
+import { sendPieces } from '../http/send-pieces.ts';
+import { certificateAnswer } from './certificate.ts';
+import { ledgerAnswer } from './chunk-ledger.ts';
+import { openLedgerRead } from './ledger-read.ts';
+import { findRevision } from './revision-store.ts';
+import { revisionAnswer, revisionsAnswer } from './revisions.ts';
+import {
+  CertificateAnswer,
+  LedgerAnswer,
+  LedgerQuery,
+  RevisionAnswer,
+  RevisionPath,
+  RevisionQuery,
+  RevisionsAnswer,
+  RevisionsQuery,
+  StreamPath,
+} from './schemas.ts';
+import { findStreamFacts } from './store.ts';
+
+const tags = ['ledger'];
+
+/** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
+export function ledgerRoutes(app: App, { database }: { database: Database }): void {
+  app.get(
+    '/:data_id/chunks',
+    {
+      schema: {
+        tags,
+        summary: 'List which chunks are stored and which are missing',
+        params: StreamPath,
+        querystring: LedgerQuery,
+        response: { 200: LedgerAnswer, ...refusals(404, 422) },
+      },
+    },
+    async ({ identity, params, query }, reply) => {
+      const read = await openLedgerRead(database, identity.organizationId, params.data_id, query.channel_name);
+      return sendPieces(reply, ledgerAnswer(read, { withHashes: query.content_hashes === true }));
+    },
+  );
+
+  app.get(
+    '/:data_id/certificate',
+    {
+      schema: {
+        tags,
+        summary: 'Certify what a stream holds and lacks',
+        params: StreamPath,
+        response: { 200: CertificateAnswer, ...refusals(404, 422) },
+      },
+    },
+    async ({ identity, params }, reply) => {
+      const read = await openLedgerRead(database, identity.organizationId, params.data_id);
+      return sendPieces(reply, certificateAnswer(read));
+    },
+  );
+
+  app.get(
+    '/:data_id/chunks/revisions',
+    {
+      schema: {
+        tags,
+        summary: 'List what chunks held before they were replaced',
+        params: StreamPath,
+        querystring: RevisionsQuery,
+        response: { 200: RevisionsAnswer, ...refusals(404, 422) },
+      },
+    },
+    async ({ identity: { organizationId }, params, query }, reply) => {
+      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
+      return sendPieces(reply, revisionsAnswer(database, organizationId, data_id, query));
+    },
+  );
+
+  app.get(
+    '/:data_id/chunks/revisions/:revision',
+    {
+      schema: {
+        tags,
+        summary: 'Read what a chunk held before it was replaced',
+        params: RevisionPath,
+        querystring: RevisionQuery,
+        response: { 200: RevisionAnswer, ...refusals(404, 422) },
+      },
+    },
+    async ({ identity: { organizationId }, params, query }, reply) => {
+      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
+      const place = { ...query, revision: Number(params.revision) };
+      const revision = await findRevision(database, organizationId, data_id, place);
+      return sendPieces(reply, revisionAnswer(data_id, revision));
+    },
+  );
+}

@@ -1,0 +1,144 @@
+import type pg from 'pg';
+import { limits } from '../config.ts';
+import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
+import { type Database, inTransaction } from '../database/database.ts';
+import { notFound } from '../errors.ts';
+import { forEachCopyRow } from '../lib/copy-binary.ts';
+import { GrowingBytes } from '../lib/growing-bytes.ts';
+import { ChannelAccount } from './channel-account.ts';
+
+/*
+ * What is read of a channel's chunks here leaves their arrays alone. Every connection is back in the pool before any of
+ * its result is sent, so a slow client holds none.
+ */
+
+export interface StreamFacts {
+  data_id: string;
+  stream_name: string;
+  points_per_chunk: number;
+  instrument_type: string | null;
+  synth_source_id: number | null;
+  physical_sample_id: string | null;
+  project_id: string | null;
+  created_at: string;
+  finalized_at: string | null;
+  /** The database's clock at this reading. */
+  read_at: string;
+}
+
+export interface ChannelName {
+  channel_id: number;
+  channel_name: string;
+}
+
+/** @throws ApiError 404 for an id that is unknown, deleted or of another organization */
+export async function findStreamFacts(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+): Promise<StreamFacts> {
+  const { rows } = await database.pool.query<StreamFacts>({
+    name: 'find_stream_facts',
+    text: `select data_id, stream_name, points_per_chunk, instrument_type, synth_source_id, physical_sample_id,
+                  project_id, created_at, finalized_at, clock_timestamp() as read_at
+           from streams where data_id = $1::uuid and organization_id = $2::uuid and deleted_at is null`,
+    values: [dataId, organizationId],
+  });
+  if (rows[0] === undefined) throw notFound('data_id');
+  return rows[0];
+}
+
+/** The channels that hold chunks, all or those of some names, in the order of the UTF-8 bytes of their names. */
+export async function listChannelNames(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  names?: readonly string[],
+): Promise<ChannelName[]> {
+  const { rows } = await database.pool.query<ChannelName>({
+    name: 'list_channel_names',
+    text: `select c.channel_id, c.channel_name
+           from channels c join streams s on s.data_id = c.data_id
+           where c.data_id = $1::uuid and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0
+             and ($3::text[] is null or c.channel_name = any ($3::text[]))
+           order by convert_to(c.channel_name, 'UTF8')`,
+    values: [dataId, organizationId, names ?? null],
+  });
+  return rows;
+}
+
+/** All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause. */
+export async function readAccount(
+  database: Database,
+  organizationId: string,
+  stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk'>,
+  channel: ChannelName,
+): Promise<ChannelAccount> {
+  const account = await inTransaction(database.pool, async (client) => {
+    await client.query('set transaction isolation level repeatable read, read only');
+    const account = new ChannelAccount(stream.points_per_chunk);
+    const image = new GrowingBytes();
+    const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
+      replaced_count, changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)}),
+      content_hash`;
+    const query = `select ${columns} from chunks where ${chunksOf(organizationId, stream.data_id, channel)}`;
+    while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
+    return account;
+  });
+  if (account.chunkCount === 0) throw new Error(`the chunks of ${stream.data_id} were removed while they were read`);
+  return account;
+}
+
+/** @returns the number of chunks that were added */
+async function addPage(client: pg.PoolClient, account: ChannelAccount, query: string, image: GrowingBytes) {
+  const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
+  const page = await copyOutOn(
+    client,
+    `${query} and ${after} order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+    image,
+  );
+  let count = 0;
+  forEachCopyRow(page, (row) => {
+    count++;
+    account.add({
+      chunkIndex: row.int8(0),
+      pointCount: row.int4(1),
+      nullCount: row.int4(2),
+      timeMin: row.isNull(3) ? null : row.float8(3),
+      timeMax: row.isNull(4) ? null : row.float8(4),
+      ascending: row.bool(5),
+      units: row.isNull(6) ? null : row.text(6),
+      storedMicros: row.int8(7),
+      changedMicros: row.int8(8),
+      replacedCount: row.int4(9),
+      isLate: !row.isNull(10) && row.bool(10),
+      contentHash: row.bytes(11),
+    });
+  });
+  return count;
+}
+
+/** The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last. */
+export async function readContentHashes(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  channel: ChannelName,
+  afterIndex: number,
+): Promise<{ chunkIndex: number; contentHash: string }[]> {
+  const page = await copyOut(
+    database,
+    `select chunk_index, content_hash from chunks
+     where ${chunksOf(organizationId, dataId, channel)} and chunk_index > ${integerLiteral(afterIndex)}
+     order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+  );
+  const hashes: { chunkIndex: number; contentHash: string }[] = [];
+  forEachCopyRow(page, (row) => hashes.push({ chunkIndex: row.int8(0), contentHash: row.bytes(1).toString('hex') }));
+  return hashes;
+}
+
+function chunksOf(organizationId: string, dataId: string, { channel_id }: ChannelName): string {
+  return `chunks.data_id = ${uuidLiteral(dataId)} and channel_id = ${integerLiteral(channel_id)} and exists (
+    select from streams where streams.data_id = ${uuidLiteral(dataId)}
+      and streams.organization_id = ${uuidLiteral(organizationId)})`;
+}

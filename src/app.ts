@@ -75,7 +75,11 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const identityOf = openIdentities(database, log);
   await setResponseHeaders(app, config.CORS_ORIGINS);
   answerErrors(app);
-  readJsonBodies(app, config.BODY_LIMIT_BYTES, config.BODIES_LIMIT_BYTES);
+  readJsonBodies(app, {
+    bodyLimitBytes: config.BODY_LIMIT_BYTES,
+    bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
+    metrics,
+  });
   requireKeys(app, identityOf);
   coerceQueries(app);
   await collectOpenapi(app);

@@ -6,14 +6,21 @@ import { limits } from '../config.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { createByteGate } from '../lib/byte-gate.ts';
 import { duplicateName } from '../lib/duplicate-names.ts';
+import type { Metrics } from './metrics.ts';
+
+interface BodyOptions {
+  bodyLimitBytes: number;
+  bodiesLimitBytes: number;
+  metrics: Pick<Metrics, 'watch'>;
+}
 
 /**
  * Reads JSON bodies. Fastify's own reader answers an over-long body at once and closes the socket, so the client sees a
  * reset instead of the 413; this one reads on, keeping nothing, and answers when the client listens.
  * An empty body is no body (finalize comes with a JSON content type and nothing in it).
  */
-export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBytes: number): void {
-  letBodiesIn(app, bodyLimitBytes, bodiesLimitBytes);
+export function readJsonBodies(app: FastifyInstance, { bodyLimitBytes, bodiesLimitBytes, metrics }: BodyOptions): void {
+  letBodiesIn(app, { bodyLimitBytes, bodiesLimitBytes, metrics });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     /^application\/([\w.-]+\+)?json\s*(;|$)/i,
@@ -33,7 +40,7 @@ export function readJsonBodies(app: FastifyInstance, bodyLimitBytes: number, bod
  * Bounds the bytes of bodies that are read, parsed or stored at one time: a body of 32 MiB takes several times that until
  * it is answered. The others are not read yet, and their senders wait.
  */
-function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBytes: number): void {
+function letBodiesIn(app: FastifyInstance, { bodyLimitBytes, bodiesLimitBytes, metrics }: BodyOptions): void {
   const late = () =>
     unavailable(
       `More than ${bodiesLimitBytes} bytes of requests are under way (BODIES_LIMIT_BYTES); nothing was stored.`,
@@ -42,6 +49,9 @@ function letBodiesIn(app: FastifyInstance, bodyLimitBytes: number, bodiesLimitBy
   const gateOptions = { bytesMax: bodiesLimitBytes, waitMsMax: limits.queueMsMax, late };
   // Two gates, each with the whole bound: a few large bodies that arrive slowly must not keep all small ones waiting.
   const [smallBodies, largeBodies] = [createByteGate(gateOptions), createByteGate(gateOptions)];
+  const total = (of: 'bytes' | 'waiting') => () => smallBodies.state()[of] + largeBodies.state()[of];
+  metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', total('bytes'));
+  metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', total('waiting'));
   app.addHook('preParsing', async (request, reply, payload) => {
     // Nobody has asked who sends it, so it takes no room: it is thrown away as it arrives.
     if (request.is404) {

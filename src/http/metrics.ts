@@ -15,21 +15,34 @@ const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 export function createMetrics(database: Database) {
   const registry = new Registry();
   const registers = [registry];
+  const pools = { general: database.pool, ingest: database.ingestPool };
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'metrology_database_connections',
-    help: 'Connections of the pool by state',
-    labelNames: ['state'],
+    help: 'Connections by pool (ingest, or all else) and state',
+    labelNames: ['pool', 'state'],
     registers,
     collect() {
-      const { totalCount, idleCount, waitingCount } = database.pool;
-      this.set({ state: 'busy' }, totalCount - idleCount);
-      this.set({ state: 'idle' }, idleCount);
-      this.set({ state: 'awaited' }, waitingCount);
+      for (const [pool, { totalCount, idleCount, waitingCount }] of Object.entries(pools)) {
+        this.set({ pool, state: 'busy' }, totalCount - idleCount);
+        this.set({ pool, state: 'idle' }, idleCount);
+        this.set({ pool, state: 'awaited' }, waitingCount);
+      }
     },
   });
   return {
     registry,
+    /** Shows a value that is read whenever metrics are. */
+    watch(name: string, help: string, read: () => number) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
     requestSeconds: new Histogram({
       name: 'metrology_http_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer',

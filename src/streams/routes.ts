@@ -114,7 +114,6 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
   app.post(
     '/:data_id/chunks/restore',
     {
-      config: { scope: 'admin' },
       schema: {
         tags,
         summary: 'Put back what a chunk held before it was replaced, also after finalize',

@@ -49,7 +49,7 @@ export interface Acknowledgement {
 
 interface Options {
   database: Database;
-  metrics: Pick<Metrics, 'chunks' | 'points'>;
+  metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
   graceSeconds: number;
 }
 
@@ -61,6 +61,9 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
     repeat: asUnchanged,
     overload: (reason) => unavailable(`${reason}; nothing of this request was stored.`),
   });
+  const help = 'that wait for a flush or are in one';
+  metrics.watch('metrology_ingest_queue_chunks', `Chunks ${help}`, () => batcher.queued().rows);
+  metrics.watch('metrology_ingest_queue_bytes', `Bytes of arrays ${help}`, () => batcher.queued().bytes);
   return {
     async initialize(identity, body) {
       const { organizationId, userId } = identity;

@@ -241,7 +241,7 @@ describe('a body that breaks off', () => {
   test('one that has stopped arriving is answered 408 and its connection closed', async () => {
     const app = Fastify();
     answerErrors(app);
-    readJsonBodies(app, 100, 10_000);
+    readJsonBodies(app, { bodyLimitBytes: 100, bodiesLimitBytes: 10_000, metrics: { watch() {} } });
     app.post('/', async () => 'taken');
     await app.ready();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

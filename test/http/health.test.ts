@@ -220,7 +220,33 @@ describe('/metrics', () => {
     expect(moved(`${requests},status="201"}`)).toBe(3);
     expect(moved(`${requests},status="422"}`)).toBe(1);
     expect([...after.keys()].filter((name) => name.includes('nowhere'))).toEqual([]);
-    expect(after.get('metrology_database_connections{state="idle"}')).toBeGreaterThan(0);
+    for (const pool of ['general', 'ingest']) {
+      const [busy = 0, idle = 0] = ['busy', 'idle'].map((state) =>
+        after.get(`metrology_database_connections{pool="${pool}",state="${state}"}`),
+      );
+      expect(busy + idle).toBeGreaterThan(0);
+    }
+  });
+
+  test('show what waits to be stored, and that nothing does afterwards', async () => {
+    const { json } = await server.post('/metrology/stream/initialize', { points_per_chunk: 2 });
+    const chunk = { data_id: json.data_id, chunk_index: 0, channel_name: 'p', timestamps: [1, 2], values: [1, 2] };
+    const waiting = async () => {
+      const all = numbers((await scrape()).payload);
+      return ['ingest_queue_chunks', 'ingest_queue_bytes', 'http_bodies_bytes', 'http_bodies_waiting'].map((name) =>
+        all.get(`metrology_${name}`),
+      );
+    };
+    const lock = await server.database.pool.connect();
+    await lock.query('begin');
+    await lock.query('lock table channels in exclusive mode');
+    const stored = server.post('/metrology/stream/chunk', chunk);
+    // Two arrays of a header of 20 bytes and 12 for each float8.
+    await expect.poll(waiting).toEqual([1, 88, JSON.stringify(chunk).length, 0]);
+    await lock.query('rollback');
+    lock.release();
+    expect((await stored).status).toBe(201);
+    expect(await waiting()).toEqual([0, 0, 0, 0]);
   });
 
   function numbers(text: string): Map<string, number> {

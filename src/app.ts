@@ -8,6 +8,7 @@ import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import { type Config, limits } from './config.ts';
 import type { Database } from './database/database.ts';
+import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
@@ -30,6 +31,7 @@ import { timeseriesRoutes } from './timeseries/routes.ts';
 export interface AppDependencies {
   config: Pick<
     Config,
+    | 'PUBLIC_URL'
     | 'FINALIZE_GRACE_SECONDS'
     | 'REVISIONS_KEEP_DAYS'
     | 'STREAM_IDLE_SECONDS'
@@ -100,6 +102,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database }));
+  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl: config.PUBLIC_URL }));
   await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });

@@ -88,6 +88,12 @@ export const limits = {
   ledgerPageChunksMax: 10_000,
   /** Revisions of chunks, without their arrays, that their list fetches at a time. */
   revisionPageMax: 1_000,
+  /** Streams of one export. */
+  exportStreamsMax: 1_000,
+  /** Channels of all streams of one export: what its metadata lists. */
+  exportChannelsMax: 50_000,
+  /** Columns of channels that a wide export can have. Each is read by pages of its own, at the same time. */
+  exportColumnsMax: 500,
 } as const;
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
@@ -138,6 +144,12 @@ export const ConfigSchema = Type.Object({
     1_024,
     1024 ** 4,
     'request bodies in memory at one time, up to 64 KiB and larger ones each; more wait',
+  ),
+  PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$',
+      description: 'address under which clients reach the server, for links; unset, it is taken from the request',
+    }),
   ),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),

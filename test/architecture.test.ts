@@ -74,7 +74,7 @@ const arrows: Record<string, string[]> = {
   serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
   workers: ['listen', 'config', 'http'],
   listen: ['app', 'config', 'database', 'http'],
-  app: ['streams', 'timeseries', 'ledger', 'catalogue/*', 'config', 'database', 'auth', 'http'],
+  app: ['streams', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   'open-store': ['config', 'database'],
   welcome: ['auth', 'lib'],
   // A client like any other: it knows the server by its HTTP alone.
@@ -83,6 +83,8 @@ const arrows: Record<string, string[]> = {
   streams: below,
   timeseries: below,
   ledger: below,
+  // A file is what the reads read and the catalogue knows, in another form.
+  exports: ['timeseries', 'catalogue', 'catalogue/*', ...below],
   catalogue: [...shared, 'http'],
   'catalogue/*': [...below, 'catalogue'],
   // The key of a request is looked up for every route, so http stands above auth.
@@ -154,7 +156,7 @@ describe('imports', () => {
   });
 
   test('below the routes nothing knows HTTP, and rooms know of auth only who asks', () => {
-    const isRoom = (path: string) => /^(streams|timeseries|ledger|catalogue)\//.test(path);
+    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|catalogue)\//.test(path);
     const speaksHttp = ({ from, to }: Import) =>
       to.startsWith('http/') && !['routes', 'schemas'].includes(layerOf(from) ?? '');
     const seesSecrets = ({ to, isTypeOnly }: Import) => to.startsWith('auth/') && !isTypeOnly;

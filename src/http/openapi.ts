@@ -25,6 +25,7 @@ export async function collectOpenapi(app: App): Promise<void> {
         { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
         { name: 'time series', description: 'Read back' },
         { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
+        { name: 'exports', description: 'Files of streams: CSV and Parquet' },
         { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
         { name: 'operation', description: 'Health, metrics and this document' },
       ],

@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
 
-/** Sends a JSON answer piece by piece, as fast as the client reads; when the client goes away the reading ends. */
-export function sendPieces(reply: FastifyReply, pieces: Pieces): FastifyReply {
-  return reply
-    .type('application/json; charset=utf-8')
-    .send(Readable.from(pieces, { objectMode: false, highWaterMark: pieceBytes }));
+const json = 'application/json; charset=utf-8';
+
+/** Sends an answer piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = json): FastifyReply {
+  return reply.type(contentType).send(Readable.from(pieces, { objectMode: false, highWaterMark: pieceBytes }));
 }

@@ -67,6 +67,16 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /data_entries/raw_data/staged/timeseries/:data_id': (ids) => ({
     url: `/data_entries/raw_data/staged/timeseries/${ids.data}`,
   }),
+  'GET /exports/:data_id/': (ids) => ({ url: `/exports/${ids.data}` }),
+  'GET /exports/:data_id/metadata/': (ids) => ({ url: `/exports/${ids.data}/metadata` }),
+  'GET /exports/': (ids) => ({ url: `/exports/?data_ids=${ids.data}` }),
+  'GET /exports/metadata/': (ids) => ({ url: `/exports/metadata?data_ids=${ids.data}` }),
+  'GET /data_entries/raw_data/:data_id': (ids) => ({
+    url: `/data_entries/raw_data/${ids.data}?return_as=url-download`,
+  }),
+  'GET /data_entries/processed_data/:data_id': (ids) => ({
+    url: `/data_entries/processed_data/${ids.data}?return_as=url-download`,
+  }),
   'GET /rheed/timeseries/:data_id/': (ids) => ({ url: `/rheed/timeseries/${ids.data}/` }),
   'GET /data_entries/': (ids) => ({
     url: `/data_entries/?data_ids=${ids.data}&physical_sample_ids=${ids.sample}&project_ids=${ids.project}`,

@@ -1,0 +1,94 @@
+import type { Static } from '@sinclair/typebox';
+import { packageName, packageVersion } from '../lib/package-info.ts';
+import { answerNames } from '../timeseries/names.ts';
+import type { ExportMetadata, Layout } from './schemas.ts';
+import type { ChannelRow, StreamRow } from './store.ts';
+
+export interface ExportedStream extends StreamRow {
+  /** In the order of their names, which is that of the rows of the long layout. */
+  channels: ChannelRow[];
+}
+
+export interface ExportColumn {
+  name: string;
+  type: 'text' | 'integer' | 'float64' | 'time';
+  /** Never null. */
+  isRequired: boolean;
+  /** Wide layout: the channel that the column holds, and its unit where all streams agree on one. */
+  channel?: { name: string; units: string | null };
+}
+
+/** What is exported, before a point of it is read. */
+export interface Export {
+  layout: Layout;
+  /** Whether it is of several streams, or could be: then each row says of which one it is. */
+  isSelection: boolean;
+  streams: ExportedStream[];
+  columns: ExportColumn[];
+  exportedAt: Date;
+}
+
+export function describeExport(layout: Layout, isSelection: boolean, streams: ExportedStream[]): Export {
+  const columns = layout === 'long' ? longColumns : [...instantColumns, ...channelColumns(streams)];
+  return {
+    layout,
+    isSelection,
+    streams,
+    columns: isSelection ? [dataIdColumn, ...columns] : columns,
+    exportedAt: new Date(),
+  };
+}
+
+/** Where the data come from and what the columns hold: the answer of its own route, and the metadata of Parquet. */
+export function metadataOf({ layout, streams, columns, exportedAt }: Export): Static<typeof ExportMetadata> {
+  return {
+    server: { name: packageName, version: packageVersion },
+    exported_at: exportedAt.toISOString(),
+    layout,
+    columns: columns.map(({ name, type, channel }) => ({
+      name,
+      type,
+      ...(channel && { channel_name: channel.name, units: channel.units }),
+    })),
+    streams: streams.map(({ channels, ...stream }) => ({
+      ...stream,
+      channels: channels.map(({ data_id, channel_id, ...channel }) => channel),
+    })),
+  };
+}
+
+const dataIdColumn: ExportColumn = { name: 'data_id', type: 'text', isRequired: true };
+
+const longColumns: ExportColumn[] = [
+  { name: 'channel_name', type: 'text', isRequired: true },
+  { name: 'chunk_index', type: 'integer', isRequired: true },
+  { name: 'point_offset', type: 'integer', isRequired: true },
+  { name: 'timestamp', type: 'float64', isRequired: false },
+  { name: 'time', type: 'time', isRequired: false },
+  { name: 'value', type: 'float64', isRequired: false },
+  { name: 'units', type: 'text', isRequired: false },
+];
+
+const instantColumns: ExportColumn[] = [
+  { name: 'time', type: 'time', isRequired: false },
+  { name: 'timestamp', type: 'float64', isRequired: true },
+];
+
+/** Names that a channel's column cannot have; it is called `NAME (channel)` then, as in the time-series reads. */
+const reservedNames: ReadonlySet<string> = new Set(['data_id', ...instantColumns.map((column) => column.name)]);
+
+/** A column for each name that a channel has in any of the streams, in the order of the names. */
+function channelColumns(streams: ExportedStream[]): ExportColumn[] {
+  const unitsOf = new Map<string, string | null>();
+  for (const { channel_name: name, units } of streams.flatMap((stream) => stream.channels)) {
+    unitsOf.set(name, unitsOf.has(name) && unitsOf.get(name) !== units ? null : units);
+  }
+  const names = [...unitsOf.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const columnNames = answerNames(names, reservedNames);
+  return names.map((name, i) => ({
+    name: columnNames[i] as string,
+    type: 'float64',
+    isRequired: false,
+    channel: { name, units: unitsOf.get(name) ?? null },
+  }));
+}

@@ -1,0 +1,28 @@
+import type { Export } from './export.ts';
+import type { Format } from './schemas.ts';
+
+const nameBytesMax = 120;
+
+/**
+ * The name of an export's file: the stream's, made fit for every file system, with the beginning of its id, so that two
+ * streams of one name do not overwrite each other.
+ */
+export function fileNameOf({ streams, isSelection, layout }: Export, format: Format): string {
+  const [stream] = streams;
+  const what =
+    isSelection || stream === undefined
+      ? `export-of-${streams.length}-streams`
+      : `${fileSafe(stream.stream_name)}-${stream.data_id.slice(0, 8)}`;
+  return `${what}-${layout}.${format}`;
+}
+
+/** Without separators of paths, what shells and Windows refuse, blanks, control characters, and dots at its ends. */
+function fileSafe(name: string): string {
+  const safe = name.normalize('NFC').replace(/[\p{C}\p{Z}/\\:*?"<>|%']+/gu, '_');
+  let kept = '';
+  for (const character of safe) {
+    if (Buffer.byteLength(kept + character) > nameBytesMax) break;
+    kept += character;
+  }
+  return kept.replace(/^[._-]+|[._-]+$/g, '') || 'stream';
+}

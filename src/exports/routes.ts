@@ -1,0 +1,198 @@
+import { create as contentDisposition } from 'content-disposition';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import type { App } from '../http/app-type.ts';
+import { publicUrlOf } from '../http/public-url.ts';
+import { refusals } from '../http/schemas.ts';
+import { sendPieces } from '../http/send-pieces.ts';
+import type { Pieces } from '../lib/json-writer.ts';
+import { longCsv, wideCsv } from './csv.ts';
+import { type Export, metadataOf } from './export.ts';
+import { fileNameOf } from './file-name.ts';
+import { readLong } from './long.ts';
+import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
+import {
+  ContentQuery,
+  Download,
+  DownloadQuery,
+  ExportFile,
+  ExportMetadata,
+  ExportPath,
+  ExportQuery,
+  type Format,
+  type Layout,
+  SelectionContentQuery,
+  SelectionQuery,
+} from './schemas.ts';
+import { openSelectionExport, openStreamExport } from './service.ts';
+import { readWide } from './wide.ts';
+
+export interface ExportDependencies {
+  database: Database;
+  /** After how long without a chunk the search calls a stream interrupted. */
+  idleSeconds: number;
+  publicUrl: Config['PUBLIC_URL'];
+}
+
+const tags = ['exports'];
+const contentTypes: Record<Format, string> = {
+  csv: 'text/csv; charset=utf-8; header=present',
+  parquet: 'application/vnd.apache.parquet',
+};
+
+/**
+ * Files of one stream and of several, what describes them, and the official addresses by which the SDK downloads one.
+ * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
+ */
+export function exportRoutes(app: App, dependencies: ExportDependencies): void {
+  streamRoutes(app, dependencies);
+  selectionRoutes(app, dependencies);
+  downloadRoute(app, dependencies, 'raw_data', 'long');
+  downloadRoute(app, dependencies, 'processed_data', 'wide');
+}
+
+function streamRoutes(app: App, { database, publicUrl }: ExportDependencies): void {
+  app.get(
+    '/exports/:data_id/',
+    {
+      schema: {
+        summary: 'Export a stream as CSV or Parquet',
+        tags,
+        params: ExportPath,
+        querystring: ExportQuery,
+        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const exported = await openStreamExport(database, request.identity, request.params.data_id, request.query);
+      return sendFile(database, publicUrl, request, reply, exported);
+    },
+  );
+
+  app.get(
+    '/exports/:data_id/metadata/',
+    {
+      schema: {
+        summary: 'What an export of a stream holds and where its data come from',
+        tags,
+        params: ExportPath,
+        querystring: ContentQuery,
+        response: { 200: ExportMetadata, ...refusals(404, 422) },
+      },
+    },
+    async (request) =>
+      metadataOf(await openStreamExport(database, request.identity, request.params.data_id, request.query)),
+  );
+}
+
+function selectionRoutes(app: App, { database, idleSeconds, publicUrl }: ExportDependencies): void {
+  app.get(
+    '/exports/',
+    {
+      schema: {
+        summary: 'Export several streams into one file, by their ids or by the filters of the search',
+        tags,
+        querystring: SelectionQuery,
+        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+      },
+    },
+    async (request, reply) => {
+      const exported = await openSelectionExport(database, request.identity, request.query, idleSeconds);
+      return sendFile(database, publicUrl, request, reply, exported);
+    },
+  );
+
+  app.get(
+    '/exports/metadata/',
+    {
+      schema: {
+        summary: 'What an export of several streams holds and where its data come from',
+        tags,
+        querystring: SelectionContentQuery,
+        response: { 200: ExportMetadata, ...refusals(404, 422) },
+      },
+    },
+    async (request) => metadataOf(await openSelectionExport(database, request.identity, request.query, idleSeconds)),
+  );
+}
+
+/** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
+function downloadRoute(
+  app: App,
+  { database, publicUrl }: ExportDependencies,
+  kind: 'raw_data' | 'processed_data',
+  layout: Layout,
+): void {
+  app.get(
+    `/data_entries/${kind}/:data_id`,
+    {
+      schema: {
+        summary: `Where to download a stream as CSV in the ${layout} layout`,
+        tags,
+        params: ExportPath,
+        querystring: DownloadQuery,
+        response: { 200: Download, ...refusals(400, 404, 422) },
+      },
+    },
+    async (request) => {
+      const exported = await openStreamExport(database, request.identity, request.params.data_id, { layout });
+      const id = request.params.data_id.toLowerCase();
+      // A person opens this file, as likely in a spreadsheet as anywhere.
+      const query = `format=csv&layout=${layout}&escape_formulas=true`;
+      return {
+        url: `${publicUrlOf(request, publicUrl)}/exports/${id}?${query}`,
+        file_name: fileNameOf(exported, 'csv'),
+        file_format: 'csv' as const,
+      };
+    },
+  );
+}
+
+/** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+async function sendFile(
+  database: Database,
+  publicUrl: string | undefined,
+  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
+  reply: FastifyReply,
+  exported: Export,
+): Promise<FastifyReply> {
+  const { format = 'csv', escape_formulas: escapeFormulas = false } = request.query;
+  const [path, query = ''] = request.url.split('?') as [string, string?];
+  const metadataUrl = `${publicUrlOf(request, publicUrl)}${path.replace(/^\/+/, '/').replace(/\/+$/, '')}/metadata?${query}`;
+  const pieces = fileOf(database, request.identity.organizationId, exported, format, escapeFormulas);
+  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
+  const first = await pieces.next();
+  reply
+    .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
+    .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
+  return sendPieces(reply, continued(first, pieces), contentTypes[format]);
+}
+
+const wideCsvRows = 1_024;
+
+function fileOf(
+  database: Database,
+  organizationId: string,
+  exported: Export,
+  format: Format,
+  escapeFormulas: boolean,
+): Pieces {
+  if (exported.layout === 'long') {
+    const chunks = readLong(database, organizationId, exported);
+    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks);
+  }
+  const rowsMax = format === 'csv' ? wideCsvRows : wideGroupRows(exported.columns.length);
+  const rows = readWide(database, organizationId, exported, rowsMax);
+  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
+}
+
+async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {
+  // The rest ends with this one, however it ends.
+  try {
+    if (!first.done) yield first.value;
+    yield* rest;
+  } finally {
+    await rest.return();
+  }
+}

@@ -1,0 +1,131 @@
+import { Type } from '@sinclair/typebox';
+import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
+import { limits } from '../config.ts';
+import { DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+
+export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
+
+export const layouts = ['long', 'wide'] as const;
+export const formats = ['csv', 'parquet'] as const;
+export type Layout = (typeof layouts)[number];
+export type Format = (typeof formats)[number];
+
+const contentFields = {
+  layout: Type.Optional(
+    Type.Unsafe<Layout>({
+      type: 'string',
+      enum: [...layouts],
+      description:
+        'long: one row per stored point, exactly as stored; wide: one row per instant, one column per channel. ' +
+        'Default long',
+    }),
+  ),
+  channel_names: Type.Optional(
+    Type.Array(Text({ minLength: 1, maxLength: limits.channelNameLengthMax }), {
+      description: 'only these channels; repeated',
+    }),
+  ),
+};
+
+const fileFields = {
+  format: Type.Optional(
+    Type.Unsafe<Format>({ type: 'string', enum: [...formats], description: 'kind of the file. Default csv' }),
+  ),
+  escape_formulas: Type.Optional(
+    Type.Boolean({
+      description:
+        "CSV only: put a ' before names and units that a spreadsheet would run as a formula. Without it they stand as " +
+        'they are stored',
+    }),
+  ),
+};
+
+/** What is exported. */
+export const ContentQuery = Type.Object(contentFields);
+export const ExportQuery = Type.Object({ ...contentFields, ...fileFields });
+
+const { data_ids, ...filters } = DataEntryQuery.properties;
+const selectionFields = {
+  data_ids: Type.Optional(
+    Type.Array(Uuid('id'), { description: 'these streams, in this order; each must exist; repeated' }),
+  ),
+  ...filters,
+};
+
+/** Streams by their ids, by the filters of the catalogue's search, or by both. */
+export const SelectionContentQuery = Type.Object({ ...selectionFields, ...contentFields });
+export const SelectionQuery = Type.Object({ ...selectionFields, ...contentFields, ...fileFields });
+
+const file = (description: string) => ({ schema: { type: 'string', format: 'binary', description } });
+
+/** The answer of an export: a file, which no serializer touches. */
+export const ExportFile = Type.Unsafe<unknown>({
+  description: 'the file, streamed; Link points at what describes it',
+  content: {
+    'text/csv': file('UTF-8, comma, line feed, one header row; nothing stands for null'),
+    'application/vnd.apache.parquet': file('Apache Parquet; what describes it is in its metadata under `metrology`'),
+  },
+});
+
+const text = Nullable(Type.String());
+const named = (description: string) =>
+  Nullable(Type.Object({ id: Type.String(), name: Type.String() }, { description }));
+
+const ExportedChannel = Type.Object({
+  channel_name: Type.String(),
+  units: Nullable(
+    Type.String({ description: 'of the newest chunk that has one; in the long layout every row has its own' }),
+  ),
+  chunk_count: Type.Integer(),
+  point_count: Type.Integer(),
+  time_min: Nullable(Type.Number({ description: 'Unix seconds' })),
+  time_max: Nullable(Type.Number()),
+});
+
+const ExportedStream = Type.Object({
+  data_id: Type.String(),
+  stream_name: Type.String(),
+  points_per_chunk: Type.Integer(),
+  created_at: DateTime('when the stream was opened'),
+  finalized_at: Nullable(DateTime('null while it may still grow')),
+  instrument_type: text,
+  instrument: Nullable(
+    Type.Object({ id: Type.Integer(), name: Type.String(), type: Type.String(), model: text, serial_id: text }),
+  ),
+  physical_sample: named('where the data come from'),
+  project: named('the project of the stream'),
+  tags: Type.Array(Type.String()),
+  user: Type.String({ description: 'who opened the stream' }),
+  channels: Type.Array(ExportedChannel),
+});
+
+const ExportColumn = Type.Object({
+  name: Type.String(),
+  type: Type.Unsafe<'text' | 'integer' | 'float64' | 'time'>({
+    type: 'string',
+    enum: ['text', 'integer', 'float64', 'time'],
+  }),
+  channel_name: Type.Optional(Type.String({ description: 'wide: the channel that the column holds' })),
+  units: Type.Optional(Nullable(Type.String({ description: 'wide: null where streams differ or have none' }))),
+});
+
+export const ExportMetadata = Type.Object(
+  {
+    server: Type.Object({ name: Type.String(), version: Type.String() }),
+    exported_at: DateTime('when the export began'),
+    layout: Type.Unsafe<Layout>({ type: 'string', enum: [...layouts] }),
+    columns: Type.Array(ExportColumn),
+    streams: Type.Array(ExportedStream),
+  },
+  { description: 'where the data of an export come from and what its columns hold' },
+);
+
+export const DownloadQuery = Type.Object({
+  return_as: Type.Literal('url-download', { description: 'the answer is the address of the file' }),
+});
+
+export const Download = Type.Object({
+  url: Type.String({ description: 'absolute; asks for the same key in X-API-KEY' }),
+  file_name: Type.String(),
+  file_format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
+});

@@ -1,0 +1,88 @@
+/** What an export says of streams and their channels. The points themselves are read as `timeseries` reads them. */
+import type { Database } from '../database/database.ts';
+
+export interface StreamRow {
+  data_id: string;
+  stream_name: string;
+  points_per_chunk: number;
+  created_at: string;
+  finalized_at: string | null;
+  instrument_type: string | null;
+  instrument: { id: number; name: string; type: string; model: string | null; serial_id: string | null } | null;
+  physical_sample: { id: string; name: string } | null;
+  project: { id: string; name: string } | null;
+  tags: string[];
+  user: string;
+}
+
+/** A channel with its exact counters; times in Unix seconds, null while no point has a possible time. */
+export interface ChannelRow {
+  data_id: string;
+  channel_id: number;
+  channel_name: string;
+  units: string | null;
+  chunk_count: number;
+  point_count: number;
+  time_min: number | null;
+  time_max: number | null;
+}
+
+/** Those of the streams that the organization has, with what is linked to them, in the order of the ids. */
+export async function findStreamsToExport(
+  database: Database,
+  organizationId: string,
+  dataIds: readonly string[],
+): Promise<StreamRow[]> {
+  const { rows } = await database.pool.query<StreamRow>({
+    name: 'find_streams_to_export',
+    text: `
+      select s.data_id, s.stream_name, s.points_per_chunk, s.created_at, s.finalized_at, s.instrument_type,
+        case when i.synth_source_id is not null then json_build_object('id', i.synth_source_id, 'name', i.source_name,
+          'type', i.synth_source_type, 'model', i.source_model, 'serial_id', i.serial_id) end as instrument,
+        case when p.physical_sample_id is not null
+          then json_build_object('id', p.physical_sample_id, 'name', p.name) end as physical_sample,
+        case when j.project_id is not null then json_build_object('id', j.project_id, 'name', j.name) end as project,
+        array(
+          select t.name from stream_tags l
+          join tags t on t.tag_id = l.tag_id and t.organization_id = l.organization_id
+          where l.data_id = s.data_id and l.organization_id = s.organization_id order by lower(t.name)
+        ) as tags,
+        u.name as "user"
+      from unnest($2::uuid[]) with ordinality as wanted (data_id, position)
+      join streams s on s.data_id = wanted.data_id
+      join users u on u.user_id = s.user_id and u.organization_id = s.organization_id
+      left join growth_instruments i
+        on i.synth_source_id = s.synth_source_id and i.organization_id = s.organization_id
+      left join physical_samples p
+        on p.physical_sample_id = s.physical_sample_id and p.organization_id = s.organization_id
+      left join projects j on j.project_id = s.project_id and j.organization_id = s.organization_id
+      where s.organization_id = $1::uuid and s.deleted_at is null
+      order by wanted.position`,
+    values: [organizationId, dataIds],
+  });
+  return rows;
+}
+
+/**
+ * The channels of streams that hold points, all or those of some names, by name in the order of its UTF-8 bytes; at most
+ * so many.
+ */
+export async function listChannelsToExport(
+  database: Database,
+  organizationId: string,
+  dataIds: readonly string[],
+  channelNames: readonly string[] | undefined,
+  countMax: number,
+): Promise<ChannelRow[]> {
+  const { rows } = await database.pool.query<ChannelRow>({
+    name: 'list_channels_to_export',
+    text: `
+      select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max
+      from channels c join streams s on s.data_id = c.data_id
+      where s.organization_id = $1::uuid and s.deleted_at is null and c.data_id = any($2::uuid[]) and c.point_count > 0
+        and ($3::text[] is null or c.channel_name = any($3::text[]))
+      order by c.channel_name collate "C" limit $4::integer`,
+    values: [organizationId, dataIds, channelNames ?? null, countMax],
+  });
+  return rows;
+}

@@ -147,7 +147,7 @@ export const ConfigSchema = Type.Object({
   ),
   PUBLIC_URL: Type.Optional(
     Type.String({
-      pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$',
+      pattern: '^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$',
       description: 'address under which clients reach the server, for links; unset, it is taken from the request',
     }),
   ),

@@ -46,6 +46,13 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '1073741825', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
+  PUBLIC_URL: {
+    taken: [
+      ['https://lab.example:8443/metrology/', 'https://lab.example:8443/metrology/'],
+      ['http://[::1]:8000', 'http://[::1]:8000'],
+    ],
+    refused: ['lab.example', 'ftp://lab.example', 'https://', 'https://h:port', 'https://h?a=b', 'https://user@h'],
+  },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   CORS_ORIGINS: {
     taken: [

@@ -94,6 +94,9 @@ export const limits = {
   exportChannelsMax: 50_000,
   /** Columns of channels that a wide export can have. Each is read by pages of its own, at the same time. */
   exportColumnsMax: 500,
+  /** Points of one channel that a down-sampled read may be asked for: fewer could not show a gap, more are no reduction. */
+  downSampledPointsMin: 4,
+  downSampledPointsMax: 1_000_000,
 } as const;
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>

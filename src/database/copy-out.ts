@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 
 /*
  * Arrays and long results leave PostgreSQL through COPY in its binary format, which takes no parameters: such a statement
- * is built of checked UUIDs and whole numbers only.
+ * is built of checked UUIDs and numbers only.
  */
 
 /**
@@ -44,6 +44,12 @@ export const integerLiteral = (value: number) => `${integerText(value)}::bigint`
 
 /** Whole numbers as SQL text: one array. */
 export const integersLiteral = (values: readonly number[]) => `'{${values.map(integerText).join(',')}}'::bigint[]`;
+
+/** A finite number as SQL text, with all its digits. */
+export function floatLiteral(value: number): string {
+  if (!Number.isFinite(value)) throw new Error('not a finite number');
+  return `'${value}'::float8`;
+}
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

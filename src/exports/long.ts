@@ -1,6 +1,7 @@
 import type { Database } from '../database/database.ts';
 import { pagesOf } from '../timeseries/chunk-plan.ts';
-import { planByIndex, readStoredChunks, type StoredChunk } from '../timeseries/store.ts';
+import { planByIndex } from '../timeseries/plan-store.ts';
+import { readStoredChunks, type StoredChunk } from '../timeseries/store.ts';
 import { boundsFor } from '../timeseries/stream-read.ts';
 import type { Export } from './export.ts';
 

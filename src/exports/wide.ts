@@ -1,6 +1,8 @@
 import type { Database } from '../database/database.ts';
-import { chunkReader, planByTime } from '../timeseries/store.ts';
+import { planByTime } from '../timeseries/plan-store.ts';
+import { chunkReader } from '../timeseries/store.ts';
 import { boundsFor } from '../timeseries/stream-read.ts';
+import { wholeRange } from '../timeseries/time.ts';
 import type { Export, ExportedStream } from './export.ts';
 import type { Instants } from './instant-buffer.ts';
 import { readInstants } from './instants.ts';
@@ -48,7 +50,7 @@ async function openReaders(database: Database, organizationId: string, stream: E
   const readers: Reader[] = [];
   for (const { channel_id: channelId } of stream.channels) {
     const address = { dataId: stream.data_id, channelId };
-    const plan = await planByTime(database, organizationId, address);
+    const plan = await planByTime(database, organizationId, address, wholeRange);
     readers.push(readInstants({ plan, fetch: chunkReader(database, organizationId, address) }, bounds));
   }
   return readers;

@@ -1,4 +1,5 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
+import type { Gap } from './gaps.ts';
 import { writeProperties } from './properties.ts';
 import { writeRows } from './rows.ts';
 import { type Selection, type StreamRead, selectChannels } from './stream-read.ts';
@@ -13,11 +14,12 @@ export async function* timeseriesAnswer(
   const channels = namesOnly ? [] : selectChannels(read, selection);
   writeHead(writer, read);
   writer.raw(',"properties":');
-  yield* writeProperties(writer, read, channels, selection);
+  const gaps = yield* writeProperties(writer, read, channels, selection);
   if (withSeries) {
     writer.raw(',"series":');
     yield* writeRows(writer, read, channels, selection);
   }
+  if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), gaps);
   yield writer.raw('}').take();
 }
 
@@ -32,6 +34,26 @@ export async function* rheedAnswer(read: StreamRead, selection: Selection): Piec
     writer.raw('}');
   }
   yield writer.raw(']}').take();
+}
+
+function* writeGaps(writer: JsonWriter, gaps: Map<string, Gap[]>): Generator<Buffer, void, void> {
+  writer.raw('{');
+  let separator = '';
+  for (const [name, list] of gaps) {
+    writer.raw(separator).value(name).raw(':[');
+    separator = ',';
+    for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {
+      writer.raw(i === 0 ? '' : ',').value({
+        from_chunk: fromChunk,
+        to_chunk: toChunk,
+        data_ends_unix_timestamp_ms: endMs,
+        data_begins_unix_timestamp_ms: beginMs,
+      });
+      if (writer.isFull) yield writer.take();
+    }
+    writer.raw(']');
+  }
+  writer.raw('}');
 }
 
 /** What is known of the stream without reading a chunk. */

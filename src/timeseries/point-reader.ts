@@ -1,8 +1,8 @@
 import { notFound } from '../errors.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
+import { type ChunkPlan, pageChunksMax } from './chunk-plan.ts';
 import { PointBuffer, type Points } from './point-buffer.ts';
 import type { ChunkArrays } from './store.ts';
-import { msMax } from './time.ts';
+import { type MsRange, msMax } from './time.ts';
 
 /*
  * Reads the points of one channel in order of ms, one per ms, in memory that does not grow with the channel.
@@ -18,10 +18,12 @@ import { msMax } from './time.ts';
  * out, so that the answer stays ascending and free of duplicates whatever happens. A chunk that is gone is an error.
  */
 
-export interface PointSource {
-  plan: ChunkPlan;
-  /** Fetches chunks by their indexes, in any order. */
-  fetch(chunkIndexes: readonly number[], withValues: boolean): Promise<ChunkArrays[]>;
+/** Fetches chunks by their indexes, in any order. */
+export type FetchChunks = (chunkIndexes: readonly number[], withValues: boolean) => Promise<ChunkArrays[]>;
+
+export interface PointSource<Plan extends ChunkPlan = ChunkPlan> {
+  plan: Plan;
+  fetch: FetchChunks;
 }
 
 export interface PointBounds {
@@ -31,42 +33,23 @@ export interface PointBounds {
   bufferPointsMax: number;
 }
 
-export interface PointWindow {
-  /** Points before this ms are left out. */
-  fromMs: number;
-  /** So many of the points that remain are passed over first. */
-  skip?: number;
+/** Points outside of the range are left out. */
+export interface PointWindow extends MsRange {
   withValues: boolean;
 }
 
-/** Chunks of one statement: it lists them by index. */
-const pageChunksMax = 5_000;
-
 /** The points of a window; each batch is valid until the next one is asked for. */
 export async function* readPoints(
-  source: PointSource,
-  window: PointWindow,
-  bounds: PointBounds,
-): AsyncGenerator<Points, void, void> {
-  let skip = window.skip ?? 0;
-  for await (const points of readAll(source, window, bounds)) {
-    const { length } = points.ms;
-    if (skip < length)
-      yield skip === 0 ? points : { ms: points.ms.subarray(skip), values: points.values.subarray(skip) };
-    skip = Math.max(0, skip - length);
-  }
-}
-
-async function* readAll(
   { plan, fetch }: PointSource,
-  { fromMs, withValues }: PointWindow,
+  { fromMs, toMs, withValues }: PointWindow,
   { pagePointsMax, bufferPointsMax }: PointBounds,
 ): AsyncGenerator<Points, void, void> {
   const buffer = new PointBuffer();
+  const endMs = Math.min(toMs, msMax);
   /** Everything up to this ms has gone out. */
   let doneMs = Math.max(fromMs, -msMax) - 1;
   /** Later points are not gathered now; they are for another round. */
-  let roundMs = msMax;
+  let roundMs = endMs;
   let next = 0;
   for (;;) {
     const page = nextPage(plan, next, doneMs, pagePointsMax);
@@ -75,9 +58,9 @@ async function* readAll(
     const frontierMs = next < plan.length ? (plan.firstMs[next] as number) : Number.POSITIVE_INFINITY;
     const points = buffer.takeBefore(frontierMs);
     if (points !== undefined) yield points;
-    if (roundMs < msMax && frontierMs > roundMs) {
+    if (roundMs < endMs && frontierMs > roundMs) {
       doneMs = roundMs;
-      roundMs = msMax;
+      roundMs = endMs;
       next = 0;
       continue;
     }
@@ -108,17 +91,35 @@ async function addPage(
   buffer: PointBuffer,
   plan: ChunkPlan,
   positions: number[],
-  fetch: PointSource['fetch'],
+  fetch: FetchChunks,
   { aboveMs, toMs, withValues }: { aboveMs: number; toMs: number; withValues: boolean },
 ): Promise<void> {
-  if (positions.length === 0) return;
-  const indexes = positions.map((position) => plan.chunkIndexes[position] as number).sort((a, b) => a - b);
-  const fetched = new Map((await fetch(indexes, withValues)).map((chunk) => [chunk.chunkIndex, chunk]));
-  for (const position of positions) {
-    const chunkIndex = plan.chunkIndexes[position] as number;
-    const chunk = fetched.get(chunkIndex);
+  const indexes = positions.map((position) => plan.chunkIndexes[position] as number);
+  const fetched = await fetchAll(fetch, indexes, withValues);
+  for (const [i, { timestamps, values }] of fetched.entries()) {
+    buffer.add(indexes[i] as number, timestamps, values, aboveMs, toMs);
+  }
+}
+
+/**
+ * Fetches chunks and gives them in the order of the indexes that are asked for.
+ * @throws ApiError 404 when one is gone
+ */
+export async function fetchAll(
+  fetch: FetchChunks,
+  chunkIndexes: readonly number[],
+  withValues: boolean,
+): Promise<ChunkArrays[]> {
+  if (chunkIndexes.length === 0) return [];
+  const chunks = await fetch(
+    chunkIndexes.toSorted((a, b) => a - b),
+    withValues,
+  );
+  const byIndex = new Map(chunks.map((chunk) => [chunk.chunkIndex, chunk]));
+  return chunkIndexes.map((chunkIndex) => {
+    const chunk = byIndex.get(chunkIndex);
     // Chunks go with their stream only.
     if (chunk === undefined) throw notFound('data_id');
-    buffer.add(chunkIndex, chunk.timestamps, chunk.values, aboveMs, toMs);
-  }
+    return chunk;
+  });
 }

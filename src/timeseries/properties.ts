@@ -1,9 +1,9 @@
 import { unavailable } from '../errors.ts';
 import type { JsonWriter } from '../lib/json-writer.ts';
+import { type ChannelPoints, openChannelPoints } from './channel-points.ts';
+import type { Gap } from './gaps.ts';
 import { Instants } from './instants.ts';
-import { type PointSource, readPoints } from './point-reader.ts';
 import { boundsFor, type NamedChannel, type Selection, type StreamRead } from './stream-read.ts';
-import { type Window, windowOf } from './window.ts';
 
 /** Bytes in which the times of one channel are remembered: those of 16 million points or more. */
 export const instantsBytesMax = 32 * 1024 * 1024;
@@ -13,33 +13,36 @@ export const instantsBytesMax = 32 * 1024 * 1024;
  * be held whole or be read three times. Instead its values go out while they are read, and its times, which both other
  * arrays show, are remembered in one or two bytes each. Only a channel whose times do not fit is read again, times only.
  * Yields pieces of the answer whenever the writer is full.
+ * @returns the gaps of each channel, by name
  */
 export async function* writeProperties(
   writer: JsonWriter,
   read: StreamRead,
   channels: NamedChannel[],
   selection: Selection,
-): AsyncGenerator<Buffer, void, void> {
+): AsyncGenerator<Buffer, Map<string, Gap[]>, void> {
+  const gaps = new Map<string, Gap[]>();
   writer.raw('{');
   let separator = '';
   for (const channel of channels) {
     writer.raw(separator).value(channel.name).raw(':{');
     separator = ',';
-    const source = await read.sourceOf(channel);
     const zeroMs = read.span?.zeroMs ?? 0;
-    const window = await windowOf(source, selection, zeroMs, bounds);
-    yield* writeArrays(writer, source, window, zeroMs);
+    const points = await openChannelPoints(read.sourceOf(channel), selection, zeroMs, bounds);
+    gaps.set(channel.name, points.gaps);
+    yield* writeArrays(writer, points, zeroMs);
     writer.raw(',"units":').value(channel.units).raw('}');
   }
   writer.raw('}');
+  return gaps;
 }
 
 const bounds = boundsFor(1);
 
-async function* writeArrays(writer: JsonWriter, source: PointSource, window: Window, zeroMs: number) {
+async function* writeArrays(writer: JsonWriter, points: ChannelPoints, zeroMs: number) {
   const instants = new Instants(instantsBytesMax);
   writer.raw('"values":').beginList();
-  for await (const { ms, values } of readPoints(source, { ...window, withValues: true }, bounds)) {
+  for await (const { ms, values } of points.read(true)) {
     instants.add(ms);
     for (let i = 0; i < values.length; ) {
       i = writer.floats(values, i);
@@ -47,14 +50,14 @@ async function* writeArrays(writer: JsonWriter, source: PointSource, window: Win
     }
   }
   writer.endList().raw(',"relative_time_seconds":').beginList();
-  for await (const ms of timesOf(instants, source, window)) {
+  for await (const ms of timesOf(instants, points)) {
     for (let i = 0; i < ms.length; ) {
       i = writer.thousandthsSince(zeroMs, ms, i);
       if (writer.isFull) yield writer.take();
     }
   }
   writer.endList().raw(',"unix_timestamp_ms":').beginList();
-  for await (const ms of timesOf(instants, source, window)) {
+  for await (const ms of timesOf(instants, points)) {
     for (let i = 0; i < ms.length; ) {
       i = writer.integers(ms, i);
       if (writer.isFull) yield writer.take();
@@ -64,14 +67,10 @@ async function* writeArrays(writer: JsonWriter, source: PointSource, window: Win
 }
 
 /** The times of the points that were written. @throws when they have to be read again and have changed since. */
-export async function* timesOf(
-  instants: Instants,
-  source: PointSource,
-  window: Window,
-): AsyncGenerator<Float64Array, void, void> {
+export async function* timesOf(instants: Instants, points: ChannelPoints): AsyncGenerator<Float64Array, void, void> {
   if (instants.isComplete) return yield* instants.batches();
   const again = new Instants(0);
-  for await (const { ms } of readPoints(source, { ...window, withValues: false }, bounds)) {
+  for await (const { ms } of points.read(false)) {
     again.add(ms);
     yield ms;
   }

@@ -2,7 +2,8 @@ import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
 import { type ChunkPlan, pagesOf } from './chunk-plan.ts';
-import { type ChannelHead, findStream, listChannels, planByIndex, readStoredChunks, type StreamHead } from './store.ts';
+import { planByIndex } from './plan-store.ts';
+import { type ChannelHead, findStream, listChannels, readStoredChunks, type StreamHead } from './store.ts';
 import { boundsFor } from './stream-read.ts';
 
 /** The chunks of one channel that a raw read wants. */

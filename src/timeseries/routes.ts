@@ -18,6 +18,7 @@ import {
   TimeseriesQuery,
   ToolStateAnswer,
 } from './schemas.ts';
+import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
 import { findSystem } from './store.ts';
 import { openStreamRead } from './stream-read.ts';
@@ -54,7 +55,8 @@ function timeseriesRoute(
       },
     },
     async (request, reply) => {
-      const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...selection } = request.query;
+      const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
+      const selection = toSelection(query);
       try {
         const read = await openStreamRead(
           database,

@@ -1,8 +1,7 @@
 import type { JsonWriter } from '../lib/json-writer.ts';
+import { type ChannelPoints, openChannelPoints } from './channel-points.ts';
 import type { Points } from './point-buffer.ts';
-import { readPoints } from './point-reader.ts';
 import { boundsFor, type NamedChannel, type Selection, type StreamRead } from './stream-read.ts';
-import { windowOf } from './window.ts';
 
 /**
  * Writes the list of rows: one for each ms at which any of the channels has a point, in order, with the channels that
@@ -37,15 +36,18 @@ export async function* writeRows(
   writer.raw(']');
 }
 
-type Source = Awaited<ReturnType<typeof openSources>>[number];
+/** A channel with the text that its name is in a row. */
+interface Source {
+  key: Buffer;
+  points: ChannelPoints;
+}
 
 async function openSources(read: StreamRead, channels: NamedChannel[], selection: Selection, zeroMs: number) {
   const bounds = boundsFor(Math.max(1, channels.length));
-  const sources = [];
+  const sources: Source[] = [];
   for (const channel of channels) {
-    const source = await read.sourceOf(channel);
-    const window = await windowOf(source, selection, zeroMs, bounds);
-    sources.push({ key: Buffer.from(`,${JSON.stringify(channel.name)}:`), source, window, bounds });
+    const points = await openChannelPoints(read.sourceOf(channel), selection, zeroMs, bounds);
+    sources.push({ key: Buffer.from(`,${JSON.stringify(channel.name)}:`), points });
   }
   return sources;
 }
@@ -79,7 +81,7 @@ const nothing: Points = { ms: new Float64Array(0), values: new Float64Array(0) }
  * is cheaper than a heap.
  */
 async function* joinByMs(sources: Source[], withValues: boolean): AsyncGenerator<Lanes, void, void> {
-  const readers = sources.map(({ source, window, bounds }) => readPoints(source, { ...window, withValues }, bounds));
+  const readers = sources.map(({ points }) => points.read(withValues));
   const lanes: Lanes = {
     ms: 0,
     fronts: new Float64Array(sources.length),

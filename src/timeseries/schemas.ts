@@ -14,8 +14,21 @@ const windowFields = {
   ),
 };
 
+const Instant = (description: string) =>
+  Type.String({ minLength: 1, maxLength: 40, description: `${description}; ISO 8601, or Unix seconds` });
+
 export const TimeseriesQuery = Type.Object({
   ...windowFields,
+  start: Type.Optional(Instant('only points at this time or later')),
+  end: Type.Optional(Instant('only points at this time or earlier')),
+  max_points: Type.Optional(
+    Type.Integer({
+      minimum: limits.downSampledPointsMin,
+      maximum: limits.downSampledPointsMax,
+      description:
+        'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
+    }),
+  ),
   available_properties: Type.Optional(Type.Boolean({ description: 'names and units only, no data' })),
   return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
 });
@@ -51,12 +64,31 @@ const Row = Type.Object(
   { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
 );
 
+const Gap = Type.Object(
+  {
+    from_chunk: Type.Integer({ description: 'the first chunk_index that is missing' }),
+    to_chunk: Type.Integer({ description: 'the last one' }),
+    data_ends_unix_timestamp_ms: Nullable(
+      Type.Integer({ description: 'the last point before the gap; null when there is none' }),
+    ),
+    data_begins_unix_timestamp_ms: Nullable(
+      Type.Integer({
+        description: 'the first point after it; not above the other where the chunks on both sides overlap in time',
+      }),
+    ),
+  },
+  { description: 'chunks that are missing below others' },
+);
+
 const timeseriesFields = {
   data_id: Type.String(),
   series_max_time: Nullable(Type.Number({ description: 'relative time of the newest point of the stream' })),
   property_units: Type.Record(Type.String(), Nullable(Type.String())),
   available_property_names: Type.Array(Type.String()),
   properties: Type.Record(Type.String(), Property),
+  gaps: Type.Optional(
+    Type.Record(Type.String(), Type.Array(Gap), { description: 'by property; only where max_points was given' }),
+  ),
 };
 
 const OrNull = (schema: ReturnType<typeof Type.Object>, description: string) =>

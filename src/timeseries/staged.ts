@@ -1,6 +1,6 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
+import { openChannelPoints } from './channel-points.ts';
 import { Instants } from './instants.ts';
-import { readPoints } from './point-reader.ts';
 import { instantsBytesMax, timesOf } from './properties.ts';
 import { boundsFor, type StreamRead } from './stream-read.ts';
 
@@ -18,9 +18,9 @@ export async function* stagedAnswer(read: StreamRead, system: string | null): Pi
     writer.value(channel.channel_name).raw(',"unit":').value(channel.units).raw(',"component":null,"last_updated":');
     writer.value(channel.changed_at).raw(',"values":').beginList();
     separator = ',';
-    const source = await read.sourceOf(channel);
+    const points = await openChannelPoints(read.sourceOf(channel), {}, 0, bounds);
     const instants = new Instants(instantsBytesMax);
-    for await (const { ms, values } of readPoints(source, { ...window, withValues: true }, bounds)) {
+    for await (const { ms, values } of points.read(true)) {
       instants.add(ms);
       for (let i = 0; i < values.length; ) {
         i = writer.floats(values, i);
@@ -28,7 +28,7 @@ export async function* stagedAnswer(read: StreamRead, system: string | null): Pi
       }
     }
     writer.endList().raw(',"unix_times":').beginList();
-    for await (const ms of timesOf(instants, source, window)) {
+    for await (const ms of timesOf(instants, points)) {
       for (let i = 0; i < ms.length; ) {
         i = writer.integers(ms, i);
         if (writer.isFull) yield writer.take();
@@ -40,4 +40,3 @@ export async function* stagedAnswer(read: StreamRead, system: string | null): Pi
 }
 
 const bounds = boundsFor(1);
-const window = { fromMs: Number.NEGATIVE_INFINITY, skip: 0 };

@@ -1,10 +1,10 @@
-import { copyOut, integerLiteral as integer, integersLiteral, uuidLiteral as uuid } from '../database/copy-out.ts';
+import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import { type ChunkPlan, createChunkPlan } from './chunk-plan.ts';
+import { type ChannelAddress, chunksOf } from './channel-address.ts';
 
 /*
  * Every function is one short statement on a connection that goes back to the pool before anything of its result is
@@ -22,17 +22,12 @@ export interface ChannelHead {
   channel_id: number;
   channel_name: string;
   units: string | null;
+  chunk_count: number;
   point_count: number;
   time_min: number | null;
   time_max: number | null;
   /** When a chunk of it was last stored or replaced, ISO 8601. */
   changed_at: string;
-}
-
-/** Where the chunks of one channel stand. */
-export interface ChannelAddress {
-  dataId: string;
-  channelId: number;
 }
 
 /** Seconds and readings of one chunk in their stored order; NaN stands for NULL. */
@@ -76,46 +71,14 @@ export async function findSystem(database: Database, organizationId: string, dat
 export async function listChannels(database: Database, organizationId: string, dataId: string): Promise<ChannelHead[]> {
   const { rows } = await database.pool.query<ChannelHead>({
     name: 'list_channels_to_read',
-    text: `select c.channel_id, c.channel_name, c.units, c.point_count, c.time_min, c.time_max, c.changed_at
+    text: `select c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max,
+                  c.changed_at
            from channels c join streams s on s.data_id = c.data_id
            where c.data_id = $1::uuid and s.organization_id = $2::uuid and c.point_count > 0
            order by c.channel_name collate "C"`,
     values: [dataId, organizationId],
   });
   return rows;
-}
-
-/** The chunks that have a point with a possible time, in order of time. */
-export async function planByTime(
-  database: Database,
-  organizationId: string,
-  channel: ChannelAddress,
-): Promise<ChunkPlan> {
-  const image = await copyOut(
-    database,
-    `select chunk_index, point_count, time_min, time_max from chunks
-     where ${chunksOf(organizationId, channel)} and time_min is not null order by chunk_index`,
-  );
-  const plan = createChunkPlan();
-  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), row.float8(2), row.float8(3)));
-  return plan.byTime();
-}
-
-/** The chunks from one index to another, both included, in order of index; their times are not told. */
-export async function planByIndex(
-  database: Database,
-  organizationId: string,
-  channel: ChannelAddress,
-  range: { from: number; to: number },
-): Promise<ChunkPlan> {
-  const image = await copyOut(
-    database,
-    `select chunk_index, point_count from chunks where ${chunksOf(organizationId, channel)}
-     and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index`,
-  );
-  const plan = createChunkPlan();
-  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), 0, 0));
-  return plan.asAdded();
 }
 
 /**
@@ -169,11 +132,6 @@ export async function readStoredChunks(
 }
 
 const noValues = new Float64Array(0);
-
-function chunksOf(organizationId: string, { dataId, channelId }: ChannelAddress): string {
-  return `data_id = ${uuid(dataId)} and channel_id = ${integer(channelId)} and exists (
-    select from streams where streams.data_id = ${uuid(dataId)} and streams.organization_id = ${uuid(organizationId)})`;
-}
 
 /** A run without gaps is a range; anything else is listed. */
 function indexIn(chunkIndexes: readonly number[]): string {

@@ -1,8 +1,10 @@
 import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import type { ChannelSource } from './channel-points.ts';
 import { answerNames } from './names.ts';
-import type { PointBounds, PointSource } from './point-reader.ts';
-import { type ChannelHead, chunkReader, findStream, listChannels, planByTime } from './store.ts';
+import { listNeighbours, listNewest, planByTime, planWithSummaries } from './plan-store.ts';
+import type { PointBounds } from './point-reader.ts';
+import { type ChannelHead, chunkReader, findStream, listChannels } from './store.ts';
 import { msOf } from './time.ts';
 
 /** A channel under the name that it has in an answer. */
@@ -17,7 +19,7 @@ export interface StreamRead {
   channels: NamedChannel[];
   /** The earliest and the latest ms of all channels: relative times count from the first. Null without points. */
   span: { zeroMs: number; endMs: number } | null;
-  sourceOf(channel: NamedChannel): Promise<PointSource>;
+  sourceOf(channel: NamedChannel): ChannelSource;
 }
 
 /** Which points of which channels a request wants. */
@@ -28,6 +30,11 @@ export interface Selection {
   last_n?: number;
   /** Only points whose relative time is at least this. */
   elapsed_seconds?: number;
+  /** Only points from one ms to another, both included. */
+  startMs?: number;
+  endMs?: number;
+  /** At most so many points of each channel. */
+  max_points?: number;
 }
 
 /** @throws ApiError 404 for a stream that is unknown or of another organization */
@@ -47,11 +54,16 @@ export async function openStreamRead(
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    async sourceOf(channel) {
-      const address = { dataId: stream.data_id, channelId: channel.channel_id };
+    sourceOf({ channel_id, chunk_count, point_count }) {
+      const channel = { dataId: stream.data_id, channelId: channel_id };
       return {
-        plan: await planByTime(database, organizationId, address),
-        fetch: chunkReader(database, organizationId, address),
+        chunkCount: chunk_count,
+        pointCount: point_count,
+        plan: (range) => planByTime(database, organizationId, channel, range),
+        planWithSummaries: (range) => planWithSummaries(database, organizationId, channel, range),
+        listNewest: (before, chunksMax) => listNewest(database, organizationId, channel, before, chunksMax),
+        listNeighbours: (indexes, side) => listNeighbours(database, organizationId, channel, indexes, side),
+        fetch: chunkReader(database, organizationId, channel),
       };
     },
   };

@@ -19,3 +19,13 @@ export function firstMsElapsed(zeroMs: number, elapsedSeconds: number): number {
   while (elapsedMs / 1_000 < elapsedSeconds) elapsedMs++;
   return zeroMs + elapsedMs;
 }
+
+/** From one ms to another, both included; infinite where there is no bound. */
+export interface MsRange {
+  fromMs: number;
+  toMs: number;
+}
+
+export const wholeRange: MsRange = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
+
+export const isWholeRange = ({ fromMs, toMs }: MsRange) => fromMs === wholeRange.fromMs && toMs === wholeRange.toMs;

@@ -1,50 +1,77 @@
 import type { ChunkPlan } from './chunk-plan.ts';
-import { type PointBounds, type PointSource, type PointWindow, readPoints } from './point-reader.ts';
+import type { TimedChunk } from './plan-store.ts';
+import { type FetchChunks, type PointBounds, readPoints } from './point-reader.ts';
 import type { Selection } from './stream-read.ts';
-import { firstMsElapsed } from './time.ts';
+import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 
-export type Window = Required<Omit<PointWindow, 'withValues'>>;
+/** What finding the newest points needs of a channel. */
+export interface NewestSource {
+  chunkCount: number;
+  /** All points, the ones without a possible time too. */
+  pointCount: number;
+  listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
+  plan(range: MsRange): Promise<ChunkPlan>;
+  fetch: FetchChunks;
+}
+
+/** The range that a selection names by times; `zeroMs` is where relative times count from. */
+export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
+  const elapsedMs = elapsed_seconds === undefined ? Number.NEGATIVE_INFINITY : firstMsElapsed(zeroMs, elapsed_seconds);
+  return { fromMs: Math.max(elapsedMs, startMs ?? elapsedMs), toMs: endMs ?? Number.POSITIVE_INFINITY };
+}
 
 /**
- * What a selection leaves of a channel. For the newest points only their chunks are read, once for their times, to
- * count what collapses into one ms, and once by whoever uses the window.
+ * The end of a range that holds its newest `count` points. Only their chunks are read, for their times, to count what
+ * collapses into one ms: they are found by walking back from the end, so that what lies before costs nothing.
  */
-export async function windowOf(
-  source: PointSource,
-  { last_n, elapsed_seconds }: Selection,
-  zeroMs: number,
+export async function newestRange(
+  source: NewestSource,
+  range: MsRange,
+  count: number,
   bounds: PointBounds,
-): Promise<Window> {
-  const fromMs = elapsed_seconds === undefined ? Number.NEGATIVE_INFINITY : firstMsElapsed(zeroMs, elapsed_seconds);
-  if (last_n === undefined || source.plan.pointCount <= last_n) return { fromMs, skip: 0 };
-  const order = newestFirst(source.plan);
-  // Some of the newest chunks' points may share a ms or have no possible time; then more chunks are counted.
-  for (let wanted = last_n; ; wanted *= 2) {
-    const from = Math.max(fromMs, startOfNewest(source.plan, order, wanted));
-    const found = await countPoints(source, from, bounds);
-    if (found >= last_n || from === fromMs) return { fromMs: from, skip: Math.max(0, found - last_n) };
+): Promise<MsRange> {
+  if (source.pointCount <= count) return range;
+  // Some of the newest chunks' points may share a ms, have no possible time or lie behind the end; then more are counted.
+  for (let wanted = count; ; wanted *= 2) {
+    const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted));
+    const newest = { fromMs, toMs: range.toMs };
+    const plan = await source.plan(newest);
+    const instants = () => readPoints({ plan, fetch: source.fetch }, { ...newest, withValues: false }, bounds);
+    let found = 0;
+    for await (const { ms } of instants()) found += ms.length;
+    if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };
+    if (found === count || fromMs === range.fromMs) return newest;
   }
 }
 
-async function countPoints(source: PointSource, fromMs: number, bounds: PointBounds): Promise<number> {
-  let count = 0;
-  for await (const points of readPoints(source, { fromMs, withValues: false }, bounds)) count += points.ms.length;
-  return count;
-}
-
-/** Positions in the plan, by last time from the newest to the oldest. */
-function newestFirst({ lastMs }: ChunkPlan): Uint32Array {
-  const order = Uint32Array.from(lastMs, (_, i) => lastMs.length - 1 - i);
-  const isSorted = lastMs.every((ms, i) => i === 0 || ms >= (lastMs[i - 1] as number));
-  return isSorted ? order : order.sort((a, b) => (lastMs[b] as number) - (lastMs[a] as number));
-}
-
-/** The ms from which on every point stands in the newest chunks that together hold so many. */
-function startOfNewest(plan: ChunkPlan, order: Uint32Array, count: number): number {
-  let points = 0;
-  for (const position of order) {
-    if (points >= count) return (plan.lastMs[position] as number) + 1;
-    points += plan.pointCounts[position] as number;
+/** The ms from which on the last chunks that begin in a range hold so many points; −∞ when there are none before them. */
+async function startOfNewest(source: NewestSource, { fromMs, toMs }: MsRange, count: number): Promise<number> {
+  let missing = count;
+  let beforeSeconds = (toMs + 1) / 1_000;
+  for (;;) {
+    const chunksWanted = Math.min(Math.ceil((missing * source.chunkCount) / source.pointCount), pageChunksMax);
+    const chunks = await source.listNewest(beforeSeconds, chunksWanted);
+    for (const { time_min, point_count } of chunks) {
+      missing -= point_count;
+      const startMs = msOf(time_min);
+      if (missing <= 0 || startMs <= fromMs) return startMs;
+      beforeSeconds = time_min;
+    }
+    if (chunks.length < chunksWanted) return Number.NEGATIVE_INFINITY;
   }
-  return Number.NEGATIVE_INFINITY;
+}
+
+/** Chunks of one page of the walk. */
+const pageChunksMax = 5_000;
+
+/** The ms of the point at a position; the last one should the channel have fewer points by now. */
+async function instantAt(batches: ReturnType<typeof readPoints>, position: number): Promise<number> {
+  let at = Number.NEGATIVE_INFINITY;
+  let before = 0;
+  for await (const { ms } of batches) {
+    at = ms[Math.min(position - before, ms.length - 1)] as number;
+    before += ms.length;
+    if (position < before) break;
+  }
+  return at;
 }

@@ -29,15 +29,26 @@ export function modelPoints(chunks: ModelChunk[]): ModelPoint[] {
 export interface ModelWindow {
   last_n?: number | undefined;
   elapsed_seconds?: number | undefined;
+  /** Unix seconds. */
+  start?: number | undefined;
+  end?: number | undefined;
 }
 
-export function modelProperties(channels: Map<string, ModelChunk[]>, { last_n, elapsed_seconds }: ModelWindow = {}) {
+export function modelProperties(
+  channels: Map<string, ModelChunk[]>,
+  { last_n, elapsed_seconds, start, end }: ModelWindow = {},
+) {
   const points = new Map([...channels].map(([name, chunks]) => [name, modelPoints(chunks)]));
   const zeroMs = Math.min(...[...points.values()].flat().map(({ ms }) => ms));
   const shown = new Map<string, ModelPoint[]>();
   for (const [name, list] of points) {
     if (list.length === 0) continue;
-    const later = list.filter(({ ms }) => elapsed_seconds === undefined || (ms - zeroMs) / 1000 >= elapsed_seconds);
+    const later = list.filter(
+      ({ ms }) =>
+        (elapsed_seconds === undefined || (ms - zeroMs) / 1000 >= elapsed_seconds) &&
+        (start === undefined || ms >= Math.round(start * 1000)) &&
+        (end === undefined || ms <= Math.round(end * 1000)),
+    );
     shown.set(name, last_n === undefined ? later : later.slice(-last_n));
   }
   return { shown, zeroMs };

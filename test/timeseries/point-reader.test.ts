@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createChunkPlan } from '../../src/timeseries/chunk-plan.ts';
 import { Instants } from '../../src/timeseries/instants.ts';
 import { type PointSource, readPoints } from '../../src/timeseries/point-reader.ts';
-import { firstMsElapsed, msMax, msOf } from '../../src/timeseries/time.ts';
-import { windowOf } from '../../src/timeseries/window.ts';
+import { firstMsElapsed, msMax, msOf, wholeRange } from '../../src/timeseries/time.ts';
+import { newestRange } from '../../src/timeseries/window.ts';
+import { asMap, memorySource } from './memory-source.ts';
 import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
 
 const seconds = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10_000);
@@ -22,32 +22,15 @@ const bounds = fc.record({
   bufferPointsMax: fc.integer({ min: 2, max: 40 }),
 });
 
-/** The chunks in memory, as a source; `stored` may change after the plan has been made. */
-function sourceOf(stored: Map<number, ModelChunk>, onFetch: (points: number) => void = () => {}): PointSource {
-  const plan = createChunkPlan();
-  for (const { chunk_index, timestamps } of [...stored.values()].sort((a, b) => a.chunk_index - b.chunk_index)) {
-    const times = timestamps.filter((time) => time !== null);
-    if (times.length > 0) plan.add(chunk_index, timestamps.length, Math.min(...times), Math.max(...times));
-  }
-  return {
-    plan: plan.byTime(),
-    async fetch(chunkIndexes, withValues) {
-      const chunks = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
-      onFetch(chunks.reduce((sum, one) => sum + one.timestamps.length, 0));
-      return chunks.map(({ chunk_index, timestamps, values }) => ({
-        chunkIndex: chunk_index,
-        timestamps: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
-        values: withValues ? Float64Array.from(values, (value) => value ?? Number.NaN) : new Float64Array(0),
-      }));
-    },
-  };
+/** The chunks in memory, with their plan as it is now. */
+async function sourceOf(stored: Map<number, ModelChunk>, onFetch?: (points: number) => void): Promise<PointSource> {
+  const source = memorySource(stored, onFetch);
+  return { plan: await source.plan(wholeRange), fetch: source.fetch };
 }
-
-const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
 
 async function collect(source: PointSource, limits: { pagePointsMax: number; bufferPointsMax: number }, window = {}) {
   const points: ModelPoint[] = [];
-  const all = { fromMs: Number.NEGATIVE_INFINITY, withValues: true, ...window };
+  const all = { ...wholeRange, withValues: true, ...window };
   for await (const { ms, values } of readPoints(source, all, limits)) {
     ms.forEach((at, i) => {
       points.push({ ms: at, value: values[i] as number });
@@ -60,7 +43,7 @@ describe('merging', () => {
   test('gives the points of the model, however small pages and buffer are', async () => {
     await fc.assert(
       fc.asyncProperty(channel, bounds, async (chunks, limits) => {
-        expect(await collect(sourceOf(asMap(chunks)), limits)).toEqual(modelPoints(chunks));
+        expect(await collect(await sourceOf(asMap(chunks)), limits)).toEqual(modelPoints(chunks));
       }),
       { numRuns: 2_000 },
     );
@@ -71,7 +54,7 @@ describe('merging', () => {
       fc.asyncProperty(channel, channel, bounds, fc.nat(6), async (before, after, limits, at) => {
         const stored = asMap(before);
         let fetches = 0;
-        const source = sourceOf(stored, () => {
+        const source = await sourceOf(stored, () => {
           if (fetches++ === at) {
             for (const one of after) if (stored.has(one.chunk_index)) stored.set(one.chunk_index, one);
           }
@@ -92,7 +75,7 @@ describe('merging', () => {
       values: Array.from({ length: 10 }, (_, i) => i),
     }));
     let fetched = 0;
-    const source = sourceOf(asMap(chunks), (points) => {
+    const source = await sourceOf(asMap(chunks), (points) => {
       fetched += points;
     });
     await collect(source, { pagePointsMax: 50, bufferPointsMax: 20 });
@@ -104,18 +87,24 @@ describe('merging', () => {
 
   test('a chunk that is gone is an error, not a gap', async () => {
     const stored = asMap([{ chunk_index: 0, timestamps: [1], values: [1] }]);
-    const source = sourceOf(stored);
+    const source = await sourceOf(stored);
     const gone = { ...source, fetch: async () => [] };
     await expect(collect(gone, { pagePointsMax: 9, bufferPointsMax: 9 })).rejects.toThrow('data_id not found');
   });
 });
 
-test('the newest points are those of the model, and only their chunks are read', async () => {
+test('the newest points of a range are those of the model, and only their chunks are read', async () => {
+  const range = fc.record({
+    fromMs: fc.option(fc.integer({ min: -2, max: 60 }), { nil: wholeRange.fromMs }),
+    toMs: fc.option(fc.integer({ min: -2, max: 62 }), { nil: wholeRange.toMs }),
+  });
   await fc.assert(
-    fc.asyncProperty(channel, bounds, fc.integer({ min: 1, max: 40 }), async (chunks, limits, last_n) => {
-      const source = sourceOf(asMap(chunks));
-      const window = await windowOf(source, { last_n }, 0, limits);
-      expect(await collect(source, limits, window)).toEqual(modelPoints(chunks).slice(-last_n));
+    fc.asyncProperty(channel, bounds, range, fc.integer({ min: 1, max: 40 }), async (chunks, limits, within, count) => {
+      const source = memorySource(asMap(chunks));
+      const newest = await newestRange(source, within, count, limits);
+      const points = await collect({ plan: await source.plan(newest), fetch: source.fetch }, limits, newest);
+      const all = modelPoints(chunks).filter(({ ms }) => ms >= within.fromMs && ms <= within.toMs);
+      expect(points).toEqual(all.slice(-count));
     }),
     { numRuns: 1_000 },
   );
@@ -125,15 +114,11 @@ test('the newest points are those of the model, and only their chunks are read',
     timestamps: [chunk_index],
     values: [1],
   }));
-  const source = sourceOf(asMap(long), (points) => {
+  const source = memorySource(asMap(long), (points) => {
     fetched += points;
   });
-  await collect(
-    source,
-    { pagePointsMax: 9, bufferPointsMax: 9 },
-    await windowOf(source, { last_n: 5 }, 0, { pagePointsMax: 9, bufferPointsMax: 9 }),
-  );
-  expect(fetched).toBe(10);
+  await newestRange(source, { ...wholeRange, toMs: 700_000 }, 5, { pagePointsMax: 9, bufferPointsMax: 9 });
+  expect(fetched).toBe(5);
 });
 
 describe('remembered instants', () => {

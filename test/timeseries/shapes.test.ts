@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boundsFor } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { asMap, memorySource, readOf } from './memory-source.ts';
 import { type ModelChunk, modelProperties, modelRows } from './model.ts';
 import { openStream, storeChunk } from './storing.ts';
 
@@ -40,6 +42,13 @@ const window = fc.record({
     { nil: undefined },
   ),
 });
+const instant = fc.option(
+  fc.integer({ min: -10, max: 60 }).map((ms) => 1_700_000 + ms / 1000),
+  { nil: undefined },
+);
+const timedWindow = fc
+  .tuple(window, instant, instant)
+  .map(([one, a, b]) => ({ ...one, start: a, end: a !== undefined && b !== undefined && b < a ? undefined : b }));
 
 async function store(channels: Map<string, ModelChunk[]>): Promise<string> {
   const dataId = await openStream(server);
@@ -60,7 +69,7 @@ const cell = (reading: number | null) => (reading === null ? 'null' : Object.is(
 describe('compared with a plain model', { timeout: 60_000 }, () => {
   test('properties and series hold the points of the model, in its order', async () => {
     await fc.assert(
-      fc.asyncProperty(stream, window, async (channels, wanted) => {
+      fc.asyncProperty(stream, timedWindow, async (channels, wanted) => {
         const dataId = await store(channels);
         const answer = await server.get(`/metrology/${dataId}/timeseries/?${queryOf(wanted)}`);
         expect(answer.status).toBe(200);
@@ -76,6 +85,28 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         expect(rowsOf(answer.json.series)).toEqual(comparable(modelRows(shown, zeroMs)));
         const byProperty = await server.get(`/tool-state/${dataId}/timeseries/?${queryOf(wanted)}`);
         expect(byProperty.json.properties).toEqual(answer.json.properties);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('down-sampled it is what the same chunks give in memory', async () => {
+    await fc.assert(
+      fc.asyncProperty(channel, timedWindow, fc.integer({ min: 4, max: 30 }), async (chunks, wanted, max_points) => {
+        const dataId = await store(new Map([['v', chunks]]));
+        const query = queryOf({ ...wanted, elapsed_seconds: undefined, max_points });
+        const { json } = await server.get(`/tool-state/${dataId}/timeseries/?${query}`);
+        const [startMs, endMs] = [wanted.start, wanted.end].map((at) => at && Math.round(at * 1000));
+        const selection = { last_n: wanted.last_n, startMs, endMs, max_points };
+        const given = Object.fromEntries(Object.entries(selection).filter(([, one]) => one !== undefined));
+        const expected = await readOf(memorySource(asMap(chunks.map(withPossibleTimes))), given, boundsFor(1));
+        const { v } = json.properties;
+        if (v === undefined) return expect(expected.points).toEqual([]);
+        expect(v.unix_timestamp_ms).toEqual(expected.points.map(({ ms }) => ms));
+        expect(v.values.map(cell)).toEqual(expected.points.map((point) => cell(point.value)));
+        expect(json.gaps.v.map((gap: object) => Object.values(gap))).toEqual(
+          expected.gaps.map((gap) => [gap.fromChunk, gap.toChunk, gap.endMs, gap.beginMs]),
+        );
       }),
       { numRuns: 40 },
     );
@@ -113,6 +144,11 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
       { numRuns: 40 },
     );
   });
+});
+
+const withPossibleTimes = ({ timestamps, ...chunk }: ModelChunk): ModelChunk => ({
+  ...chunk,
+  timestamps: timestamps.map((time) => (time !== null && Math.abs(Math.round(time * 1000)) > 8.64e15 ? null : time)),
 });
 
 interface ComparableRow {

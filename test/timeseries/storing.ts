@@ -38,20 +38,25 @@ export async function fillChannel(
   const { pool } = server.database;
   const total = chunks * points;
   const { rows } = await pool.query(
-    `insert into channels (data_id, channel_name, chunk_count, point_count, time_min, time_max, units)
-     values ($1::uuid, $2::text, $3::bigint, $4::bigint, 1700000000, 1700000000 + ($4::bigint - 1) * $5::float8, 'nm')
+    `insert into channels (data_id, channel_name, chunk_count, point_count, time_min, time_max, units, chunk_seconds_max)
+     values ($1::uuid, $2::text, $3::bigint, $4::bigint, 1700000000, 1700000000 + ($4::bigint - 1) * $5::float8, 'nm',
+             ($6::bigint - 1) * $5::float8)
      returning channel_id`,
-    [dataId, channelName, chunks, total, stepSeconds],
+    [dataId, channelName, chunks, total, stepSeconds, points],
   );
   await pool.query(
     `insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
-                         null_count, ascending, content_hash, timestamps, values)
-     select $1::uuid, $2::bigint, k, k * $4::bigint, 1, 1700000000 + k * $4::bigint * $5::float8,
-            1700000000 + ((k + 1) * $4::bigint - 1) * $5::float8, $4::int, 0, true, sha256(k::text::bytea),
-            (select array_agg(1700000000 + (k * $4::bigint + i) * $5::float8 order by i)
-             from generate_series(0, $4::int - 1) i),
-            (select array_agg(sin((k * $4::bigint + i)::float8) order by i) from generate_series(0, $4::int - 1) i)
-     from generate_series(0::bigint, $3::bigint - 1) k`,
+                         null_count, ascending, content_hash, timestamps, values,
+                         value_min, value_max, value_min_time, value_max_time)
+     select $1::uuid, $2::bigint, k, k * $4::bigint, 1, p.times[1], p.times[$4::int], $4::int, 0, true,
+            sha256(k::text::bytea), p.times, p.readings, p.sorted[1], p.sorted[$4::int], p.by_value[1], p.by_value[$4::int]
+     from generate_series(0::bigint, $3::bigint - 1) k
+     cross join lateral (
+       select array_agg(time order by i) as times, array_agg(reading order by i) as readings,
+              array_agg(reading order by reading) as sorted, array_agg(time order by reading) as by_value
+       from (select i, 1700000000 + (k * $4::bigint + i) * $5::float8 as time, sin((k * $4::bigint + i)::float8) as reading
+             from generate_series(0, $4::int - 1) i) one
+     ) p`,
     [dataId, rows[0].channel_id, chunks, points, stepSeconds],
   );
 }

@@ -1,0 +1,14 @@
+import { integerLiteral, uuidLiteral } from '../database/copy-out.ts';
+
+/** Where the chunks of one channel stand. */
+export interface ChannelAddress {
+  dataId: string;
+  channelId: number;
+}
+
+/** The condition for the chunks of a channel, none where the stream is of another organization. */
+export function chunksOf(organizationId: string, { dataId, channelId }: ChannelAddress): string {
+  const stream = uuidLiteral(dataId);
+  return `data_id = ${stream} and channel_id = ${integerLiteral(channelId)} and exists (
+    select from streams where streams.data_id = ${stream} and streams.organization_id = ${uuidLiteral(organizationId)})`;
+}

@@ -45,8 +45,13 @@ export const limits = {
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
   keyCacheEntriesMax: 10_000,
-  /** Chunks that one flush of ingest writes in one transaction. */
-  flushRowsMax: 128,
+  /**
+   * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a
+   * quarter less for each chunk than one of 64 (61 instead of 81 µs); it comes about when requests bring many channels.
+   */
+  flushRowsMax: 512,
+  /** Chunks with absent readings that one statement writes: PostgreSQL walks through them to find each. */
+  nullRowsMax: 128,
   /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
   flushBytesMax: 8 * 1024 * 1024,
   /** Flushes of one server process at the same time. */

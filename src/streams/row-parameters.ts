@@ -68,7 +68,7 @@ export function statementParts(rows: readonly PlacedRow[]): PlacedRow[][] {
     parts[Number(hasNulls(row.image.timestamps)) * 2 + Number(hasNulls(row.image.values))]?.push(row);
   }
   const [whole = [], ...withNulls] = parts;
-  return [whole, ...withNulls.flatMap((part) => piecesOf(part, limits.flushRowsMax))].filter((part) => part.length > 0);
+  return [whole, ...withNulls.flatMap((part) => piecesOf(part, limits.nullRowsMax))].filter((part) => part.length > 0);
 }
 
 function piecesOf<Row>(rows: readonly Row[], rowsMax: number): Row[][] {

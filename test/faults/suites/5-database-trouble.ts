@@ -1,0 +1,258 @@
+// PostgreSQL slow, stuck, unreachable, silent, out of connections, read-only, its disk full: 503 in time, and recovery
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { isRunning } from '../../built-server.ts';
+import { startTcpProxy, type TcpProxy } from '../../http/tcp-proxy.ts';
+import type { Sent } from '../support/chunks.ts';
+import { type Load, startLoad } from '../support/load.ts';
+import { type Cluster, openCluster } from '../support/postgres-15.ts';
+import { residentMiB } from '../support/processes.ts';
+import type { Run } from '../support/run.ts';
+import { openSite, type Site } from '../support/servers.ts';
+
+const writers = 16;
+const database = 'lab';
+const recovery = { max: 10_000, unit: 'ms' };
+/** Above what the server held before, while it refuses and queues. */
+const growth = { max: 150, unit: 'MiB' };
+
+interface Ground {
+  run: Run;
+  cluster: Cluster;
+  proxy: TcpProxy;
+  site: Site;
+}
+
+interface Trouble {
+  name: string;
+  /** How long it lasts. */
+  holdMs: number;
+  /** Longest time until any request is answered, be it 201 or 503; the SDK waits 30 s. */
+  answerMsMax: number;
+  /** Nothing may be acknowledged while it lasts. */
+  isOutage: boolean;
+  begin(): Promise<void>;
+  end(): Promise<void>;
+}
+
+export async function databaseTrouble(run: Run, builtFolder: string): Promise<void> {
+  // Root may mount a disk that is small enough to fill.
+  const cluster = await openCluster({ tmpfsMiB: 400, settings: { max_connections: '40', max_wal_size: '64MB' } });
+  await cluster.start();
+  await cluster.query('create role app login; create role hog login');
+  await cluster.query(`create database ${database} owner app`);
+  const url = new URL(cluster.url(database));
+  url.username = 'app';
+  const proxy = await startTcpProxy(url.href);
+  const site = await openSite(builtFolder, { DATABASE_URL: proxy.urlOf(url.href), LOG_LEVEL: 'fatal' });
+  try {
+    await site.start();
+    for (const trouble of troubles({ run, cluster, proxy, site })) await suffer({ run, cluster, proxy, site }, trouble);
+    run.measure('starts of the server in all', 1, { max: 1, unit: '' });
+    await run.audit({ databaseUrl: cluster.url(database), clients: [site.client()] });
+  } finally {
+    await site.stop();
+    await proxy.close();
+    await cluster.remove();
+  }
+}
+
+async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
+  const { pid } = site.server().child;
+  const client = site.client({ answerMsMax: 60_000 });
+  const state = { isOver: false, longestMs: 0, refused: 0, storedInOutage: 0 };
+  const load = await startLoad(run, {
+    clients: [client],
+    writers,
+    streams: 2,
+    mayAnswer: [503],
+    onSent: (sent) => look(run, trouble, state, sent),
+  });
+  await load.untilStored();
+  const before = residentMiB(pid as number);
+  let most = before;
+  const watch = setInterval(() => {
+    most = Math.max(most, residentMiB(pid as number));
+  }, 100);
+  await trouble.begin();
+  const storedBefore = load.stored();
+  await sleep(trouble.holdMs);
+  // What was sent before it began may still have been acknowledged.
+  state.storedInOutage = load.stored() - storedBefore;
+  const reads = await readOnce(run, site, load, trouble);
+  await trouble.end();
+  state.isOver = true;
+  run.measure(`${trouble.name}, from its end to the next acknowledged chunk`, await load.untilStored(), recovery);
+  await load.stop();
+  clearInterval(watch);
+  run.fault(trouble.name);
+  run.fault('answers 503', state.refused);
+  run.measure(`${trouble.name}, longest answer`, state.longestMs, { max: trouble.answerMsMax, unit: 'ms' });
+  run.measure(`${trouble.name}, memory above that before`, most - before, growth);
+  if (trouble.isOutage && state.refused === 0) run.blame(trouble.name, `nothing was refused; ${reads}`);
+  if (trouble.isOutage && state.storedInOutage > writers) run.blame(trouble.name, 'chunks were stored all the same');
+  if (!isRunning(pid as number)) run.blame(trouble.name, 'the server has ended');
+  run.history.settle();
+  client.close();
+}
+
+function look(run: Run, { name }: Trouble, state: { longestMs: number; refused: number }, { answer, failure }: Sent) {
+  if (answer === undefined) return run.blame(name, `a request had no answer: ${failure?.message}`);
+  state.longestMs = Math.max(state.longestMs, answer.ms);
+  if (answer.status !== 503) return;
+  state.refused++;
+  if (!/^\d+$/.test(answer.headers['retry-after'] ?? '')) run.blame(name, `503 without Retry-After: ${answer.body}`);
+}
+
+/** A read meanwhile is answered too, in the same time: 200 or 503 with Retry-After. */
+async function readOnce(run: Run, site: Site, load: Load, { name, answerMsMax }: Trouble): Promise<string> {
+  const client = site.client({ answerMsMax: 60_000 });
+  run.operation();
+  const answer = await client.send('GET', `/tool-state/${load.dataIds[0]}/timeseries/`).catch((error: Error) => error);
+  client.close();
+  if (answer instanceof Error) {
+    run.blame(name, `a read had no answer: ${answer.message}`);
+    return answer.message;
+  }
+  run.measure(`${name}, answer to a read`, answer.ms, { max: answerMsMax, unit: 'ms' });
+  const isRefused = answer.status === 503 && answer.headers['retry-after'] !== undefined;
+  if (answer.status !== 200 && !isRefused) run.blame(name, `a read is answered ${answer.status} ${answer.body}`);
+  return `a read was answered ${answer.status}`;
+}
+
+function troubles(ground: Ground): Trouble[] {
+  const { run, cluster, proxy } = ground;
+  const hold = run.size({ tiny: 500, small: 3_000, full: 20_000 });
+  const admin = (statement: string) => cluster.query(statement, database);
+  const hogs: pg.Client[] = [];
+  let locked: pg.Client | undefined;
+  const all: (Trouble | undefined)[] = [
+    {
+      name: 'PostgreSQL slow',
+      holdMs: hold,
+      answerMsMax: 15_000,
+      isOutage: false,
+      begin: () => slowDown(admin),
+      end: async () => void (await admin('drop trigger slow on chunks')),
+    },
+    {
+      name: 'PostgreSQL unreachable',
+      holdMs: hold,
+      answerMsMax: 3_000,
+      isOutage: true,
+      begin: () => proxy.close(),
+      end: () => proxy.open(),
+    },
+    {
+      name: 'PostgreSQL out of connections',
+      holdMs: hold,
+      answerMsMax: 3_000,
+      isOutage: true,
+      begin: () => takeAllConnections(cluster, hogs),
+      end: async () => void (await Promise.all(hogs.splice(0).map((hog) => hog.end()))),
+    },
+    {
+      name: 'PostgreSQL read-only',
+      holdMs: hold,
+      answerMsMax: 3_000,
+      isOutage: true,
+      begin: () => setReadOnly(cluster, 'on'),
+      end: () => setReadOnly(cluster, 'off'),
+    },
+    {
+      name: 'disk of PostgreSQL full',
+      holdMs: hold,
+      answerMsMax: 10_000,
+      isOutage: true,
+      begin: async () => fillDisk(cluster),
+      end: () => clearDisk(cluster),
+    },
+    run.scale === 'tiny'
+      ? undefined
+      : {
+          name: 'PostgreSQL silent',
+          holdMs: 40_000,
+          answerMsMax: 30_000,
+          isOutage: true,
+          begin: async () => proxy.silence(),
+          end: async () => {
+            await proxy.close();
+            await proxy.open();
+          },
+        },
+    run.scale !== 'full'
+      ? undefined
+      : {
+          name: 'PostgreSQL stuck behind a lock',
+          holdMs: 60_000,
+          answerMsMax: 30_000,
+          isOutage: true,
+          begin: async () => {
+            locked = new pg.Client({ connectionString: cluster.url(database) });
+            await locked.connect();
+            await locked.query('begin; lock table chunks in access exclusive mode');
+          },
+          end: async () => locked?.end(),
+        },
+  ];
+  return all.filter((trouble) => trouble !== undefined);
+}
+
+/** Every statement that inserts chunks takes half a second more. */
+async function slowDown(admin: (statement: string) => Promise<unknown>): Promise<void> {
+  await admin(`create or replace function slow() returns trigger language plpgsql as
+    $$ begin perform pg_sleep(0.5); return null; end $$`);
+  await admin('create trigger slow after insert on chunks for each statement execute function slow()');
+}
+
+/** Opens connections until there is no room, and ends those of the server so that it has to ask for new ones. */
+async function takeAllConnections(cluster: Cluster, hogs: pg.Client[]): Promise<void> {
+  const url = new URL(cluster.url(database));
+  url.username = 'hog';
+  const take = async () => {
+    const hog = new pg.Client({ connectionString: url.href });
+    hog.on('error', () => {});
+    await hog.connect();
+    hogs.push(hog);
+  };
+  for (let round = 0; round < 100; round++) {
+    while ((await take().catch((error: { code?: string }) => error.code)) === undefined);
+    const ended = await cluster.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'`,
+      database,
+    );
+    if (ended.length === 0) return;
+  }
+  throw new Error('the server keeps getting connections');
+}
+
+async function setReadOnly(cluster: Cluster, value: string): Promise<void> {
+  await cluster.query(`alter system set default_transaction_read_only = ${value}`);
+  await cluster.query('select pg_reload_conf()');
+}
+
+const ballast = (cluster: Cluster) => join(cluster.dataDir, '..', 'ballast');
+
+function fillDisk(cluster: Cluster): void {
+  const file = openSync(ballast(cluster), 'w');
+  const piece = Buffer.alloc(1024 * 1024);
+  try {
+    for (;;) writeSync(file, piece);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
+  const { bavail, bsize } = statfsSync(cluster.dataDir);
+  if (bavail * bsize > piece.length) throw new Error('the disk is not full');
+}
+
+/** A PostgreSQL that could not go on is started again, as whoever runs it does. */
+async function clearDisk(cluster: Cluster): Promise<void> {
+  rmSync(ballast(cluster));
+  execFileSync('sync');
+  if (!cluster.isAlive()) await cluster.start();
+}

@@ -68,6 +68,11 @@ export const limits = {
   queueBytesMax: 512 * 1024 * 1024,
   /** Longest wait of a chunk for its flush. The SDK gives a request 30 s, so a 503 can still reach it. */
   queueMsMax: 25_000,
+  /**
+   * Longest time until a chunk is answered, its wait and its flush together: one that has waited long may meet a flush that
+   * hangs. A flush that begins at once gives up by itself before this (statementMsMax and answerMsMax).
+   */
+  ingestMsMax: 27_500,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
   /** Longest wait at a start for a database that does not answer yet. */

@@ -7,7 +7,8 @@
  * - Items of one lane key are flushed one after another, in the order in which they came; nothing waits for more to come.
  * - The same address with the same content in one flush is written once and answers all; with other content it waits
  *   for the next flush, and so does all that came after it for that address.
- * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue.
+ * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue,
+ *   time until an item is settled.
  */
 
 /** One slice that an item writes: where, and a digest of what. */
@@ -30,6 +31,7 @@ export interface BatchLimits {
   queueRowsMax: number;
   queueBytesMax: number;
   queueMsMax: number;
+  ingestMsMax: number;
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
@@ -42,6 +44,8 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   now(): number;
   /** The error of an item that the queue has no room for, or that has waited too long. */
   overload(reason: string): Error;
+  /** The error of an item whose flush takes too long: it may be written yet. */
+  inDoubt(reason: string): Error;
 }
 
 export interface Batcher<Item extends BatchItem, Result> {
@@ -68,10 +72,16 @@ interface Batch<Item, Result> {
 /** How often within the longest wait a lane looks for what has waited too long. */
 const sweepsPerWait = 25;
 
-export function createBatcher<Item extends BatchItem, Result>(options: BatcherOptions<Item, Result>) {
+export function createBatcher<Item extends BatchItem, Result>(
+  options: BatcherOptions<Item, Result>,
+): Batcher<Item, Result> {
   const { limits, now, overload } = options;
   type QueueEntry = Entry<Item, Result>;
-  const lanes = Array.from({ length: limits.flushesMax }, () => ({ queue: [] as QueueEntry[], running: false }));
+  const lanes = Array.from({ length: limits.flushesMax }, () => ({
+    queue: [] as QueueEntry[],
+    flushing: [] as QueueEntry[],
+    running: false,
+  }));
   const queued = { rows: 0, bytes: 0 };
   const running = new Set<Promise<void>>();
   let closed = false;
@@ -95,15 +105,18 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
   async function drain(lane: (typeof lanes)[number]): Promise<void> {
     // One turn of the event loop, so that all requests that have been read by now share the flush.
     await new Promise(setImmediate);
-    // A flush hangs with the database; what waits behind it is refused in time all the same.
+    // A flush hangs with the database; what waits behind it, and what is in it, is answered in time all the same.
     const sweep = setInterval(() => {
       lane.queue = lane.queue.filter((entry) => !dropExpired(entry));
+      for (const entry of lane.flushing) giveUpLate(entry);
     }, limits.queueMsMax / sweepsPerWait);
     while (lane.queue.length > 0) {
       const { batch, rest } = takeBatch(lane.queue, limits, (entry) => dropExpired(entry));
       lane.queue = rest;
+      lane.flushing = batch.leaders.concat(...batch.followers);
       if (batch.leaders.length > 0) await flush(batch);
     }
+    lane.flushing = [];
     clearInterval(sweep);
     lane.running = false;
   }
@@ -113,6 +126,13 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
     leave(entry);
     entry.reject(overload(`The request has waited for more than ${limits.queueMsMax} ms`));
     return true;
+  }
+
+  /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */
+  function giveUpLate({ queuedAt, reject }: QueueEntry): void {
+    if (now() - queuedAt > limits.ingestMsMax) {
+      reject(options.inDoubt(`The request was not settled within ${limits.ingestMsMax} ms`));
+    }
   }
 
   async function flush({ leaders, followers }: Batch<Item, Result>): Promise<void> {
@@ -132,7 +152,7 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
     queued.bytes -= item.bytes;
   }
 
-  const batcher: Batcher<Item, Result> = {
+  return {
     submit,
     queued: () => ({ ...queued }),
     async close() {
@@ -140,7 +160,6 @@ export function createBatcher<Item extends BatchItem, Result>(options: BatcherOp
       await Promise.all(running);
     },
   };
-  return batcher;
 }
 
 function fullQueue(queued: { rows: number; bytes: number }, item: BatchItem, limits: BatchLimits): string | undefined {

@@ -60,6 +60,7 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
     now: () => performance.now(),
     repeat: asUnchanged,
     overload: (reason) => unavailable(`${reason}; nothing of this request was stored.`),
+    inDoubt: (reason) => unavailable(`${reason}; the request may have been stored: send it again.`),
   });
   const help = 'that wait for a flush or are in one';
   metrics.watch('metrology_ingest_queue_chunks', `Chunks ${help}`, () => batcher.queued().rows);

@@ -12,6 +12,7 @@ const roomy: BatchLimits = {
   queueRowsMax: 1_000,
   queueBytesMax: 10_000,
   queueMsMax: 25_000,
+  ingestMsMax: 27_500,
 };
 
 /** An item that writes addresses like `a=1`: slice a, content 1. Its lane is the first slice's name unless said. */
@@ -32,6 +33,7 @@ function harness(limits: Partial<BatchLimits> = {}) {
     limits: { ...roomy, ...limits },
     now: () => clock.ms,
     overload: (reason) => new Error(reason),
+    inDoubt: (reason) => new Error(`in doubt: ${reason}`),
     repeat: (result) => `${result}, again`,
     flush: (items) =>
       new Promise((resolve, reject) => {
@@ -221,4 +223,24 @@ test('an item that has waited too long is refused while the flush before it stil
   expect(await hanging).toBe('stored a');
   await turn();
   expect(flushes).toEqual([['a']]);
+});
+
+test('an item whose own flush hangs is told in time that it is in doubt; it keeps its room until the flush is over', async () => {
+  const { batcher, flushes, ends, clock, turn } = harness({ queueMsMax: 250, ingestMsMax: 300 });
+  const first = batcher.submit(item('a'));
+  await turn();
+  clock.ms = 100;
+  const [leader, follower] = [batcher.submit(item('late', 'b=1')), batcher.submit(item('again', 'b=1'))];
+  clock.ms = 240;
+  ends[0]?.();
+  await first;
+  await turn();
+  expect(flushes).toEqual([['a'], ['late']]);
+  clock.ms = 401;
+  await expect(leader).rejects.toThrow('in doubt: The request was not settled within 300 ms');
+  await expect(follower).rejects.toThrow('in doubt');
+  expect(batcher.queued()).toEqual({ rows: 2, bytes: 2 });
+  ends[1]?.();
+  await turn();
+  expect(batcher.queued()).toEqual({ rows: 0, bytes: 0 });
 });

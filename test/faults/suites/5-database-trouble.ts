@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { isRunning } from '../../built-server.ts';
 import { startTcpProxy, type TcpProxy } from '../../http/tcp-proxy.ts';
-import type { Sent } from '../support/chunks.ts';
+import { prefixes, type Sent, sendChunk } from '../support/chunks.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import { type Cluster, openCluster } from '../support/postgres-15.ts';
 import { residentMiB } from '../support/processes.ts';
@@ -32,7 +32,7 @@ interface Trouble {
   holdMs: number;
   /** Longest time until any request is answered, be it 201 or 503; the SDK waits 30 s. */
   answerMsMax: number;
-  /** Nothing may be acknowledged while it lasts. */
+  /** Something must be refused while it lasts; otherwise there was none. */
   isOutage: boolean;
   begin(): Promise<void>;
   end(): Promise<void>;
@@ -63,7 +63,7 @@ export async function databaseTrouble(run: Run, builtFolder: string): Promise<vo
 async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
   const { pid } = site.server().child;
   const client = site.client({ answerMsMax: 60_000 });
-  const state = { isOver: false, longestMs: 0, refused: 0, storedInOutage: 0 };
+  const state = { longestMs: 0, refused: 0 };
   const load = await startLoad(run, {
     clients: [client],
     writers,
@@ -78,25 +78,35 @@ async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
     most = Math.max(most, residentMiB(pid as number));
   }, 100);
   await trouble.begin();
-  const storedBefore = load.stored();
-  await sleep(trouble.holdMs);
-  // What was sent before it began may still have been acknowledged.
-  state.storedInOutage = load.stored() - storedBefore;
+  const probes = await probe(run, site, load, trouble.holdMs);
   const reads = await readOnce(run, site, load, trouble);
   await trouble.end();
-  state.isOver = true;
   run.measure(`${trouble.name}, from its end to the next acknowledged chunk`, await load.untilStored(), recovery);
   await load.stop();
+  for (const sent of await Promise.all(probes)) look(run, trouble, state, sent);
   clearInterval(watch);
   run.fault(trouble.name);
   run.fault('answers 503', state.refused);
   run.measure(`${trouble.name}, longest answer`, state.longestMs, { max: trouble.answerMsMax, unit: 'ms' });
   run.measure(`${trouble.name}, memory above that before`, most - before, growth);
   if (trouble.isOutage && state.refused === 0) run.blame(trouble.name, `nothing was refused; ${reads}`);
-  if (trouble.isOutage && state.storedInOutage > writers) run.blame(trouble.name, 'chunks were stored all the same');
   if (!isRunning(pid as number)) run.blame(trouble.name, 'the server has ended');
   run.history.settle();
   client.close();
+}
+
+/** Clients that come while it lasts, at a steady pace, whatever became of those before. */
+async function probe(run: Run, site: Site, load: Load, holdMs: number): Promise<Promise<Sent>[]> {
+  const client = site.client({ answerMsMax: 90_000, keepAlive: false });
+  const probes: Promise<Sent>[] = [];
+  const until = performance.now() + holdMs;
+  const [dataId = ''] = load.dataIds;
+  for (let index = 0; performance.now() < until; index++) {
+    const channels = [['probe', run.newContent()]] as const;
+    probes.push(sendChunk(client, run.history, `probe ${index}`, { dataId, index, channels, prefix: prefixes[0] }));
+    await sleep(200);
+  }
+  return probes;
 }
 
 function look(run: Run, { name }: Trouble, state: { longestMs: number; refused: number }, { answer, failure }: Sent) {

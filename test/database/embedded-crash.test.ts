@@ -66,16 +66,21 @@ describe.concurrent('when PostgreSQL dies', () => {
     await server.stop();
   });
 
-  it('by kill -9 of all its processes, again and again, nothing that was committed is lost', async () => {
+  it('by kill -9 of all its processes, again and again, nothing that was committed is lost, and it is back soon every time', {
+    timeout: 90_000,
+  }, async () => {
     const { dataDir, server, ready } = await startWithRow();
-    for (let round = 1; round <= 3; round++) {
+    const rounds = 7;
+    for (let round = 1; round <= rounds; round++) {
       await eventually(() => query(ready.connectionString, `insert into kept values (${round})`));
       const pid = postmasterPid(dataDir);
       killAll(pid);
+      const killedAt = performance.now();
       await eventually(() => expect(server.lines.filter(says(/PostgreSQL is back/))).toHaveLength(round));
+      expect(performance.now() - killedAt).toBeLessThan(10_000);
     }
     const rows = await query(ready.connectionString, 'select n from kept order by n');
-    expect(rows).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 42 }]);
+    expect(rows.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6, 7, 42]);
     await server.stop();
   });
 

@@ -6,6 +6,8 @@ import { clearOldBackends, stopPostmaster } from './processes.ts';
 const PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
 /** Who has lived this long has not failed. */
 const STEADY_MS = 60_000;
+/** Who has come up and died before that counts no more failures than this: it is back within seconds every time. */
+const FAILURES_MAX_ONCE_UP = 3;
 
 export interface Watch {
   /** Ends the watch, then PostgreSQL. */
@@ -13,8 +15,8 @@ export interface Watch {
 }
 
 /**
- * Starts PostgreSQL again when it dies, on the same port. The first attempt comes at once; a PostgreSQL that keeps
- * failing is tried ever more rarely, down to once a minute, so a full disk that is cleared heals without a restart and
+ * Starts PostgreSQL again when it dies, on the same port. The first attempt comes at once; a PostgreSQL that does not come
+ * up is tried ever more rarely, down to once a minute, so a full disk that is cleared heals without a restart and
  * a broken database does not keep the machine busy. Each failure is logged.
  */
 export function watchPostmaster(first: Postmaster, options: PostmasterOptions): Watch {
@@ -29,7 +31,7 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
       const how = await current.exited;
       if (ending.signal.aborted) return;
       log.error({ pid: current.pid, how }, 'PostgreSQL has died; starting it again');
-      if (performance.now() - startedAt > STEADY_MS) failures = 0;
+      failures = performance.now() - startedAt > STEADY_MS ? 0 : Math.min(failures, FAILURES_MAX_ONCE_UP);
       while (!(await startAgain())) if (ending.signal.aborted) return;
     }
   }

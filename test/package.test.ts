@@ -48,6 +48,7 @@ test('holds the program, the migrations, the documents, and nothing else', async
   const expected = [
     ...['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'openapi.yaml'],
     ...migrations.map((name) => `migrations/${name}`),
+    'tools/verify_certificate.py',
     ...sources.filter((path) => path.endsWith('.ts')).map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
     'dist/assets/seattle-weather-hourly-normals.csv',
     ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'].map(

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// The suite's file is named so that the main run, which takes *.test.ts, never picks it up: it needs Python and PyPI.
+// The suites are named so that the main run, which takes *.test.ts, never picks them up: they need Python and PyPI.
 export default defineConfig({
   test: {
-    include: ['test/sdk/suite.ts'],
+    include: ['test/sdk/suite.ts', 'test/sdk/reading.suite.ts'],
     reporters: ['verbose'],
     fileParallelism: false,
     testTimeout: 120_000,

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { get } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { download } from './support/download.ts';
 import { measure } from './support/load.ts';
 import { compare } from './support/rounds.ts';
 import type { Row } from './support/row.ts';
@@ -52,20 +52,9 @@ export const read: Row = {
   },
 };
 
-/** Reads without parsing, as fast as the bytes come. */
 async function readAll(target: Target, stream: string): Promise<{ ms: number; text: string }> {
-  const startedAt = performance.now();
   const pieces: Buffer[] = [];
-  await new Promise<void>((resolve, reject) => {
-    const url = `${target.url}/tool-state/${stream}/timeseries/`;
-    get(url, { headers: { 'X-API-KEY': target.key }, agent: false }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${url} was answered ${response.statusCode}`));
-      response.on('data', (piece: Buffer) => pieces.push(piece));
-      response.on('end', resolve);
-      response.on('error', reject);
-    }).on('error', reject);
-  });
-  const ms = performance.now() - startedAt;
+  const ms = await download(target, `/tool-state/${stream}/timeseries/`, (piece) => pieces.push(piece));
   return { ms, text: Buffer.concat(pieces).toString('utf8') };
 }
 

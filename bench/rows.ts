@@ -2,6 +2,7 @@ import { againstCeiling } from './against-ceiling.ts';
 import { againstInfluxdb } from './against-influxdb.ts';
 import { againstStraightforward } from './against-straightforward.ts';
 import { againstVictoriaMetrics } from './against-victoria-metrics.ts';
+import { downSampling } from './down-sampling.ts';
 import { largerChunks } from './larger-chunks.ts';
 import { multiChunks } from './multi-chunks.ts';
 import { read } from './read.ts';
@@ -22,6 +23,7 @@ export const rows: readonly Row[] = [
   largerChunks,
   replay,
   read,
+  downSampling,
   storedBytes,
   soakStoredPoints,
   soakLatency,

@@ -12,6 +12,8 @@ export interface Options {
   generator: 'wrk' | 'node';
   /** Points of the channel that is read back. */
   readPoints: number;
+  /** Points of the channel that is read down-sampled. */
+  sampledPoints: number;
   /** Points that are stored to measure their bytes. */
   sizedPoints: number;
   /** Points that are stored before the soak's speed is measured. */
@@ -33,6 +35,7 @@ const full = {
   connections: 128,
   streams: 16,
   readPoints: 1_000_000,
+  sampledPoints: 10_000_000,
   sizedPoints: 3_000_000,
   storedPoints: 100_000_000,
   soakChunks: 2_000_000,
@@ -46,6 +49,7 @@ const tiny: typeof full = {
   connections: 8,
   streams: 4,
   readPoints: 20_000,
+  sampledPoints: 20_000,
   sizedPoints: 20_000,
   storedPoints: 50_000,
   soakChunks: 1_000,

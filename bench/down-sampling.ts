@@ -32,7 +32,7 @@ function downSampled(bench: Bench, pointsPerChunk: number): Promise<Result> {
       {
         title: `${sampledPoints.toLocaleString('en')} points in chunks of ${pointsPerChunk.toLocaleString('en')} read as ${pointsMax.toLocaleString('en')}, against all of them`,
         unit: 'ms',
-        bound: { of: 'ours', is: 'at most', must: 1_000, aim: 300 },
+        bound: { of: 'ratio', is: 'at most', must: 0.2, aim: 0.1 },
       },
       {
         ours: { durability: 'from PostgreSQL to the last byte', round: few },

@@ -35,7 +35,7 @@ const full = {
   connections: 128,
   streams: 16,
   readPoints: 1_000_000,
-  sampledPoints: 10_000_000,
+  sampledPoints: 2_000_000,
   sizedPoints: 3_000_000,
   storedPoints: 100_000_000,
   soakChunks: 2_000_000,
@@ -74,6 +74,7 @@ export const usage = `Usage: npm run bench [-- OPTIONS], npm run bench:soak [-- 
   --connections N     (${full.connections})
   --streams N         (${full.streams})
   --generator NAME    wrk or node (wrk where it is installed)
+  --sampled-points N  points of the channel that is read down-sampled (${full.sampledPoints})
   --stored-points N   soak: points stored before the speed is measured (${full.storedPoints})
   --chunks N          soak: chunks before the memory is measured (${full.soakChunks})
   --latency-seconds N soak: how long the latency is watched (${full.latencySeconds})
@@ -92,6 +93,7 @@ export function readArguments(args: string[], hasWrk: boolean): Arguments {
       only: { type: 'string', multiple: true },
       ...{ rounds: { type: 'string' }, seconds: { type: 'string' }, connections: { type: 'string' } },
       ...{ streams: { type: 'string' }, generator: { type: 'string' }, postgres: { type: 'string' } },
+      'sampled-points': { type: 'string' },
       ...{ 'stored-points': { type: 'string' }, chunks: { type: 'string' }, 'latency-seconds': { type: 'string' } },
       ...{ json: { type: 'string' }, markdown: { type: 'string' }, render: { type: 'string' } },
     },
@@ -109,6 +111,7 @@ export function readArguments(args: string[], hasWrk: boolean): Arguments {
       seconds: number(values.seconds, size.seconds),
       connections: number(values.connections, size.connections),
       streams: number(values.streams, size.streams),
+      sampledPoints: number(values['sampled-points'], size.sampledPoints),
       storedPoints: number(values['stored-points'], size.storedPoints),
       soakChunks: number(values.chunks, size.soakChunks),
       latencySeconds: number(values['latency-seconds'], size.latencySeconds),

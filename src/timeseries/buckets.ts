@@ -24,6 +24,8 @@ export function bucketOf({ fromMs, bucketMs, bucketCount }: Grid, ms: number): n
 const fields = 5;
 const [minValue, minMs, maxValue, maxMs, absentMs] = [0, 1, 2, 3, 4];
 
+type Reading = [ms: number, value: number];
+
 /**
  * Keeps the smallest and the largest value of each bucket while points come in any order, and gives them out in order of
  * time. Memory is that of the buckets between the first that has not been taken and the last that has been touched.
@@ -83,29 +85,20 @@ export class Buckets {
     return { ms: points.ms.subarray(0, length), values: points.values.subarray(0, length) };
   }
 
-  #pointsOf(position: number): [ms: number, value: number][] {
+  #pointsOf(position: number): Reading[] {
     const cell = (field: number) => this.#cells[position * fields + field] as number;
-    const [least, greatest, absent] = [cell(minValue), cell(maxValue), cell(absentMs)];
-    const [leastMs, greatestMs] = [cell(minMs), cell(maxMs)];
-    if (Number.isNaN(least)) return Number.isNaN(absent) ? [] : [[absent, Number.NaN]];
-    if (leastMs < greatestMs)
-      return [
-        [leastMs, least],
-        [greatestMs, greatest],
-      ];
-    if (leastMs > greatestMs)
-      return [
-        [greatestMs, greatest],
-        [leastMs, least],
-      ];
-    if (least === greatest) return [[leastMs, least]];
+    const least: Reading = [cell(minMs), cell(minValue)];
+    const greatest: Reading = [cell(maxMs), cell(maxValue)];
+    if (Number.isNaN(least[1])) return Number.isNaN(cell(absentMs)) ? [] : [[cell(absentMs), Number.NaN]];
+    if (least[0] !== greatest[0]) return least[0] < greatest[0] ? [least, greatest] : [greatest, least];
+    if (least[1] === greatest[1]) return [least];
     // Both fell into one ms, and an answer has one point per ms: one of them goes into the ms beside it.
     const { fromMs, toMs, bucketMs } = this.#grid;
     const lastMs = Math.min(toMs, fromMs + (this.#first + position + 1) * bucketMs - 1);
-    const firstOfPair = leastMs < lastMs ? leastMs : leastMs - 1;
+    const ms = Math.min(least[0], lastMs - 1);
     return [
-      [firstOfPair, least],
-      [firstOfPair + 1, greatest],
+      [ms, least[1]],
+      [ms + 1, greatest[1]],
     ];
   }
 

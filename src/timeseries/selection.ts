@@ -10,10 +10,7 @@ export function toSelection({
   start,
   end,
   ...selection
-}: Pick<
-  Static<typeof TimeseriesQuery>,
-  'start' | 'end' | 'last_n' | 'elapsed_seconds' | 'max_points' | 'property_names'
->): Selection {
+}: Omit<Static<typeof TimeseriesQuery>, 'available_properties' | 'return_null_if_missing'>): Selection {
   const startMs = start === undefined ? undefined : instantMs('start', start);
   const endMs = end === undefined ? undefined : instantMs('end', end);
   if (startMs !== undefined && endMs !== undefined && startMs > endMs) {
@@ -24,7 +21,7 @@ export function toSelection({
 
 const secondsPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
-/** A time rounded to ms like those of points. Fractions beyond the ms round it, too, and are read apart from it. */
+/** A time rounded to ms as those of points are. Date.parse would cut the fraction of a second, so it is read apart. */
 function instantMs(name: string, text: string): number {
   if (secondsPattern.test(text)) {
     const ms = msOf(Number(text));

@@ -175,6 +175,16 @@ test('both extremes of one ms are shown', async () => {
   expect(points).toContainEqual({ ms: 5_021, value: 9 });
 });
 
+test('the two ends of time leave room for what lies between', async () => {
+  const times = [-8.64e12, 0, 1, 2, 3, 4, 8.64e12];
+  const { points } = await read([{ chunk_index: 0, timestamps: times, values: times.map((_, i) => i) }], {
+    max_points: 4,
+  });
+  expect(points[0]).toEqual({ ms: -8.64e15, value: 0 });
+  expect(points.at(-1)).toEqual({ ms: 8.64e15, value: 6 });
+  expect(points.length).toBeLessThanOrEqual(4);
+});
+
 describe('gaps', () => {
   test('a null stands in each of them, and they are listed with their times', async () => {
     const { points, gaps } = await read(

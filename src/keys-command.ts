@@ -21,8 +21,8 @@ const cacheSeconds = limits.keyCacheMsMax / 1_000;
 const about = `
 Scopes:
   read    every GET
-  write   every POST: streams, chunks, samples, projects, tags, instruments
   delete  every DELETE
+  write   the rest: streams, chunks, samples, projects, tags, instruments
   admin   what concerns the whole server and no organization: /metrics from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was

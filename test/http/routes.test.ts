@@ -3,7 +3,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
 import { createKey } from '../../src/auth/keys.ts';
-import { type Scope, scopes } from '../../src/auth/store.ts';
+import { findIdentity, type Identity, type Scope, scopes } from '../../src/auth/store.ts';
 import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Ids that a request can carry: those of ada's organization, or such as nobody has. */
@@ -222,16 +222,29 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
 const send = (name: string, { url, body }: Request, key?: string | null): Promise<Answer> =>
   server.send(name.split(' ')[0] as string, url, body, key);
 
-/** A digest of everything that belongs to ada's organization. */
-async function everythingOfAda(): Promise<string> {
-  const owned = ['streams', 'processed_data_entries', 'stream_tags', 'tags', 'projects', 'project_physical_samples'];
-  const tables = [...owned, 'physical_samples', 'growth_instruments'];
-  const own = `organization_id = (select organization_id from organizations where name = 'lab')`;
-  const rows = tables.map((table) => `select to_jsonb(t)::text as row from ${table} t where ${own}`);
-  const points = ['channels', 'chunks', 'chunk_revisions'].map(
-    (table) => `select to_jsonb(t)::text from ${table} t where data_id in (select data_id from streams where ${own})`,
+const inLab = `organization_id = (select organization_id from organizations where name = 'lab')`;
+
+/** A digest of everything that belongs to ada's organization, but for its keys, which note their use. */
+const everythingOfAda = () =>
+  digest((columns) =>
+    columns.includes('organization_id') ? inLab : `data_id in (select data_id from streams where ${inLab})`,
   );
-  const text = `select md5(string_agg(row, ',' order by row)) as digest from (${[...rows, ...points].join(' union all ')}) r`;
+
+/** A digest of every row that says it is of the rival's organization or user; a client's own document may say what it likes. */
+const everythingInNameOfRival = ({ organizationId, userId }: Identity) =>
+  digest(() => `(to_jsonb(t) - 'api_configuration')::text ~ '${organizationId}|${userId}'`);
+
+async function digest(where: (columns: string[]) => string): Promise<string> {
+  const { rows } = await server.database.pool.query(
+    `select table_name as name, array_agg(column_name::text) as columns from information_schema.columns
+     where table_schema = 'public' and table_name not in ('api_keys', 'users', 'organizations')
+     group by 1 having bool_or(column_name in ('organization_id', 'data_id')) order by 1`,
+  );
+  expect(rows.length).toBeGreaterThan(10);
+  const parts = rows.map(
+    ({ name, columns }) => `select to_jsonb(t)::text as row from ${name} t where ${where(columns)}`,
+  );
+  const text = `select md5(string_agg(row, ',' order by row)) as digest from (${parts.join(' union all ')}) r`;
   return (await server.database.pool.query(text)).rows[0].digest;
 }
 
@@ -311,6 +324,17 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
       expect(await everythingOfAda()).toBe(before);
     },
   );
+
+  if (request(unknown).body !== undefined) {
+    test('takes whose something is from the key, whatever the body says', async () => {
+      const { url, body } = request(await makeThings());
+      const rival = (await findIdentity(server.database, server.keys.rival)) as Identity;
+      const before = await everythingInNameOfRival(rival);
+      const spoofed = { ...(body as object), organization_id: rival.organizationId, user_id: rival.userId };
+      expect((await send(name, { url, body: spoofed })).status).toBeLessThan(500);
+      expect(await everythingInNameOfRival(rival)).toBe(before);
+    });
+  }
 
   test('answers its owner, and whoever asks for what is not there, as documented', async () => {
     const response = routeOf(name)?.schema?.response as Record<string, unknown>;

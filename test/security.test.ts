@@ -1,0 +1,71 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { ConfigSchema, limits } from '../src/config.ts';
+
+/* docs/security.md says what is true, and nothing in src sends a request. */
+
+const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const text = readFileSync(at('docs/security.md'), 'utf8');
+const sections = text.split(/^## /m).slice(1);
+
+describe('docs/security.md', () => {
+  test('has a section for each of the ten', () => {
+    const titles = sections.map((section) => section.split('\n')[0]?.split(':')[0]);
+    expect(titles).toEqual([...Array.from({ length: 10 }, (_, i) => `API${i + 1}`), 'Limits']);
+  });
+
+  test.each(sections.slice(0, 10))('names tests that are there: %s', (section) => {
+    const named = [...section.matchAll(/`(test\/[^`]+|\.ci\/[^`]+)`/g)].map(([, path]) => path as string);
+    expect(named.length).toBeGreaterThan(0);
+    for (const path of named) expect(existsSync(at(path)), path).toBe(true);
+  });
+
+  test('has every limit as it is; UPDATE_DOCS=1 writes them', () => {
+    const parts = /(<!-- limits -->\n)[\s\S]*(<!-- end of limits -->)/;
+    const written = text.replace(parts, (_, begin, end) => `${begin}${limitsTable()}${end}`);
+    if (process.env.UPDATE_DOCS) writeFileSync(at('docs/security.md'), written);
+    else expect(text, 'run UPDATE_DOCS=1 npx vitest run test/security.test.ts').toBe(written);
+    expect(written).toContain('| `channelNameLengthMax` | 255 | Characters of a channel name');
+  });
+});
+
+/** Every number that `src/config.ts` bounds something by, with the sentences that stand there. */
+function limitsTable(): string {
+  const source = readFileSync(at('src/config.ts'), 'utf8');
+  const inside = source.slice(source.indexOf('export const limits'), source.indexOf('} as const;'));
+  const rows = Object.entries(ConfigSchema.properties)
+    .filter(([, schema]) => schema.type === 'integer')
+    .map(([name, { default: value, minimum, maximum, description }]) => {
+      const shown = value === undefined ? '' : number(value);
+      return [name, shown, `${description} (${number(minimum)} to ${number(maximum)})`];
+    });
+  let about = '';
+  for (const [, comment, name] of inside.matchAll(/\/\*\*([\s\S]*?)\*\/|^ {2}(\w+):/gm)) {
+    if (comment !== undefined) about = comment.replace(/\s*\n\s*\*\s?/g, ' ').trim();
+    else rows.push([name as string, number(limits[name as keyof typeof limits]), about.replace(/\.$/, '')]);
+  }
+  expect(rows.length).toBeGreaterThan(40);
+  expect(Object.keys(limits).filter((name) => !rows.some(([known]) => known === name))).toEqual([]);
+  return ['| name | value | what it bounds |', '|---|---|---|']
+    .concat(rows.map(([name, value, what]) => `| \`${name}\` | ${value} | ${what} |`))
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+const number = (value: unknown) => Number(value).toLocaleString('en-US');
+
+/** Files that have a function of their own called so: it reads chunks from the database. */
+const ownFetch = ['timeseries/point-reader.ts', 'timeseries/raw-points.ts'];
+
+test('nothing of the server sends a request: that is done by the demo, which is a client, alone', () => {
+  const files = readdirSync(at('src'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => ({ path, code: readFileSync(at(`src/${path}`), 'utf8') }));
+  const clients =
+    /import (?!type)[^;]*'node:(https?|http2|dgram|dns|tls)'|\b(undici|WebSocket|EventSource|globalThis)\b/;
+  const asks = files.filter(({ code }) => clients.test(code) || /(?<![.\w])fetch\(/.test(code));
+  expect(asks.map(({ path }) => path).sort()).toEqual(['demo/client.ts', ...ownFetch]);
+  for (const path of ownFetch)
+    expect(files.find((file) => file.path === path)?.code).toMatch(/^ {2}fetch\(chunkIndexes/m);
+});

@@ -147,7 +147,13 @@ function forEach(
 let server: TestServer;
 const routes = new Map<string, RouteOptions>();
 
+/** Requests that this process has sent over a socket; those of the tests are injected. */
+const sent: unknown[] = [];
+
 beforeAll(async () => {
+  for (const channel of ['undici:request:create', 'http.client.request.start']) {
+    subscribe(channel, (message) => sent.push(message));
+  }
   const listen = (message: unknown) => {
     const { fastify } = message as { fastify: FastifyInstance };
     fastify.addHook('onRoute', (route) => {
@@ -359,6 +365,13 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     expect(response, refused.text).toHaveProperty([String(refused.status)]);
     if (JSON.stringify(malformed) !== JSON.stringify(request(unknown))) expect(refused.status).toBe(422);
   });
+});
+
+test('no route has sent a request to anybody', async () => {
+  expect(sent).toEqual([]);
+  // And it would have been seen.
+  await fetch('http://127.0.0.1:65535').catch(() => {});
+  expect(sent).not.toEqual([]);
 });
 
 const withoutId = (text: string, id: string | number) => text.replaceAll(String(id), '<id>');

@@ -230,6 +230,20 @@ describe('gaps', () => {
     expect(gaps).toEqual([{ fromChunk: 1, toChunk: 1, endMs: 2_000, beginMs: 8_000 }]);
     expect(valuesOf(points)).toEqual([1, 2, null, 8, 9]);
   });
+
+  test('where both sides overlap no line is drawn in what they share', async () => {
+    const at = (chunk_index: number, ...times: number[]) => ({ chunk_index, timestamps: times, values: times });
+    const { points, gaps } = await read([at(0, 1, 2, 6), at(2, 4, 8, 9)], { max_points: 20 });
+    expect(gaps).toEqual([{ fromChunk: 1, toChunk: 1, endMs: 6_000, beginMs: 4_000 }]);
+    expect(valuesOf(points)).toEqual([1, 2, null, 4, null, 6, null, 8, 9]);
+  });
+
+  test('between two ms side by side is no room for a null; the gap is listed all the same', async () => {
+    const at = (chunk_index: number, time: number) => ({ chunk_index, timestamps: [time], values: [time] });
+    const { points, gaps } = await read([at(0, 0.001), at(2, 0.002)], { max_points: 20 });
+    expect(valuesOf(points)).toEqual([0.001, 0.002]);
+    expect(gaps).toHaveLength(1);
+  });
 });
 
 describe('absent readings', () => {

@@ -42,7 +42,10 @@ describe('start and end', () => {
     expect(await values('start=2023-11-14T22:13:33Z')).toEqual([13, 14, 15]);
     expect(await values('end=2023-11-14T23:13:21.0004%2B01:00')).toEqual([0, 1]);
     expect(await values('start=2023-11-14T23:13:32.9996%2B0100')).toEqual([13, 14, 15]);
+    expect(await values('start=2023-11-14T22:13:33')).toEqual([13, 14, 15]);
     expect(await values('end=2023-11-14')).toEqual([]);
+    expect(await values('start=2023-11-14&last_n=1')).toEqual([15]);
+    expect(await values('start=2023-11-15')).toEqual([]);
     expect(await values('start=1700000003&end=1700000003')).toEqual([3]);
     expect(await values('start=1700000004&elapsed_seconds=6&end=1700000009')).toEqual([6, 7, 8, 9]);
     expect(await values('end=1700000009&last_n=3')).toEqual([7, 8, 9]);

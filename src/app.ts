@@ -12,6 +12,7 @@ import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
+import { answerClientError } from './http/client-errors.ts';
 import { clockRoutes } from './http/clock.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { answerBadUrl, answerErrors } from './http/error-handler.ts';
@@ -62,6 +63,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     frameworkErrors: answerBadUrl,
+    clientErrorHandler: answerClientError,
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     ajv: {
       customOptions: {

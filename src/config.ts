@@ -28,6 +28,8 @@ export const limits = {
   channelsPerRequestMax: 10_000,
   /** Bytes of request line and headers: the SDK searches for 1,000 ids in one URL (46 KB). */
   headerBytesMax: 256 * 1024,
+  /** How long a connection that sent no valid request is read on, so that its sender reads the answer. */
+  clientErrorDrainMsMax: 2_000,
   /** Bytes that are still read and thrown away after a body has passed its limit, so that the client reads the 413. */
   bodyDrainBytesMax: 256 * 1024 * 1024,
   /** Longest wait for those bytes, and for a body that has stopped arriving. */

@@ -7,6 +7,7 @@ import { ApiError, clip, unavailable } from '../errors.ts';
 import { createByteGate } from '../lib/byte-gate.ts';
 import { duplicateName } from '../lib/duplicate-names.ts';
 import type { Metrics } from './metrics.ts';
+import { gzipRatioMax, isPlain, lastAnswer, readBody } from './read-body.ts';
 
 interface BodyOptions {
   bodyLimitBytes: number;
@@ -17,7 +18,7 @@ interface BodyOptions {
 /**
  * Reads JSON bodies. Fastify's own reader answers an over-long body at once and closes the socket, so the client sees a
  * reset instead of the 413; this one reads on, keeping nothing, and answers when the client listens.
- * An empty body is no body (finalize comes with a JSON content type and nothing in it).
+ * An empty body is no body (finalize comes with a JSON content type and nothing in it). A body may come compressed with gzip.
  */
 export function readJsonBodies(app: FastifyInstance, { bodyLimitBytes, bodiesLimitBytes, metrics }: BodyOptions): void {
   letBodiesIn(app, { bodyLimitBytes, bodiesLimitBytes, metrics });
@@ -74,56 +75,14 @@ function letBodiesIn(app: FastifyInstance, { bodyLimitBytes, bodiesLimitBytes, m
   });
 }
 
-/** Of a body over the limit nothing is kept; one of unknown length may reach it. */
-function bytesToKeep({ headers }: IncomingMessage, bodyLimitBytes: number): number {
+/** Of a body over the limit nothing is kept; one of unknown length may reach it, a compressed one as far as gzip goes. */
+function bytesToKeep(request: IncomingMessage, bodyLimitBytes: number): number {
+  const { headers } = request;
   if (headers['transfer-encoding'] !== undefined) return bodyLimitBytes;
   const declared = Number(headers['content-length'] ?? 0);
-  return declared <= bodyLimitBytes ? declared : 0;
+  if (declared > bodyLimitBytes) return 0;
+  return isPlain(request) ? declared : Math.min(declared * gzipRatioMax, bodyLimitBytes);
 }
-
-/**
- * Reads a whole body, or refuses it: 413 when it is longer than `limit` bytes, 408 when it has stopped arriving, 400
- * when its sender broke off. What is left unread closes the connection after the answer.
- */
-function readBody(payload: IncomingMessage, limit: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    const timer = setTimeout(
-      () => finish(bytes > limit ? tooLarge(limit, lastAnswer) : stalled()),
-      limits.bodyDrainMsMax,
-    );
-    const finish = (refusal?: ApiError) => {
-      clearTimeout(timer);
-      payload.removeAllListeners('data');
-      if (refusal) reject(refusal);
-      else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, bytes));
-    };
-    payload.on('data', (part: Buffer) => {
-      bytes += part.length;
-      if (bytes <= limit) {
-        parts.push(part);
-        timer.refresh();
-        return;
-      }
-      parts.length = 0;
-      if (bytes > limit + limits.bodyDrainBytesMax) finish(tooLarge(limit, lastAnswer));
-    });
-    payload.on('end', () => finish(bytes > limit ? tooLarge(limit) : undefined));
-    payload.on('error', () => finish(brokenOff()));
-    if (payload.destroyed) finish(brokenOff());
-  });
-}
-
-const lastAnswer = { connection: 'close' };
-
-const tooLarge = (limit: number, headers?: Record<string, string>) =>
-  new ApiError('body_too_large', `The body is larger than the limit of ${limit} bytes (BODY_LIMIT_BYTES).`, headers);
-
-const brokenOff = () => new ApiError('bad_request', 'The body broke off.', lastAnswer);
-
-const stalled = () =>
-  new ApiError('timeout', `Nothing of the body arrived for ${limits.bodyDrainMsMax / 1_000} s.`, lastAnswer);
 
 /**
  * @returns undefined for an empty body

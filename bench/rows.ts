@@ -4,6 +4,7 @@ import { againstStraightforward } from './against-straightforward.ts';
 import { againstVictoriaMetrics } from './against-victoria-metrics.ts';
 import { downSampling } from './down-sampling.ts';
 import { largerChunks } from './larger-chunks.ts';
+import { ledger } from './ledger.ts';
 import { multiChunks } from './multi-chunks.ts';
 import { read } from './read.ts';
 import { replay } from './replay.ts';
@@ -24,6 +25,7 @@ export const rows: readonly Row[] = [
   replay,
   read,
   downSampling,
+  ledger,
   storedBytes,
   soakStoredPoints,
   soakLatency,

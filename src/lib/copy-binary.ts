@@ -50,7 +50,8 @@ function rowOver(image: Buffer, starts: number[], lengths: number[]): CopyRow {
   return {
     isNull: (field) => (lengths[field] ?? -1) < 0,
     int4: (field) => image.readInt32BE(start(field)),
-    int8: (field) => Number(image.readBigInt64BE(start(field))),
+    // In two halves, which spares a BigInt: an account of a million chunks reads three million of these.
+    int8: (field) => image.readInt32BE(start(field)) * 2 ** 32 + image.readUInt32BE(start(field) + 4),
     float8: (field) => image.readDoubleBE(start(field)),
     bool: (field) => image[start(field)] === 1,
     bytes,

@@ -18,6 +18,7 @@ import { packageVersion } from './lib/package-info.ts';
 import { endpointOf } from './listen.ts';
 import { openStore } from './open-store.ts';
 import { serve } from './serve.ts';
+import { addSqlReadersCommands } from './sql-readers-command.ts';
 import { verify } from './verify/verify.ts';
 
 const program = new Command('metrology-server')
@@ -58,6 +59,7 @@ program
   );
 
 addKeysCommands(program.command('keys'), { withDatabase, print, environment: process.env });
+addSqlReadersCommands(program.command('sql-readers'), { withDatabase, print });
 
 program
   .command('projects')

@@ -21,7 +21,7 @@ const cacheSeconds = limits.keyCacheMsMax / 1_000;
 const about = `
 Scopes:
   read    every GET
-  delete  every DELETE
+  delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
   admin   what concerns the whole server and no organization: /metrics from other hosts
 

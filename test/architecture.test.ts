@@ -60,6 +60,7 @@ const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'serve'],
   cli: [
     'keys-command',
+    'sql-readers-command',
     'serve',
     'listen',
     'app',
@@ -70,6 +71,7 @@ const arrows: Record<string, string[]> = {
     'catalogue/projects',
     ...below,
   ],
+  'sql-readers-command': ['database', 'auth'],
   'keys-command': ['config', 'database', 'auth', 'lib'],
   serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
   workers: ['listen', 'config', 'http'],

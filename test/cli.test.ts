@@ -46,7 +46,17 @@ describe('without a database', () => {
   test('--help lists every command and every setting with its default', async () => {
     const { code, stdout } = await cli('--help');
     expect(code).toBe(0);
-    for (const command of ['serve', 'migrate', 'verify', 'keys', 'projects', 'instruments', 'demo', 'openapi']) {
+    for (const command of [
+      'serve',
+      'migrate',
+      'verify',
+      'keys',
+      'sql-readers',
+      'projects',
+      'instruments',
+      'demo',
+      'openapi',
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
     for (const [name, { default: fallback }] of Object.entries(ConfigSchema.properties)) {
@@ -224,6 +234,22 @@ describe.sequential('with a database', () => {
     });
     expect(opened.status).toBe(200);
     expect((await get('/data_entries/')).json[0]).toMatchObject({ source_name: expect.stringMatching(/MBE 1|Veeco/) });
+  });
+
+  test('sql-readers create prints an address that opens, list shows the role, drop ends it', async () => {
+    const created = await cli('sql-readers', 'create', '--organization', 'default');
+    expect(created.stderr).toBe('');
+    const url = new URL(created.stdout.trimEnd());
+    const client = new pg.Client({ connectionString: url.href });
+    await client.connect();
+    expect((await client.query('select count(*) from points')).rows).toHaveLength(1);
+    await client.end();
+    expect((await cli('sql-readers', 'list')).stdout).toContain(`${url.username}\tdefault\t20`);
+    expect((await cli('sql-readers', 'drop', url.username)).stdout).toBe(`The role ${url.username} is gone.\n`);
+    const again = await cli('sql-readers', 'drop', url.username);
+    expect([again.code, again.stderr]).toEqual([1, `There is no SQL reader "${url.username}".\n`]);
+    const nobody = await cli('sql-readers', 'create', '--organization', 'nobody');
+    expect([nobody.code, nobody.stderr]).toEqual([1, 'There is no organization "nobody".\n']);
   });
 
   test('verify counts what it has compared, and ends with 1 and a name when something differs', async () => {

@@ -24,8 +24,8 @@ import { lockDataDir } from './embedded/lock.ts';
 import type { EmbeddedLog } from './embedded/log.ts';
 import {
   connectionStringFor,
-  freePort,
   type PostmasterOptions,
+  portAsBefore,
   startOnFreePort,
   tryConnection,
 } from './embedded/postmaster.ts';
@@ -167,7 +167,7 @@ async function prepare(
     logFile: join(dataDir, 'postgres.log'),
     log,
     stopWaitMsMax,
-    choosePort: options.choosePort ?? freePort,
+    choosePort: options.choosePort ?? portAsBefore(clusterDir),
   };
   return { firstStart, postmasterOptions };
 }

@@ -23,6 +23,7 @@ export interface Tables {
     last_used_at: NullableTime;
     replaces_key_id: number | null;
   };
+  sql_readers: { role_name: string; organization_id: string; created_at: Time };
   growth_instruments: {
     synth_source_id: Generated<number>;
     organization_id: string;

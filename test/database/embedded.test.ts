@@ -64,6 +64,8 @@ describe('the first start', () => {
 
     const again = await start(dataDir).line(isReady);
     expect(again.firstStart).toBe(false);
+    // The port too: people have it in their own tools.
+    expect(again.connectionString).toBe(ready.connectionString);
     expect(await query(again.connectionString, 'select n from kept')).toEqual([{ n: 42 }]);
   });
 

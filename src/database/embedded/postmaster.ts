@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, renameSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -160,10 +160,24 @@ async function createDatabase(connectionString: string): Promise<void> {
 }
 
 /**
+ * Chooses the port of the last start where it is free, so that whoever reads the database with a tool of their own finds
+ * it again; after that any.
+ */
+export function portAsBefore(clusterDir: string): () => Promise<number> {
+  let isFirst = true;
+  return async () => {
+    const options = join(clusterDir, 'postmaster.opts');
+    const before = isFirst && existsSync(options) ? /"port=(\d+)"/.exec(readFileSync(options, 'utf8'))?.[1] : undefined;
+    isFirst = false;
+    return before !== undefined && (await isFree(Number(before))) ? Number(before) : freePort();
+  };
+}
+
+/**
  * A port below the range that the system gives to outgoing connections: otherwise one of those, even our own attempt to
  * reconnect, could take the port while PostgreSQL is being started again.
  */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
     if (await isFree(port)) return port;

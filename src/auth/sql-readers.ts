@@ -1,0 +1,140 @@
+/**
+ * Roles of PostgreSQL that read the points of one organization in SQL and nothing else. What they may use is made by
+ * migration 0004; which organization they see stands in sql_readers.
+ */
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { type Database, inTransaction } from '../database/database.ts';
+import { scramSecret } from './scram.ts';
+
+/** How a new reader connects: whoever has the address can read. */
+export interface SqlReader {
+  role: string;
+  /** `postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE` */
+  url: string;
+}
+
+/**
+ * Makes a role that can log in, with a name that says nothing of the organization: every role can list the others.
+ * @param connectionString how this server connects; the reader's address has the same host, port and database
+ * @throws Error with a sentence when there is no such organization, or this server's own role may not make roles
+ */
+export async function createSqlReader(
+  database: Database,
+  connectionString: string,
+  organization: string,
+): Promise<SqlReader> {
+  const role = `metrology_reader_${randomBytes(5).toString('hex')}`;
+  const password = randomBytes(24).toString('base64url');
+  await inTransaction(database.pool, async (client) => {
+    const organizationId = await findOrganization(client, organization);
+    await createRole(client, role, password, organization);
+    await admit(client, role, organizationId);
+  });
+  const url = new URL(connectionString);
+  const mode = url.searchParams.get('sslmode');
+  url.search = mode === null ? '' : `sslmode=${mode}`;
+  url.username = role;
+  url.password = password;
+  return { role, url: url.href };
+}
+
+/**
+ * Makes a reader of a role that is there already, for a server that may not make roles.
+ * @throws Error with a sentence when there is no such organization or role, or the role reads already
+ */
+export function admitSqlReader(database: Database, role: string, organization: string): Promise<void> {
+  return inTransaction(database.pool, async (client) => {
+    const organizationId = await findOrganization(client, organization);
+    const { rowCount } = await client.query('select from pg_roles where rolname = $1::text', [role]);
+    if (rowCount === 0) throw new Error(`There is no role "${role}" in PostgreSQL.`);
+    await admit(client, role, organizationId);
+  });
+}
+
+export async function listSqlReaders(database: Database) {
+  return database.kysely
+    .selectFrom('sql_readers')
+    .innerJoin('organizations', 'organizations.organization_id', 'sql_readers.organization_id')
+    .select(['role_name', 'organizations.name as organization', 'sql_readers.created_at'])
+    .orderBy('sql_readers.created_at')
+    .execute();
+}
+
+/**
+ * Takes from a reader all that it was given, at once, sessions that are open too; its role goes with it where this server
+ * may do that.
+ * @returns whether the role is gone
+ * @throws Error with a sentence when there is no such reader
+ */
+export async function dropSqlReader(database: Database, role: string): Promise<boolean> {
+  await inTransaction(database.pool, async (client) => {
+    const { rowCount } = await client.query('delete from sql_readers where role_name = $1::text', [role]);
+    if (rowCount === 0) throw new Error(`There is no SQL reader "${role}".`);
+    for (const [grant, object] of await grants(client)) {
+      await client.query(`revoke ${grant} on ${object} from ${pg.escapeIdentifier(role)}`);
+    }
+  });
+  try {
+    await database.pool.query(`drop role ${pg.escapeIdentifier(role)}`);
+    return true;
+  } catch (error) {
+    if (isCode(error, insufficientPrivilege) || isCode(error, dependentObjects)) return false;
+    throw error;
+  }
+}
+
+async function findOrganization(client: pg.PoolClient, name: string): Promise<string> {
+  const { rows } = await client.query<{ organization_id: string }>(
+    'select organization_id from organizations where lower(name) = lower($1::text)',
+    [name],
+  );
+  if (rows[0] === undefined) throw new Error(`There is no organization "${name}".`);
+  return rows[0].organization_id;
+}
+
+async function createRole(client: pg.PoolClient, role: string, password: string, organization: string): Promise<void> {
+  const secret = pg.escapeLiteral(scramSecret(password));
+  try {
+    await client.query(`create role ${role} login connection limit 10 password ${secret}`);
+    // Against mistakes: a reader can set both otherwise, and has no right to write anything all the same.
+    await client.query(`alter role ${role} set default_transaction_read_only = on`);
+    await client.query(`alter role ${role} set statement_timeout = '60s'`);
+  } catch (error) {
+    if (!isCode(error, insufficientPrivilege)) throw error;
+    throw new Error(
+      `The role of this server may not make roles in PostgreSQL (CREATEROLE). Let somebody who may make one, ` +
+        `create role NAME login password '…', and name it here: ` +
+        `metrology-server sql-readers create --organization "${organization}" --role NAME`,
+    );
+  }
+}
+
+async function admit(client: pg.PoolClient, role: string, organizationId: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `insert into sql_readers (role_name, organization_id) values ($1::text, $2::uuid) on conflict do nothing`,
+    [role, organizationId],
+  );
+  if (rowCount === 0) throw new Error(`The role "${role}" is a reader already; drop it first.`);
+  for (const [grant, object] of await grants(client)) {
+    await client.query(`grant ${grant} on ${object} to ${pg.escapeIdentifier(role)}`);
+  }
+}
+
+/** All that a reader may do, with what. */
+async function grants(client: pg.PoolClient): Promise<[string, string][]> {
+  const { rows } = await client.query<{ database: string; schema: string }>(
+    'select quote_ident(current_database()) as database, quote_ident(current_schema()) as schema',
+  );
+  const { database, schema } = rows[0] as { database: string; schema: string };
+  return [
+    ['connect', `database ${database}`],
+    ['usage', `schema ${schema}`],
+    ['select', `${schema}.points, ${schema}.point_channels`],
+    ['execute', `function ${schema}.points_between, ${schema}.point_time`],
+  ];
+}
+
+const insufficientPrivilege = '42501';
+const dependentObjects = '2BP01';
+const isCode = (error: unknown, code: string) => (error as { code?: string }).code === code;

@@ -14,19 +14,22 @@ type AjvError = NonNullable<FastifyError['validation']>[number];
  */
 export function answerErrors(app: FastifyInstance): void {
   const methodsOf = collectPaths(app);
-  app.setErrorHandler((error: unknown, request, reply) => {
-    const answer = toApiError(error, request);
-    if (answer.status >= 500) request.log.error({ err: error }, answer.message);
-    else request.log.info({ status: answer.status, detail: answer.message }, 'refused');
-    return send(reply, answer);
-  });
-  app.setNotFoundHandler((request, reply) => {
+  const answerUnknownPath = (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split('?')[0] as string;
     const what = `${request.method} ${clip(path)}`;
     const methods = methodsOf(path).join(', ');
     if (methods === '') return send(reply, new ApiError('not_found', `${what} does not exist here.`));
     const sentence = `${what} does not exist here; the methods of this path are ${methods}.`;
     return send(reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
+  };
+  app.setNotFoundHandler(answerUnknownPath);
+  app.setErrorHandler((error: unknown, request, reply) => {
+    // Fastify has rules of its own for the method QUERY, also where there is no such route.
+    if (request.is404) return answerUnknownPath(request, reply);
+    const answer = toApiError(error, request);
+    if (answer.status >= 500) request.log.error({ err: error }, answer.message);
+    else request.log.info({ status: answer.status, detail: answer.message }, 'refused');
+    return send(reply, answer);
   });
 }
 

@@ -76,8 +76,8 @@ export const bodyRefusals = [400, 408, 413, 415, 422] as const;
 /** The refusals of a route for its `response` schema: those named, and those that every route under a key can give. */
 export function refusals<Status extends keyof typeof errorAnswers>(...statuses: Status[]) {
   const chosen = Object.fromEntries(statuses.map((status) => [status, errorAnswers[status]]));
-  return { 401: ErrorAnswer, 403: ErrorAnswer, 503: ErrorAnswer, ...chosen } as Record<
-    401 | 403 | 503,
+  return { 401: ErrorAnswer, 403: ErrorAnswer, 431: ErrorAnswer, 503: ErrorAnswer, ...chosen } as Record<
+    401 | 403 | 431 | 503,
     typeof ErrorAnswer
   > &
     Pick<typeof errorAnswers, Status>;

@@ -201,6 +201,8 @@ describe('paths', () => {
     ['HEAD', '/healthz', 'GET'],
     ['OPTIONS', '/physical_samples', 'GET, POST'],
     ['PATCH', '/tags/', 'GET, POST'],
+    ['QUERY', '/healthz', 'GET'],
+    ['TRACE', '/projects/', 'GET, POST'],
   ])('%s %s is answered 405 with Allow: %s', async (method, path, allow) => {
     const answer = await server.send(method, path, method === 'PUT' ? {} : undefined, null);
     expect(answer.status).toBe(405);

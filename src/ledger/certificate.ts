@@ -27,7 +27,7 @@ export async function* certificateAnswer({ stream, channels, accountOf }: Ledger
     sums.nulls += account.nullCount;
     sums.late += account.lateChunkCount;
     writer.raw(i === 0 ? '{"channel_name":' : ',{"channel_name":').value(channel.channel_name);
-    yield* writeChannel(writer, account, stream.finalized_at !== null);
+    yield* writeChannel(writer, account);
     writer.raw(`,"channel_hash":"${channelHash.toString('hex')}"}`);
     if (writer.isFull) yield writer.take();
   }
@@ -44,11 +44,7 @@ function writeStream(writer: JsonWriter, { read_at, ...facts }: StreamFacts): vo
 }
 
 /** Everything of a channel between its name and its hash. */
-function* writeChannel(
-  writer: JsonWriter,
-  account: ChannelAccount,
-  isFinalized: boolean,
-): Generator<Buffer, void, void> {
+function* writeChannel(writer: JsonWriter, account: ChannelAccount): Generator<Buffer, void, void> {
   writer.raw(',"chunk_count":').integer(account.chunkCount);
   writer.raw(',"highest_chunk_index":').integer(account.highestChunkIndex);
   writer.raw(',"missing_count":').integer(account.missingCount);
@@ -60,9 +56,9 @@ function* writeChannel(
   writer.raw(',"time_max":').float(account.timeMax ?? Number.NaN);
   writer.raw(`,"ascending":${account.ascending},"units":`).value(account.units);
   writer.raw(',"units_changes":').integer(account.unitsChanges);
-  writer.raw(',"late_chunk_count":').integer(isFinalized ? account.lateChunkCount : 0);
-  const lastLate = isFinalized ? account.lastLateMicros : null;
-  writer.raw(',"last_late_at":').value(lastLate === null ? null : isoOfMicros(lastLate));
+  const { lateChunkCount, lastLateMicros } = account;
+  writer.raw(',"late_chunk_count":').integer(lateChunkCount);
+  writer.raw(',"last_late_at":').value(lastLateMicros === null ? null : isoOfMicros(lastLateMicros));
 }
 
 /** A name with its length before it, so that no two lists of names look alike. */

@@ -71,16 +71,20 @@ export async function listChannelNames(
 export async function readAccount(
   database: Database,
   organizationId: string,
-  stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk'>,
+  stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(database.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     const account = new ChannelAccount(stream.points_per_chunk);
     const image = new GrowingBytes();
+    // As the stream was when it was read, not as it may have become since.
+    const isLate =
+      stream.finalized_at === null
+        ? 'false'
+        : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
-      replaced_count, changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)}),
-      content_hash`;
+      replaced_count, ${isLate}, content_hash`;
     const query = `select ${columns} from chunks where ${chunksOf(organizationId, stream.data_id, channel)}`;
     while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
     return account;
@@ -111,7 +115,7 @@ async function addPage(client: pg.PoolClient, account: ChannelAccount, query: st
       storedMicros: row.int8(7),
       changedMicros: row.int8(8),
       replacedCount: row.int4(9),
-      isLate: !row.isNull(10) && row.bool(10),
+      isLate: row.bool(10),
       contentHash: row.bytes(11),
     });
   });

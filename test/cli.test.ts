@@ -112,7 +112,7 @@ describe('without a database', () => {
   });
 });
 
-describe.sequential('with a database', () => {
+describe.sequential('with a database', { timeout: 60_000 }, () => {
   test('keys create, with no server running, prints the key alone', async () => {
     const { code, stdout } = await cli('keys', 'create', '--organization', 'default', '--user', 'ada');
     expect(code).toBe(0);

@@ -13,6 +13,7 @@ export const exampleBodies: Record<string, object> = {
   '/initialize': { stream_name: 'Run 7', points_per_chunk: 3 },
   '/chunk': { data_id: exampleId, chunk_index: 0, channel_name: 'thickness', ...thickness },
   '/chunk/multi': { data_id: exampleId, chunk_index: 0, channels: { thickness, deposition_rate: rate } },
+  '/chunks/restore': { channel_name: 'thickness', chunk_index: 0, revision: 1 },
   '/data_entries/physical_sample': { data_ids: [exampleId], physical_sample_id: exampleId },
   '/data_entries/restore': { data_ids: [exampleId] },
   '/physical_samples/': { name: 'GaN-001' },

@@ -87,7 +87,8 @@ test('every body of the document has an example, and each is taken as it stands 
       const id = key[name as keyof typeof key];
       return Array.isArray(value) && value[0] === exampleId ? [id] : value === exampleId ? id : value;
     });
-    const answer = await server.post(path.replace(/\{.*\}/, ids.project ?? ''), text);
+    const inPath = path.includes('{data_id}') ? ids.data : ids.project;
+    const answer = await server.post(path.replace(/\{.*\}/, inPath ?? ''), text);
     expect(answer.status, `${path} ${answer.text}`).toBeLessThan(300);
     return answer.json;
   };
@@ -96,6 +97,9 @@ test('every body of the document has an example, and each is taken as it stands 
   const { id: project } = await post('/projects/');
   const { id: tag } = await post('/tags/');
   const ids = { data, sample, project, tag };
+  // What the example of a chunk replaces is what the example of a restore puts back.
+  const older = { data_id: data, chunk_index: 0, channel_name: 'thickness', timestamps: [1], values: [1] };
+  await server.post('/metrology/stream/chunk', older);
   const withBodies = Object.keys(paths).filter((path) => paths[path]?.post?.requestBody);
   expect(withBodies.length).toBeGreaterThan(10);
   for (const path of withBodies) await post(path, ids);

@@ -68,6 +68,24 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
   });
 }
 
+/**
+ * As lockChannels, and fails when a channel is gone, with division by zero: then nothing that was sent together with it is
+ * stored.
+ */
+export async function lockAllChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  await client.query({
+    name: 'lock_all_channels',
+    text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
+           from (
+             select from unnest($1::bigint[]) as r (channel_id)
+             cross join lateral (
+               select from channels where channel_id = r.channel_id limit 1 for no key update
+             ) c
+           ) locked`,
+    values: [channelIds(rows)],
+  });
+}
+
 /** Finds span and unit of the rows' channels anew from all their chunks, after a replacement may have taken them away. */
 export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   await client.query({

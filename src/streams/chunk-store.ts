@@ -62,17 +62,33 @@ interface Inserted {
   pointCount: number;
 }
 
+interface InsertedChunks {
+  /** By `sliceKey`. */
+  inserted: Set<string>;
+  /** The points of their channels. */
+  totals: Map<number, number>;
+}
+
 /**
  * Inserts the chunks whose slice is free and adds them to the counters of their channels; those whose slice is taken are
  * left alone. A unit counts for the channel when no higher chunk has one.
- * @returns the slices that were inserted, by `sliceKey`, and the points of their channels
  */
-export async function insertChunks(
+export function insertChunks(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<InsertedChunks> {
+  return insertWith(client, rows, { name: 'insert_chunks', text: insertSql('on conflict do nothing') });
+}
+
+/** As insertChunks, of chunks whose slices are all free. @throws 23505 when one is taken: then nothing is inserted */
+export function insertNewChunks(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<InsertedChunks> {
+  return insertWith(client, rows, { name: 'insert_new_chunks', text: insertSql('') });
+}
+
+async function insertWith(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
-): Promise<{ inserted: Set<string>; totals: Map<number, number> }> {
+  statement: { name: string; text: string },
+): Promise<InsertedChunks> {
   const parts = statementParts(rows).map((part) =>
-    client.query<Inserted>({ name: 'insert_chunks', text: insertSql, values: rowsParameters(part) }),
+    client.query<Inserted>({ ...statement, values: rowsParameters(part) }),
   );
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
@@ -99,10 +115,10 @@ const addGrowth = `
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
   changed_at = clock_timestamp()`;
 
-const insertSql = `
+const insertSql = (onConflict: string) => `
   with inserted as (
     insert into chunks (${columns}) ${rowsSql}
-    on conflict do nothing
+    ${onConflict}
     returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
   ), growth as (
     select data_id, channel_id, count(*) as chunks, sum(point_count) as points, sum(null_count) as nulls,

@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { limits } from '../config.ts';
-import { type Database, inTransaction } from '../database/database.ts';
+import { type Database, inOneTrip, inTransaction } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
-import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
+import { findChannels, insertChannels, lockAllChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import {
   insertChunks,
+  insertNewChunks,
   readAddresses,
   readStoredChunks,
   replaceChunks,
@@ -76,7 +77,10 @@ async function settle(
   }
   if (writes.length > 0) {
     const placed = await place(database, writes);
-    const stored = await inTransaction(database.ingestPool, (client) => writeRows(client, placed));
+    const areNew = writes.every(({ standing }) => standing.contentHash === null);
+    const stored =
+      (areNew ? await writeNewRows(database, placed) : undefined) ??
+      (await inTransaction(database.ingestPool, (client) => writeRows(client, placed)));
     // Nobody waits for it, and should it fail, the next reader of these rows does the same.
     touchChunks(database, placed).catch(() => {});
     for (const { item, channelName, outcome, totalPoints } of stored) {
@@ -133,6 +137,29 @@ async function place(database: Database, rows: (Row & { standing: Standing })[])
     if (channelId === undefined) throw notFound('Stream');
     return { ...row, channelId, startOffset: row.item.chunkIndex * (standing.pointsPerChunk as number) };
   });
+}
+
+/**
+ * The transaction of chunks that were not there a moment ago, which is nearly every one: it takes one trip. Undefined where
+ * another writer was faster or a channel is gone, and so nothing was stored.
+ */
+async function writeNewRows(database: Database, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
+  try {
+    const [, { totals }] = await inOneTrip<[unknown, Awaited<ReturnType<typeof insertNewChunks>>]>(
+      database.ingestPool,
+      (client) => [lockAllChannels(client, rows), insertNewChunks(client, rows)],
+    );
+    return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
+  } catch (error) {
+    if (isOvertaken(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Unique violation, or division by zero: what the two statements of writeNewRows say when they do not apply. */
+function isOvertaken(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === '23505' || code === '22012';
 }
 
 /** The transaction: lock the channels, insert what is new, settle what was there. */

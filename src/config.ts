@@ -153,7 +153,7 @@ export const ConfigSchema = Type.Object({
     31_536_000,
     'how long a stream may be silent before it shows as interrupted or, without any data, is hidden from search',
   ),
-  BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 1024 ** 3, 'largest request body'),
+  BODY_LIMIT_BYTES: integer(32 * 1024 * 1024, 1_024, 512_000_000, 'largest request body'),
   BODIES_LIMIT_BYTES: integer(
     128 * 1024 * 1024,
     1_024,

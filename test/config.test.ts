@@ -43,7 +43,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
   STREAM_IDLE_SECONDS: { taken: [['1', 1]], refused: ['0', '1.5', '31536001'] },
-  BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '1073741825', '32MiB'] },
+  BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '512000001', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   PUBLIC_URL: {

@@ -103,6 +103,19 @@ describe('a removed entry', () => {
     expect(await rowsOf(server.database, dataId)).toEqual({});
   });
 
+  test('loses its chunks also where another removal has just taken the stream, but never those of another organization', async () => {
+    const [{ dataId }, { dataId: kept }] = [await openFullStream(), await openFullStream()];
+    const { rows } = await inDatabase('select organization_id as id from streams where data_id = $1', [kept]);
+    await inDatabase('delete from streams where data_id = $1::uuid', [dataId]);
+    expect(await rowsOf(server.database, dataId)).toEqual({ chunks: 1, chunk_revisions: 1 });
+    await removeStream(server.database, rows[0].id, dataId);
+    expect(await rowsOf(server.database, dataId)).toEqual({});
+    const before = await rowsOf(server.database, kept);
+    await inDatabase('update streams set deleted_at = now(), removed_at = now() where data_id = $1', [kept]);
+    await removeStream(server.database, randomUUID(), kept);
+    expect(await rowsOf(server.database, kept)).toEqual(before);
+  });
+
   test('of many chunks goes in statements of bounded rows and points', async () => {
     const dataId = await openStream(server);
     await server.post(chunkUrl, chunkBody(dataId, 0, 't', [1]));

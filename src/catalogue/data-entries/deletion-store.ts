@@ -73,16 +73,15 @@ export async function removeStream(database: Database, organizationId: string, d
 
 /** Waits for the flushes that hold them; they are locked in the order in which those do it. */
 async function removeChannels(client: pg.PoolClient, organizationId: string, dataId: string): Promise<void> {
-  await client.query(`select from channels where ${ofGivenUp} order by channel_id for update`, [
-    organizationId,
-    dataId,
-  ]);
-  await client.query(`delete from channels where ${ofGivenUp}`, [organizationId, dataId]);
+  const ids = [organizationId, dataId];
+  await client.query(`select from channels where ${ofGivenUp} order by channel_id for update`, ids);
+  await client.query(`delete from channels where ${ofGivenUp}`, ids);
 }
 
+/** Also where another removal has just taken the stream itself away: it may not have seen what this one has to remove. */
 const ofGivenUp = `
-  data_id = $2::uuid and exists (
-    select from streams where organization_id = $1::uuid and data_id = $2::uuid and removed_at is not null)`;
+  data_id = $2::uuid and not exists (
+    select from streams where data_id = $2::uuid and (organization_id <> $1::uuid or removed_at is null))`;
 
 /** Removes the rows of a stream in the order of their key, some at a time. */
 async function removeRows(

@@ -10,7 +10,7 @@ alter table streams
   add column pipeline_status text,
   add column char_source_type text;
 
--- The sample of a stream that belongs to a project is a sample of that project, also where nobody tracked it.
+-- A sample with which a stream is opened in a project is a sample of that project, also where nobody tracks it.
 insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
 select project_id, physical_sample_id, organization_id, min(created_at)
 from streams where project_id is not null and physical_sample_id is not null

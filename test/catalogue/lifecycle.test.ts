@@ -168,18 +168,18 @@ test('a tag that is put on an entry updates it; the same tag again does not', as
   expect(await entry(other)).toEqual(ofOther);
 });
 
-test('a sample becomes one of the project that its stream was opened in', async () => {
+test('a sample becomes one of the project with which it opens a stream', async () => {
   const sample = async () => (await server.post('/physical_samples/', { name: randomUUID() })).json.id as string;
-  const [opened, linked, other] = [await sample(), await sample(), await sample()];
+  const [opened, other] = [await sample(), await sample()];
   const project = (await server.post('/projects/', { name: randomUUID() })).json;
   const samplesOf = async (id: string) =>
     (await server.get(`/projects/${id}/physical_samples`)).json.map((row: { id: string }) => row.id).sort();
   await openStream(server, { project_id: project.id, physical_sample_id: opened });
   expect(await samplesOf(project.id)).toEqual([opened]);
-  const dataId = await openStream(server, { project_id: project.id });
+  await openStream(server, { project_id: project.id });
   await openStream(server, { physical_sample_id: other });
-  await server.post('/data_entries/physical_sample', { data_ids: [dataId], physical_sample_id: linked });
-  expect(await samplesOf(project.id)).toEqual([opened, linked].sort());
+  await openStream(server, { project_id: project.id, physical_sample_id: opened });
+  expect(await samplesOf(project.id)).toEqual([opened]);
   const [row] = (await server.get('/projects/')).json;
   expect(row.last_updated > project.last_updated).toBe(true);
 });

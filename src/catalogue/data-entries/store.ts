@@ -146,7 +146,7 @@ const channelsOfStream = sql`
 
 /**
  * Says of streams which sample they come from, in place of what was said before. A stream that comes from it already is
- * left as it is. The sample becomes one of the streams' own projects. The ids are distinct and in lower case.
+ * left as it is. The ids are distinct and in lower case.
  * @throws ApiError 404 that names the first stream, or the sample, that the organization does not have; nothing changes.
  */
 export function linkPhysicalSample(
@@ -176,25 +176,8 @@ export function linkPhysicalSample(
          and physical_sample_id is distinct from $3::uuid`,
       [organizationId, dataIds, physicalSampleId],
     );
-    await client.query(addToProjects, [organizationId, dataIds, physicalSampleId]);
   });
 }
-
-/** The projects are locked in one order too. */
-const addToProjects = `
-  with project as materialized (
-    select project_id from projects
-    where organization_id = $1::uuid and project_id in (
-      select project_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[]))
-    order by project_id for no key update
-  ), member as (
-    insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
-    select project_id, $3::uuid, $1::uuid, clock_timestamp() from project
-    on conflict do nothing
-    returning project_id
-  )
-  update projects set changed_at = clock_timestamp()
-  where organization_id = $1::uuid and project_id in (select project_id from member)`;
 
 /** Changes the fields that are given, where they differ; an unknown stream is left to who reads it next. */
 export async function updateStream(

@@ -1,6 +1,4 @@
 // PostgreSQL slow, stuck, unreachable, silent, out of connections, read-only, its disk full: 503 in time, and recovery
-import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -11,20 +9,15 @@ import { type Load, startLoad } from '../support/load.ts';
 import { type Cluster, openCluster } from '../support/postgres-15.ts';
 import { residentMiB } from '../support/processes.ts';
 import type { Run } from '../support/run.ts';
-import { openSite, type Site } from '../support/servers.ts';
+import { openEmbeddedSite, openSite, type Site } from '../support/servers.ts';
+import { canMount, openSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
 const writers = 16;
 const database = 'lab';
-const recovery = { max: 10_000, unit: 'ms' };
+const recoveryMs = 10_000;
+const holdMs = { tiny: 500, small: 3_000, full: 20_000 };
 /** Above what the server held before, while it refuses and queues. */
 const growth = { max: 150, unit: 'MiB' };
-
-interface Ground {
-  run: Run;
-  cluster: Cluster;
-  proxy: TcpProxy;
-  site: Site;
-}
 
 interface Trouble {
   name: string;
@@ -34,13 +27,30 @@ interface Trouble {
   answerMsMax: number;
   /** Something must be refused while it lasts; otherwise there was none. */
   isOutage: boolean;
+  /** From its end to the next acknowledged chunk. */
+  recoveryMsMax?: number;
   begin(): Promise<void>;
   end(): Promise<void>;
 }
 
 export async function databaseTrouble(run: Run, builtFolder: string): Promise<void> {
-  // Root may mount a disk that is small enough to fill.
-  const cluster = await openCluster({ tmpfsMiB: 400, settings: { max_connections: '40', max_wal_size: '64MB' } });
+  const disk = canMount ? await openSmallDisk(400) : undefined;
+  if (disk === undefined) run.note('full disks: not tried, since only root can mount a small one');
+  try {
+    await troubleBeside(run, builtFolder, disk);
+    disk?.clear();
+    if (disk !== undefined) await troubleWithin(run, builtFolder, disk);
+  } finally {
+    await disk?.remove();
+  }
+}
+
+/** A server and a PostgreSQL 15 that somebody else runs. */
+async function troubleBeside(run: Run, builtFolder: string, disk: SmallDisk | undefined): Promise<void> {
+  const cluster = await openCluster({
+    settings: { max_connections: '40', max_wal_size: '64MB' },
+    ...(disk !== undefined && { parent: disk.folder }),
+  });
   await cluster.start();
   await cluster.query('create role app login; create role hog login');
   await cluster.query(`create database ${database} owner app`);
@@ -50,8 +60,7 @@ export async function databaseTrouble(run: Run, builtFolder: string): Promise<vo
   const site = await openSite(builtFolder, { DATABASE_URL: proxy.urlOf(url.href), LOG_LEVEL: 'fatal' });
   try {
     await site.start();
-    for (const trouble of troubles({ run, cluster, proxy, site })) await suffer({ run, cluster, proxy, site }, trouble);
-    run.measure('starts of the server in all', 1, { max: 1, unit: '' });
+    for (const trouble of troubles(run, cluster, proxy, disk)) await suffer(run, site, trouble);
     await run.audit({ databaseUrl: cluster.url(database), clients: [site.client()] });
   } finally {
     await site.stop();
@@ -60,7 +69,28 @@ export async function databaseTrouble(run: Run, builtFolder: string): Promise<vo
   }
 }
 
-async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
+/** A server whose own PostgreSQL has no room left: it is started again by the server, if need be. */
+async function troubleWithin(run: Run, builtFolder: string, disk: SmallDisk): Promise<void> {
+  const site = await openEmbeddedSite(builtFolder, { DATA_DIR: join(disk.folder, 'data'), LOG_LEVEL: 'fatal' });
+  try {
+    await site.start();
+    const dataIds = await suffer(run, site, {
+      name: 'disk of the embedded PostgreSQL full',
+      holdMs: run.size(holdMs),
+      answerMsMax: 10_000,
+      isOutage: true,
+      recoveryMsMax: 65_000,
+      begin: async () => disk.fill(),
+      end: async () => disk.clear(),
+    });
+    await run.audit({ databaseUrl: await site.databaseUrl(), clients: [site.client()], dataIds });
+  } finally {
+    await site.remove();
+  }
+}
+
+/** @returns the streams that were written to meanwhile */
+async function suffer(run: Run, site: Site, trouble: Trouble): Promise<string[]> {
   const { pid } = site.server().child;
   const client = site.client({ answerMsMax: 60_000 });
   const state = { longestMs: 0, refused: 0 };
@@ -81,7 +111,10 @@ async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
   const probes = await probe(run, site, load, trouble.holdMs);
   const reads = await readOnce(run, site, load, trouble);
   await trouble.end();
-  run.measure(`${trouble.name}, from its end to the next acknowledged chunk`, await load.untilStored(), recovery);
+  run.measure(`${trouble.name}, from its end to the next acknowledged chunk`, await load.untilStored(), {
+    max: trouble.recoveryMsMax ?? recoveryMs,
+    unit: 'ms',
+  });
   await load.stop();
   for (const sent of await Promise.all(probes)) look(run, trouble, state, sent);
   clearInterval(watch);
@@ -93,6 +126,7 @@ async function suffer({ run, site }: Ground, trouble: Trouble): Promise<void> {
   if (!isRunning(pid as number)) run.blame(trouble.name, 'the server has ended');
   run.history.settle();
   client.close();
+  return load.dataIds;
 }
 
 /** Clients that come while it lasts, at a steady pace, whatever became of those before. */
@@ -133,9 +167,8 @@ async function readOnce(run: Run, site: Site, load: Load, { name, answerMsMax }:
   return `a read was answered ${answer.status}`;
 }
 
-function troubles(ground: Ground): Trouble[] {
-  const { run, cluster, proxy } = ground;
-  const hold = run.size({ tiny: 500, small: 3_000, full: 20_000 });
+function troubles(run: Run, cluster: Cluster, proxy: TcpProxy, disk: SmallDisk | undefined): Trouble[] {
+  const hold = run.size(holdMs);
   const admin = (statement: string) => cluster.query(statement, database);
   const hogs: pg.Client[] = [];
   let locked: pg.Client | undefined;
@@ -172,13 +205,17 @@ function troubles(ground: Ground): Trouble[] {
       begin: () => setReadOnly(cluster, 'on'),
       end: () => setReadOnly(cluster, 'off'),
     },
-    {
+    disk && {
       name: 'disk of PostgreSQL full',
       holdMs: hold,
       answerMsMax: 10_000,
       isOutage: true,
-      begin: async () => fillDisk(cluster),
-      end: () => clearDisk(cluster),
+      begin: async () => disk.fill(),
+      end: async () => {
+        disk.clear();
+        // A PostgreSQL that could not go on is started again, as whoever runs it does.
+        if (!cluster.isAlive()) await cluster.start();
+      },
     },
     run.scale === 'tiny'
       ? undefined
@@ -242,27 +279,4 @@ async function takeAllConnections(cluster: Cluster, hogs: pg.Client[]): Promise<
 async function setReadOnly(cluster: Cluster, value: string): Promise<void> {
   await cluster.query(`alter system set default_transaction_read_only = ${value}`);
   await cluster.query('select pg_reload_conf()');
-}
-
-const ballast = (cluster: Cluster) => join(cluster.dataDir, '..', 'ballast');
-
-function fillDisk(cluster: Cluster): void {
-  const file = openSync(ballast(cluster), 'w');
-  const piece = Buffer.alloc(1024 * 1024);
-  try {
-    for (;;) writeSync(file, piece);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  } finally {
-    closeSync(file);
-  }
-  const { bavail, bsize } = statfsSync(cluster.dataDir);
-  if (bavail * bsize > piece.length) throw new Error('the disk is not full');
-}
-
-/** A PostgreSQL that could not go on is started again, as whoever runs it does. */
-async function clearDisk(cluster: Cluster): Promise<void> {
-  rmSync(ballast(cluster));
-  execFileSync('sync');
-  if (!cluster.isAlive()) await cluster.start();
 }

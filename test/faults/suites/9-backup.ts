@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { run as runProgram } from '../../built-server.ts';
 import { startLoad } from '../support/load.ts';
 import { type Cluster, openCluster } from '../support/postgres-15.ts';
+import { residentMiB } from '../support/processes.ts';
 import type { Run } from '../support/run.ts';
 import { openSite } from '../support/servers.ts';
 
@@ -38,6 +39,7 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
       if (round + 1 < rounds) await elsewhere.query('drop database restored');
     }
     await run.audit({ databaseUrl: origin.url(), clients: [site.client()] });
+    await verifyLarge(run, builtFolder, elsewhere);
     await findDamage(run, builtFolder, elsewhere);
   } finally {
     await site.stop();
@@ -51,6 +53,31 @@ async function verifyAll(run: Run, builtFolder: string, databaseUrl: string): Pr
   const [, chunks = '0', differ = ''] = /^(\d+) chunks, (\d+) differ$/m.exec(stdout) ?? [];
   run.fault('chunks verified', Number(chunks));
   if (code !== 0 || differ !== '0' || Number(chunks) === 0) run.blame('verify', `ended with ${code}:\n${stdout}`);
+}
+
+/** The memory of verify does not grow with what it verifies. */
+async function verifyLarge(run: Run, builtFolder: string, cluster: Cluster): Promise<void> {
+  const chunks = run.size({ tiny: 5, small: 30, full: 300 });
+  const megabytes = (chunks * 200_000 * 16) / 1e6;
+  await cluster.query(
+    `insert into chunks select (jsonb_populate_record(k, jsonb_build_object('chunk_index', 1000000 + i))).*
+     from chunks k cross join generate_series(1, ${chunks}) i where k.ctid = (select ctid from chunks limit 1);
+     update chunks set timestamps = array_fill(1::float8, array[200000]), "values" = array_fill(2::float8, array[200000]),
+       units = null, point_count = 200000, null_count = 0
+     where chunk_index > 1000000;
+     update chunks set content_hash = sha256(array_send(timestamps) || array_send("values")) where chunk_index > 1000000`,
+    'restored',
+  );
+  const program = runProgram(builtFolder, 'cli.js', ['verify'], { DATABASE_URL: cluster.url('restored') });
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, residentMiB(program.child.pid as number));
+  }, 20);
+  await program.exit(600_000);
+  clearInterval(watch);
+  // The counters of that channel are now wrong, and nothing else is.
+  if (!/^\d+ chunks, 0 differ$/m.test(program.stdout())) run.blame('verify of large chunks', program.stdout());
+  run.measure(`verify of ${megabytes} MB in large chunks, its memory`, most, { max: 200, unit: 'MiB' });
 }
 
 /** Zeros on the disk in the place of a large array are found, and the chunk is named. */

@@ -29,20 +29,16 @@ export interface Cluster {
 
 export interface ClusterOptions {
   settings?: Record<string, string>;
-  /** Puts the data on a tmpfs of so many MiB; needs root. */
-  tmpfsMiB?: number;
+  /** Where its folder is made; by default where temporary files are. */
+  parent?: string;
 }
 
 /** @throws when PostgreSQL 15 is not installed */
-export async function openCluster({ settings = {}, tmpfsMiB }: ClusterOptions = {}): Promise<Cluster> {
+export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterOptions = {}): Promise<Cluster> {
   if (!existsSync(join(binaries, 'initdb'))) throw new Error(`no ${binaries}/initdb: apt-get install postgresql-15`);
-  const folder = await mkdtemp(join(tmpdir(), 'metrology-cluster-'));
+  const folder = await mkdtemp(join(parent, 'metrology-cluster-'));
   chmodSync(folder, 0o711);
-  const mount = join(folder, 'mount');
-  mkdirSync(mount);
-  if (tmpfsMiB !== undefined)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${tmpfsMiB}m,mode=711`, 'tmpfs', mount]);
-  const dataDir = join(mount, 'data');
+  const dataDir = join(folder, 'data');
   mkdirSync(dataDir, { mode: 0o700 });
   const account = ownAccount(dataDir);
   const runAs = (program: string, args: readonly string[]) => [...account, join(binaries, program), ...args];
@@ -112,7 +108,6 @@ export async function openCluster({ settings = {}, tmpfsMiB }: ClusterOptions = 
     log: () => log,
     async remove() {
       await stop();
-      if (tmpfsMiB !== undefined) execFileSync('umount', ['--lazy', mount]);
       await rm(folder, { recursive: true, force: true });
     },
   };

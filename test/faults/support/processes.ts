@@ -38,9 +38,14 @@ function childrenOf(parent: number): number[] {
     });
 }
 
-/** Resident memory of a process in MiB. */
+/** Resident memory of a process in MiB; 0 when it has ended. */
 export function residentMiB(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
+  try {
+    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 0;
+    throw error;
+  }
 }
 
 export async function freePort(): Promise<number> {

@@ -20,6 +20,8 @@ export interface Run {
   blame(place: string, what: string, history?: string[]): void;
   /** Blames unless the figure is within its bound; keeps the largest of each name for the report. */
   measure(name: string, value: number, bound: { max: number; unit: string }): void;
+  /** A line of the report. */
+  note(line: string): void;
   /** By default of the history of this run. */
   audit(options: Omit<AuditOptions, 'history'>, history?: History): Promise<Audit>;
   /** The report: one line with counts, one line for each figure. */
@@ -33,6 +35,7 @@ export function createRun(seed: number, scale: Scale): Run {
   const faults = new Map<string, number>();
   const figures = new Map<string, { values: number[]; max: number; unit: string }>();
   const violations: Violation[] = [];
+  const notes: string[] = [];
   let content = 0;
   let operations = 0;
   let audited = 0;
@@ -55,6 +58,7 @@ export function createRun(seed: number, scale: Scale): Run {
       figures.set(name, figure);
       if (value > max) run.blame(name, `${shown(value)} ${unit}, at most ${shown(max)} ${unit} are allowed`);
     },
+    note: (line) => notes.push(line),
     async audit(options, told = history) {
       const result = await audit({ ...options, history: told });
       audited += result.chunks;
@@ -69,8 +73,8 @@ export function createRun(seed: number, scale: Scale): Run {
         `${shown(violations.length)} violations`,
       ];
       const seconds = shown((performance.now() - startedAt) / 1_000);
-      const lines = [...figures].map(([name, figure]) => `  ${name}: ${told(figure)}`);
-      return [`seed ${seed}: ${counts.join(', ')} (${seconds} s)`, ...lines].join('\n');
+      const lines = [...[...figures].map(([name, figure]) => `${name}: ${told(figure)}`), ...notes];
+      return [`seed ${seed}: ${counts.join(', ')} (${seconds} s)`, ...lines].join('\n  ');
     },
     violations: () => violations,
   };

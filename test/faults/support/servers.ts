@@ -56,7 +56,7 @@ export async function openSite(builtFolder: string, settings: Record<string, str
   };
 }
 
-/** A server with its own PostgreSQL in an empty folder. */
+/** A server with its own PostgreSQL, in an empty folder unless DATA_DIR says another one. */
 export interface EmbeddedSite extends Site {
   dataDir: string;
   databaseUrl(): Promise<string>;
@@ -69,8 +69,8 @@ export async function openEmbeddedSite(
   settings: Record<string, string> = {},
 ): Promise<EmbeddedSite> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-fault-'));
-  const dataDir = join(folder, 'data');
-  const site = await openSite(builtFolder, { DATA_DIR: dataDir, ...settings });
+  const dataDir = settings.DATA_DIR ?? join(folder, 'data');
+  const site = await openSite(builtFolder, { ...settings, DATA_DIR: dataDir });
   return {
     ...site,
     dataDir,

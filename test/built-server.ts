@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,8 +18,9 @@ export async function buildServer(): Promise<{ folder: string; remove: () => Pro
   await promisify(execFile)(process.execPath, args).catch((error: { stdout: string }) => {
     if (!existsSync(join(folder, 'dist/main.js'))) throw new Error(`cannot build: ${error.stdout}`);
   });
-  for (const name of ['package.json', 'migrations', 'node_modules'])
-    await symlink(join(project, name), join(folder, name));
+  for (const name of ['package.json', 'migrations'])
+    await cp(join(project, name), join(folder, name), { recursive: true });
+  await symlink(join(project, 'node_modules'), join(folder, 'node_modules'));
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 

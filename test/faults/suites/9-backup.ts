@@ -49,10 +49,11 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
 
 /** Every chunk of the database has the hash of its content. */
 async function verifyAll(run: Run, builtFolder: string, databaseUrl: string): Promise<void> {
-  const { code, stdout } = await verify(builtFolder, databaseUrl);
+  const { code, stdout, stderr } = await verify(builtFolder, databaseUrl);
   const [, chunks = '0', differ = ''] = /^(\d+) chunks, (\d+) differ$/m.exec(stdout) ?? [];
   run.fault('chunks verified', Number(chunks));
-  if (code !== 0 || differ !== '0' || Number(chunks) === 0) run.blame('verify', `ended with ${code}:\n${stdout}`);
+  if (code !== 0 || differ !== '0' || Number(chunks) === 0)
+    run.blame('verify', `ended with ${code}:\n${stdout}${stderr}`);
 }
 
 /** The memory of verify does not grow with what it verifies. */

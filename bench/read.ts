@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { download } from './support/download.ts';
-import { measure } from './support/load.ts';
+import { fillOneStream } from './support/one-stream.ts';
 import { compare } from './support/rounds.ts';
 import type { Row } from './support/row.ts';
 import type { Target } from './support/target.ts';
@@ -18,15 +18,7 @@ export const read: Row = {
   async run(bench) {
     const { readPoints, rounds } = bench.options;
     const result = await bench.on('ours', async (target) => {
-      const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk });
-      const [stream] = load.payload.streams as [string];
-      // One stream of the variants made for several; its first chunk is the probe's.
-      const one = {
-        ...load,
-        payload: { ...load.payload, streams: [stream] },
-        requestsMax: readPoints / pointsPerChunk - 1,
-      };
-      await measure(target, one, bench.options);
+      const stream = await fillOneStream(bench, target, { points: readPoints, pointsPerChunk });
       const path = join(bench.folder, 'answer.json');
       const answer = await readAll(target, stream);
       writeFileSync(path, answer.text);

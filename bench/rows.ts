@@ -3,6 +3,7 @@ import { againstInfluxdb } from './against-influxdb.ts';
 import { againstStraightforward } from './against-straightforward.ts';
 import { againstVictoriaMetrics } from './against-victoria-metrics.ts';
 import { downSampling } from './down-sampling.ts';
+import { exportRow } from './export.ts';
 import { largerChunks } from './larger-chunks.ts';
 import { ledger } from './ledger.ts';
 import { multiChunks } from './multi-chunks.ts';
@@ -26,6 +27,7 @@ export const rows: readonly Row[] = [
   read,
   downSampling,
   ledger,
+  exportRow,
   storedBytes,
   soakStoredPoints,
   soakLatency,

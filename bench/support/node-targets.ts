@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
 import { clusterFolder } from '../../src/database/embedded/cluster.ts';
 import { isPostgresOf, readPostmasterFile, stopPostmaster } from '../../src/database/embedded/processes.ts';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
@@ -48,6 +49,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
   const route = (path: string): Route => ({ path, headers: { 'X-API-KEY': key }, expectedStatus: 201 });
   return {
     ...{ kind, name, durability, url, pid: running.pid, key, sql },
+    copyOut: (statement) => countCopied(client, statement),
     routes: { chunk: route('/tool-state/stream/chunk'), multi: route('/tool-state/stream/chunk/multi') },
     openStreams: (count, pointsPerChunk) =>
       Promise.all(Array.from({ length: count }, () => openStream(url, key, pointsPerChunk))),
@@ -67,6 +69,12 @@ async function connect(connectionString: string): Promise<pg.Client> {
   client.on('error', () => {});
   await client.connect();
   return client;
+}
+
+async function countCopied(client: pg.Client, statement: string): Promise<number> {
+  let bytes = 0;
+  for await (const piece of client.query(copyTo(statement))) bytes += (piece as Buffer).length;
+  return bytes;
 }
 
 /** What an operator may set: a run says with it how many workers are measured, for one. */

@@ -22,6 +22,8 @@ export interface Target {
   storedPoints(): Promise<number>;
   /** Its PostgreSQL, where it has one. */
   sql?: Sql;
+  /** Sends one `copy … to stdout` there and throws away what comes. @returns how many bytes that was */
+  copyOut?: (statement: string) => Promise<number>;
   stop(): Promise<void>;
 }
 

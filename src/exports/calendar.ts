@@ -20,11 +20,12 @@ export class CalendarTime {
     // The fraction is exact, so that only one rounding happens.
     this.#wholeSeconds = Math.floor(seconds);
     this.#micros = Math.round((seconds - this.#wholeSeconds) * microsPerSecond);
+    // Not in the last second: near it float64 are too far apart.
     if (this.#micros === microsPerSecond) {
       this.#wholeSeconds++;
       this.#micros = 0;
     }
-    return this.#wholeSeconds < endSecond;
+    return true;
   }
 
   /** Microseconds since 1970. */

@@ -8,7 +8,7 @@ import type { WideRows } from './wide.ts';
 /*
  * Text goes through csv-stringify, which knows when and how to quote. Numbers need no quotes and are most of a file, so
  * they are written as the JSON of the reads writes them: the shortest decimal that reads back to the same bits, one of a
- * float64 with a point or an exponent. What a library makes of a row costs ten times as much (decision 0008).
+ * float64 with a point or an exponent. A library that makes text of whole rows costs three times as much (decision 0008).
  */
 
 const comma = Buffer.from(',');

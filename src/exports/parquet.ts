@@ -8,7 +8,7 @@ import type { WideRows } from './wide.ts';
 
 /*
  * Row groups are encoded one at a time, each in one go: their size bounds the memory and how long the process does nothing
- * else, 30 to 40 ms. What stays in memory until the end is Parquet's directory: half a kilobyte a row group and column.
+ * else, about 30 ms. What stays in memory until the end is Parquet's directory: half a kilobyte a row group and column.
  */
 
 /** Rows of a row group in the long layout. */

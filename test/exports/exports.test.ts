@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limits } from '../../src/config.ts';
 import { packageVersion } from '../../src/lib/package-info.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from '../timeseries/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -97,6 +97,32 @@ describe('the long layout', () => {
     expect(text.split('\n')).toHaveLength(3);
     const { status, json } = await server.get(`/exports/${dataId}?channel_names=c`);
     expect([status, json]).toEqual([404, { detail: 'channel not found' }]);
+  });
+
+  test('is the same in both formats over several row groups', async () => {
+    const many = await openStream(server, 1_000);
+    await fillChannel(server, many, 'v', { chunks: 70, points: 1_000 });
+    await server.database.pool.query(
+      'update chunks set values[7] = null, timestamps[8] = null where data_id = $1::uuid and chunk_index % 2 = 0',
+      [many],
+    );
+    const lines = (await csv(`/exports/${many}`)).trimEnd().split('\n').slice(1);
+    const { rows, metadata } = await parquet(`/exports/${many}?format=parquet`);
+    expect(metadata.row_groups).toHaveLength(3);
+    const cell = (value: unknown) => (value === null || value === undefined ? '' : String(value));
+    const shown = rows.map((row) =>
+      [row.channel_name, row.chunk_index, row.point_offset, row.timestamp, row.value].map(cell).join(),
+    );
+    const numbers = lines.map((line) => {
+      const [name, index, offset, timestamp, , value] = line.split(',') as string[];
+      return [
+        name,
+        index,
+        offset,
+        ...[timestamp, value].map((text) => (text === '' ? '' : String(Number(text)))),
+      ].join();
+    });
+    expect(shown).toEqual(numbers);
   });
 
   test('keeps the largest offsets exact', async () => {

@@ -78,6 +78,25 @@ export function describeRequests(engine: Engine, bench: Bench): void {
       }
     });
 
+    test('the address of a file to download leads back through the proxy', async () => {
+      const dataId = await openStream(bench.http);
+      for (const [scheme, client] of [
+        ['http', bench.http],
+        ['https', bench.https],
+      ] as const) {
+        for (const base of ['', '/lab']) {
+          const { text } = await client.send({
+            path: `${base}/data_entries/raw_data/${dataId}?return_as=url-download`,
+            headers: { host: 'metrology.lab.internal:8443', 'x-forwarded-proto': 'gopher' },
+          });
+          const { url } = JSON.parse(text) as { url: string };
+          expect(url.startsWith(`${scheme}://metrology.lab.internal:8443/exports/${dataId}?`), url).toBe(true);
+          const file = await client.send({ path: url.slice(`${scheme}://metrology.lab.internal:8443`.length) });
+          expect(file.text).toMatch(/^channel_name,/);
+        }
+      }
+    });
+
     test('/metrics asks for a key, although the proxy comes from loopback', async () => {
       const without = (headers = {}) => bench.http.send({ path: '/metrics', headers: { 'x-api-key': '', ...headers } });
       expect((await bench.direct.send({ path: '/metrics', headers: { 'x-api-key': '' } })).status).toBe(200);

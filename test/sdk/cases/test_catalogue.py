@@ -161,7 +161,7 @@ def test_a_growth_instrument_of_another_organization():
 
 
 @needs("client.get_changepoints")
-def test_what_the_server_does_not_hold_is_answered_as_absent(tmp_path):
+def test_what_the_server_does_not_hold_is_answered_as_absent():
     data_id = finished_stream()
     one = client()
     assert one.get_changepoints(data_id).empty
@@ -171,8 +171,5 @@ def test_what_the_server_does_not_hold_is_answered_as_absent(tmp_path):
         sample = row(finished_stream(physical_sample=fresh("Wafer")))["Physical Sample ID"]
         with pytest.raises(ClientError):
             one.get_spatial_annotations(sample)
-    if has("client.download"):
-        with pytest.raises(ClientError, match="No processed data"):
-            one.download(data_id, tmp_path)
     if has("client.get_rheed_timeseries"):
         assert one.get_rheed_timeseries(str(uuid.uuid4())).empty

@@ -84,7 +84,8 @@ export type ProvidedKey =
  * Sees to it that the default organization can be used: the key of BOOTSTRAP_API_KEY exists, when it is set; otherwise
  * there is at least one key. A new one is shown to a terminal; where there is none it is written to DATA_DIR/api-key,
  * before it is stored, so that no crash in between leaves a key that nobody has.
- * @throws when BOOTSTRAP_API_KEY was revoked or belongs to another organization, or the file cannot be written.
+ * @throws when BOOTSTRAP_API_KEY is mistyped, has ended, was revoked or belongs to another organization, or the file
+ *   cannot be written.
  */
 export async function provideKey(
   database: Database,
@@ -99,7 +100,9 @@ export async function provideKey(
     await insertKey(database, owner, config.BOOTSTRAP_API_KEY);
     const identity = await findIdentity(database, config.BOOTSTRAP_API_KEY);
     if (identity?.organizationId === owner.organization_id) return { kind: 'bootstrap' };
-    throw new Error('BOOTSTRAP_API_KEY is a key that was revoked or belongs to another organization; set another one.');
+    throw new Error(
+      'BOOTSTRAP_API_KEY is a key that has ended, was revoked or belongs to another organization; set another one.',
+    );
   }
   const path = join(config.DATA_DIR, 'api-key');
   if (await hasUsableKey(database, owner.organization_id)) {

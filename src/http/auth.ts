@@ -43,10 +43,11 @@ export async function authenticate(identityOf: Identities, request: FastifyReque
   if (typeof key !== 'string' || key === '') {
     throw new ApiError('unauthorized', 'An API key is required in the header X-API-KEY.');
   }
-  if (isMistyped(key))
-    throw new ApiError('unauthorized', 'This API key is cut or mistyped: its checksum does not fit.');
   const identity = await identityOf(key);
-  if (identity === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
+  if (identity === undefined) {
+    const why = isMistyped(key) ? 'cut or mistyped: its checksum does not fit.' : 'unknown, revoked or expired.';
+    throw new ApiError('unauthorized', `This API key is ${why}`);
+  }
   return identity;
 }
 

@@ -56,7 +56,7 @@ export async function checkContents(
   const { rows } = await database.pool.query<CheckedContent>(
     `select ${keyOf(table)}, c.channel_name as "channelName",
             case
-              when c.channel_id is null then 'its channel is gone'
+              when c.channel_id is null and s.removed_at is null then 'its channel is gone'
               when k.content_hash is distinct from sha256(
                 array_send(k.timestamps) || array_send(k."values")
                 || coalesce('\\x00'::bytea || convert_to(k.units, 'UTF8'), ''::bytea)
@@ -65,7 +65,9 @@ export async function checkContents(
                 or k.null_count <> k.point_count - (select count(value) from unnest(k."values") as value)
                 then 'its counts are not those of its content'
             end as problem
-     from ${table} k left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
+     from ${table} k
+     left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
+     left join streams s on s.data_id = k.data_id
      ${pageOf(table)}`,
     pageParameters(after, limit),
   );
@@ -93,7 +95,10 @@ export interface CheckedChannel {
   problem: string | null;
 }
 
-/** Compares the counters of the next channels with their chunks, each channel as it is at one moment. */
+/**
+ * Compares the counters of the next channels with their chunks, each channel as it is at one moment; not those of a stream
+ * that is being removed, whose chunks go one after the other.
+ */
 export async function checkChannels(
   database: Database,
   after: Pick<CheckedChannel, 'dataId' | 'channelId'>,
@@ -102,6 +107,7 @@ export async function checkChannels(
   const { rows } = await database.pool.query<CheckedChannel>(
     `select c.data_id as "dataId", c.channel_id as "channelId", c.channel_name as "channelName",
             case
+              when s.removed_at is not null then null
               when (c.chunk_count, c.point_count, c.null_count) <> (k.chunks, k.points, k.nulls)
                 then format('it counts %s chunks, %s points, %s absent values; its chunks hold %s, %s, %s',
                             c.chunk_count, c.point_count, c.null_count, k.chunks, k.points, k.nulls)

@@ -84,6 +84,15 @@ test('finds a chunk whose channel is gone, and a channel whose chunk is', async 
   expect(differences[1]).toBe('channel "p": it counts 2 chunks, 5 points, 1 absent values; its chunks hold 1, 3, 1');
 });
 
+test('leaves out what a stream that is being removed no longer has, and finds what nobody removes', async () => {
+  await tamper('update streams set deleted_at = now(), removed_at = now()');
+  await tamper(`delete from channels where channel_name = 't'`);
+  await tamper('delete from chunks where chunk_index = 1');
+  expect(await found()).toMatchObject({ checked: [2, 1, 1], differ: [0, 0, 0] });
+  await tamper('delete from streams');
+  expect((await found()).differences).toHaveLength(3);
+});
+
 test('finds a replaced content that differs', async () => {
   await tamper('update chunk_revisions set "values"[1] = 0.2');
   expect(await found()).toMatchObject({

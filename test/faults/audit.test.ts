@@ -111,6 +111,27 @@ describe('the audit', () => {
     expect(await found()).toContainEqual(expect.stringContaining('chunk 9: a chunk stands that was refused'));
   });
 
+  test('finds a request without an answer of which only a part is stored', async () => {
+    const chunk = {
+      dataId,
+      index: 5,
+      channels: [['p', 21] as const, ['t', 22] as const],
+      prefix: '/metrology/stream' as const,
+    };
+    const deaf: Client = {
+      close() {},
+      send: (...request) => client.send(...request).then(() => Promise.reject(new Error('cut'))),
+    };
+    await sendChunk(deaf, history, 'the test', chunk);
+    expect(await look()).toMatchObject({ chunks: 8, violations: [] });
+    await tamper(`delete from chunks where data_id = $1 and chunk_index = 5 and point_count = $2`, [
+      contentOf(22).values.length,
+    ]);
+    expect(await found()).toContainEqual(
+      `stream ${dataId}, channel "p", chunk 5: of a request of 2 channels only 1 are stored`,
+    );
+  });
+
   test('finds an answer that is wrong while PostgreSQL is right', async () => {
     const lying: Client = {
       close() {},

@@ -72,14 +72,23 @@ async function auditStream(
     [dataId],
   );
   const known = new Map(channels.map((channel) => [channel.channel_name, channel]));
+  const present = new Set<string>();
   for (const name of new Set([...known.keys(), ...history.channels(dataId)])) {
     const channel = known.get(name);
     const rows = channel === undefined ? [] : await readChunks(database, dataId, channel.channel_id);
     const place = { dataId, channel: name };
+    for (const { index } of rows) present.add(placeOf({ ...place, index }));
     const stood = auditRows(history, place, channel, rows, result);
     for (const [i, client] of clients.entries()) {
       await auditAnswer(client, `server ${i + 1}`, history, place, channel, stood, result);
     }
+  }
+  for (const places of history.doubtful(dataId)) {
+    const there = places.filter((place) => present.has(placeOf(place)));
+    if (there.length === 0 || there.length === places.length) continue;
+    const [first] = there as [Address];
+    const what = `of a request of ${places.length} channels only ${there.length} are stored`;
+    result.violations.push({ place: placeOf(first), what, history: history.tell(first) });
   }
 }
 

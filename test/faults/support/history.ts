@@ -12,6 +12,8 @@ export interface Attempt {
   endedAt: number;
   outcome: Outcome;
   answer: string;
+  /** Where it writes, when that is more than one place. */
+  places: readonly Address[];
 }
 
 interface Writing {
@@ -44,6 +46,8 @@ export interface History {
   allowed(address: Address): Allowed;
   /** Whether this content was ever acknowledged there. */
   wasStored(address: Address, content: number): boolean;
+  /** The places of each request of several channels that had no answer and that nobody sent again: all or none. */
+  doubtful(dataId: string): Address[][];
   /** What is told of an address when it is wrong: one line for each attempt. */
   tell(address: Address): string[];
   attempts(): number;
@@ -70,6 +74,7 @@ export function createHistory(now: () => number = () => performance.now(), strea
         endedAt: Number.POSITIVE_INFINITY,
         outcome: 'unknown',
         answer: 'no answer yet',
+        places: writes.length > 1 ? writes : [],
       };
       attempts++;
       open.add(attempt);
@@ -96,6 +101,13 @@ export function createHistory(now: () => number = () => performance.now(), strea
     allowed: (address) => allowedOf(writingsAt(address)),
     wasStored: (address, content) =>
       writingsAt(address).some((one) => one.content === content && one.attempt.outcome === 'stored'),
+    doubtful(dataId) {
+      const all = [...(streams.get(dataId)?.values() ?? [])].flatMap((indexes) => [...indexes.values()].flat());
+      const attempts = new Set(all.map(({ attempt }) => attempt).filter(({ outcome }) => outcome === 'unknown'));
+      return [...attempts]
+        .map(({ places }) => [...places])
+        .filter((places) => places.length > 1 && places.every((place) => writingsAt(place).length === 1));
+    },
     tell: (address) => writingsAt(address).map(describe),
     attempts: () => attempts,
     snapshot() {

@@ -1,3 +1,4 @@
+import { notFound } from '../errors.ts';
 import type { ChunkPlan } from '../timeseries/chunk-plan.ts';
 import type { PointBounds, PointSource } from '../timeseries/point-reader.ts';
 import { msMax } from '../timeseries/time.ts';
@@ -33,7 +34,8 @@ export async function* readInstants(
     for (const page of pagesOfPositions(plan, slice.positions, pagePointsMax)) {
       const indexes = page.map((position) => plan.chunkIndexes[position] as number).sort((a, b) => a - b);
       const chunks = await fetch(indexes, true);
-      if (chunks.length !== page.length) throw new Error('a chunk was removed while its channel was read');
+      // Chunks go with their stream only.
+      if (chunks.length !== page.length) throw notFound('data_id');
       for (const chunk of chunks) buffer.add(chunk, fromMs, toMs);
       if (buffer.length > bufferPointsMax) toMs = buffer.cutTo(Math.ceil(bufferPointsMax / 2), toMs);
     }

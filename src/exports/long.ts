@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import { notFound } from '../errors.ts';
 import { pagesOf } from '../timeseries/chunk-plan.ts';
 import { planByIndex } from '../timeseries/plan-store.ts';
 import { readStoredChunks, type StoredChunk } from '../timeseries/store.ts';
@@ -30,7 +31,8 @@ export async function* readLong(
       const plan = await planByIndex(database, organizationId, address, allChunks);
       for (const page of pagesOf(plan, pagePointsMax)) {
         const chunks = await readStoredChunks(database, organizationId, address, page);
-        if (chunks.length !== page.length) throw new Error('a chunk was removed while its channel was read');
+        // Chunks go with their stream only.
+        if (chunks.length !== page.length) throw notFound('data_id');
         for (const chunk of chunks) yield { dataId, channelName, chunk };
       }
     }

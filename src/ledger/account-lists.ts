@@ -5,7 +5,7 @@ import { type ChannelAccount, irregularities } from './channel-account.ts';
  * The lists of an account as JSON, in pieces: each may hold a million entries.
  */
 
-type PiecesOfList = Generator<Buffer, void, void>;
+export type PiecesOfList = Generator<Buffer, void, void>;
 
 /** The runs of chunks that are there: what lies before, between and after the missing ones. */
 export function* writePresent(writer: JsonWriter, { missing, highestChunkIndex }: ChannelAccount): PiecesOfList {

@@ -1,7 +1,9 @@
 import { limits } from '../config.ts';
+import { notFound } from '../errors.ts';
 import { isoOfMicros } from '../lib/date-time.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import { writeIrregular, writeMissing, writePresent } from './account-lists.ts';
+import { type PiecesOfList, writeIrregular, writeMissing, writePresent } from './account-lists.ts';
+import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerRead } from './ledger-read.ts';
 import type { ChannelName } from './store.ts';
 
@@ -17,8 +19,9 @@ export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHash
   writer.raw(',"finalized_at":').value(stream.finalized_at).raw(',"channels":[');
   for (const [i, channel] of channels.entries()) {
     if (i > 0) writer.raw(',');
-    yield* writeChannel(writer, read, channel);
-    if (withHashes) yield* writeHashes(writer.raw(',"chunks":'), read, channel);
+    const account = await read.accountOf(channel);
+    yield* writeAccount(writer, channel, account);
+    if (withHashes) yield* writeHashes(writer.raw(',"chunks":'), read, channel, account.chunkCount);
     writer.raw('}');
     if (writer.isFull) yield writer.take();
   }
@@ -26,9 +29,8 @@ export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHash
 }
 
 /** Everything but the brace at the end. */
-async function* writeChannel(writer: JsonWriter, read: LedgerRead, channel: ChannelName): Pieces {
-  const account = await read.accountOf(channel);
-  writer.raw('{"channel_name":').value(channel.channel_name).raw(',"units":').value(account.units);
+function* writeAccount(writer: JsonWriter, { channel_name }: ChannelName, account: ChannelAccount): PiecesOfList {
+  writer.raw('{"channel_name":').value(channel_name).raw(',"units":').value(account.units);
   writer.raw(',"chunk_count":').integer(account.chunkCount);
   writer.raw(',"highest_chunk_index":').integer(account.highestChunkIndex);
   yield* writePresent(writer.raw(',"present":'), account);
@@ -41,10 +43,13 @@ async function* writeChannel(writer: JsonWriter, read: LedgerRead, channel: Chan
   writer.raw(',"replaced_count":').integer(account.replacedCount);
 }
 
-async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: ChannelName): Pieces {
+/** At least so many as were counted. @throws ApiError 404 for fewer: chunks go with their stream only */
+async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: ChannelName, countMin: number): Pieces {
+  let count = 0;
   writer.raw('[');
   for (let after = -1, isLast = false; !isLast; ) {
     const page = await read.hashesAfter(channel, after);
+    count += page.length;
     for (const { chunkIndex, contentHash } of page) {
       writer.raw(after < 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(chunkIndex);
       writer.raw(`,"content_hash":"${contentHash}"}`);
@@ -53,5 +58,6 @@ async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: Chann
     }
     isLast = page.length < limits.ledgerPageChunksMax;
   }
+  if (count < countMin) throw notFound('data_id');
   writer.raw(']');
 }

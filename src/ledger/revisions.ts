@@ -8,8 +8,12 @@ import {
   type RevisionFilter,
   type RevisionPlace,
 } from './revision-store.ts';
+import { findStreamFacts } from './store.ts';
 
-/** The revisions of a stream, page by page, each page as it stands when it is fetched. */
+/**
+ * The revisions of a stream, page by page, each page as it stands when it is fetched.
+ * @throws ApiError 404 when the stream has been deleted by the end: some may have been removed
+ */
 export async function* revisionsAnswer(
   database: Database,
   organizationId: string,
@@ -29,6 +33,7 @@ export async function* revisionsAnswer(
     }
     isLast = page.length < limits.revisionPageMax;
   }
+  await findStreamFacts(database, organizationId, dataId);
   yield writer.raw(']}').take();
 }
 

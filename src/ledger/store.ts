@@ -67,7 +67,10 @@ export async function listChannelNames(
   return rows;
 }
 
-/** All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause. */
+/**
+ * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
+ * @throws ApiError 404 when the stream is being removed
+ */
 export async function readAccount(
   database: Database,
   organizationId: string,
@@ -89,7 +92,8 @@ export async function readAccount(
     while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
     return account;
   });
-  if (account.chunkCount === 0) throw new Error(`the chunks of ${stream.data_id} were removed while they were read`);
+  // It held some when it was listed, and chunks go with their stream only.
+  if (account.chunkCount === 0) throw notFound('data_id');
   return account;
 }
 
@@ -122,7 +126,10 @@ async function addPage(client: pg.PoolClient, account: ChannelAccount, query: st
   return count;
 }
 
-/** The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last. */
+/**
+ * The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last. None
+ * of a stream that is being removed.
+ */
 export async function readContentHashes(
   database: Database,
   organizationId: string,
@@ -141,8 +148,9 @@ export async function readContentHashes(
   return hashes;
 }
 
+/** None of a stream that is being removed: a part of them is gone already. */
 function chunksOf(organizationId: string, dataId: string, { channel_id }: ChannelName): string {
   return `chunks.data_id = ${uuidLiteral(dataId)} and channel_id = ${integerLiteral(channel_id)} and exists (
     select from streams where streams.data_id = ${uuidLiteral(dataId)}
-      and streams.organization_id = ${uuidLiteral(organizationId)})`;
+      and streams.organization_id = ${uuidLiteral(organizationId)} and streams.removed_at is null)`;
 }

@@ -6,9 +6,13 @@ export interface ChannelAddress {
   channelId: number;
 }
 
-/** The condition for the chunks of a channel, none where the stream is of another organization. */
+/**
+ * The condition for the chunks of a channel: none where the stream is of another organization, and none where it is being
+ * removed, of which a part is gone already.
+ */
 export function chunksOf(organizationId: string, { dataId, channelId }: ChannelAddress): string {
   const stream = uuidLiteral(dataId);
   return `data_id = ${stream} and channel_id = ${integerLiteral(channelId)} and exists (
-    select from streams where streams.data_id = ${stream} and streams.organization_id = ${uuidLiteral(organizationId)})`;
+    select from streams where streams.data_id = ${stream} and streams.organization_id = ${uuidLiteral(organizationId)}
+      and streams.removed_at is null)`;
 }

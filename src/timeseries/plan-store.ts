@@ -1,5 +1,6 @@
 import { copyOut, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
+import { notFound } from '../errors.ts';
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
 import { type ChannelAddress, chunksOf } from './channel-address.ts';
 import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
@@ -9,7 +10,8 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
  * Which chunks a read goes through, without their arrays. Each statement touches the chunks that it tells of and no
  * others: those of a window are found by the index chunks_by_time. It is on `channel_id + 0`, and where that stands alone,
  * without the stream, PostgreSQL cannot take the primary key instead and go through the whole channel. That the channel is
- * one of the stream, and the stream one of the organization, is looked up beside it.
+ * one of the stream, and the stream one of the organization, is looked up beside it. A plan has all its chunks, or its
+ * stream is being removed and it is an error.
  */
 
 /** The chunks whose span of times touches a range, in order of time. */
@@ -27,7 +29,7 @@ export async function planByTime(
   forEachCopyRow(image, (row) => {
     if (touches(row, range)) addChunk(plan, row);
   });
-  return plan.byTime();
+  return unlessRemoved(database, organizationId, channel, plan.byTime());
 }
 
 /** The same with the extreme values of each chunk. */
@@ -49,7 +51,7 @@ export async function planWithSummaries(
     addChunk(plan, row);
     plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
   });
-  return plan.byTime();
+  return unlessRemoved(database, organizationId, channel, plan.byTime());
 }
 
 /** The chunks from one index to another, both included, in order of index; their times are not told. */
@@ -66,7 +68,7 @@ export async function planByIndex(
   );
   const plan = createChunkPlan();
   forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), 0, 0));
-  return plan.asAdded();
+  return unlessRemoved(database, organizationId, channel, plan.asAdded());
 }
 
 /** A chunk with the span of its times, in Unix seconds. */
@@ -150,8 +152,24 @@ function touching(organizationId: string, channel: ChannelAddress, range: MsRang
     and time_min between ${from} - (
       select chunk_seconds_max from channels join streams using (data_id)
       where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}
-        and organization_id = ${uuid(organizationId)}
+        and organization_id = ${uuid(organizationId)} and removed_at is null
     ) and ${seconds(range.toMs, slackSeconds)}`;
+}
+
+/** A plan without chunks may be that of a stream that is being removed. @throws ApiError 404 when it is */
+async function unlessRemoved<Plan extends ChunkPlan>(
+  database: Database,
+  organizationId: string,
+  { dataId }: ChannelAddress,
+  plan: Plan,
+): Promise<Plan> {
+  if (plan.length > 0) return plan;
+  const { rowCount } = await database.pool.query(
+    'select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null',
+    [organizationId, dataId],
+  );
+  if (rowCount === 0) throw notFound('data_id');
+  return plan;
 }
 
 /** More than rounding to ms, and of float64 seconds at the ends of time, can shift. */

@@ -158,8 +158,11 @@ async function sendFile(
   exported: Export,
 ): Promise<FastifyReply> {
   const { format = 'csv', escape_formulas: escapeFormulas = false } = request.query;
-  const [path, query = ''] = request.url.split('?') as [string, string?];
-  const metadataUrl = `${publicUrlOf(request, publicUrl)}${path.replace(/^\/+/, '/').replace(/\/+$/, '')}/metadata?${query}`;
+  // As it came: the query may hold question marks of its own.
+  const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
+  const [stream] = exported.streams;
+  const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
+  const metadataUrl = `${publicUrlOf(request, publicUrl)}${path}/metadata${query}`;
   const pieces = fileOf(database, request.identity.organizationId, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();

@@ -439,6 +439,14 @@ describe('what describes an export', () => {
     const selection = await server.get(`/exports/metadata?data_ids=${dataId}`);
     expect(selection.json.columns[0]).toEqual({ name: 'data_id', type: 'text' });
   });
+
+  test('has an address with the whole query, a question mark in it too', async () => {
+    const dataId = await openStream(server, 1);
+    await store(dataId, 'why?', 0, [[start, 1]]);
+    const { headers } = await server.get(`/exports/${dataId}?channel_names=why?&layout=wide`);
+    const [, address] = /^<(.*)>;/.exec(String(headers.link)) as RegExpExecArray;
+    expect(new URL(address as string).search).toBe('?channel_names=why?&layout=wide');
+  });
 });
 
 describe('the address that the SDK downloads from', () => {

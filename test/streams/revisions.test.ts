@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
@@ -132,6 +133,31 @@ describe('restoring a revision', () => {
     expect((await send(dataId, 0, [3])).status).toBe(409);
     expect((await restore(dataId.toUpperCase(), 0, 1)).status).toBe(200);
     expect((await storedChunks(server, dataId))[0]?.values).toEqual([1]);
+  });
+
+  test('works beside a late chunk of the same content, which is refused', async () => {
+    const dataId = await openStream(server);
+    for (const index of [0, 1]) for (const value of [1, 2]) await send(dataId, index, [value]);
+    await server.post(`/tool-state/stream/${dataId}/finalize`);
+    const queued = async (chunks: number) => {
+      const wanted = `metrology_ingest_queue_chunks ${chunks}\n`;
+      for (let tries = 0; !(await server.get('/metrics')).text.includes(wanted); tries++) {
+        if (tries === 500) throw new Error(`not: ${wanted}`);
+        await sleep(5);
+      }
+    };
+    const client = await server.database.pool.connect();
+    await client.query('begin');
+    await client.query('select from channels where data_id = $1::uuid for update', [dataId]);
+    const first = restore(dataId, 1, 1);
+    await queued(1);
+    const late = send(dataId, 0, [1]);
+    await queued(2);
+    const second = restore(dataId, 0, 1);
+    await queued(3);
+    await client.query('commit');
+    client.release();
+    expect((await Promise.all([first, late, second])).map(({ status }) => status)).toEqual([200, 409, 200]);
   });
 
   test.each([

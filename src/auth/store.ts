@@ -110,7 +110,8 @@ function restingForm(key: string): [string, Buffer, string] {
 
 /**
  * Stores the successor of a key that still opens and has none: of the same user, with the same scopes, and, unless `end`
- * says otherwise, for as long as the old one was made to last. The old one ends after the overlap, or when it would have.
+ * says otherwise, for as long as the old one was made to last: a successor that was lost, and revoked, tells how long where
+ * an earlier overlap has shortened that. The old one ends after the overlap, or when it would have.
  * @returns undefined when there is no such key
  * @throws a unique violation when somebody else does the same at the same time
  */
@@ -127,6 +128,9 @@ export async function insertSuccessor(
        where key_id = $1::bigint and revoked_at is null and (expires_at is null or expires_at > now())
          and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
        for update
+     ), lost as (
+       select n.expires_at - n.created_at as life from api_keys n join old on n.replaces_key_id = old.key_id
+       order by n.key_id desc limit 1
      ), ended as (
        update api_keys k set expires_at = least(k.expires_at, now() + make_interval(secs => $5::float8))
        from old where k.key_id = old.key_id
@@ -135,7 +139,9 @@ export async function insertSuccessor(
        insert into api_keys
          (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at, replaces_key_id)
        select organization_id, user_id, $2::text, $3::bytea, $4::text, scopes,
-              coalesce($6::timestamptz, now() + make_interval(secs => $7::float8), now() + (expires_at - created_at)),
+              coalesce($6::timestamptz, now() + make_interval(secs => $7::float8),
+                       now() + case when exists (select from lost) then (select life from lost)
+                                    else expires_at - created_at end),
               key_id
        from old
        returning key_id

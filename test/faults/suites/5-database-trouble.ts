@@ -119,7 +119,7 @@ async function suffer(run: Run, site: Site, trouble: Trouble): Promise<string[]>
   for (const sent of await Promise.all(probes)) look(run, trouble, state, sent);
   clearInterval(watch);
   run.fault(trouble.name);
-  run.fault('answers 503', state.refused);
+  run.seen('answers 503', state.refused);
   run.measure(`${trouble.name}, longest answer`, state.longestMs, { max: trouble.answerMsMax, unit: 'ms' });
   run.measure(`${trouble.name}, memory above that before`, most - before, growth);
   if (trouble.isOutage && state.refused === 0) run.blame(trouble.name, `nothing was refused; ${reads}`);

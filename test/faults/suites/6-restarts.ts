@@ -91,10 +91,10 @@ function watchUnanswered(run: Run) {
       await done;
     },
     async onSent({ failure, answer }: Sent, request: ChunkRequest): Promise<void> {
-      if (answer?.status === 503) run.fault('answers 503 of a server that stops');
+      if (answer?.status === 503) run.seen('answers 503 of a server that stops');
       if (failure === undefined) return;
       const { code = failure.message } = failure as NodeJS.ErrnoException;
-      run.fault(`requests cut before they were accepted (${code})`);
+      run.seen(`requests cut before they were accepted (${code})`);
       const databaseUrl = await restarted;
       if (databaseUrl !== undefined && code !== 'ECONNREFUSED') await blameStored(run, databaseUrl, request);
     },

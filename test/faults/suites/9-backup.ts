@@ -51,7 +51,7 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
 async function verifyAll(run: Run, builtFolder: string, databaseUrl: string): Promise<void> {
   const { code, stdout, stderr } = await verify(builtFolder, databaseUrl);
   const [, chunks = '0', differ = ''] = /^(\d+) chunks, (\d+) differ$/m.exec(stdout) ?? [];
-  run.fault('chunks verified', Number(chunks));
+  run.seen('chunks verified', Number(chunks));
   if (code !== 0 || differ !== '0' || Number(chunks) === 0)
     run.blame('verify', `ended with ${code}:\n${stdout}${stderr}`);
 }

@@ -1,6 +1,6 @@
 /**
- * stored: acknowledged. refused: the answer says that nothing was stored. unknown: no answer, or one that leaves it open.
- * cut: the request never was whole, so nothing of it may be stored.
+ * stored: acknowledged. refused: the answer says that nothing was stored, or the request never was whole. unknown: no
+ * answer, or one that leaves it open.
  */
 export type Outcome = 'stored' | 'refused' | 'unknown';
 
@@ -53,8 +53,6 @@ export interface History {
   attempts(): number;
   /** The history as it was at one moment between now and `end`, which a backup shows. */
   snapshot(): { history: History; end(): void };
-  /** Drops the streams that have been audited for the last time. */
-  forget(dataIds: readonly string[]): void;
 }
 
 type Indexes = Map<number, Writing[]>;
@@ -125,9 +123,6 @@ export function createHistory(now: () => number = () => performance.now(), strea
         }
       };
       return { history: createHistory(now, view), end };
-    },
-    forget(dataIds) {
-      for (const dataId of dataIds) streams.delete(dataId);
     },
   };
   return history;

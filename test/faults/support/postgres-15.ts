@@ -23,7 +23,6 @@ export interface Cluster {
   query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
   /** One of its programs, such as pg_dump. @returns what it prints; @throws with what it says when it fails */
   run(program: string, args: readonly string[]): Promise<string>;
-  log(): string;
   remove(): Promise<void>;
 }
 
@@ -105,7 +104,6 @@ export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterO
     isAlive,
     query,
     run: execute,
-    log: () => log,
     async remove() {
       await stop();
       await rm(folder, { recursive: true, force: true });

@@ -17,6 +17,8 @@ export interface Run {
   /** Counts requests that are not writes of chunks; those are counted by the history. */
   operation(count?: number): void;
   fault(kind: string, count?: number): void;
+  /** Something that is worth counting and no fault. */
+  seen(kind: string, count?: number): void;
   blame(place: string, what: string, history?: string[]): void;
   /** Blames unless the figure is within its bound; keeps the largest of each name for the report. */
   measure(name: string, value: number, bound: { max: number; unit: string }): void;
@@ -27,12 +29,14 @@ export interface Run {
   /** The report: one line with counts, one line for each figure. */
   report(): string;
   violations(): readonly Violation[];
+  totals(): { operations: number; faults: number; violations: number };
 }
 
 export function createRun(seed: number, scale: Scale): Run {
   const random = createRandom(seed);
   const history = createHistory();
   const faults = new Map<string, number>();
+  const seen = new Map<string, number>();
   const figures = new Map<string, { values: number[]; max: number; unit: string }>();
   const violations: Violation[] = [];
   const notes: string[] = [];
@@ -51,6 +55,7 @@ export function createRun(seed: number, scale: Scale): Run {
       operations += count;
     },
     fault: (kind, count = 1) => faults.set(kind, (faults.get(kind) ?? 0) + count),
+    seen: (kind, count = 1) => seen.set(kind, (seen.get(kind) ?? 0) + count),
     blame: (place, what, told = []) => violations.push({ place, what, history: told }),
     measure(name, value, { max, unit }) {
       const figure = figures.get(name) ?? { values: [], max, unit };
@@ -68,7 +73,7 @@ export function createRun(seed: number, scale: Scale): Run {
     report() {
       const counts = [
         `${shown(operations + history.attempts())} operations`,
-        ...[...faults].map(([kind, count]) => `${shown(count)} ${kind}`),
+        ...[...faults, ...seen].map(([kind, count]) => `${shown(count)} ${kind}`),
         `${shown(audited)} chunks audited`,
         `${shown(violations.length)} violations`,
       ];
@@ -77,6 +82,11 @@ export function createRun(seed: number, scale: Scale): Run {
       return [`seed ${seed}: ${counts.join(', ')} (${seconds} s)`, ...lines].join('\n  ');
     },
     violations: () => violations,
+    totals: () => ({
+      operations: operations + history.attempts(),
+      faults: [...faults.values()].reduce((sum, count) => sum + count, 0),
+      violations: violations.length,
+    }),
   };
   return run;
 }
@@ -91,7 +101,7 @@ export function tellViolations(violations: readonly Violation[]): string {
   return told.join('\n');
 }
 
-const shown = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 });
+export const shown = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 });
 
 function told({ values, max, unit }: { values: number[]; max: number; unit: string }): string {
   const sorted = values.toSorted((one, other) => one - other);

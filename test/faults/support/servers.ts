@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runningEmbeddedPostgres } from '../../../src/database/embedded.ts';
 import { type Server, serve } from '../../built-server.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
@@ -84,21 +83,4 @@ export async function openEmbeddedSite(
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Asks until a request is answered with this status; the milliseconds that it took. @throws after `msMax` */
-export async function untilAnswered(client: Client, path: string, status: number, msMax = 60_000): Promise<number> {
-  const startedAt = performance.now();
-  let last = '';
-  while (performance.now() - startedAt < msMax) {
-    try {
-      const answer = await client.send('GET', path);
-      if (answer.status === status) return performance.now() - startedAt;
-      last = `${answer.status} ${answer.body}`;
-    } catch (error) {
-      last = (error as Error).message;
-    }
-    await sleep(20);
-  }
-  throw new Error(`${path} is not answered ${status} within ${msMax} ms; last: ${last}`);
 }

@@ -39,7 +39,8 @@ set chunk_seconds_max = (
 -- A channel's id is its own in all the database, so the index can do without the stream: 28 bytes a chunk, not 44. It is
 -- an expression on purpose: readers of windows write `channel_id + 0`. On the bare column PostgreSQL took this index also
 -- for ingest, which asks for chunks by their whole key, and went through all chunks of a channel for each (twice the cost).
-create index chunks_by_time on chunks ((channel_id + 0), time_min);
+-- Times of a channel ascend, so its pages are filled to the brim.
+create index chunks_by_time on chunks ((channel_id + 0), time_min) with (fillfactor = 100);
 
 -- What a replaced chunk held. Revision 1 is what stood there first; the chunk's replaced_count is the newest of them.
 -- key_id and stored_at say who had stored that content, and when.

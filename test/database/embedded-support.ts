@@ -63,6 +63,8 @@ export async function openWorkshop(): Promise<Workshop> {
     madeFolder() {
       const dataDir = folder();
       execFileSync('cp', ['-a', made, dataDir]);
+      // It holds the last port, which all copies would prefer: one would take it while another's PostgreSQL is down.
+      rmSync(join(dataDir, 'postgres', 'postmaster.opts'));
       return dataDir;
     },
     start(dataDir, options = {}, from = installation) {

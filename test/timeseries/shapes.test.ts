@@ -86,7 +86,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         const byProperty = await server.get(`/tool-state/${dataId}/timeseries/?${queryOf(wanted)}`);
         expect(byProperty.json.properties).toEqual(answer.json.properties);
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -108,7 +108,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
           expected.gaps.map((gap) => [gap.fromChunk, gap.toChunk, gap.endMs, gap.beginMs]),
         );
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -122,7 +122,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         const got = answer.json.series_by_angle.flatMap((block: { series: object[] }) => rowsOf(block.series));
         expect(got).toEqual(wanted.last_n === undefined ? rows : rows.slice(-wanted.last_n));
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -141,7 +141,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
           );
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

@@ -2,7 +2,6 @@
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pino } from 'pino';
-import { buildApp } from './app.ts';
 import { defaultOrganization } from './auth/keys.ts';
 import { ensureUser } from './auth/store.ts';
 import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
@@ -12,15 +11,13 @@ import { ConfigSchema, readConfig } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
 import { demo } from './demo/demo.ts';
 import { explainFailure } from './errors.ts';
-import { openapiYaml } from './http/openapi.ts';
 import { addKeysCommands, owner } from './keys-command.ts';
 import { packageVersion } from './lib/package-info.ts';
-import { endpointOf } from './listen.ts';
 import { openStore } from './open-store.ts';
-import { serve } from './serve.ts';
 import { addSqlReadersCommands } from './sql-readers-command.ts';
 import { verify } from './verify/verify.ts';
 
+// What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
   .description('A self-hosted backend for the Atomscale metrology streaming API.')
   .version(packageVersion)
@@ -30,7 +27,10 @@ const program = new Command('metrology-server')
 program
   .command('serve')
   .description('run the server until it is told to stop')
-  .action(() => serve(readConfig(process.env)));
+  .action(async () => {
+    const { serve } = await import('./serve.ts');
+    await serve(readConfig(process.env));
+  });
 
 program
   .command('migrate')
@@ -102,27 +102,32 @@ program
   .description('stream a measured record into a running server, or into one of its own, and read it back')
   .option('--endpoint <url>', 'address of the server (default: AS_API_ENDPOINT, then the one of HOST and PORT)')
   .option('--key <key>', 'API key (default: AS_API_KEY, then DATA_DIR/api-key)')
-  .action(({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
-    const config = readConfig(process.env);
-    // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-    });
-    return demo({
-      endpoint,
-      defaultEndpoint: endpointOf(config.HOST, config.PORT),
-      key,
-      dataDir: config.DATA_DIR,
-      program: fileURLToPath(import.meta.url),
-      environment: process.env,
-      output: process.stdout,
-    });
-  });
+  .action(
+    async ({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
+      const config = readConfig(process.env);
+      const { endpointOf } = await import('./listen.ts');
+      // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
+      process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') throw error;
+      });
+      return demo({
+        endpoint,
+        defaultEndpoint: endpointOf(config.HOST, config.PORT),
+        key,
+        dataDir: config.DATA_DIR,
+        program: fileURLToPath(import.meta.url),
+        environment: process.env,
+        output: process.stdout,
+      });
+    },
+  );
 
 program
   .command('openapi')
   .description('print the OpenAPI document')
   .action(async () => {
+    const { buildApp } = await import('./app.ts');
+    const { openapiYaml } = await import('./http/openapi.ts');
     // Nothing connects: the document comes from the schemas of the routes alone.
     const database = openDatabase('postgresql://localhost/none', { poolMax: 1, onIdleError: () => {} });
     const app = await buildApp({ config: readConfig({}), database, log: pino({ level: 'silent' }) });

@@ -18,7 +18,7 @@ interface File {
   imports: Import[];
 }
 
-const importPattern = /^(?:import|export)\s+(type\s+)?((?:[^'";]*?)\sfrom\s+)?'(\.{1,2}\/[^']+)'/gm;
+const importPattern = /(?:^(?:import|export)\s+(type\s+)?((?:[^'";]*?)\sfrom\s+)?|\bimport\()'(\.{1,2}\/[^']+)'/gm;
 
 const files: File[] = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))

@@ -39,7 +39,7 @@ test.each([
 });
 
 test('headers that fit are served, however many', async () => {
-  expect(await answerTo(get('/healthz', 'A: 1\r\n'.repeat(30_000)))).toMatchObject({ status: 200 });
+  expect(await answerTo(get('/healthz', 'A: 1\r\n'.repeat(10_000)))).toMatchObject({ status: 200 });
 });
 
 test.each([

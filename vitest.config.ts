@@ -9,5 +9,7 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // A process that starts on a busy machine takes longer than the second that Vitest gives.
+    expect: { poll: { timeout: 10_000 } },
   },
 });

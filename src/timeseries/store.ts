@@ -90,8 +90,7 @@ export function chunkReader(database: Database, organizationId: string, channel:
   return async (chunkIndexes: readonly number[], withValues: boolean): Promise<ChunkArrays[]> => {
     const page = await copyOut(
       database,
-      `select chunk_index, timestamps${withValues ? ', values' : ''} from chunks
-       where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
+      chunksAt(organizationId, channel, chunkIndexes, `chunk_index, timestamps${withValues ? ', values' : ''}`),
       image,
     );
     const chunks: ChunkArrays[] = [];
@@ -115,8 +114,7 @@ export async function readStoredChunks(
 ): Promise<StoredChunk[]> {
   const image = await copyOut(
     database,
-    `select chunk_index, timestamps, values, start_offset, units from chunks
-     where ${chunksOf(organizationId, channel)} and ${indexIn(chunkIndexes)} order by chunk_index`,
+    chunksAt(organizationId, channel, chunkIndexes, 'chunk_index, timestamps, values, start_offset, units'),
   );
   const chunks: StoredChunk[] = [];
   forEachCopyRow(image, (row) =>
@@ -133,10 +131,21 @@ export async function readStoredChunks(
 
 const noValues = new Float64Array(0);
 
-/** A run without gaps is a range; anything else is listed. */
-function indexIn(chunkIndexes: readonly number[]): string {
+/**
+ * The statement that reads some chunks in order of index. A run without gaps is a range; anything else is listed, and each
+ * looked up by its whole key: by `= any (…)` PostgreSQL 15 may go through the whole channel in order of the key.
+ */
+function chunksAt(
+  organizationId: string,
+  channel: ChannelAddress,
+  chunkIndexes: readonly number[],
+  columns: string,
+): string {
   const first = chunkIndexes[0] as number;
+  const last = first + chunkIndexes.length - 1;
+  const those = `select ${columns} from chunks where ${chunksOf(organizationId, channel)}`;
   const isRun = chunkIndexes.every((chunkIndex, i) => chunkIndex === first + i);
-  if (isRun) return `chunk_index between ${integer(first)} and ${integer(first + chunkIndexes.length - 1)}`;
-  return `chunk_index = any (${integersLiteral(chunkIndexes)})`;
+  if (isRun) return `${those} and chunk_index between ${integer(first)} and ${integer(last)} order by chunk_index`;
+  return `select chunk.* from unnest(${integersLiteral(chunkIndexes)}) as listed (listed_index)
+    cross join lateral (${those} and chunk_index = listed_index limit 1) as chunk order by chunk.chunk_index`;
 }

@@ -85,7 +85,7 @@ async function check<Body>(bodies: fc.Arbitrary<Body>, tryOne: (body: Body) => P
   const property = fc.asyncProperty(bodies, async (body) => {
     seen[(await tryOne(body)) ? 'accepted' : 'refused']++;
   });
-  await fc.assert(property, { numRuns: 30 });
+  await fc.assert(property, { numRuns: 100 });
   expect(seen.accepted).toBeGreaterThan(10);
   expect(seen.refused).toBeGreaterThan(10);
 }
@@ -150,7 +150,7 @@ test('any JSON at all', async () => {
       fc.asyncProperty(fc.jsonValue(), async (body) => {
         expect(await send(path, body)).toBeUndefined();
       }),
-      { numRuns: 30 },
+      { numRuns: 50 },
     );
   }
 });

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { limits } from '../config.ts';
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import { type Database, inTransaction } from '../database/database.ts';
 import { notFound } from '../errors.ts';
@@ -88,7 +89,7 @@ export async function readAccount(
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
       replaced_count, ${isLate}, content_hash`;
-    const query = `select ${columns} from chunks where ${chunksOf(organizationId, stream.data_id, channel)}`;
+    const query = `select ${columns} from chunks where ${chunksOf(organizationId, addressOf(stream.data_id, channel))}`;
     while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
     return account;
   });
@@ -140,7 +141,7 @@ export async function readContentHashes(
   const page = await copyOut(
     database,
     `select chunk_index, content_hash from chunks
-     where ${chunksOf(organizationId, dataId, channel)} and chunk_index > ${integerLiteral(afterIndex)}
+     where ${chunksOf(organizationId, addressOf(dataId, channel))} and chunk_index > ${integerLiteral(afterIndex)}
      order by chunk_index limit ${limits.ledgerPageChunksMax}`,
   );
   const hashes: { chunkIndex: number; contentHash: string }[] = [];
@@ -148,9 +149,4 @@ export async function readContentHashes(
   return hashes;
 }
 
-/** None of a stream that is being removed: a part of them is gone already. */
-function chunksOf(organizationId: string, dataId: string, { channel_id }: ChannelName): string {
-  return `chunks.data_id = ${uuidLiteral(dataId)} and channel_id = ${integerLiteral(channel_id)} and exists (
-    select from streams where streams.data_id = ${uuidLiteral(dataId)}
-      and streams.organization_id = ${uuidLiteral(organizationId)} and streams.removed_at is null)`;
-}
+const addressOf = (dataId: string, { channel_id: channelId }: ChannelName): ChannelAddress => ({ dataId, channelId });

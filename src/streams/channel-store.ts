@@ -56,25 +56,14 @@ function channelIds(rows: readonly PlacedRow[]): number[] {
   return [...new Set(rows.map(({ channelId }) => channelId))].sort((one, other) => one - other);
 }
 
-/** Locks the channels of the rows, in the order of their ids, until the transaction ends. */
-export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
-  await client.query({
-    name: 'lock_channels',
-    text: `select from unnest($1::bigint[]) as r (channel_id)
-           cross join lateral (
-             select from channels where channel_id = r.channel_id limit 1 for no key update
-           ) c`,
-    values: [channelIds(rows)],
-  });
-}
-
 /**
- * As lockChannels, and fails when a channel is gone, with division by zero: then nothing that was sent together with it is
- * stored.
+ * Locks the channels of the rows, in the order of their ids, until the transaction ends.
+ * @throws ApiError 404 when one is gone with its stream; then nothing that is sent after it in the transaction is stored
  */
-export async function lockAllChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
-  await client.query({
-    name: 'lock_all_channels',
+export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  const locked = client.query({
+    name: 'lock_channels',
+    // The division fails the transaction by itself, before anybody has read how many were locked.
     text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
            from (
              select from unnest($1::bigint[]) as r (channel_id)
@@ -84,7 +73,12 @@ export async function lockAllChannels(client: pg.PoolClient, rows: readonly Plac
            ) locked`,
     values: [channelIds(rows)],
   });
+  await locked.catch((error: { code?: string }) => {
+    throw error.code === divisionByZero ? notFound('Stream') : error;
+  });
 }
+
+const divisionByZero = '22012';
 
 /** Finds span and unit of the rows' channels anew from all their chunks, after a replacement may have taken them away. */
 export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {

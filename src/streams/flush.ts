@@ -3,7 +3,7 @@ import { limits } from '../config.ts';
 import { type Database, inOneTrip, inTransaction } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
-import { findChannels, insertChannels, lockAllChannels, lockChannels, recountChannels } from './channel-store.ts';
+import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import {
   insertChunks,
@@ -141,26 +141,22 @@ async function place(database: Database, rows: (Row & { standing: Standing })[])
 
 /**
  * The transaction of chunks that were not there a moment ago, which is nearly every one: it takes one trip. Undefined where
- * another writer was faster or a channel is gone, and so nothing was stored.
+ * another writer was faster, and so nothing was stored.
  */
 async function writeNewRows(database: Database, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
     const [, { totals }] = await inOneTrip<[unknown, Awaited<ReturnType<typeof insertNewChunks>>]>(
       database.ingestPool,
-      (client) => [lockAllChannels(client, rows), insertNewChunks(client, rows)],
+      (client) => [lockChannels(client, rows), insertNewChunks(client, rows)],
     );
     return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
   } catch (error) {
-    if (isOvertaken(error)) return undefined;
+    if ((error as { code?: string }).code === uniqueViolation) return undefined;
     throw error;
   }
 }
 
-/** Unique violation, or division by zero: what the two statements of writeNewRows say when they do not apply. */
-function isOvertaken(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === '23505' || code === '22012';
-}
+const uniqueViolation = '23505';
 
 /** The transaction: lock the channels, insert what is new, settle what was there. */
 async function writeRows(client: pg.PoolClient, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
@@ -181,12 +177,8 @@ async function settleStanding(
   totals: Map<number, number>,
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
-  const before = (row: PlacedRow): StoredChunk => {
-    const chunk = stored.get(sliceOf(row));
-    // Neither free nor taken: the stream is being removed, and what this transaction has put there goes with it.
-    if (chunk === undefined) throw notFound('Stream');
-    return chunk;
-  };
+  // Chunks go after their channels, which are locked.
+  const before = (row: PlacedRow) => stored.get(sliceOf(row)) as StoredChunk;
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {

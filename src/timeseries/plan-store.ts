@@ -1,8 +1,8 @@
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
-import { type ChannelAddress, chunksOf } from './channel-address.ts';
 import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 

@@ -1,10 +1,10 @@
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import { type ChannelAddress, chunksOf } from './channel-address.ts';
 
 /*
  * Every function is one short statement on a connection that goes back to the pool before anything of its result is

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parquetMetadata } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acquiredWhile, beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
 
@@ -29,45 +28,12 @@ async function filledStream(chunks: number): Promise<string> {
 const files = ['csv', 'parquet'].flatMap((format) => ['long', 'wide'].map((layout) => [format, layout] as const));
 const pathOf = (id: string, format: string, layout: string) => `/exports/${id}?format=${format}&layout=${layout}`;
 
-async function begin(path: string): Promise<http.IncomingMessage> {
-  const request = http.get(`${address}${path}`, { headers: { 'x-api-key': server.keys.ada }, agent: false });
-  const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
-  return answer;
-}
-
-async function readOn(answer: http.IncomingMessage): Promise<{ body: Buffer; ended: boolean }> {
-  const pieces: Buffer[] = [];
-  answer.on('data', (piece: Buffer) => pieces.push(piece));
-  answer.on('error', () => {});
-  await new Promise((resolve) => answer.on('close', resolve));
-  return { body: Buffer.concat(pieces), ended: answer.complete };
-}
-
-/** Waits until nothing has been read for a while, and tells how many connections are in use then. */
-async function connectionsWhileWaiting(): Promise<number> {
-  const { pool } = server.database;
-  for (let rounds = 0; rounds < 50; rounds++) {
-    const acquired = await acquiredWhile(() => sleep(150));
-    if (acquired === 0) return pool.totalCount - pool.idleCount;
-  }
-  throw new Error('the server goes on reading for a client that does not');
-}
-
-async function acquiredWhile(work: () => Promise<unknown>): Promise<number> {
-  let acquired = 0;
-  const count = () => {
-    acquired++;
-  };
-  server.database.pool.on('acquire', count);
-  await work();
-  server.database.pool.off('acquire', count);
-  return acquired;
-}
+const begin = (path: string) => beginRead(address, path, server.keys.ada);
 
 describe.each(files)('%s, %s', (format, layout) => {
   test('holds no connection for a client that does not read, and still gives it everything', async () => {
     const answer = await begin(pathOf(dataId, format, layout));
-    expect(await connectionsWhileWaiting()).toBe(0);
+    expect(await connectionsWhileWaiting(server)).toBe(0);
     const { body, ended } = await readOn(answer);
     expect(ended).toBe(true);
     // Both channels share every second time of the first one, and the other one goes on twice as long.
@@ -78,8 +44,8 @@ describe.each(files)('%s, %s', (format, layout) => {
   test('ends the reading when the client goes away', async () => {
     const answer = await begin(pathOf(dataId, format, layout));
     answer.on('error', () => {});
-    await connectionsWhileWaiting();
-    const acquired = await acquiredWhile(async () => {
+    await connectionsWhileWaiting(server);
+    const acquired = await acquiredWhile(server, async () => {
       answer.destroy();
       await sleep(300);
     });
@@ -90,7 +56,7 @@ describe.each(files)('%s, %s', (format, layout) => {
     const own = await filledStream(250);
     const answer = await begin(pathOf(own, format, layout));
     expect(answer.statusCode).toBe(200);
-    await connectionsWhileWaiting();
+    await connectionsWhileWaiting(server);
     await server.database.pool.query(
       'delete from chunks where data_id = $1::uuid and chunk_index between 230 and 240',
       [own],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
+import { beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from './storing.ts';
 
@@ -28,15 +28,11 @@ test.each(['chunks?content_hashes=true', 'certificate', 'chunks/revisions'])(
   async (path) => {
     const answer = await beginRead(address, `/metrology/stream/${dataId}/${path}`, server.keys.ada);
     expect(await connectionsWhileWaiting(server)).toBe(0);
-    const { rows } = await server.database.pool.query(
-      `select count(*)::int as busy from pg_stat_activity
-       where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
-    );
-    expect(rows[0].busy).toBe(0);
+    expect(await busySessions(server)).toBe(0);
     const { body, ended } = await readOn(answer);
     expect(ended).toBe(true);
     expect(body.length).toBeGreaterThan(6_000_000);
-    expect(JSON.parse(body)).toMatchObject({ data_id: dataId });
+    expect(JSON.parse(body.toString())).toMatchObject({ data_id: dataId });
   },
 );
 

@@ -11,32 +11,48 @@ export async function beginRead(address: string, path: string, key: string): Pro
 }
 
 /** Everything that still comes, and whether the answer ended as it should. */
-export async function readOn(answer: http.IncomingMessage): Promise<{ body: string; ended: boolean }> {
+export async function readOn(answer: http.IncomingMessage): Promise<{ body: Buffer; ended: boolean }> {
   const pieces: Buffer[] = [];
   answer.on('data', (piece: Buffer) => pieces.push(piece));
   answer.on('error', () => {});
   await new Promise((resolve) => answer.on('close', resolve));
-  return { body: Buffer.concat(pieces).toString(), ended: answer.complete };
+  return { body: Buffer.concat(pieces), ended: answer.complete };
 }
 
 /** Waits until the server rests, and tells how many connections are in use then: those that it keeps for 7 s. */
-export async function connectionsWhileWaiting({ database: { pool } }: TestServer): Promise<number> {
+export async function connectionsWhileWaiting(server: TestServer): Promise<number> {
+  const { pool } = server.database;
+  const inUse = () => pool.totalCount - pool.idleCount;
+  let acquired = 0;
+  for (let rounds = 0; rounds < 50; rounds++) {
+    acquired = await acquiredWhile(server, () => sleep(150));
+    // One that is in use may belong to a statement that still runs.
+    if (acquired === 0 && inUse() === 0) return 0;
+  }
+  if (acquired > 0) throw new Error('the server goes on reading for a client that does not');
+  return inUse();
+}
+
+/** How often the server takes a connection from its pool meanwhile. */
+export async function acquiredWhile({ database: { pool } }: TestServer, work: () => Promise<unknown>): Promise<number> {
   let acquired = 0;
   const count = () => {
     acquired++;
   };
-  const inUse = () => pool.totalCount - pool.idleCount;
   pool.on('acquire', count);
   try {
-    for (let rounds = 0; rounds < 50; rounds++) {
-      acquired = 0;
-      await sleep(150);
-      // One that is in use may belong to a statement that still runs.
-      if (acquired === 0 && inUse() === 0) return 0;
-    }
-    if (acquired > 0) throw new Error('the server goes on reading for a client that does not');
-    return inUse();
+    await work();
   } finally {
     pool.off('acquire', count);
   }
+  return acquired;
+}
+
+/** Sessions of PostgreSQL that run a statement or are in a transaction, as PostgreSQL sees it. */
+export async function busySessions({ database: { pool } }: TestServer): Promise<number> {
+  const { rows } = await pool.query(
+    `select count(*)::int as busy from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+  );
+  return rows[0].busy;
 }

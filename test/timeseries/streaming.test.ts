@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
+import { readElsewhere } from '../support/measured-read.ts';
+import { acquiredWhile, beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from './storing.ts';
 
@@ -38,29 +37,21 @@ describe('a client that does not read', () => {
   test.each(routes)('%s: holds no connection and no transaction, and still gets everything', async (route) => {
     const answer = await begin(route(dataId));
     expect(await connectionsWhileWaiting(server)).toBe(0);
-    const { rows } = await server.database.pool.query(
-      `select count(*)::int as busy from pg_stat_activity
-       where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
-    );
-    expect(rows[0].busy).toBe(0);
+    expect(await busySessions(server)).toBe(0);
     const { body, ended } = await readOn(answer);
     expect(ended).toBe(true);
     expect(body.length).toBeGreaterThan(20_000_000);
-    expect(JSON.parse(body)).toBeTypeOf('object');
+    expect(JSON.parse(body.toString())).toBeTypeOf('object');
   });
 
   test.each(routes)('%s: ends the reading when it goes away', async (route) => {
     const answer = await begin(route(dataId));
     answer.on('error', () => {});
     await connectionsWhileWaiting(server);
-    let acquired = 0;
-    const count = () => {
-      acquired++;
-    };
-    server.database.pool.on('acquire', count);
-    answer.destroy();
-    await sleep(400);
-    server.database.pool.off('acquire', count);
+    const acquired = await acquiredWhile(server, async () => {
+      answer.destroy();
+      await sleep(400);
+    });
     expect(acquired).toBeLessThanOrEqual(1);
   });
 });
@@ -78,7 +69,7 @@ describe('an error', () => {
     const { body, ended } = await readOn(answer);
     expect(ended).toBe(false);
     expect(body.length).toBeGreaterThan(100_000);
-    expect(() => JSON.parse(body)).toThrow();
+    expect(() => JSON.parse(body.toString())).toThrow();
   });
 
   test.each(routes)('%s: before the first byte is an answer like any other', async (route) => {
@@ -141,27 +132,8 @@ test('a read of 5 million points costs at most 100 MB', { timeout: 120_000 }, as
   const dataId = await filledStream(5_000, 1_000);
   const warm = await filledStream(300, 1_000);
   const path = (id: string) => `/tool-state/${id}/timeseries/`;
-  await countBytes(path(warm));
-  const before = process.memoryUsage().rss;
-  let peak = before;
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().rss);
-  }, 10);
-  const bytes = await countBytes(path(dataId));
-  clearInterval(watch);
+  await readElsewhere(address + path(warm), server.keys.ada);
+  const { bytes, grownBytes } = await readElsewhere(address + path(dataId), server.keys.ada);
   expect(bytes).toBeGreaterThan(200_000_000);
-  expect((peak - before) / 1e6).toBeLessThan(100);
+  expect(grownBytes / 1e6).toBeLessThan(100);
 });
-
-/** The length of an answer, read by another process so that its memory is not measured here. */
-async function countBytes(path: string): Promise<number> {
-  const script = `require('node:http').get(process.argv[1], { headers: { 'x-api-key': process.argv[2] } }, (answer) => {
-    let bytes = 0;
-    answer.on('data', (piece) => { bytes += piece.length; });
-    answer.on('end', () => console.log(bytes));
-  });`;
-  const client = spawn(process.execPath, ['-e', script, `${address}${path}`, server.keys.ada], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return Number(await text(client.stdout));
-}

@@ -1,4 +1,4 @@
-import { integerLiteral, uuidLiteral } from '../database/copy-out.ts';
+import { integerLiteral, uuidLiteral } from './copy-out.ts';
 
 /** Where the chunks of one channel stand. */
 export interface ChannelAddress {

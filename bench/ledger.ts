@@ -82,14 +82,14 @@ async function fillChannel(target: Target, size: number): Promise<string> {
 
 const fill = `
   with channel as (
-    insert into channels (data_id, channel_name, chunk_count, point_count)
-    select $1::uuid, 'thickness', count(*), count(*) * $4::bigint
+    insert into channels (organization_id, data_id, channel_name, chunk_count, point_count)
+    select (select organization_id from streams where data_id = $1::uuid), $1::uuid, 'thickness', count(*), count(*) * $4::bigint
     from generate_series(0, $2::bigint - 1) i where i % $3::bigint > 0
-    returning data_id, channel_id
+    returning organization_id, data_id, channel_id
   )
-  insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
+  insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
                       ascending, content_hash, units, timestamps, values)
-  select c.data_id, c.channel_id, i, i * $4::bigint, k.key_id, i, i + 0.9, $4::integer, 0, true,
+  select c.organization_id, c.data_id, c.channel_id, i, i * $4::bigint, k.key_id, i, i + 0.9, $4::integer, 0, true,
          sha256(int8send(i)), 'nm', array_fill(i::float8, array[$4::integer]), array_fill(i::float8, array[$4::integer])
   from channel c, (select key_id from api_keys limit 1) k, generate_series(0, $2::bigint - 1) i
   where i % $3::bigint > 0`;

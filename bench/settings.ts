@@ -10,9 +10,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureUser } from '../src/auth/store.ts';
-import { type Database, openDatabase } from '../src/database/database.ts';
+import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../src/database/database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded.ts';
 import { migrate } from '../src/database/migrate.ts';
+import { makeRoles } from '../src/database/roles.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { flushItems } from '../src/streams/flush.ts';
 import type { IngestItem } from '../src/streams/rows.ts';
@@ -25,19 +26,22 @@ const clockTickMs = 10;
 interface Bed {
   postgres: EmbeddedPostgres;
   database: Database;
+  owner: OwnerDatabase;
   folder: string;
 }
 
 async function open(settings: Record<string, string>): Promise<Bed> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-settings-'));
   const postgres = await startEmbeddedPostgres({ dataDir: folder, log: quiet, settings });
+  const owner = openAsOwner(postgres.connectionString, { onIdleError: () => {} });
+  await makeRoles(owner);
+  await migrate(owner);
   const database = openDatabase(postgres.connectionString, { poolMax: 2, onIdleError: () => {} });
-  await migrate(database);
-  return { postgres, database, folder };
+  return { postgres, database, owner, folder };
 }
 
-async function close({ postgres, database, folder }: Bed): Promise<void> {
-  await database.close();
+async function close({ postgres, database, owner, folder }: Bed): Promise<void> {
+  await Promise.all([database.close(), owner.close()]);
   await postgres.stop();
   await rm(folder, { recursive: true, force: true });
 }
@@ -52,7 +56,7 @@ interface Outcome {
 
 /** Writes chunks of one size to 16 streams in flushes of up to 64, as ingest does, and says what that took. */
 async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
-  const { database } = bed;
+  const { database, owner } = bed;
   const { organization_id, user_id } = await ensureUser(database, 'bench', 'bench');
   const streams = await Promise.all(
     Array.from({ length: 16 }, () =>
@@ -61,7 +65,7 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
   );
   const chunks = Math.max(64, Math.floor(pointsPerRun / pointsPerChunk));
   const flushRows = Math.min(64, Math.max(1, Math.floor(500_000 / pointsPerChunk)));
-  await database.pool.query('checkpoint');
+  await owner.pool.query('checkpoint');
   const before = await state(bed);
   for (let start = 0; start < chunks; start += flushRows) {
     const items = Array.from({ length: Math.min(flushRows, chunks - start) }, (_, i): IngestItem => {
@@ -72,8 +76,8 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
     for (const result of await flushItems(database, 120, items)) if (result instanceof Error) throw result;
   }
   const after = await state(bed);
-  await database.pool.query('vacuum analyze chunks, channels');
-  const { rows } = await database.pool.query(
+  await owner.pool.query('vacuum analyze chunks, channels');
+  const { rows } = await owner.pool.query(
     `select sum(pg_total_relation_size(oid)) as bytes from pg_class where relname in ('chunks', 'channels')`,
   );
   const points = chunks * pointsPerChunk;
@@ -106,8 +110,8 @@ function item(organizationId: string, dataId: string, chunkIndex: number, points
   };
 }
 
-async function state({ database, folder }: Bed) {
-  const { rows } = await database.pool.query(
+async function state({ owner, folder }: Bed) {
+  const { rows } = await owner.pool.query(
     `select pg_stat_force_next_flush(), pg_current_wal_insert_lsn() - '0/0'::pg_lsn as wal,
             (select n_tup_upd from pg_stat_user_tables where relname = 'channels') as updates,
             (select n_tup_hot_upd from pg_stat_user_tables where relname = 'channels') as hot`,
@@ -142,7 +146,7 @@ async function storageTable(): Promise<void> {
   for (const pointsPerChunk of [10, 100, 1_000, 10_000]) {
     for (const storage of ['external', 'extended', 'main']) {
       const bed = await open({});
-      await bed.database.pool.query(
+      await bed.owner.pool.query(
         `alter table chunks alter column timestamps set storage ${storage}, alter column values set storage ${storage}`,
       );
       const { bytesPerPoint, walBytesPerPoint, cpuMsPerMillion } = await write(bed, pointsPerChunk);
@@ -158,7 +162,7 @@ async function fillFactorTable(): Promise<void> {
   row(['---', '---', '---']);
   for (const fillFactor of [100, 70, 50, 30]) {
     const bed = await open({});
-    await bed.database.pool.query(`alter table channels set (fillfactor = ${fillFactor})`);
+    await bed.owner.pool.query(`alter table channels set (fillfactor = ${fillFactor})`);
     const { hotShare, cpuMsPerMillion } = await write(bed, 100);
     row([String(fillFactor), hotShare, cpuMsPerMillion]);
     await close(bed);

@@ -8,12 +8,12 @@ import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
 import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts';
 import { createProject } from './catalogue/projects/store.ts';
 import { ConfigSchema, readConfig } from './config.ts';
-import { type Database, openDatabase } from './database/database.ts';
+import { type OwnerDatabase, openAsOwner, openDatabase } from './database/database.ts';
 import { demo } from './demo/demo.ts';
 import { explainFailure } from './errors.ts';
 import { addKeysCommands, owner } from './keys-command.ts';
 import { packageVersion } from './lib/package-info.ts';
-import { openStore } from './open-store.ts';
+import { openStore, type Store } from './open-store.ts';
 import { addSqlReadersCommands } from './sql-readers-command.ts';
 import { verify } from './verify/verify.ts';
 
@@ -35,13 +35,13 @@ program
 program
   .command('migrate')
   .description('bring the database up to date and stop')
-  .action(() => withDatabase(async () => print('The database is up to date.')));
+  .action(() => withStore(async () => print('The database is up to date.')));
 
 program
   .command('verify')
   .description('compute the hash of every stored chunk anew and name those that differ; ends with 1 when some do')
   .action(() =>
-    withDatabase(async (_database, connectionString) => {
+    withStore(async ({ connectionString }) => {
       // Of a database of any size, so no statement is bounded.
       const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
       try {
@@ -58,8 +58,12 @@ program
     }),
   );
 
-addKeysCommands(program.command('keys'), { withDatabase, print, environment: process.env });
-addSqlReadersCommands(program.command('sql-readers'), { withDatabase, print });
+addKeysCommands(program.command('keys'), {
+  withDatabase: (work) => withStore(({ database }) => work(database)),
+  print,
+  environment: process.env,
+});
+addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
 
 program
   .command('projects')
@@ -70,7 +74,7 @@ program
   .addOption(owner.organization().default(defaultOrganization))
   .addOption(owner.user())
   .action((name, { organization, user }) =>
-    withDatabase(async (database) => {
+    withStore(async ({ database }) => {
       const { organization_id, user_id } = await ensureUser(database, organization, user);
       const project = await createProject(database, organization_id, user_id, name);
       print(project.id);
@@ -89,7 +93,7 @@ program
   .addOption(owner.organization().default(defaultOrganization))
   .addOption(owner.user())
   .action((label, { type, model, serial, organization, user }) =>
-    withDatabase(async (database) => {
+    withStore(async ({ database }) => {
       const { organization_id, user_id } = await ensureUser(database, organization, user);
       const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
       const instrument = await createGrowthInstrument(database, organization_id, user_id, fields);
@@ -142,16 +146,24 @@ try {
   process.exit(1);
 }
 
-/** Runs one command on the configured database, beside a running server or without one. */
-async function withDatabase(work: (database: Database, connectionString: string) => Promise<void>): Promise<void> {
+/** Runs one command on the configured database: as the server does, beside a running server or without one. */
+async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
   const log = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }));
   const store = await openStore(config, log, { mayJoin: true });
   try {
-    await work(store.database, store.connectionString);
+    await work(store);
   } finally {
     await store.close();
   }
+}
+
+/** The same as the role that owns the tables. */
+async function withOwner(work: (owner: OwnerDatabase, connectionString: string) => Promise<void>): Promise<void> {
+  await withStore(async ({ connectionString, ownerUrl }) => {
+    const owner = openAsOwner(ownerUrl, { onIdleError: () => {} });
+    await work(owner, connectionString).finally(() => owner.close());
+  });
 }
 
 function print(line: string): void {

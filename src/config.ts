@@ -47,6 +47,8 @@ export const limits = {
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
   keyCacheEntriesMax: 10_000,
+  /** Connections of one server process for what sees every organization and is not ingest: the use of keys, upkeep, readiness. */
+  serviceConnectionsMax: 2,
   /**
    * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a
    * quarter less for each chunk than one of 64 (61 instead of 81 µs); it comes about when requests bring many channels.
@@ -124,6 +126,12 @@ export const ConfigSchema = Type.Object({
     Type.String({
       pattern: '^postgres(ql)?://',
       description: 'PostgreSQL 15 to 18, postgresql://user:password@host:port/name; unset, the embedded one is used',
+    }),
+  ),
+  MIGRATION_DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'the same database as the role that owns the tables; unset, DATABASE_URL owns them',
     }),
   ),
   DATA_DIR: Type.String({
@@ -205,7 +213,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     const value = text ? parse(text, schema.type) : schema.default;
     if (value === undefined) continue;
     candidate[name] = value;
-    const isUrl = name !== 'DATABASE_URL' || URL.canParse(String(value));
+    const isUrl = !name.endsWith('DATABASE_URL') || URL.canParse(String(value));
     if (!isUrl || !Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
   }
   if (problems.length > 0) throw new ConfigError(problems);

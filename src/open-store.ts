@@ -1,17 +1,21 @@
+import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, limits } from './config.ts';
-import { type Database, openDatabase } from './database/database.ts';
+import { type Access, type Database, openAsOwner, openDatabase } from './database/database.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from './database/embedded.ts';
-import { migrate } from './database/migrate.ts';
+import { migrate, migrationProblem } from './database/migrate.ts';
+import { apiRole, askAdministrator, makeLogin, makeRoles, serviceRole } from './database/roles.ts';
 
 /** A database that is reached and migrated, and how to leave it again. */
 export interface Store {
   database: Database;
-  /** How other processes of this machine reach the same database; holds its password. */
+  /** How other processes of this machine reach the same database as this one does; holds a password. */
   connectionString: string;
+  /** The same for the role that owns the tables. */
+  ownerUrl: string;
   /** Where the data is, for people: no secret in it. */
   place: string;
   close(): Promise<void>;
@@ -20,38 +24,45 @@ export interface Store {
 const supportedVersions = { first: 15, last: 18 };
 
 /**
- * Opens the PostgreSQL of DATABASE_URL, or starts the embedded one in DATA_DIR, and migrates it.
+ * Opens the PostgreSQL of DATABASE_URL, or starts the embedded one in DATA_DIR, and migrates it as the role of
+ * MIGRATION_DATABASE_URL.
  * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
  * @throws when it cannot be reached within DATABASE_START_MS, is no supported version, or belongs to another server.
  */
 export async function openStore(config: Config, log: Logger, options: { mayJoin: boolean }): Promise<Store> {
   if (config.DATABASE_URL !== undefined) {
-    const database = await connect(config.DATABASE_URL, config, log);
-    const place = withoutSecret(config.DATABASE_URL);
-    return { database, connectionString: config.DATABASE_URL, place, close: () => database.close() };
+    const urls = {
+      connectionString: config.DATABASE_URL,
+      ownerUrl: config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL,
+    };
+    const database = await connect(urls, config, log);
+    return { database, ...urls, place: withoutSecret(config.DATABASE_URL), close: () => database.close() };
   }
   const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
   const embedded = joined === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log }) : undefined;
   const close = async () => embedded?.stop();
   try {
-    const connectionString = joined ?? (embedded?.connectionString as string);
-    const database = await connect(connectionString, config, log);
+    const ownerUrl = joined ?? (embedded?.connectionString as string);
+    const urls = { connectionString: loginBeside(ownerUrl), ownerUrl };
+    const database = await connect(urls, config, log);
     const place = `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`;
-    return { database, connectionString, place, close: () => database.close().then(close) };
+    return { database, ...urls, place, close: () => database.close().then(close) };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function connect(connectionString: string, config: Config, log: Logger): Promise<Database> {
-  const database = openDatabase(connectionString, {
+type Urls = Pick<Store, 'connectionString' | 'ownerUrl'>;
+
+async function connect(urls: Urls, config: Config, log: Logger): Promise<Database> {
+  await bringUpToDate(urls, config.DATABASE_URL === undefined, log);
+  const database = openDatabase(urls.connectionString, {
     poolMax: config.DATABASE_POOL_MAX,
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });
   try {
-    await checkVersion(database, log);
-    await bringUpToDate(connectionString, log);
+    await checkDatabase(database, urls.connectionString);
     return database;
   } catch (error) {
     await database.close();
@@ -59,23 +70,77 @@ async function connect(connectionString: string, config: Config, log: Logger): P
   }
 }
 
-async function bringUpToDate(connectionString: string, log: Logger): Promise<void> {
-  const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+/** Makes roles and tables, where that is for this server to do. */
+async function bringUpToDate({ connectionString, ownerUrl }: Urls, isEmbedded: boolean, log: Logger): Promise<void> {
+  const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
   try {
-    const ran = await migrate(database);
+    await checkVersion(owner, log);
+    if (ownerUrl === connectionString && (await isOfAnother(owner))) return;
+    await makeRoles(owner);
+    const ran = await migrate(owner);
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
+    if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: isEmbedded });
   } finally {
-    await database.close();
+    await owner.close();
   }
 }
 
+/** Whether the tables are there already and owned by another role, so that migrating is for that one. */
+async function isOfAnother({ pool }: Access): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `select from pg_class
+     where relname = 'streams' and relnamespace = to_regnamespace(current_schema())
+       and not pg_has_role(relowner, 'USAGE')`,
+  );
+  return rowCount !== 0;
+}
+
+/** @throws Error with a sentence when the server's own role cannot work with the tables as they are */
+async function checkDatabase(database: Database, connectionString: string): Promise<void> {
+  const name = decodeURIComponent(new URL(connectionString).username);
+  const problem = await migrationProblem(database.service).catch((error: { code?: string }) => {
+    throw error.code === insufficientPrivilege || error.code === invalidParameter
+      ? new Error(askAdministrator(name))
+      : error;
+  });
+  if (problem !== undefined) throw new Error(problem);
+  const bare = await database.service.pool.query<{ name: string }>(
+    `select relname as name from pg_class c
+     where relnamespace = to_regnamespace(current_schema()) and relrowsecurity
+       and not exists (select from pg_policy where polrelid = c.oid)`,
+  );
+  if (bare.rowCount !== 0) {
+    throw new Error(
+      `The table ${bare.rows[0]?.name} lacks its policies, as after a restore into a PostgreSQL without the roles ` +
+        `${apiRole} and ${serviceRole}. They are there now: restore the backup once more (docs/operations.md).`,
+    );
+  }
+}
+
+const insufficientPrivilege = '42501';
+/** What PostgreSQL says of an option of the connection that names no role that there is. */
+const invalidParameter = '22023';
+
+/**
+ * The server's own login in the embedded PostgreSQL. Its password follows from that of the superuser, which does not follow
+ * from it: nothing more has to be stored.
+ */
+function loginBeside(ownerUrl: string): string {
+  const url = new URL(ownerUrl);
+  url.password = createHmac('sha256', decodeURIComponent(url.password)).update(embeddedLogin).digest('base64url');
+  url.username = embeddedLogin;
+  return url.href;
+}
+
+const embeddedLogin = 'metrology_app';
+
 /** Waits for a database that is just starting (as beside us in a container) before it gives up. */
-async function checkVersion(database: Database, log: Logger): Promise<void> {
+async function checkVersion({ kysely }: Access, log: Logger): Promise<void> {
   const deadline = Date.now() + limits.databaseStartMsMax;
   for (;;) {
     try {
       const { rows } = await sql<{ major: number }>`
-        select current_setting('server_version_num')::integer / 10000 as major`.execute(database.kysely);
+        select current_setting('server_version_num')::integer / 10000 as major`.execute(kysely);
       const major = rows[0]?.major ?? 0;
       if (major >= supportedVersions.first && major <= supportedVersions.last) return;
       throw new UnsupportedVersionError(major);

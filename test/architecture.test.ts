@@ -176,6 +176,23 @@ describe('imports', () => {
     expect(environment.filter((path) => !own.includes(path) && !path.startsWith('database/embedded'))).toEqual([]);
   });
 
+  test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
+    const unbound = files.filter(({ text }) => /\.(service|ingestPool)\b/.test(text)).map((file) => file.path);
+    expect(unbound).toEqual([
+      'auth/store.ts',
+      'http/health.ts',
+      'open-store.ts',
+      'streams/channel-store.ts',
+      'streams/chunk-store.ts',
+      'streams/flush.ts',
+      'streams/revision-store.ts',
+      'verify/store.ts',
+    ]);
+
+    const opens = files.filter(({ path, text }) => path !== 'database/database.ts' && /openAsOwner\(/.test(text));
+    expect(opens.map((file) => file.path)).toEqual(['cli.ts', 'open-store.ts']);
+  });
+
   test('nobody imports a program, and every exception is needed', () => {
     expect(imports.filter(({ to }) => to === 'main.ts' || to === 'cli.ts').map(shown)).toEqual([]);
     const there = new Set(imports.map(shown));

@@ -34,6 +34,10 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     ],
     refused: ['mysql://u:hunter2@h/d', 'localhost', 'postgresql://u:hunter2@h:notaport/d'],
   },
+  MIGRATION_DATABASE_URL: {
+    taken: [['postgresql://owner:p@h/d', 'postgresql://owner:p@h/d']],
+    refused: ['h/d', 'postgresql://owner:hunter2@h:notaport/d'],
+  },
   DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {

@@ -30,10 +30,10 @@ async function makeChannels(sql: Sql, count: number): Promise<number[]> {
        insert into streams (organization_id, user_id, stream_name, points_per_chunk)
        select organization_id, user_id, 'filled ' || g, $2::integer
        from (select * from users limit 1) u, generate_series(1, $1::integer) g
-       returning data_id
+       returning data_id, organization_id
      )
-     insert into channels (data_id, channel_name)
-     select data_id, 'channel-' || g from stream, generate_series(1, $3::integer) g
+     insert into channels (organization_id, data_id, channel_name)
+     select organization_id, data_id, 'channel-' || g from stream, generate_series(1, $3::integer) g
      returning channel_id::float8 as channel_id`,
     [Math.ceil(count / channelsPerStream), pointsPerChunk, channelsPerStream],
   );
@@ -42,9 +42,9 @@ async function makeChannels(sql: Sql, count: number): Promise<number[]> {
 
 /** For ingest, which never looks at extreme values. The last term of the arrays keeps PostgreSQL from making one array for all rows. */
 const insertChunks = `
-  insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
+  insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
                       ascending, content_hash, units, timestamps, values)
-  select c.data_id, c.channel_id, i, i * $3::bigint, k.key_id, t, t + ($3::bigint - 1) * 0.1, $3::integer, 0, true,
+  select c.organization_id, c.data_id, c.channel_id, i, i * $3::bigint, k.key_id, t, t + ($3::bigint - 1) * 0.1, $3::integer, 0, true,
          sha256(convert_to(c.channel_id || ' ' || i, 'UTF8')), 'nm',
          array(select t + g * 0.1::float8 from generate_series(0, $3::integer - 1) g),
          array(select random() * 600 + 0 * i from generate_series(1, $3::integer) g)

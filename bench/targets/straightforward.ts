@@ -7,6 +7,7 @@ import { createIdentities } from '../../src/auth/identities.ts';
 import { provideKey } from '../../src/auth/keys.ts';
 import { findIdentity } from '../../src/auth/store.ts';
 import { limits, readConfig } from '../../src/config.ts';
+import { openAsOwner } from '../../src/database/database.ts';
 import { requireKeys } from '../../src/http/auth.ts';
 import { openStore } from '../../src/open-store.ts';
 
@@ -65,9 +66,10 @@ const config = readConfig(process.env);
 const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
 const store = await openStore(config, log, { mayJoin: false });
 await provideKey(store.database, config, false);
-await store.database.pool.query(tables);
+const owner = openAsOwner(store.ownerUrl, { onIdleError: () => {} });
+await owner.pool.query(tables);
 
-const { connectionString } = store.database.pool.options;
+const { connectionString } = owner.pool.options;
 const int8 = 20;
 const pool = new pg.Pool({
   connectionString,

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { type Database, inTransaction } from '../database/database.ts';
-import { scramSecret } from './scram.ts';
+import { inTransaction, type OwnerDatabase } from '../database/database.ts';
+import { scramSecret } from '../database/scram.ts';
 
 /** How a new reader connects: whoever has the address can read. */
 export interface SqlReader {
@@ -20,7 +20,7 @@ export interface SqlReader {
  * @throws Error with a sentence when there is no such organization, or this server's own role may not make roles
  */
 export async function createSqlReader(
-  database: Database,
+  database: OwnerDatabase,
   connectionString: string,
   organization: string,
 ): Promise<SqlReader> {
@@ -43,7 +43,7 @@ export async function createSqlReader(
  * Makes a reader of a role that is there already, for a server that may not make roles.
  * @throws Error with a sentence when there is no such organization or role, or the role reads already
  */
-export function admitSqlReader(database: Database, role: string, organization: string): Promise<void> {
+export function admitSqlReader(database: OwnerDatabase, role: string, organization: string): Promise<void> {
   return inTransaction(database.pool, async (client) => {
     const organizationId = await findOrganization(client, organization);
     const { rowCount } = await client.query('select from pg_roles where rolname = $1::text', [role]);
@@ -52,7 +52,7 @@ export function admitSqlReader(database: Database, role: string, organization: s
   });
 }
 
-export async function listSqlReaders(database: Database) {
+export async function listSqlReaders(database: OwnerDatabase) {
   return database.kysely
     .selectFrom('sql_readers')
     .innerJoin('organizations', 'organizations.organization_id', 'sql_readers.organization_id')
@@ -67,7 +67,7 @@ export async function listSqlReaders(database: Database) {
  * @returns whether the role is gone
  * @throws Error with a sentence when there is no such reader
  */
-export async function dropSqlReader(database: Database, role: string): Promise<boolean> {
+export async function dropSqlReader(database: OwnerDatabase, role: string): Promise<boolean> {
   await inTransaction(database.pool, async (client) => {
     const { rowCount } = await client.query('delete from sql_readers where role_name = $1::text', [role]);
     if (rowCount === 0) throw new Error(`There is no SQL reader "${role}".`);

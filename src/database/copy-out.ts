@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import type { Database } from './database.ts';
+import type { Access } from './database.ts';
 
 /*
  * Arrays and long results leave PostgreSQL through COPY in its binary format, which takes no parameters: such a statement
@@ -13,8 +13,8 @@ import type { Database } from './database.ts';
  * The whole output of one COPY, gathered in `image`, on a connection that is back in the pool before any of it is used.
  * A connection on which it failed is not used again.
  */
-export async function copyOut(database: Database, query: string, image = new GrowingBytes()): Promise<Buffer> {
-  const client = await database.pool.connect();
+export async function copyOut({ pool }: Access, query: string, image = new GrowingBytes()): Promise<Buffer> {
+  const client = await pool.connect();
   let failure: Error | undefined;
   try {
     await collect(client, query, image);

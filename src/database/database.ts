@@ -4,15 +4,51 @@ import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { limits } from '../config.ts';
 import { CommitInDoubt, isConnectionLoss } from './failures.ts';
+import { apiRole, organizationSetting, serviceRole } from './roles.ts';
 import type { Tables } from './tables.ts';
 
-/** Kysely where it reads well, pg itself for hot and streaming statements. */
+/** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
+export interface Access {
+  pool: Connections;
+  kysely: Kysely<Tables>;
+}
+
+/** What a `pg.Pool` gives its users. */
+export interface Connections {
+  connect(): Promise<pg.PoolClient>;
+  query<Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}
+
+/**
+ * The database as the server uses it: PostgreSQL itself lets each way see no more than it says, by the policies of
+ * wall.ts (docs/decisions/0009-row-level-security.md).
+ */
 export interface Database {
-  pool: pg.Pool;
+  /** The way of the API: the rows of one organization and no others, whatever a statement asks for. */
+  as(organizationId: string): Access;
+  /** The way of keys, upkeep and readiness: the rows of every organization. */
+  service: Access;
   /** Connections of ingest alone, so that no read keeps a chunk waiting; statements are sent without awaiting the last. */
   ingestPool: pg.Pool;
-  kysely: Kysely<Tables>;
+  /** All that connect, for the metrics. */
+  pools: Record<'general' | 'service' | 'ingest', pg.Pool>;
   close(): Promise<void>;
+}
+
+/** The database as the role that owns its tables: for migrations and for making roles. */
+export interface OwnerDatabase extends Access {
+  pool: pg.Pool;
+  close(): Promise<void>;
+}
+
+interface OpenOptions {
+  /** A lost idle connection is reported here and replaced by the pool. */
+  onIdleError: (error: Error) => void;
+  /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
+  statementMsMax?: number;
 }
 
 const int8Oid = 20;
@@ -37,21 +73,45 @@ export function isoTime(text: string): string {
     .replace('+00:00', 'Z');
 }
 
-/**
- * Opens a pool on PostgreSQL 15 to 18. Nothing connects before the first statement.
- * A lost idle connection is reported to `onIdleError` and replaced by the pool.
- */
-export function openDatabase(
+/** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
+export function openDatabase(connectionString: string, options: OpenOptions & { poolMax: number }): Database {
+  const open = (role: string, settings: string, max: number, more: pg.PoolConfig = {}) =>
+    openPool(connectionString, options, `-c role=${role} ${settings}`, { max, ...more });
+  const general = open(apiRole, '', options.poolMax);
+  const service = open(serviceRole, '', limits.serviceConnectionsMax);
+  const ingest = open(
+    serviceRole,
+    ingestSessionOptions,
+    // Each flush has one, and so may the reading after the flush before; one more looks keys up.
+    2 * limits.flushesMax + 1,
+    // A plan that was made for small tables does not outlive its connection.
+    { pipeline: true, maxLifetimeSeconds: limits.ingestConnectionSecondsMax } as pg.PoolConfig,
+  );
+  const pools = { general, service, ingest };
+  const unrestricted = { pool: service, kysely: kyselyOn(service) };
+  return {
+    as: accessByOrganization(general),
+    service: unrestricted,
+    ingestPool: ingest,
+    pools,
+    close: () => endPools(Object.values(pools)),
+  };
+}
+
+/** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
+export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
+  const pool = openPool(connectionString, options, '', { max: options.poolMax ?? 1 });
+  return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
+}
+
+function openPool(
   connectionString: string,
-  options: {
-    poolMax: number;
-    onIdleError: (error: Error) => void;
-    /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
-    statementMsMax?: number;
-  },
-): Database {
-  const statementMsMax = options.statementMsMax ?? limits.statementMsMax;
-  const shared = {
+  { onIdleError, statementMsMax = limits.statementMsMax }: OpenOptions,
+  settings: string,
+  config: pg.PoolConfig,
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: withOptions(connectionString, `${sessionOptions} ${settings}`),
     types,
     connectionTimeoutMillis: limits.databaseWaitMsMax,
     statement_timeout: statementMsMax,
@@ -60,44 +120,79 @@ export function openDatabase(
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + limits.answerMsMax,
     application_name: 'metrology-server',
     keepAlive: true,
-  };
-  const pool = new pg.Pool({
-    ...shared,
-    connectionString: withOptions(connectionString, sessionOptions),
-    max: options.poolMax,
+    ...config,
   });
-  const ingestPool = new pg.Pool({
-    ...shared,
-    connectionString: withOptions(connectionString, `${sessionOptions} ${ingestSessionOptions}`),
-    // Each flush has one, and so may the reading after the flush before; one more looks keys up.
-    max: 2 * limits.flushesMax + 1,
-    pipeline: true,
-    // A plan that was made for small tables does not outlive its connection.
-    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
-  } as pg.PoolConfig);
-  for (const one of [pool, ingestPool]) {
-    one.on('error', options.onIdleError);
-    // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
-    one.on('connect', (client) => client.on('error', () => {}));
+  pool.on('error', onIdleError);
+  // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+const kyselyOn = (pool: Connections) =>
+  // The pool is ended by whoever has opened it.
+  new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
+  });
+
+/** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
+async function endPools(pools: pg.Pool[]): Promise<void> {
+  const ended = Promise.all(pools.map((pool) => (pool.ending ? undefined : pool.end())));
+  await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
+}
+
+/**
+ * Ways into a pool that name the organization to the connections that they hand out, which the policies of the tables look
+ * at. There is no other way to these connections; one that has no organization yet fails where a policy asks for it.
+ */
+function accessByOrganization(pool: pg.Pool): (organizationId: string) => Access {
+  const organizationOf = new WeakMap<pg.PoolClient, string>();
+  const known = new Map<string, Access>();
+
+  async function connect(organizationId: string): Promise<pg.PoolClient> {
+    const client = await pool.connect();
+    if (organizationOf.get(client) === organizationId) return client;
+    organizationOf.delete(client);
+    try {
+      await client.query({ name: 'name_organization', text: nameOrganization, values: [organizationId] });
+    } catch (error) {
+      client.release(error as Error);
+      throw error;
+    }
+    organizationOf.set(client, organizationId);
+    return client;
   }
-  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return {
-    pool,
-    ingestPool,
-    kysely,
-    close: async () => {
-      // A statement that hangs is left to PostgreSQL, which ends it with its connection.
-      const ended = Promise.all([endPool(pool, kysely), ingestPool.end()]);
-      await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
-    },
+
+  function open(organizationId: string): Access {
+    const connections: Connections = {
+      connect: () => connect(organizationId),
+      async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
+        const client = await connect(organizationId);
+        let failure: Error | undefined;
+        try {
+          return await client.query<Row>(statement as string, values);
+        } catch (error) {
+          failure = error as Error;
+          throw error;
+        } finally {
+          client.release(failure);
+        }
+      },
+    };
+    return { pool: connections, kysely: kyselyOn(connections) };
+  }
+
+  return (organizationId) => {
+    let access = known.get(organizationId);
+    if (access === undefined) {
+      if (known.size >= limits.keyCacheEntriesMax) known.clear();
+      access = open(organizationId);
+      known.set(organizationId, access);
+    }
+    return access;
   };
 }
 
-/** Kysely ends its pool, but not one that it has never used itself. */
-async function endPool(pool: pg.Pool, kysely: Kysely<Tables>): Promise<void> {
-  await kysely.destroy();
-  if (!pool.ending) await pool.end();
-}
+const nameOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
 /** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
 const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1';
@@ -119,7 +214,7 @@ function withOptions(connectionString: string, options: string): string {
 
 /** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
 export async function inTransaction<Result>(
-  pool: pg.Pool,
+  pool: Pick<Connections, 'connect'>,
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();

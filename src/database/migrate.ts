@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { type Migration, Migrator, sql } from 'kysely';
-import type { Database } from './database.ts';
+import type { Access } from './database.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 const shippedFolder = new URL('../../migrations/', import.meta.url);
@@ -12,19 +12,26 @@ const shippedFolder = new URL('../../migrations/', import.meta.url);
  * @returns the names of those that ran.
  * @throws when one fails (everything is rolled back) or the database is newer than this program.
  */
-export async function migrate(database: Database, folder = shippedFolder): Promise<string[]> {
+export async function migrate(database: Access, folder = shippedFolder): Promise<string[]> {
   const { error, results } = await migrator(database, folder).migrateToLatest();
   if (error) throw error;
   return (results ?? []).map((result) => result.migrationName);
 }
 
 /** The names of the migrations that the database lacks. @throws when the database cannot be reached. */
-export async function pendingMigrations(database: Database, folder = shippedFolder): Promise<string[]> {
+export async function pendingMigrations(database: Access, folder = shippedFolder): Promise<string[]> {
   const infos = await migrator(database, folder).getMigrations();
   return infos.filter((info) => info.executedAt === undefined).map((info) => info.name);
 }
 
-function migrator(database: Database, folder: URL): Migrator {
+/** Why this program cannot work with the tables as they are, in one sentence. @throws when the database cannot be reached */
+export async function migrationProblem(database: Access): Promise<string | undefined> {
+  const pending = await pendingMigrations(database);
+  if (pending.length === 0) return undefined;
+  return `The database is not migrated: ${pending.join(', ')} missing; run "metrology-server migrate".`;
+}
+
+function migrator(database: Access, folder: URL): Migrator {
   return new Migrator({ db: database.kysely, provider: { getMigrations: () => readMigrations(folder) } });
 }
 

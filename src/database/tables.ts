@@ -91,6 +91,7 @@ export interface Tables {
   };
   stream_tags: { data_id: string; tag_id: string; organization_id: string; created_at: Time };
   channels: {
+    organization_id: string;
     data_id: string;
     channel_id: Generated<number>;
     channel_name: string;
@@ -106,6 +107,7 @@ export interface Tables {
     changed_at: Time;
   };
   chunks: {
+    organization_id: string;
     data_id: string;
     channel_id: number;
     chunk_index: number;
@@ -129,6 +131,7 @@ export interface Tables {
     value_max_time: number | null;
   };
   chunk_revisions: {
+    organization_id: string;
     data_id: string;
     channel_id: number;
     chunk_index: number;

@@ -33,7 +33,7 @@ export async function findStreamsToExport(
   organizationId: string,
   dataIds: readonly string[],
 ): Promise<StreamRow[]> {
-  const { rows } = await database.pool.query<StreamRow>({
+  const { rows } = await database.as(organizationId).pool.query<StreamRow>({
     name: 'find_streams_to_export',
     text: `
       select s.data_id, s.stream_name, s.points_per_chunk, s.created_at, s.finalized_at, s.instrument_type,
@@ -74,7 +74,7 @@ export async function listChannelsToExport(
   channelNames: readonly string[] | undefined,
   countMax: number,
 ): Promise<ChannelRow[]> {
-  const { rows } = await database.pool.query<ChannelRow>({
+  const { rows } = await database.as(organizationId).pool.query<ChannelRow>({
     name: 'list_channels_to_export',
     text: `
       select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger } from 'fastify';
 import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
-import { pendingMigrations } from '../database/migrate.ts';
+import { migrationProblem } from '../database/migrate.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 
@@ -41,17 +41,11 @@ export function healthRoutes(app: App, { database }: { database: Database }): vo
  */
 async function readinessProblem(database: Database, log: FastifyBaseLogger): Promise<string | undefined> {
   try {
-    return (await durabilityProblem(database)) ?? (await migrationProblem(database));
+    return (await durabilityProblem(database)) ?? (await migrationProblem(database.service));
   } catch (error) {
     log.warn({ err: error }, 'not ready');
     return 'The database cannot be reached; the log of the server says why.';
   }
-}
-
-async function migrationProblem(database: Database): Promise<string | undefined> {
-  const pending = await pendingMigrations(database);
-  if (pending.length === 0) return undefined;
-  return `The database is not migrated: ${pending.join(', ')} missing; run "metrology-server migrate".`;
 }
 
 /** An acknowledged chunk survives a crash only when a commit waits for the disk and a torn page can be mended. */
@@ -59,7 +53,7 @@ export async function durabilityProblem(database: Database): Promise<string | un
   const { rows } = await sql<{ name: string }>`
     select name from pg_settings
     where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off'
-    order by name`.execute(database.kysely);
+    order by name`.execute(database.service.kysely);
   if (rows.length === 0) return undefined;
   const names = rows.map((row) => row.name).join(', ');
   return `The database may lose what it has committed: ${names} must not be off.`;

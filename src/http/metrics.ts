@@ -15,7 +15,7 @@ const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 export function createMetrics(database: Database) {
   const registry = new Registry();
   const registers = [registry];
-  const pools = { general: database.pool, ingest: database.ingestPool };
+  const { pools } = database;
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'metrology_database_connections',

@@ -67,7 +67,7 @@ export async function listRevisions(
   { channel_name, chunk_index }: RevisionFilter,
   after: RevisionPlace | undefined,
 ): Promise<Revision[]> {
-  const { rows } = await database.pool.query<Revision>({
+  const { rows } = await database.as(organizationId).pool.query<Revision>({
     name: 'list_revisions',
     // The page is cut by the primary key before anything is joined to it, whatever the planner believes of the tables.
     text: `with page as materialized (
@@ -98,7 +98,7 @@ export async function findRevision(
   dataId: string,
   place: { channel_name: string; chunk_index: number; revision: number },
 ): Promise<Revision & RevisionArrays> {
-  const { rows } = await database.pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
+  const { rows } = await database.as(organizationId).pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
     name: 'find_revision',
     text: `select ${columns}, array_send(r.timestamps) as timestamps, array_send(r.values) as values
            from ${tables('chunk_revisions')}

@@ -38,7 +38,7 @@ export async function findStreamFacts(
   organizationId: string,
   dataId: string,
 ): Promise<StreamFacts> {
-  const { rows } = await database.pool.query<StreamFacts>({
+  const { rows } = await database.as(organizationId).pool.query<StreamFacts>({
     name: 'find_stream_facts',
     text: `select data_id, stream_name, points_per_chunk, instrument_type, synth_source_id, physical_sample_id,
                   project_id, created_at, finalized_at, clock_timestamp() as read_at
@@ -56,7 +56,7 @@ export async function listChannelNames(
   dataId: string,
   names?: readonly string[],
 ): Promise<ChannelName[]> {
-  const { rows } = await database.pool.query<ChannelName>({
+  const { rows } = await database.as(organizationId).pool.query<ChannelName>({
     name: 'list_channel_names',
     text: `select c.channel_id, c.channel_name
            from channels c join streams s on s.data_id = c.data_id
@@ -78,7 +78,7 @@ export async function readAccount(
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
 ): Promise<ChannelAccount> {
-  const account = await inTransaction(database.pool, async (client) => {
+  const account = await inTransaction(database.as(organizationId).pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     const account = new ChannelAccount(stream.points_per_chunk);
     const image = new GrowingBytes();
@@ -139,7 +139,7 @@ export async function readContentHashes(
   afterIndex: number,
 ): Promise<{ chunkIndex: number; contentHash: string }[]> {
   const page = await copyOut(
-    database,
+    database.as(organizationId),
     `select chunk_index, content_hash from chunks
      where ${chunksOf(organizationId, addressOf(dataId, channel))} and chunk_index > ${integerLiteral(afterIndex)}
      order by chunk_index limit ${limits.ledgerPageChunksMax}`,

@@ -12,8 +12,8 @@ import { channelKey, type PlacedRow, type Row } from './rows.ts';
 export async function insertChannels(database: Database, rows: readonly Row[]): Promise<void> {
   const inserted = database.ingestPool.query({
     name: 'insert_channels',
-    text: `insert into channels (data_id, channel_name)
-           select s.data_id, r.channel_name
+    text: `insert into channels (organization_id, data_id, channel_name)
+           select s.organization_id, s.data_id, r.channel_name
            from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
            join streams s
              on s.data_id = r.data_id and s.organization_id = r.organization_id and s.deleted_at is null
@@ -51,27 +51,30 @@ const channelParameters = (rows: readonly Row[]) => [
   rows.map(({ channelName }) => channelName),
 ];
 
-/** Each channel once, in the order in which everybody locks them. */
-function channelIds(rows: readonly PlacedRow[]): number[] {
-  return [...new Set(rows.map(({ channelId }) => channelId))].sort((one, other) => one - other);
+/** A row of each channel, in the order in which everybody locks them. */
+function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
+  const byChannel = new Map(rows.map((row) => [row.channelId, row]));
+  return [...byChannel.values()].sort((one, other) => one.channelId - other.channelId);
 }
 
 /**
  * Locks the channels of the rows, in the order of their ids, until the transaction ends.
- * @throws ApiError 404 when one is gone with its stream; then nothing that is sent after it in the transaction is stored
+ * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in the transaction is stored
  */
 export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  const channels = rowOfEachChannel(rows);
   const locked = client.query({
     name: 'lock_channels',
     // The division fails the transaction by itself, before anybody has read how many were locked.
     text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
            from (
-             select from unnest($1::bigint[]) as r (channel_id)
+             select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
              cross join lateral (
-               select from channels where channel_id = r.channel_id limit 1 for no key update
+               select from channels where channel_id = r.channel_id and organization_id = r.organization_id
+               limit 1 for no key update
              ) c
            ) locked`,
-    values: [channelIds(rows)],
+    values: [channels.map(({ channelId }) => channelId), channels.map(({ item }) => item.organizationId)],
   });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
@@ -101,6 +104,6 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
              order by k.chunk_index desc limit 1
            ) newest on true
            where c.ctid = found.ctid`,
-    values: [channelIds(rows)],
+    values: [rowOfEachChannel(rows).map(({ channelId }) => channelId)],
   });
 }

@@ -14,7 +14,9 @@ export async function findLinks(database: Database, organizationId: string, link
                 and physical_sample_id = ${links.physical_sample_id ?? null}::uuid) as sample,
       exists (select from projects
               where organization_id = ${organizationId}::uuid
-                and project_id = ${links.project_id ?? null}::uuid) as project`.execute(database.kysely);
+                and project_id = ${links.project_id ?? null}::uuid) as project`.execute(
+    database.as(organizationId).kysely,
+  );
   return rows[0] as { instrument: boolean; sample: boolean; project: boolean };
 }
 
@@ -46,7 +48,7 @@ export async function insertStream(database: Database, organizationId: string, s
     )
     insert into processed_data_entries (data_id, organization_id)
     select data_id, organization_id from stream
-    returning data_id, processed_data_id`.execute(database.kysely);
+    returning data_id, processed_data_id`.execute(database.as(organizationId).kysely);
   return rows[0] as StreamIds;
 }
 
@@ -59,9 +61,10 @@ export async function finalizeStream(
   await sql`
     update streams set finalized_at = clock_timestamp(), changed_at = clock_timestamp()
     where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and deleted_at is null
-      and finalized_at is null`.execute(database.kysely);
-  return database.kysely
-    .selectFrom('processed_data_entries')
+      and finalized_at is null`.execute(database.as(organizationId).kysely);
+  return database
+    .as(organizationId)
+    .kysely.selectFrom('processed_data_entries')
     .innerJoin('streams', 'streams.data_id', 'processed_data_entries.data_id')
     .select(['processed_data_entries.data_id', 'processed_data_id'])
     .where('streams.organization_id', '=', organizationId)

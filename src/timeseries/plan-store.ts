@@ -8,7 +8,7 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 
 /*
  * Which chunks a read goes through, without their arrays. Each statement touches the chunks that it tells of and no
- * others: those of a window are found by the index chunks_by_time. It is on `channel_id + 0`, and where that stands alone,
+ * others: those of a window are found by the index chunks_by_time. It is on `channel_id::float8`, and where that stands alone,
  * without the stream, PostgreSQL cannot take the primary key instead and go through the whole channel. That the channel is
  * one of the stream, and the stream one of the organization, is looked up beside it. A plan has all its chunks, or its
  * stream is being removed and it is an error.
@@ -22,7 +22,7 @@ export async function planByTime(
   range: MsRange,
 ): Promise<ChunkPlan> {
   const image = await copyOut(
-    database,
+    database.as(organizationId),
     `select chunk_index, point_count, time_min, time_max from chunks where ${touching(organizationId, channel, range)}`,
   );
   const plan = createChunkPlan();
@@ -40,7 +40,7 @@ export async function planWithSummaries(
   range: MsRange,
 ): Promise<SummaryPlan> {
   const image = await copyOut(
-    database,
+    database.as(organizationId),
     `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
      from chunks where ${touching(organizationId, channel, range)}`,
   );
@@ -62,7 +62,7 @@ export async function planByIndex(
   range: { from: number; to: number },
 ): Promise<ChunkPlan> {
   const image = await copyOut(
-    database,
+    database.as(organizationId),
     `select chunk_index, point_count from chunks where ${chunksOf(organizationId, channel)}
      and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index`,
   );
@@ -87,11 +87,11 @@ export async function listNewest(
   beforeSeconds: number,
   chunksMax: number,
 ): Promise<TimedChunk[]> {
-  const { rows } = await database.pool.query<TimedChunk>(
+  const { rows } = await database.as(organizationId).pool.query<TimedChunk>(
     `select chunk_index, point_count, time_min, time_max from chunks
-     where channel_id + 0 = $3::bigint and time_min < $4::float8 and exists (
+     where channel_id::float8 = $3::float8 and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
-       where data_id = $2::uuid and channel_id = $3::bigint and organization_id = $1::uuid)
+       where data_id = $2::uuid and channel_id = $3::bigint and streams.organization_id = $1::uuid)
      order by time_min desc limit $5::bigint`,
     [organizationId, dataId, channelId, beforeSeconds, chunksMax],
   );
@@ -117,7 +117,7 @@ export async function listNeighbours(
   side: 'above' | 'below',
 ): Promise<Neighbour[]> {
   const [beyond, order, step] = side === 'above' ? ['>', 'asc', 1] : ['<', 'desc', -1];
-  const { rows } = await database.pool.query<Neighbour>(
+  const { rows } = await database.as(organizationId).pool.query<Neighbour>(
     `select r.chunk_index, n.chunk_index as neighbour_index, t.time_min, t.time_max
      from unnest($4::bigint[]) as r (chunk_index)
      left join lateral (
@@ -148,11 +148,11 @@ function touching(organizationId: string, channel: ChannelAddress, range: MsRang
   const from = seconds(range.fromMs, -slackSeconds);
   // Both bounds are there even where a range has one: between two bounds PostgreSQL expects few chunks, whatever it knows
   // of the channel, and takes the index; beyond one bound that it must look up first it expects a third, and reads all.
-  return `channel_id + 0 = ${integer(channel.channelId)} and time_max >= ${from}
+  return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
     and time_min between ${from} - (
       select chunk_seconds_max from channels join streams using (data_id)
       where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}
-        and organization_id = ${uuid(organizationId)} and removed_at is null
+        and streams.organization_id = ${uuid(organizationId)} and removed_at is null
     ) and ${seconds(range.toMs, slackSeconds)}`;
 }
 
@@ -164,10 +164,12 @@ async function unlessRemoved<Plan extends ChunkPlan>(
   plan: Plan,
 ): Promise<Plan> {
   if (plan.length > 0) return plan;
-  const { rowCount } = await database.pool.query(
-    'select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null',
-    [organizationId, dataId],
-  );
+  const { rowCount } = await database
+    .as(organizationId)
+    .pool.query('select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null', [
+      organizationId,
+      dataId,
+    ]);
   if (rowCount === 0) throw notFound('data_id');
   return plan;
 }

@@ -45,7 +45,7 @@ export interface StoredChunk extends ChunkArrays {
 
 /** @throws ApiError 404 for an id that is unknown or of another organization */
 export async function findStream(database: Database, organizationId: string, dataId: string): Promise<StreamHead> {
-  const { rows } = await database.pool.query<StreamHead>({
+  const { rows } = await database.as(organizationId).pool.query<StreamHead>({
     name: 'find_stream_to_read',
     text: `select data_id, points_per_chunk from streams
            where data_id = $1::uuid and organization_id = $2::uuid and deleted_at is null`,
@@ -57,7 +57,7 @@ export async function findStream(database: Database, organizationId: string, dat
 
 /** What a stream was measured with, as far as it is known: its growth instrument, or the kind of it. */
 export async function findSystem(database: Database, organizationId: string, dataId: string): Promise<string | null> {
-  const { rows } = await database.pool.query<{ system: string | null }>(
+  const { rows } = await database.as(organizationId).pool.query<{ system: string | null }>(
     `select coalesce(i.source_name, s.instrument_type) as system
      from streams s
      left join growth_instruments i on i.synth_source_id = s.synth_source_id and i.organization_id = s.organization_id
@@ -69,7 +69,7 @@ export async function findSystem(database: Database, organizationId: string, dat
 
 /** The channels of a stream that hold points, by name in the order of code points. */
 export async function listChannels(database: Database, organizationId: string, dataId: string): Promise<ChannelHead[]> {
-  const { rows } = await database.pool.query<ChannelHead>({
+  const { rows } = await database.as(organizationId).pool.query<ChannelHead>({
     name: 'list_channels_to_read',
     text: `select c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max,
                   c.changed_at
@@ -89,7 +89,7 @@ export function chunkReader(database: Database, organizationId: string, channel:
   const image = new GrowingBytes();
   return async (chunkIndexes: readonly number[], withValues: boolean): Promise<ChunkArrays[]> => {
     const page = await copyOut(
-      database,
+      database.as(organizationId),
       chunksAt(organizationId, channel, chunkIndexes, `chunk_index, timestamps${withValues ? ', values' : ''}`),
       image,
     );
@@ -113,7 +113,7 @@ export async function readStoredChunks(
   chunkIndexes: readonly number[],
 ): Promise<StoredChunk[]> {
   const image = await copyOut(
-    database,
+    database.as(organizationId),
     chunksAt(organizationId, channel, chunkIndexes, 'chunk_index, timestamps, values, start_offset, units'),
   );
   const chunks: StoredChunk[] = [];

@@ -21,7 +21,7 @@ afterAll(async () => {
 /** A key changed by SQL after it was made. */
 async function keyWith(change: string): Promise<string> {
   const key = await createKey(server.database, 'lab', 'ada');
-  await server.database.pool.query(`update api_keys set ${change} where key_hash = $1::bytea`, [hashApiKey(key)]);
+  await server.owner.pool.query(`update api_keys set ${change} where key_hash = $1::bytea`, [hashApiKey(key)]);
   return key;
 }
 const keyId = async (key: string) => (await findIdentity(server.database, key))?.keyId as number;
@@ -67,7 +67,7 @@ describe('a request', () => {
     const { ada } = server.keys;
     const swapped = ada.replace(/(..)(..)$/, '$2$1');
     const mistyped = [`${ada}x`, ada.slice(0, -1), ada.toLowerCase(), 'msk1_', swapped];
-    await server.database.pool.query('alter table api_keys rename to api_keys_away');
+    await server.owner.pool.query('alter table api_keys rename to api_keys_away');
     try {
       for (const key of mistyped.filter((one) => one !== ada)) {
         const { status, json } = await server.get('/data_entries/', key);
@@ -82,7 +82,7 @@ describe('a request', () => {
       }
       expect((await server.get('/data_entries/', newApiKey())).status).toBe(500);
     } finally {
-      await server.database.pool.query('alter table api_keys_away rename to api_keys');
+      await server.owner.pool.query('alter table api_keys_away rename to api_keys');
     }
   });
 
@@ -153,9 +153,9 @@ test('a key shows neither in answers nor in logs, however the request ends', asy
   };
   for (const request of requests) await send(request);
   // And once with a failure of the server itself, which logs an error with its stack.
-  await server.database.pool.query('alter table tags rename to tags_away');
+  await server.owner.pool.query('alter table tags rename to tags_away');
   await send({ method: 'GET', url: '/tags/', key: ada } as never);
-  await server.database.pool.query('alter table tags_away rename to tags');
+  await server.owner.pool.query('alter table tags_away rename to tags');
   expect(texts.at(-2)).toBe('{"detail":"Internal error; see the log of the server."}');
   expect(listening.logged()).toContain('tags');
   expect(listening.logged()).toContain('"stack"');
@@ -185,7 +185,7 @@ describe('keys', () => {
     expect(Math.max(...counts.values())).toBeLessThan(450);
 
     const key = await createKey(server.database, 'lab', 'ada');
-    const { rows } = await server.database.pool.query('select to_jsonb(k)::text as row from api_keys k');
+    const { rows } = await server.owner.pool.query('select to_jsonb(k)::text as row from api_keys k');
     expect(rows.map(({ row }) => row).join()).not.toContain(key.slice(16, 30));
     expect(apiKeyHint(key)).toBe(key.slice(0, 15));
     expect(apiKeyHint('sixteen-letters!')).toBe('sixt');

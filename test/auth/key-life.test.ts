@@ -9,12 +9,13 @@ import { openIdentities } from '../../src/auth/identities.ts';
 import { createKey, importKey, rotateKey } from '../../src/auth/keys.ts';
 import { findIdentity, insertKey, listKeys, noteKeyUse, revokeKey, scopes } from '../../src/auth/store.ts';
 import { limits } from '../../src/config.ts';
-import { type Database, openDatabase } from '../../src/database/database.ts';
+import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: Database;
+let owner: OwnerDatabase;
 let drop: () => Promise<void>;
 const quiet = pino({ level: 'silent' });
 
@@ -22,9 +23,10 @@ beforeAll(async () => {
   const clone = await cloneDatabase();
   drop = clone.drop;
   database = openDatabase(clone.databaseUrl, { poolMax: 4, onIdleError: () => {} });
+  owner = openAsOwner(clone.databaseUrl, { onIdleError: () => {} });
 });
 afterAll(async () => {
-  await database?.close();
+  await Promise.all([database?.close(), owner?.close()]);
   await drop?.();
 });
 
@@ -32,14 +34,14 @@ const opens = async (key: string) => (await findIdentity(database, key)) !== und
 const idOf = async (key: string) => (await findIdentity(database, key))?.keyId as number;
 const listed = async (id: number) => (await listKeys(database)).find((key) => key.key_id === id);
 const alter = (id: number, change: string) =>
-  database.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
+  database.service.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
 /** Hours from now until a time. */
 const hoursUntil = (time: string | null | undefined) => (Date.parse(String(time)) - Date.now()) / 3_600_000;
 
 describe('a key', () => {
   test('whose id is right but whose secret is not opens nothing', async () => {
     const key = await createKey(database, 'lab');
-    await database.pool.query('update api_keys set key_hash = $1::bytea where public_id = $2::text', [
+    await database.service.pool.query('update api_keys set key_hash = $1::bytea where public_id = $2::text', [
       hashApiKey('another'),
       publicIdOf(key),
     ]);
@@ -68,14 +70,16 @@ describe('a key', () => {
     const folder = await mkdtemp(join(tmpdir(), 'metrology-migrations-'));
     const name = `metrology_keys_${process.pid}`;
     await administer(inject('adminUrl'), `create database ${name}`);
-    const old = openDatabase(urlOfDatabase(inject('adminUrl'), name), { poolMax: 2, onIdleError: () => {} });
+    const url = urlOfDatabase(inject('adminUrl'), name);
+    const owner = openAsOwner(url, { onIdleError: () => {} });
+    const database = openDatabase(url, { poolMax: 2, onIdleError: () => {} });
     try {
       const shipped = fileURLToPath(new URL('../../migrations/', import.meta.url));
       for (const file of await readdir(shipped)) if (file < '0006') await cp(join(shipped, file), join(folder, file));
-      await migrate(old, pathToFileURL(`${folder}/`));
+      await migrate(owner, pathToFileURL(`${folder}/`));
       const keys = [`msk_${'Ab3'.repeat(14)}x`, 'a-bootstrap-key-of-any-form'];
       for (const key of keys) {
-        await old.pool.query(
+        await owner.pool.query(
           `with o as (insert into organizations (name) values ($2::text) returning organization_id),
                 u as (insert into users (organization_id, name) select organization_id, 'ada' from o returning *)
            insert into api_keys (organization_id, user_id, key_hash, key_hint)
@@ -83,10 +87,10 @@ describe('a key', () => {
           [hashApiKey(key), key],
         );
       }
-      await migrate(old);
-      for (const key of keys) expect((await findIdentity(old, key))?.scopes, key).toEqual([...scopes]);
+      await migrate(owner);
+      for (const key of keys) expect((await findIdentity(database, key))?.scopes, key).toEqual([...scopes]);
     } finally {
-      await old.close();
+      await Promise.all([owner.close(), database.close()]);
       await administer(inject('adminUrl'), `drop database ${name} with (force)`);
       await rm(folder, { recursive: true });
     }
@@ -186,7 +190,7 @@ describe('the last use of a key', () => {
   test('keeps no request waiting', async () => {
     const key = await createKey(database, 'lab', 'ada');
     const id = await idOf(key);
-    const locking = await database.pool.connect();
+    const locking = await owner.pool.connect();
     try {
       await locking.query('begin');
       await locking.query('select from api_keys where key_id = $1::bigint for update', [id]);
@@ -200,10 +204,10 @@ describe('the last use of a key', () => {
 });
 
 test('only so many keys are remembered as the limit says, the newest ones', async () => {
-  const owner = await database.pool.query(`select organization_id, user_id from users limit 1`);
-  const { organization_id, user_id } = owner.rows[0];
+  const users = await database.service.pool.query(`select organization_id, user_id from users limit 1`);
+  const { organization_id, user_id } = users.rows[0] as { organization_id: string; user_id: string };
   const names = Array.from({ length: limits.keyCacheEntriesMax + 1 }, (_, i) => `one-key-of-many-${i}`);
-  await database.pool.query(
+  await database.service.pool.query(
     `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, last_used_at)
      select $1::uuid, $2::uuid, encode(substring(sha256(k::bytea) from 1 for 8), 'hex'), sha256(k::bytea), 'a', now()
      from unnest($3::text[]) k`,
@@ -215,8 +219,8 @@ test('only so many keys are remembered as the limit says, the newest ones', asyn
   const identityOf = openIdentities(database, quiet);
   const [first, second] = names as [string, string];
   for (let i = 0; i < names.length; i += 500) await Promise.all(names.slice(i, i + 500).map(identityOf));
-  await database.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
+  await database.service.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
   expect(await identityOf(second)).toBeDefined();
   expect(await identityOf(first)).toBeUndefined();
-  expect(await insertKey(database, owner.rows[0], first)).toBeUndefined();
+  expect(await insertKey(database, { organization_id, user_id }, first)).toBeUndefined();
 });

@@ -66,7 +66,7 @@ async function search(query: Query = {}, key?: string): Promise<Row[]> {
 }
 const found = async (query: Query, key?: string) => (await search(query, key)).map((row) => row.data_id as string);
 const entry = async (dataId: string, key?: string) => (await search({ data_ids: dataId }, key))[0];
-const inDatabase = (text: string, values: unknown[]) => server.database.pool.query(text, values);
+const inDatabase = (text: string, values: unknown[]) => server.owner.pool.query(text, values);
 
 const columns = [
   ...['data_id', 'raw_name', 'char_source_type', 'pipeline_status', 'raw_file_type', 'processed_file_type'],

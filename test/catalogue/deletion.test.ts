@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { giveUpStreams, removeStream } from '../../src/catalogue/data-entries/deletion-store.ts';
 import { limits } from '../../src/config.ts';
-import type { Database } from '../../src/database/database.ts';
+import type { Access, Connections, Database } from '../../src/database/database.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { rowsOf } from '../support/rows-of.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -22,7 +22,7 @@ const remove = (dataIds: string[], permanent = false, key?: string) =>
     key,
   );
 const restore = (dataIds: string[], key?: string) => server.post('/data_entries/restore', { data_ids: dataIds }, key);
-const inDatabase = (text: string, values: unknown[]) => server.database.pool.query(text, values);
+const inDatabase = (text: string, values: unknown[]) => server.owner.pool.query(text, values);
 const found = async (dataId: string) => (await server.get(`/data_entries/?data_ids=${dataId}`)).json.length === 1;
 
 /** A stream with a chunk that was replaced once, a tag and a sample. */
@@ -38,7 +38,7 @@ async function openFullStream(): Promise<{ dataId: string; sample: string }> {
 describe('a deleted entry', () => {
   test('is gone from search, reads, samples and ingest, and keeps its rows', async () => {
     const { dataId, sample } = await openFullStream();
-    const before = await rowsOf(server.database, dataId);
+    const before = await rowsOf(server.owner, dataId);
     expect(before).toMatchObject({ streams: 1, channels: 1, chunks: 1, chunk_revisions: 1, stream_tags: 1 });
     const answer = await remove([dataId.toUpperCase(), randomUUID()]);
     expect([answer.status, answer.json]).toEqual([200, [dataId]]);
@@ -53,7 +53,7 @@ describe('a deleted entry', () => {
     expect(statuses.map(({ status }) => status)).toEqual(Array(6).fill(404));
     const [row] = (await server.get(`/physical_samples/?physical_sample_id=${sample}`)).json;
     expect(row.num_data_items).toBe(0);
-    expect(await rowsOf(server.database, dataId)).toEqual(before);
+    expect(await rowsOf(server.owner, dataId)).toEqual(before);
   });
 
   test('comes back whole when it is restored, and takes chunks again', async () => {
@@ -83,12 +83,12 @@ describe('a deleted entry', () => {
 describe('a removed entry', () => {
   test.each([false, true])('leaves no row in any table (deleted before: %s), and others stay', async (isDeleted) => {
     const [{ dataId }, other] = [await openFullStream(), await openFullStream()];
-    const ofOther = await rowsOf(server.database, other.dataId);
+    const ofOther = await rowsOf(server.owner, other.dataId);
     if (isDeleted) await remove([dataId]);
     const answer = await remove([dataId], true);
     expect([answer.status, answer.json]).toEqual([200, [dataId]]);
-    expect(await rowsOf(server.database, dataId)).toEqual({});
-    expect(await rowsOf(server.database, other.dataId)).toEqual(ofOther);
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
+    expect(await rowsOf(server.owner, other.dataId)).toEqual(ofOther);
     expect((await remove([dataId], true)).status).toBe(404);
     expect((await restore([dataId])).status).toBe(404);
   });
@@ -100,27 +100,27 @@ describe('a removed entry', () => {
     expect((await restore([dataId])).status).toBe(404);
     expect((await remove([dataId])).status).toBe(404);
     expect((await remove([dataId], true)).json).toEqual([dataId]);
-    expect(await rowsOf(server.database, dataId)).toEqual({});
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
   });
 
   test('loses its chunks also where another removal has just taken the stream, but never those of another organization', async () => {
     const [{ dataId }, { dataId: kept }] = [await openFullStream(), await openFullStream()];
     const { rows } = await inDatabase('select organization_id as id from streams where data_id = $1', [kept]);
     await inDatabase('delete from streams where data_id = $1::uuid', [dataId]);
-    expect(await rowsOf(server.database, dataId)).toEqual({ chunks: 1, chunk_revisions: 1 });
+    expect(await rowsOf(server.owner, dataId)).toEqual({ chunks: 1, chunk_revisions: 1 });
     await removeStream(server.database, rows[0].id, dataId);
-    expect(await rowsOf(server.database, dataId)).toEqual({});
-    const before = await rowsOf(server.database, kept);
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
+    const before = await rowsOf(server.owner, kept);
     await inDatabase('update streams set deleted_at = now(), removed_at = now() where data_id = $1', [kept]);
     await removeStream(server.database, randomUUID(), kept);
-    expect(await rowsOf(server.database, kept)).toEqual(before);
+    expect(await rowsOf(server.owner, kept)).toEqual(before);
   });
 
   test('of many chunks goes in statements of bounded rows and points', async () => {
     const dataId = await openStream(server);
     await server.post(chunkUrl, chunkBody(dataId, 0, 't', [1]));
     const columns =
-      'data_id, channel_id, start_offset, key_id, null_count, ascending, content_hash, timestamps, values';
+      'organization_id, data_id, channel_id, start_offset, key_id, null_count, ascending, content_hash, timestamps, values';
     const fill = `insert into chunks (${columns}, chunk_index, point_count)
        select ${columns}, i, case when i between 9001 and 9003 then $2::integer else 1 end
        from chunks, generate_series(1, 11000) as i where data_id = $1::uuid`;
@@ -130,26 +130,25 @@ describe('a removed entry', () => {
     expect(await giveUpStreams(server.database, organizationId, [dataId])).toEqual([dataId]);
     const { database, deleted } = countingDeletes(server.database);
     await removeStream(database, organizationId, dataId);
-    expect(await rowsOf(server.database, dataId)).toEqual({});
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
     // Chunks 0 to 4999; 5000 to 9001, as the next long chunk would be too much; the other two long ones; the rest.
     expect(deleted).toEqual([limits.removedRowsMax, 4_002, 1, 1998]);
   });
 });
 
 /** The same database, but it is noted how many chunks each of its statements deletes. */
-function countingDeletes({ pool, ...others }: Database): { database: Database; deleted: number[] } {
+function countingDeletes(database: Database): { database: Database; deleted: number[] } {
   const deleted: number[] = [];
-  const counting = new Proxy(pool, {
-    get(target, name) {
-      if (name !== 'query') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
-      return async (text: string, values: unknown[]) => {
-        const result = await target.query(text, values);
-        if (/^\s*delete from chunks/.test(text)) deleted.push(result.rowCount as number);
-        return result;
-      };
-    },
-  });
-  return { database: { ...others, pool: counting }, deleted };
+  const as = (id: string): Access => {
+    const { pool, kysely } = database.as(id);
+    const query: Connections['query'] = async (text, values) => {
+      const result = await pool.query(text, values);
+      if (/^\s*delete from chunks/.test(String(text))) deleted.push(result.rowCount as number);
+      return result as never;
+    };
+    return { pool: { connect: () => pool.connect(), query }, kysely };
+  };
+  return { database: { ...database, as }, deleted };
 }
 
 test.each([

@@ -31,7 +31,7 @@ async function age(dataId: string, minutes: number): Promise<void> {
     ['channels', ['created_at', 'changed_at']],
   ] as const) {
     const earlier = columns.map((column) => `${column} = ${column} - make_interval(mins => $2::integer)`).join(', ');
-    await server.database.pool.query(`update ${table} set ${earlier} where data_id = $1::uuid`, [dataId, minutes]);
+    await server.owner.pool.query(`update ${table} set ${earlier} where data_id = $1::uuid`, [dataId, minutes]);
   }
 }
 

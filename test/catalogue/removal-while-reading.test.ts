@@ -17,7 +17,7 @@ let server: TestServer;
 let organizationId: string;
 beforeAll(async () => {
   server = await startTestServer();
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     'select organization_id from api_keys join users using (organization_id, user_id) where users.name = $1',
     ['ada'],
   );
@@ -27,7 +27,7 @@ afterAll(() => server.close());
 
 /** A removal for good that has come half-way: the stream is given up, its channels are gone, and some of its chunks. */
 async function removeHalf(dataId: string): Promise<void> {
-  const { pool } = server.database;
+  const { pool } = server.owner;
   await pool.query('update streams set deleted_at = now(), removed_at = now() where data_id = $1::uuid', [dataId]);
   await pool.query('delete from channels where data_id = $1::uuid', [dataId]);
   await pool.query('delete from chunks where data_id = $1::uuid and chunk_index < 5', [dataId]);

@@ -1,17 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, inTransaction, isoTime, openDatabase } from '../../src/database/database.ts';
+import { inTransaction, isoTime, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let databaseUrl: string;
 let drop: () => Promise<void>;
-let database: Database;
+let database: OwnerDatabase;
 
 beforeAll(async () => {
   ({ databaseUrl, drop } = await cloneDatabase());
-  database = openDatabase(databaseUrl, { poolMax: 3, onIdleError: () => {} });
+  database = openAsOwner(databaseUrl, { poolMax: 3, onIdleError: () => {} });
   await database.pool.query('create table notes (note text primary key)');
 });
 afterAll(async () => {
@@ -25,7 +26,7 @@ const notes = async () => {
 };
 
 test('close ends every connection, also where Kysely was never used', async () => {
-  const other = openDatabase(databaseUrl, { poolMax: 1, onIdleError: () => {} });
+  const other = openAsOwner(databaseUrl, { poolMax: 1, onIdleError: () => {} });
   const { rows } = await other.pool.query('select pg_backend_pid() as pid');
   await other.close();
   const isThere = async () => {
@@ -49,7 +50,7 @@ describe('types', () => {
     await database.pool.query(`alter database ${name} set timezone = 'Asia/Kolkata'`);
     await database.pool.query(`alter database ${name} set datestyle = 'German'`);
     await database.pool.query(`alter database ${name} set extra_float_digits = 0`);
-    const odd = openDatabase(clone.databaseUrl, { poolMax: 1, onIdleError: () => {} });
+    const odd = openAsOwner(clone.databaseUrl, { poolMax: 1, onIdleError: () => {} });
     const { rows } = await odd.pool.query(`select timestamptz '2026-02-01 00:00:00Z' as t, 0.1::float8 + 0.2 as sum`);
     await odd.close();
     await clone.drop();
@@ -101,12 +102,12 @@ describe('inTransaction', () => {
 describe('a lost network', () => {
   let proxy: TcpProxy;
   let idleErrors: Error[];
-  let away: Database;
+  let away: OwnerDatabase;
 
   beforeAll(async () => {
     proxy = await startTcpProxy(databaseUrl);
     idleErrors = [];
-    away = openDatabase(proxy.urlOf(databaseUrl), {
+    away = openAsOwner(proxy.urlOf(databaseUrl), {
       poolMax: 3,
       onIdleError: (error) => idleErrors.push(error),
       statementMsMax: 1_000,
@@ -161,7 +162,7 @@ describe('a lost network', () => {
   });
 });
 
-test('options of the URL are kept and leave those of the server in force, on both pools', async () => {
+test('options of the URL are kept and leave those of the server in force, on every pool', async () => {
   const url = new URL(databaseUrl);
   url.searchParams.set('options', '-c work_mem=12MB -c timezone=Asia/Tokyo');
   const other = openDatabase(url.href, { poolMax: 1, onIdleError: () => {} });
@@ -169,7 +170,9 @@ test('options of the URL are kept and leave those of the server in force, on bot
                            current_setting('plan_cache_mode') as plans`;
   const expected = { memory: '12MB', zone: 'UTC' };
   try {
-    expect((await other.pool.query(settings)).rows).toMatchObject([expected]);
+    const plans = 'auto';
+    expect((await other.as(randomUUID()).pool.query(settings)).rows).toEqual([{ ...expected, plans }]);
+    expect((await other.service.pool.query(settings)).rows).toEqual([{ ...expected, plans }]);
     expect((await other.ingestPool.query(settings)).rows).toEqual([{ ...expected, plans: 'force_generic_plan' }]);
   } finally {
     await other.close();

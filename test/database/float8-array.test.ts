@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
+import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { decodeFloat8Array, encodeFloat8Array, hasNulls, joinFloat8Arrays } from '../../src/database/float8-array.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
-let database: Database;
+let database: OwnerDatabase;
 let drop: () => Promise<void>;
 
 beforeAll(async () => {
   const clone = await cloneDatabase();
   drop = clone.drop;
-  database = openDatabase(clone.databaseUrl, { poolMax: 1, onIdleError: () => {} });
+  database = openAsOwner(clone.databaseUrl, { onIdleError: () => {} });
   await database.pool.query('create table kept (readings float8[] not null)');
 });
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, inject, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
+import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { migrate, pendingMigrations } from '../../src/database/migrate.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 
@@ -18,13 +18,13 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-async function emptyDatabase(): Promise<() => Database> {
+async function emptyDatabase(): Promise<() => OwnerDatabase> {
   const name = `metrology_${randomUUID().replaceAll('-', '')}`;
   await administer(inject('adminUrl'), `create database ${name}`);
   undo.push(() => administer(inject('adminUrl'), `drop database ${name} with (force)`));
   return () => {
     const url = urlOfDatabase(inject('adminUrl'), name);
-    const database = openDatabase(url, { poolMax: 2, onIdleError: () => {} });
+    const database = openAsOwner(url, { poolMax: 2, onIdleError: () => {} });
     undo.push(() => database.close());
     return database;
   };
@@ -37,7 +37,7 @@ async function folderOf(files: Record<string, string>): Promise<URL> {
   return pathToFileURL(`${folder}/`);
 }
 
-async function tables(database: Database): Promise<string[]> {
+async function tables(database: OwnerDatabase): Promise<string[]> {
   const { rows } = await database.pool.query(
     `select table_name from information_schema.tables where table_schema = 'public' order by 1`,
   );

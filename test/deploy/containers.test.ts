@@ -46,11 +46,15 @@ describe('Compose', () => {
     ...parse(read('docker-compose.tls.yml')).services,
   };
 
-  test.each(['server', 'postgres', 'tls'])(
+  test.each(['migrate', 'server', 'postgres', 'tls'])(
     '%s: read-only, no capability that it does not need, limits, restarts',
     (name) => {
       const service = merged[name];
-      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], restart: 'unless-stopped' });
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        restart: name === 'migrate' ? 'on-failure' : 'unless-stopped',
+      });
       expect(service.security_opt).toContain('no-new-privileges:true');
       for (const limit of ['mem_limit', 'cpus', 'pids_limit']) expect([limit, service[limit]]).not.toContain(undefined);
       expect(service.privileged).toBeUndefined();
@@ -58,11 +62,20 @@ describe('Compose', () => {
   );
 
   test('waits for health, keeps the data where PostgreSQL 18 puts it, and opens plain HTTP to this machine alone', () => {
-    expect(merged.server.depends_on).toEqual({ postgres: { condition: 'service_healthy' } });
+    const healthy = { condition: 'service_healthy' };
+    expect(merged.migrate.depends_on).toEqual({ postgres: healthy });
+    const migrated = { condition: 'service_completed_successfully' };
+    expect(merged.server.depends_on).toEqual({ postgres: healthy, migrate: migrated });
     expect(merged.tls.depends_on).toEqual({ server: { condition: 'service_healthy' } });
     expect(merged.postgres).toMatchObject({ image: 'postgres:18', volumes: ['postgres:/var/lib/postgresql'] });
     for (const port of merged.server.ports) expect(port).toMatch(/^127\.0\.0\.1:/);
     expect(merged.postgres.ports).toBeUndefined();
+  });
+
+  test('the server never has the password of the role that owns the tables', () => {
+    expect(JSON.stringify(merged.server)).not.toContain('POSTGRES_PASSWORD');
+    expect(merged.server.environment.DATABASE_URL).toBe(merged.migrate.environment.DATABASE_URL);
+    expect(merged.server.environment.DATABASE_URL).toMatch(/^postgresql:\/\/metrology_app:\$\{SERVER_PASSWORD:\?/);
   });
 
   test('its files are there', () => {

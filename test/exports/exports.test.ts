@@ -102,7 +102,7 @@ describe('the long layout', () => {
   test('is the same in both formats over several row groups', async () => {
     const many = await openStream(server, 1_000);
     await fillChannel(server, many, 'v', { chunks: 70, points: 1_000 });
-    await server.database.pool.query(
+    await server.owner.pool.query(
       'update chunks set values[7] = null, timestamps[8] = null where data_id = $1::uuid and chunk_index % 2 = 0',
       [many],
     );
@@ -299,12 +299,12 @@ describe('several streams', () => {
 
   test('have few enough channels, and few enough different ones for a wide layout', async () => {
     const many = await openStream(server, 1);
-    const { pool } = server.database;
+    const { pool } = server.owner;
     const { exportColumnsMax, exportChannelsMax } = limits;
     const add = (from: number, to: number) =>
       pool.query(
-        `insert into channels (data_id, channel_name, point_count, chunk_count)
-         select $1::uuid, 'c' || i, 1, 1 from generate_series($2::int, $3::int) i`,
+        `insert into channels (organization_id, data_id, channel_name, point_count, chunk_count)
+         select (select organization_id from streams where data_id = $1::uuid), $1::uuid, 'c' || i, 1, 1 from generate_series($2::int, $3::int) i`,
         [many, from, to],
       );
     await add(1, exportColumnsMax);

@@ -57,10 +57,9 @@ describe.each(files)('%s, %s', (format, layout) => {
     const answer = await begin(pathOf(own, format, layout));
     expect(answer.statusCode).toBe(200);
     await connectionsWhileWaiting(server);
-    await server.database.pool.query(
-      'delete from chunks where data_id = $1::uuid and chunk_index between 230 and 240',
-      [own],
-    );
+    await server.owner.pool.query('delete from chunks where data_id = $1::uuid and chunk_index between 230 and 240', [
+      own,
+    ]);
     expect((await readOn(answer)).ended).toBe(false);
   });
 });
@@ -75,7 +74,7 @@ function rowsOf(format: string, body: Buffer): number {
 
 test('an error before the first byte is an answer like any other', async () => {
   const own = await filledStream(1);
-  const { pool } = server.database;
+  const { pool } = server.owner;
   await pool.query('alter table chunks rename column timestamps to hidden');
   try {
     const answer = await server.get(`/exports/${own}`);

@@ -42,8 +42,7 @@ describe('the audit', () => {
     });
   const look = () => audit({ history, databaseUrl: server.databaseUrl, clients: [client] });
   const found = async () => (await look()).violations.map(({ place, what }) => `${place}: ${what}`);
-  const tamper = (statement: string, values: unknown[] = []) =>
-    server.database.pool.query(statement, [dataId, ...values]);
+  const tamper = (statement: string, values: unknown[] = []) => server.owner.pool.query(statement, [dataId, ...values]);
   const one = `data_id = $1 and chunk_index = 1 and channel_id = (
     select channel_id from channels where data_id = $1 and channel_name = 'p')`;
 
@@ -203,7 +202,7 @@ test('contents differ by their numbers, and hash as PostgreSQL would', async () 
   const hashes = new Set(Array.from({ length: 2_000 }, (_, number) => imageOf(contentOf(number)).hash.toString('hex')));
   expect(hashes.size).toBe(2_000);
   const { timestamps, values, hash } = imageOf(contentOf(5));
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select array_send($1::float8[]) = $2::bytea as same, sha256($2::bytea || $3::bytea) as hash`,
     [values, values, timestamps],
   );

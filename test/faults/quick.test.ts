@@ -74,7 +74,7 @@ test('a violation makes the report and tells the history', async () => {
     prefix: '/metrology/stream' as const,
   };
   await sendChunk(client, run.history, 'writer 5', request);
-  await server.database.pool.query('delete from chunks where data_id = $1', [dataId]);
+  await server.owner.pool.query('delete from chunks where data_id = $1', [dataId]);
   await run.audit({ databaseUrl: server.databaseUrl, clients: [] });
   run.measure('SIGTERM, to its end', 12_000, { max: 10_000, unit: 'ms' });
   expect(run.report()).toContain(', 3 violations');

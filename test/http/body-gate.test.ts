@@ -40,7 +40,7 @@ async function takeAllRoom(index: number): Promise<number | 'waits'> {
 }
 
 test('a body behind another one on a connection that is cut gives its room back', async () => {
-  const lock = await server.database.pool.connect();
+  const lock = await server.owner.pool.connect();
   try {
     await lock.query('begin');
     await lock.query('lock table channels in exclusive mode');

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const streamCount = async () => {
-  const { rows } = await server.database.pool.query('select count(*)::integer as count from streams');
+  const { rows } = await server.owner.pool.query('select count(*)::integer as count from streams');
   return rows[0].count as number;
 };
 

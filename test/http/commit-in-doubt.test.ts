@@ -1,16 +1,16 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, inTransaction, openDatabase } from '../../src/database/database.ts';
+import { inTransaction, type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { CommitInDoubt } from '../../src/database/failures.ts';
 import { toApiError } from '../../src/http/error-handler.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
-let database: Database;
+let database: OwnerDatabase;
 let drop: () => Promise<void>;
 beforeAll(async () => {
   const clone = await cloneDatabase();
   drop = clone.drop;
-  database = openDatabase(clone.databaseUrl, { poolMax: 2, onIdleError: () => {} });
+  database = openAsOwner(clone.databaseUrl, { poolMax: 2, onIdleError: () => {} });
 });
 afterAll(async () => {
   await database.close();

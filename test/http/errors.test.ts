@@ -44,7 +44,7 @@ function onlyError(answer: Answer) {
 }
 
 async function storedPoints(): Promise<number> {
-  const { rows } = await server.database.pool.query('select coalesce(sum(point_count), 0)::integer as n from channels');
+  const { rows } = await server.owner.pool.query('select coalesce(sum(point_count), 0)::integer as n from channels');
   return rows[0].n;
 }
 
@@ -61,7 +61,7 @@ describe('wrong types are refused by name and store nothing', () => {
     ['physical_sample_id', [true, 2, {}, '', 'x', `${unknownId}0`, unknownId.replaceAll('-', '')]],
     ['project_id', [true, 2, {}, '', 'my project', ` ${unknownId}`]],
   ])('initialize: %s', async (field, values) => {
-    const count = async () => (await server.database.pool.query('select 1 from streams')).rowCount;
+    const count = async () => (await server.owner.pool.query('select 1 from streams')).rowCount;
     const before = await count();
     for (const value of values) {
       const error = onlyError(await initialize({ [field]: value }));

@@ -32,7 +32,7 @@ const good = '{"points_per_chunk":2}';
 /** JSON of exactly so many bytes that gzip cannot make small: a limit on the bytes as sent would refuse it first. */
 const ofBytes = (bytes: number) =>
   `{"points_per_chunk":1,"note":"${randomBytes(bytes).toString('hex')}`.slice(0, bytes - 2).concat('"}');
-const streamCount = async () => (await server.database.pool.query('select 1 from streams')).rowCount;
+const streamCount = async () => (await server.owner.pool.query('select 1 from streams')).rowCount;
 
 test('a chunk that comes as gzip reads back as it was sent', async () => {
   const { data_id } = (await send(gzipSync(good))).json;

@@ -116,7 +116,7 @@ describe('a database that goes away and comes back', () => {
     const { json } = await server.post('/metrology/stream/initialize', { points_per_chunk: 1 });
     const payload = { data_id: json.data_id, chunk_index: 0, channel_name: 'p', timestamps: [1], values: [1] };
     await server.post('/metrology/stream/chunk', payload);
-    const blocker = await server.database.pool.connect();
+    const blocker = await server.owner.pool.connect();
     await blocker.query('begin');
     await blocker.query('select from channels where data_id = $1::uuid for update', [json.data_id]);
     const other = { ...payload, values: [2] };
@@ -127,7 +127,7 @@ describe('a database that goes away and comes back', () => {
     expect((await waiting).statusCode).toBe(503);
     await blocker.query('rollback');
     blocker.release();
-    const points = await server.database.pool.query(
+    const points = await server.owner.pool.query(
       'select point_count, (select array_send(k.values) from chunks k where k.data_id = c.data_id) as image from channels c where data_id = $1::uuid',
       [json.data_id],
     );
@@ -148,7 +148,7 @@ describe('a database that goes away and comes back', () => {
     await server.post('/metrology/stream/chunk', payload);
     const hasty = openDatabase(server.databaseUrl, { poolMax: 2, onIdleError: () => {}, statementMsMax: 500 });
     const own = await startListeningApp(hasty);
-    const blocker = await server.database.pool.connect();
+    const blocker = await server.owner.pool.connect();
     await blocker.query('begin');
     await blocker.query('select from channels where data_id = $1::uuid for update', [json.data_id]);
     const answer = await own.app.inject({
@@ -167,7 +167,7 @@ describe('a database that goes away and comes back', () => {
   });
 
   async function waitingForLock(): Promise<number> {
-    const { rows } = await server.database.pool.query(`
+    const { rows } = await server.owner.pool.query(`
       select count(*)::integer as n from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`);
     return rows[0].n;
@@ -237,7 +237,7 @@ describe('/metrics', () => {
         all.get(`metrology_${name}`),
       );
     };
-    const lock = await server.database.pool.connect();
+    const lock = await server.owner.pool.connect();
     await lock.query('begin');
     await lock.query('lock table channels in exclusive mode');
     const stored = server.post('/metrology/stream/chunk', chunk);

@@ -61,7 +61,7 @@ describe('the ledger of an active stream', () => {
 
   test('tells when chunks came, to the microsecond', async () => {
     const [, rate] = (await ledgerOf(dataId)).channels;
-    const { rows } = await server.database.pool.query(
+    const { rows } = await server.owner.pool.query(
       `select min(k.stored_at) as first, max(k.changed_at) as last from chunks k join channels c using (data_id, channel_id)
        where k.data_id = $1::uuid and channel_name = 'rate'`,
       [dataId],
@@ -137,7 +137,7 @@ describe('a channel of many pages', () => {
     const read = (database: Database) =>
       readAccount(database, organizationId, { data_id: dataId, points_per_chunk: 1, finalized_at: null }, channel);
     const channel = { channel_id: channelId, channel_name: 'v' };
-    const { rows } = await server.database.pool.query('select organization_id from streams where data_id = $1::uuid', [
+    const { rows } = await server.owner.pool.query('select organization_id from streams where data_id = $1::uuid', [
       dataId,
     ]);
     const organizationId = rows[0].organization_id;
@@ -160,8 +160,8 @@ describe('a channel of many pages', () => {
 
 /** The same database, on which something happens between one page and the next. */
 function betweenPages(database: Database, happen: () => Promise<void>): Database {
-  const connect = async () => {
-    const client = await database.pool.connect();
+  const connectAs = async (organizationId: string) => {
+    const client = await database.as(organizationId).pool.connect();
     const query = (...args: unknown[]) => {
       const output = (client.query as (...all: unknown[]) => unknown).apply(client, args);
       return output instanceof Readable ? held(output) : output;
@@ -173,5 +173,6 @@ function betweenPages(database: Database, happen: () => Promise<void>): Database
     const callback = () => output.callback?.();
     return Object.assign(output.pipe(new PassThrough({ flush })), { callback });
   };
-  return { ...database, pool: { connect } as unknown as pg.Pool };
+  const as = (id: string) => ({ ...database.as(id), pool: { ...database.as(id).pool, connect: () => connectAs(id) } });
+  return { ...database, as };
 }

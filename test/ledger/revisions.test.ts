@@ -94,10 +94,10 @@ test('a list of many pages is whole', async () => {
   const own = await openStream(server, 1);
   const count = 2 * limits.revisionPageMax + 1;
   const channelId = await fillChannel(server, own, 'v', 3);
-  await server.database.pool.query(
-    `insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
+  await server.owner.pool.query(
+    `insert into chunk_revisions (organization_id, data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
                                   content_hash, replacing_hash, point_count, null_count, ascending, timestamps, values)
-     select $1::uuid, $2::bigint, n % 3, n / 3 + 1, 1, 1, now(), sha256(''), sha256(''), 1, 0, true, '{1}', '{1}'
+     select (select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::bigint, n % 3, n / 3 + 1, 1, 1, now(), sha256(''), sha256(''), 1, 0, true, '{1}', '{1}'
      from generate_series(0, $3::integer - 1) n`,
     [own, channelId, count],
   );

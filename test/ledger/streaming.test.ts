@@ -13,10 +13,10 @@ beforeAll(async () => {
   // Every chunk is short of a point, and every second one is missing, so that each has its entry in the lists.
   dataId = await openStream(server, 2);
   const channelId = await fillChannel(server, dataId, 'v', 2 * chunks, 'k % 2 = 1');
-  await server.database.pool.query(
-    `insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
+  await server.owner.pool.query(
+    `insert into chunk_revisions (organization_id, data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
                                   content_hash, replacing_hash, point_count, null_count, ascending, timestamps, values)
-     select $1::uuid, $2::bigint, n, 1, 1, 1, now(), sha256(''), sha256(''), 1, 0, true, '{1}', '{1}'
+     select (select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::bigint, n, 1, 1, 1, now(), sha256(''), sha256(''), 1, 0, true, '{1}', '{1}'
      from generate_series(0, 29999) n`,
     [dataId, channelId],
   );
@@ -41,7 +41,7 @@ test('chunks that are removed meanwhile cut the answer off', async () => {
   const path = `/metrology/stream/${dataId}/chunks?content_hashes=true`;
   const answer = await beginRead(address, path, server.keys.ada);
   await connectionsWhileWaiting(server);
-  await server.database.pool.query('delete from chunks where data_id = $1::uuid', [dataId]);
+  await server.owner.pool.query('delete from chunks where data_id = $1::uuid', [dataId]);
   const { body, ended } = await readOn(answer);
   expect(ended).toBe(false);
   expect(body.length).toBeGreaterThan(1_000_000);

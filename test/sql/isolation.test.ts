@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKey } from '../../src/auth/keys.ts';
 import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../../src/auth/sql-readers.ts';
-import { openDatabase } from '../../src/database/database.ts';
+import { openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { administer } from '../support/global-setup.ts';
@@ -48,7 +48,7 @@ describe('a reader', () => {
   });
 
   test('may use the two views and nothing else of the schema, and write nowhere', async () => {
-    const { rows } = await server.database.pool.query<{ name: string }>(
+    const { rows } = await server.owner.pool.query<{ name: string }>(
       `select relname as name from pg_class
        where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'S', 'p', 'f')`,
     );
@@ -98,7 +98,7 @@ describe('a reader', () => {
     const { role, query } = readers.lab;
     expect(role).toMatch(/^metrology_reader_[0-9a-f]{10}$/);
     expect(await query('show statement_timeout')).toEqual([{ statement_timeout: '1min' }]);
-    const { rows } = await server.database.pool.query('select * from pg_roles where rolname = $1', [role]);
+    const { rows } = await server.owner.pool.query('select * from pg_roles where rolname = $1', [role]);
     expect(rows[0]).toMatchObject({ rolsuper: false, rolcreaterole: false, rolcreatedb: false, rolconnlimit: 10 });
     const wrong = new pg.Client({ connectionString: readers.lab.url.replace(/:[^:@]+@/, ':wrong@') });
     await expect(wrong.connect()).rejects.toMatchObject({ code: '28P01' });
@@ -108,24 +108,24 @@ describe('a reader', () => {
     const { readers: one, close } = await openReaders(server, ['lab']);
     const { role, query } = one.lab;
     expect(await query('select from points')).toHaveLength(2);
-    const listed = async () => (await listSqlReaders(server.database)).map((row) => [row.role_name, row.organization]);
+    const listed = async () => (await listSqlReaders(server.owner)).map((row) => [row.role_name, row.organization]);
     expect(await listed()).toContainEqual([role, 'lab']);
-    expect(await dropSqlReader(server.database, role)).toBe(true);
+    expect(await dropSqlReader(server.owner, role)).toBe(true);
     await expect(query('select from points')).rejects.toThrow(/permission denied|does not exist|invalid/);
     expect(await listed()).not.toContainEqual([role, 'lab']);
-    await expect(dropSqlReader(server.database, role)).rejects.toThrow(`There is no SQL reader "${role}".`);
+    await expect(dropSqlReader(server.owner, role)).rejects.toThrow(`There is no SQL reader "${role}".`);
     await close();
   });
 });
 
 test('who is no reader sees nothing, the owner of the tables neither', async () => {
   for (const from of ['points', 'point_channels', between(ofLab)]) {
-    expect((await server.database.pool.query(`select from ${from}`)).rowCount).toBe(0);
+    expect((await server.owner.pool.query(`select from ${from}`)).rowCount).toBe(0);
   }
 });
 
 test('names what is wrong: an organization that is not there', async () => {
-  const made = createSqlReader(server.database, server.databaseUrl, 'nobody');
+  const made = createSqlReader(server.owner, server.databaseUrl, 'nobody');
   await expect(made).rejects.toThrow('There is no organization "nobody".');
 });
 
@@ -139,28 +139,30 @@ test('where the server may not make roles, it says so, and takes one that is the
     `create role ${reader} login password 'secret'`,
     'drop schema public cascade',
     `create schema public authorization ${owner}`,
+    `grant metrology_api, metrology_service to ${owner}`,
   ]) {
     await administer(databaseUrl, statement);
   }
   const database = openDatabase(asRole(owner), { poolMax: 2, onIdleError: () => {} });
+  const asOwner = openAsOwner(asRole(owner), { onIdleError: () => {} });
   const client = new pg.Client({ connectionString: asRole(reader) });
   try {
-    await migrate(database);
+    await migrate(asOwner);
     await createKey(database, 'lab', 'ada');
-    await expect(createSqlReader(database, asRole(owner), 'lab')).rejects.toThrow(
+    await expect(createSqlReader(asOwner, asRole(owner), 'lab')).rejects.toThrow(
       /may not make roles.*CREATEROLE.*sql-readers create --organization "lab" --role NAME/,
     );
-    await expect(admitSqlReader(database, 'nobody_at_all', 'lab')).rejects.toThrow('There is no role "nobody_at_all"');
-    await admitSqlReader(database, reader, 'LAB');
-    await expect(admitSqlReader(database, reader, 'lab')).rejects.toThrow('is a reader already');
+    await expect(admitSqlReader(asOwner, 'nobody_at_all', 'lab')).rejects.toThrow('There is no role "nobody_at_all"');
+    await admitSqlReader(asOwner, reader, 'LAB');
+    await expect(admitSqlReader(asOwner, reader, 'lab')).rejects.toThrow('is a reader already');
     await client.connect();
     expect((await client.query('select * from points')).rows).toEqual([]);
     await expect(client.query('select * from chunks')).rejects.toMatchObject({ code: '42501' });
-    expect(await dropSqlReader(database, reader)).toBe(false);
+    expect(await dropSqlReader(asOwner, reader)).toBe(false);
     await expect(client.query('select * from points')).rejects.toThrow(/does not exist|permission denied/);
   } finally {
     await client.end();
-    await database.close();
+    await Promise.all([database.close(), asOwner.close()]);
     await drop();
     for (const role of [owner, reader]) await administer(server.databaseUrl, `drop role ${role}`);
   }

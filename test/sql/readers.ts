@@ -11,7 +11,7 @@ export interface Reader extends SqlReader {
 export async function openReaders<Name extends string>(server: TestServer, organizations: readonly Name[]) {
   const readers = {} as Record<Name, Reader>;
   for (const organization of organizations) {
-    const reader = await createSqlReader(server.database, server.databaseUrl, organization);
+    const reader = await createSqlReader(server.owner, server.databaseUrl, organization);
     const client = new pg.Client({ connectionString: reader.url });
     await client.connect();
     readers[organization] = {
@@ -24,7 +24,7 @@ export async function openReaders<Name extends string>(server: TestServer, organ
     for (const { client, role } of Object.values<Reader>(readers)) {
       await client.end();
       // Roles outlive their database.
-      await dropSqlReader(server.database, role).catch(() => {});
+      await dropSqlReader(server.owner, role).catch(() => {});
     }
   };
   return { readers, close };

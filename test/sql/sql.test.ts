@@ -139,10 +139,10 @@ describe('a window of time', () => {
     ];
     for (const [stream, channel] of channels as [string, string][]) {
       await push(stream, 0, channel, [0], { timestamps: [1_700_000_000] });
-      await server.database.pool.query(
-        `insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
+      await server.owner.pool.query(
+        `insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
                              null_count, ascending, content_hash, timestamps, values)
-         select k.data_id, k.channel_id, i, i * 10, k.key_id, t[1], t[10], 10, 0, true, k.content_hash, t, t
+         select k.organization_id, k.data_id, k.channel_id, i, i * 10, k.key_id, t[1], t[10], 10, 0, true, k.content_hash, t, t
          from chunks k join channels c using (data_id, channel_id), generate_series(1, 299) as i,
            lateral (select array_agg(1700000000 + i * 10 + n * case when i = 150 then 6 else 1 end order by n)::float8[] as t
                     from generate_series(0, 9) as n) as times
@@ -150,8 +150,8 @@ describe('a window of time', () => {
         [stream, channel],
       );
     }
-    await server.database.pool.query('update channels set chunk_seconds_max = 54');
-    await server.database.pool.query('analyze');
+    await server.owner.pool.query('update channels set chunk_seconds_max = 54');
+    await server.owner.pool.query('analyze');
     return dataId;
   }
 

@@ -25,7 +25,7 @@ interface Channel {
 /** Sends a body. @returns the answer, when the body was accepted; whatever was refused has stored nothing */
 async function send(path: string, body: unknown) {
   const count = async () => {
-    const { rows } = await server.database.pool.query(
+    const { rows } = await server.owner.pool.query(
       `select (select count(*) from streams) as streams, (select count(*) from chunks) as chunks,
         (select coalesce(sum(point_count), 0) from channels) as points, (select sum(replaced_count) from chunks) as replaced`,
     );

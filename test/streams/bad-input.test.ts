@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 afterEach(async () => {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     'select (select count(*) from chunks) as chunks, (select count(*) from channels) as channels, (select count(*) from streams) as streams',
   );
   expect(rows).toEqual([{ chunks: 0, channels: 0, streams: 1 }]);

@@ -7,7 +7,7 @@ import { channelRows, chunkBody, openStream, recountedChannels } from './support
 let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer();
-  await server.database.pool.query(`alter table chunks add check (units <> 'cursed')`);
+  await server.owner.pool.query(`alter table chunks add check (units <> 'cursed')`);
 });
 afterAll(() => server.close());
 

@@ -12,7 +12,7 @@ const chunkUrl = '/tool-state/stream/chunk';
 
 /** Moves the finalize of a stream into the past, as if that much time had gone by. */
 const age = (dataId: string, seconds: number) =>
-  server.database.pool.query(
+  server.owner.pool.query(
     'update streams set finalized_at = finalized_at - make_interval(secs => $2) where data_id = $1::uuid',
     [dataId, seconds],
   );

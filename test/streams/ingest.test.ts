@@ -13,7 +13,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Who wrote (xmin) and who locked (xmax) each row of a stream: both stay when nothing is written to the log. */
 async function rowVersions(dataId: string) {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select 'streams', xmin::text, xmax::text from streams where data_id = $1::uuid
      union all select 'channels', xmin::text, xmax::text from channels where data_id = $1::uuid
      union all select 'chunks', xmin::text, xmax::text from chunks where data_id = $1::uuid`,
@@ -44,13 +44,13 @@ describe('initialize', () => {
   test('makes up a name when none is given', async () => {
     for (const stream_name of [null, '', '  ', undefined]) {
       const dataId = await openStream(server, { stream_name });
-      const { rows } = await server.database.pool.query('select stream_name from streams where data_id = $1', [dataId]);
+      const { rows } = await server.owner.pool.query('select stream_name from streams where data_id = $1', [dataId]);
       expect(rows[0].stream_name).toMatch(/^Stream \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
     }
   });
 
   test('refuses links to what is not there, and then makes no stream', async () => {
-    const count = async () => (await server.database.pool.query('select count(*) from streams')).rows[0].count;
+    const count = async () => (await server.owner.pool.query('select count(*) from streams')).rows[0].count;
     const before = await count();
     for (const [field, value, what] of [
       ['project_id', randomUUID(), 'Project'],
@@ -190,7 +190,7 @@ describe('chunk', () => {
     await send(0, [10, 11, 12, 19, 14], [5, -0, 0, 5, null]);
     const [first] = await storedChunks(server, dataId);
     expect([first?.value_min, first?.value_min_time, first?.value_max, first?.value_max_time]).toEqual([-0, 11, 5, 10]);
-    const { rows: channels } = await server.database.pool.query(
+    const { rows: channels } = await server.owner.pool.query(
       'select chunk_seconds_max from channels where data_id = $1::uuid',
       [dataId],
     );

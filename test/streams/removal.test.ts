@@ -27,7 +27,7 @@ describe('a flush that has found its stream before the stream went', () => {
   ])('answers 404 for %s, stores nothing of it, and stores what comes with it for other streams', async (_what, of) => {
     const [dataId, other] = [await openStream(server), await openStream(server)];
     await server.post(chunkUrl, chunkBody(dataId, 0, 't', [1]));
-    const client = await server.database.pool.connect();
+    const client = await server.owner.pool.connect();
     await client.query('begin');
     await client.query('delete from chunks where data_id = $1::uuid', [dataId]);
     await client.query('delete from streams where data_id = $1::uuid', [dataId]);
@@ -42,7 +42,7 @@ describe('a flush that has found its stream before the stream went', () => {
     const [one, kept, two] = await answers;
     expect([one, kept, two].map(({ status }) => status)).toEqual([404, 201, 404]);
     expect(one.json).toEqual({ detail: 'Stream not found' });
-    expect(await rowsOf(server.database, dataId)).toEqual({});
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
   });
 
   function chunkFields(index: number, channel: string, values: number[]) {
@@ -52,7 +52,7 @@ describe('a flush that has found its stream before the stream went', () => {
   /** Until so many statements of this database wait for a lock. */
   async function waitingForLocks(count: number): Promise<void> {
     for (let attempt = 0; attempt < 500; attempt++) {
-      const { rows } = await server.database.pool.query(
+      const { rows } = await server.owner.pool.query(
         `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
       );
       if (rows[0].count >= count) return;
@@ -85,7 +85,7 @@ test('chunks from two servers while their stream is removed: no row is left, non
     });
     const [removed] = await Promise.all([Promise.all(removals), ...chunks]);
     expect(removed.map(({ status }) => status)).toContain(200);
-    expect(await rowsOf(server.database, dataId)).toEqual({});
+    expect(await rowsOf(server.owner, dataId)).toEqual({});
   }
   expect([...statuses.keys()].sort()).toEqual([201, 404]);
   expect(await channelRows(server, other)).toEqual(await recountedChannels(server, other));

@@ -17,7 +17,7 @@ const restore = (dataId: string, chunkIndex: number, revision: number, prefix = 
   server.post(`${prefix}/${dataId}/chunks/restore`, { channel_name: 't', chunk_index: chunkIndex, revision });
 
 async function revisions(dataId: string) {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select r.*, u.name as by, before.name as stored_by,
             encode(r.content_hash, 'hex') as hash, encode(r.replacing_hash, 'hex') as replacing
      from chunk_revisions r
@@ -146,7 +146,7 @@ describe('restoring a revision', () => {
         await sleep(5);
       }
     };
-    const client = await server.database.pool.connect();
+    const client = await server.owner.pool.connect();
     await client.query('begin');
     await client.query('select from channels where data_id = $1::uuid for update', [dataId]);
     const first = restore(dataId, 1, 1);
@@ -178,7 +178,7 @@ describe('REVISIONS_KEEP_DAYS', () => {
   test('what was replaced longer ago is removed at the start; what is younger stays', async () => {
     const dataId = await openStream(server);
     for (const value of [1, 2, 3]) await send(dataId, 0, [value]);
-    await server.database.pool.query(
+    await server.owner.pool.query(
       `update chunk_revisions set replaced_at = now() - interval '8 days' where data_id = $1::uuid and revision = 1`,
       [dataId],
     );
@@ -192,7 +192,7 @@ describe('REVISIONS_KEEP_DAYS', () => {
   test('removes at most so many in one statement', async () => {
     const dataId = await openStream(server);
     for (let value = 0; value <= 5; value++) await send(dataId, 0, [value]);
-    await server.database.pool.query(
+    await server.owner.pool.query(
       `update chunk_revisions set replaced_at = now() - interval '10 years' + revision * interval '1 s' where data_id = $1::uuid`,
       [dataId],
     );

@@ -56,7 +56,7 @@ export interface StoredRow {
 
 /** The chunks of a stream as they stand in the table, in order. */
 export async function storedChunks(server: TestServer, dataId: string): Promise<StoredRow[]> {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select c.channel_name, k.*, k.xmin::text from chunks k
      join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      where k.data_id = $1::uuid order by c.channel_name collate "C", k.chunk_index`,
@@ -76,7 +76,7 @@ export interface ChannelRow {
 }
 
 export async function channelRows(server: TestServer, dataId: string): Promise<ChannelRow[]> {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select channel_name, chunk_count, point_count, null_count, time_min, time_max, units from channels
      where data_id = $1::uuid order by channel_name collate "C"`,
     [dataId],
@@ -86,7 +86,7 @@ export async function channelRows(server: TestServer, dataId: string): Promise<C
 
 /** What the counters of a stream must be, counted from its chunks by PostgreSQL itself. */
 export async function recountedChannels(server: TestServer, dataId: string): Promise<ChannelRow[]> {
-  const { rows } = await server.database.pool.query(
+  const { rows } = await server.owner.pool.query(
     `select c.channel_name, count(k.*) as chunk_count,
             coalesce(sum(cardinality(k.values)), 0)::bigint as point_count,
             coalesce(sum((select count(*) from unnest(k.values) v where v is null)), 0)::bigint as null_count,

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { openDatabase } from '../../src/database/database.ts';
+import { openAsOwner } from '../../src/database/database.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { makeLogin, makeRoles } from '../../src/database/roles.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -26,8 +27,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const adminUrl = configured ?? (embedded?.connectionString as string);
   const templateName = `metrology_template_${process.pid}`;
   await administer(adminUrl, `create database ${templateName}`);
-  const template = openDatabase(urlOfDatabase(adminUrl, templateName), { poolMax: 1, onIdleError: () => {} });
+  const template = openAsOwner(urlOfDatabase(adminUrl, templateName), { onIdleError: () => {} });
+  await makeRoles(template);
   await migrate(template);
+  await makeLogin(template, loginOf(adminUrl), { ownsPassword: true });
   await template.close();
   project.provide('adminUrl', adminUrl);
   project.provide('templateName', templateName);
@@ -46,6 +49,14 @@ export async function administer(adminUrl: string, statement: string): Promise<v
   } finally {
     await client.end();
   }
+}
+
+/** The same database as the role with which a server should log in: it owns nothing. */
+export function loginOf(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = 'metrology_test_login';
+  url.password = 'only-for-tests';
+  return url.href;
 }
 
 export function urlOfDatabase(adminUrl: string, name: string): string {

@@ -1,15 +1,17 @@
-import type { Database } from '../../src/database/database.ts';
+import type { Access } from '../../src/database/database.ts';
 
 /** How many rows each table has of a stream; tables without any are left out. */
-export async function rowsOf({ pool }: Database, dataId: string): Promise<Record<string, number>> {
+export async function rowsOf({ pool }: Access, dataId: string): Promise<Record<string, number>> {
   const { rows: tables } = await pool.query<{ name: string }>(
     `select table_name as name from information_schema.columns
      join information_schema.tables using (table_schema, table_name)
      where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'data_id'`,
   );
   const counts = tables.map(async ({ name }) => {
-    const { rows } = await pool.query(`select count(*) from ${name} where data_id = $1::uuid`, [dataId]);
-    return [name, rows[0].count as number] as const;
+    const { rows } = await pool.query<{ count: number }>(`select count(*) from ${name} where data_id = $1::uuid`, [
+      dataId,
+    ]);
+    return [name, rows[0]?.count ?? 0] as const;
   });
   return Object.fromEntries((await Promise.all(counts)).filter(([, count]) => count > 0));
 }

@@ -21,7 +21,7 @@ export async function readOn(answer: http.IncomingMessage): Promise<{ body: Buff
 
 /** Waits until the server rests, and tells how many connections are in use then: those that it keeps for 7 s. */
 export async function connectionsWhileWaiting(server: TestServer): Promise<number> {
-  const { pool } = server.database;
+  const pool = server.database.pools.general;
   const inUse = () => pool.totalCount - pool.idleCount;
   let acquired = 0;
   for (let rounds = 0; rounds < 50; rounds++) {
@@ -34,7 +34,8 @@ export async function connectionsWhileWaiting(server: TestServer): Promise<numbe
 }
 
 /** How often the server takes a connection from its pool meanwhile. */
-export async function acquiredWhile({ database: { pool } }: TestServer, work: () => Promise<unknown>): Promise<number> {
+export async function acquiredWhile({ database }: TestServer, work: () => Promise<unknown>): Promise<number> {
+  const pool = database.pools.general;
   let acquired = 0;
   const count = () => {
     acquired++;
@@ -49,7 +50,7 @@ export async function acquiredWhile({ database: { pool } }: TestServer, work: ()
 }
 
 /** Sessions of PostgreSQL that run a statement or are in a transaction, as PostgreSQL sees it. */
-export async function busySessions({ database: { pool } }: TestServer): Promise<number> {
+export async function busySessions({ owner: { pool } }: TestServer): Promise<number> {
   const { rows } = await pool.query(
     `select count(*)::int as busy from pg_stat_activity
      where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,

@@ -3,9 +3,9 @@ import { pino } from 'pino';
 import { inject } from 'vitest';
 import { type AppDependencies, buildApp } from '../../src/app.ts';
 import { createKey } from '../../src/auth/keys.ts';
-import { type Database, openDatabase } from '../../src/database/database.ts';
+import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import type { App } from '../../src/http/app-type.ts';
-import { administer, urlOfDatabase } from './global-setup.ts';
+import { administer, loginOf, urlOfDatabase } from './global-setup.ts';
 
 export interface Answer {
   status: number;
@@ -18,6 +18,9 @@ export interface Answer {
 export interface TestServer {
   app: App;
   database: Database;
+  /** Looks at the tables as PostgreSQL has them, and changes them behind the server's back. */
+  owner: OwnerDatabase;
+  /** Of the owner. */
   databaseUrl: string;
   /** A key of the organization `lab`, user `ada`; and of `lab`, user `grace`; and of the organization `rival`. */
   keys: { ada: string; grace: string; rival: string };
@@ -44,7 +47,7 @@ export async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () =
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
 export async function startTestServer(config: TestConfig = {}): Promise<TestServer> {
   const { databaseUrl, drop } = await cloneDatabase();
-  const database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
+  const database = openTestDatabase(databaseUrl);
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),
     grace: await createKey(database, 'lab', 'grace'),
@@ -54,11 +57,20 @@ export async function startTestServer(config: TestConfig = {}): Promise<TestServ
   return { ...server, close: () => server.close().then(drop) };
 }
 
-/** One more server on the database of another one, with its keys; close it before the other. */
-export function joinTestServer({ databaseUrl, keys }: TestServer, config: TestConfig = {}): Promise<TestServer> {
-  const database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
-  return serveInProcess(database, databaseUrl, keys, config);
+/**
+ * One more server on the database of another one, with its keys; close it before the other.
+ * @param change what it has instead of its database
+ */
+export function joinTestServer(
+  { databaseUrl, keys }: TestServer,
+  config: TestConfig = {},
+  change: (database: Database) => Database = (database) => database,
+): Promise<TestServer> {
+  return serveInProcess(change(openTestDatabase(databaseUrl)), databaseUrl, keys, config);
 }
+
+const openTestDatabase = (databaseUrl: string) =>
+  openDatabase(loginOf(databaseUrl), { poolMax: 8, onIdleError: () => {} });
 
 async function serveInProcess(
   database: Database,
@@ -91,15 +103,20 @@ async function serveInProcess(
     });
     return { status: statusCode, headers: answer.headers, text: answer.payload, json: parsed(answer.payload) };
   };
+  const owner = openAsOwner(databaseUrl, { poolMax: 8, onIdleError: () => {} });
   return {
     app,
     database,
+    owner,
     databaseUrl,
     keys,
     send,
     get: (url, key) => send('GET', url, undefined, key),
     post: (url, body, key) => send('POST', url, body, key),
-    close: () => app.close().then(() => database.close()),
+    close: async () => {
+      await app.close();
+      await Promise.all([database.close(), owner.close()]);
+    },
   };
 }
 

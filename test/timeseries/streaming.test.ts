@@ -62,10 +62,9 @@ describe('an error', () => {
     const answer = await begin(route(dataId));
     expect(answer.statusCode).toBe(200);
     await connectionsWhileWaiting(server);
-    await server.database.pool.query(
-      'delete from chunks where data_id = $1::uuid and chunk_index between 780 and 790',
-      [dataId],
-    );
+    await server.owner.pool.query('delete from chunks where data_id = $1::uuid and chunk_index between 780 and 790', [
+      dataId,
+    ]);
     const { body, ended } = await readOn(answer);
     expect(ended).toBe(false);
     expect(body.length).toBeGreaterThan(100_000);
@@ -74,7 +73,7 @@ describe('an error', () => {
 
   test.each(routes)('%s: before the first byte is an answer like any other', async (route) => {
     const dataId = await filledStream(3, 10);
-    const { pool } = server.database;
+    const { pool } = server.owner;
     await pool.query('alter table chunks rename column timestamps to hidden');
     try {
       const answer = await server.get(route(dataId));
@@ -89,7 +88,7 @@ describe('an error', () => {
 
   test('a statement that takes too long is 503, and the next read works', async () => {
     const dataId = await filledStream(3, 10);
-    const { pool } = server.database;
+    const { pool } = server.owner;
     const locker = await pool.connect();
     try {
       await locker.query('begin; lock table chunks in access exclusive mode');
@@ -108,7 +107,7 @@ describe('an error', () => {
   /** What statement_timeout does, without the wait for it. */
   async function cancelReads(): Promise<void> {
     for (let tries = 0; tries < 100; tries++) {
-      const { rows } = await server.database.pool.query(
+      const { rows } = await server.owner.pool.query(
         `select pg_cancel_backend(pid) from pg_stat_activity
          where datname = current_database() and query like 'copy %' and wait_event_type = 'Lock'`,
       );

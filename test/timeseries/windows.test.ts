@@ -151,7 +151,7 @@ describe('max_points', () => {
 
 /** Runs a request, and the statements that it sends again, to count the pages of 8 kB that each of them touches. */
 async function pagesOf(url: string): Promise<number> {
-  const { pool } = server.database;
+  const pool = server.database.pools.general;
   const statements: { text: string; values: unknown[] }[] = [];
   const client = await pool.connect();
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;
@@ -214,7 +214,7 @@ describe('the cost of a window', () => {
   ]);
 
   test.each(['', 'analyze chunks'])('does not grow with what lies outside of it (%s)', async (prepare) => {
-    if (prepare !== '') await server.database.pool.query(prepare);
+    if (prepare !== '') await server.owner.pool.query(prepare);
     for (const [name, queries] of cases) {
       const pages = {
         small: await pagesOf(`/tool-state/${streams.small}/timeseries/?${queries.small}`),

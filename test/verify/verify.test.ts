@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => server?.close());
 
 beforeEach(async () => {
-  await server.database.pool.query('truncate streams cascade; truncate chunks; truncate chunk_revisions');
+  await server.owner.pool.query('truncate streams cascade; truncate chunks; truncate chunk_revisions');
   dataId = (await server.post('/metrology/stream/initialize', { points_per_chunk: 3 })).json.data_id;
   await send('p', 0, [1, -0, null], 'nm');
   await send('p', 1, [0.1, 5e-324, 3]);
@@ -24,7 +24,7 @@ async function send(channel_name: string, chunk_index: number, values: (number |
   expect((await server.post('/metrology/stream/chunk', chunk)).status).toBe(201);
 }
 
-const tamper = (statement: string) => server.database.pool.query(statement);
+const tamper = (statement: string) => server.owner.pool.query(statement);
 async function found() {
   const differences: string[] = [];
   const { chunks, revisions, channels } = await verify(server.database, ({ dataId: id, place, problem }) => {
@@ -105,7 +105,8 @@ test('looks at every page', async () => {
   await tamper(`insert into chunks select (jsonb_populate_record(k, jsonb_build_object('chunk_index', i, 'start_offset', 3 * i))).*
     from chunks k cross join generate_series(100, 2600) i where k.chunk_index = 0`);
   await tamper(
-    `insert into channels (data_id, channel_name) select data_id, 'c' || i from streams, generate_series(1, 1200) i`,
+    `insert into channels (organization_id, data_id, channel_name)
+     select organization_id, data_id, 'c' || i from streams, generate_series(1, 1200) i`,
   );
   await tamper(`update chunks set units = 'm' where chunk_index in (100, 1500, 2600)`);
   const { checked, differ } = await found();

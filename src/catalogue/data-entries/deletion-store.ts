@@ -14,6 +14,7 @@ import { type Database, inTransaction } from '../../database/database.ts';
 export async function deleteStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
   return marked(
     database,
+    organizationId,
     `with found as materialized (
        select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
@@ -21,7 +22,7 @@ export async function deleteStreams(database: Database, organizationId: string, 
      )
      update streams s set deleted_at = clock_timestamp()
      from found where s.data_id = found.data_id returning s.data_id`,
-    [organizationId, dataIds],
+    dataIds,
   );
 }
 
@@ -29,6 +30,7 @@ export async function deleteStreams(database: Database, organizationId: string, 
 export async function restoreStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
   return marked(
     database,
+    organizationId,
     `with found as materialized (
        select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and removed_at is null
@@ -38,7 +40,7 @@ export async function restoreStreams(database: Database, organizationId: string,
        from found where s.data_id = found.data_id and s.deleted_at is not null
      )
      select data_id from found`,
-    [organizationId, dataIds],
+    dataIds,
   );
 }
 
@@ -46,6 +48,7 @@ export async function restoreStreams(database: Database, organizationId: string,
 export async function giveUpStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
   return marked(
     database,
+    organizationId,
     `with found as materialized (
        select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
        order by data_id for no key update
@@ -53,22 +56,30 @@ export async function giveUpStreams(database: Database, organizationId: string, 
      update streams s
      set deleted_at = coalesce(s.deleted_at, clock_timestamp()), removed_at = coalesce(s.removed_at, clock_timestamp())
      from found where s.data_id = found.data_id returning s.data_id`,
-    [organizationId, dataIds],
+    dataIds,
   );
 }
 
-async function marked(database: Database, statement: string, values: unknown[]): Promise<string[]> {
-  const { rows } = await database.pool.query<{ data_id: string }>(statement, values);
+/** Runs a statement with the parameters organization and entries. @returns the entries that it gives */
+async function marked(
+  database: Database,
+  organizationId: string,
+  statement: string,
+  dataIds: string[],
+): Promise<string[]> {
+  const { pool } = database.as(organizationId);
+  const { rows } = await pool.query<{ data_id: string }>(statement, [organizationId, dataIds]);
   return rows.map((row) => row.data_id);
 }
 
 /** Removes all rows of an entry that has been given up. */
 export async function removeStream(database: Database, organizationId: string, dataId: string): Promise<void> {
+  const { pool } = database.as(organizationId);
   do {
-    await inTransaction(database.pool, (client) => removeChannels(client, organizationId, dataId));
+    await inTransaction(pool, (client) => removeChannels(client, organizationId, dataId));
     await removeRows(database, organizationId, dataId, 'chunks', ['channel_id', 'chunk_index']);
     await removeRows(database, organizationId, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision']);
-  } while (!(await inTransaction(database.pool, (client) => removeStreamRow(client, organizationId, dataId))));
+  } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId))));
 }
 
 /** Waits for the flushes that hold them; they are locked in the order in which those do it. */
@@ -91,6 +102,7 @@ async function removeRows(
   table: string,
   key: string[],
 ): Promise<void> {
+  const { pool } = database.as(organizationId);
   const place = (first: number) => `(${key.map((_, i) => `$${first + i}::bigint`).join(', ')})`;
   const columns = key.join(', ');
   const pieceEnd = `
@@ -109,11 +121,11 @@ async function removeRows(
     where ${ofGivenUp} and (${columns}) > ${place(3)} and (${columns}) <= ${place(3 + key.length)}`;
   let done = key.map(() => -1);
   for (;;) {
-    const { rows } = await database.pool.query<Record<string, number>>(pieceEnd, [organizationId, dataId, ...done]);
+    const { rows } = await pool.query<Record<string, number>>(pieceEnd, [organizationId, dataId, ...done]);
     const [end] = rows;
     if (end === undefined) return;
     const next = key.map((column) => end[column] as number);
-    await database.pool.query(removal, [organizationId, dataId, ...done, ...next]);
+    await pool.query(removal, [organizationId, dataId, ...done, ...next]);
     done = next;
   }
 }

@@ -48,7 +48,7 @@ export async function findDataEntries(
         select from unnest(${filter.keywords}::text[]) as keyword, unnest(${rowTexts}) as field
         where strpos(lower(field), lower(keyword)) > 0
       ))
-    order by upload_datetime desc, data_id`.execute(database.kysely);
+    order by upload_datetime desc, data_id`.execute(database.as(organizationId).kysely);
   return rows;
 }
 
@@ -155,7 +155,7 @@ export function linkPhysicalSample(
   dataIds: string[],
   physicalSampleId: string,
 ): Promise<void> {
-  return inTransaction(database.pool, async (client) => {
+  return inTransaction(database.as(organizationId).pool, async (client) => {
     const sample = await client.query(
       `select from physical_samples where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
       [organizationId, physicalSampleId],
@@ -204,6 +204,6 @@ export async function updateStream(
     where stream.data_id = wanted.data_id
       and (stream.stream_name, stream.pipeline_status, stream.char_source_type)
         is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type)`.execute(
-    database.kysely,
+    database.as(organizationId).kysely,
   );
 }

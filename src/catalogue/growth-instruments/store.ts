@@ -24,7 +24,7 @@ export async function listGrowthInstruments(database: Database, organizationId: 
   const { rows } = await sql<Static<typeof GrowthInstrument>>`
     select ${columns} from growth_instruments
     where organization_id = ${organizationId}::uuid and deleted_at is null
-    order by synth_source_id`.execute(database.kysely);
+    order by synth_source_id`.execute(database.as(organizationId).kysely);
   return rows;
 }
 
@@ -41,7 +41,7 @@ export async function createGrowthInstrument(
   const { rows } = await sql<Static<typeof GrowthInstrument>>`
     insert into growth_instruments (organization_id, user_id, source_name, synth_source_type, source_model, serial_id)
     values (${organizationId}::uuid, ${userId}::uuid, ${trimmedText(label, 'label')}::text, ${type}::text, ${name}::text, ${serial_id}::text)
-    returning ${columns}`.execute(database.kysely);
+    returning ${columns}`.execute(database.as(organizationId).kysely);
   return rows[0] as Static<typeof GrowthInstrument>;
 }
 
@@ -52,7 +52,7 @@ export async function createGrowthInstrument(
  */
 export function deleteGrowthInstruments(database: Database, organizationId: string, ids: number[]): Promise<number[]> {
   const wanted = [...new Set(ids)].sort((a, b) => a - b);
-  return inTransaction(database.pool, async (client) => {
+  return inTransaction(database.as(organizationId).pool, async (client) => {
     // Locked in one order, so that two requests that delete the same instruments wait for each other.
     const { rows } = await client.query<{ synth_source_id: number }>(
       `select synth_source_id from growth_instruments

@@ -56,7 +56,7 @@ export async function listPhysicalSamples(
           and chosen.organization_id = sample.organization_id
       ))
       and (${has_data_item}::boolean is null or (item.num_data_items > 0) = ${has_data_item}::boolean)
-    order by sample.created_at desc, sample.physical_sample_id`.execute(database.kysely);
+    order by sample.created_at desc, sample.physical_sample_id`.execute(database.as(organizationId).kysely);
   return rows;
 }
 
@@ -84,7 +84,7 @@ export async function insertPhysicalSample(
       ${sample.sample_id}::bigint, ${sample.detail_notes_id}::uuid, ${sample.physical_sample_metadata}::jsonb
     )
     on conflict do nothing
-    returning ${columns}`.execute(database.kysely);
+    returning ${columns}`.execute(database.as(organizationId).kysely);
   return rows[0];
 }
 
@@ -92,7 +92,7 @@ export async function findPhysicalSampleByName(database: Database, organizationI
   const { rows } = await sql<Sample>`
     select ${columns} from physical_samples as sample
     where sample.organization_id = ${organizationId}::uuid
-      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(database.kysely);
+      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(database.as(organizationId).kysely);
   return rows[0];
 }
 
@@ -117,13 +117,13 @@ export async function updatePhysicalSample(
     await sql`
       update physical_samples
       set (${names}, version, changed_at) = (select ${fields}, version + 1, clock_timestamp())
-      where ${own} and (${names}) is distinct from (${fields})`.execute(database.kysely);
+      where ${own} and (${names}) is distinct from (${fields})`.execute(database.as(organizationId).kysely);
   } catch (error) {
     const isTaken = (error as { code?: string }).code === uniqueViolation;
     throw isTaken ? new ApiError('conflict', `Another physical sample is called "${change.name}".`) : error;
   }
   const { rows } = await sql<Sample>`select ${columns} from physical_samples as sample where ${own}`.execute(
-    database.kysely,
+    database.as(organizationId).kysely,
   );
   return rows[0];
 }
@@ -134,7 +134,7 @@ export async function hasPhysicalSample(database: Database, organizationId: stri
   const { rows } = await sql`
     select from physical_samples
     where organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`.execute(
-    database.kysely,
+    database.as(organizationId).kysely,
   );
   return rows.length > 0;
 }
@@ -144,6 +144,6 @@ export async function hasGrowthInstrument(database: Database, organizationId: st
   const { rows } = await sql`
     select from growth_instruments
     where organization_id = ${organizationId}::uuid and synth_source_id = ${synthSourceId}::integer
-      and deleted_at is null`.execute(database.kysely);
+      and deleted_at is null`.execute(database.as(organizationId).kysely);
   return rows.length > 0;
 }

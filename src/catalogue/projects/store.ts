@@ -44,7 +44,7 @@ export async function listProjects(
     where project.organization_id = ${organizationId}::uuid
       and (${project_id}::uuid is null or project.project_id = ${project_id}::uuid)
       and (${name}::text is null or lower(btrim(project.name)) = lower(btrim(${name}::text)))
-    order by project.created_at desc, project.project_id`.execute(database.kysely);
+    order by project.created_at desc, project.project_id`.execute(database.as(organizationId).kysely);
   return rows;
 }
 
@@ -63,7 +63,7 @@ export async function createProject(
     insert into projects (organization_id, user_id, name)
     values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
     on conflict do nothing
-    returning project_id`.execute(database.kysely);
+    returning project_id`.execute(database.as(organizationId).kysely);
   const created = rows[0];
   const [project] = await listProjects(database, organizationId, created ?? { name });
   if (project === undefined) throw new Error('a project that has just been there is gone');
@@ -89,7 +89,7 @@ export function changeProject(
   projectId: string,
   { apiConfiguration, trackedSampleId, setActive = false }: ProjectChange,
 ): Promise<void> {
-  return inTransaction(database.pool, async (client) => {
+  return inTransaction(database.as(organizationId).pool, async (client) => {
     await lockProject(client, organizationId, projectId);
     if (trackedSampleId !== undefined) await addMember(client, organizationId, projectId, trackedSampleId);
     await client.query(

@@ -11,7 +11,7 @@ const columns = sql.raw('tag_id as id, name, created_at as created_datetime');
 export async function listTags(database: Database, organizationId: string): Promise<TagRow[]> {
   const { rows } = await sql<TagRow>`
     select ${columns} from tags where organization_id = ${organizationId}::uuid order by lower(name)`.execute(
-    database.kysely,
+    database.as(organizationId).kysely,
   );
   return rows;
 }
@@ -21,7 +21,7 @@ export async function insertTag(database: Database, organizationId: string, user
   const { rows } = await sql<TagRow>`
     insert into tags (organization_id, user_id, name) values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
     on conflict do nothing
-    returning ${columns}`.execute(database.kysely);
+    returning ${columns}`.execute(database.as(organizationId).kysely);
   return rows[0];
 }
 
@@ -29,7 +29,7 @@ export async function findTagByName(database: Database, organizationId: string, 
   const { rows } = await sql<TagRow>`
     select ${columns} from tags
     where organization_id = ${organizationId}::uuid and lower(btrim(name)) = lower(btrim(${name}::text))`.execute(
-    database.kysely,
+    database.as(organizationId).kysely,
   );
   return rows[0];
 }
@@ -72,6 +72,6 @@ export async function insertStreamTags(
     )
     select array(select data_id::text from known_streams) as known_data_ids,
       array(select tag_id::text from known_tags) as known_tag_ids,
-      (select count(*) from created) as associations_created`.execute(database.kysely);
+      (select count(*) from created) as associations_created`.execute(database.as(organizationId).kysely);
   return rows[0] as LinkedTags;
 }

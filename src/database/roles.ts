@@ -1,0 +1,101 @@
+/**
+ * The roles of PostgreSQL under which the server works: they own nothing and log in nowhere, a connection takes one of them
+ * for itself. What they may do is in migration 0007. Roles belong to all databases of one PostgreSQL.
+ */
+import pg from 'pg';
+import type { Access } from './database.ts';
+import { scramSecret } from './scram.ts';
+
+/** Reads and edits what the API shows, of the one organization that `organizationSetting` names. */
+export const apiRole = 'metrology_api';
+/** Stores chunks, looks keys up and keeps house, for every organization. */
+export const serviceRole = 'metrology_service';
+/** The setting of a connection under `apiRole` that holds the id of an organization. */
+export const organizationSetting = 'metrology.organization_id';
+
+/**
+ * Makes the roles, and the role that runs the migrations a member of them. Several servers, of several databases too, may do
+ * so at once.
+ * @throws Error with the statements that an administrator has to run, when this role may not make roles
+ */
+export async function makeRoles(owner: Access): Promise<void> {
+  const { rows } = await owner.pool.query<{ name: string; isSuperuser: boolean }>(
+    'select rolname as name, rolsuper as "isSuperuser" from pg_roles where rolname = current_user',
+  );
+  const { name, isSuperuser } = rows[0] as { name: string; isSuperuser: boolean };
+  for (const role of [apiRole, serviceRole]) {
+    if (!(await exists(owner, role))) await change(owner, `create role ${role} nologin`, name);
+  }
+  // A superuser may take any role, and no policy holds for it. The views of docs/sql.md read as the owner, who has to see
+  // what the service sees.
+  if (!isSuperuser) await admit(owner, name, { inherits: true });
+}
+
+/**
+ * Makes the role with which the server logs in, unless it is there, with the password of its address; and lets it take the
+ * roles above. It has their rights only while it has taken one.
+ * @param options.ownsPassword the password is that of the address whatever it was before
+ * @throws Error with the statements that an administrator has to run, when the owner may not make roles
+ */
+export async function makeLogin(owner: Access, url: string, options: { ownsPassword: boolean }): Promise<void> {
+  const { username, password } = new URL(url);
+  const name = decodeURIComponent(username);
+  const role = pg.escapeIdentifier(name);
+  const secret = password === '' ? '' : `password ${pg.escapeLiteral(scramSecret(decodeURIComponent(password)))}`;
+  if (!(await exists(owner, name))) await change(owner, `create role ${role} login noinherit ${secret}`, name);
+  else if (options.ownsPassword) await change(owner, `alter role ${role} ${secret}`, name);
+  await admit(owner, name, { inherits: false });
+}
+
+async function exists(owner: Access, role: string): Promise<boolean> {
+  const { rowCount } = await owner.pool.query('select from pg_roles where rolname = $1::text', [role]);
+  return rowCount !== 0;
+}
+
+/** Makes a role a member of both, unless it is; where PostgreSQL can tell (from 16 on), of the one for organizations without its rights. */
+async function admit(owner: Access, name: string, { inherits }: { inherits: boolean }): Promise<void> {
+  const { rows } = await owner.pool.query<{ tells: boolean }>(
+    `select current_setting('server_version_num')::integer >= 160000 as tells`,
+  );
+  const tells = rows[0]?.tells === true;
+  const isMember = await owner.pool.query<{ yes: boolean }>(
+    `select bool_and(pg_has_role($1::name, role, $2::text))
+            and ($3::boolean is false or pg_has_role($1::name, '${serviceRole}', 'USAGE')) as yes
+     from unnest('{${apiRole},${serviceRole}}'::name[]) as roles (role)`,
+    [name, tells ? 'SET' : 'MEMBER', inherits],
+  );
+  if (isMember.rows[0]?.yes === true) return;
+  const role = pg.escapeIdentifier(name);
+  const rights = (inherited: boolean) => (tells ? `with inherit ${inherited}, set true` : '');
+  await change(owner, `grant ${apiRole} to ${role} ${rights(false)}`, name);
+  await change(owner, `grant ${serviceRole} to ${role} ${rights(inherits)}`, name);
+}
+
+/** Runs a statement on roles, which somebody else may be running too. */
+async function change(owner: Access, statement: string, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await owner.pool.query(statement);
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === insufficientPrivilege) throw new Error(askAdministrator(name));
+      if (code === duplicateObject || code === uniqueViolation) return;
+      // "tuple concurrently updated": PostgreSQL does not wait for another change of the same role.
+      if (code !== internalError || attempt === attemptsMax) throw error;
+    }
+  }
+}
+
+/** What to do where a role may not make or take the roles. */
+export const askAdministrator = (name: string) =>
+  `PostgreSQL does not let the role "${name}" make or take the roles of this server (docs/operations.md). ` +
+  'Let an administrator of that PostgreSQL run, leaving out what is there: ' +
+  `create role ${apiRole}; create role ${serviceRole}; ` +
+  `grant ${apiRole}, ${serviceRole} to ${pg.escapeIdentifier(name)};`;
+
+const attemptsMax = 20;
+const insufficientPrivilege = '42501';
+const duplicateObject = '42710';
+const uniqueViolation = '23505';
+const internalError = 'XX000';

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { readPostmasterFile } from '../src/database/embedded/processes.ts';
 import { buildServer, isRunning, run, type Server, serve } from './built-server.ts';
 
 /** Twice and more what is promised (3 s, 2 s), for machines that do other things besides. */
@@ -36,7 +36,7 @@ const start = async () => {
   server = await serve(built.folder, { DATA_DIR: dataDir });
   return server;
 };
-const postmaster = (place = server.place) => Number(readFileSync(join(place, 'postmaster.pid'), 'utf8').split('\n')[0]);
+const postmaster = (place = server.place) => readPostmasterFile(place)?.pid ?? Number.NaN;
 
 async function call(method: string, path: string, body?: unknown): Promise<{ status: number; json: never }> {
   const headers = { 'x-api-key': key, ...(body !== undefined && { 'content-type': 'application/json' }) };

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isPostgresOf, readPostmasterFile } from '../../../src/database/embedded/processes.ts';
 import { isRunning } from '../../built-server.ts';
 
 /** Kills all processes of the PostgreSQL on a data folder with SIGKILL, the postmaster first, and waits until they are gone. */
@@ -12,8 +12,11 @@ export async function killPostgres(clusterDir: string): Promise<void> {
   while (pids.some(isRunning)) await sleep(2);
 }
 
+/** @throws when none runs there: one that just starts has a file without an id yet, and 0 would be our own process group */
 export function postmasterPid(clusterDir: string): number {
-  return Number(readFileSync(join(clusterDir, 'postmaster.pid'), 'utf8').split('\n')[0]);
+  const pid = readPostmasterFile(clusterDir)?.pid;
+  if (pid === undefined || !isPostgresOf(clusterDir, pid)) throw new Error(`no PostgreSQL runs in ${clusterDir}`);
+  return pid;
 }
 
 export function killNow(pid: number): void {

@@ -23,8 +23,8 @@ export interface Connections {
 }
 
 /**
- * The database as the server uses it: PostgreSQL itself lets each way see no more than it says, by the policies of
- * wall.ts (docs/decisions/0009-row-level-security.md).
+ * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of
+ * migration 0007 (docs/decisions/0009-row-level-security.md).
  */
 export interface Database {
   /** The way of the API: the rows of one organization and no others, whatever a statement asks for. */
@@ -33,8 +33,8 @@ export interface Database {
   service: Access;
   /** Connections of ingest alone, so that no read keeps a chunk waiting; statements are sent without awaiting the last. */
   ingestPool: pg.Pool;
-  /** All that connect, for the metrics. */
-  pools: Record<'general' | 'service' | 'ingest', pg.Pool>;
+  /** To be counted. */
+  pools: Record<'general' | 'service' | 'ingest', Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
 }
 
@@ -88,10 +88,9 @@ export function openDatabase(connectionString: string, options: OpenOptions & { 
     { pipeline: true, maxLifetimeSeconds: limits.ingestConnectionSecondsMax } as pg.PoolConfig,
   );
   const pools = { general, service, ingest };
-  const unrestricted = { pool: service, kysely: kyselyOn(service) };
   return {
     as: accessByOrganization(general),
-    service: unrestricted,
+    service: { pool: service, kysely: kyselyOn(service) },
     ingestPool: ingest,
     pools,
     close: () => endPools(Object.values(pools)),
@@ -146,7 +145,6 @@ async function endPools(pools: pg.Pool[]): Promise<void> {
  */
 function accessByOrganization(pool: pg.Pool): (organizationId: string) => Access {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
-  const known = new Map<string, Access>();
 
   async function connect(organizationId: string): Promise<pg.PoolClient> {
     const client = await pool.connect();
@@ -162,7 +160,7 @@ function accessByOrganization(pool: pg.Pool): (organizationId: string) => Access
     return client;
   }
 
-  function open(organizationId: string): Access {
+  return (organizationId) => {
     const connections: Connections = {
       connect: () => connect(organizationId),
       async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
@@ -178,17 +176,12 @@ function accessByOrganization(pool: pg.Pool): (organizationId: string) => Access
         }
       },
     };
-    return { pool: connections, kysely: kyselyOn(connections) };
-  }
-
-  return (organizationId) => {
-    let access = known.get(organizationId);
-    if (access === undefined) {
-      if (known.size >= limits.keyCacheEntriesMax) known.clear();
-      access = open(organizationId);
-      known.set(organizationId, access);
-    }
-    return access;
+    return {
+      pool: connections,
+      get kysely() {
+        return kyselyOn(connections);
+      },
+    };
   };
 }
 

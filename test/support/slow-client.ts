@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 import type { TestServer } from './test-server.ts';
 
 /** Begins a read over a socket and gives the answer back as soon as its head is there, not reading any further. */
@@ -35,7 +36,7 @@ export async function connectionsWhileWaiting(server: TestServer): Promise<numbe
 
 /** How often the server takes a connection from its pool meanwhile. */
 export async function acquiredWhile({ database }: TestServer, work: () => Promise<unknown>): Promise<number> {
-  const pool = database.pools.general;
+  const pool = database.pools.general as pg.Pool;
   let acquired = 0;
   const count = () => {
     acquired++;

@@ -151,7 +151,7 @@ describe('max_points', () => {
 
 /** Runs a request, and the statements that it sends again, to count the pages of 8 kB that each of them touches. */
 async function pagesOf(url: string): Promise<number> {
-  const pool = server.database.pools.general;
+  const pool = server.database.pools.general as pg.Pool;
   const statements: { text: string; values: unknown[] }[] = [];
   const client = await pool.connect();
   const query = client.query.bind(client) as (...args: unknown[]) => unknown;

@@ -1,4 +1,4 @@
-// pg_dump of PostgreSQL 15 under load, restored elsewhere, then `metrology-server verify` and the audit
+// pg_dump of PostgreSQL 15 under load, by an owner under policies, restored elsewhere, then `metrology-server verify` and the audit
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,10 +11,14 @@ import { openSite } from '../support/servers.ts';
 
 export async function backup(run: Run, builtFolder: string): Promise<void> {
   const [origin, elsewhere] = await Promise.all([openCluster(), openCluster()]);
-  const site = await openSite(builtFolder, { DATABASE_URL: origin.url() });
+  const [owner, login] = ['owner', 'login'].map((role) => origin.url('lab', role)) as [string, string];
+  const site = await openSite(builtFolder, { DATABASE_URL: login, MIGRATION_DATABASE_URL: owner });
   const copy = await openSite(builtFolder, { DATABASE_URL: elsewhere.url('restored') });
   try {
     await Promise.all([origin.start(), elsewhere.start()]);
+    await origin.query('create role owner login createrole');
+    await origin.query('create database lab owner owner');
+    for (const role of ['metrology_api', 'metrology_service']) await elsewhere.query(`create role ${role}`);
     await site.start();
     const rounds = run.size({ tiny: 1, small: 2, full: 20 });
     for (let round = 0; round < rounds; round++) {
@@ -23,14 +27,14 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
       await sleep(run.random.integer(500, 2_000));
       const snapshot = run.history.snapshot();
       const file = join(origin.dataDir, 'backup.dump');
-      await origin.run('pg_dump', ['--format=custom', `--file=${file}`, `--dbname=${origin.url()}`]);
+      await origin.run('pg_dump', ['--format=custom', '--enable-row-security', `--file=${file}`, `--dbname=${owner}`]);
       run.fault('backups under load');
       snapshot.end();
       await load.stop();
-      await verifyAll(run, builtFolder, origin.url());
+      await verifyAll(run, builtFolder, login);
 
       await elsewhere.query('create database restored');
-      await elsewhere.run('pg_restore', ['--exit-on-error', `--dbname=${elsewhere.url('restored')}`, file]);
+      await elsewhere.run('pg_restore', ['--exit-on-error', '--no-owner', `--dbname=${elsewhere.url('restored')}`, file]);
       await verifyAll(run, builtFolder, elsewhere.url('restored'));
       await copy.start();
       const dataIds = snapshot.history.streams();
@@ -38,7 +42,7 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
       await copy.stop();
       if (round + 1 < rounds) await elsewhere.query('drop database restored');
     }
-    await run.audit({ databaseUrl: origin.url(), clients: [site.client()] });
+    await run.audit({ databaseUrl: origin.url('lab'), clients: [site.client()] });
     await verifyLarge(run, builtFolder, elsewhere);
     await findDamage(run, builtFolder, elsewhere);
   } finally {

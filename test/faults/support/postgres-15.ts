@@ -12,7 +12,8 @@ const binaries = '/usr/lib/postgresql/15/bin';
 
 /** A PostgreSQL 15 of Debian in a folder of its own, on a port that it keeps. */
 export interface Cluster {
-  url(database?: string): string;
+  /** Of the superuser unless a role is named; none has a password. */
+  url(database?: string, role?: string): string;
   dataDir: string;
   start(): Promise<void>;
   /** A fast shutdown. */
@@ -51,7 +52,7 @@ export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterO
   let exited = Promise.resolve();
   let log = '';
   const isAlive = () => postgres?.exitCode === null && postgres.signalCode === null;
-  const url = (database = 'postgres') => `postgresql://metrology@127.0.0.1:${port}/${database}`;
+  const url = (database = 'postgres', role = 'metrology') => `postgresql://${role}@127.0.0.1:${port}/${database}`;
   const own = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', ...settings };
   appendFileSync(
     join(dataDir, 'postgresql.conf'),

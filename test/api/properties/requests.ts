@@ -51,7 +51,7 @@ export function validRequests(operation: Operation, known: Known): fc.Arbitrary<
 const isNeeded = ({ path }: Operation, { name }: Parameter, known: Known) =>
   /^\/exports\/(metadata\/)?$/.test(path) && name === 'data_ids' && name in known;
 
-/** Number as text that JSON.stringify cannot write: a text of this kind in a body becomes the number. */
+/** Stands in a body for a number that JSON.stringify cannot write, such as 1e999. */
 export const asNumber = (text: string) => `\u0001number ${text}`;
 
 /** What goes over the wire as the body. */

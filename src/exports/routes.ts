@@ -78,7 +78,7 @@ function streamRoutes(app: App, { database, publicUrl }: ExportDependencies): vo
         tags,
         params: ExportPath,
         querystring: ContentQuery,
-        response: { 200: ExportMetadata, ...refusals(404, 422) },
+        response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
     },
     async (request) =>

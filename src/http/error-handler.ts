@@ -37,7 +37,8 @@ export function answerErrors(app: FastifyInstance): void {
 export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
   // No hook has run.
   reply.headers(commonHeaders);
-  send(reply, new ApiError('bad_request', 'The URL is not valid: a % must be followed by two hexadecimal digits.'));
+  const rule = 'a % must be followed by two hexadecimal digits, and what they stand for must be UTF-8';
+  send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
 }
 
 function send(reply: FastifyReply, error: ApiError) {

@@ -32,7 +32,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         summary: 'List which chunks are stored and which are missing',
         params: StreamPath,
         querystring: LedgerQuery,
-        response: { 200: LedgerAnswer, ...refusals(404, 422) },
+        response: { 200: LedgerAnswer, ...refusals(400, 404, 422) },
       },
     },
     async ({ identity, params, query }, reply) => {
@@ -48,7 +48,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         tags,
         summary: 'Certify what a stream holds and lacks',
         params: StreamPath,
-        response: { 200: CertificateAnswer, ...refusals(404, 422) },
+        response: { 200: CertificateAnswer, ...refusals(400, 404, 422) },
       },
     },
     async ({ identity, params }, reply) => {
@@ -65,7 +65,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         summary: 'List what chunks held before they were replaced',
         params: StreamPath,
         querystring: RevisionsQuery,
-        response: { 200: RevisionsAnswer, ...refusals(404, 422) },
+        response: { 200: RevisionsAnswer, ...refusals(400, 404, 422) },
       },
     },
     async ({ identity: { organizationId }, params, query }, reply) => {
@@ -82,7 +82,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         summary: 'Read what a chunk held before it was replaced',
         params: RevisionPath,
         querystring: RevisionQuery,
-        response: { 200: RevisionAnswer, ...refusals(404, 422) },
+        response: { 200: RevisionAnswer, ...refusals(400, 404, 422) },
       },
     },
     async ({ identity: { organizationId }, params, query }, reply) => {

@@ -51,7 +51,7 @@ function timeseriesRoute(
         tags: ['time series'],
         params: StreamPath,
         querystring: TimeseriesQuery,
-        response: { 200: answer, ...refusals(404, 422) },
+        response: { 200: answer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
@@ -82,7 +82,7 @@ function rheedRoute(app: App, database: Database): void {
         tags: ['time series'],
         params: StreamPath,
         querystring: RheedQuery,
-        response: { 200: RheedAnswer, ...refusals(404, 422) },
+        response: { 200: RheedAnswer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
@@ -101,7 +101,7 @@ function stagedRoute(app: App, database: Database): void {
         summary: 'Read a stream by channel, in the shape of a staged upload',
         tags: ['time series'],
         params: StreamPath,
-        response: { 200: StagedAnswer, ...refusals(404, 422) },
+        response: { 200: StagedAnswer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
@@ -121,7 +121,7 @@ function pointsRoute(app: App, database: Database, prefix: string): void {
         tags: ['time series'],
         params: StreamPath,
         querystring: PointsQuery,
-        response: { 200: PointsAnswer, ...refusals(404, 422) },
+        response: { 200: PointsAnswer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {

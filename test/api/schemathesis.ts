@@ -14,7 +14,9 @@ export async function installSchemathesis(): Promise<string> {
   const requirements = join(folder, 'requirements.txt');
   const base = process.env.PYTHON ?? 'python3';
   const version = await runToEnd(base, ['-VV'], { msMax: installMsMax });
+  // The programs of an environment name the path where it was made, so that a checkout that has moved needs another one.
   const key = createHash('sha256')
+    .update(cacheFolder)
     .update(version)
     .update(await readFile(requirements));
   const environment = join(cacheFolder, key.digest('hex').slice(0, 12));

@@ -47,6 +47,27 @@ test('every operation says what it answers, and needs the key unless it is open'
   }
 });
 
+test('a path that cannot be decoded is 400 wherever a path has a parameter, and so is a broken body of a DELETE', async () => {
+  const { paths } = parse(committed) as { paths: Record<string, Record<string, Operation>> };
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, { responses }] of Object.entries(operations)) {
+      const wrong = path.replace(/\{\w+\}/g, '%ed%a0%80');
+      if (wrong === path && method !== 'delete') continue;
+      const { status } = await server.send(method.toUpperCase(), wrong, method === 'get' ? undefined : '{');
+      expect([method, path, status, Object.hasOwn(responses, '400')]).toEqual([method, path, 400, true]);
+    }
+  }
+});
+
+test('a DELETE documents all that a body can be refused with', () => {
+  const { paths } = parse(committed) as { paths: Record<string, Record<string, Operation>> };
+  const deletions = Object.values(paths).flatMap(({ delete: deletion }) => (deletion ? [deletion] : []));
+  expect(deletions).toHaveLength(2);
+  for (const { responses } of deletions) {
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '408', '413', '415', '422']));
+  }
+});
+
 interface Operation {
   summary?: string;
   responses: Record<string, { description: string }>;

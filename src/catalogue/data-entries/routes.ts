@@ -87,7 +87,7 @@ function deletionRoutes(app: App, database: Database): void {
         tags,
         summary: 'Delete entries, so that they are as if unknown until they are restored, or remove them for good',
         querystring: DataEntryDeletion,
-        response: { 200: ChangedIds('the deleted ids'), ...refusals(404, 422) },
+        response: { 200: ChangedIds('the deleted ids'), ...refusals(...bodyRefusals, 404) },
       },
     },
     (request) => deleteDataEntries(database, request.identity.organizationId, request.query),

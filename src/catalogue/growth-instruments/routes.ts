@@ -45,7 +45,7 @@ export function growthInstrumentRoutes(app: App, { database }: { database: Datab
         querystring: GrowthInstrumentIds,
         response: {
           200: Type.Array(Type.Integer(), { description: 'the deleted ids, ascending' }),
-          ...refusals(404, 422),
+          ...refusals(...bodyRefusals, 404),
         },
       },
     },

@@ -55,7 +55,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         tags,
         summary: 'Computed properties of a physical sample: none',
         params: PhysicalSampleParams,
-        response: { 200: SampleTimeseries, ...refusals(404, 422) },
+        response: { 200: SampleTimeseries, ...refusals(400, 404, 422) },
       },
     },
     (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),

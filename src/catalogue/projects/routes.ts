@@ -65,7 +65,7 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         tags,
         summary: 'The physical samples of a project, newest first',
         params: ProjectParams,
-        response: { 200: Type.Array(PhysicalSampleRow), ...refusals(404, 422) },
+        response: { 200: Type.Array(PhysicalSampleRow), ...refusals(400, 404, 422) },
       },
     },
     async (request) => {
@@ -85,7 +85,7 @@ function configurationRoutes(app: App, database: Database): void {
         tags,
         summary: "A project's configuration and the samples that it tracks",
         params: ProjectParams,
-        response: { 200: ProjectConfiguration, ...refusals(404, 422) },
+        response: { 200: ProjectConfiguration, ...refusals(400, 404, 422) },
       },
     },
     async (request) =>

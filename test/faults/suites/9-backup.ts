@@ -34,7 +34,12 @@ export async function backup(run: Run, builtFolder: string): Promise<void> {
       await verifyAll(run, builtFolder, login);
 
       await elsewhere.query('create database restored');
-      await elsewhere.run('pg_restore', ['--exit-on-error', '--no-owner', `--dbname=${elsewhere.url('restored')}`, file]);
+      await elsewhere.run('pg_restore', [
+        '--exit-on-error',
+        '--no-owner',
+        `--dbname=${elsewhere.url('restored')}`,
+        file,
+      ]);
       await verifyAll(run, builtFolder, elsewhere.url('restored'));
       await copy.start();
       const dataIds = snapshot.history.streams();

@@ -52,7 +52,7 @@ async function troubleBeside(run: Run, builtFolder: string, disk: SmallDisk | un
     ...(disk !== undefined && { parent: disk.folder }),
   });
   await cluster.start();
-  await cluster.query('create role app login; create role hog login');
+  await cluster.query('create role app login createrole; create role hog login');
   await cluster.query(`create database ${database} owner app`);
   const url = new URL(cluster.url(database));
   url.username = 'app';

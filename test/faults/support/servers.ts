@@ -41,6 +41,8 @@ export async function openSite(builtFolder: string, settings: Record<string, str
       return server;
     },
     async stop() {
+      // So that the reason why it did not start is what is reported.
+      if (server === undefined) return 0;
       const askedAt = performance.now();
       current().child.kill('SIGTERM');
       const { code, signal } = await current().exit();

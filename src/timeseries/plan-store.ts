@@ -147,10 +147,11 @@ function touching(organizationId: string, channel: ChannelAddress, range: MsRang
   const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
   const from = seconds(range.fromMs, -slackSeconds);
   // Both bounds are there even where a range has one: between two bounds PostgreSQL expects few chunks, whatever it knows
-  // of the channel, and takes the index; beyond one bound that it must look up first it expects a third, and reads all.
+  // of the channel, and takes the index; beyond one bound that it must look up first it expects a third, and reads all. The
+  // difference is taken where it is looked up: outside, PostgreSQL 15 would not trust the subtraction under a policy.
   return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
-    and time_min between ${from} - (
-      select chunk_seconds_max from channels join streams using (data_id)
+    and time_min between (
+      select ${from} - chunk_seconds_max from channels join streams using (data_id)
       where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}
         and streams.organization_id = ${uuid(organizationId)} and removed_at is null
     ) and ${seconds(range.toMs, slackSeconds)}`;

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { migrate, pendingMigrations } from '../../src/database/migrate.ts';
+import { makeRoles } from '../../src/database/roles.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 
 const shipped = (await readdir(new URL('../../migrations/', import.meta.url)))
@@ -120,5 +121,45 @@ describe('migrate', () => {
     ]);
     const channel = await database.pool.query('select chunk_seconds_max from channels');
     expect(channel.rows).toEqual([{ chunk_seconds_max: 6 }]);
+  });
+
+  test('what streams of several organizations had stored before 0007 belongs to the organization of its stream', async () => {
+    const database = (await emptyDatabase())();
+    const shippedUrl = new URL('../../migrations/', import.meta.url);
+    const earlier = shipped.filter((name) => name < '0007');
+    const texts = earlier.map(async (name) => [
+      `${name}.sql`,
+      await readFile(new URL(`${name}.sql`, shippedUrl), 'utf8'),
+    ]);
+    await migrate(database, await folderOf(Object.fromEntries(await Promise.all(texts))));
+    await database.pool.query(`
+      with o as (insert into organizations (name) values ('lab'), ('rival'), ('third') returning *),
+      u as (insert into users (organization_id, name) select organization_id, 'ada' from o returning *),
+      s as (insert into streams (organization_id, user_id, stream_name, points_per_chunk)
+            select u.organization_id, user_id, 'run', 1 from u join o using (organization_id),
+              generate_series(1, case o.name when 'lab' then 1 else 3 end) returning data_id),
+      c as (insert into channels (data_id, channel_name) select data_id, 't' from s returning data_id, channel_id),
+      k as (insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, point_count, null_count, ascending,
+                                content_hash, timestamps, "values")
+            select data_id, channel_id, i, i, 1, 1, 0, true, '\\x00', '{1}', '{1}' from c, generate_series(0, 2) i
+            returning *)
+      insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
+                                   content_hash, replacing_hash, point_count, null_count, ascending, timestamps, "values")
+      select data_id, channel_id, chunk_index, 1, 1, 1, now(), '\\x00', '\\x00', 1, 0, true, '{1}', '{1}' from k`);
+    await makeRoles(database);
+    expect(await migrate(database)).toEqual(shipped.filter((name) => name >= '0007'));
+    for (const [table, count] of [
+      ['channels', 7],
+      ['chunks', 21],
+      ['chunk_revisions', 21],
+    ]) {
+      const { rows } = await database.pool.query(
+        `select count(*), bool_and(r.organization_id = s.organization_id) as own from ${table} r join streams s using (data_id)`,
+      );
+      expect([table, rows]).toEqual([table, [{ count, own: true }]]);
+    }
+    await expect(
+      database.pool.query(`insert into channels (data_id, channel_name) select data_id, 'u' from streams`),
+    ).rejects.toThrow('null value in column "organization_id"');
   });
 });

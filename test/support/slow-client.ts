@@ -54,7 +54,8 @@ export async function acquiredWhile({ database }: TestServer, work: () => Promis
 export async function busySessions({ owner: { pool } }: TestServer): Promise<number> {
   const { rows } = await pool.query(
     `select count(*)::int as busy from pg_stat_activity
-     where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+     where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+       and state <> 'idle'`,
   );
   return rows[0].busy;
 }

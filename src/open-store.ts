@@ -7,7 +7,7 @@ import { type Config, limits } from './config.ts';
 import { type Access, type Database, openAsOwner, openDatabase } from './database/database.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from './database/embedded.ts';
 import { migrate, migrationProblem } from './database/migrate.ts';
-import { apiRole, askAdministrator, makeLogin, makeRoles, serviceRole } from './database/roles.ts';
+import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from './database/roles.ts';
 
 /** A database that is reached and migrated, and how to leave it again. */
 export interface Store {
@@ -35,7 +35,7 @@ export async function openStore(config: Config, log: Logger, options: { mayJoin:
       connectionString: config.DATABASE_URL,
       ownerUrl: config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL,
     };
-    const database = await connect(urls, config, log);
+    const database = await connect(urls, config, log, { ownsLogin: false });
     return { database, ...urls, place: withoutSecret(config.DATABASE_URL), close: () => database.close() };
   }
   const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
@@ -44,7 +44,7 @@ export async function openStore(config: Config, log: Logger, options: { mayJoin:
   try {
     const ownerUrl = joined ?? (embedded?.connectionString as string);
     const urls = { connectionString: loginBeside(ownerUrl), ownerUrl };
-    const database = await connect(urls, config, log);
+    const database = await connect(urls, config, log, { ownsLogin: embedded !== undefined });
     const place = `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`;
     return { database, ...urls, place, close: () => database.close().then(close) };
   } catch (error) {
@@ -55,8 +55,14 @@ export async function openStore(config: Config, log: Logger, options: { mayJoin:
 
 type Urls = Pick<Store, 'connectionString' | 'ownerUrl'>;
 
-async function connect(urls: Urls, config: Config, log: Logger): Promise<Database> {
-  await bringUpToDate(urls, config.DATABASE_URL === undefined, log);
+/** @param options.ownsLogin the login is this server's own and has the password of its address, whatever it was before */
+async function connect(
+  urls: Urls,
+  config: Config,
+  log: Logger,
+  { ownsLogin }: { ownsLogin: boolean },
+): Promise<Database> {
+  await bringUpToDate(urls, ownsLogin, log);
   const database = openDatabase(urls.connectionString, {
     poolMax: config.DATABASE_POOL_MAX,
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
@@ -71,7 +77,7 @@ async function connect(urls: Urls, config: Config, log: Logger): Promise<Databas
 }
 
 /** Makes roles and tables, where that is for this server to do. */
-async function bringUpToDate({ connectionString, ownerUrl }: Urls, isEmbedded: boolean, log: Logger): Promise<void> {
+async function bringUpToDate({ connectionString, ownerUrl }: Urls, ownsLogin: boolean, log: Logger): Promise<void> {
   const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
   try {
     await checkVersion(owner, log);
@@ -79,7 +85,7 @@ async function bringUpToDate({ connectionString, ownerUrl }: Urls, isEmbedded: b
     await makeRoles(owner);
     const ran = await migrate(owner);
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
-    if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: isEmbedded });
+    if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: ownsLogin });
   } finally {
     await owner.close();
   }
@@ -98,10 +104,8 @@ async function isOfAnother({ pool }: Access): Promise<boolean> {
 /** @throws Error with a sentence when the server's own role cannot work with the tables as they are */
 async function checkDatabase(database: Database, connectionString: string): Promise<void> {
   const name = decodeURIComponent(new URL(connectionString).username);
-  const problem = await migrationProblem(database.service).catch((error: { code?: string }) => {
-    throw error.code === insufficientPrivilege || error.code === invalidParameter
-      ? new Error(askAdministrator(name))
-      : error;
+  const problem = await migrationProblem(database.service).catch((error) => {
+    throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
   const bare = await database.service.pool.query<{ name: string }>(
@@ -116,10 +120,6 @@ async function checkDatabase(database: Database, connectionString: string): Prom
     );
   }
 }
-
-const insufficientPrivilege = '42501';
-/** What PostgreSQL says of an option of the connection that names no role that there is. */
-const invalidParameter = '22023';
 
 /**
  * The server's own login in the embedded PostgreSQL. Its password follows from that of the superuser, which does not follow

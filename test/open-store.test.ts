@@ -95,7 +95,8 @@ describe('a database whose owner may make no roles', () => {
     const { owner, adminUrl, ownerUrl } = await emptyDatabase(inject('adminUrl'));
     const refusal = openStore(readConfig({ DATABASE_URL: ownerUrl }), log, { mayJoin: false });
     const error = await refusal.catch((reason: Error) => reason.message);
-    expect(error).toContain(`PostgreSQL does not let the role "${owner}" make or take the roles of this server`);
+    expect(error).toContain('PostgreSQL does not let this server make or take the roles that it works under');
+    expect(error).toContain(`create role "${owner}" login`);
     const grant = /grant metrology_api, metrology_service to "\w+";/.exec(String(error))?.[0] as string;
     await administer(adminUrl, grant);
     await work(await open({ DATABASE_URL: ownerUrl }));

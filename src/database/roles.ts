@@ -52,21 +52,24 @@ async function exists(owner: Access, role: string): Promise<boolean> {
   return rowCount !== 0;
 }
 
-/** Makes a role a member of both, unless it is; where PostgreSQL can tell (from 16 on), of the one for organizations without its rights. */
+/**
+ * Makes a role a member of both, unless it is. PostgreSQL 15 cannot say of a membership whether rights come with it: there
+ * that follows from the role.
+ * @param options.inherits it has the rights of the service always, not only while it has taken that role
+ */
 async function admit(owner: Access, name: string, { inherits }: { inherits: boolean }): Promise<void> {
-  const { rows } = await owner.pool.query<{ tells: boolean }>(
-    `select current_setting('server_version_num')::integer >= 160000 as tells`,
+  const { rows } = await owner.pool.query<{ says: boolean; isMember: boolean }>(
+    `select says, bool_and(pg_has_role($1::name, role, case when says then 'SET' else 'MEMBER' end))
+                  and (not $2::boolean or pg_has_role($1::name, '${serviceRole}', 'USAGE')) as "isMember"
+     from unnest('{${apiRole},${serviceRole}}'::name[]) as roles (role),
+          (select current_setting('server_version_num')::integer >= 160000 as says) as version
+     group by says`,
+    [name, inherits],
   );
-  const tells = rows[0]?.tells === true;
-  const isMember = await owner.pool.query<{ yes: boolean }>(
-    `select bool_and(pg_has_role($1::name, role, $2::text))
-            and ($3::boolean is false or pg_has_role($1::name, '${serviceRole}', 'USAGE')) as yes
-     from unnest('{${apiRole},${serviceRole}}'::name[]) as roles (role)`,
-    [name, tells ? 'SET' : 'MEMBER', inherits],
-  );
-  if (isMember.rows[0]?.yes === true) return;
+  const { says, isMember } = rows[0] as { says: boolean; isMember: boolean };
+  if (isMember) return;
   const role = pg.escapeIdentifier(name);
-  const rights = (inherited: boolean) => (tells ? `with inherit ${inherited}, set true` : '');
+  const rights = (inherited: boolean) => (says ? `with inherit ${inherited}, set true` : '');
   await change(owner, `grant ${apiRole} to ${role} ${rights(false)}`, name);
   await change(owner, `grant ${serviceRole} to ${role} ${rights(inherits)}`, name);
 }
@@ -79,23 +82,30 @@ async function change(owner: Access, statement: string, name: string): Promise<v
       return;
     } catch (error) {
       const { code } = error as { code?: string };
-      if (code === insufficientPrivilege) throw new Error(askAdministrator(name));
       if (code === duplicateObject || code === uniqueViolation) return;
       // "tuple concurrently updated": PostgreSQL does not wait for another change of the same role.
-      if (code !== internalError || attempt === attemptsMax) throw error;
+      if (code !== internalError || attempt === attemptsMax) throw explainRoles(error, name);
     }
   }
 }
 
-/** What to do where a role may not make or take the roles. */
-export const askAdministrator = (name: string) =>
-  `PostgreSQL does not let the role "${name}" make or take the roles of this server (docs/operations.md). ` +
-  'Let an administrator of that PostgreSQL run, leaving out what is there: ' +
-  `create role ${apiRole}; create role ${serviceRole}; ` +
-  `grant ${apiRole}, ${serviceRole} to ${pg.escapeIdentifier(name)};`;
+/** The error itself, unless it says that a role is missing or may not be made or taken: then what to do about it. */
+export function explainRoles(error: unknown, name: string): unknown {
+  const { code } = error as { code?: string };
+  if (code !== insufficientPrivilege && code !== invalidParameter) return error;
+  const role = pg.escapeIdentifier(name);
+  return new Error(
+    `PostgreSQL does not let this server make or take the roles that it works under (docs/operations.md#roles). ` +
+      'Let an administrator of that PostgreSQL run, leaving out what is there: ' +
+      `create role ${apiRole}; create role ${serviceRole}; create role ${role} login noinherit password '…'; ` +
+      `grant ${apiRole}, ${serviceRole} to ${role};`,
+  );
+}
 
 const attemptsMax = 20;
 const insufficientPrivilege = '42501';
+/** What PostgreSQL says of an option of the connection that names no role that there is. */
+const invalidParameter = '22023';
 const duplicateObject = '42710';
 const uniqueViolation = '23505';
 const internalError = 'XX000';

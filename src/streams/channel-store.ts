@@ -59,7 +59,8 @@ function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
 
 /**
  * Locks the channels of the rows, in the order of their ids, until the transaction ends.
- * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in the transaction is stored
+ * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in
+ * the transaction is stored
  */
 export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   const channels = rowOfEachChannel(rows);

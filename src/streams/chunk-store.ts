@@ -4,10 +4,10 @@ import { columns, rowsParameters, rowsSql, statementParts } from './row-paramete
 import { type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 
 /*
- * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in
- * every `where` that finds a stream and in the one that locks its channels. Those that take a client belong to the caller's transaction and need the channel locks
- * that lockChannels takes there. All are prepared by name, and float8[] parameters are Buffers in binary format: encoding
- * 100 points so takes below 1 µs, as text 56 µs.
+ * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
+ * `where` that finds a stream and in the one that locks its channels. Those that take a client belong to the caller's
+ * transaction and need the channel locks that lockChannels takes there. All are prepared by name, and float8[] parameters
+ * are Buffers in binary format: encoding 100 points so takes below 1 µs, as text 56 µs.
  */
 
 /** What stands at the address of each row, in the order of the rows, read without a lock. */

@@ -13,11 +13,9 @@ const project = fileURLToPath(new URL('..', import.meta.url));
 export async function buildServer(): Promise<{ folder: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-built-'));
   const compiler = join(project, 'node_modules/typescript/bin/tsc');
-  // Type errors are the business of `npm run check`; here it counts that there is a program.
-  const args = [compiler, '-p', join(project, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')];
-  await promisify(execFile)(process.execPath, args).catch((error: { stdout: string }) => {
-    if (!existsSync(join(folder, 'dist/main.js'))) throw new Error(`cannot build: ${error.stdout}`);
-  });
+  // Type errors are the business of `npm run check`.
+  const args = [compiler, '-p', join(project, 'tsconfig.build.json'), '--noCheck', '--outDir', join(folder, 'dist')];
+  await promisify(execFile)(process.execPath, args);
   for (const name of ['package.json', 'migrations'])
     await cp(join(project, name), join(folder, name), { recursive: true });
   await symlink(join(project, 'node_modules'), join(folder, 'node_modules'));

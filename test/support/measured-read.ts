@@ -1,23 +1,45 @@
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
+import { readFileSync } from 'node:fs';
+import { buildServer, serve } from '../built-server.ts';
+import { loginOf } from './global-setup.ts';
+import type { TestServer } from './test-server.ts';
 
 /**
- * Reads an answer of this process's own server by another process, so that the client's memory is not measured.
- * @returns its length, and by how many bytes this process grew at most meanwhile
+ * Reads answers one after the other from a server in a process of its own, where no test has left anything. Linux alone
+ * tells the peak of another process.
+ * @returns of each answer its length, and by how many bytes the server's peak has grown since the answer before
  */
-export async function readElsewhere(url: string, key: string): Promise<{ bytes: number; grownBytes: number }> {
-  const script = `require('node:http').get(process.argv[1], { headers: { 'x-api-key': process.argv[2] } }, (answer) => {
-    let bytes = 0;
-    answer.on('data', (piece) => { bytes += piece.length; });
-    answer.on('end', () => console.log(bytes));
-  });`;
-  const before = process.memoryUsage().rss;
-  let peak = before;
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage().rss);
-  }, 5);
-  const client = spawn(process.execPath, ['-e', script, url, key], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const bytes = Number(await text(client.stdout));
-  clearInterval(watch);
-  return { bytes, grownBytes: peak - before };
+export async function measureReads(
+  { databaseUrl, keys }: Pick<TestServer, 'databaseUrl' | 'keys'>,
+  paths: readonly string[],
+): Promise<{ bytes: number; grownBytes: number }[]> {
+  const built = await buildServer();
+  const settings = { DATABASE_URL: loginOf(databaseUrl), MIGRATION_DATABASE_URL: databaseUrl };
+  const server = await serve(built.folder, settings);
+  try {
+    const measured = [];
+    for (const path of paths) {
+      const peakBefore = peakBytes(server.child.pid);
+      const bytes = await lengthOf(server.endpoint + path, keys.ada);
+      measured.push({ bytes, grownBytes: peakBytes(server.child.pid) - peakBefore });
+    }
+    return measured;
+  } finally {
+    server.child.kill('SIGTERM');
+    await server.exit();
+    await built.remove();
+  }
+}
+
+/** The most memory that a process has had in use at any time. */
+function peakBytes(pid: number | undefined): number {
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kibibytes) * 1024;
+}
+
+async function lengthOf(url: string, key: string): Promise<number> {
+  const answer = await fetch(url, { headers: { 'x-api-key': key } });
+  if (answer.status !== 200 || answer.body === null) throw new Error(`${url}: ${answer.status}`);
+  let bytes = 0;
+  for await (const piece of answer.body) bytes += (piece as Uint8Array).length;
+  return bytes;
 }

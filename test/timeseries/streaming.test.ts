@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readElsewhere } from '../support/measured-read.ts';
+import { measureReads } from '../support/measured-read.ts';
 import { acquiredWhile, beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from './storing.ts';
@@ -127,12 +127,16 @@ test('a read leaves no clock running', async () => {
   expect(clocks() - before).toBeLessThan(10);
 });
 
-test('a read of 5 million points costs at most 100 MB', { timeout: 120_000 }, async () => {
-  const dataId = await filledStream(5_000, 1_000);
-  const warm = await filledStream(300, 1_000);
-  const path = (id: string) => `/tool-state/${id}/timeseries/`;
-  await readElsewhere(address + path(warm), server.keys.ada);
-  const { bytes, grownBytes } = await readElsewhere(address + path(dataId), server.keys.ada);
-  expect(bytes).toBeGreaterThan(200_000_000);
-  expect(grownBytes / 1e6).toBeLessThan(100);
-});
+test.runIf(process.platform === 'linux')(
+  'a read of 5 million points costs at most 100 MB, and the next one next to nothing',
+  { timeout: 120_000 },
+  async () => {
+    const path = (id: string) => `/tool-state/${id}/timeseries/`;
+    const warm = path(await filledStream(300, 1_000));
+    const large = path(await filledStream(5_000, 1_000));
+    const [, first, second] = await measureReads(server, [warm, large, large]);
+    expect(first?.bytes).toBeGreaterThan(200_000_000);
+    expect(first?.grownBytes).toBeLessThan(100e6);
+    expect(second?.grownBytes).toBeLessThan(50e6);
+  },
+);

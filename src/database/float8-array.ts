@@ -13,14 +13,30 @@ const doubleBytes = 8;
  * The null flag is set exactly when a null is present, as array_send does, so the image of a stored array is this one.
  */
 export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
+  const buffer = Buffer.allocUnsafe(float8ArrayBytes(values));
+  writeFloat8Array(buffer, 0, values);
+  return buffer;
+}
+
+/** Bytes of the binary image of readings. */
+export function float8ArrayBytes(values: readonly (number | null)[]): number {
   const length = values.length;
-  if (length === 0) return emptyArray;
-  let nullCount = 0;
-  for (let i = 0; i < length; i++) if (values[i] === null) nullCount++;
-  const bytes = headerBytes + length * lengthBytes + (length - nullCount) * doubleBytes;
-  const buffer = Buffer.allocUnsafe(bytes);
-  const view = new DataView(buffer.buffer, buffer.byteOffset, bytes);
-  writeHeader(view, length, nullCount > 0);
+  if (length === 0) return emptyArray.length;
+  return headerBytes + length * lengthBytes + (length - countNulls(values)) * doubleBytes;
+}
+
+/** Elements that are absent. */
+export function countNulls(values: readonly (number | null)[]): number {
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (values[i] === null) count++;
+  return count;
+}
+
+/** Writes the binary image of readings into a buffer. @returns where it ends */
+export function writeFloat8Array(buffer: Buffer, from: number, values: readonly (number | null)[]): number {
+  const length = values.length;
+  if (length === 0) return from + emptyArray.copy(buffer, from);
+  const view = new DataView(buffer.buffer, buffer.byteOffset + from, buffer.byteLength - from);
   let at = headerBytes;
   for (let i = 0; i < length; i++) {
     const value = values[i] as number | null;
@@ -33,7 +49,8 @@ export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
       at += lengthBytes + doubleBytes;
     }
   }
-  return buffer;
+  writeHeader(view, length, at < headerBytes + length * (lengthBytes + doubleBytes));
+  return from + at;
 }
 
 /** An array without elements has no dimension: dimensions 0, null flag 0, element type. */

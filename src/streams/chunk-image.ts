@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { encodeFloat8Array } from '../database/float8-array.ts';
+import { hash } from 'node:crypto';
+import { countNulls, float8ArrayBytes, writeFloat8Array } from '../database/float8-array.ts';
 
 /** What a client sends for one channel of a chunk: Unix seconds and readings, one for one; null where there is none. */
 export interface ChannelReadings {
@@ -36,33 +36,27 @@ const timeMsMax = 8.64e15;
 
 /** Pictures one channel's readings for storage. Both arrays have the same length, at least one. */
 export function toChunkImage(readings: ChannelReadings): ChunkImage {
-  const timestamps = encodeFloat8Array(readings.timestamps);
-  const values = encodeFloat8Array(readings.values);
   // An empty unit is no unit: an export could not tell them apart.
   const units = readings.units || null;
+  // No unit adds nothing to what is hashed; a unit adds a zero byte before its own.
+  const tail = units === null ? '' : `\u0000${units}`;
+  // All that is hashed lies end to end, so that one call without an object of its own does that.
+  const content = Buffer.allocUnsafe(
+    float8ArrayBytes(readings.timestamps) + float8ArrayBytes(readings.values) + Buffer.byteLength(tail),
+  );
+  const middle = writeFloat8Array(content, 0, readings.timestamps);
+  const end = writeFloat8Array(content, middle, readings.values);
+  content.write(tail, end);
   return {
-    timestamps,
-    values,
+    timestamps: content.subarray(0, middle),
+    values: content.subarray(middle, end),
     units,
     pointCount: readings.values.length,
     nullCount: countNulls(readings.values),
     ...timeSpan(readings.timestamps),
     ...valueSpan(readings),
-    contentHash: hashContent(timestamps, values, units),
+    contentHash: hash('sha256', content, 'buffer'),
   };
-}
-
-/** No unit adds nothing; a unit adds a zero byte before its own. */
-function hashContent(timestamps: Buffer, values: Buffer, units: string | null): Buffer {
-  const hash = createHash('sha256').update(timestamps).update(values);
-  if (units !== null) hash.update(`\u0000${units}`, 'utf8');
-  return hash.digest();
-}
-
-function countNulls(values: readonly (number | null)[]): number {
-  let count = 0;
-  for (const value of values) if (value === null) count++;
-  return count;
 }
 
 function timeSpan(timestamps: readonly (number | null)[]): Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'> {

@@ -15,7 +15,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/em
 import { migrate } from '../src/database/migrate.ts';
 import { makeRoles } from '../src/database/roles.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
-import { flushItems } from '../src/streams/flush.ts';
+import { createFlush } from '../src/streams/flush.ts';
 import type { IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
@@ -63,6 +63,7 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
       insertStream(database, organization_id, { user_id, stream_name: 'bench', points_per_chunk: pointsPerChunk }),
     ),
   );
+  const flush = createFlush(database, 120);
   const chunks = Math.max(64, Math.floor(pointsPerRun / pointsPerChunk));
   const flushRows = Math.min(64, Math.max(1, Math.floor(500_000 / pointsPerChunk)));
   await owner.pool.query('checkpoint');
@@ -73,7 +74,7 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
       const dataId = (streams[index % streams.length] as { data_id: string }).data_id;
       return item(organization_id, dataId, Math.floor(index / streams.length), pointsPerChunk);
     });
-    for (const result of await flushItems(database, 120, items)) if (result instanceof Error) throw result;
+    for (const result of await flush(items)) if (result instanceof Error) throw result;
   }
   const after = await state(bed);
   await owner.pool.query('vacuum analyze chunks, channels');
@@ -104,7 +105,6 @@ function item(organizationId: string, dataId: string, chunkIndex: number, points
     chunkIndex,
     arrivals,
     isRestoring: false,
-    laneKey: dataId,
     rows: [],
     bytes: 0,
   };

@@ -58,8 +58,14 @@ export const limits = {
   nullRowsMax: 128,
   /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
   flushBytesMax: 8 * 1024 * 1024,
-  /** Flushes of one server process at the same time. */
-  flushesMax: 2,
+  /** Flushes of one server process at the same time, when all but one take longer than slowFlushMs. */
+  flushesMax: 3,
+  /** How long a flush may take until another one, of other streams, begins beside it. */
+  slowFlushMs: 250,
+  /** Channels of which a server process remembers where they are and up to which index it has written them. */
+  knownChannelsMax: 50_000,
+  /** How long after their commit new rows are read once, which marks them as committed. */
+  touchDelayMs: 50,
   /** How long a connection of ingest is used, and with it the plans that it has made. */
   ingestConnectionSecondsMax: 300,
   /** How often revisions are looked through for those that have been kept long enough. */

@@ -4,7 +4,9 @@
  *
  * What it guarantees:
  * - N in, N out: every submitted item is settled once, with its own result or its own error, after its flush is done.
- * - Items of one lane key are flushed one after another, in the order in which they came; nothing waits for more to come.
+ * - Items of one stream are flushed one after another, in the order in which they came; nothing waits for more to come.
+ * - One flush runs at a time, so that as many items as possible share it, each flush costing as much as thirty items. Only
+ *   one that takes long, as for a large body or a channel that somebody holds, lets others run beside it, of other streams.
  * - The same address with the same content in one flush is written once and answers all; with other content it waits
  *   for the next flush, and so does all that came after it for that address.
  * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue,
@@ -18,8 +20,8 @@ export interface BatchRow {
 }
 
 export interface BatchItem {
-  /** Items of one key never flush side by side. */
-  laneKey: string;
+  /** Its stream: items of one never flush side by side. */
+  dataId: string;
   rows: readonly BatchRow[];
   bytes: number;
 }
@@ -28,6 +30,7 @@ export interface BatchLimits {
   flushRowsMax: number;
   flushBytesMax: number;
   flushesMax: number;
+  slowFlushMs: number;
   queueRowsMax: number;
   queueBytesMax: number;
   queueMsMax: number;
@@ -48,14 +51,6 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   inDoubt(reason: string): Error;
 }
 
-export interface Batcher<Item extends BatchItem, Result> {
-  submit(item: Item): Promise<Result>;
-  /** Rows and bytes that wait now. */
-  queued(): { rows: number; bytes: number };
-  /** Takes nothing new and resolves when all that was taken is settled. */
-  close(): Promise<void>;
-}
-
 interface Entry<Item, Result> {
   item: Item;
   queuedAt: number;
@@ -69,97 +64,133 @@ interface Batch<Item, Result> {
   followers: Entry<Item, Result>[][];
 }
 
-/** How often within the longest wait a lane looks for what has waited too long. */
-const sweepsPerWait = 25;
+/** A flush that runs. */
+interface Flight<Entry> {
+  entries: readonly Entry[];
+  streams: Set<string>;
+  startedAt: number;
+}
 
-export function createBatcher<Item extends BatchItem, Result>(
-  options: BatcherOptions<Item, Result>,
-): Batcher<Item, Result> {
-  const { limits, now, overload } = options;
-  type QueueEntry = Entry<Item, Result>;
-  const lanes = Array.from({ length: limits.flushesMax }, () => ({
-    queue: [] as QueueEntry[],
-    flushing: [] as QueueEntry[],
-    running: false,
-  }));
-  const queued = { rows: 0, bytes: 0 };
-  const running = new Set<Promise<void>>();
-  let closed = false;
+export class Batcher<Item extends BatchItem, Result> {
+  readonly #options: BatcherOptions<Item, Result>;
+  #queue: Entry<Item, Result>[] = [];
+  readonly #flights = new Set<Flight<Entry<Item, Result>>>();
+  readonly #queued = { rows: 0, bytes: 0 };
+  #isWoken = false;
+  /** Runs from the first item until nothing is left. */
+  #watch: NodeJS.Timeout | undefined;
+  #closed: { whenIdle: () => void } | undefined;
 
-  function submit(item: Item): Promise<Result> {
-    if (closed) return Promise.reject(overload('The server is stopping'));
-    const reason = fullQueue(queued, item, limits);
+  constructor(options: BatcherOptions<Item, Result>) {
+    this.#options = options;
+  }
+
+  submit(item: Item): Promise<Result> {
+    const { limits, now, overload } = this.#options;
+    if (this.#closed) return Promise.reject(overload('The server is stopping'));
+    const reason = fullQueue(this.#queued, item, limits);
     if (reason !== undefined) return Promise.reject(overload(reason));
-    queued.rows += item.rows.length;
-    queued.bytes += item.bytes;
+    this.#queued.rows += item.rows.length;
+    this.#queued.bytes += item.bytes;
     return new Promise((resolve, reject) => {
-      const lane = lanes[laneOf(item.laneKey, lanes.length)] as (typeof lanes)[number];
-      lane.queue.push({ item, queuedAt: now(), resolve, reject });
-      if (lane.running) return;
-      lane.running = true;
-      const run = drain(lane).finally(() => running.delete(run));
-      running.add(run);
+      this.#queue.push({ item, queuedAt: now(), resolve, reject });
+      if (!this.#isWoken && this.#mayBegin()) this.#wake();
     });
   }
 
-  async function drain(lane: (typeof lanes)[number]): Promise<void> {
-    // One turn of the event loop, so that all requests that have been read by now share the flush.
-    await new Promise(setImmediate);
-    // A flush hangs with the database; what waits behind it, and what is in it, is answered in time all the same.
-    const sweep = setInterval(() => {
-      lane.queue = lane.queue.filter((entry) => !dropExpired(entry));
-      for (const entry of lane.flushing) giveUpLate(entry);
-    }, limits.queueMsMax / sweepsPerWait);
-    while (lane.queue.length > 0) {
-      const { batch, rest } = takeBatch(lane.queue, limits, (entry) => dropExpired(entry));
-      lane.queue = rest;
-      lane.flushing = batch.leaders.concat(...batch.followers);
-      if (batch.leaders.length > 0) await flush(batch);
-    }
-    lane.flushing = [];
-    clearInterval(sweep);
-    lane.running = false;
+  /** Rows and bytes that wait now. */
+  queued(): { rows: number; bytes: number } {
+    return { ...this.#queued };
   }
 
-  function dropExpired(entry: QueueEntry): boolean {
+  /** Takes nothing new and resolves when all that was taken is settled. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#closed = { whenIdle: resolve };
+      if (this.#watch === undefined) resolve();
+    });
+  }
+
+  /** Begins after one turn of the event loop, so that all requests that have been read by now share the flush. */
+  #wake(): void {
+    this.#isWoken = true;
+    this.#watch ??= setInterval(() => this.#lookAround(), this.#options.limits.slowFlushMs);
+    setImmediate(() => {
+      this.#isWoken = false;
+      this.#begin();
+    });
+  }
+
+  #mayBegin(): boolean {
+    const { limits, now } = this.#options;
+    if (this.#flights.size >= limits.flushesMax) return false;
+    for (const { startedAt } of this.#flights) if (now() - startedAt < limits.slowFlushMs) return false;
+    return true;
+  }
+
+  #begin(): void {
+    if (!this.#mayBegin()) return;
+    const { limits, now } = this.#options;
+    const running = [...this.#flights];
+    const isBusy = (dataId: string) => running.some(({ streams }) => streams.has(dataId));
+    const drop = (entry: Entry<Item, Result>) => this.#dropExpired(entry);
+    const { batch, rest } = takeBatch(this.#queue, limits, { drop, isBusy });
+    this.#queue = rest;
+    if (batch.leaders.length > 0) {
+      const streams = new Set(batch.leaders.map(({ item }) => item.dataId));
+      const flight = { entries: batch.leaders.concat(...batch.followers), streams, startedAt: now() };
+      this.#flights.add(flight);
+      void this.#flush(batch).then(() => {
+        this.#flights.delete(flight);
+        this.#begin();
+      });
+    } else if (this.#flights.size === 0) {
+      clearInterval(this.#watch);
+      this.#watch = undefined;
+      this.#closed?.whenIdle();
+    }
+  }
+
+  /** A flush hangs with the database; what waits behind it, and what is in it, is answered in time all the same. */
+  #lookAround(): void {
+    this.#queue = this.#queue.filter((entry) => !this.#dropExpired(entry));
+    for (const { entries } of this.#flights) for (const entry of entries) this.#giveUpLate(entry);
+    if (!this.#isWoken) this.#begin();
+  }
+
+  #dropExpired(entry: Entry<Item, Result>): boolean {
+    const { limits, now, overload } = this.#options;
     if (now() - entry.queuedAt <= limits.queueMsMax) return false;
-    leave(entry);
+    this.#leave(entry);
     entry.reject(overload(`The request has waited for more than ${limits.queueMsMax} ms`));
     return true;
   }
 
   /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */
-  function giveUpLate({ queuedAt, reject }: QueueEntry): void {
+  #giveUpLate({ queuedAt, reject }: Entry<Item, Result>): void {
+    const { limits, now, inDoubt } = this.#options;
     if (now() - queuedAt > limits.ingestMsMax) {
-      reject(options.inDoubt(`The request was not settled within ${limits.ingestMsMax} ms`));
+      reject(inDoubt(`The request was not settled within ${limits.ingestMsMax} ms`));
     }
   }
 
-  async function flush({ leaders, followers }: Batch<Item, Result>): Promise<void> {
-    const results = await options.flush(leaders.map((entry) => entry.item)).catch((error: Error) => error);
+  async #flush({ leaders, followers }: Batch<Item, Result>): Promise<void> {
+    const { flush, repeat } = this.#options;
+    const results = await flush(leaders.map((entry) => entry.item)).catch((error: Error) => error);
     leaders.forEach((leader, i) => {
       const result = results instanceof Error ? results : (results[i] as Result | Error);
       for (const entry of [leader, ...(followers[i] ?? [])]) {
-        leave(entry);
+        this.#leave(entry);
         if (result instanceof Error) entry.reject(result);
-        else entry.resolve(entry === leader ? result : options.repeat(result));
+        else entry.resolve(entry === leader ? result : repeat(result));
       }
     });
   }
 
-  function leave({ item }: QueueEntry): void {
-    queued.rows -= item.rows.length;
-    queued.bytes -= item.bytes;
+  #leave({ item }: Entry<Item, Result>): void {
+    this.#queued.rows -= item.rows.length;
+    this.#queued.bytes -= item.bytes;
   }
-
-  return {
-    submit,
-    queued: () => ({ ...queued }),
-    async close() {
-      closed = true;
-      await Promise.all(running);
-    },
-  };
 }
 
 function fullQueue(queued: { rows: number; bytes: number }, item: BatchItem, limits: BatchLimits): string | undefined {
@@ -174,7 +205,7 @@ function fullQueue(queued: { rows: number; bytes: number }, item: BatchItem, lim
 function takeBatch<Item extends BatchItem, Result>(
   queue: Entry<Item, Result>[],
   limits: BatchLimits,
-  drop: (entry: Entry<Item, Result>) => boolean,
+  { drop, isBusy }: { drop: (entry: Entry<Item, Result>) => boolean; isBusy: (dataId: string) => boolean },
 ): { batch: Batch<Item, Result>; rest: Entry<Item, Result>[] } {
   const batch: Batch<Item, Result> = { leaders: [], followers: [] };
   const taken = new Map<string, { content: string; leader: number }>();
@@ -191,7 +222,8 @@ function takeBatch<Item extends BatchItem, Result>(
     const { item } = entry;
     const fits =
       rows === 0 || (rows + item.rows.length <= limits.flushRowsMax && bytes + item.bytes <= limits.flushBytesMax);
-    const place = fits && !item.rows.some(({ address }) => held.has(address)) ? placeOf(item, taken) : 'wait';
+    const mayGo = fits && !isBusy(item.dataId) && !item.rows.some(({ address }) => held.has(address));
+    const place = mayGo ? placeOf(item, taken) : 'wait';
     if (place === 'wait') {
       for (const { address } of item.rows) held.add(address);
       rest.push(entry);
@@ -215,11 +247,4 @@ function placeOf(item: BatchItem, taken: Map<string, { content: string; leader: 
   const leader = known[0]?.leader;
   const repeats = known.every((one, i) => one?.leader === leader && one?.content === item.rows[i]?.content);
   return leader !== undefined && repeats ? leader : 'wait';
-}
-
-/** FNV-1a: spreads keys evenly and always the same way. */
-function laneOf(key: string, laneCount: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % laneCount;
 }

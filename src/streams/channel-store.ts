@@ -62,21 +62,49 @@ function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
  * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in
  * the transaction is stored
  */
-export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+export function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+  return lockAll(client, rows, { name: 'lock_channels', text: lockSql('') }, []);
+}
+
+/** As lockChannels, of streams that still take chunks. @throws ApiError 404 also when one does not */
+export function lockOpenChannels(
+  client: pg.PoolClient,
+  rows: readonly PlacedRow[],
+  graceSeconds: number,
+): Promise<void> {
+  return lockAll(client, rows, { name: 'lock_open_channels', text: lockSql(whoseStreamIsOpen) }, [graceSeconds]);
+}
+
+const whoseStreamIsOpen = `
+  cross join lateral (
+    select from streams
+    where data_id = c.data_id and deleted_at is null
+      and (finalized_at is null or finalized_at + make_interval(secs => $3::float8) >= clock_timestamp())
+    limit 1
+  ) s`;
+
+// The division fails the transaction by itself, before anybody has read how many were locked.
+const lockSql = (condition: string) => `
+  select 1 / (count(*) = cardinality($1::bigint[]))::integer
+  from (
+    select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
+    cross join lateral (
+      select data_id from channels where channel_id = r.channel_id and organization_id = r.organization_id
+      limit 1 for no key update
+    ) c
+    ${condition}
+  ) locked`;
+
+async function lockAll(
+  client: pg.PoolClient,
+  rows: readonly PlacedRow[],
+  statement: { name: string; text: string },
+  more: unknown[],
+): Promise<void> {
   const channels = rowOfEachChannel(rows);
-  const locked = client.query({
-    name: 'lock_channels',
-    // The division fails the transaction by itself, before anybody has read how many were locked.
-    text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
-           from (
-             select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
-             cross join lateral (
-               select from channels where channel_id = r.channel_id and organization_id = r.organization_id
-               limit 1 for no key update
-             ) c
-           ) locked`,
-    values: [channels.map(({ channelId }) => channelId), channels.map(({ item }) => item.organizationId)],
-  });
+  const ids = channels.map(({ channelId }) => channelId);
+  const organizations = channels.map(({ item }) => item.organizationId);
+  const locked = client.query({ ...statement, values: [ids, organizations, ...more] });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
   });

@@ -62,7 +62,7 @@ interface Inserted {
   pointCount: number;
 }
 
-interface InsertedChunks {
+export interface InsertedChunks {
   /** By `sliceKey`. */
   inserted: Set<string>;
   /** The points of their channels. */
@@ -133,12 +133,19 @@ const insertSql = (onConflict: string) => `
   where c.ctid = found.ctid
   returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
+/** Addresses of chunks: a column each. */
+export interface ChunkAddresses {
+  dataIds: string[];
+  channelIds: number[];
+  chunkIndexes: number[];
+}
+
 /**
  * Reads chunks that were just written, for PostgreSQL's sake: whoever reads a row first marks it as committed, and where
  * pages carry checksums the first such mark after a checkpoint writes the whole page to the log. Now its page has been
  * logged since the last checkpoint anyway; later it would be a replay that writes (1.8 kB a chunk).
  */
-export async function touchChunks(database: Database, rows: readonly PlacedRow[]): Promise<void> {
+export async function touchChunks(database: Database, addresses: ChunkAddresses): Promise<void> {
   await database.ingestPool.query({
     name: 'touch_chunks',
     text: `select count(k.point_count)
@@ -147,7 +154,7 @@ export async function touchChunks(database: Database, rows: readonly PlacedRow[]
              select point_count from chunks
              where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
            ) k`,
-    values: placeParameters(rows),
+    values: [addresses.dataIds, addresses.channelIds, addresses.chunkIndexes],
   });
 }
 

@@ -3,21 +3,24 @@ import { limits } from '../config.ts';
 import { type Database, inOneTrip, inTransaction } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
-import { findChannels, insertChannels, lockChannels, recountChannels } from './channel-store.ts';
+import { findChannels, insertChannels, lockChannels, lockOpenChannels, recountChannels } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import {
+  type InsertedChunks,
   insertChunks,
   insertNewChunks,
   readAddresses,
   readStoredChunks,
   replaceChunks,
   type StoredChunk,
-  touchChunks,
 } from './chunk-store.ts';
+import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
+import { createTouch } from './touch.ts';
 
 /*
- * One flush of the batcher: settles the chunks of many requests with one plain read and at most one transaction.
+ * One flush of the batcher: settles the chunks of many requests. Those that lie beyond what this process has written before,
+ * nearly all, take one transaction in one trip; the others a plain read first, and at most one transaction.
  *
  * What it guarantees:
  * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.
@@ -37,67 +40,113 @@ export interface Stored {
 /** By channel name. */
 export type IngestResult = Map<string, Stored>;
 
+/** Settles some requests: one result or one error for each, in order; nothing is stored of what has an error. */
+export type Flush = (items: IngestItem[]) => Promise<(IngestResult | Error)[]>;
+
+type Settled = Map<IngestItem, IngestResult | Error>;
+
+interface Means {
+  database: Database;
+  /** How long after its finalize a stream takes late chunks. */
+  graceSeconds: number;
+  known: KnownChannels;
+  /** Is told of rows that have been written. */
+  touch(rows: readonly PlacedRow[]): void;
+}
+
+/** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
+export function createFlush(database: Database, graceSeconds: number): Flush {
+  const known = createKnownChannels(limits.knownChannelsMax);
+  const means = { database, graceSeconds, known, touch: createTouch(database) };
+  return async (items) => {
+    const settled = await writeAhead(means, items);
+    const rest = items.filter((item) => !settled.has(item));
+    for (const [item, result] of await settleApart(means, rest)) settled.set(item, result);
+    return items.map((item) => settled.get(item) as IngestResult | Error);
+  };
+}
+
 /**
- * Settles some requests, of which no two write the same slice. An error that would come again splits them, so that the
- * request that causes it fails alone; one that passes, as when the database is away, is that of all.
- * @returns one result or one error for each, in order; nothing is stored of what has an error
+ * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
+ * it has not stored.
  */
-export async function flushItems(
-  database: Database,
-  graceSeconds: number,
-  items: IngestItem[],
-): Promise<(IngestResult | Error)[]> {
+async function writeAhead({ database, graceSeconds, known, touch }: Means, items: IngestItem[]): Promise<Settled> {
+  const rows = items.flatMap((item) => {
+    const placed = known.place(item);
+    return placed !== undefined && hasExactOffsets(item, placed[0]?.pointsPerChunk as number) ? placed : [];
+  });
+  if (rows.length === 0) return new Map();
   try {
-    return await settle(database, graceSeconds, items);
+    const stored = await insertInOneTrip(database, rows, (client) => lockOpenChannels(client, rows, graceSeconds));
+    known.note(rows);
+    touch(rows);
+    return byRequest(stored);
   } catch (error) {
-    if (items.length === 1 || passingFailure(error) !== undefined) return items.map(() => error as Error);
+    known.forget(rows);
+    // Whatever it is, whoever looks finds out; but for the database being away, which is the error of all.
+    if (passingFailure(error) === undefined) return new Map();
+    return new Map(rows.map(({ item }) => [item, error as Error]));
+  }
+}
+
+/**
+ * Settles requests after a look at what stands there. An error that would come again splits them, so that the request that
+ * causes it fails alone; one that passes, as when the database is away, is that of all.
+ */
+async function settleApart(means: Means, items: IngestItem[]): Promise<Settled> {
+  if (items.length === 0) return new Map();
+  try {
+    return await settle(means, items);
+  } catch (error) {
+    if (items.length === 1 || passingFailure(error) !== undefined) {
+      return new Map(items.map((item) => [item, error as Error]));
+    }
     const middle = items.length >> 1;
-    const first = await flushItems(database, graceSeconds, items.slice(0, middle));
-    return [...first, ...(await flushItems(database, graceSeconds, items.slice(middle)))];
+    const first = await settleApart(means, items.slice(0, middle));
+    return new Map([...first, ...(await settleApart(means, items.slice(middle)))]);
   }
 }
 
 /** All requests in one transaction. @throws when it fails: then nothing of any of them is stored */
-async function settle(
-  database: Database,
-  graceSeconds: number,
-  items: IngestItem[],
-): Promise<(IngestResult | Error)[]> {
+async function settle({ database, graceSeconds, known, touch }: Means, items: IngestItem[]): Promise<Settled> {
   const rows = items.flatMap((item) => item.arrivals.map((arrival): Row => ({ ...arrival, item })));
   const standing = await readAddresses(database, rows, graceSeconds);
-  const results = new Map<IngestItem, IngestResult | Error>();
+  const settled: Settled = new Map();
   const writes: (Row & { standing: Standing })[] = [];
   let next = 0;
   for (const item of items) {
     const own = item.arrivals.map((arrival, i) => ({ ...arrival, item, standing: standing[next + i] as Standing }));
     next += own.length;
-    const settled = settleByReading(item, own);
-    if (settled === undefined) writes.push(...own);
-    else results.set(item, settled);
+    const result = settleByReading(item, own);
+    if (result === undefined) writes.push(...own);
+    else settled.set(item, result);
   }
-  if (writes.length > 0) {
-    const placed = await place(database, writes);
-    const areNew = writes.every(({ standing }) => standing.contentHash === null);
-    const stored =
-      (areNew ? await writeNewRows(database, placed) : undefined) ??
-      (await inTransaction(database.ingestPool, (client) => writeRows(client, placed)));
-    // Nobody waits for it, and should it fail, the next reader of these rows does the same.
-    touchChunks(database, placed).catch(() => {});
-    for (const { item, channelName, outcome, totalPoints } of stored) {
-      const result = (results.get(item) ?? new Map()) as IngestResult;
-      results.set(item, result.set(channelName, { outcome, totalPoints }));
-    }
+  if (writes.length === 0) return settled;
+  const placed = await place(database, writes);
+  const areNew = writes.every(({ standing }) => standing.contentHash === null);
+  const stored =
+    (areNew ? await writeNewRows(database, placed) : undefined) ??
+    (await inTransaction(database.ingestPool, (client) => writeRows(client, placed)));
+  known.note(stored.filter(({ outcome }) => outcome === 'created'));
+  touch(placed);
+  return new Map([...settled, ...byRequest(stored)]);
+}
+
+function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, IngestResult> {
+  const results = new Map<IngestItem, IngestResult>();
+  for (const { item, channelName, outcome, totalPoints } of stored) {
+    const result = results.get(item);
+    if (result === undefined) results.set(item, new Map([[channelName, { outcome, totalPoints }]]));
+    else result.set(channelName, { outcome, totalPoints });
   }
-  return items.map((item) => results.get(item) as IngestResult | Error);
+  return results;
 }
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */
 function settleByReading(item: IngestItem, rows: (Row & { standing: Standing })[]): IngestResult | Error | undefined {
   const { pointsPerChunk, closed } = (rows[0] as (typeof rows)[number]).standing;
   if (pointsPerChunk === null) return notFound('Stream');
-  const longest = rows.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
-  if (item.chunkIndex * pointsPerChunk + longest > limits.offsetMax)
-    return offsetError(item.chunkIndex, pointsPerChunk);
+  if (!hasExactOffsets(item, pointsPerChunk)) return offsetError(item.chunkIndex, pointsPerChunk);
   const differing = rows.filter(({ image, standing }) => !standing.contentHash?.equals(image.contentHash));
   if (differing.length === 0) {
     return new Map(
@@ -108,6 +157,11 @@ function settleByReading(item: IngestItem, rows: (Row & { standing: Standing })[
     );
   }
   return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
+}
+
+function hasExactOffsets({ chunkIndex, arrivals }: IngestItem, pointsPerChunk: number): boolean {
+  const longest = arrivals.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
+  return chunkIndex * pointsPerChunk + longest <= limits.offsetMax;
 }
 
 function offsetError(chunkIndex: number, pointsPerChunk: number): ApiError {
@@ -126,7 +180,7 @@ function closedError(channelNames: string[]): ApiError {
   );
 }
 
-/** Gives every row its channel and its offset; makes the channels that are new. */
+/** Gives every row its channel; makes the channels that are new. */
 async function place(database: Database, rows: (Row & { standing: Standing })[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ standing }) => standing.channelId === null);
   if (unknown.length > 0) await insertChannels(database, unknown);
@@ -135,25 +189,31 @@ async function place(database: Database, rows: (Row & { standing: Standing })[])
     const channelId = standing.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
     // The stream was there a moment ago, and a channel goes only with its stream.
     if (channelId === undefined) throw notFound('Stream');
-    return { ...row, channelId, startOffset: row.item.chunkIndex * (standing.pointsPerChunk as number) };
+    return { ...row, channelId, pointsPerChunk: standing.pointsPerChunk as number };
   });
 }
 
-/**
- * The transaction of chunks that were not there a moment ago, which is nearly every one: it takes one trip. Undefined where
- * another writer was faster, and so nothing was stored.
- */
+/** Writes chunks that were not there a moment ago. Undefined where another writer was faster, and so nothing was stored. */
 async function writeNewRows(database: Database, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
-    const [, { totals }] = await inOneTrip<[unknown, Awaited<ReturnType<typeof insertNewChunks>>]>(
-      database.ingestPool,
-      (client) => [lockChannels(client, rows), insertNewChunks(client, rows)],
-    );
-    return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
+    return await insertInOneTrip(database, rows, (client) => lockChannels(client, rows));
   } catch (error) {
     if ((error as { code?: string }).code === uniqueViolation) return undefined;
     throw error;
   }
+}
+
+/** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
+async function insertInOneTrip(
+  database: Database,
+  rows: PlacedRow[],
+  lock: (client: pg.PoolClient) => Promise<void>,
+): Promise<(PlacedRow & Stored)[]> {
+  const [, { totals }] = await inOneTrip<[unknown, InsertedChunks]>(database.ingestPool, (client) => [
+    lock(client),
+    insertNewChunks(client, rows),
+  ]);
+  return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
 const uniqueViolation = '23505';

@@ -38,7 +38,7 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
     rows.map(({ item }) => item.dataId),
     numbers(({ channelId }) => channelId),
     numbers(({ item }) => item.chunkIndex),
-    numbers(({ startOffset }) => startOffset),
+    numbers(({ item, pointsPerChunk }) => item.chunkIndex * pointsPerChunk),
     numbers(({ item }) => item.keyId),
     numbers(({ image }) => image.timeMin),
     numbers(({ image }) => image.timeMax),

@@ -39,7 +39,7 @@ export interface Row extends Arrival {
 /** A row whose stream and channel are known. */
 export interface PlacedRow extends Row {
   channelId: number;
-  startOffset: number;
+  pointsPerChunk: number;
 }
 
 /** Names the slice that a row writes, among channels of all streams. */

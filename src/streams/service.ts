@@ -3,9 +3,9 @@ import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { invalid, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
-import { createBatcher } from './batcher.ts';
+import { Batcher } from './batcher.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
-import { flushItems, type IngestResult, type Outcome, type Stored } from './flush.ts';
+import { createFlush, type IngestResult, type Outcome, type Stored } from './flush.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
@@ -54,8 +54,8 @@ interface Options {
 }
 
 export function createStreamService({ database, metrics, graceSeconds }: Options): StreamService {
-  const batcher = createBatcher<IngestItem, IngestResult>({
-    flush: (items) => flushItems(database, graceSeconds, items),
+  const batcher = new Batcher<IngestItem, IngestResult>({
+    flush: createFlush(database, graceSeconds),
     limits,
     now: () => performance.now(),
     repeat: asUnchanged,
@@ -143,7 +143,7 @@ function toItem(
     content: image.contentHash.toString('latin1'),
   }));
   const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, laneKey: dataId, rows, bytes };
+  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes };
 }
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {

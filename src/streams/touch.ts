@@ -1,0 +1,30 @@
+import { limits } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import { type ChunkAddresses, touchChunks } from './chunk-store.ts';
+import type { PlacedRow } from './rows.ts';
+
+/**
+ * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nobody waits for it, and
+ * should it fail, the next reader of these rows does the same.
+ */
+export function createTouch(database: Database): (rows: readonly PlacedRow[]) => void {
+  let waiting: ChunkAddresses | undefined;
+
+  function send(): void {
+    const addresses = waiting as ChunkAddresses;
+    waiting = undefined;
+    touchChunks(database, addresses).catch(() => {});
+  }
+
+  return (rows) => {
+    if (waiting === undefined) {
+      waiting = { dataIds: [], channelIds: [], chunkIndexes: [] };
+      setTimeout(send, limits.touchDelayMs).unref();
+    }
+    for (const { item, channelId } of rows) {
+      waiting.dataIds.push(item.dataId);
+      waiting.channelIds.push(channelId);
+      waiting.chunkIndexes.push(item.chunkIndex);
+    }
+  };
+}

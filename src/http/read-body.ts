@@ -44,6 +44,8 @@ function read(payload: IncomingMessage, limit: number, gunzip?: Gunzip): Promise
       gunzip?.destroy();
       if (error) reject(error);
       else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, kept));
+      // The request keeps its listeners, and so these, until it is answered.
+      parts.length = 0;
     };
     /** Keeps and decodes nothing any more, and answers when all has arrived. */
     const giveUp = (why: Refusal) => {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Database } from '../database/database.ts';
 import { columns, rowsParameters, rowsSql, statementParts } from './row-parameters.ts';
-import { type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
+import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 
 /*
  * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
@@ -10,44 +10,66 @@ import { type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
  * are Buffers in binary format: encoding 100 points so takes below 1 µs, as text 56 µs.
  */
 
-/** What stands at the address of each row, in the order of the rows, read without a lock. */
+/** Looks up what stands at the address of each row, without a lock. @returns them in the same order */
 export async function readAddresses(
   database: Database,
   rows: readonly Row[],
   graceSeconds: number,
-): Promise<Standing[]> {
-  const result = await database.ingestPool.query<Standing>({
+): Promise<FoundRow[]> {
+  const result = await database.ingestPool.query<StandingColumns>({
     name: 'read_addresses',
     // `limit` keeps each look-up a subquery of its own, so that it goes by its whole key whatever the planner believes of
-    // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4).
-    text: `select s.points_per_chunk as "pointsPerChunk", coalesce(s.closed, false) as closed,
-                  c.channel_id as "channelId", c.point_count as "channelPointCount", k.content_hash as "contentHash"
-           from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) with ordinality
-             as r (organization_id, data_id, channel_name, chunk_index, position)
-           left join lateral (
-             select organization_id, points_per_chunk,
-                    finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
-             from streams where data_id = r.data_id and deleted_at is null limit 1
-           ) s on s.organization_id = r.organization_id
-           left join lateral (
-             select channel_id, point_count from channels
-             where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
-           ) c on true
-           left join lateral (
-             select content_hash from chunks
-             where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index limit 1
-           ) k on true
-           order by r.position`,
+    // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4). One row of
+    // columns, not a row for each: that the driver takes apart for a fifth of the time.
+    text: `select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
+                  array_to_json(array_agg(channel_id)) as "channelId",
+                  array_to_json(array_agg(point_count)) as "channelPointCount",
+                  array_to_json(array_agg(is_same)) as "isSame"
+           from (
+             select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
+                    k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) with ordinality
+               as r (organization_id, data_id, channel_name, chunk_index, position)
+             left join lateral (
+               select organization_id, points_per_chunk,
+                      finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
+               from streams where data_id = r.data_id and deleted_at is null limit 1
+             ) s on s.organization_id = r.organization_id
+             left join lateral (
+               select channel_id, point_count from channels
+               where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
+             ) c on true
+             left join lateral (
+               select content_hash from chunks
+               where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index limit 1
+             ) k on true
+             order by r.position
+           ) found`,
     values: [
       rows.map(({ item }) => item.organizationId),
       rows.map(({ item }) => item.dataId),
       rows.map(({ channelName }) => channelName),
       rows.map(({ item }) => item.chunkIndex),
       graceSeconds,
+      Buffer.concat(rows.map(({ image }) => image.contentHash)),
     ],
   });
-  return result.rows;
+  const found = result.rows[0] as StandingColumns;
+  return rows.map(({ item, channelName, image }, i) => ({
+    item,
+    channelName,
+    image,
+    standing: {
+      pointsPerChunk: found.pointsPerChunk[i] as number | null,
+      closed: found.closed[i] as boolean,
+      channelId: found.channelId[i] as number | null,
+      channelPointCount: found.channelPointCount[i] as number | null,
+      isSame: found.isSame[i] as boolean | null,
+    },
+  }));
 }
+
+type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
   rows.map(({ item }) => item.dataId),

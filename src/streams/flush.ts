@@ -15,7 +15,7 @@ import {
   type StoredChunk,
 } from './chunk-store.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
-import { channelKey, type IngestItem, type PlacedRow, type Row, type Standing, sliceOf } from './rows.ts';
+import { channelKey, type FoundRow, type IngestItem, type PlacedRow, type Row, sliceOf } from './rows.ts';
 import { createTouch } from './touch.ts';
 
 /*
@@ -83,9 +83,9 @@ async function writeAhead({ database, graceSeconds, known, touch }: Means, items
     return byRequest(stored);
   } catch (error) {
     known.forget(rows);
-    // Whatever it is, whoever looks finds out; but for the database being away, which is the error of all.
+    // Whoever looks finds out what it was, unless the database is away: that is the error of all.
     if (passingFailure(error) === undefined) return new Map();
-    return new Map(rows.map(({ item }) => [item, error as Error]));
+    return new Map(items.map((item) => [item, error as Error]));
   }
 }
 
@@ -109,13 +109,15 @@ async function settleApart(means: Means, items: IngestItem[]): Promise<Settled> 
 
 /** All requests in one transaction. @throws when it fails: then nothing of any of them is stored */
 async function settle({ database, graceSeconds, known, touch }: Means, items: IngestItem[]): Promise<Settled> {
-  const rows = items.flatMap((item) => item.arrivals.map((arrival): Row => ({ ...arrival, item })));
-  const standing = await readAddresses(database, rows, graceSeconds);
+  const rows = items.flatMap((item) =>
+    item.arrivals.map(({ channelName, image }): Row => ({ item, channelName, image })),
+  );
+  const found = await readAddresses(database, rows, graceSeconds);
   const settled: Settled = new Map();
-  const writes: (Row & { standing: Standing })[] = [];
+  const writes: FoundRow[] = [];
   let next = 0;
   for (const item of items) {
-    const own = item.arrivals.map((arrival, i) => ({ ...arrival, item, standing: standing[next + i] as Standing }));
+    const own = found.slice(next, next + item.arrivals.length);
     next += own.length;
     const result = settleByReading(item, own);
     if (result === undefined) writes.push(...own);
@@ -123,7 +125,7 @@ async function settle({ database, graceSeconds, known, touch }: Means, items: In
   }
   if (writes.length === 0) return settled;
   const placed = await place(database, writes);
-  const areNew = writes.every(({ standing }) => standing.contentHash === null);
+  const areNew = writes.every(({ standing }) => standing.isSame === null);
   const stored =
     (areNew ? await writeNewRows(database, placed) : undefined) ??
     (await inTransaction(database.ingestPool, (client) => writeRows(client, placed)));
@@ -143,11 +145,11 @@ function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, Ing
 }
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */
-function settleByReading(item: IngestItem, rows: (Row & { standing: Standing })[]): IngestResult | Error | undefined {
-  const { pointsPerChunk, closed } = (rows[0] as (typeof rows)[number]).standing;
+function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
+  const { pointsPerChunk, closed } = (rows[0] as FoundRow).standing;
   if (pointsPerChunk === null) return notFound('Stream');
   if (!hasExactOffsets(item, pointsPerChunk)) return offsetError(item.chunkIndex, pointsPerChunk);
-  const differing = rows.filter(({ image, standing }) => !standing.contentHash?.equals(image.contentHash));
+  const differing = rows.filter(({ standing }) => standing.isSame !== true);
   if (differing.length === 0) {
     return new Map(
       rows.map(({ channelName, standing }) => [
@@ -181,7 +183,7 @@ function closedError(channelNames: string[]): ApiError {
 }
 
 /** Gives every row its channel; makes the channels that are new. */
-async function place(database: Database, rows: (Row & { standing: Standing })[]): Promise<PlacedRow[]> {
+async function place(database: Database, rows: FoundRow[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ standing }) => standing.channelId === null);
   if (unknown.length > 0) await insertChannels(database, unknown);
   const ids = unknown.length > 0 ? await findChannels(database, unknown) : new Map<string, number>();

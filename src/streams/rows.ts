@@ -27,13 +27,18 @@ export interface Standing {
   /** Null where the channel is new. */
   channelId: number | null;
   channelPointCount: number | null;
-  /** Null where no chunk stands. */
-  contentHash: Buffer | null;
+  /** Whether the chunk that stands has the same content; null where none stands. */
+  isSame: boolean | null;
 }
 
 /** An arrival with its request. */
 export interface Row extends Arrival {
   item: IngestItem;
+}
+
+/** A row that has been looked up. */
+export interface FoundRow extends Row {
+  standing: Standing;
 }
 
 /** A row whose stream and channel are known. */

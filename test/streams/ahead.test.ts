@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { toChunkImage } from '../../src/streams/chunk-image.ts';
+import { createKnownChannels } from '../../src/streams/known-channels.ts';
+import type { IngestItem, PlacedRow } from '../../src/streams/rows.ts';
+import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
+import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
+
+/* Chunks beyond all that a server has written go without a look at what stands there, which may have changed meanwhile. */
+
+let server: TestServer;
+/** A second server on the same database. */
+let sibling: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({ FINALIZE_GRACE_SECONDS: 60 });
+  sibling = await joinTestServer(server, { FINALIZE_GRACE_SECONDS: 60 });
+});
+afterAll(async () => {
+  await sibling.close();
+  await server.close();
+});
+
+const chunkUrl = '/tool-state/stream/chunk';
+const multiUrl = '/tool-state/stream/chunk/multi';
+
+async function write(through: TestServer, dataId: string, index: number, values: number[]) {
+  const answer = await through.post(chunkUrl, chunkBody(dataId, index, 't', values));
+  expect(answer.status, answer.text).toBe(201);
+  return { outcome: answer.headers['chunk-outcome'], total: answer.json.total_points };
+}
+
+/** A stream of which `server` has written chunk 0, and would write chunk 1 without a look. */
+async function knownStream(): Promise<string> {
+  const dataId = await openStream(server);
+  await write(server, dataId, 0, [1, 2, 3]);
+  return dataId;
+}
+
+test('only the first chunk of a channel, and one that may be there, are looked up', async () => {
+  const looks = vi.spyOn(server.database.ingestPool, 'query');
+  const lookedUp = async (index: number) => {
+    looks.mockClear();
+    await write(server, dataId, index, [index]);
+    return looks.mock.calls.some(([statement]) => (statement as { name?: string }).name === 'read_addresses');
+  };
+  const dataId = await openStream(server);
+  expect(await lookedUp(0)).toBe(true);
+  expect(await lookedUp(1)).toBe(false);
+  expect(await lookedUp(5)).toBe(false);
+  expect(await lookedUp(4)).toBe(true);
+  expect(await lookedUp(5)).toBe(true);
+  expect(await lookedUp(6)).toBe(false);
+  looks.mockRestore();
+  expect((await storedChunks(server, dataId)).map((chunk) => chunk.chunk_index)).toEqual([0, 1, 4, 5, 6]);
+});
+
+describe('where another server was faster', () => {
+  test('the same content changes nothing, other content replaces it, and what shares the flush is stored', async () => {
+    const [same, other, alone] = [await knownStream(), await knownStream(), await knownStream()];
+    await write(sibling, same, 1, [4]);
+    await write(sibling, other, 1, [5]);
+    const answers = await Promise.all([
+      write(server, same, 1, [4]),
+      write(server, other, 1, [6, 7]),
+      write(server, alone, 1, [8]),
+    ]);
+    expect(answers).toEqual([
+      { outcome: 'unchanged', total: 4 },
+      { outcome: 'replaced', total: 5 },
+      { outcome: 'created', total: 4 },
+    ]);
+    for (const dataId of [same, other, alone]) {
+      expect(await write(server, dataId, 2, [9])).toMatchObject({ outcome: 'created' });
+      expect(await channelRows(server, dataId)).toEqual(await recountedChannels(server, dataId));
+    }
+  });
+
+  test('all channels of a request are stored, or none', async () => {
+    const dataId = await openStream(server);
+    const multi = (through: TestServer, chunkIndex: number, values: Record<string, number>) =>
+      through.post(multiUrl, {
+        data_id: dataId,
+        chunk_index: chunkIndex,
+        channels: Object.fromEntries(
+          Object.entries(values).map(([name, value]) => [name, { timestamps: [1_700_000_000], values: [value] }]),
+        ),
+      });
+    await multi(server, 0, { a: 1, b: 1 });
+    await multi(sibling, 1, { b: 2 });
+    const answer = await multi(server, 1, { a: 2, b: 3 });
+    expect(answer.headers['chunk-outcome']).toBe('created=1, unchanged=0, replaced=1');
+    expect(await channelRows(server, dataId)).toEqual(await recountedChannels(server, dataId));
+  });
+});
+
+describe('a stream that was known', () => {
+  test('and has been deleted is 404, and takes chunks again when it is back', async () => {
+    const dataId = await knownStream();
+    await server.owner.pool.query('update streams set deleted_at = clock_timestamp() where data_id = $1::uuid', [
+      dataId,
+    ]);
+    const refused = await server.post(chunkUrl, chunkBody(dataId, 1, 't', [1]));
+    expect([refused.status, refused.json]).toEqual([404, { detail: 'Stream not found' }]);
+    expect(await storedChunks(server, dataId)).toHaveLength(1);
+    await server.owner.pool.query('update streams set deleted_at = null where data_id = $1::uuid', [dataId]);
+    expect(await write(server, dataId, 1, [1])).toEqual({ outcome: 'created', total: 4 });
+  });
+
+  test('and is finalized takes late chunks for the grace, and then none', async () => {
+    const dataId = await knownStream();
+    await server.post(`/tool-state/stream/${dataId}/finalize`);
+    expect(await write(server, dataId, 1, [1])).toEqual({ outcome: 'created', total: 4 });
+    await server.owner.pool.query(
+      `update streams set finalized_at = finalized_at - interval '61 s' where data_id = $1::uuid`,
+      [dataId],
+    );
+    const refused = await server.post(chunkUrl, chunkBody(dataId, 2, 't', [1]));
+    expect(refused.status).toBe(409);
+    expect(refused.json.detail).toContain('FINALIZE_GRACE_SECONDS');
+    expect(await storedChunks(server, dataId)).toHaveLength(2);
+  });
+
+  test('is still not there for another organization', async () => {
+    const dataId = await knownStream();
+    expect((await server.post(chunkUrl, chunkBody(dataId, 1, 't', [1]), server.keys.rival)).status).toBe(404);
+    expect(await storedChunks(server, dataId)).toHaveLength(1);
+  });
+
+  test('refuses an offset that is no exact integer', async () => {
+    const dataId = await openStream(server, { points_per_chunk: 1_000_000 });
+    await write(server, dataId, 0, [1]);
+    const answer = await server.post(chunkUrl, chunkBody(dataId, Math.ceil(2 ** 53 / 1_000_000), 't', [1]));
+    expect(answer.status).toBe(422);
+    expect(answer.json.detail[0].msg).toContain(String(Number.MAX_SAFE_INTEGER));
+    expect(await storedChunks(server, dataId)).toHaveLength(1);
+  });
+});
+
+test('what is known is bounded: the channels that have been known longest go first', () => {
+  const known = createKnownChannels(2);
+  for (const channelId of [1, 2, 3]) known.note([rowOf(channelId, 0)]);
+  const isKnown = (channelId: number) => known.place(rowOf(channelId, 1).item) !== undefined;
+  expect([1, 2, 3].map(isKnown)).toEqual([false, true, true]);
+});
+
+function rowOf(channelId: number, chunkIndex: number): PlacedRow {
+  const arrival = { channelName: `channel ${channelId}`, image: toChunkImage({ timestamps: [1], values: [1] }) };
+  const item: IngestItem = {
+    organizationId: 'lab',
+    keyId: 1,
+    dataId: 'stream',
+    chunkIndex,
+    arrivals: [arrival],
+    isRestoring: false,
+    rows: [],
+    bytes: 0,
+  };
+  return { ...arrival, item, channelId, pointsPerChunk: 1 };
+}

@@ -7,15 +7,15 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, nodeFlags } from './support/processes.ts';
 
 const key = 'a-key-for-the-flood';
 const folder = await mkdtemp(join(tmpdir(), 'metrology-flood-'));
 const port = await freePort();
-const server = spawn(process.execPath, [join(import.meta.dirname, '../src/main.js')], {
+const server = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, '../src/main.js')], {
   env: {
     PATH: process.env.PATH,
     DATA_DIR: join(folder, 'data'),
@@ -48,14 +48,6 @@ function post(path: string, body: string | Buffer): Promise<Outcome & { text: st
     sent.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
     sent.end(body);
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port: free } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return free;
 }
 
 async function megabytes(name: 'VmRSS' | 'VmHWM'): Promise<number> {

@@ -22,6 +22,11 @@ export async function buildServer(): Promise<{ folder: string; remove: () => Pro
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
+/** Those with which `npm start` runs the server: `node FLAGS dist/main.js`. */
+export const nodeFlags: string[] = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'))
+  .scripts.start.split(' ')
+  .slice(1, -1);
+
 export interface Program {
   child: ChildProcess;
   stdout(): string;
@@ -40,7 +45,7 @@ export function run(
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(folder, 'dist', script), ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, join(folder, 'dist', script), ...args], {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

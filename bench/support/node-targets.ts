@@ -7,7 +7,7 @@ import { clusterFolder } from '../../src/database/embedded/cluster.ts';
 import { isPostgresOf, readPostmasterFile, stopPostmaster } from '../../src/database/embedded/processes.ts';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
 import type { Options } from './options.ts';
-import { freePort, startProcess, untilReady } from './processes.ts';
+import { freePort, nodeFlags, startProcess, untilReady } from './processes.ts';
 import type { Route, Sql, Target } from './target.ts';
 
 type NodeKind = 'ours' | 'ceiling' | 'straightforward';
@@ -33,7 +33,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
   const key = `bench-${randomBytes(16).toString('hex')}`;
   const dataDir = join(folder, 'data');
   const place = await makePlace(options.postgres, dataDir);
-  const running = startProcess(process.execPath, [join(built, script)], {
+  const running = startProcess(process.execPath, [...nodeFlags, join(built, script)], {
     ...settingsFromHere(),
     ...place.settings,
     PORT: String(port),

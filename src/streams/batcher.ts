@@ -142,7 +142,7 @@ export class Batcher<Item extends BatchItem, Result> {
       this.#flights.add(flight);
       void this.#flush(batch).then(() => {
         this.#flights.delete(flight);
-        this.#begin();
+        if (!this.#isWoken) this.#wake();
       });
     } else if (this.#flights.size === 0) {
       clearInterval(this.#watch);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { nodeFlags } from '../built-server.ts';
 
 /** Without Docker: what can be read off the files. `test/deploy/check` asks the programs that they are for. */
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -33,11 +34,16 @@ describe('Dockerfile', () => {
 
   test('runs as nobody special, gets its signals itself, and is asked for its health without curl', () => {
     expect(only('USER')).toBe('node');
-    expect(JSON.parse(only('ENTRYPOINT'))).toEqual(['node', 'dist/cli.js']);
+    expect(JSON.parse(only('ENTRYPOINT'))).toEqual(['node', ...nodeFlags, 'dist/cli.js']);
     expect(JSON.parse(only('CMD'))).toEqual(['serve']);
     expect(only('STOPSIGNAL')).toBe('SIGTERM');
     expect(only('HEALTHCHECK')).toMatch(/CMD \["node", "-e", ".*\/healthz/);
   });
+});
+
+test('the command has the flags of npm start', () => {
+  expect(nodeFlags.length).toBeGreaterThan(0);
+  expect(read('src/cli.ts').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`]);
 });
 
 describe('Compose', () => {

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limits } from '../../src/config.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -67,3 +68,26 @@ test('more large bodies at once than may be in memory wait for each other and ar
   expect(statuses).toEqual(Array(count).fill(201));
   expect(await channelRows(server, dataId)).toMatchObject([{ chunk_count: count, point_count: count * 40_000 }]);
 }, 60_000);
+
+test('a channel that somebody holds keeps no other stream waiting', async () => {
+  const [held, other] = [await openStream(server), await openStream(server)];
+  const send = (dataId: string, index: number) =>
+    post(
+      '/tool-state/stream/chunk',
+      `{"data_id":"${dataId}","chunk_index":${index},"channel_name":"t",${readings(3, index)}}`,
+    );
+  await Promise.all([send(held, 0), send(other, 0)]);
+  const holder = await server.owner.pool.connect();
+  await holder.query('begin');
+  await holder.query('select from channels where data_id = $1::uuid for update', [held]);
+  let isStored = false;
+  const waiting = Promise.all([1, 2].map((index) => send(held, index))).finally(() => {
+    isStored = true;
+  });
+  await sleep(100);
+  expect([await send(other, 1), await send(other, 2), await send(other, 3)]).toEqual([201, 201, 201]);
+  expect(isStored).toBe(false);
+  await holder.query('commit');
+  holder.release();
+  expect(await waiting).toEqual([201, 201]);
+});

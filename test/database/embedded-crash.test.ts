@@ -183,6 +183,15 @@ describe.concurrent('when the server dies', () => {
     await again.stop();
   });
 
+  it('together with a PostgreSQL that had just made its pid file and not written it, the next start works', async () => {
+    const { dataDir, server } = await startWithRow();
+    await server.stop();
+    writeFileSync(join(dataDir, 'postgres', 'postmaster.pid'), '');
+    const again = start(dataDir);
+    expect(await readRow(await again.line(isReady))).toEqual([{ n: 42 }]);
+    await again.stop();
+  });
+
   it('while a backend is busy: the next start waits for it and does not end with "shared memory block"', async () => {
     const { dataDir, server, ready } = await startWithRow();
     const busy = query(

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -27,15 +27,10 @@ export function processBirth(pid: number): string | undefined {
 }
 
 export function readPostmasterFile(clusterDir: string): PostmasterFile | undefined {
-  try {
-    const lines = readFileSync(join(clusterDir, 'postmaster.pid'), 'utf8').split('\n');
-    // A negative id is that of a `postgres --single`.
-    const pid = Math.abs(Number(lines[0]));
-    return Number.isInteger(pid) && pid > 0 ? { pid, port: Number(lines[3]) } : undefined;
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
+  const lines = readIfThere(join(clusterDir, 'postmaster.pid'))?.split('\n') ?? [];
+  // A negative id is that of a `postgres --single`.
+  const pid = Math.abs(Number(lines[0]));
+  return Number.isInteger(pid) && pid > 0 ? { pid, port: Number(lines[3]) } : undefined;
 }
 
 /** Whether this process is a PostgreSQL that works on this data folder, and not one that inherited the process id. */
@@ -47,14 +42,27 @@ export function isPostgresOf(clusterDir: string, pid: number): boolean {
 
 /**
  * PostgreSQL refuses to start while the process id in its pid file is alive, whoever that is now, and be it a zombie. It
- * ignores the id of its own parent, so that is written over one that is not PostgreSQL any more. The rest of the file stays: by it PostgreSQL itself sees
- * whether old backends still hold the shared memory.
+ * ignores the id of its own parent, so that is written over one that is not PostgreSQL any more. The rest of the file
+ * stays: by it PostgreSQL itself sees whether old backends still hold the shared memory. It refuses an empty one too, which
+ * is what a PostgreSQL leaves that was killed between making and writing it, when it had no backends yet: that goes.
  */
 export function mendPostmasterFile(clusterDir: string): void {
+  const path = join(clusterDir, 'postmaster.pid');
+  const text = readIfThere(path);
+  if (text === '') rmSync(path, { force: true });
+  if (!text) return;
   const found = readPostmasterFile(clusterDir);
   if (!found || isPostgresOf(clusterDir, found.pid)) return;
-  const path = join(clusterDir, 'postmaster.pid');
-  writeFileSync(path, readFileSync(path, 'utf8').replace(/^[^\n]*/, String(process.pid)));
+  writeFileSync(path, text.replace(/^[^\n]*/, String(process.pid)));
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
 }
 
 /**

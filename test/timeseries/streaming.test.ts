@@ -134,7 +134,8 @@ test.runIf(process.platform === 'linux')(
     const path = (id: string) => `/tool-state/${id}/timeseries/`;
     const warm = path(await filledStream(300, 1_000));
     const large = path(await filledStream(5_000, 1_000));
-    const [, first, second] = await measureReads(server, [warm, large, large]);
+    // Small reads first, until the young generation of V8 has the size that it keeps.
+    const [first, second] = (await measureReads(server, [...Array(8).fill(warm), large, large])).slice(-2);
     expect(first?.bytes).toBeGreaterThan(200_000_000);
     expect(first?.grownBytes).toBeLessThan(100e6);
     expect(second?.grownBytes).toBeLessThan(50e6);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { nodeFlags } from '../bench/support/processes.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 
@@ -21,11 +22,6 @@ export async function buildServer(): Promise<{ folder: string; remove: () => Pro
   await symlink(join(project, 'node_modules'), join(folder, 'node_modules'));
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
-
-/** Those with which `npm start` runs the server: `node FLAGS dist/main.js`. */
-export const nodeFlags: string[] = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'))
-  .scripts.start.split(' ')
-  .slice(1, -1);
 
 export interface Program {
   child: ChildProcess;

@@ -5,8 +5,8 @@
  * What it guarantees:
  * - N in, N out: every submitted item is settled once, with its own result or its own error, after its flush is done.
  * - Items of one stream are flushed one after another, in the order in which they came; nothing waits for more to come.
- * - One flush runs at a time, so that as many items as possible share it, each flush costing as much as thirty items. Only
- *   one that takes long, as for a large body or a channel that somebody holds, lets others run beside it, of other streams.
+ * - One flush runs at a time, so that as many items as possible share what a flush costs by itself. Only one that takes
+ *   long, as for a large body or a channel that somebody holds, lets others run beside it, of other streams.
  * - The same address with the same content in one flush is written once and answers all; with other content it waits
  *   for the next flush, and so does all that came after it for that address.
  * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue,

@@ -20,7 +20,7 @@ export async function readAddresses(
     name: 'read_addresses',
     // `limit` keeps each look-up a subquery of its own, so that it goes by its whole key whatever the planner believes of
     // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4). One row of
-    // columns, not a row for each: that the driver takes apart for a fifth of the time.
+    // columns, not a row for each: 48 look-ups so take 40 µs of this process instead of 80, and PostgreSQL 40 instead of 33.
     text: `select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
                   array_to_json(array_agg(channel_id)) as "channelId",
                   array_to_json(array_agg(point_count)) as "channelPointCount",

@@ -15,7 +15,15 @@ import {
   type StoredChunk,
 } from './chunk-store.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
-import { channelKey, type FoundRow, type IngestItem, type PlacedRow, type Row, sliceOf } from './rows.ts';
+import {
+  channelKey,
+  type FoundRow,
+  hasExactOffsets,
+  type IngestItem,
+  type PlacedRow,
+  type Row,
+  sliceOf,
+} from './rows.ts';
 import { createTouch } from './touch.ts';
 
 /*
@@ -71,10 +79,7 @@ export function createFlush(database: Database, graceSeconds: number): Flush {
  * it has not stored.
  */
 async function writeAhead({ database, graceSeconds, known, touch }: Means, items: IngestItem[]): Promise<Settled> {
-  const rows = items.flatMap((item) => {
-    const placed = known.place(item);
-    return placed !== undefined && hasExactOffsets(item, placed[0]?.pointsPerChunk as number) ? placed : [];
-  });
+  const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
   try {
     const stored = await insertInOneTrip(database, rows, (client) => lockOpenChannels(client, rows, graceSeconds));
@@ -159,11 +164,6 @@ function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Err
     );
   }
   return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
-}
-
-function hasExactOffsets({ chunkIndex, arrivals }: IngestItem, pointsPerChunk: number): boolean {
-  const longest = arrivals.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
-  return chunkIndex * pointsPerChunk + longest <= limits.offsetMax;
 }
 
 function offsetError(chunkIndex: number, pointsPerChunk: number): ApiError {

@@ -1,4 +1,4 @@
-import { channelKey, type IngestItem, type PlacedRow } from './rows.ts';
+import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './rows.ts';
 
 /*
  * What this process knows of the channels that it writes: where they are, and up to which index it has written them. A
@@ -34,7 +34,8 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
         if (known === undefined || item.chunkIndex <= known.newestIndex) return undefined;
         rows.push({ channelName, image, item, channelId: known.channelId, pointsPerChunk: known.pointsPerChunk });
       }
-      return rows;
+      const [first] = rows;
+      return first && hasExactOffsets(item, first.pointsPerChunk) ? rows : undefined;
     },
     note(rows) {
       for (const { item, channelName, channelId, pointsPerChunk } of rows) {

@@ -1,3 +1,4 @@
+import { limits } from '../config.ts';
 import type { BatchItem } from './batcher.ts';
 import type { ChunkImage } from './chunk-image.ts';
 
@@ -54,3 +55,9 @@ export const sliceOf = (row: PlacedRow) => sliceKey(row.channelId, row.item.chun
 
 /** Names a channel of any stream before it has an id. */
 export const channelKey = (dataId: string, channelName: string) => `${dataId} ${channelName}`;
+
+/** Whether every point of a request has an offset that is an exact integer. */
+export function hasExactOffsets({ chunkIndex, arrivals }: IngestItem, pointsPerChunk: number): boolean {
+  const longest = arrivals.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
+  return chunkIndex * pointsPerChunk + longest <= limits.offsetMax;
+}

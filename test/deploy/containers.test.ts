@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { nodeFlags } from '../built-server.ts';
+import { nodeFlags } from '../../bench/support/processes.ts';
 
 /** Without Docker: what can be read off the files. `test/deploy/check` asks the programs that they are for. */
 const project = fileURLToPath(new URL('../..', import.meta.url));

@@ -53,6 +53,19 @@ test('only the first chunk of a channel, and one that may be there, are looked u
   expect((await storedChunks(server, dataId)).map((chunk) => chunk.chunk_index)).toEqual([0, 1, 4, 5, 6]);
 });
 
+test('every row that was written is touched, once', async () => {
+  const queries = vi.spyOn(server.database.ingestPool, 'query');
+  const dataId = await knownStream();
+  for (const index of [1, 2, 3]) await write(server, dataId, index, [index]);
+  const touched = () =>
+    queries.mock.calls
+      .map(([statement]) => statement as unknown as { name: string; values: string[][] })
+      .filter(({ name, values }) => name === 'touch_chunks' && values[0]?.includes(dataId))
+      .flatMap(({ values }) => values[2]);
+  await vi.waitFor(() => expect(touched()).toEqual([0, 1, 2, 3]), { timeout: 10_000 });
+  queries.mockRestore();
+});
+
 describe('where another server was faster', () => {
   test('the same content changes nothing, other content replaces it, and what shares the flush is stored', async () => {
     const [same, other, alone] = [await knownStream(), await knownStream(), await knownStream()];

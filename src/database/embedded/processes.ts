@@ -27,7 +27,11 @@ export function processBirth(pid: number): string | undefined {
 }
 
 export function readPostmasterFile(clusterDir: string): PostmasterFile | undefined {
-  const lines = readIfThere(join(clusterDir, 'postmaster.pid'))?.split('\n') ?? [];
+  return parsePostmasterFile(readIfThere(join(clusterDir, 'postmaster.pid')) ?? '');
+}
+
+function parsePostmasterFile(text: string): PostmasterFile | undefined {
+  const lines = text.split('\n');
   // A negative id is that of a `postgres --single`.
   const pid = Math.abs(Number(lines[0]));
   return Number.isInteger(pid) && pid > 0 ? { pid, port: Number(lines[3]) } : undefined;
@@ -50,9 +54,8 @@ export function mendPostmasterFile(clusterDir: string): void {
   const path = join(clusterDir, 'postmaster.pid');
   const text = readIfThere(path);
   if (text === '') rmSync(path, { force: true });
-  if (!text) return;
-  const found = readPostmasterFile(clusterDir);
-  if (!found || isPostgresOf(clusterDir, found.pid)) return;
+  const found = parsePostmasterFile(text ?? '');
+  if (!text || !found || isPostgresOf(clusterDir, found.pid)) return;
   writeFileSync(path, text.replace(/^[^\n]*/, String(process.pid)));
 }
 

@@ -31,17 +31,21 @@ export interface Program {
   exit(msMax?: number): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }>;
 }
 
-/** Runs `dist/<script>` with these settings and no others of the project; `input` comes on its standard input. */
+/**
+ * Runs `dist/<script>` with these settings and no others of the project; `input` comes on its standard input, and
+ * `flags` are for Node, beside those that the server is started with.
+ */
 export function run(
   folder: string,
   script: string,
   args: string[],
   settings: Record<string, string>,
   input?: string,
+  flags: readonly string[] = [],
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, join(folder, 'dist', script), ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, ...flags, join(folder, 'dist', script), ...args], {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -81,9 +85,13 @@ export interface Server extends Program {
 }
 
 /** Starts the server and comes back when it has printed its welcome. @throws with its output when it ends before. */
-export async function serve(folder: string, settings: Record<string, string>): Promise<Server> {
+export async function serve(
+  folder: string,
+  settings: Record<string, string>,
+  flags: readonly string[] = [],
+): Promise<Server> {
   const startedAt = performance.now();
-  const program = run(folder, 'main.js', [], { PORT: '0', ...settings });
+  const program = run(folder, 'main.js', [], { PORT: '0', ...settings }, undefined, flags);
   while (!program.stdout().includes('timeseries_data)')) {
     if (program.child.exitCode !== null || performance.now() - startedAt > 60_000) {
       program.child.kill('SIGKILL');

@@ -224,7 +224,7 @@ describe('an export of 3 million points', () => {
     'as %s costs at most 100 MB more than one of a fifth',
     async (query) => {
       const path = (id: string) => `/exports/${id}?format=${query}`;
-      // Small ones first, until the young generation of V8 has the size that it keeps.
+      // Small ones first, until the young generation of V8 was used whole.
       const paths = [...Array(4).fill(path(idsOf.small)), path(idsOf.large)];
       const large = (await measureReads(server, paths)).at(-1);
       console.log(`${query}: ${((large?.grownBytes ?? 0) / 1e6).toFixed(0)} MB of memory`);

@@ -1,6 +1,6 @@
 /**
  * Exports opened by the tools that people use, the newest releases from PyPI in an environment of their own, and compared
- * bit for bit; the Python of docs/reading.md; the memory that a large export costs.
+ * bit for bit; the Python of docs/reading.md.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { projectFolder } from '../sdk/support/places.ts';
 import { runToEnd } from '../sdk/support/run-to-end.ts';
-import { measureReads } from '../support/measured-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
+import { openStream, storeChunk } from '../timeseries/storing.ts';
 
 const packages = ['pandas', 'pyarrow', 'duckdb', 'polars'] as const;
 const environment = join(projectFolder, 'node_modules/.cache/exports-venv');
@@ -204,32 +203,4 @@ test('the Python of docs/reading.md runs as it stands', async () => {
   const said = await runToEnd(python, ['-c', block as string], { msMax: 60_000, cwd: folder, env });
   expect(said).toContain('thickness');
   expect(said).toContain('a run');
-});
-
-describe('an export of 3 million points', () => {
-  const idsOf = { small: '', large: '' };
-  beforeAll(async () => {
-    for (const [size, chunks] of [
-      ['small', 300],
-      ['large', 1_500],
-    ] as const) {
-      const id = await openStream(server, 1_000);
-      await fillChannel(server, id, 'u', { chunks, points: 1_000 });
-      await fillChannel(server, id, 'v', { chunks, points: 1_000, stepSeconds: 0.02 });
-      idsOf[size] = id;
-    }
-  });
-
-  test.each(['csv&layout=long', 'csv&layout=wide', 'parquet&layout=long', 'parquet&layout=wide'])(
-    'as %s costs at most 100 MB more than one of a fifth',
-    async (query) => {
-      const path = (id: string) => `/exports/${id}?format=${query}`;
-      // Small ones first, until the young generation of V8 was used whole.
-      const paths = [...Array(4).fill(path(idsOf.small)), path(idsOf.large)];
-      const large = (await measureReads(server, paths)).at(-1);
-      console.log(`${query}: ${((large?.grownBytes ?? 0) / 1e6).toFixed(0)} MB of memory`);
-      expect(large?.bytes).toBeGreaterThan(20_000_000);
-      expect(large?.grownBytes).toBeLessThan(100e6);
-    },
-  );
 });

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { measureReads } from '../support/measured-read.ts';
 import { acquiredWhile, beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from './storing.ts';
@@ -126,19 +125,3 @@ test('a read leaves no clock running', async () => {
   for (let i = 0; i < 20; i++) await server.get(`/metrology/${dataId}/timeseries/`);
   expect(clocks() - before).toBeLessThan(10);
 });
-
-test.runIf(process.platform === 'linux')(
-  'a read of 5 million points costs at most 100 MB, and the next one next to nothing',
-  { timeout: 120_000 },
-  async () => {
-    const path = (id: string) => `/tool-state/${id}/timeseries/`;
-    const warm = path(await filledStream(300, 1_000));
-    const large = path(await filledStream(5_000, 1_000));
-    // Small reads first, until the young generation of V8 was used whole.
-    const [first, second] = (await measureReads(server, [...Array(8).fill(warm), large, large])).slice(-2);
-    for (const read of [first, second]) console.info(`${((read?.grownBytes ?? 0) / 1e6).toFixed(0)} MB of memory`);
-    expect(first?.bytes).toBeGreaterThan(200_000_000);
-    expect(first?.grownBytes).toBeLessThan(100e6);
-    expect(second?.grownBytes).toBeLessThan(50e6);
-  },
-);

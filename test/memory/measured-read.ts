@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { nodeFlags } from '../../bench/support/processes.ts';
 import { buildServer, serve } from '../built-server.ts';
-import { loginOf } from './global-setup.ts';
-import type { TestServer } from './test-server.ts';
+import { loginOf } from '../support/global-setup.ts';
+import type { TestServer } from '../support/test-server.ts';
 
 /**
  * Reads answers one after the other from a server in a process of its own, where no test has left anything. Linux alone

@@ -14,19 +14,16 @@ import { cloneDatabase } from './support/test-server.ts';
 const transcripts = await readTranscripts();
 let database: Database;
 let listening: ListeningApp;
-let drop: () => Promise<void>;
 
 beforeAll(async () => {
-  const clone = await cloneDatabase();
-  drop = clone.drop;
-  database = openDatabase(clone.databaseUrl, { poolMax: 8, onIdleError: () => {} });
+  const databaseUrl = await cloneDatabase();
+  database = openDatabase(databaseUrl, { poolMax: 8, onIdleError: () => {} });
   listening = await startListeningApp(database);
 });
 
 afterAll(async () => {
   await listening.close();
   await database.close();
-  await drop();
 });
 
 test('every pinned release has a transcript, and there is no other', () => {

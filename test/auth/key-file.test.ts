@@ -8,20 +8,17 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: Database;
-let drop: () => Promise<void>;
 let folder: string;
 let path: string;
 
 beforeEach(async () => {
-  const clone = await cloneDatabase();
-  drop = clone.drop;
-  database = openDatabase(clone.databaseUrl, { poolMax: 2, onIdleError: () => {} });
+  const databaseUrl = await cloneDatabase();
+  database = openDatabase(databaseUrl, { poolMax: 2, onIdleError: () => {} });
   folder = await mkdtemp(join(tmpdir(), 'metrology-key-'));
   path = join(folder, 'api-key');
 });
 afterEach(async () => {
   await database?.close();
-  await drop?.();
   await rm(folder, { recursive: true, force: true });
 });
 

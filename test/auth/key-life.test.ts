@@ -16,18 +16,15 @@ import { cloneDatabase } from '../support/test-server.ts';
 
 let database: Database;
 let owner: OwnerDatabase;
-let drop: () => Promise<void>;
 const quiet = pino({ level: 'silent' });
 
 beforeAll(async () => {
-  const clone = await cloneDatabase();
-  drop = clone.drop;
-  database = openDatabase(clone.databaseUrl, { poolMax: 4, onIdleError: () => {} });
-  owner = openAsOwner(clone.databaseUrl, { onIdleError: () => {} });
+  const databaseUrl = await cloneDatabase();
+  database = openDatabase(databaseUrl, { poolMax: 4, onIdleError: () => {} });
+  owner = openAsOwner(databaseUrl, { onIdleError: () => {} });
 });
 afterAll(async () => {
   await Promise.all([database?.close(), owner?.close()]);
-  await drop?.();
 });
 
 const opens = async (key: string) => (await findIdentity(database, key)) !== undefined;

@@ -7,17 +7,15 @@ import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let databaseUrl: string;
-let drop: () => Promise<void>;
 let database: OwnerDatabase;
 
 beforeAll(async () => {
-  ({ databaseUrl, drop } = await cloneDatabase());
+  databaseUrl = await cloneDatabase();
   database = openAsOwner(databaseUrl, { poolMax: 3, onIdleError: () => {} });
   await database.pool.query('create table notes (note text primary key)');
 });
 afterAll(async () => {
   await database?.close();
-  await drop?.();
 });
 
 const notes = async () => {
@@ -46,14 +44,13 @@ describe('types', () => {
 
   test('whatever the database is set to, times stay UTC and float8 keeps its digits', async () => {
     const clone = await cloneDatabase();
-    const name = new URL(clone.databaseUrl).pathname.slice(1);
+    const name = new URL(clone).pathname.slice(1);
     await database.pool.query(`alter database ${name} set timezone = 'Asia/Kolkata'`);
     await database.pool.query(`alter database ${name} set datestyle = 'German'`);
     await database.pool.query(`alter database ${name} set extra_float_digits = 0`);
-    const odd = openAsOwner(clone.databaseUrl, { poolMax: 1, onIdleError: () => {} });
+    const odd = openAsOwner(clone, { poolMax: 1, onIdleError: () => {} });
     const { rows } = await odd.pool.query(`select timestamptz '2026-02-01 00:00:00Z' as t, 0.1::float8 + 0.2 as sum`);
     await odd.close();
-    await clone.drop();
     expect(rows).toEqual([{ t: '2026-02-01T00:00:00Z', sum: 0.30000000000000004 }]);
   });
 

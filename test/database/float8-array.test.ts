@@ -5,17 +5,14 @@ import { decodeFloat8Array, encodeFloat8Array, hasNulls, joinFloat8Arrays } from
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: OwnerDatabase;
-let drop: () => Promise<void>;
 
 beforeAll(async () => {
-  const clone = await cloneDatabase();
-  drop = clone.drop;
-  database = openAsOwner(clone.databaseUrl, { onIdleError: () => {} });
+  const databaseUrl = await cloneDatabase();
+  database = openAsOwner(databaseUrl, { onIdleError: () => {} });
   await database.pool.query('create table kept (readings float8[] not null)');
 });
 afterAll(async () => {
   await database?.close();
-  await drop?.();
 });
 
 /** What float64 has to offer: its ends, its smallest, both zeros, and what does not end in binary. */

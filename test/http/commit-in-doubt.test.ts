@@ -6,15 +6,12 @@ import { toApiError } from '../../src/http/error-handler.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: OwnerDatabase;
-let drop: () => Promise<void>;
 beforeAll(async () => {
-  const clone = await cloneDatabase();
-  drop = clone.drop;
-  database = openAsOwner(clone.databaseUrl, { poolMax: 2, onIdleError: () => {} });
+  const databaseUrl = await cloneDatabase();
+  database = openAsOwner(databaseUrl, { poolMax: 2, onIdleError: () => {} });
 });
 afterAll(async () => {
   await database.close();
-  await drop();
 });
 
 test('a connection that is lost at the commit leaves in doubt what was stored, and the answer says so', async () => {

@@ -35,7 +35,7 @@ describe('/healthz and /readyz', () => {
   // fsync and full_page_writes can only be changed for a whole PostgreSQL, which these tests share; the same statement
   // reads all three.
   test('not ready where synchronous_commit is off', async () => {
-    const { databaseUrl, drop } = await cloneDatabase();
+    const databaseUrl = await cloneDatabase();
     const name = new URL(databaseUrl).pathname.slice(1);
     for (const [setting, status] of [
       ['off', 503],
@@ -50,7 +50,6 @@ describe('/healthz and /readyz', () => {
       expect(answer.status, setting).toBe(status);
       if (status === 503) expect(answer.detail).toContain('synchronous_commit must not be off');
     }
-    await drop();
   });
 
   test('not ready on a database that is not migrated', async () => {

@@ -130,7 +130,7 @@ test('names what is wrong: an organization that is not there', async () => {
 });
 
 test('where the server may not make roles, it says so, and takes one that is there', async () => {
-  const { databaseUrl, drop } = await cloneDatabase();
+  const databaseUrl = await cloneDatabase();
   const name = new URL(databaseUrl).pathname.slice(1);
   const [owner, reader] = [`owner_of_${name}`, `reader_of_${name}`];
   const asRole = (role: string) => Object.assign(new URL(databaseUrl), { username: role, password: 'secret' }).href;
@@ -163,7 +163,7 @@ test('where the server may not make roles, it says so, and takes one that is the
   } finally {
     await client.end();
     await Promise.all([database.close(), asOwner.close()]);
-    await drop();
+    await administer(server.databaseUrl, `drop database ${name} with (force)`);
     for (const role of [owner, reader]) await administer(server.databaseUrl, `drop role ${role}`);
   }
 });

@@ -19,13 +19,13 @@ declare module 'vitest' {
 
 const quiet = { info() {}, warn() {}, error() {} };
 
-/** One PostgreSQL for the whole run (the embedded one, or DATABASE_URL) with one migrated template database. */
+/** One PostgreSQL for the whole run (the embedded one, or DATABASE_URL) with one migrated database, and clones of that. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'metrology-test-'));
   const configured = process.env.DATABASE_URL;
   const embedded = configured ? undefined : await startEmbeddedPostgres({ dataDir, log: quiet });
   const adminUrl = configured ?? (embedded?.connectionString as string);
-  const templateName = `metrology_template_${process.pid}`;
+  const templateName = `metrology_test_${process.pid}`;
   await administer(adminUrl, `create database ${templateName}`);
   const template = openAsOwner(urlOfDatabase(adminUrl, templateName), { onIdleError: () => {} });
   await makeRoles(template);
@@ -35,10 +35,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('adminUrl', adminUrl);
   project.provide('templateName', templateName);
   return async () => {
-    await administer(adminUrl, `drop database ${templateName}`);
-    await embedded?.stop();
+    // All at the end: files made right after many others were removed cost ext4 a tenth of the run.
+    if (embedded) await embedded.stop();
+    else await dropDatabases(adminUrl, templateName);
     await rm(dataDir, { recursive: true, force: true });
   };
+}
+
+/** The template and its clones, whose names begin with its own. */
+async function dropDatabases(adminUrl: string, templateName: string): Promise<void> {
+  const owner = openAsOwner(adminUrl, { onIdleError: () => {} });
+  const statement = 'select datname from pg_database where starts_with(datname, $1)';
+  const { rows } = await owner.pool.query<{ datname: string }>(statement, [templateName]);
+  await owner.close();
+  for (const { datname } of rows) await administer(adminUrl, `drop database ${datname} with (force)`);
 }
 
 export async function administer(adminUrl: string, statement: string): Promise<void> {

@@ -33,28 +33,25 @@ export interface TestServer {
 
 export type TestConfig = Partial<AppDependencies['config']>;
 
-/** A database of its own, cloned from the migrated template; `drop` it at the end. */
-export async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () => Promise<void> }> {
+/** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
+export async function cloneDatabase(): Promise<string> {
   const adminUrl = inject('adminUrl');
-  const name = `metrology_${randomUUID().replaceAll('-', '')}`;
-  await administer(adminUrl, `create database ${name} template ${inject('templateName')}`);
-  return {
-    databaseUrl: urlOfDatabase(adminUrl, name),
-    drop: () => administer(adminUrl, `drop database ${name} with (force)`),
-  };
+  const template = inject('templateName');
+  const name = `${template}_${randomUUID().slice(0, 13).replace('-', '')}`;
+  await administer(adminUrl, `create database ${name} template ${template}`);
+  return urlOfDatabase(adminUrl, name);
 }
 
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
 export async function startTestServer(config: TestConfig = {}): Promise<TestServer> {
-  const { databaseUrl, drop } = await cloneDatabase();
+  const databaseUrl = await cloneDatabase();
   const database = openTestDatabase(databaseUrl);
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),
     grace: await createKey(database, 'lab', 'grace'),
     rival: await createKey(database, 'rival', 'eve'),
   };
-  const server = await serveInProcess(database, databaseUrl, keys, config);
-  return { ...server, close: () => server.close().then(drop) };
+  return serveInProcess(database, databaseUrl, keys, config);
 }
 
 /**

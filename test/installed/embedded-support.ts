@@ -165,7 +165,7 @@ export interface LaunchOptions {
 
 export function launch(installation: string, dataDir: string, options: LaunchOptions = {}): Server {
   const { uid, gid, detached = false } = options;
-  const program = join(installation, 'test', 'database', 'embedded-child.js');
+  const program = join(installation, 'test', 'installed', 'embedded-child.js');
   const more = options.find ? 'find' : JSON.stringify(options.embedded ?? {});
   const child = spawn(process.execPath, [program, dataDir, more], {
     detached,

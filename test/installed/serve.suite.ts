@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { readPostmasterFile } from '../src/database/embedded/processes.ts';
-import { buildServer, isRunning, run, type Server, serve } from './built-server.ts';
+import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
+import { buildServer, isRunning, run, type Server, serve } from '../built-server.ts';
 
 /** Twice and more what is promised (3 s, 2 s), for machines that do other things besides. */
 const firstStartMsMax = 10_000;

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 
-const project = fileURLToPath(new URL('..', import.meta.url));
+const project = fileURLToPath(new URL('../..', import.meta.url));
 const { PATH, HOME, LANG } = process.env;
 // The project's own .npmrc reaches a test that npm has started by the environment; another folder has another one.
 const { npm_config_strict_allow_scripts: _, ...environment } = process.env;

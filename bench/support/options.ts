@@ -6,6 +6,7 @@ export interface Options {
   rounds: number;
   /** What is counted of one round. */
   seconds: number;
+  /** Load before that, which does not count: Node compiles what is busy in the first seconds. */
   warmSeconds: number;
   connections: number;
   streams: number;
@@ -31,7 +32,7 @@ export interface Options {
 const full = {
   rounds: 3,
   seconds: 4,
-  warmSeconds: 2,
+  warmSeconds: 4,
   connections: 128,
   streams: 16,
   readPoints: 1_000_000,

@@ -32,7 +32,7 @@ export interface Options {
 const full = {
   rounds: 3,
   seconds: 4,
-  warmSeconds: 4,
+  warmSeconds: 3,
   connections: 128,
   streams: 16,
   readPoints: 1_000_000,

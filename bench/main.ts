@@ -107,9 +107,10 @@ async function tryGenerator(
   });
 }
 
-function show(report: Report, { markdown, soak }: Arguments): void {
+function show(report: Report, { markdown }: Arguments): void {
   process.stdout.write(`\n${toText(report)}\n`);
-  if (markdown !== undefined) writeIntoPage(markdown, soak ? 'bench:soak' : 'bench', toMarkdown(report));
+  const isSoak = report.results.some((result) => rows.some(({ id, soak }) => soak && id === result.row));
+  if (markdown !== undefined) writeIntoPage(markdown, isSoak ? 'bench:soak' : 'bench', toMarkdown(report));
 }
 
 process.exitCode = await main();

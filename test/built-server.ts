@@ -31,17 +31,20 @@ export interface Program {
   exit(msMax?: number): Promise<{ code: number | null; signal: NodeJS.Signals | null; ms: number }>;
 }
 
-/**
- * Runs `dist/<script>` with these settings and no others of the project; `input` comes on its standard input, and
- * `flags` are for Node, beside those that the server is started with.
- */
+interface RunOptions {
+  /** What comes on its standard input. */
+  input?: string;
+  /** For Node, beside those that the server is started with. */
+  flags?: readonly string[];
+}
+
+/** Runs `dist/<script>` with these settings and no others of the project. */
 export function run(
   folder: string,
   script: string,
   args: string[],
   settings: Record<string, string>,
-  input?: string,
-  flags: readonly string[] = [],
+  { input, flags = [] }: RunOptions = {},
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
@@ -88,10 +91,10 @@ export interface Server extends Program {
 export async function serve(
   folder: string,
   settings: Record<string, string>,
-  flags: readonly string[] = [],
+  options: RunOptions = {},
 ): Promise<Server> {
   const startedAt = performance.now();
-  const program = run(folder, 'main.js', [], { PORT: '0', ...settings }, undefined, flags);
+  const program = run(folder, 'main.js', [], { PORT: '0', ...settings }, options);
   while (!program.stdout().includes('timeseries_data)')) {
     if (program.child.exitCode !== null || performance.now() - startedAt > 60_000) {
       program.child.kill('SIGKILL');

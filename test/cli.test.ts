@@ -171,7 +171,7 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
         'cli.js',
         ['keys', 'import', ...place, '--scopes', 'read'],
         { DATA_DIR: dataDir },
-        `${piped}\n`,
+        { input: `${piped}\n` },
       ),
       run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-file', keyFile], { DATA_DIR: dataDir }),
       run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-env', 'K'], { DATA_DIR: dataDir, K: named }),

@@ -16,10 +16,8 @@ beforeAll(async () => {
   server = await serve(built.folder, { DATA_DIR: join(folder, 'data'), WORKERS: '2', BOOTSTRAP_API_KEY: key });
 });
 afterAll(async () => {
-  if (server?.child.exitCode === null) {
-    server.child.kill('SIGTERM');
-    await server.exit();
-  }
+  server?.child.kill('SIGTERM');
+  await server?.exit();
   await built?.remove();
   if (folder) await rm(folder, { recursive: true, force: true });
 });

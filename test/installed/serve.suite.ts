@@ -24,10 +24,8 @@ beforeAll(async () => {
   dataDir = join(folder, 'data');
 });
 afterAll(async () => {
-  if (server?.child.exitCode === null) {
-    server.child.kill('SIGTERM');
-    await server.exit();
-  }
+  server?.child.kill('SIGTERM');
+  await server?.exit();
   await built?.remove();
   if (folder) await rm(folder, { recursive: true, force: true });
 });

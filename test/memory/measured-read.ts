@@ -18,7 +18,7 @@ export async function measureReads(
   // The young generation of V8 has its full size from the start, so that its growth counts for no answer.
   const semiSpace = nodeFlags.find((flag) => flag.startsWith('--max-semi-space-size'));
   if (semiSpace === undefined) throw new Error('the size of the young generation is not fixed any more');
-  const server = await serve(built.folder, settings, [semiSpace.replace('max', 'min')]);
+  const server = await serve(built.folder, settings, { flags: [semiSpace.replace('max', 'min')] });
   try {
     const measured = [];
     for (const path of paths) {

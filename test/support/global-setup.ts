@@ -42,11 +42,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** The template and its clones, whose names begin with its own. */
+/** The template and its clones, whose names begin with its own and a line; other runs may have theirs on this PostgreSQL. */
 async function dropDatabases(adminUrl: string, templateName: string): Promise<void> {
   const owner = openAsOwner(adminUrl, { onIdleError: () => {} });
-  const statement = 'select datname from pg_database where starts_with(datname, $1)';
-  const { rows } = await owner.pool.query<{ datname: string }>(statement, [templateName]);
+  const statement = 'select datname from pg_database where datname = $1 or starts_with(datname, $2)';
+  const { rows } = await owner.pool.query<{ datname: string }>(statement, [templateName, `${templateName}_`]);
   await owner.close();
   for (const { datname } of rows) await administer(adminUrl, `drop database ${datname} with (force)`);
 }

@@ -53,9 +53,10 @@ export function isPostgresOf(clusterDir: string, pid: number): boolean {
 export function mendPostmasterFile(clusterDir: string): void {
   const path = join(clusterDir, 'postmaster.pid');
   const text = readIfThere(path);
+  if (text === undefined) return;
   if (text === '') rmSync(path, { force: true });
-  const found = parsePostmasterFile(text ?? '');
-  if (!text || !found || isPostgresOf(clusterDir, found.pid)) return;
+  const found = parsePostmasterFile(text);
+  if (!found || isPostgresOf(clusterDir, found.pid)) return;
   writeFileSync(path, text.replace(/^[^\n]*/, String(process.pid)));
 }
 

@@ -76,7 +76,7 @@ const arrows: Record<string, string[]> = {
   serve: ['workers', 'listen', 'open-store', 'welcome', 'config', 'database', 'auth', 'http'],
   workers: ['listen', 'config', 'http'],
   listen: ['app', 'config', 'database', 'http'],
-  app: ['streams', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
+  app: ['streams', 'points', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   'open-store': ['config', 'database'],
   welcome: ['auth', 'lib'],
   // A client like any other: it knows the server by its HTTP alone.
@@ -84,10 +84,10 @@ const arrows: Record<string, string[]> = {
   verify: ['database'],
   streams: below,
   timeseries: ['points', ...below],
-  points: below,
+  points: [...shared, 'database'],
   ledger: below,
   // A file is what the reads read and the catalogue knows, in another form.
-  exports: ['points', 'timeseries', 'catalogue', 'catalogue/*', ...below],
+  exports: ['points', 'catalogue', 'catalogue/*', ...below],
   catalogue: [...shared, 'http'],
   'catalogue/*': [...below, 'catalogue'],
   // The key of a request is looked up for every route, so http stands above auth.

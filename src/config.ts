@@ -47,7 +47,7 @@ export const limits = {
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
   keyCacheEntriesMax: 10_000,
-  /** Connections of one server process for what sees every organization and is not ingest: the use of keys, upkeep, readiness. */
+  /** Connections of one server process for upkeep: the use of keys, old revisions. */
   serviceConnectionsMax: 2,
   /**
    * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a

@@ -177,7 +177,9 @@ describe('imports', () => {
   });
 
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
-    const unbound = files.filter(({ text }) => /\.(service|ingestPool)\b/.test(text)).map((file) => file.path);
+    const unbound = files
+      .filter(({ text }) => /\.(service|ingestPool|keyPool|standingPool)\b/.test(text))
+      .map((file) => file.path);
     expect(unbound).toEqual([
       'auth/store.ts',
       'http/health.ts',

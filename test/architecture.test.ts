@@ -83,10 +83,11 @@ const arrows: Record<string, string[]> = {
   demo: [],
   verify: ['database'],
   streams: below,
-  timeseries: below,
+  timeseries: ['points', ...below],
+  points: below,
   ledger: below,
   // A file is what the reads read and the catalogue knows, in another form.
-  exports: ['timeseries', 'catalogue', 'catalogue/*', ...below],
+  exports: ['points', 'timeseries', 'catalogue', 'catalogue/*', ...below],
   catalogue: [...shared, 'http'],
   'catalogue/*': [...below, 'catalogue'],
   // The key of a request is looked up for every route, so http stands above auth.

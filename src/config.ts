@@ -47,7 +47,7 @@ export const limits = {
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
   keyCacheEntriesMax: 10_000,
-  /** Connections of one server process for what sees every organization and is not ingest: the use of keys, upkeep, readiness. */
+  /** Connections of one server process for upkeep: the use of keys, old revisions. */
   serviceConnectionsMax: 2,
   /**
    * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a
@@ -131,7 +131,12 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
-  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections for everything but ingest, of all workers together'),
+  DATABASE_POOL_MAX: integer(
+    20,
+    2,
+    1_000,
+    'database connections for what requests read and edit, of all workers together',
+  ),
   WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({

@@ -129,6 +129,28 @@ describe('imports', () => {
     for (const room of Object.keys(arrows)) reach(room, []);
   });
 
+  test('files have no circle, imports of types included', () => {
+    const importsOf = new Map(files.map(({ path, imports }) => [path, imports.map(({ to }) => to)]));
+    const known = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, way: string[]): void => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+      if (way.includes(path) || known.has(path)) return;
+      for (const next of importsOf.get(path) ?? []) visit(next, [...way, path]);
+      known.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+
+  test('points are read by the one way in, and an export knows of the engine only what comes out there', () => {
+    const engine = imports.filter(({ from, to }) => to.startsWith('points/') && !from.startsWith('points/'));
+    const open = ['read', 'points', 'selection', 'limits', 'time'].map((name) => `points/${name}.ts`);
+    expect(engine.filter(({ to }) => !open.includes(to)).map(shown)).toEqual([]);
+    const exported = engine.filter(({ from }) => from.startsWith('exports/')).map(({ to }) => to);
+    expect([...new Set(exported)].sort()).toEqual(open.filter((path) => path !== 'points/time.ts').sort());
+  });
+
   test('layers: stores and services know no routes, stores no service, and no store calls a store', () => {
     const forbidden: Record<string, string[]> = {
       store: ['routes', 'service', 'store'],

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { type Migration, Migrator, sql } from 'kysely';
-import type { Access } from './database.ts';
+import type { Access } from './access.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 const shippedFolder = new URL('../../migrations/', import.meta.url);

@@ -185,9 +185,8 @@ describe('imports', () => {
       'auth/store.ts',
       'http/health.ts',
       'open-store.ts',
-      'streams/channel-store.ts',
-      'streams/chunk-store.ts',
       'streams/flush.ts',
+      'streams/ingest-calls.ts',
       'streams/revision-store.ts',
       'verify/store.ts',
     ]);

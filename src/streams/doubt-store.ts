@@ -14,14 +14,22 @@ export interface DoubtfulChunk {
   channelPointCount: number;
 }
 
+/** The database's clock, in Unix seconds. */
+export async function readClock(client: pg.PoolClient): Promise<number> {
+  const { rows } = await client.query<{ seconds: number }>(
+    'select extract(epoch from clock_timestamp())::float8 as seconds',
+  );
+  return (rows[0] as { seconds: number }).seconds;
+}
+
 /**
  * The chunks that stand in the slices of rows, by `sliceKey`. Their channels are locked.
- * @param secondsSinceSent how long ago a row was sent first, by a clock that goes as fast as the database's
+ * @param sentSeconds when a row was sent first, or a moment before, in Unix seconds of the database's clock
  */
 export async function readDoubtfulChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
-  secondsSinceSent: (row: PlacedRow) => number,
+  sentSeconds: (row: PlacedRow) => number,
 ): Promise<Map<string, DoubtfulChunk>> {
   const result = await client.query<DoubtfulChunk>({
     name: 'read_doubtful_chunks',
@@ -29,7 +37,7 @@ export async function readDoubtfulChunks(
                   k.replaced_count as "replacedCount", k.changed_at >= r.sent_at as "isRecent",
                   own.revision as "ownRevision", c.point_count as "channelPointCount"
            from (
-             select data_id, channel_id, chunk_index, clock_timestamp() - make_interval(secs => seconds) as sent_at,
+             select data_id, channel_id, chunk_index, to_timestamp(seconds) as sent_at,
                     substring($5::bytea from position::integer * 32 - 31 for 32) as content_hash
              from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::float8[]) with ordinality
                as given (data_id, channel_id, chunk_index, seconds, position)
@@ -49,7 +57,7 @@ export async function readDoubtfulChunks(
       rows.map(({ item }) => item.dataId),
       rows.map(({ channelId }) => channelId),
       rows.map(({ item }) => item.chunkIndex),
-      rows.map(secondsSinceSent),
+      rows.map(sentSeconds),
       Buffer.concat(rows.map(({ image }) => image.contentHash)),
     ],
   });

@@ -8,7 +8,7 @@ import { inTransaction } from '../database/transactions.ts';
 import type { Settled } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
-import { type DoubtfulChunk, readDoubtfulChunks } from './doubt-store.ts';
+import { type DoubtfulChunk, readClock, readDoubtfulChunks } from './doubt-store.ts';
 import type { Means } from './means.ts';
 import { byRequest, type Outcome, overtakenError, type Stored } from './outcomes.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
@@ -51,7 +51,11 @@ async function settleUnderLock(
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
   await lockChannels(client, rows);
-  const chunks = await readDoubtfulChunks(client, rows, ({ item }) => (now() - (item.inDoubtSince ?? now())) / 1_000);
+  // Read on the way, so it was no earlier than the database says: whatever was stored since the row was sent counts as that.
+  const clockSeconds = await readClock(client);
+  const time = now();
+  const sentSeconds = ({ item }: PlacedRow) => clockSeconds - (time - (item.inDoubtSince ?? time)) / 1_000;
+  const chunks = await readDoubtfulChunks(client, rows, sentSeconds);
   const findings = new Map(rows.map((row) => [row, judge(row, chunks.get(sliceOf(row)))]));
   const overtaken = new Map<IngestItem, string[]>();
   for (const [{ item, channelName }, finding] of findings) {

@@ -117,7 +117,7 @@ const ingestConnectionsMax = 2 * limits.flushesMax + 2;
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
   const { statementMsMax = limits.statementMsMax } = options;
-  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 1 });
+  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
   return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
 }
 

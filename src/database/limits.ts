@@ -13,6 +13,12 @@ export const databaseLimits = {
   readStatementMsMax: 10_000,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
+  /** Longest wait of a migration for a lock in one try: chunks that need the same table wait behind it for as long. */
+  migrationLockMsMax: 500,
+  /** Pause before the next try, in which everybody else goes on. */
+  migrationPauseMs: 2_000,
+  /** How often it is said again whom a migration waits for. */
+  migrationTellMs: 10_000,
 } as const;
 
 export type DatabaseLimits = { [Name in keyof typeof databaseLimits]: number };

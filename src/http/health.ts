@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { durabilityProblem } from '../database/durability.ts';
-import { migrationProblem } from '../database/migrate.ts';
+import { migrationProblem } from '../database/migrations.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 

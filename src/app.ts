@@ -23,6 +23,7 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
@@ -92,6 +93,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     metrics,
   });
   requireKeys(app, identityOf);
+  refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
@@ -120,7 +122,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
-  healthRoutes(app, { database });
+  healthRoutes(app, database.standing);
   metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);

@@ -9,6 +9,7 @@ import { connectionsByOrganization } from './organizations.ts';
 import { openPool } from './pool.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
+import { createStanding, type Standing } from './standing.ts';
 import type { Tables } from './tables.ts';
 
 /** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
@@ -40,8 +41,8 @@ export interface Database {
   service: Access;
   /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
   keyPool: pg.Pool;
-  /** The connection that sees whether this server may go on (`standing.ts`). */
-  standingPool: pg.Pool;
+  /** Whether this server may go on with this database. */
+  standing: Standing;
   /**
    * Connections of ingest alone (chunks, initialize, finalize), so that no read keeps a chunk waiting; statements are sent
    * without awaiting the last. They see every organization.
@@ -72,6 +73,10 @@ interface DatabaseOptions extends OpenOptions {
   poolMax: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits>;
+  /** Where PostgreSQL has its data, when that is on this machine and to be watched. */
+  dataFolder?: string | undefined;
+  /** The migrations that this program stands on, when they are others than those that it brings. */
+  migrationsFolder?: URL | undefined;
 }
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
@@ -83,28 +88,38 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, limits.serviceConnectionsMax);
-  const standing = open(
-    serviceRole,
-    bounds.standingConnectionsMax,
-    '',
-    {},
-    Math.min(statementMsMax, bounds.standingMsMax),
+  const looks = openPool(
+    connectionString,
+    {
+      ...poolOptions(options, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
+      waitMsMax: bounds.standingMsMax,
+    },
+    { max: bounds.standingConnectionsMax },
   );
+  const standing = createStanding({
+    pool: looks,
+    dataFolder: options.dataFolder,
+    migrationsFolder: options.migrationsFolder,
+    ...bounds,
+  });
   const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
     maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+    // A connection that comes back must lead to the database that this server has begun with.
+    verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
+      void standing.verify(client).then(() => done(), done),
   } as pg.PoolConfig);
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const connectionsOf = connectionsByOrganization(general, shares);
-  const pools = { general, keys, service, standing, ingest };
+  const pools = { general, keys, service, standing: looks, ingest };
   return {
     as: (organizationId) => accessTo(connectionsOf(organizationId)),
     service: accessTo(service),
     keyPool: keys,
-    standingPool: standing,
+    standing,
     ingestPool: ingest,
     pools,
     close: () => endPools(Object.values(pools)),

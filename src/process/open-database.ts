@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, limits } from '../config.ts';
+import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Access, type Database, openAsOwner, openDatabase } from '../database/database.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
 import { migrate } from '../database/migrate.ts';
@@ -66,6 +67,7 @@ async function connect(
   await bringUpToDate(urls, ownsLogin, log);
   const database = openDatabase(urls.connectionString, {
     poolMax: config.DATABASE_POOL_MAX,
+    dataFolder: dataFolderBehind(config.DATA_DIR, urls.connectionString),
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });
   try {

@@ -164,7 +164,6 @@ describe('imports', () => {
     const unbound = files.filter(({ text }) => /\.(service|ingestPool|keyPool)\b/.test(text)).map((file) => file.path);
     expect(unbound).toEqual([
       'auth/store.ts',
-      'http/health.ts',
       'process/open-database.ts',
       'streams/channel-store.ts',
       'streams/chunk-store.ts',

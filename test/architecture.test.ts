@@ -60,16 +60,16 @@ const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'process'],
   commands: ['process', 'app', 'demo', 'verify', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
   process: ['app', 'config', 'database', 'auth', 'http', 'lib'],
-  app: ['streams', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
+  app: ['streams', 'points', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
   streams: below,
   timeseries: ['points', ...below],
-  points: below,
+  points: [...shared, 'database'],
   ledger: below,
   // A file is what the reads read and the catalogue knows, in another form.
-  exports: ['points', 'timeseries', 'catalogue', 'catalogue/*', ...below],
+  exports: ['points', 'catalogue', 'catalogue/*', ...below],
   catalogue: [...shared, 'http'],
   // Removal keeps to the order in which ingest locks.
   'catalogue/*': [...below, 'catalogue', 'streams'],
@@ -127,6 +127,28 @@ describe('imports', () => {
       for (const next of arrows[room] ?? []) reach(rowOf(next), [...path, room]);
     };
     for (const room of Object.keys(arrows)) reach(room, []);
+  });
+
+  test('files have no circle, imports of types included', () => {
+    const importsOf = new Map(files.map(({ path, imports }) => [path, imports.map(({ to }) => to)]));
+    const known = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, way: string[]): void => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+      if (way.includes(path) || known.has(path)) return;
+      for (const next of importsOf.get(path) ?? []) visit(next, [...way, path]);
+      known.add(path);
+    };
+    for (const { path } of files) visit(path, []);
+    expect(circles).toEqual([]);
+  });
+
+  test('points are read by the one way in, and an export knows of the engine only what comes out there', () => {
+    const engine = imports.filter(({ from, to }) => to.startsWith('points/') && !from.startsWith('points/'));
+    const open = ['read', 'points', 'selection', 'limits', 'time'].map((name) => `points/${name}.ts`);
+    expect(engine.filter(({ to }) => !open.includes(to)).map(shown)).toEqual([]);
+    const exported = engine.filter(({ from }) => from.startsWith('exports/')).map(({ to }) => to);
+    expect([...new Set(exported)].sort()).toEqual(open.filter((path) => path !== 'points/time.ts').sort());
   });
 
   test('layers: stores and services know no routes, stores no service, and no store calls a store', () => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import { limits } from '../config.ts';
+import type { Access, Connections } from './access.ts';
 import { CommitInDoubt, isConnectionLoss } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { connectionsByOrganization } from './organizations.ts';
@@ -11,21 +12,6 @@ import { apiRole, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
 import type { Tables } from './tables.ts';
-
-/** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
-export interface Access {
-  pool: Connections;
-  kysely: Kysely<Tables>;
-}
-
-/** What a `pg.Pool` gives its users. */
-export interface Connections {
-  connect(): Promise<pg.PoolClient>;
-  query<Row extends pg.QueryResultRow>(
-    statement: string | pg.QueryConfig,
-    values?: unknown[],
-  ): Promise<pg.QueryResult<Row>>;
-}
 
 /**
  * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of

@@ -1,5 +1,5 @@
 /** Who holds what somebody waits for, for the log: which session it is and since when, and nothing of what it asked. */
-import type { Connections } from './database.ts';
+import type { Connections } from './access.ts';
 
 export interface LockHolder {
   pid: number;

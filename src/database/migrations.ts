@@ -1,7 +1,7 @@
 /** The migrations that this program brings, those that a database has had, and whether the two go together. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { Access } from './database.ts';
+import type { Access } from './access.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 export const shippedFolder = new URL('../../migrations/', import.meta.url);

@@ -1,6 +1,6 @@
 /** Ways into a pool that show the rows of one organization each (docs/decisions/0009-row-level-security.md). */
 import type pg from 'pg';
-import type { Connections } from './database.ts';
+import type { Connections } from './access.ts';
 import { organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 

@@ -1,6 +1,6 @@
 /** What a server has to know of the database that it stands on, and what it says when something of it is wrong. */
 import type pg from 'pg';
-import type { Connections } from './database.ts';
+import type { Connections } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 

@@ -3,8 +3,8 @@
  * acknowledges something ask the same. A server that may not go on refuses to store anything, with a sentence.
  */
 import type pg from 'pg';
+import type { Connections } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
-import type { Connections } from './database.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
 import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';

@@ -31,11 +31,11 @@ export async function* longCsv(
     )}\n`,
   );
   for await (const { dataId, channelName, chunk } of chunks) {
-    const { timestamps, values, startOffset } = chunk;
+    const { times, values, startOffset } = chunk;
     const head = Buffer.from(`${textOf(isSelection ? [dataId, channelName] : [channelName])},${chunk.chunkIndex},`);
     const tail = Buffer.from(`,${unitsOf([chunk.units])}\n`);
     for (let i = 0; i < values.length; i++) {
-      const timestamp = timestamps[i] as number;
+      const timestamp = times[i] as number;
       writer.bytes(head).integer(startOffset + i);
       writeFloat(writer.bytes(comma), timestamp);
       writer.bytes(comma);

@@ -1,4 +1,4 @@
-import type { Points } from './point-buffer.ts';
+import type { Points } from './points.ts';
 import type { MsRange } from './time.ts';
 
 /** Equal parts of a range of ms, of at least two ms each; only the last may be shorter, but not a single ms. */
@@ -70,11 +70,11 @@ export class Buckets {
   /** The points of the buckets before one: two of each where they differ, one null where all readings are absent. */
   takeBefore(bucket: number): Points {
     const count = Math.max(0, Math.min(bucket - this.#first, this.#touched));
-    const points = { ms: new Float64Array(count * 2), values: new Float64Array(count * 2) };
+    const points = { times: new Float64Array(count * 2), values: new Float64Array(count * 2) };
     let length = 0;
     for (let position = 0; position < count; position++) {
       for (const [at, value] of this.#pointsOf(position)) {
-        points.ms[length] = at;
+        points.times[length] = at;
         points.values[length++] = value;
       }
     }
@@ -82,7 +82,7 @@ export class Buckets {
     this.#cells.fill(Number.NaN, (this.#touched - count) * fields, this.#touched * fields);
     this.#touched -= count;
     this.#first = Math.max(this.#first, bucket);
-    return { ms: points.ms.subarray(0, length), values: points.values.subarray(0, length) };
+    return { times: points.times.subarray(0, length), values: points.values.subarray(0, length) };
   }
 
   #pointsOf(position: number): Reading[] {

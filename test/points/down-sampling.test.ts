@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bucketOf, gridOver } from '../../src/timeseries/buckets.ts';
-import type { Selection } from '../../src/timeseries/stream-read.ts';
+import { bucketOf, gridOver } from '../../src/points/buckets.ts';
+import type { Selection } from '../../src/points/selection.ts';
 import { asMap, memorySource, readOf } from './memory-source.ts';
 import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
 

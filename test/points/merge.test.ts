@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Instants } from '../../src/timeseries/instants.ts';
-import { type PointSource, readPoints } from '../../src/timeseries/point-reader.ts';
-import { firstMsElapsed, msMax, msOf, wholeRange } from '../../src/timeseries/time.ts';
-import { newestRange } from '../../src/timeseries/window.ts';
+import { type PointLimits, pointLimits } from '../../src/points/limits.ts';
+import { type PlannedChannel, readInOrder } from '../../src/points/merge.ts';
+import { byMs } from '../../src/points/selection.ts';
+import { wholeRange } from '../../src/points/time.ts';
+import { newestRange } from '../../src/points/window.ts';
 import { asMap, memorySource } from './memory-source.ts';
 import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
 
@@ -23,16 +24,16 @@ const bounds = fc.record({
 });
 
 /** The chunks in memory, with their plan as it is now. */
-async function sourceOf(stored: Map<number, ModelChunk>, onFetch?: (points: number) => void): Promise<PointSource> {
+async function sourceOf(stored: Map<number, ModelChunk>, onFetch?: (points: number) => void): Promise<PlannedChannel> {
   const source = memorySource(stored, onFetch);
   return { plan: await source.plan(wholeRange), fetch: source.fetch };
 }
 
-async function collect(source: PointSource, limits: { pagePointsMax: number; bufferPointsMax: number }, window = {}) {
+async function collect(source: PlannedChannel, limits: Partial<PointLimits>, window = {}) {
   const points: ModelPoint[] = [];
   const all = { ...wholeRange, withValues: true, ...window };
-  for await (const { ms, values } of readPoints(source, all, limits)) {
-    ms.forEach((at, i) => {
+  for await (const { times, values } of readInOrder(source, all, byMs, { ...pointLimits, ...limits })) {
+    times.forEach((at, i) => {
       points.push({ ms: at, value: values[i] as number });
     });
   }
@@ -101,7 +102,7 @@ test('the newest points of a range are those of the model, and only their chunks
   await fc.assert(
     fc.asyncProperty(channel, bounds, range, fc.integer({ min: 1, max: 40 }), async (chunks, limits, within, count) => {
       const source = memorySource(asMap(chunks));
-      const newest = await newestRange(source, within, count, limits);
+      const newest = await newestRange(source, within, count, { ...pointLimits, ...limits });
       const points = await collect({ plan: await source.plan(newest), fetch: source.fetch }, limits, newest);
       const all = modelPoints(chunks).filter(({ ms }) => ms >= within.fromMs && ms <= within.toMs);
       expect(points).toEqual(all.slice(-count));
@@ -117,71 +118,10 @@ test('the newest points of a range are those of the model, and only their chunks
   const source = memorySource(asMap(long), (points) => {
     fetched += points;
   });
-  await newestRange(source, { ...wholeRange, toMs: 700_000 }, 5, { pagePointsMax: 9, bufferPointsMax: 9 });
+  await newestRange(source, { ...wholeRange, toMs: 700_000 }, 5, {
+    ...pointLimits,
+    pagePointsMax: 9,
+    bufferPointsMax: 9,
+  });
   expect(fetched).toBe(5);
-});
-
-describe('remembered instants', () => {
-  const ascending = fc
-    .uniqueArray(fc.oneof(fc.nat(500), fc.integer({ min: -msMax / 4, max: msMax / 4 })), { maxLength: 200 })
-    .map((list) => Float64Array.from(list).sort());
-
-  test('come back as they were', () => {
-    fc.assert(
-      fc.property(ascending, fc.nat(200), (all, cut) => {
-        const instants = new Instants(1024 * 1024);
-        instants.add(all.subarray(0, cut));
-        instants.add(all.subarray(cut));
-        expect([...instants.batches()].flatMap((batch) => [...batch])).toEqual([...all]);
-      }),
-    );
-  });
-
-  test('fill more than one block', () => {
-    const all = Float64Array.from({ length: 400_000 }, (_, i) => i * 300);
-    const instants = new Instants(4 * 1024 * 1024);
-    instants.add(all);
-    expect(instants.isComplete).toBe(true);
-    let [at, wrong] = [0, 0];
-    for (const batch of instants.batches()) for (const ms of batch) if (ms !== all[at++]) wrong++;
-    expect([at, wrong]).toEqual([all.length, 0]);
-  });
-
-  test('are forgotten beyond the bound, but still compared', () => {
-    const all = Float64Array.from({ length: 300_000 }, (_, i) => i);
-    const [kept, forgotten, other] = [new Instants(512 * 1024), new Instants(256 * 1024), new Instants(0)];
-    kept.add(all);
-    forgotten.add(all);
-    other.add(all.map((ms) => (ms === 299_999 ? 300_000 : ms)));
-    expect([kept.isComplete, forgotten.isComplete]).toEqual([true, false]);
-    expect(forgotten.equals(kept)).toBe(true);
-    expect(forgotten.equals(other)).toBe(false);
-  });
-
-  test('the two ends of time do not lose a bit', () => {
-    const instants = new Instants(1024 * 1024);
-    instants.add(Float64Array.of(-msMax, msMax - 1));
-    expect(instants.isComplete).toBe(false);
-  });
-});
-
-test('ms are rounded to the nearest, halves up', () => {
-  expect([0.0005, -0.0005, 0.0015, -0.0015, 0.00049, -0.00051].map(msOf)).toEqual([1, 0, 2, -1, 0, -1]);
-  expect(Object.is(msOf(-0.0004), 0)).toBe(true);
-});
-
-test('the first elapsed ms is the first whose relative time is large enough', () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: -1e9, max: 1e9 }),
-      fc.double({ min: -1e7, max: 1e7, noNaN: true }),
-      (zero, elapsed) => {
-        const ms = firstMsElapsed(zero, elapsed);
-        expect((ms - zero) / 1_000).toBeGreaterThanOrEqual(elapsed);
-        expect((ms - 1 - zero) / 1_000).toBeLessThan(elapsed);
-      },
-    ),
-  );
-  expect(firstMsElapsed(5, 1e300)).toBe(Number.POSITIVE_INFINITY);
-  expect(firstMsElapsed(5, -1e300)).toBe(Number.NEGATIVE_INFINITY);
 });

@@ -3,7 +3,7 @@
  * its bound; then it forgets them (`isComplete` is false) and still knows their count and a checksum.
  * Made for the answer that has to write the times of a channel after its values.
  */
-export class Instants {
+export class RememberedTimes {
   count = 0;
   #checksum = 0;
   #firstMs = 0;
@@ -23,19 +23,19 @@ export class Instants {
   }
 
   /** Adds ms that ascend, and continue those before. */
-  add(instants: Float64Array): void {
-    for (let i = 0; i < instants.length; i++) {
-      const ms = instants[i] as number;
+  add(times: Float64Array): void {
+    for (let i = 0; i < times.length; i++) {
+      const ms = times[i] as number;
       if (this.count + i === 0) this.#firstMs = this.#lastMs = ms;
       if (this.#isComplete) this.#write(ms - this.#lastMs);
       this.#checksum = (Math.imul(this.#checksum, 31) + (ms % 0x7fffffff)) | 0;
       this.#lastMs = ms;
     }
-    this.count += instants.length;
+    this.count += times.length;
   }
 
   /** Whether another run was the same, as far as count and checksum tell. */
-  equals(other: Instants): boolean {
+  equals(other: RememberedTimes): boolean {
     return this.count === other.count && this.#checksum === other.#checksum;
   }
 

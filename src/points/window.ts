@@ -1,18 +1,13 @@
-import type { ChunkPlan } from './chunk-plan.ts';
-import type { TimedChunk } from './plan-store.ts';
-import { type FetchChunks, type PointBounds, readPoints } from './point-reader.ts';
-import type { Selection } from './stream-read.ts';
+import type { ChannelSource } from './channel-source.ts';
+import type { PointLimits } from './limits.ts';
+import { readInOrder } from './merge.ts';
+import type { Batches } from './points.ts';
+import type { Selection } from './selection.ts';
+import { byMs } from './selection.ts';
 import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 
 /** What finding the newest points needs of a channel. */
-export interface NewestSource {
-  chunkCount: number;
-  /** All points, the ones without a possible time too. */
-  pointCount: number;
-  listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
-  plan(range: MsRange): Promise<ChunkPlan>;
-  fetch: FetchChunks;
-}
+type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch'>;
 
 /** The range that a selection names by times; `zeroMs` is where relative times count from. */
 export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
@@ -28,24 +23,29 @@ export async function newestRange(
   source: NewestSource,
   range: MsRange,
   count: number,
-  bounds: PointBounds,
+  limits: PointLimits,
 ): Promise<MsRange> {
   if (source.pointCount <= count) return range;
   // Some of the newest chunks' points may share a ms, have no possible time or lie behind the end; then more are counted.
   for (let wanted = count; ; wanted *= 2) {
-    const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted));
+    const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted, limits));
     const newest = { fromMs, toMs: range.toMs };
     const plan = await source.plan(newest);
-    const instants = () => readPoints({ plan, fetch: source.fetch }, { ...newest, withValues: false }, bounds);
+    const instants = () => readInOrder({ plan, fetch: source.fetch }, { ...newest, withValues: false }, byMs, limits);
     let found = 0;
-    for await (const { ms } of instants()) found += ms.length;
+    for await (const { times } of instants()) found += times.length;
     if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };
     if (found === count || fromMs === range.fromMs) return newest;
   }
 }
 
 /** The ms from which on the last chunks that begin in a range hold so many points; −∞ when there are none before them. */
-async function startOfNewest(source: NewestSource, { fromMs, toMs }: MsRange, count: number): Promise<number> {
+async function startOfNewest(
+  source: NewestSource,
+  { fromMs, toMs }: MsRange,
+  count: number,
+  { pageChunksMax }: PointLimits,
+): Promise<number> {
   let missing = count;
   let beforeSeconds = (toMs + 1) / 1_000;
   for (;;) {
@@ -61,16 +61,13 @@ async function startOfNewest(source: NewestSource, { fromMs, toMs }: MsRange, co
   }
 }
 
-/** Chunks of one page of the walk. */
-const pageChunksMax = 5_000;
-
 /** The ms of the point at a position; the last one should the channel have fewer points by now. */
-async function instantAt(batches: ReturnType<typeof readPoints>, position: number): Promise<number> {
+async function instantAt(batches: Batches, position: number): Promise<number> {
   let at = Number.NEGATIVE_INFINITY;
   let before = 0;
-  for await (const { ms } of batches) {
-    at = ms[Math.min(position - before, ms.length - 1)] as number;
-    before += ms.length;
+  for await (const { times } of batches) {
+    at = times[Math.min(position - before, times.length - 1)] as number;
+    before += times.length;
     if (position < before) break;
   }
   return at;

@@ -39,28 +39,6 @@ export function createChunkPlan() {
   };
 }
 
-/** Indexes of the chunks of one page after the other, in the order of the plan; one chunk is a page however long it is. */
-export function* pagesOf(
-  { length, chunkIndexes, pointCounts }: ChunkPlan,
-  pagePointsMax: number,
-): Generator<number[], void, void> {
-  let page: number[] = [];
-  let points = 0;
-  for (let i = 0; i < length; i++) {
-    points += pointCounts[i] as number;
-    if (page.length > 0 && (points > pagePointsMax || page.length === pageChunksMax)) {
-      yield page;
-      page = [];
-      points = pointCounts[i] as number;
-    }
-    page.push(chunkIndexes[i] as number);
-  }
-  if (page.length > 0) yield page;
-}
-
-/** Chunks of one statement: it lists them by index. */
-export const pageChunksMax = 5_000;
-
 /** Collects a plan with summaries: each chunk is added, and then summarised. */
 export function createSummaryPlan() {
   const { add, asAdded } = createChunkPlan();

@@ -1,21 +1,24 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readInstants } from '../../src/exports/instants.ts';
-import { createChunkPlan } from '../../src/timeseries/chunk-plan.ts';
-import type { ChunkArrays } from '../../src/timeseries/store.ts';
+import { createChunkPlan } from '../../src/points/chunk-plan.ts';
+import { pointLimits } from '../../src/points/limits.ts';
+import { readInOrder } from '../../src/points/merge.ts';
+import type { ChunkPoints } from '../../src/points/points.ts';
+import { byInstant } from '../../src/points/selection.ts';
+import { wholeRange } from '../../src/points/time.ts';
 
 type Point = [time: number, value: number];
 
 /** A source of the chunks, and how many points were fetched from it. */
 function sourceOf(chunks: Point[][]) {
   const plan = createChunkPlan();
-  const stored = chunks.map((points, chunkIndex): ChunkArrays => {
+  const stored = chunks.map((points, chunkIndex): ChunkPoints => {
     const times = points.map(([time]) => time);
     const possible = times.filter((time) => Math.abs(time) <= 8.64e12);
     if (possible.length > 0) plan.add(chunkIndex, points.length, Math.min(...possible), Math.max(...possible));
     return {
       chunkIndex,
-      timestamps: Float64Array.from(times),
+      times: Float64Array.from(times),
       values: Float64Array.from(points, ([, value]) => value),
     };
   });
@@ -23,7 +26,7 @@ function sourceOf(chunks: Point[][]) {
   return {
     plan: plan.byTime(),
     async fetch(chunkIndexes: readonly number[]) {
-      const page = chunkIndexes.map((index) => stored[index] as ChunkArrays);
+      const page = chunkIndexes.map((index) => stored[index] as ChunkPoints);
       fetched += page.reduce((sum, chunk) => sum + chunk.values.length, 0);
       return page;
     },
@@ -34,7 +37,8 @@ function sourceOf(chunks: Point[][]) {
 async function read(source: ReturnType<typeof sourceOf>, bounds: { pagePointsMax: number; bufferPointsMax: number }) {
   const points: Point[] = [];
   let longest = 0;
-  for await (const { times, values } of readInstants(source, bounds)) {
+  const all = { ...wholeRange, withValues: true };
+  for await (const { times, values } of readInOrder(source, all, byInstant, { ...pointLimits, ...bounds })) {
     longest = Math.max(longest, times.length);
     times.forEach((time, i) => {
       points.push([time, values[i] as number]);

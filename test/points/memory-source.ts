@@ -1,9 +1,9 @@
-import { type ChannelSource, openChannelPoints } from '../../src/timeseries/channel-points.ts';
-import { createChunkPlan, createSummaryPlan } from '../../src/timeseries/chunk-plan.ts';
-import type { Neighbour } from '../../src/timeseries/plan-store.ts';
-import type { PointBounds } from '../../src/timeseries/point-reader.ts';
-import type { Selection } from '../../src/timeseries/stream-read.ts';
-import { type MsRange, msOf } from '../../src/timeseries/time.ts';
+import { openChannelPoints } from '../../src/points/channel-points.ts';
+import type { ChannelSource, Neighbour } from '../../src/points/channel-source.ts';
+import { createChunkPlan, createSummaryPlan } from '../../src/points/chunk-plan.ts';
+import { type PointLimits, pointLimits } from '../../src/points/limits.ts';
+import { byMs, type Selection } from '../../src/points/selection.ts';
+import { type MsRange, msOf } from '../../src/points/time.ts';
 import type { ModelChunk, ModelPoint } from './model.ts';
 
 export const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
@@ -39,7 +39,7 @@ export function memorySource(
       onFetch(found.reduce((sum, one) => sum + one.timestamps.length, 0));
       return found.map(({ chunk_index, timestamps, values }) => ({
         chunkIndex: chunk_index,
-        timestamps: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
+        times: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
         values: withValues ? Float64Array.from(values, (value) => value ?? Number.NaN) : new Float64Array(0),
       }));
     },
@@ -76,16 +76,17 @@ export function memorySource(
 }
 
 /** What a selection leaves of a channel whose relative times count from 1970; an absent reading is null. */
-export async function readOf(source: ChannelSource, selection: Selection, bounds: PointBounds) {
-  const opened = await openChannelPoints(source, selection, 0, bounds);
+export async function readOf(source: ChannelSource, selection: Selection, bounds: Partial<PointLimits> = {}) {
+  const wanted = { selection, zeroMs: 0, collapse: byMs };
+  const opened = await openChannelPoints(source, wanted, { ...pointLimits, ...bounds });
   const points: ModelPoint[] = [];
-  for await (const { ms, values } of opened.read(true)) {
-    ms.forEach((at, i) => {
+  for await (const { times, values } of opened.batches({ withValues: true })) {
+    times.forEach((at, i) => {
       points.push({ ms: at, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
     });
   }
   const instants: number[] = [];
-  for await (const { ms } of opened.read(false)) instants.push(...ms);
+  for await (const { times } of opened.batches({ withValues: false })) instants.push(...times);
   if (instants.some((ms, i) => ms !== points[i]?.ms)) throw new Error('times that are read alone are others');
   return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap) };
 }

@@ -1,29 +1,17 @@
+import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import type { Neighbour, TimedChunk } from './plan-store.ts';
+import type { Gap } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
-
-/** Chunks that are missing between others. */
-export interface Gap {
-  fromChunk: number;
-  toChunk: number;
-  /** The last ms of the chunks before and the first of those after it; null where there are none. */
-  endMs: number | null;
-  beginMs: number | null;
-  /** When their points can have been: between these two ms, both not included. */
-  between: { lowMs: number; highMs: number };
-}
-
-/** What finding gaps needs of a channel. */
-export interface GapSource {
-  listNeighbours(chunkIndexes: readonly number[], side: 'above' | 'below'): Promise<Neighbour[]>;
-  listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
-}
 
 /**
  * The gaps beside the chunks of a plan that reach into its range, in order of chunk index. Where the range holds no chunk,
  * the gap in which it lies. Costs two look-ups for each gap, whatever is stored outside of the range.
  */
-export async function findGaps(source: GapSource, plan: ChunkPlan, range: MsRange): Promise<Gap[]> {
+export async function findGaps(
+  source: Pick<ChannelSource, 'listNeighbours' | 'listNewest'>,
+  plan: ChunkPlan,
+  range: MsRange,
+): Promise<Gap[]> {
   const { ends, starts } = runsOf(plan);
   if (plan.length === 0) {
     for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);

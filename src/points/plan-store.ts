@@ -3,6 +3,7 @@ import { copyOut, floatLiteral, integerLiteral as integer, uuidLiteral as uuid }
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
+import type { Neighbour, TimedChunk } from './channel-source.ts';
 import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 
@@ -71,14 +72,6 @@ export async function planByIndex(
   return unlessRemoved(database, organizationId, channel, plan.asAdded());
 }
 
-/** A chunk with the span of its times, in Unix seconds. */
-export interface TimedChunk {
-  chunk_index: number;
-  point_count: number;
-  time_min: number;
-  time_max: number;
-}
-
 /** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
 export async function listNewest(
   database: Database,
@@ -96,16 +89,6 @@ export async function listNewest(
     [organizationId, dataId, channelId, beforeSeconds, chunksMax],
   );
   return rows;
-}
-
-/** The nearest chunk that is stored on one side of an index, and the times of the nearest there that has any. */
-export interface Neighbour {
-  /** The index that was asked for. */
-  chunk_index: number;
-  /** Null where no chunk is stored on that side. */
-  neighbour_index: number | null;
-  time_min: number | null;
-  time_max: number | null;
 }
 
 /** What is stored on one side of each index that is missing its direct neighbour there. */

@@ -42,6 +42,9 @@ export class DatabaseReadOnly extends Error {
 /** Too many requests of one organization want the database; the message is a sentence without its full stop. */
 export class TooManyWaiting extends Error {}
 
+/** The server may not go on with this database, as standing.ts says; the message is a sentence with its full stop. */
+export class ServesNoMore extends Error {}
+
 /** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */
 export function isConnectionLoss(error: Error): boolean {
   if (error instanceof DatabaseSilent) return true;
@@ -82,6 +85,7 @@ export function passingFailure(error: unknown): string | undefined {
   if (error instanceof CommitInDoubt) return 'The database was lost while it committed';
   if (error instanceof TooManyWaiting) return error.message;
   if (isAbsence(error)) return error.message;
+  if (error instanceof ServesNoMore) return error.message.replace(/\.$/, '');
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
   }

@@ -35,11 +35,12 @@ export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Out
 
   const look = () => ask(pool, limits.outageLookMsMax);
 
-  function untilBack(): Promise<void> {
+  function untilBack(cause: unknown): Promise<void> {
     return new Promise((resolve) => {
       const askAfter = (pauseMs: number) => {
         timer = setTimeout(async () => {
-          const failure = await askAnew(pool, limits.outageLookMsMax).catch(
+          const isFull = (cause as { code?: string }).code === tooManyConnections;
+          const failure = await (isFull ? look() : askAnew(pool, limits.outageLookMsMax)).catch(
             (error: unknown) => error ?? new Error('away'),
           );
           if (isClosed) return;
@@ -60,7 +61,7 @@ export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Out
     isUnreachable: () => current?.isUnreachable ?? false,
     begin(error) {
       if (current !== undefined || isClosed) return;
-      current = { since: now(), isUnreachable: !isReadable(error), over: untilBack() };
+      current = { since: now(), isUnreachable: !isReadable(error), over: untilBack(error) };
     },
     over: () => current?.over ?? Promise.resolve(),
     look,
@@ -70,6 +71,9 @@ export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Out
     },
   };
 }
+
+/** Those that are there are kept then: no new one could be made. */
+const tooManyConnections = '53300';
 
 /** A connection from before may lead to a machine that is not the primary any more. */
 async function askAnew(pool: pg.Pool, msMax: number): Promise<void> {

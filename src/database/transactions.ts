@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
-import type { Connections } from './database.ts';
+import type { Connections } from './access.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */

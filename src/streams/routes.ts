@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { App } from '../http/app-type.ts';
+import { arrivalOf } from '../http/arrival.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
 import type { Outcome } from './outcomes.ts';
 import {
@@ -133,9 +134,6 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
     },
   );
 }
-
-/** When the first byte of a request came, in milliseconds of `performance.now()`. */
-const arrivalOf = (reply: { elapsedTime: number }) => performance.now() - reply.elapsedTime;
 
 /** As a dictionary of structured fields (RFC 9651): `created=2, unchanged=0, replaced=1`. */
 function countsOf(outcomes: Outcome[]): string {

@@ -4,6 +4,9 @@ import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { joinThrough } from './far-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
 
+// Other work may share the machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
 /* The answer to a commit is lost on the way. What the server tells its client is what has become of the chunk all the same. */
 
 let near: TestServer;

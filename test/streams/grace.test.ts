@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { joinThrough } from './far-server.ts';
 import { chunkBody, openStream, storedChunks } from './support.ts';
+
+// Other work may share the machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /* A chunk that waits while its stream is finalized: by a lock that somebody holds, or since the database is away. */
 

@@ -1,7 +1,10 @@
 import type pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels } from './support.ts';
+
+// Other work may share the machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /* What somebody else holds in the database keeps only those waiting who need it. */
 

@@ -23,8 +23,10 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import type { PointLimits } from './points/limits.ts';
+import type { StreamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
@@ -53,6 +55,7 @@ export interface AppDependencies {
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
+  streams: StreamLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
@@ -96,13 +99,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     metrics,
   });
   requireKeys(app, identityOf);
+  refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
+  const streams =
+    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
   app.addHook('onClose', () => streams.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
@@ -122,7 +127,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
-  healthRoutes(app, { database });
+  healthRoutes(app, database.standing);
   metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);

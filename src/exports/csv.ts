@@ -2,6 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import { CalendarTime } from './calendar.ts';
 import type { Export } from './export.ts';
+import { withoutFormulas } from './formulas.ts';
 import type { LongChunk } from './long.ts';
 import type { WideRows } from './wide.ts';
 
@@ -84,7 +85,7 @@ function writeFloat(writer: JsonWriter, value: number): void {
 }
 
 function csvText(cells: (string | null)[], escapeFormulas: boolean): string {
-  return stringify([cells], { eof: false, escape_formulas: escapeFormulas });
+  return stringify([escapeFormulas ? cells.map((cell) => cell && withoutFormulas(cell)) : cells], { eof: false });
 }
 
 /** What it made of the same cells the last time: a channel's chunks come one after the other. */

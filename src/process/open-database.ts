@@ -5,9 +5,11 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import { type Config, limits } from '../config.ts';
 import type { Access } from '../database/access.ts';
+import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
-import { migrate, migrationProblem } from '../database/migrate.ts';
+import { migrate } from '../database/migrate.ts';
+import { migrationProblem } from '../database/migrations.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 
 /** A database that is reached and migrated, and how to leave it again. */
@@ -66,6 +68,7 @@ async function connect(
   await bringUpToDate(urls, ownsLogin, log);
   const database = openDatabase(urls.connectionString, {
     poolMax: config.DATABASE_POOL_MAX,
+    dataFolder: dataFolderBehind(config.DATA_DIR, urls.connectionString),
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });
   try {
@@ -84,7 +87,7 @@ async function bringUpToDate({ connectionString, ownerUrl }: Urls, ownsLogin: bo
     await checkVersion(owner, log);
     if (ownerUrl === connectionString && (await isOfAnother(owner))) return;
     await makeRoles(owner);
-    const ran = await migrate(owner);
+    const ran = await migrate(owner, { log });
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
     if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: ownsLogin });
   } finally {

@@ -2,8 +2,8 @@ import cluster from 'node:cluster';
 import { type Logger, pino } from 'pino';
 import { provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
+import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
-import { durabilityProblem } from '../database/durability.ts';
 import { type Front, startListening } from './listen.ts';
 import { openStore } from './open-database.ts';
 import { welcome } from './welcome.ts';
@@ -20,7 +20,7 @@ export async function serve(config: Config): Promise<void> {
   const signal = stopSignal();
   const store = await openStore(config, log, { mayJoin: false });
   try {
-    const problem = await durabilityProblem(store.database);
+    const problem = await store.database.standing.look();
     if (problem !== undefined) throw new Error(problem);
     const key = await provideKey(store.database, config, process.stdout.isTTY);
     const front =
@@ -38,7 +38,9 @@ export async function serve(config: Config): Promise<void> {
 /** One of WORKERS: the process that started it has made the database ready and is told through it when to stop. */
 async function serveAsWorker(config: Config, log: Logger): Promise<void> {
   const signal = stopSignal();
-  const database = openDatabase(config.DATABASE_URL as string, {
+  const url = config.DATABASE_URL as string;
+  const database = openDatabase(url, {
+    dataFolder: dataFolderBehind(config.DATA_DIR, url),
     poolMax: config.DATABASE_POOL_MAX,
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
   });

@@ -131,7 +131,12 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
-  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections for what requests read and edit, of all workers together'),
+  DATABASE_POOL_MAX: integer(
+    20,
+    2,
+    1_000,
+    'database connections for what requests read and edit, of all workers together',
+  ),
   WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({

@@ -52,7 +52,8 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
   async function replace({ child, startedAt }: Member, how: object): Promise<void> {
     if (isStopping) return;
     log.error({ process: child.pid, ...how }, 'a process that serves has ended; starting another one');
-    if (performance.now() - startedAt < limits.steadyMs) await sleep(limits.restartPauseMs, undefined, { ref: false });
+    // This alone keeps the process alive that holds the sockets, where there is no other that serves.
+    if (performance.now() - startedAt < limits.steadyMs) await sleep(limits.restartPauseMs);
     if (!isStopping) start({ isFirst: false, preparesFirst: false }).isEstablished = true;
   }
 

@@ -50,6 +50,8 @@ interface PrepareOptions {
   limits: Pick<ProcessLimits, 'databaseWaitMsMax' | 'databasePauseMs' | 'waitLogMs'>;
   /** What is going to be stored there will be acknowledged. */
   mustBeDurable: boolean;
+  /** Called when it does not answer, and so is waited for. */
+  onAway?: () => void;
 }
 
 /**
@@ -61,7 +63,7 @@ interface PrepareOptions {
 export async function prepareDatabase(
   addresses: DatabaseAddresses,
   log: Logger,
-  { limits, mustBeDurable }: PrepareOptions,
+  { limits, mustBeDurable, onAway }: PrepareOptions,
 ): Promise<void> {
   const deadline = performance.now() + limits.databaseWaitMsMax;
   let saidAt = -Infinity;
@@ -74,6 +76,7 @@ export async function prepareDatabase(
       if (isRefusal(error)) throw new Error(`The database refuses the connection: ${reason}`);
       if (passingFailure(error) === undefined) throw error;
       if (performance.now() > deadline) throw new Error(`The database cannot be reached: ${reason}`);
+      onAway?.();
       if (performance.now() - saidAt > limits.waitLogMs) {
         log.warn({ reason }, 'waiting for the database');
         saidAt = performance.now();

@@ -47,14 +47,16 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   const database = openDatabase(unknownAddress, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
-    Client: gate.Client,
+    Pool: gate.Pool,
   });
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
-    await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true });
+    await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
     gate.open(found.connectionString);
     return found;
   });
+  // It may fail before anybody waits for it.
+  prepared.catch(() => {});
   try {
     if (part.preparesFirst) await prepared;
     const app = await buildApp({ config, database, log, metricsOfAll: metricsThrough(process) });
@@ -93,6 +95,10 @@ function endpointFor(app: App, { HOST }: Config): string {
 }
 
 async function sayWhatIsAwaited(prepared: Promise<unknown>, endpoint: string, limits: ProcessLimits): Promise<void> {
-  const isReady = await Promise.race([prepared.then(() => true), sleep(limits.welcomeWaitMs, false, { ref: false })]);
-  if (!isReady) process.stdout.write(waitingWelcome(endpoint));
+  const settled = prepared.then(
+    () => true,
+    () => true,
+  );
+  const isSettled = await Promise.race([settled, sleep(limits.welcomeWaitMs, false, { ref: false })]);
+  if (!isSettled) process.stdout.write(waitingWelcome(endpoint));
 }

@@ -1,6 +1,9 @@
 import { Type } from '@sinclair/typebox';
+import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/app-type.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
+import { type ChunkRequest, chunkValidator } from './chunk-body.ts';
+import type { ChunkReader } from './chunk-reader.ts';
 import type { Outcome } from './flush.ts';
 import {
   ChunkBody,
@@ -32,7 +35,7 @@ const outcomesHeader = {
 };
 
 /** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
-export function streamRoutes(app: App, { streams }: { streams: StreamService }): void {
+export function streamRoutes(app: App, { streams, chunks }: { streams: StreamService; chunks: ChunkReader }): void {
   app.post(
     '/initialize',
     {
@@ -49,6 +52,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
   app.post(
     '/chunk',
     {
+      config: { readBody: (body) => chunks.read('single', body) },
+      validatorCompiler: () => chunkValidator('single'),
       schema: {
         tags,
         summary: 'Store one chunk of one channel, or replace it',
@@ -58,8 +63,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     (request, reply) => {
       reply.code(201);
-      const { data_id, chunk_index, channel_name, ...readings } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
+      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
         return receipts[0] as ChunkReceipt;
@@ -70,6 +75,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
   app.post(
     '/chunk/multi',
     {
+      config: { readBody: (body) => chunks.read('multi', body) },
+      validatorCompiler: () => chunkValidator('multi'),
       schema: {
         tags,
         summary: 'Store the chunks of several channels, all or none',
@@ -85,8 +92,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     (request, reply) => {
       reply.code(201);
-      const { data_id, chunk_index, channels } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels));
+      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
         return receipts;
@@ -138,9 +145,10 @@ function countsOf(outcomes: Outcome[]): string {
   return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 
-/** The body of a request, which from then on does not hold it any more. */
-function takeBody<Body>(request: { body: Body }): Body {
-  const { body } = request;
-  request.body = undefined as Body;
-  return body;
+/** What the body of a request has brought, by its `readBody`; from now on nothing of the body is held. */
+function takeChunks(request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown }): ChunkRequest {
+  const chunks = request.body as ChunkRequest;
+  request.body = undefined;
+  request.bodyPlace?.leave();
+  return chunks;
 }

@@ -1,10 +1,10 @@
 import type { Identity } from '../auth/store.ts';
 import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
-import { invalid, notFound, unavailable } from '../errors.ts';
+import { notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { Batcher } from './batcher.ts';
-import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
+import { toChunkImage } from './chunk-image.ts';
 import { createFlush, type IngestResult, type Outcome, type Stored } from './flush.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
@@ -21,16 +21,10 @@ export interface StreamService {
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
    * became of each.
-   * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the channel whose
-   * lengths differ or the offset that is no exact integer, 503 when too much is waiting. Lengths are refused at once, by
-   * throwing.
+   * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the offset that is no exact
+   * integer, 503 when too much is waiting.
    */
-  ingest(
-    identity: Identity,
-    dataId: string,
-    chunkIndex: number,
-    channels: [string, ChannelReadings][],
-  ): Promise<Acknowledgement>;
+  ingest(identity: Identity, dataId: string, chunkIndex: number, arrivals: Arrival[]): Promise<Acknowledgement>;
   /**
    * Writes again what a chunk held before it was replaced; that is a replacement like any other and keeps a revision too.
    * 404 for an unknown stream, channel, chunk or revision; 503 when too much is waiting.
@@ -72,10 +66,8 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
       return insertStream(database, organizationId, { ...body, user_id: userId, stream_name: streamName(body) });
     },
 
-    ingest(identity, dataId, chunkIndex, channels) {
-      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels);
-      // Not an async function: that would hold on to the readings, which the images have replaced, until the flush is over,
-      // and the garbage collector would carry them along.
+    ingest(identity, dataId, chunkIndex, arrivals) {
+      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals);
       return batcher.submit(item).then((result) => acknowledge(item, result, metrics));
     },
 
@@ -83,7 +75,8 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database, identity.organizationId, revision);
       if (readings === undefined) throw notFound('Revision');
-      const item = toItem(identity, revision.dataId, revision.chunkIndex, [[revision.channelName, readings]]);
+      const arrival = { channelName: revision.channelName, image: toChunkImage(readings) };
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival]);
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
@@ -130,26 +123,16 @@ function streamName(body: InitializeBody): string {
   return `Stream ${new Date().toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** @throws ApiError 422 that names the channel whose lengths differ */
 function toItem(
   { organizationId, keyId }: Identity,
   dataId: string,
   chunkIndex: number,
-  channels: [string, ChannelReadings][],
+  arrivals: Arrival[],
 ): IngestItem {
-  const arrivals = channels.map(([channelName, readings]) => toArrival(channelName, readings, channels.length > 1));
   const rows = arrivals.map(({ channelName, image }) => ({
     address: `${organizationId} ${chunkIndex} ${channelKey(dataId, channelName)}`,
     content: image.contentHash.toString('latin1'),
   }));
   const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
   return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes };
-}
-
-function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {
-  const { timestamps, values } = readings;
-  if (timestamps.length === values.length && values.length > 0) return { channelName, image: toChunkImage(readings) };
-  const what =
-    values.length === timestamps.length ? 'no points' : `${timestamps.length} timestamps but ${values.length} values`;
-  throw invalid(isMulti ? ['body', 'channels', channelName] : ['body', 'values'], `channel "${channelName}": ${what}`);
 }

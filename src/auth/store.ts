@@ -28,8 +28,7 @@ export async function findKeys(database: Database, keys: readonly string[]): Pro
   const publicIds = keys.map(publicIdOf);
   const wanted = publicIds.filter((id) => id !== undefined);
   if (wanted.length === 0) return publicIds as undefined[];
-  // On the connections of ingest: a chunk must not wait for its key behind slow reads.
-  const { rows } = await database.ingestPool.query<FoundKey & { keyHash: Buffer; publicId: string }>({
+  const { rows } = await database.keyPool.query<FoundKey & { keyHash: Buffer; publicId: string }>({
     name: 'find_keys',
     text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes,
                   key_hash as "keyHash", public_id as "publicId",

@@ -4,7 +4,7 @@ import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
 import { type ChunkForm, ChunkRequest, readChunkBody } from './chunk-body.ts';
 import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
-import type { StreamsLimits } from './limits.ts';
+import type { StreamLimits } from './limits.ts';
 
 /** Reads the bodies of chunks, wherever that is best done. */
 export interface ChunkReader {
@@ -15,7 +15,7 @@ export interface ChunkReader {
 
 interface Options {
   json: JsonLimits;
-  limits: StreamsLimits;
+  limits: StreamLimits;
 }
 
 /** Compiled by the build; from `src` and from `dist` this is the same file. */

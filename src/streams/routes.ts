@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/app-type.ts';
+import { arrivalOf } from '../http/arrival.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
 import { type ChunkRequest, chunkValidator } from './chunk-body.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import type { Outcome } from './flush.ts';
+import type { Outcome } from './outcomes.ts';
 import {
   ChunkBody,
   ChunkReceipt,
@@ -46,7 +47,7 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
-    async (request) => streams.initialize(request.identity, request.body),
+    async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),
   );
 
   app.post(
@@ -63,8 +64,9 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
     },
     (request, reply) => {
       reply.code(201);
+      const arrivedAt = arrivalOf(reply);
       const { dataId, chunkIndex, arrivals } = takeChunks(request);
-      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
         return receipts[0] as ChunkReceipt;
@@ -92,8 +94,9 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
     },
     (request, reply) => {
       reply.code(201);
+      const arrivedAt = arrivalOf(reply);
       const { dataId, chunkIndex, arrivals } = takeChunks(request);
-      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
         return receipts;
@@ -111,7 +114,7 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
-    async (request) => streams.finalize(request.identity, request.params.data_id),
+    async (request, reply) => streams.finalize(request.identity, request.params.data_id, arrivalOf(reply)),
   );
 
   restoreRoute(app, { streams });

@@ -3,14 +3,14 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { httpLimits } from '../../src/http/limits.ts';
 import { createChunkReader } from '../../src/streams/chunk-reader.ts';
-import { streamsLimits } from '../../src/streams/limits.ts';
+import { streamLimits } from '../../src/streams/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Large bodies are read in a thread, by the same function; both give the same answers. */
 
 const bodyLimitBytes = 32 * 1024 * 1024;
 const readerWith = (loopBodyBytesMax: number) =>
-  createChunkReader({ json: httpLimits, limits: { ...streamsLimits, loopBodyBytesMax } });
+  createChunkReader({ json: httpLimits, limits: { ...streamLimits, loopBodyBytesMax } });
 const inLoop = readerWith(1e9);
 const inThread = readerWith(0);
 let server: TestServer;

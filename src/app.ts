@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
+import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
@@ -54,6 +55,7 @@ export interface AppDependencies {
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
+  catalogue: CatalogueLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
@@ -119,11 +121,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
   const publicUrl = config.PUBLIC_URL;
   await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
-  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
-  await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
-  await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
-  await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
-  await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
+  const catalogue = { ...catalogueLimits, ...given.limits?.catalogue };
+  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds, limits: catalogue }), {
+    prefix: '/data_entries',
+  });
+  await app.register(async (room) => physicalSampleRoutes(room, { database, limits: catalogue }), {
+    prefix: '/physical_samples',
+  });
+  await app.register(async (room) => projectRoutes(room, { database, limits: catalogue }), { prefix: '/projects' });
+  await app.register(async (room) => tagRoutes(room, { database, limits: catalogue }), { prefix: '/tags' });
+  await app.register(async (room) => growthInstrumentRoutes(room, { database, limits: catalogue }), {
+    prefix: '/instruments/synthesis',
+  });
   healthRoutes(app, database.standing);
   metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);

@@ -2,6 +2,8 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import {
   NewPhysicalSample,
   PhysicalSample,
@@ -12,14 +14,25 @@ import {
   SampleInstrument,
   SampleTimeseries,
 } from './schemas.ts';
-import { assignInstrument, changePhysicalSample, createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
-import { listPhysicalSamples } from './store.ts';
+import {
+  assignInstrument,
+  changePhysicalSample,
+  createOrFindPhysicalSample,
+  listPhysicalSamples,
+  sampleTimeseries,
+} from './service.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
 
-export function physicalSampleRoutes(app: App, { database }: { database: Database }): void {
+interface Means {
+  database: Database;
+  limits: CatalogueLimits;
+}
+
+export function physicalSampleRoutes(app: App, means: Means): void {
+  const { database, limits } = means;
   app.get(
     '/',
     {
@@ -31,7 +44,8 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         response: { 200: Type.Array(PhysicalSampleRow), ...refusals(422) },
       },
     },
-    (request) => listPhysicalSamples(database, request.identity.organizationId, request.query),
+    (request, reply) =>
+      sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
   );
 
   app.post(
@@ -45,7 +59,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => createOrFindPhysicalSample(database, request.identity, request.body),
+    (request) => createOrFindPhysicalSample(database, request.identity, request.body, limits),
   );
 
   app.get(
@@ -60,10 +74,10 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
     },
     (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
   );
-  changeRoutes(app, database);
+  changeRoutes(app, means);
 }
 
-function changeRoutes(app: App, database: Database): void {
+function changeRoutes(app: App, { database, limits }: Means): void {
   app.patch(
     '/:physical_sample_id',
     {
@@ -76,7 +90,7 @@ function changeRoutes(app: App, database: Database): void {
       },
     },
     ({ identity, params, body }) =>
-      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body),
+      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body, limits),
   );
 
   app.patch(

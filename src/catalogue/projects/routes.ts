@@ -2,8 +2,10 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { PhysicalSampleRow } from '../physical-samples/schemas.ts';
-import { listPhysicalSamples } from '../physical-samples/store.ts';
+import { listPhysicalSamples } from '../physical-samples/service.ts';
 import { Ok } from '../schemas.ts';
 import {
   NewConfiguration,
@@ -13,8 +15,8 @@ import {
   ProjectConfiguration,
   ProjectParams,
 } from './schemas.ts';
-import { getProject, replaceConfiguration, trackSample } from './service.ts';
-import { createProject, listProjects } from './store.ts';
+import { deleteProject, getProject, listProjects, replaceConfiguration, trackSample } from './service.ts';
+import { createProject } from './store.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
@@ -22,7 +24,13 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-export function projectRoutes(app: App, { database }: { database: Database }): void {
+interface Means {
+  database: Database;
+  limits: CatalogueLimits;
+}
+
+export function projectRoutes(app: App, means: Means): void {
+  const { database, limits } = means;
   app.get(
     '/',
     {
@@ -33,7 +41,7 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         response: { 200: Type.Array(Project), ...refusals() },
       },
     },
-    (request) => listProjects(database, request.identity.organizationId),
+    (request, reply) => sendList(reply, listProjects(database, request.identity.organizationId, limits)),
   );
 
   app.post(
@@ -68,16 +76,32 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         response: { 200: Type.Array(PhysicalSampleRow), ...refusals(400, 404, 422) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { organizationId } = request.identity;
       const { id } = await getProject(database, organizationId, request.params.project_id);
-      return listPhysicalSamples(database, organizationId, { project_id: id });
+      return sendList(reply, listPhysicalSamples(database, organizationId, { project_id: id }, limits));
     },
   );
-  configurationRoutes(app, database);
+
+  app.delete(
+    '/:project_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a project; its samples and streams stay, and belong to it no more',
+        params: ProjectParams,
+        response: { 200: Ok, ...refusals(400, 404, 422) },
+      },
+    },
+    async (request, reply) => {
+      await deleteProject(database, request.identity.organizationId, request.params.project_id, limits);
+      return reply.type(json).serializer(JSON.stringify).send('OK');
+    },
+  );
+  configurationRoutes(app, means);
 }
 
-function configurationRoutes(app: App, database: Database): void {
+function configurationRoutes(app: App, { database, limits }: Means): void {
   app.get(
     '/:project_id/configuration',
     {
@@ -104,7 +128,8 @@ function configurationRoutes(app: App, database: Database): void {
       },
     },
     async (request, reply) => {
-      await replaceConfiguration(database, request.identity.organizationId, request.params.project_id, request.body);
+      const { organizationId } = request.identity;
+      await replaceConfiguration(database, organizationId, request.params.project_id, request.body, limits);
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
@@ -117,11 +142,11 @@ function configurationRoutes(app: App, database: Database): void {
         summary: 'Add a physical sample to the project and track it',
         params: ProjectParams,
         body: NewTrackingSample,
-        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => {
-      await trackSample(database, request.identity.organizationId, request.params.project_id, request.body);
+      await trackSample(database, request.identity.organizationId, request.params.project_id, request.body, limits);
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );

@@ -55,6 +55,9 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return unavailable(`${passing}; ${what}.`);
   }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
+  if ((error as { code?: string }).code === foreignKeyViolation) {
+    return new ApiError('conflict', 'Something that the request refers to was deleted meanwhile; nothing was stored.');
+  }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];
   if (first) return new ApiError('validation', [toDetail(first, validationContext, request)]);
@@ -65,6 +68,8 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   }
   return new ApiError('internal', 'Internal error; see the log of the server.');
 }
+
+const foreignKeyViolation = '23503';
 
 const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };
 

@@ -90,7 +90,7 @@ export function projectRoutes(app: App, means: Means): void {
         tags,
         summary: 'Delete a project; its samples and streams stay, and belong to it no more',
         params: ProjectParams,
-        response: { 200: Ok, ...refusals(400, 404, 422) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request, reply) => {

@@ -27,6 +27,7 @@ import { sharedSchemas } from './http/schemas.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import type { PointLimits } from './points/limits.ts';
+import type { StreamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
@@ -56,6 +57,7 @@ export interface AppDependencies {
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
   catalogue: CatalogueLimits;
+  streams: StreamLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
@@ -106,7 +108,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
+  const streams =
+    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
   app.addHook('onClose', () => streams.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>

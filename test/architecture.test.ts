@@ -199,9 +199,8 @@ describe('imports', () => {
     expect(unbound).toEqual([
       'auth/store.ts',
       'process/open-database.ts',
-      'streams/channel-store.ts',
-      'streams/chunk-store.ts',
       'streams/flush.ts',
+      'streams/ingest-calls.ts',
       'streams/revision-store.ts',
       'verify/store.ts',
     ]);

@@ -18,6 +18,17 @@ export const databaseLimits = {
   readStatementMsMax: 10_000,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
+  /** Longest time in which a connection of ingest is made or comes free. */
+  ingestConnectMsMax: 4_000,
+  /** Longest time in which a database that was away answers the question whether it is back. */
+  outageLookMsMax: 2_000,
+  /** Pause between these questions; twice as long each time, up to the longest. */
+  outageRetryMs: 50,
+  outageRetryMsMax: 500,
+  /** Longest time that a call which changes the catalogue waits, from its arrival, for a database that is away. */
+  callMsMax: 27_000,
+  /** How long such a call may go unanswered until the database is asked whether it is there. */
+  lateAnswerMs: 3_000,
   /** Longest wait of a migration for a lock in one try: chunks that need the same table wait behind it for as long. */
   migrationLockMsMax: 500,
   /** Pause before the next try, in which everybody else goes on. */

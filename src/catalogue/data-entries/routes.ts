@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
 import { distinctIds } from '../ids.ts';
@@ -79,7 +80,9 @@ export function dataEntryRoutes(
     async (request, reply) => {
       const { data_ids, physical_sample_id } = request.body;
       const { organizationId } = request.identity;
-      await linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase());
+      await database.whileAway(arrivalOf(reply), () =>
+        linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase()),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );

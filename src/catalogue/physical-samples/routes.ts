@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -45,7 +46,9 @@ export function physicalSampleRoutes(app: App, means: Means): void {
       },
     },
     (request, reply) =>
-      sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
+      database.whileAway(arrivalOf(reply), () =>
+        sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
+      ),
   );
 
   app.post(
@@ -59,7 +62,10 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => createOrFindPhysicalSample(database, request.identity, request.body, limits),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () =>
+        createOrFindPhysicalSample(database, request.identity, request.body, limits),
+      ),
   );
 
   app.get(

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -41,7 +42,10 @@ export function projectRoutes(app: App, means: Means): void {
         response: { 200: Type.Array(Project), ...refusals() },
       },
     },
-    (request, reply) => sendList(reply, listProjects(database, request.identity.organizationId, limits)),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () =>
+        sendList(reply, listProjects(database, request.identity.organizationId, limits)),
+      ),
   );
 
   app.post(
@@ -128,8 +132,10 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      await replaceConfiguration(database, organizationId, request.params.project_id, request.body, limits);
+      const { identity, params, body } = request;
+      await database.whileAway(arrivalOf(reply), () =>
+        replaceConfiguration(database, identity.organizationId, params.project_id, body, limits),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
@@ -146,7 +152,10 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
       },
     },
     async (request, reply) => {
-      await trackSample(database, request.identity.organizationId, request.params.project_id, request.body, limits);
+      const { identity, params, body } = request;
+      await database.whileAway(arrivalOf(reply), () =>
+        trackSample(database, identity.organizationId, params.project_id, body, limits),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -18,7 +19,10 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
       prefixTrailingSlash,
       schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } },
     },
-    (request, reply) => sendList(reply, listTags(database, request.identity.organizationId, limits)),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () =>
+        sendList(reply, listTags(database, request.identity.organizationId, limits)),
+      ),
   );
 
   app.post(
@@ -37,7 +41,9 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
       },
     },
     async (request, reply) => {
-      const { tag, isNew } = await createOrFindTag(database, request.identity, request.body.name);
+      const { tag, isNew } = await database.whileAway(arrivalOf(reply), () =>
+        createOrFindTag(database, request.identity, request.body.name),
+      );
       return reply.code(isNew ? 201 : 200).send(tag);
     },
   );
@@ -52,8 +58,10 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
         response: { 200: TagLinks, ...refusals(...bodyRefusals, 404, 409) },
       },
     },
-    async (request) => {
-      const created = await linkTags(database, request.identity.organizationId, request.body, limits);
+    async (request, reply) => {
+      const created = await database.whileAway(arrivalOf(reply), () =>
+        linkTags(database, request.identity.organizationId, request.body, limits),
+      );
       return { success: true as const, associations_created: created };
     },
   );

@@ -222,7 +222,7 @@ describe('/metrics', () => {
     expect(moved(`${requests},status="201"}`)).toBe(3);
     expect(moved(`${requests},status="422"}`)).toBe(1);
     expect([...after.keys()].filter((name) => name.includes('nowhere'))).toEqual([]);
-    for (const pool of ['general', 'ingest']) {
+    for (const pool of ['keys', 'ingest']) {
       const [busy = 0, idle = 0] = ['busy', 'idle'].map((state) =>
         after.get(`metrology_database_connections{pool="${pool}",state="${state}"}`),
       );

@@ -199,6 +199,7 @@ describe('/metrics', () => {
   test('count requests by route and status, chunks by outcome, and points', async () => {
     const { json } = await server.post('/metrology/stream/initialize', { points_per_chunk: 2 });
     const chunk = { data_id: json.data_id, chunk_index: 0, channel_name: 'p', timestamps: [1, 2], values: [1, 2] };
+    await server.get('/tags/');
     const before = numbers((await scrape()).payload);
     await server.post('/metrology/stream/chunk', chunk);
     await server.post('/metrology/stream/chunk', chunk);

@@ -52,6 +52,8 @@ const holds = (dataId: string, wanted: number[][]) => async () =>
 async function startedStream(): Promise<string> {
   const dataId = await openStream(far);
   await send(far, dataId, 0, [1]);
+  // What is read once after a commit (touchChunks) gives its connection back.
+  await sleep(300);
   return dataId;
 }
 

@@ -200,7 +200,6 @@ describe('imports', () => {
       'auth/store.ts',
       'process/open-database.ts',
       'streams/flush.ts',
-      'streams/ingest-calls.ts',
       'streams/revision-store.ts',
       'verify/store.ts',
     ]);

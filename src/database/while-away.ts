@@ -38,7 +38,7 @@ export async function whileAway<Result>(
     } catch (error) {
       if (!isAway(error) && !isConflict(error)) throw error;
       failure = error;
-      isInDoubt ||= isConnectionLoss(error as Error);
+      isInDoubt ||= error instanceof CommitInDoubt || isConnectionLoss(error as Error);
       if (msLeft() <= 0) throw giveUp();
       if (isAway(error)) outage.begin(error);
     }

@@ -1,4 +1,5 @@
 import type { Database, RunStatement } from '../database/database.ts';
+import { DatabaseAway } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { whileAway } from '../database/while-away.ts';
 import { unavailable } from '../errors.ts';
@@ -30,10 +31,12 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
   let count = 0;
 
   /** A turn among the calls that are with PostgreSQL. */
-  async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  async function inTurn<Result>(arrivedAt: number, work: () => Promise<Result>): Promise<Result> {
     if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(resolve));
     else running++;
     try {
+      // It has been answered meanwhile.
+      if (now() - arrivedAt > limits.waitMsMax) throw new DatabaseAway();
       return await work();
     } finally {
       // The turn goes on to the next one.
@@ -51,7 +54,7 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
       count++;
       const run = database.ingestAs(organizationId);
       try {
-        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(() => attempt(run, patience)));
+        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(arrivedAt, () => attempt(run, patience)));
         return await untilClosed(answer, closing.signal, () => outage.ms() !== undefined);
       } finally {
         count--;

@@ -12,9 +12,9 @@ import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } fro
 export interface Standing {
   /**
    * Why this server cannot keep its promises now, in one sentence; undefined when it can. All who ask at the same time, and
-   * within `standingKeepMs`, share one look. Never rejects.
+   * within `standingKeepMs` (or `keepMs`), share one look. Never rejects.
    */
-  look(): Promise<string | undefined>;
+  look(keepMs?: number): Promise<string | undefined>;
   /**
    * Why nothing may be stored or acknowledged: what the last look has found that does not pass by itself, and the data
    * folder as it was `dataFolderKeepMs` ago at most.
@@ -88,8 +88,8 @@ export function createStanding(options: Options): Standing {
     else log?.error({ problem: found.sentence }, 'not ready');
   }
 
-  async function look(): Promise<string | undefined> {
-    if (looking === undefined && now() - foundAt >= options.standingKeepMs) looking = lookNow();
+  async function look(keepMs = options.standingKeepMs): Promise<string | undefined> {
+    if (looking === undefined && now() - foundAt >= keepMs) looking = lookNow();
     await looking;
     return folderProblem?.() ?? found?.sentence;
   }

@@ -5,7 +5,7 @@ import { unavailable } from '../errors.ts';
 /**
  * Refuses whatever would store something while this server may not go on (database/standing.ts), and takes back the answer
  * of what was stored meanwhile, before it leaves: an acknowledgement is a promise. Reads are answered as long as they can be.
- * A server that listens looks by itself.
+ * A server that listens looks by itself; and what fails for no known reason may have met what the next look would find.
  */
 export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, log: StandingLog): void {
   let stop = () => {};
@@ -19,6 +19,13 @@ export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, 
     if (refusal !== undefined) throw unavailable(`${refusal} Nothing was stored.`);
   });
   app.addHook('onSend', async (request, reply, payload) => {
+    if (reply.statusCode === 500) {
+      const problem = await standing.look(0);
+      if (problem === undefined) return payload;
+      const { status, headers, detail } = unavailable(problem);
+      reply.code(status).headers(headers);
+      return JSON.stringify({ detail });
+    }
     if (request.method === 'GET' || reply.statusCode >= 300) return payload;
     const refusal = standing.refusal();
     if (refusal !== undefined) throw unavailable(`${refusal} The request may have been stored: send it again later.`);

@@ -50,7 +50,7 @@ describe('/healthz and /readyz', () => {
       expect(answer.status, setting).toBe(status);
       if (status === 503) expect(answer.detail).toContain('synchronous_commit must not be off');
     }
-  });
+  }, 60_000);
 
   test('not ready on a database that is not migrated', async () => {
     const name = `metrology_bare_${process.pid}`;

@@ -36,6 +36,8 @@ interface RunOptions {
   input?: string;
   /** For Node, beside those that the server is started with. */
   flags?: readonly string[];
+  /** A command that runs the rest of its arguments, such as `prlimit --nofile=128`. */
+  before?: readonly string[];
 }
 
 /** Runs `dist/<script>` with these settings and no others of the project. */
@@ -44,11 +46,12 @@ export function run(
   script: string,
   args: string[],
   settings: Record<string, string>,
-  { input, flags = [] }: RunOptions = {},
+  { input, flags = [], before = [] }: RunOptions = {},
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, ...flags, join(folder, 'dist', script), ...args], {
+  const command = [...before, process.execPath, ...nodeFlags, ...flags, join(folder, 'dist', script), ...args];
+  const child = spawn(command[0] as string, command.slice(1), {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -1,7 +1,7 @@
 /*
- * npm run test:bounds -- [--list] [--only NAME] [--scale small|full] [options of Vitest]
+ * npm run test:bounds -- [--list] [--only NAMES] [--scale small|full] [options of Vitest]
  * Attacks the built server while somebody else sends chunks, and ends with 1 when that one is not served as docs/security.md
- * promises. NAME is a row or a group of rows.
+ * promises. NAMES are rows or groups of rows, with commas between them.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

@@ -192,7 +192,9 @@ async function sendCompressed(
 
 async function watchRefusals(ground: Ground, questions: Parameters<Ground['ask']>[2][], path: string): Promise<void> {
   await ground.watched(async () => {
-    const answers: Answer[] = await Promise.all(questions.map((question) => ground.ask('POST', path, question)));
+    const answers: Answer[] = await Promise.all(
+      questions.map((question) => ground.ask('POST', path, { ...question, answerMsMax: 10_000 })),
+    );
     ground.note(countsOf(answers));
     expectStatuses(ground, 'the body', answers, [400, 404, 413, 422, 503]);
     // A quick refusal is no reason to look less long.

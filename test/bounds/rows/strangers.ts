@@ -9,20 +9,22 @@ const bundle = head('GET', '/docs/swagger-ui-bundle.js');
 /** Nobody here has a key. */
 export const strangers: Row[] = [
   {
-    name: 'unread-pages-then-chunked-body',
-    about: 'ten connections pipeline eight pages of 1.5 MB and a GET with a chunked body, and never read',
+    name: 'unread-pages-then-chunked-bodies',
+    about: 'ten connections pipeline eight pages of 1.5 MB and 200 GETs with a chunked body, and never read',
     run: (ground) =>
-      hold(ground, 10, () => bundle.repeat(8) + head('GET', '/healthz', { 'Transfer-Encoding': 'chunked' })),
+      hold(ground, 10, () => {
+        const one = `${head('GET', '/healthz', { 'Transfer-Encoding': 'chunked' })}${piece('x')}0\r\n\r\n`;
+        return bundle.repeat(8) + one.repeat(200);
+      }),
   },
   {
-    name: 'unread-pages-then-gzip-body',
-    about: 'the same with a compressed body of 63 bytes that never comes',
+    name: 'unread-pages-then-gzip-bodies',
+    about: 'the same with compressed bodies of 63 bytes: 296 kB in all',
     run: (ground) =>
-      hold(
-        ground,
-        10,
-        () => bundle.repeat(8) + head('GET', '/healthz', { 'Content-Encoding': 'gzip', 'Content-Length': 63 }),
-      ),
+      hold(ground, 10, () => {
+        const one = head('GET', '/healthz', { 'Content-Encoding': 'gzip', 'Content-Length': 63 }) + 'x'.repeat(63);
+        return bundle.repeat(8) + one.repeat(210);
+      }),
   },
   {
     name: 'unread-pages',

@@ -17,6 +17,7 @@ export interface Keys {
 
 /** What servers of a run stand on: a PostgreSQL, and a database with keys that others are copied from. */
 export interface Lab {
+  builtFolder: string;
   cluster: Cluster;
   keys: Keys;
   /** A migrated database that holds the keys and nothing else. @returns its name */
@@ -39,6 +40,7 @@ export async function openLab(builtFolder: string): Promise<Lab> {
     const keys = await makeKeys(builtFolder, cluster);
     let count = 0;
     return {
+      builtFolder,
       cluster,
       keys,
       async newDatabase() {
@@ -97,14 +99,10 @@ export interface SiteOptions {
   before?: readonly string[];
 }
 
-export async function openSite(
-  lab: Lab,
-  builtFolder: string,
-  { settings = {}, before = [] }: SiteOptions = {},
-): Promise<Site> {
+export async function openSite(lab: Lab, { settings = {}, before = [] }: SiteOptions = {}): Promise<Site> {
   const database = await lab.newDatabase();
   const start = () =>
-    serve(builtFolder, { DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info', ...settings }, { before });
+    serve(lab.builtFolder, { DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info', ...settings }, { before });
   let server = await start();
   const kill = async () => {
     server.child.kill('SIGKILL');

@@ -24,9 +24,8 @@ export const ingest: Row[] = [
     run: (ground) =>
       besideHeld(
         ground,
-        `insert into chunks (data_id, channel_id, chunk_index, start_offset, key_id, point_count, null_count, ascending,
-           content_hash, timestamps, values)
-         select data_id, channel_id, 1, 100, key_id, point_count, null_count, ascending, content_hash, timestamps, values
+        `insert into chunks
+         select (jsonb_populate_record(chunks, '{"chunk_index": 1, "start_offset": 100}')).*
          from chunks where data_id = $1 and chunk_index = 0`,
         'the chunk that is being stored',
       ),
@@ -78,13 +77,15 @@ async function besideHeld(ground: Ground, statement: string, what: string): Prom
       answers.push(...(await Promise.all(wave)));
       await ground.rest(200);
     }
+    const letGoAt = performance.now();
     await letGo();
     const last = await waiting;
+    const lateMs = performance.now() - letGoAt;
     ground.note(`${countsOf(answers)}; ${what}: ${last.status} after ${Math.round(last.ms)} ms`);
     expectStatuses(ground, 'an unrelated chunk', answers, [201]);
     ground.measure('slowest unrelated chunk', slowest(answers), { max: 1_000, unit: 'ms' });
     expectStatuses(ground, what, [last], [201]);
-    ground.measure(`${what}, after it was let go`, last.ms - ground.attackMs, { max: 5_000, unit: 'ms' });
+    ground.measure(`${what}, after it was let go`, lateMs, { max: 5_000, unit: 'ms' });
   });
 }
 
@@ -102,8 +103,8 @@ async function finalizeBehindLock(ground: Ground): Promise<void> {
     const [early, late] = await Promise.all([before, after]);
     ground.note(`finalize ${finalized.status}, chunk before it ${early.status}, chunk after it ${late.status}`);
     expectStatuses(ground, 'finalize', [finalized], [200]);
-    // Which of the two holds for a chunk that came in time is said by the delivery contract.
-    expectStatuses(ground, 'a chunk that came before finalize', [early], [201, 409]);
+    // Whether a chunk is within the grace is judged by when it came.
+    expectStatuses(ground, 'a chunk that came before finalize', [early], [201]);
     expectStatuses(ground, 'a chunk that came after finalize was answered', [late], [409]);
     const stored = await ground.query(`select chunk_index from chunks where data_id = '${dataId}' order by 1`);
     const acknowledged = [0, ...(early.status === 201 ? [1] : []), ...(late.status === 201 ? [2] : [])];

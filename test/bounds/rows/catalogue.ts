@@ -23,9 +23,9 @@ export const catalogue: Row[] = [
   },
   {
     name: 'deletes-of-many',
-    about: 'one request deletes 10,000 entries while others are opened and finalized',
+    about: 'one request deletes 200 entries and another removes them, while others are opened and finalized',
     async run(ground) {
-      const dataIds = await idsOf(ground, entries(1_000), 'data_id');
+      const dataIds = await idsOf(ground, entries(200), 'data_id');
       await ground.watched(async () => {
         const question = { key: ground.keys.attacker, answerMsMax: 10_000 };
         const query = dataIds.map((id) => `data_ids=${id}`).join('&');

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { type Program, run as runProgram } from '../../built-server.ts';
 import { chunkPath } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
+import { commandOf } from '../support/lab.ts';
 
 /** A newer version migrates beside a server that goes on, and sessions of SQL are in the way. */
 export const database: Row[] = [
@@ -108,8 +109,7 @@ async function withNewer(
     await symlink(new URL('../../../node_modules', import.meta.url), join(folder, 'node_modules'));
     const why = `-- A migration of a version to come, for the tests.\n-- The release before may serve beside this: ${mayServe}.`;
     await writeFile(join(folder, 'migrations/9999_later.sql'), `${why}\n${statement};\n`);
-    const { bin } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { bin: Record<string, string> };
-    const script = (bin['metrology-server'] as string).replace(/^(\.\/)?dist\//, '');
+    const script = commandOf(folder);
     await work(() => runProgram(folder, script, ['migrate'], { DATABASE_URL: cluster.url(ground.site.database) }));
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -25,6 +25,8 @@ export interface Row {
 export interface Watching {
   /** False: the database is not there, so chunks and runs are not looked at. */
   ingest?: boolean;
+  /** False: more than one request is the reason of a stall. */
+  stalls?: boolean;
 }
 
 /** Where a row takes place. All connections that it opens end with it. */
@@ -144,7 +146,13 @@ async function openStream(port: number, key: string): Promise<string> {
 
 function judge(
   figures: Figures,
-  { marginMs, memoryMax, told, ingest = true }: { marginMs: number; memoryMax: number; told: Told } & Watching,
+  {
+    marginMs,
+    memoryMax,
+    told,
+    ingest = true,
+    stalls = true,
+  }: { marginMs: number; memoryMax: number; told: Told } & Watching,
 ): void {
   const { chunks, runs, health, lagMs, residentMax } = figures;
   const mebibytes = (bytes: number) => `${shown(bytes / 2 ** 20)} MiB`;
@@ -163,7 +171,8 @@ function judge(
   }
   if (health.wrong > 0) told.blamed.push([`/healthz was not answered:`, ...health.tells].join('\n    '));
   const bound = stallMsMax + marginMs;
-  if (stallMs > bound) told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
+  if (stalls && stallMs > bound)
+    told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
   if (residentMax > memoryMax) {
     told.blamed.push(`the server held ${mebibytes(residentMax)}, at most ${mebibytes(memoryMax)}`);
   }

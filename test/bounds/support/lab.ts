@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { run as runProgram, type Server, serve } from '../../built-server.ts';
 import { type Cluster, openCluster } from '../../faults/support/postgres-15.ts';
 
@@ -56,11 +57,19 @@ export async function openLab(builtFolder: string): Promise<Lab> {
   }
 }
 
+/** The script of `metrology-server`, within `dist`. */
+export function commandOf(builtFolder: string): string {
+  const { bin } = JSON.parse(readFileSync(join(builtFolder, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  return (bin['metrology-server'] as string).replace(/^(\.\/)?dist\//, '');
+}
+
 async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
   const settings = { DATABASE_URL: cluster.url(template) };
   const create = async (organization: string, scopes = 'read,write,delete') => {
     const args = ['keys', 'create', '--organization', organization, '--user', 'bounds', '--scopes', scopes];
-    const program = runProgram(builtFolder, 'cli.js', args, settings);
+    const program = runProgram(builtFolder, commandOf(builtFolder), args, settings);
     const { code } = await program.exit();
     if (code !== 0) throw new Error(`no key could be made:\n${program.stderr()}`);
     return program.stdout().trim();

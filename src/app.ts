@@ -8,6 +8,7 @@ import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import { type Config, limits } from './config.ts';
 import type { Database } from './database/database.ts';
+import type { ExportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { requireKeys } from './http/auth.ts';
@@ -22,11 +23,15 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
+import type { PointLimits } from './points/limits.ts';
+import type { StreamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
+import type { TimeseriesLimits } from './timeseries/limits.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
@@ -45,6 +50,15 @@ export interface AppDependencies {
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
   streams?: StreamService;
+  limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
+}
+
+/** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
+export interface RoomLimits {
+  streams: StreamLimits;
+  points: PointLimits;
+  timeseries: TimeseriesLimits;
+  exports: ExportLimits;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
@@ -85,13 +99,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     metrics,
   });
   requireKeys(app, identityOf);
+  refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
+  const streams =
+    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
   app.addHook('onClose', () => streams.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
@@ -103,14 +119,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
     await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
-  await app.register(async (room) => timeseriesRoutes(room, { database }));
-  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl: config.PUBLIC_URL }));
+  await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
+  const publicUrl = config.PUBLIC_URL;
+  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
   await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
-  healthRoutes(app, { database });
+  healthRoutes(app, database.standing);
   metricsRoutes(app, { identityOf, metrics });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);

@@ -1,0 +1,180 @@
+#!/usr/bin/env -S node --max-semi-space-size=32 --no-memory-reducer
+import { fileURLToPath } from 'node:url';
+import { Command, Option } from 'commander';
+import { pino } from 'pino';
+import { defaultOrganization } from '../auth/keys.ts';
+import { ensureUser } from '../auth/store.ts';
+import { instrumentTypes } from '../catalogue/growth-instruments/schemas.ts';
+import { createGrowthInstrument } from '../catalogue/growth-instruments/store.ts';
+import { createProject } from '../catalogue/projects/store.ts';
+import { ConfigSchema, readConfig } from '../config.ts';
+import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
+import { demo } from '../demo/demo.ts';
+import { explainFailure } from '../errors.ts';
+import { packageVersion } from '../lib/package-info.ts';
+import { openStore, type Store } from '../process/open-database.ts';
+import { verify } from '../verify/verify.ts';
+import { addKeysCommands, owner } from './keys.ts';
+import { addSqlReadersCommands } from './sql-readers.ts';
+
+// What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
+const program = new Command('metrology-server')
+  .description('A self-hosted backend for the Atomscale metrology streaming API.')
+  .version(packageVersion)
+  .showHelpAfterError()
+  .addHelpText('after', `\nSettings, read from the environment:\n${settingsHelp()}\n`);
+
+program
+  .command('serve')
+  .description('run the server until it is told to stop')
+  .action(async () => {
+    const { serve } = await import('../process/serve.ts');
+    await serve(readConfig(process.env));
+  });
+
+program
+  .command('migrate')
+  .description('bring the database up to date and stop')
+  .action(() => withStore(async () => print('The database is up to date.')));
+
+program
+  .command('verify')
+  .description('compute the hash of every stored chunk anew and name those that differ; ends with 1 when some do')
+  .action(() =>
+    withStore(async ({ connectionString }) => {
+      // Of a database of any size, so no statement is bounded.
+      const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+      try {
+        const { chunks, revisions, channels } = await verify(database, ({ dataId, place, problem }) =>
+          print(`stream ${dataId}, ${place}: ${problem}`),
+        );
+        print(`${chunks.checked} chunks, ${chunks.differ} differ`);
+        print(`${revisions.checked} replaced contents, ${revisions.differ} differ`);
+        print(`${channels.checked} channels, ${channels.differ} differ`);
+        if (chunks.differ + revisions.differ + channels.differ > 0) process.exitCode = 1;
+      } finally {
+        await database.close();
+      }
+    }),
+  );
+
+addKeysCommands(program.command('keys'), {
+  withDatabase: (work) => withStore(({ database }) => work(database)),
+  print,
+  environment: process.env,
+});
+addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
+
+program
+  .command('projects')
+  .description('projects of an organization')
+  .command('create')
+  .description('make a project and print its id')
+  .argument('<name>')
+  .addOption(owner.organization().default(defaultOrganization))
+  .addOption(owner.user())
+  .action((name, { organization, user }) =>
+    withStore(async ({ database }) => {
+      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const project = await createProject(database, organization_id, user_id, name);
+      print(project.id);
+    }),
+  );
+
+program
+  .command('instruments')
+  .description('growth instruments of an organization')
+  .command('create')
+  .description('make a growth instrument and print its synth_source_id')
+  .argument('<label>', 'its name in the lab')
+  .addOption(new Option('--type <type>', 'kind of growth').choices([...instrumentTypes]).makeOptionMandatory())
+  .option('--model <name>', 'manufacturer and model')
+  .option('--serial <id>', 'serial number')
+  .addOption(owner.organization().default(defaultOrganization))
+  .addOption(owner.user())
+  .action((label, { type, model, serial, organization, user }) =>
+    withStore(async ({ database }) => {
+      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
+      const instrument = await createGrowthInstrument(database, organization_id, user_id, fields);
+      print(String(instrument.synth_source_id));
+    }),
+  );
+
+program
+  .command('demo')
+  .description('stream a measured record into a running server, or into one of its own, and read it back')
+  .option('--endpoint <url>', 'address of the server (default: AS_API_ENDPOINT, then the one of HOST and PORT)')
+  .option('--key <key>', 'API key (default: AS_API_KEY, then DATA_DIR/api-key)')
+  .action(
+    async ({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
+      const config = readConfig(process.env);
+      const { endpointOf } = await import('../process/listen.ts');
+      // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
+      process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') throw error;
+      });
+      return demo({
+        endpoint,
+        defaultEndpoint: endpointOf(config.HOST, config.PORT),
+        key,
+        dataDir: config.DATA_DIR,
+        program: fileURLToPath(import.meta.url),
+        environment: process.env,
+        output: process.stdout,
+      });
+    },
+  );
+
+program
+  .command('openapi')
+  .description('print the OpenAPI document')
+  .action(async () => {
+    const { buildApp } = await import('../app.ts');
+    const { openapiYaml } = await import('../http/openapi.ts');
+    // Nothing connects: the document comes from the schemas of the routes alone.
+    const database = openDatabase('postgresql://localhost/none', { poolMax: 1, onIdleError: () => {} });
+    const app = await buildApp({ config: readConfig({}), database, log: pino({ level: 'silent' }) });
+    await app.ready();
+    process.stdout.write(openapiYaml(app));
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${explainFailure(error)}\n`);
+  process.exit(1);
+}
+
+/** Runs one command on the configured database: as the server does, beside a running server or without one. */
+async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
+  const config = readConfig(process.env);
+  const log = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }));
+  const store = await openStore(config, log, { mayJoin: true });
+  try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** The same as the role that owns the tables. */
+async function withOwner(work: (owner: OwnerDatabase, connectionString: string) => Promise<void>): Promise<void> {
+  await withStore(async ({ connectionString, ownerUrl }) => {
+    const owner = openAsOwner(ownerUrl, { onIdleError: () => {} });
+    await work(owner, connectionString).finally(() => owner.close());
+  });
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function settingsHelp(): string {
+  return Object.entries(ConfigSchema.properties)
+    .map(([name, { default: fallback, description }]) => {
+      const shown = fallback === undefined ? '' : ` (default ${fallback})`;
+      return `  ${name.padEnd(24)}${description}${shown}`;
+    })
+    .join('\n');
+}

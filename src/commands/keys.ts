@@ -1,0 +1,173 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
+import { listKeys, revokeKey, type Scope, scopes } from '../auth/store.ts';
+import { limits } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import { parseDateTime } from '../lib/date-time.ts';
+import { durationSeconds } from '../lib/duration.ts';
+
+/** Runs one command on the configured database. */
+type WithDatabase = (work: (database: Database) => Promise<void>) => Promise<void>;
+
+export const owner = {
+  organization: () => new Option('--organization <name>', 'whose it is; made when missing').makeOptionMandatory(),
+  user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
+};
+
+const cacheSeconds = limits.keyCacheMsMax / 1_000;
+
+const about = `
+Scopes:
+  read    every GET
+  delete  every DELETE, and restoring what was deleted
+  write   the rest: streams, chunks, samples, projects, tags, instruments
+  admin   what concerns the whole server and no organization: /metrics from other hosts
+
+A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
+revoked or has ended within ${cacheSeconds} s.`;
+
+interface Surroundings {
+  withDatabase: WithDatabase;
+  print: (line: string) => void;
+  environment: Record<string, string | undefined>;
+}
+
+/** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
+export function addKeysCommands(keys: Command, { withDatabase, print, environment }: Surroundings): void {
+  keys.description('API keys').addHelpText('after', about);
+  withTerms(keys.command('create'))
+    .description('make a key and print it, alone, on standard output')
+    .action((options) =>
+      withDatabase(async (database) =>
+        print(await createKey(database, options.organization, options.user, termsOf(options))),
+      ),
+    );
+  withTerms(keys.command('import'))
+    .description('store a key that somebody holds already, of any form; it is read from standard input')
+    .option('--from-file <path>', 'read it from a file instead')
+    .addOption(new Option('--from-env <name>', 'read it from a variable of the environment').conflicts('fromFile'))
+    .action(async (options) => {
+      const key = await readKey(options, environment);
+      await withDatabase(async (database) => {
+        const id = await importKey(database, key, options.organization, options.user, termsOf(options));
+        print(`Key ${id} is stored.`);
+      });
+    });
+  keys
+    .command('list')
+    .description('list all keys, without the keys themselves')
+    .action(() => withDatabase((database) => list(database, print)));
+  withEnd(keys.command('rotate'), 'as long as the old one was made to last')
+    .description('make the successor of a key and print it, alone; the old one still opens until the overlap is over')
+    .argument('<id>', 'its number in the list', wholeNumber)
+    .addOption(
+      new Option('--overlap <time>', 'how long both open, such as 30m, 24h or 7d')
+        .argParser(seconds)
+        .default(seconds('24h'), '24h'),
+    )
+    .action((id, options) => withDatabase((database) => rotate(database, id, options, print)));
+  keys
+    .command('revoke')
+    .description(`revoke a key; running servers refuse it within ${cacheSeconds} s`)
+    .argument('<id>', 'its number in the list', wholeNumber)
+    .action((id) =>
+      withDatabase(async (database) => {
+        if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
+        print(`Key ${id} is revoked; running servers refuse it within ${cacheSeconds} s.`);
+      }),
+    );
+}
+
+async function list(database: Database, print: (line: string) => void): Promise<void> {
+  print('ID\tBEGINS WITH\tORGANIZATION\tUSER\tSCOPES\tCREATED\tLAST USED\tEXPIRES\tREVOKED\tREPLACES');
+  for (const key of await listKeys(database)) {
+    const times = [key.created_at, key.last_used_at, key.expires_at, key.revoked_at];
+    const fields = [key.key_id, key.key_hint, key.organization, key.user, key.scopes.join(','), ...times];
+    print([...fields, key.replaces_key_id].map((field) => field ?? '-').join('\t'));
+  }
+}
+
+interface EndOptions {
+  expiresIn?: number;
+  expiresAt?: string;
+}
+
+async function rotate(
+  database: Database,
+  id: number,
+  options: EndOptions & { overlap: number },
+  print: (line: string) => void,
+): Promise<void> {
+  const made = await rotateKey(database, id, options.overlap, termsOf(options).end);
+  print(made.key);
+  process.stderr.write(`This is key ${made.keyId}. Key ${id} still opens until ${made.oldExpiresAt}.\n`);
+}
+
+function withEnd(command: Command, otherwise = 'never'): Command {
+  return command
+    .addOption(
+      new Option(
+        '--expires-in <time>',
+        `when it ends: 30m, 24h, 90d or 12w from now (default: ${otherwise})`,
+      ).argParser(seconds),
+    )
+    .addOption(
+      new Option('--expires-at <date>', 'when it ends: 2027-01-31 or 2027-01-31T12:00:00Z')
+        .argParser(comingTime)
+        .conflicts('expiresIn'),
+    );
+}
+
+function withTerms(command: Command): Command {
+  return withEnd(
+    command
+      .addOption(owner.organization())
+      .addOption(owner.user())
+      .addOption(
+        new Option('--scopes <list>', `what it may do, of ${scopes.join()}`)
+          .argParser(scopeList)
+          .default(['read', 'write', 'delete'], 'read,write,delete'),
+      ),
+  );
+}
+
+function termsOf({ scopes, expiresIn, expiresAt }: EndOptions & { scopes?: Scope[] }): KeyTerms {
+  return { ...(scopes && { scopes }), end: { inSeconds: expiresIn, at: expiresAt } };
+}
+
+/** A key from where no other user of the machine sees it, as arguments are seen. */
+async function readKey(
+  { fromFile, fromEnv }: { fromFile?: string; fromEnv?: string },
+  environment: Surroundings['environment'],
+): Promise<string> {
+  if (fromEnv !== undefined) return (environment[fromEnv] ?? '').trim();
+  if (fromFile !== undefined) return (await readFile(fromFile, 'utf8')).trim();
+  if (process.stdin.isTTY) process.stderr.write('The key, then Enter and Ctrl-D:\n');
+  return (await text(process.stdin)).trim();
+}
+
+function scopeList(list: string): Scope[] {
+  const chosen = [...new Set(list.split(','))];
+  const wrong = chosen.filter((one) => !scopes.includes(one as Scope));
+  if (wrong.length > 0) throw new InvalidArgumentError(`Scopes are ${scopes.join(', ')}, with commas and no spaces.`);
+  return chosen as Scope[];
+}
+
+function seconds(time: string): number {
+  const amount = durationSeconds(time);
+  if (amount !== undefined && amount <= limits.keySecondsMax) return amount;
+  throw new InvalidArgumentError(`A time is such as 30m, 24h, 90d or 12w, at most ${limits.keySecondsMax / 86_400}d.`);
+}
+
+function comingTime(date: string): string {
+  const at = parseDateTime(date);
+  if (at !== undefined && Date.parse(at) > Date.now()) return at;
+  throw new InvalidArgumentError('It is a time to come, such as 2027-01-31 or 2027-01-31T12:00:00Z.');
+}
+
+function wholeNumber(digits: string): number {
+  if (!/^\d{1,15}$/.test(digits)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(digits);
+}

@@ -1,0 +1,49 @@
+import { type Command, Option } from 'commander';
+import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../auth/sql-readers.ts';
+import type { OwnerDatabase } from '../database/database.ts';
+
+interface Surroundings {
+  /** Runs one command on the configured database, as the role that owns its tables. */
+  withOwner: (work: (owner: OwnerDatabase, connectionString: string) => Promise<void>) => Promise<void>;
+  print: (line: string) => void;
+}
+
+/** `metrology-server sql-readers …`: who reads the points of an organization in SQL. */
+export function addSqlReadersCommands(readers: Command, { withOwner, print }: Surroundings): void {
+  readers.description("roles of PostgreSQL that read one organization's points in SQL (docs/sql.md)");
+  readers
+    .command('create')
+    .description('make a role and print how it connects, alone, on standard output')
+    .addOption(new Option('--organization <name>', 'whose points it reads').makeOptionMandatory())
+    .option('--role <name>', 'a role that is there already, with a password of its own')
+    .action(({ organization, role }) =>
+      withOwner(async (owner, connectionString) => {
+        if (role === undefined) print((await createSqlReader(owner, connectionString, organization)).url);
+        else {
+          await admitSqlReader(owner, role, organization);
+          print(`The role ${role} reads the points of ${organization}.`);
+        }
+      }),
+    );
+  readers
+    .command('list')
+    .description('list all readers')
+    .action(() =>
+      withOwner(async (owner) => {
+        print('ROLE\tORGANIZATION\tCREATED');
+        for (const { role_name, organization, created_at } of await listSqlReaders(owner)) {
+          print([role_name, organization, created_at].join('\t'));
+        }
+      }),
+    );
+  readers
+    .command('drop')
+    .description('end the access of a reader at once, and drop its role')
+    .argument('<role>')
+    .action((role) =>
+      withOwner(async (owner) => {
+        const isGone = await dropSqlReader(owner, role);
+        print(isGone ? `The role ${role} is gone.` : `The role ${role} reads nothing any more; drop it in PostgreSQL.`);
+      }),
+    );
+}

@@ -1,0 +1,52 @@
+import type { ProvidedKey } from '../auth/keys.ts';
+import { packageVersion } from '../lib/package-info.ts';
+
+/** What a start prints: where the server is, where the data and the key are, and Python that can be pasted as it is. */
+export function welcome(endpoint: string, place: string, key: ProvidedKey): string {
+  return `
+metrology-server ${packageVersion}
+
+  Address  ${endpoint}
+  Data     ${place}
+  API key  ${describe(key)}
+
+Stream a first run from Python (pip install atomscale):
+
+import os, time
+from atomscale import Client
+from atomscale.streaming import TimeseriesStreamer
+
+endpoint = "${endpoint}"
+api_key = ${pythonKey(key)}
+
+streamer = TimeseriesStreamer(api_key=api_key, endpoint=endpoint, points_per_chunk=3)
+data_id = streamer.initialize(stream_name="First run")
+t = time.time()
+streamer.run(data_id, "thickness", [([t, t + 1, t + 2], [0.0, 5.2, 10.1])], units="nm")
+streamer.finalize(data_id)
+print(Client(api_key=api_key, endpoint=endpoint).get(data_id)[0].timeseries_data)
+
+`;
+}
+
+function describe(key: ProvidedKey): string {
+  switch (key.kind) {
+    case 'new':
+      return `${key.key} (shown this once: keep it)`;
+    case 'file':
+      return `in ${key.path}`;
+    case 'bootstrap':
+      return 'the value of BOOTSTRAP_API_KEY; the Python below reads it from AS_API_KEY';
+    case 'existing':
+      return (
+        'made earlier; the Python below reads it from AS_API_KEY\n' +
+        '           (another one: metrology-server keys create --organization default)'
+      );
+  }
+}
+
+function pythonKey(key: ProvidedKey): string {
+  if (key.kind === 'new') return JSON.stringify(key.key);
+  if (key.kind === 'file') return `open(${JSON.stringify(key.path)}).read().strip()`;
+  return 'os.environ["AS_API_KEY"]';
+}

@@ -1,0 +1,150 @@
+/**
+ * Deleting, restoring and removing data entries. A deleted one keeps its rows; a removed one loses them piece by piece,
+ * each in a transaction of its own, so that nobody waits long for any of them and no transaction grows with the stream.
+ *
+ * Removal leaves no row behind, whoever is writing the stream meanwhile: the channels go first, and a flush of ingest that
+ * does not find its channel again stores nothing. The stream goes last, once no channel has come in between; an insert of
+ * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
+ */
+import type pg from 'pg';
+import { limits } from '../config.ts';
+import { type Database, inTransaction } from '../database/database.ts';
+
+/** Hides entries. @returns those that were there */
+export async function deleteStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+  return marked(
+    database,
+    organizationId,
+    `with found as materialized (
+       select data_id from streams
+       where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
+       order by data_id for no key update
+     )
+     update streams s set deleted_at = clock_timestamp()
+     from found where s.data_id = found.data_id returning s.data_id`,
+    dataIds,
+  );
+}
+
+/** Shows deleted entries again as they were. @returns those that are there now */
+export async function restoreStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+  return marked(
+    database,
+    organizationId,
+    `with found as materialized (
+       select data_id from streams
+       where organization_id = $1::uuid and data_id = any($2::uuid[]) and removed_at is null
+       order by data_id for no key update
+     ), restored as (
+       update streams s set deleted_at = null, changed_at = clock_timestamp()
+       from found where s.data_id = found.data_id and s.deleted_at is not null
+     )
+     select data_id from found`,
+    dataIds,
+  );
+}
+
+/** Gives entries up for removal, deleted or not. @returns those that have rows, of an earlier removal too */
+export async function giveUpStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+  return marked(
+    database,
+    organizationId,
+    `with found as materialized (
+       select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
+       order by data_id for no key update
+     )
+     update streams s
+     set deleted_at = coalesce(s.deleted_at, clock_timestamp()), removed_at = coalesce(s.removed_at, clock_timestamp())
+     from found where s.data_id = found.data_id returning s.data_id`,
+    dataIds,
+  );
+}
+
+/** Runs a statement with the parameters organization and entries. @returns the entries that it gives */
+async function marked(
+  database: Database,
+  organizationId: string,
+  statement: string,
+  dataIds: string[],
+): Promise<string[]> {
+  const { pool } = database.as(organizationId);
+  const { rows } = await pool.query<{ data_id: string }>(statement, [organizationId, dataIds]);
+  return rows.map((row) => row.data_id);
+}
+
+/** Removes all rows of an entry that has been given up. */
+export async function removeStream(database: Database, organizationId: string, dataId: string): Promise<void> {
+  const { pool } = database.as(organizationId);
+  do {
+    await inTransaction(pool, (client) => removeChannels(client, organizationId, dataId));
+    await removeRows(database, organizationId, dataId, 'chunks', ['channel_id', 'chunk_index']);
+    await removeRows(database, organizationId, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision']);
+  } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId))));
+}
+
+/** Waits for the flushes that hold them; they are locked in the order in which those do it. */
+async function removeChannels(client: pg.PoolClient, organizationId: string, dataId: string): Promise<void> {
+  const ids = [organizationId, dataId];
+  await client.query(`select from channels where ${ofGivenUp} order by channel_id for update`, ids);
+  await client.query(`delete from channels where ${ofGivenUp}`, ids);
+}
+
+/** Also where another removal has just taken the stream itself away: it may not have seen what this one has to remove. */
+const ofGivenUp = `
+  data_id = $2::uuid and not exists (
+    select from streams where data_id = $2::uuid and (organization_id <> $1::uuid or removed_at is null))`;
+
+/** Removes the rows of a stream in the order of their key, some at a time. */
+async function removeRows(
+  database: Database,
+  organizationId: string,
+  dataId: string,
+  table: string,
+  key: string[],
+): Promise<void> {
+  const { pool } = database.as(organizationId);
+  const place = (first: number) => `(${key.map((_, i) => `$${first + i}::bigint`).join(', ')})`;
+  const columns = key.join(', ');
+  const pieceEnd = `
+    select ${columns} from (
+      select ${columns}, row_number() over piece as position, sum(point_count) over piece as points
+      from (
+        select ${columns}, point_count from ${table} where ${ofGivenUp} and (${columns}) > ${place(3)}
+        order by ${columns} limit ${limits.removedRowsMax}
+      ) as next
+      window piece as (order by ${columns} rows unbounded preceding)
+    ) as counted
+    where position = 1 or points <= ${limits.removedPointsMax}
+    order by position desc limit 1`;
+  const removal = `
+    delete from ${table}
+    where ${ofGivenUp} and (${columns}) > ${place(3)} and (${columns}) <= ${place(3 + key.length)}`;
+  let done = key.map(() => -1);
+  for (;;) {
+    const { rows } = await pool.query<Record<string, number>>(pieceEnd, [organizationId, dataId, ...done]);
+    const [end] = rows;
+    if (end === undefined) return;
+    const next = key.map((column) => end[column] as number);
+    await pool.query(removal, [organizationId, dataId, ...done, ...next]);
+    done = next;
+  }
+}
+
+/** @returns false, and removes nothing, when a channel has been made since the channels were removed */
+async function removeStreamRow(client: pg.PoolClient, organizationId: string, dataId: string): Promise<boolean> {
+  // With this lock no new channel can refer to the stream any more.
+  const locked = await client.query(
+    `select from streams
+     where organization_id = $1::uuid and data_id = $2::uuid and removed_at is not null for update`,
+    [organizationId, dataId],
+  );
+  // Somebody else has removed it.
+  if (locked.rowCount === 0) return true;
+  const { rowCount } = await client.query(`select from channels where data_id = $1::uuid limit 1`, [dataId]);
+  if (rowCount !== 0) return false;
+  await client.query(`delete from streams where organization_id = $1::uuid and data_id = $2::uuid`, [
+    organizationId,
+    dataId,
+  ]);
+  return true;
+}

@@ -1,4 +1,4 @@
-import { countsOf } from '../support/ask.ts';
+import { type Answer, countsOf } from '../support/ask.ts';
 import { chunkPath, expectStatuses, flood, get, hold, multiPath } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
@@ -76,13 +76,17 @@ async function readWhileRemoved(ground: Ground): Promise<void> {
     if (status !== 201) throw new Error(`the stream was answered ${status}`);
   }
   await ground.watched(async () => {
-    const removing = ground.ask('DELETE', `/data_entries/?data_ids=${dataId}&permanent=true`, { key });
+    const answers: Answer[] = [];
     let isRemoved = false;
-    removing.then(() => {
-      isRemoved = true;
-    });
-    const answers = [];
-    while (!isRemoved) answers.push(await ground.ask('GET', `/tool-state/stream/${dataId}/chunks`, { key }));
+    const readOn = async () => {
+      while (!isRemoved) answers.push(await ground.ask('GET', `/tool-state/stream/${dataId}/chunks`, { key }));
+    };
+    const readers = [readOn(), readOn(), readOn(), readOn()];
+    // Some are under way when it begins.
+    await ground.rest(400);
+    const removed = await ground.ask('DELETE', `/data_entries/?data_ids=${dataId}&permanent=true`, { key });
+    isRemoved = true;
+    await Promise.all(readers);
     const whole = answers.filter(({ status, body }) => {
       if (status !== 200) return false;
       const { channels } = JSON.parse(body) as { channels: { chunk_count: number }[] };
@@ -92,7 +96,7 @@ async function readWhileRemoved(ground: Ground): Promise<void> {
     });
     ground.note(`${countsOf(answers)}, ${whole.length} whole`);
     expectStatuses(ground, 'a ledger', answers, [200, 404]);
-    expectStatuses(ground, 'the removal', [await removing], [200]);
+    expectStatuses(ground, 'the removal', [removed], [200]);
     await ground.rest();
   });
 }

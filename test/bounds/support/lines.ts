@@ -22,8 +22,9 @@ export interface LineOptions {
 }
 
 const receivedMax = 64 * 1024;
+const connectMsMax = 3_000;
 
-/** Opens a connection. @returns undefined when it is refused or reset */
+/** Opens a connection. @returns undefined when it is refused or reset, or the system has no room for it for 3 s */
 export function openLine(port: number, { reads = true }: LineOptions = {}): Promise<Line | undefined> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   const statuses: number[] = [];
@@ -70,9 +71,16 @@ export function openLine(port: number, { reads = true }: LineOptions = {}): Prom
     isOpen: () => !socket.destroyed && socket.readyState === 'open',
   };
   socket.setMaxListeners(0);
+  const late = setTimeout(() => socket.destroy(), connectMsMax);
   return new Promise((resolve) => {
-    socket.once('connect', () => resolve(line));
-    socket.once('close', () => resolve(undefined));
+    socket.once('connect', () => {
+      clearTimeout(late);
+      resolve(line);
+    });
+    socket.once('close', () => {
+      clearTimeout(late);
+      resolve(undefined);
+    });
   });
 }
 

@@ -3,8 +3,9 @@
  * a chunk every 200 ms as the SDK does, opens and finalizes a stream twice a second, asks /healthz every 50 ms, and looks at
  * the memory of the server. Its parent says when it begins and ends, and gets the figures.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 
@@ -46,7 +47,8 @@ const tell = (error) => process.send({ failure: error.message });
 
 async function begin({ port, pid, key, adminKey, answerMsMax }) {
   watch = {
-    ...{ port, pid, key, adminKey, answerMsMax },
+    ...{ port, key, adminKey, answerMsMax },
+    serverPids: nodePids(pid),
     agent: new Agent({ keepAlive: true }),
     pending: new Set(),
     residentMax: 0,
@@ -112,28 +114,46 @@ async function openAndFinalize() {
 }
 
 function askHealth() {
-  watch.residentMax = Math.max(watch.residentMax, residentBytes(watch.pid));
+  watch.residentMax = Math.max(
+    watch.residentMax,
+    watch.serverPids.reduce((sum, pid) => sum + residentBytes(pid), 0),
+  );
   follow('health', '/healthz', 200, { method: 'GET', path: '/healthz' });
 }
 
 /** How long an answer takes that came now. A machine that has no processor free for the server is no delay of the server. */
 const ownMs = ({ startedAt, waitedMs: before }) => performance.now() - startedAt - (waitedMs() - before);
 
-/** Milliseconds for which the server's main thread and this one have waited for a processor. */
+/** Milliseconds for which the main threads of the server and this one have waited for a processor. */
 function waitedMs() {
-  const of = (pid) => Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
-  try {
-    return of(watch.pid) + of(process.pid);
-  } catch {
-    return 0;
-  }
+  const of = (pid) => Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1] ?? 0) / 1e6;
+  return [process.pid, ...watch.serverPids].reduce((sum, pid) => sum + of(pid), 0);
 }
 
 function residentBytes(pid) {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1_024;
+}
+
+/** The process that was started and those below it that run Node: one may hold the sockets and others serve. */
+function nodePids(pid) {
+  const children = read(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(Boolean).map(Number);
+  return [pid, ...children.filter(isNode).flatMap(nodePids)];
+}
+
+function isNode(pid) {
   try {
-    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1_024;
+    return basename(readlinkSync(`/proc/${pid}/exe`)).startsWith('node');
   } catch {
-    return 0;
+    return false;
+  }
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // It has ended, or this system has no /proc.
+    return '';
   }
 }
 

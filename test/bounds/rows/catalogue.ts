@@ -17,7 +17,6 @@ export const catalogue: Row[] = [
         const answer = await ground.ask('POST', '/tags/data-items/', question);
         ground.note(`answered ${answer.status} after ${Math.round(answer.ms)} ms`);
         expectStatuses(ground, 'the request', [answer], [200, 413, 422]);
-        await ground.rest();
       });
     },
   },
@@ -35,7 +34,6 @@ export const catalogue: Row[] = [
         ];
         ground.note(`${countsOf(answers)}, ${Math.round(slowest(answers))} ms at worst`);
         expectStatuses(ground, 'a request to delete', answers, [200, 422]);
-        await ground.rest();
       });
     },
   },

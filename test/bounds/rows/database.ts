@@ -38,7 +38,6 @@ export const database: Row[] = [
         await ground.watched(async () => {
           const { code } = await migrate().exit();
           if (code !== 0) ground.blame(`migrate ended with ${code}`);
-          await ground.rest();
           await sleep(1_500);
           const ready = await ground.ask('GET', '/readyz');
           if (ready.status !== 200) ground.blame(`/readyz is answered ${ready.status} ${ready.body}`);

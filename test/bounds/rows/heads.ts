@@ -151,7 +151,5 @@ async function expectRefusal(ground: Ground, text: string, statuses: number[]): 
     await Promise.race([line?.untilAnswers(1), ground.rest()]);
     const [status] = line?.statuses() ?? [];
     if (status === undefined || !statuses.includes(status)) ground.blame(`answered ${status}`);
-    // Others still have to send something.
-    await ground.rest(500);
   });
 }

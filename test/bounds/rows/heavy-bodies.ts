@@ -197,8 +197,6 @@ async function watchRefusals(ground: Ground, questions: Parameters<Ground['ask']
     );
     ground.note(countsOf(answers));
     expectStatuses(ground, 'the body', answers, [400, 404, 413, 422, 503]);
-    // A quick refusal is no reason to look less long.
-    await ground.rest();
   });
 }
 

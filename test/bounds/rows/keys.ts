@@ -59,7 +59,6 @@ export const keys: Row[] = [
         const lines = await ground.lines(200, { reads: false });
         const sent = lines.map((line) => line.send(manyUnder(100, newApiKey)));
         await Promise.race([Promise.all(sent), ground.rest()]);
-        await ground.rest();
         return 0;
       }),
   },

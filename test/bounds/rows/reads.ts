@@ -97,7 +97,6 @@ async function readWhileRemoved(ground: Ground): Promise<void> {
     ground.note(`${countsOf(answers)}, ${whole.length} whole`);
     expectStatuses(ground, 'a ledger', answers, [200, 404]);
     expectStatuses(ground, 'the removal', [removed], [200]);
-    await ground.rest();
   });
 }
 
@@ -119,6 +118,5 @@ async function exportFormulas(ground: Ground): Promise<void> {
     const cells = body.split(/[,;\t\r\n]/).map((cell) => cell.replace(/^"/, ''));
     const formulas = cells.filter((cell) => /^[=@]|^[+-](?![\d.])|^\+/.test(cell));
     if (formulas.length > 0) ground.blame(`cells that are formulas: ${JSON.stringify(formulas.slice(0, 5))}`);
-    await ground.rest(600);
   });
 }

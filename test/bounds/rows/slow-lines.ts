@@ -13,9 +13,9 @@ const gzip = { 'Content-Encoding': 'gzip' };
 export const slowLines: Row[] = [
   {
     name: 'declared-bodies-of-reads',
-    about: 'a key that may only read declares bodies of 32 MiB on four GETs and never sends or reads',
+    about: 'a key that may only read declares bodies of 32 MiB on four GETs of 4 MB and never sends or reads',
     run: async (ground) => {
-      const dataId = await ground.openStream(ground.keys.attacker);
+      const dataId = await storedSeries(ground);
       const headers = { ...jsonUnder(ground.keys.reader), ...large };
       await hold(ground, 4, () => head('GET', `/tool-state/${dataId}/points/`, headers));
     },

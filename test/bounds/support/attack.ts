@@ -15,7 +15,6 @@ export function attack(
     ground.note(`${lines.length} connections`);
     // What is written to a server that does not read any more never returns.
     await Promise.race([Promise.all(lines.map(one)), ground.rest()]);
-    await ground.rest();
   });
 }
 

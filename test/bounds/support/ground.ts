@@ -79,6 +79,9 @@ interface Surroundings {
   memoryMax: number;
 }
 
+/** The system hands over all that wait for accept in one go, which would be a stall of its own. */
+const connectionsAtOnce = 100;
+
 /** Runs a row. @returns what it has found, never throws for the server's sake */
 export async function runRow(row: Row, surroundings: Surroundings): Promise<Told> {
   const { lab, site, scale, witness, marginMs, memoryMax } = surroundings;
@@ -99,6 +102,8 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
       let figures: Figures;
       try {
         await work();
+        // What is done soon is no reason to look less long.
+        await ground.rest();
       } finally {
         figures = await witness.end();
       }
@@ -108,8 +113,11 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     rest: (ms = Number.POSITIVE_INFINITY) => sleep(Math.max(0, Math.min(ms, until - performance.now()))),
     ask: (method, path, question) => ask(port, method, path, question),
     async lines(count, options) {
-      const lines = await Promise.all(Array.from({ length: count }, () => openLine(port, options)));
-      const there = lines.filter((line) => line !== undefined);
+      const there: Line[] = [];
+      for (let left = count; left > 0; left -= connectionsAtOnce) {
+        const wave = Array.from({ length: Math.min(left, connectionsAtOnce) }, () => openLine(port, options));
+        there.push(...(await Promise.all(wave)).filter((line) => line !== undefined));
+      }
       for (const line of there) open.add(line);
       return there;
     },

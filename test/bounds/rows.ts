@@ -18,7 +18,6 @@ export const groups: { name: string; rows: Row[] }[] = [
   { name: 'keys', rows: keys },
   { name: 'slow-lines', rows: slowLines },
   { name: 'heads', rows: heads },
-  { name: 'heavy-bodies', rows: heavyBodies },
   { name: 'fairness', rows: fairness },
   { name: 'catalogue', rows: catalogue },
   { name: 'reads', rows: reads },
@@ -26,4 +25,5 @@ export const groups: { name: string; rows: Row[] }[] = [
   { name: 'database', rows: database },
   { name: 'process', rows: processes },
   { name: 'memory', rows: memory },
+  { name: 'heavy-bodies', rows: heavyBodies },
 ];

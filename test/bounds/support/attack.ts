@@ -65,10 +65,7 @@ export async function flood(
   };
   try {
     // What is not answered by then is of no more interest here.
-    await Promise.race([
-      Promise.all(Array.from({ length: connections }, one)),
-      ground.rest().then(() => ground.rest()),
-    ]);
+    await Promise.race([Promise.all(Array.from({ length: connections }, one)), ground.rest()]);
   } finally {
     agent.destroy();
   }

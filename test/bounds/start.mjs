@@ -45,5 +45,6 @@ try {
 } catch {
   // Only root may, on Linux: then it is measured among all else that the machine does.
 }
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+// Everything that it has started is of its group; PostgreSQL takes SIGINT for a fast end.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.kill(-child.pid, 'SIGINT'));
 child.on('exit', (code) => process.exit(code ?? 1));

@@ -35,7 +35,7 @@ export const reads: Row[] = [
   },
   {
     name: 'formulas-in-files',
-    about: 'a channel is named as a formula behind a semicolon: a file of it begins no cell with a formula',
+    about: 'a channel is named as a formula behind a semicolon: a file that escapes formulas begins no cell with one',
     run: exportFormulas,
   },
 ];
@@ -112,7 +112,7 @@ async function exportFormulas(ground: Ground): Promise<void> {
     if (status !== 201) throw new Error(`the channel ${JSON.stringify(channel)} was answered ${status} ${body}`);
   }
   await ground.watched(async () => {
-    const { status, body } = await ground.ask('GET', `/exports/${dataId}/?format=csv`, { key });
+    const { status, body } = await ground.ask('GET', `/exports/${dataId}/?format=csv&escape_formulas=true`, { key });
     if (status !== 200) ground.blame(`the export is answered ${status} ${body}`);
     // As a program reads it that separates cells by commas, semicolons and tabs alike.
     const cells = body.split(/[,;\t\r\n]/).map((cell) => cell.replace(/^"/, ''));

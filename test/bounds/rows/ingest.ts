@@ -32,7 +32,7 @@ export const ingest: Row[] = [
   },
   {
     name: 'late-chunk-behind-a-lock',
-    about: 'no grace, and a channel is held while its stream is finalized: no chunk that comes then is stored',
+    about: 'no grace, and a channel is held while its stream is finalized: no chunk is stored after it is answered',
     own: { settings: { FINALIZE_GRACE_SECONDS: '0' } },
     run: finalizeBehindLock,
   },
@@ -103,8 +103,8 @@ async function finalizeBehindLock(ground: Ground): Promise<void> {
     const [early, late] = await Promise.all([before, after]);
     ground.note(`finalize ${finalized.status}, chunk before it ${early.status}, chunk after it ${late.status}`);
     expectStatuses(ground, 'finalize', [finalized], [200]);
-    // Whether a chunk is within the grace is judged by when it came.
-    expectStatuses(ground, 'a chunk that came before finalize', [early], [201]);
+    // Where there is no grace, what is answered after finalize was is refused, whenever it came.
+    expectStatuses(ground, 'a chunk that came before finalize', [early], [409]);
     expectStatuses(ground, 'a chunk that came after finalize was answered', [late], [409]);
     const stored = await ground.query(`select chunk_index from chunks where data_id = '${dataId}' order by 1`);
     const acknowledged = [0, ...(early.status === 201 ? [1] : []), ...(late.status === 201 ? [2] : [])];

@@ -61,6 +61,7 @@ async function judge(row: Row): Promise<void> {
   const { blamed, notes } = told;
   const seconds = shown((performance.now() - startedAt) / 1_000);
   console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${seconds} s): ${notes.join('; ')}`);
+  for (const what of blamed) console.info(`         ${what.replaceAll('\n', '\n         ')}`);
   if (blamed.length > 0) throw new Failure(blamed.join('\n'));
 }
 

@@ -73,13 +73,13 @@ export const heavyBodies: Row[] = [
   },
   {
     name: 'gzip-bomb',
-    about: '20 bodies of 32 kB are 33 MB of spaces, 20 of 1 MB would be 1 GB',
+    about: 'six bodies of 32 kB are 33 MB of spaces, six of 256 kB would be 256 MB',
     run: (ground) =>
       ground.watched(async () => {
         const question = (body: Buffer) => ({ ...asAttacker(ground), body, headers: { 'content-encoding': 'gzip' } });
         const spaces = gzipped('spaces', () => Buffer.alloc(bodyLimitBytes - 1, ' '));
         const bomb = gzipped('bomb', () => Buffer.alloc(256 * 1024 * 1024, ' '));
-        const bodies = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? spaces : bomb));
+        const bodies = Array.from({ length: ground.size(12, 40) }, (_, i) => (i % 2 === 0 ? spaces : bomb));
         const answers = await Promise.all(bodies.map((body) => ground.ask('POST', chunkPath, question(body))));
         ground.note(countsOf(answers));
         expectStatuses(ground, 'a bomb', answers, [400, 413, 503]);
@@ -196,7 +196,8 @@ async function watchRefusals(ground: Ground, questions: Parameters<Ground['ask']
       questions.map((question) => ground.ask('POST', path, { ...question, answerMsMax: 10_000 })),
     );
     ground.note(countsOf(answers));
-    expectStatuses(ground, 'the body', answers, [400, 404, 413, 422, 503]);
+    // What is ignored may be stored without it.
+    expectStatuses(ground, 'the body', answers, [201, 400, 404, 413, 422, 503]);
   });
 }
 

@@ -38,6 +38,8 @@ interface RunOptions {
   socket?: number;
   /** For Node, beside those that the server is started with. */
   flags?: readonly string[];
+  /** A command that runs the rest of its arguments, such as `prlimit --nofile=128`. */
+  before?: readonly string[];
 }
 
 /** Runs `dist/<script>` with these settings and no others of the project. */
@@ -46,14 +48,14 @@ export function run(
   script: string,
   args: string[],
   settings: Record<string, string>,
-  { input, flags = [], socket }: RunOptions = {},
+  { input, flags = [], before = [], socket }: RunOptions = {},
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
-  const command = [process.execPath, ...nodeFlags, ...flags, join(folder, 'dist', script), ...args];
+  const command = [...before, process.execPath, ...nodeFlags, ...flags, join(folder, 'dist', script), ...args];
   // LISTEN_PID is that of the process which becomes the server.
-  const before = socket === undefined ? [] : ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh'];
-  const [file, ...rest] = [...before, ...command] as [string, ...string[]];
+  const holder = socket === undefined ? [] : ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh'];
+  const [file, ...rest] = [...holder, ...command] as [string, ...string[]];
   const child = spawn(file, rest, {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },

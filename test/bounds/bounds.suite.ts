@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, inject, test } from 'vitest';
+import { isRunning } from '../built-server.ts';
+import { shown } from '../faults/support/run.ts';
+import { groups } from './rows.ts';
+import { othersBusyMax, type Row, runRow, type Scale, type Told, untilCalm } from './support/ground.ts';
+import { type Lab, openLab, openSite, type Site } from './support/lab.ts';
+import { marginOf, stallOf, startWitness, type Witness } from './support/witness.ts';
+
+const scale = (process.env.BOUNDS_SCALE ?? 'small') as Scale;
+const only = process.env.BOUNDS_ONLY?.split(',');
+
+const chosen = groups
+  .map(({ name, rows }) => ({
+    name,
+    rows: rows.filter((row) => only === undefined || only.includes(name) || only.includes(row.name)),
+  }))
+  .filter(({ rows }) => rows.length > 0);
+if (chosen.length === 0) throw new Error(`There is no row or group ${only?.join()}; --list names all.`);
+
+let lab: Lab;
+let shared: Site;
+let witness: Witness;
+let marginMs = 0;
+const memoryMax = promisedBytes();
+
+beforeAll(async () => {
+  goFirst();
+  lab = await openLab(inject('builtFolder'));
+  shared = await openSite(lab);
+  witness = startWitness();
+  marginMs = await calibrate();
+});
+
+afterAll(async () => {
+  witness?.close();
+  await shared?.stop();
+  await lab?.remove();
+});
+
+for (const { name, rows } of chosen) {
+  describe(name, () => {
+    for (const row of rows) test(`${row.name}: ${row.about}`, () => judge(row));
+  });
+}
+
+/** A row that fails for longer than this does not fail for what others do to the machine. */
+const retryMsMax = 8_000;
+
+async function judge(row: Row): Promise<void> {
+  const startedAt = performance.now();
+  const once = () => (row.own === undefined ? onShared(row) : onOwn(row, row.own));
+  let told = await once();
+  const isQuick = performance.now() - startedAt < retryMsMax;
+  if (told.blamed.length > 0 && told.othersBusy > othersBusyMax && isQuick) {
+    console.info(`again  ${row.name}: it failed while other programs used the machine: ${told.notes.join('; ')}`);
+    told = await once();
+  }
+  const { blamed, notes } = told;
+  const seconds = shown((performance.now() - startedAt) / 1_000);
+  console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${seconds} s): ${notes.join('; ')}`);
+  for (const what of blamed) console.info(`         ${what.replaceAll('\n', '\n         ')}`);
+  if (blamed.length > 0) throw new Failure(blamed.join('\n'));
+}
+
+/** The server's fault, so no line of the suite is shown with it. */
+class Failure extends Error {
+  override stack = '';
+}
+
+async function onShared(row: Row): Promise<Told> {
+  const told = await runRow(row, { lab, site: shared, scale, witness, marginMs, memoryMax });
+  const calmMs = isRunning(shared.pid()) ? await untilCalm(shared, lab.keys.third) : undefined;
+  if (calmMs === undefined) told.blamed.push('it does not serve within 5 s after the attackers have gone');
+  // So that no row pays for the one before.
+  if (told.blamed.length > 0) await shared.restart();
+  return told;
+}
+
+async function onOwn(row: Row, options: NonNullable<Row['own']>): Promise<Told> {
+  const site = await openSite(lab, options);
+  try {
+    return await runRow(row, { lab, site, scale, witness, marginMs, memoryMax });
+  } finally {
+    await site.stop();
+  }
+}
+
+/** What is started from here goes before other programs of the machine; only root may say so. */
+function goFirst(): void {
+  try {
+    setPriority(-10);
+  } catch {
+    // Then it is measured as it is.
+  }
+}
+
+/** What an idle server shows on this machine now. */
+async function calibrate(): Promise<number> {
+  await witness.begin({ port: shared.port(), pid: shared.pid(), key: lab.keys.other, adminKey: lab.keys.admin });
+  await sleep(2_000);
+  const idle = await witness.end();
+  const margin = marginOf(idle);
+  console.info(
+    `an idle server: chunk ${shown(idle.chunks.worstMs)} ms at worst, stall ${shown(stallOf(idle))} ms, ` +
+      `memory ${shown(idle.residentMax / 2 ** 20)} MiB; a stall may last ${shown(100 + margin)} ms`,
+  );
+  return margin;
+}
+
+/** The ceiling of memory in docs/security.md, `<!-- memory ceiling: 1,536 MiB -->`, in bytes. */
+function promisedBytes(): number {
+  const text = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
+  const [, mebibytes] = /<!-- memory ceiling: ([\d,]+) MiB -->/.exec(text) ?? [];
+  if (mebibytes === undefined) throw new Error('docs/security.md says no ceiling of memory');
+  return Number(mebibytes.replaceAll(',', '')) * 2 ** 20;
+}

@@ -1,0 +1,131 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run as runProgram, type Server, serve } from '../../built-server.ts';
+import { type Cluster, openCluster } from '../../faults/support/postgres-15.ts';
+
+/** Each is of an organization of its own, but for `reader` and `revoked`, which belong to the attackers. */
+export interface Keys {
+  attacker: string;
+  /** May only read. */
+  reader: string;
+  revoked: string;
+  /** Somebody else, whom the witness sends for. */
+  other: string;
+  /** A third organization that works as usual. */
+  third: string;
+  admin: string;
+}
+
+/** What servers of a run stand on: a PostgreSQL, and a database with keys that others are copied from. */
+export interface Lab {
+  builtFolder: string;
+  cluster: Cluster;
+  keys: Keys;
+  /** A migrated database that holds the keys and nothing else. @returns its name */
+  newDatabase(): Promise<string>;
+  remove(): Promise<void>;
+}
+
+const folderInMemory = '/dev/shm';
+const template = 'template_lab';
+
+export async function openLab(builtFolder: string): Promise<Lab> {
+  // In memory where there is such a folder, so that the disks of others are no part of what is measured.
+  const cluster = await openCluster({
+    settings: { max_connections: '200', max_wal_size: '2GB' },
+    ...(existsSync(folderInMemory) && { parent: folderInMemory }),
+  });
+  await cluster.start();
+  try {
+    await cluster.query(`create database ${template}`);
+    const keys = await makeKeys(builtFolder, cluster);
+    let count = 0;
+    return {
+      builtFolder,
+      cluster,
+      keys,
+      async newDatabase() {
+        const name = `lab_${++count}`;
+        await cluster.query(`create database ${name} template ${template}`);
+        return name;
+      },
+      remove: () => cluster.remove(),
+    };
+  } catch (error) {
+    await cluster.remove();
+    throw error;
+  }
+}
+
+/** The script of `metrology-server`, within `dist`. */
+export function commandOf(builtFolder: string): string {
+  const { bin } = JSON.parse(readFileSync(join(builtFolder, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  return (bin['metrology-server'] as string).replace(/^(\.\/)?dist\//, '');
+}
+
+async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
+  const settings = { DATABASE_URL: cluster.url(template) };
+  const create = async (organization: string, scopes = 'read,write,delete') => {
+    const args = ['keys', 'create', '--organization', organization, '--user', 'bounds', '--scopes', scopes];
+    const program = runProgram(builtFolder, commandOf(builtFolder), args, settings);
+    const { code } = await program.exit();
+    if (code !== 0) throw new Error(`no key could be made:\n${program.stderr()}`);
+    return program.stdout().trim();
+  };
+  const attacker = await create('attackers');
+  const [reader, revoked, other, third, admin] = await Promise.all([
+    create('attackers', 'read'),
+    create('attackers'),
+    create('somebody else'),
+    create('third'),
+    create('operators', 'admin'),
+  ]);
+  const hint = revoked.split('_').slice(0, 2).join('_');
+  const changed = await cluster.query(
+    `update api_keys set revoked_at = now() where key_hint = '${hint}' returning key_id`,
+    template,
+  );
+  if (changed.length !== 1) throw new Error('no key was revoked');
+  return { attacker, reader, revoked, other, third, admin };
+}
+
+/** A built server on a database of the lab, at an address that changes when it is started again. */
+export interface Site {
+  database: string;
+  port(): number;
+  pid(): number;
+  server(): Server;
+  /** SIGKILL and a new start. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface SiteOptions {
+  settings?: Record<string, string>;
+  /** A command that runs the server, such as `prlimit --nofile=128`. */
+  before?: readonly string[];
+}
+
+export async function openSite(lab: Lab, { settings = {}, before = [] }: SiteOptions = {}): Promise<Site> {
+  const database = await lab.newDatabase();
+  const start = () =>
+    serve(lab.builtFolder, { DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info', ...settings }, { before });
+  let server = await start();
+  const kill = async () => {
+    server.child.kill('SIGKILL');
+    await server.exit();
+  };
+  return {
+    database,
+    port: () => Number(new URL(server.endpoint).port),
+    pid: () => server.child.pid as number,
+    server: () => server,
+    async restart() {
+      await kill();
+      server = await start();
+    },
+    stop: kill,
+  };
+}

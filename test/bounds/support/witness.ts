@@ -1,0 +1,70 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+interface Figure {
+  count: number;
+  /** Without the time for which the machine had no processor for the server or the witness. */
+  worstMs: number;
+  /** Not answered, or not as it must be. */
+  wrong: number;
+  tells: string[];
+}
+
+/** What somebody else has seen while an attack went on. */
+export interface Figures {
+  chunks: Figure;
+  /** Initialize and finalize. */
+  runs: Figure;
+  health: Figure;
+  /** Bytes of memory that the server had at most. */
+  residentMax: number;
+  /** The server's own figure: the longest time in which its event loop did not turn. */
+  lagMs: number | undefined;
+}
+
+export interface WatchedServer {
+  port: number;
+  pid: number;
+  key: string;
+  adminKey: string;
+}
+
+/** Somebody else, in a process of their own (witness.mjs). */
+export interface Witness {
+  begin(server: WatchedServer): Promise<void>;
+  /** Waits up to `answerMsMax` for answers that are still due. */
+  end(): Promise<Figures>;
+  close(): void;
+}
+
+/** Longest time until somebody else is answered, whatever goes on. */
+export const answerMsMax = 1_000;
+/** Longest time in which nothing at all is answered. */
+export const stallMsMax = 100;
+
+export function startWitness(): Witness {
+  const child = fork(fileURLToPath(new URL('./witness.mjs', import.meta.url)), { execArgv: [] });
+  const order = async <Reply>(message: object, name: string): Promise<Reply> => {
+    const answered = once(child, 'message');
+    child.send(message);
+    const [reply] = (await answered) as [Record<string, unknown>];
+    if (reply.failure !== undefined) throw new Error(`the witness: ${reply.failure}`);
+    return reply[name] as Reply;
+  };
+  return {
+    begin: (server) => order({ order: 'begin', answerMsMax, ...server }, 'begun'),
+    end: () => order<Figures>({ order: 'end' }, 'figures'),
+    close: () => void child.kill(),
+  };
+}
+
+/** A stall is one that both sides have seen: the server by its own clock, somebody else by an answer that did not come. */
+export function stallOf({ health, lagMs }: Figures): number {
+  return lagMs === undefined ? health.worstMs : Math.min(health.worstMs, lagMs);
+}
+
+/** What the machine adds to a stall, from the figures of an idle server in the same run. */
+export function marginOf(idle: Figures): number {
+  return Math.min(100, Math.max(20, 2 * stallOf(idle)));
+}

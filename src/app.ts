@@ -93,7 +93,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams =
     given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
-  app.addHook('onClose', () => streams.close());
+  // Before the server waits for its connections: what waits for PostgreSQL is answered now.
+  app.addHook('preClose', () => streams.close());
   const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {

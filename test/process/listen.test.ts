@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import Fastify from 'fastify';
 import { pino } from 'pino';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { App } from '../../src/http/app-type.ts';
 import { processLimits } from '../../src/process/limits.ts';
 import { type Front, listen } from '../../src/process/listen.ts';
@@ -10,19 +10,26 @@ import { openSockets } from '../../src/process/sockets.ts';
 
 /* How connections end, in this process. The socket is held open beside, as systemd does it. */
 
-async function start(limits = {}): Promise<{ front: Front; port: number; answer: () => void }> {
+/** What a service does that is told to end. */
+let endsWait = () => {};
+afterEach(() => {
+  endsWait = () => {};
+});
+
+async function start(limits = {}): Promise<{ app: App; front: Front; port: number; answer: () => void }> {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
     answer = resolve;
   });
   const app = Fastify({ return503OnClosing: false }) as unknown as App;
+  app.addHook('preClose', async () => endsWait());
   app.get('/quick', async () => 'quick');
   app.get('/slow', () => answered.then(() => 'slow'));
   const log = pino({ level: 'silent' });
   const sockets = await openSockets({ HOST: '127.0.0.1', PORT: 0 }, {}, log, 0);
   onTestFinished(() => sockets.close());
   const front = await listen(app, sockets.descriptors, { ...processLimits, ...limits });
-  return { front, port: (app.server.address() as { port: number }).port, answer };
+  return { app, front, port: (app.server.address() as { port: number }).port, answer };
 }
 
 function get(port: number, path: string, agent: Agent): Promise<{ connection: string | undefined; text: string }> {
@@ -84,6 +91,16 @@ test('new connections are taken meanwhile where nobody else would', async () => 
   expect(await get(port, '/quick', new Agent())).toEqual({ connection: 'close', text: 'quick' });
   await get(port, '/quick', agent);
   await closed;
+});
+
+test('what can end a wait does so before the wait is waited for', async () => {
+  const { app, front, port, answer } = await start({ shutdownMsMax: 600_000 });
+  const slow = get(port, '/slow', keepingAgent());
+  await expect.poll(() => front.inFlight()).toBe(1);
+  expect(app.server.listening).toBe(true);
+  endsWait = answer;
+  await front.close({ drainMs: 0, takesNew: false });
+  expect(await slow).toEqual({ connection: 'close', text: 'slow' });
 });
 
 test('a request that hangs is cut after shutdownMsMax', async () => {

@@ -30,12 +30,6 @@ export const limits = {
   headerBytesMax: 256 * 1024,
   /** How long a connection that sent no valid request is read on, so that its sender reads the answer. */
   clientErrorDrainMsMax: 2_000,
-  /** Bytes that are still read and thrown away after a body has passed its limit, so that the client reads the 413. */
-  bodyDrainBytesMax: 256 * 1024 * 1024,
-  /** Longest wait for those bytes, and for a body that has stopped arriving. */
-  bodyDrainMsMax: 20_000,
-  /** Bodies up to this size wait only for each other, not for larger ones. */
-  smallBodyBytesMax: 64 * 1024,
   /** Characters of an API key. */
   keyLengthMin: 16,
   keyLengthMax: 512,
@@ -78,20 +72,14 @@ export const limits = {
   queueMsMax: 25_000,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
-  /** Longest wait at a start for a database that does not answer yet. */
-  databaseStartMsMax: 30_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
   statementMsMax: 25_000,
   /** How much longer than statementMsMax its answer may take, before the connection is given up. */
   answerMsMax: 2_000,
   /** Longest time that an ordered shutdown waits for requests in flight. */
   shutdownMsMax: 10_000,
-  /** Pause before a worker that has ended is started again. */
-  workerRestartMs: 1_000,
   /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
   keepAliveMs: 120_000,
-  /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
-  listenBacklog: 4_096,
   /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
   ledgerPageChunksMax: 10_000,
   /** Revisions of chunks, without their arrays, that their list fetches at a time. */
@@ -156,7 +144,7 @@ export const ConfigSchema = Type.Object({
     128 * 1024 * 1024,
     1_024,
     1024 ** 4,
-    'request bodies in memory at one time, up to 64 KiB and larger ones each; more wait',
+    'bytes of request bodies in memory at one time, of those up to 64 KiB and of larger ones each; more wait',
   ),
   PUBLIC_URL: Type.Optional(
     Type.String({
@@ -168,6 +156,11 @@ export const ConfigSchema = Type.Object({
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
   ),
+  METRICS_OPEN: Type.Boolean({
+    default: false,
+    description:
+      'answer GET /metrics without a key to requests that come straight from this machine; not beside a proxy that passes TCP on',
+  }),
   CORS_ORIGINS: Type.Optional(
     Type.String({
       pattern: `^${originPattern}( *, *${originPattern})*$`,

@@ -5,10 +5,12 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { createIdentities } from '../../src/auth/identities.ts';
 import { provideKey } from '../../src/auth/keys.ts';
+import { authLimits } from '../../src/auth/limits.ts';
 import { findIdentity } from '../../src/auth/store.ts';
 import { limits, readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { requireKeys } from '../../src/http/auth.ts';
+import { processLimits } from '../../src/process/limits.ts';
 import { openStore } from '../../src/process/open-database.ts';
 
 /*
@@ -88,9 +90,9 @@ const app = Fastify({
 requireKeys(
   app,
   createIdentities({
-    find: (key) => findIdentity(store.database, key),
-    keepMs: limits.keyCacheMsMax,
-    entriesMax: limits.keyCacheEntriesMax,
+    findAll: (keys) => Promise.all(keys.map((key) => findIdentity(store.database, key))),
+    isPassing: () => false,
+    limits: { ...authLimits, ...limits },
     now: () => performance.now(),
   }),
 );
@@ -172,7 +174,7 @@ app.post(
 
 app.get('/healthz', { config: { open: true } }, async () => ({ status: 'ok' }));
 
-await app.listen({ host: config.HOST, port: config.PORT, backlog: limits.listenBacklog });
+await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {
   app.server.closeAllConnections();
   await app.close();

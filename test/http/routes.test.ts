@@ -111,6 +111,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /projects/': () => ({ url: '/projects/' }),
   'POST /projects/': () => ({ url: '/projects/', body: { name: 'another project' } }),
   'GET /projects/:project_id/physical_samples': (ids) => ({ url: `/projects/${ids.project}/physical_samples` }),
+  'DELETE /projects/:project_id': (ids) => ({ url: `/projects/${ids.project}` }),
   'GET /projects/:project_id/configuration': (ids) => ({ url: `/projects/${ids.project}/configuration` }),
   'POST /projects/:project_id/configuration': (ids) => ({
     url: `/projects/${ids.project}/configuration`,

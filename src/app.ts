@@ -12,6 +12,7 @@ import type { ExportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { clockRoutes } from './http/clock.ts';
+import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
@@ -49,6 +50,8 @@ export interface AppDependencies {
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
   streams?: StreamService;
+  /** How the metrics of other processes of this server come in; without it there are none. */
+  metricsOfAll?: MetricsOfAll;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
 }
 
@@ -110,7 +113,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
   healthRoutes(app, database.standing);
-  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true });
+  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);
   docsPageRoutes(app);

@@ -63,6 +63,8 @@ interface OpenOptions {
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
   statementMsMax?: number;
+  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
+  Pool?: typeof pg.Pool | undefined;
 }
 
 interface DatabaseOptions extends OpenOptions {
@@ -70,8 +72,8 @@ interface DatabaseOptions extends OpenOptions {
   poolMax: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits>;
-  /** Where PostgreSQL has its data, when that is on this machine and to be watched. */
-  dataFolder?: string | undefined;
+  /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
+  dataFolder?: (() => string | undefined) | undefined;
   /** The migrations that this program stands on, when they are others than those that it brings. */
   migrationsFolder?: URL | undefined;
 }
@@ -162,8 +164,9 @@ export function openAsOwner(connectionString: string, options: OpenOptions & { p
   return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
 }
 
-const poolOptions = ({ onIdleError }: OpenOptions, statementMsMax: number, settings: string) => ({
+const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
   onIdleError,
+  Pool,
   statementMsMax,
   settings,
   answerMsMax: limits.answerMsMax,

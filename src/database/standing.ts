@@ -38,8 +38,8 @@ interface Options {
   standingKeepMs: number;
   /** How long it is used again that the data folder is there. */
   dataFolderKeepMs: number;
-  /** The data folder of PostgreSQL, where it is on this machine and this process may look into it. */
-  dataFolder?: string | undefined;
+  /** Says where PostgreSQL has its data, where that is on this machine. Asked once it is connected to. */
+  dataFolder?: (() => string | undefined) | undefined;
   migrationsFolder?: URL | undefined;
   /** Milliseconds from any origin. */
   now?: () => number;
@@ -47,8 +47,7 @@ interface Options {
 
 export function createStanding(options: Options): Standing {
   const { pool, now = () => performance.now() } = options;
-  const folderProblem =
-    options.dataFolder === undefined ? undefined : watchDataFolder(options.dataFolder, options.dataFolderKeepMs);
+  let folderProblem: (() => string | undefined) | undefined;
   let files: readonly MigrationFile[] | undefined;
   let identity: string | undefined;
   let found: Problem | undefined;
@@ -58,7 +57,11 @@ export function createStanding(options: Options): Standing {
 
   async function verify(client: Parameters<typeof readIdentity>[0]): Promise<void> {
     const present = await readIdentity(client);
-    identity ??= present;
+    if (identity === undefined) {
+      identity = present;
+      const folder = options.dataFolder?.();
+      if (folder !== undefined) folderProblem = watchDataFolder(folder, options.dataFolderKeepMs);
+    }
     if (present !== identity) throw new ServesNoMore(otherDatabase);
   }
 

@@ -6,7 +6,7 @@ import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from './app-type.ts';
 import { authenticate, requireScope } from './auth.ts';
-import { metricsText, shareMetrics } from './cluster-metrics.ts';
+import type { MetricsOfAll } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
 const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -70,6 +70,8 @@ interface MetricsOptions {
   metrics: Metrics;
   /** METRICS_OPEN: requests that come straight from loopback need no key. */
   isOpen: boolean;
+  /** How those of other processes of this server come in; without it there are none. */
+  metricsOfAll?: MetricsOfAll | undefined;
 }
 
 /**
@@ -77,8 +79,8 @@ interface MetricsOptions {
  * organizations. Only where the operator says so is it open on loopback: to this process a proxy on the same machine that
  * passes TCP on looks like a local client, whoever stands behind it.
  */
-export function metricsRoutes(app: App, { identities, metrics, isOpen }: MetricsOptions): void {
-  shareMetrics(metrics.registry);
+export function metricsRoutes(app: App, { identities, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
+  metricsOfAll?.share(metrics.registry);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requestSeconds.observe(
@@ -99,7 +101,9 @@ export function metricsRoutes(app: App, { identities, metrics, isOpen }: Metrics
     },
     async (request, reply) => {
       if (!isOpen || !isDirectFromLoopback(request)) requireScope(await authenticate(identities, request), 'admin');
-      return reply.type(metrics.registry.contentType).send(await metricsText(metrics.registry));
+      return reply
+        .type(metrics.registry.contentType)
+        .send(await (metricsOfAll?.text(metrics.registry) ?? metrics.registry.metrics()));
     },
   );
 }

@@ -247,7 +247,7 @@ describe('the data folder', () => {
     const database = openDatabase(postgres.connectionString, {
       poolMax: 2,
       onIdleError: () => {},
-      dataFolder: postgres.dataDir,
+      dataFolder: () => postgres.dataDir,
     });
     onTestFinished(() => database.close());
     const { chunk, ready } = await serveOn(database, await createKey(database, 'lab', 'ada'));

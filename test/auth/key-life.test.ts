@@ -220,4 +220,4 @@ test('only so many keys are remembered as the limit says, the newest ones', asyn
   expect(await identityOf(second)).toBeDefined();
   expect(await identityOf(first)).toBeUndefined();
   expect(await insertKey(database, { organization_id, user_id }, first)).toBeUndefined();
-});
+}, 60_000);

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from './support/bench.ts';
+
+/** Something that happens to the cluster or the server while everybody writes. */
+export interface Fault {
+  name: string;
+  /** Longest time until a chunk that is first tried after it is acknowledged. The database's faults must fit into the 28 s that a chunk waits. */
+  awayMsMax: number;
+  /** What a client that tries once may lose: where the process that held its request dies, nobody can answer it. */
+  mayCutRequests?: boolean;
+  inject(bench: Bench): Promise<void>;
+  /** Makes the cluster whole again. */
+  mend?(bench: Bench): Promise<void>;
+}
+
+const failoverMsMax = 26_000;
+const restartMsMax = 15_000;
+
+export function faults(): Fault[] {
+  let struck: { start(): void; thaw(): void } | undefined;
+  const standby = async ({ cluster }: Bench) => {
+    const { name } = await cluster.primary();
+    return cluster.machines.filter((machine) => machine.name !== name);
+  };
+  return [
+    {
+      name: 'server: SIGTERM, then started anew on the held socket',
+      awayMsMax: restartMsMax,
+      async inject({ server }) {
+        await server.stop();
+        await server.start();
+      },
+    },
+    {
+      name: 'server: SIGUSR2',
+      awayMsMax: restartMsMax,
+      async inject({ server }) {
+        server.reload();
+      },
+    },
+    {
+      name: 'server: kill -9, then started anew on the held socket',
+      awayMsMax: restartMsMax,
+      mayCutRequests: true,
+      async inject({ server }) {
+        await server.kill();
+        await server.start();
+      },
+    },
+    {
+      name: 'planned switch-over',
+      awayMsMax: failoverMsMax,
+      async inject({ cluster }) {
+        await cluster.switchOver();
+      },
+    },
+    {
+      name: 'both standbys frozen for 8 s',
+      awayMsMax: failoverMsMax,
+      async inject(bench) {
+        const machines = await standby(bench);
+        // PostgreSQL alone: with two members of etcd the primary would have to step down too.
+        for (const machine of machines) machine.signalPostgres('SIGSTOP');
+        await sleep(8_000);
+        for (const machine of machines) machine.signalPostgres('SIGCONT');
+      },
+    },
+    {
+      name: 'primary frozen',
+      awayMsMax: failoverMsMax,
+      async inject({ cluster }) {
+        const machine = await cluster.primary();
+        struck = machine;
+        await machine.freeze();
+      },
+      async mend() {
+        struck?.thaw();
+      },
+    },
+    {
+      name: 'primary killed',
+      awayMsMax: failoverMsMax,
+      async inject({ cluster }) {
+        const machine = await cluster.primary();
+        struck = machine;
+        await machine.kill();
+      },
+      async mend() {
+        struck?.start();
+      },
+    },
+  ];
+}

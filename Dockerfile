@@ -27,5 +27,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.PORT + '/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=32", "--no-memory-reducer", "dist/cli.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=32", "--no-memory-reducer", "dist/commands/cli.js"]
 CMD ["serve"]

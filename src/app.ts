@@ -8,6 +8,7 @@ import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import { type Config, limits } from './config.ts';
 import type { Database } from './database/database.ts';
+import type { ExportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { requireKeys } from './http/auth.ts';
@@ -45,6 +46,12 @@ export interface AppDependencies {
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
   streams?: StreamService;
+  limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
+}
+
+/** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
+export interface RoomLimits {
+  exports: ExportLimits;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
@@ -104,7 +111,10 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database }));
-  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl: config.PUBLIC_URL }));
+  const publicUrl = config.PUBLIC_URL;
+  await app.register(async (room) =>
+    exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits?.exports }),
+  );
   await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });

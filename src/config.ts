@@ -47,7 +47,7 @@ export const limits = {
   keyCacheMsMax: 5_000,
   /** Keys that are remembered so. */
   keyCacheEntriesMax: 10_000,
-  /** Connections of one server process for what sees every organization and is not ingest: the use of keys, upkeep, readiness. */
+  /** Connections of one server process for upkeep: the use of keys, old revisions. */
   serviceConnectionsMax: 2,
   /**
    * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a
@@ -99,24 +99,10 @@ export const limits = {
   keepAliveMs: 120_000,
   /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
   listenBacklog: 4_096,
-  /**
-   * Points that a time-series read fetches from PostgreSQL at a time: 0.6 MB. Ten times as many read 5 M points no faster
-   * and leave 50 MB more memory behind.
-   */
-  readPagePointsMax: 25_000,
   /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
   ledgerPageChunksMax: 10_000,
   /** Revisions of chunks, without their arrays, that their list fetches at a time. */
   revisionPageMax: 1_000,
-  /** Streams of one export. */
-  exportStreamsMax: 1_000,
-  /** Channels of all streams of one export: what its metadata lists. */
-  exportChannelsMax: 50_000,
-  /** Columns of channels that a wide export can have. Each is read by pages of its own, at the same time. */
-  exportColumnsMax: 500,
-  /** Points of one channel that a down-sampled read may be asked for: fewer could not show a gap, more are no reduction. */
-  downSampledPointsMin: 4,
-  downSampledPointsMax: 1_000_000,
 } as const;
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
@@ -145,7 +131,12 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
-  DATABASE_POOL_MAX: integer(20, 2, 1_000, 'database connections for everything but ingest, of all workers together'),
+  DATABASE_POOL_MAX: integer(
+    20,
+    2,
+    1_000,
+    'database connections for what requests read and edit, of all workers together',
+  ),
   WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({

@@ -1,6 +1,6 @@
 import { readConfig } from './config.ts';
 import { explainFailure } from './errors.ts';
-import { serve } from './serve.ts';
+import { serve } from './process/serve.ts';
 
 try {
   await serve(readConfig(process.env));

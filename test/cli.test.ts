@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 async function cli(...args: string[]) {
-  const program = run(built.folder, 'cli.js', args, { DATA_DIR: dataDir });
+  const program = run(built.folder, 'commands/cli.js', args, { DATA_DIR: dataDir });
   const { code } = await program.exit();
   return { code, stdout: program.stdout(), stderr: program.stderr() };
 }
@@ -168,13 +168,16 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     const ways = [
       run(
         built.folder,
-        'cli.js',
+        'commands/cli.js',
         ['keys', 'import', ...place, '--scopes', 'read'],
         { DATA_DIR: dataDir },
         { input: `${piped}\n` },
       ),
-      run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-file', keyFile], { DATA_DIR: dataDir }),
-      run(built.folder, 'cli.js', ['keys', 'import', ...place, '--from-env', 'K'], { DATA_DIR: dataDir, K: named }),
+      run(built.folder, 'commands/cli.js', ['keys', 'import', ...place, '--from-file', keyFile], { DATA_DIR: dataDir }),
+      run(built.folder, 'commands/cli.js', ['keys', 'import', ...place, '--from-env', 'K'], {
+        DATA_DIR: dataDir,
+        K: named,
+      }),
     ];
     const ids: string[] = [];
     for (const way of ways) {

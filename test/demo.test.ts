@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 async function demo(args: string[], settings: Record<string, string>) {
-  const program = run(built.folder, 'cli.js', ['demo', ...args], settings);
+  const program = run(built.folder, 'commands/cli.js', ['demo', ...args], settings);
   const { code } = await program.exit(60_000);
   return { code, stdout: program.stdout(), stderr: program.stderr() };
 }
@@ -84,7 +84,7 @@ describe('where no server answers', () => {
   });
 
   test('ends in order although nobody reads what it says', async () => {
-    const program = run(built.folder, 'cli.js', ['demo'], { PORT: '9' });
+    const program = run(built.folder, 'commands/cli.js', ['demo'], { PORT: '9' });
     program.child.stdout?.once('data', () => program.child.stdout?.destroy());
     expect([(await program.exit(60_000)).code, program.stderr()]).toEqual([0, '']);
   });

@@ -1,13 +1,36 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { ConfigSchema, limits } from '../src/config.ts';
+import { ConfigSchema } from '../src/config.ts';
 
 /* docs/security.md says what is true, and nothing in src sends a request. */
 
 const at = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const text = readFileSync(at('docs/security.md'), 'utf8');
 const sections = text.split(/^## /m).slice(1);
+
+interface LimitFile {
+  /** Stands before each name in the table, with a point; empty for `src/config.ts`. */
+  room: string;
+  path: string;
+  limits: Record<string, number>;
+}
+
+const limitPaths = readdirSync(at('src'), { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('/limits.ts'))
+  .sort();
+
+/** Each room has its limits in its `limits.ts`: one object `ROOMLimits` of numbers, with a comment for each. */
+const limitFiles: LimitFile[] = await Promise.all(
+  ['config.ts', ...limitPaths].map(async (path) => {
+    const exported = Object.entries((await import(at(`src/${path}`))) as Record<string, Record<string, number>>);
+    const found = exported.filter(([name]) => /^(limits|\w+Limits)$/.test(name));
+    expect(found, `${path} exports one object of limits`).toHaveLength(1);
+    const room = path === 'config.ts' ? '' : `${dirname(path)}.`;
+    return { room, path, limits: found[0]?.[1] ?? {} };
+  }),
+);
 
 describe('docs/security.md', () => {
   test('has a section for each of the ten', () => {
@@ -30,27 +53,38 @@ describe('docs/security.md', () => {
   });
 });
 
-/** Every number that `src/config.ts` bounds something by, with the sentences that stand there. */
+/** Every number that the environment or a room bounds something by, with the sentences that stand there. */
 function limitsTable(): string {
-  const source = readFileSync(at('src/config.ts'), 'utf8');
-  const inside = source.slice(source.indexOf('export const limits'), source.indexOf('} as const;'));
-  const rows = Object.entries(ConfigSchema.properties)
+  const rows = [...settingRows(), ...limitFiles.flatMap(limitRows)];
+  expect(rows.length).toBeGreaterThan(40);
+  return ['| name | value | what it bounds |', '|---|---|---|']
+    .concat(rows.map(([name, value, what]) => `| \`${name}\` | ${value} | ${what} |`))
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function settingRows(): string[][] {
+  return Object.entries(ConfigSchema.properties)
     .filter(([, schema]) => schema.type === 'integer')
     .map(([name, { default: value, minimum, maximum, description }]) => {
       const shown = value === undefined ? '' : number(value);
       return [name, shown, `${description} (${number(minimum)} to ${number(maximum)})`];
     });
+}
+
+/** A field under another one without a comment of its own shares its comment. */
+function limitRows({ room, path, limits }: LimitFile): string[][] {
+  const source = readFileSync(at(`src/${path}`), 'utf8');
+  const inside = /^export const \w*[lL]imits = \{\n([\s\S]*?)^\}/m.exec(source)?.[1] ?? '';
+  const rows: string[][] = [];
   let about = '';
   for (const [, comment, name] of inside.matchAll(/\/\*\*([\s\S]*?)\*\/|^ {2}(\w+):/gm)) {
     if (comment !== undefined) about = comment.replace(/\s*\n\s*\*\s?/g, ' ').trim();
-    else rows.push([name as string, number(limits[name as keyof typeof limits]), about.replace(/\.$/, '')]);
+    else rows.push([`${room}${name}`, number(limits[name as string]), about.replace(/\.$/, '')]);
   }
-  expect(rows.length).toBeGreaterThan(40);
-  expect(Object.keys(limits).filter((name) => !rows.some(([known]) => known === name))).toEqual([]);
-  return ['| name | value | what it bounds |', '|---|---|---|']
-    .concat(rows.map(([name, value, what]) => `| \`${name}\` | ${value} | ${what} |`))
-    .map((line) => `${line}\n`)
-    .join('');
+  expect(about, `${path}: comments of limits begin with /**`).not.toBe('');
+  expect(rows.map(([name]) => name)).toEqual(Object.keys(limits).map((name) => `${room}${name}`));
+  return rows;
 }
 
 const number = (value: unknown) => Number(value).toLocaleString('en-US');

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { buildApp } from '../../src/app.ts';
 import { provideKey } from '../../src/auth/keys.ts';
 import { limits, readConfig } from '../../src/config.ts';
-import { openStore } from '../../src/open-store.ts';
+import { openStore } from '../../src/process/open-database.ts';
 import type { StreamService } from '../../src/streams/service.ts';
 
 /*

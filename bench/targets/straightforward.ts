@@ -9,7 +9,7 @@ import { findIdentity } from '../../src/auth/store.ts';
 import { limits, readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { requireKeys } from '../../src/http/auth.ts';
-import { openStore } from '../../src/open-store.ts';
+import { openStore } from '../../src/process/open-database.ts';
 
 /*
  * The server that a good engineer writes first for the same contract: Fastify with its own body reader and validation, one

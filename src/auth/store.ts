@@ -24,8 +24,7 @@ export interface FoundKey extends Identity {
 export async function findKey(database: Database, key: string): Promise<FoundKey | undefined> {
   const publicId = publicIdOf(key);
   if (publicId === undefined) return undefined;
-  // On the connections of ingest: a chunk must not wait for its key behind slow reads.
-  const { rows } = await database.ingestPool.query<FoundKey & { keyHash: Buffer }>({
+  const { rows } = await database.keyPool.query<FoundKey & { keyHash: Buffer }>({
     name: 'find_key',
     text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes,
                   key_hash as "keyHash",

@@ -1,10 +1,14 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, PostgresDialect } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import { limits } from '../config.ts';
 import { CommitInDoubt, isConnectionLoss } from './failures.ts';
-import { apiRole, organizationSetting, serviceRole } from './roles.ts';
+import { type DatabaseLimits, databaseLimits } from './limits.ts';
+import { connectionsByOrganization } from './organizations.ts';
+import { openPool } from './pool.ts';
+import { apiRole, serviceRole } from './roles.ts';
+import { createShares } from './shares.ts';
 import type { Tables } from './tables.ts';
 
 /** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
@@ -27,16 +31,28 @@ export interface Connections {
  * migration 0007 (docs/decisions/0009-row-level-security.md).
  */
 export interface Database {
-  /** The way of the API: the rows of one organization and no others, whatever a statement asks for. */
+  /**
+   * The way of the API: the rows of one organization and no others, whatever a statement asks for. An organization holds as
+   * many of its connections as are still free, and no more (`shares.ts`).
+   */
   as(organizationId: string): Access;
-  /** The way of keys, upkeep and readiness: the rows of every organization. */
+  /** The way of upkeep and of commands: the rows of every organization. */
   service: Access;
-  /** Connections of ingest alone, so that no read keeps a chunk waiting; statements are sent without awaiting the last. */
+  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
+  keyPool: pg.Pool;
+  /** The connection that sees whether this server may go on (`standing.ts`). */
+  standingPool: pg.Pool;
+  /**
+   * Connections of ingest alone (chunks, initialize, finalize), so that no read keeps a chunk waiting; statements are sent
+   * without awaiting the last. They see every organization.
+   */
   ingestPool: pg.Pool;
   /** To be counted. */
-  pools: Record<'general' | 'service' | 'ingest', Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
+  pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
 }
+
+type PoolName = 'general' | 'keys' | 'service' | 'standing' | 'ingest';
 
 /** The database as the role that owns its tables: for migrations and for making roles. */
 export interface OwnerDatabase extends Access {
@@ -51,80 +67,75 @@ interface OpenOptions {
   statementMsMax?: number;
 }
 
-const int8Oid = 20;
-const timestamptzOid = 1184;
-
-/** int8 columns here stay below 2^53; times go out as ISO 8601 text with all their microseconds, never through a Date. */
-const parsers: Record<number, (text: string) => unknown> = {
-  [int8Oid]: Number,
-  [timestamptzOid]: isoTime,
-};
-const types = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    return (format !== 'binary' && parsers[oid]) || pg.types.getTypeParser(oid, format);
-  },
-} as pg.CustomTypesConfig;
-
-/** PostgreSQL's `2026-01-31 08:00:00.5+00` as `2026-01-31T08:00:00.5Z`. */
-export function isoTime(text: string): string {
-  return text
-    .replace(' ', 'T')
-    .replace(/([+-]\d\d)$/, '$1:00')
-    .replace('+00:00', 'Z');
+interface DatabaseOptions extends OpenOptions {
+  /** Connections for what routes read and edit. */
+  poolMax: number;
+  /** Bounds that differ from `databaseLimits`. */
+  bounds?: Partial<DatabaseLimits>;
 }
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
-export function openDatabase(connectionString: string, options: OpenOptions & { poolMax: number }): Database {
-  const open = (role: string, settings: string, max: number, more: pg.PoolConfig = {}) =>
-    openPool(connectionString, options, `-c role=${role} ${settings}`, { max, ...more });
-  const general = open(apiRole, '', options.poolMax);
-  const service = open(serviceRole, '', limits.serviceConnectionsMax);
-  const ingest = open(
+export function openDatabase(connectionString: string, options: DatabaseOptions): Database {
+  const { statementMsMax = limits.statementMsMax, poolMax } = options;
+  const bounds = { ...databaseLimits, ...options.bounds };
+  const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
+    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
+  const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
+  const keys = open(serviceRole, bounds.keyConnectionsMax);
+  const service = open(serviceRole, limits.serviceConnectionsMax);
+  const standing = open(
     serviceRole,
-    ingestSessionOptions,
-    // Each flush has one, and so may the reading after the flush before; one more looks keys up.
-    2 * limits.flushesMax + 1,
-    // A plan that was made for small tables does not outlive its connection.
-    { pipeline: true, maxLifetimeSeconds: limits.ingestConnectionSecondsMax } as pg.PoolConfig,
+    bounds.standingConnectionsMax,
+    '',
+    {},
+    Math.min(statementMsMax, bounds.standingMsMax),
   );
-  const pools = { general, service, ingest };
+  const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
+    pipeline: true,
+    // A plan that was made for small tables does not outlive its connection.
+    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+  } as pg.PoolConfig);
+  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
+  // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
+  Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
+  const connectionsOf = connectionsByOrganization(general, shares);
+  const pools = { general, keys, service, standing, ingest };
   return {
-    as: accessByOrganization(general),
-    service: { pool: service, kysely: kyselyOn(service) },
+    as: (organizationId) => accessTo(connectionsOf(organizationId)),
+    service: accessTo(service),
+    keyPool: keys,
+    standingPool: standing,
     ingestPool: ingest,
     pools,
     close: () => endPools(Object.values(pools)),
   };
 }
 
+/** Each flush has one, and so may the reading after the flush before; two more open and finalize streams. */
+const ingestConnectionsMax = 2 * limits.flushesMax + 2;
+
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
-  const pool = openPool(connectionString, options, '', { max: options.poolMax ?? 1 });
+  const { statementMsMax = limits.statementMsMax } = options;
+  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 1 });
   return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
 }
 
-function openPool(
-  connectionString: string,
-  { onIdleError, statementMsMax = limits.statementMsMax }: OpenOptions,
-  settings: string,
-  config: pg.PoolConfig,
-): pg.Pool {
-  const pool = new pg.Pool({
-    connectionString: withOptions(connectionString, `${sessionOptions} ${settings}`),
-    types,
-    connectionTimeoutMillis: limits.databaseWaitMsMax,
-    statement_timeout: statementMsMax,
-    idle_in_transaction_session_timeout: statementMsMax,
-    // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
-    query_timeout: statementMsMax === 0 ? 0 : statementMsMax + limits.answerMsMax,
-    application_name: 'metrology-server',
-    keepAlive: true,
-    ...config,
-  });
-  pool.on('error', onIdleError);
-  // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
-  pool.on('connect', (client) => client.on('error', () => {}));
-  return pool;
+const poolOptions = ({ onIdleError }: OpenOptions, statementMsMax: number, settings: string) => ({
+  onIdleError,
+  statementMsMax,
+  settings,
+  answerMsMax: limits.answerMsMax,
+  waitMsMax: limits.databaseWaitMsMax,
+});
+
+function accessTo(pool: Connections): Access {
+  return {
+    pool,
+    get kysely() {
+      return kyselyOn(pool);
+    },
+  };
 }
 
 const kyselyOn = (pool: Connections) =>
@@ -140,70 +151,12 @@ async function endPools(pools: pg.Pool[]): Promise<void> {
 }
 
 /**
- * Ways into a pool that name the organization to the connections that they hand out, which the policies of the tables look
- * at. There is no other way to these connections; one that has no organization yet fails where a policy asks for it.
- */
-function accessByOrganization(pool: pg.Pool): (organizationId: string) => Access {
-  const organizationOf = new WeakMap<pg.PoolClient, string>();
-
-  async function connect(organizationId: string): Promise<pg.PoolClient> {
-    const client = await pool.connect();
-    if (organizationOf.get(client) === organizationId) return client;
-    organizationOf.delete(client);
-    try {
-      await client.query({ name: 'name_organization', text: nameOrganization, values: [organizationId] });
-    } catch (error) {
-      client.release(error as Error);
-      throw error;
-    }
-    organizationOf.set(client, organizationId);
-    return client;
-  }
-
-  return (organizationId) => {
-    const connections: Connections = {
-      connect: () => connect(organizationId),
-      async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
-        const client = await connect(organizationId);
-        let failure: Error | undefined;
-        try {
-          return await client.query<Row>(statement as string, values);
-        } catch (error) {
-          failure = error as Error;
-          throw error;
-        } finally {
-          client.release(failure);
-        }
-      },
-    };
-    return {
-      pool: connections,
-      get kysely() {
-        return kyselyOn(connections);
-      },
-    };
-  };
-}
-
-const nameOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
-
-/** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
-const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1';
-
-/**
  * Ingest finds all its rows by key and sends the same few statements for ever. A plan that reads a table whole, made while
  * it was small, would be kept while it grows, so such plans are ruled out; and planning anew for the parameters at hand
  * costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run).
  */
 const ingestSessionOptions =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
-
-/** For `pg` the options of the URL replace those given beside it, so ours go there, after those of the operator. */
-function withOptions(connectionString: string, options: string): string {
-  const url = new URL(connectionString);
-  url.searchParams.set('options', [url.searchParams.get('options') ?? '', options].join(' ').trim());
-  return url.href;
-}
 
 /** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
 export async function inTransaction<Result>(

@@ -16,6 +16,9 @@ export class CommitInDoubt extends Error {
   }
 }
 
+/** Too many requests of one organization want the database; the message is a sentence without its full stop. */
+export class TooManyWaiting extends Error {}
+
 /** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */
 export function isConnectionLoss(error: Error): boolean {
   return error instanceof pg.DatabaseError ? /^08|^57P0/.test(error.code ?? '') : isConnectionFailure(error);
@@ -27,11 +30,15 @@ export function isConnectionLoss(error: Error): boolean {
  */
 export function passingFailure(error: unknown): string | undefined {
   if (error instanceof CommitInDoubt) return 'The database was lost while it committed';
+  if (error instanceof TooManyWaiting) return error.message;
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
   }
+  if (isOutOfDescriptors(error)) return 'The server has no file descriptor left for a database connection';
   return error instanceof Error && isConnectionFailure(error) ? 'The database cannot be reached' : undefined;
 }
+
+const isOutOfDescriptors = (error: unknown) => /^E[MN]FILE$/.test((error as NodeJS.ErrnoException)?.code ?? '');
 
 /** Socket errors of Node and the sentences that `pg` itself throws when a connection is lost or none comes free. */
 function isConnectionFailure(error: NodeJS.ErrnoException): boolean {

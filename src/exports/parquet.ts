@@ -3,34 +3,36 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { packageName, packageVersion } from '../lib/package-info.ts';
 import { CalendarTime } from './calendar.ts';
 import { type Export, type ExportColumn, metadataOf } from './export.ts';
+import type { ExportLimits } from './limits.ts';
 import type { LongChunk } from './long.ts';
 import type { WideRows } from './wide.ts';
 
 /*
- * Row groups are encoded one at a time, each in one go: their size bounds the memory and how long the process does nothing
- * else, about 30 ms. What stays in memory until the end is Parquet's directory: half a kilobyte a row group and column.
+ * Row groups are encoded one at a time, each in one go. What stays in memory until the end is Parquet's directory: half a
+ * kilobyte a row group and column.
  */
 
-/** Rows of a row group in the long layout. */
-const groupRows = 32_768;
-/** Cells of a row group in the wide one, and the fewest rows, so that the directory stays small beside the data. */
-const groupCells = 262_144;
-const groupRowsMin = 1_024;
-
 /** Rows of a row group of a wide export. */
-export function wideGroupRows(columnCount: number): number {
-  return Math.min(groupRows, Math.max(groupRowsMin, Math.floor(groupCells / columnCount)));
+export function wideGroupRows(
+  columnCount: number,
+  { groupRowsMax, groupCellsMax, groupRowsMin }: ExportLimits,
+): number {
+  return Math.min(groupRowsMax, Math.max(groupRowsMin, Math.floor(groupCellsMax / columnCount)));
 }
 
 type Cells = ColumnSource['data'];
 
-export async function* longParquet(exported: Export, chunks: AsyncIterable<LongChunk>): Pieces {
+export async function* longParquet(
+  exported: Export,
+  chunks: AsyncIterable<LongChunk>,
+  { groupRowsMax }: ExportLimits,
+): Pieces {
   const file = createFile(exported);
-  const group = new LongGroup();
+  const group = new LongGroup(groupRowsMax);
   for await (const { dataId, channelName, chunk } of chunks) {
     for (let from = 0; from < chunk.values.length; ) {
       from = group.add(dataId, channelName, chunk, from);
-      if (group.length === groupRows) yield file.rowGroup(group.take(exported.isSelection));
+      if (group.length === groupRowsMax) yield file.rowGroup(group.take(exported.isSelection));
     }
   }
   if (group.length > 0) yield file.rowGroup(group.take(exported.isSelection));
@@ -58,17 +60,22 @@ class LongGroup {
   #channelNames: string[] = [];
   #chunkIndexes: number[] = [];
   #offsets: number[] = [];
-  readonly #timestamps = new Float64Array(groupRows);
+  readonly #timestamps: Float64Array;
   #times: (bigint | null)[] = [];
-  readonly #values = new Float64Array(groupRows);
+  readonly #values: Float64Array;
   #units: (string | null)[] = [];
   readonly #time = new CalendarTime();
   length = 0;
 
+  constructor(rowsMax: number) {
+    this.#timestamps = new Float64Array(rowsMax);
+    this.#values = new Float64Array(rowsMax);
+  }
+
   /** Adds points of a chunk from a position on, while there is room. @returns the position of the first that is left */
   add(dataId: string, channelName: string, chunk: LongChunk['chunk'], from: number): number {
     const { timestamps, values, startOffset, chunkIndex, units } = chunk;
-    const end = Math.min(values.length, from + groupRows - this.length);
+    const end = Math.min(values.length, from + this.#values.length - this.length);
     for (let i = from; i < end; i++) {
       const timestamp = timestamps[i] as number;
       this.#dataIds.push(dataId);

@@ -1,6 +1,5 @@
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf } from '../http/public-url.ts';
@@ -10,6 +9,7 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
 import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
 import {
@@ -32,8 +32,12 @@ export interface ExportDependencies {
   database: Database;
   /** After how long without a chunk the search calls a stream interrupted. */
   idleSeconds: number;
-  publicUrl: Config['PUBLIC_URL'];
+  /** Under which clients reach the server; undefined when it is taken from the request. */
+  publicUrl: string | undefined;
+  limits?: Partial<ExportLimits> | undefined;
 }
+
+type Means = Omit<ExportDependencies, 'limits'> & { limits: ExportLimits };
 
 const tags = ['exports'];
 const contentTypes: Record<Format, string> = {
@@ -46,13 +50,14 @@ const contentTypes: Record<Format, string> = {
  * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
-  streamRoutes(app, dependencies);
-  selectionRoutes(app, dependencies);
-  downloadRoute(app, dependencies, 'raw_data', 'long');
-  downloadRoute(app, dependencies, 'processed_data', 'wide');
+  const means: Means = { ...dependencies, limits: { ...exportLimits, ...dependencies.limits } };
+  streamRoutes(app, means);
+  selectionRoutes(app, means);
+  downloadRoute(app, means, 'raw_data', 'long');
+  downloadRoute(app, means, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, { database, publicUrl }: ExportDependencies): void {
+function streamRoutes(app: App, means: Means): void {
   app.get(
     '/exports/:data_id/',
     {
@@ -65,8 +70,8 @@ function streamRoutes(app: App, { database, publicUrl }: ExportDependencies): vo
       },
     },
     async (request, reply) => {
-      const exported = await openStreamExport(database, request.identity, request.params.data_id, request.query);
-      return sendFile(database, publicUrl, request, reply, exported);
+      const exported = await openStreamExport(means, request.identity, request.params.data_id, request.query);
+      return sendFile(means, request, reply, exported);
     },
   );
 
@@ -82,11 +87,11 @@ function streamRoutes(app: App, { database, publicUrl }: ExportDependencies): vo
       },
     },
     async (request) =>
-      metadataOf(await openStreamExport(database, request.identity, request.params.data_id, request.query)),
+      metadataOf(await openStreamExport(means, request.identity, request.params.data_id, request.query)),
   );
 }
 
-function selectionRoutes(app: App, { database, idleSeconds, publicUrl }: ExportDependencies): void {
+function selectionRoutes(app: App, means: Means): void {
   app.get(
     '/exports/',
     {
@@ -98,8 +103,8 @@ function selectionRoutes(app: App, { database, idleSeconds, publicUrl }: ExportD
       },
     },
     async (request, reply) => {
-      const exported = await openSelectionExport(database, request.identity, request.query, idleSeconds);
-      return sendFile(database, publicUrl, request, reply, exported);
+      const exported = await openSelectionExport(means, request.identity, request.query);
+      return sendFile(means, request, reply, exported);
     },
   );
 
@@ -113,17 +118,12 @@ function selectionRoutes(app: App, { database, idleSeconds, publicUrl }: ExportD
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
-    async (request) => metadataOf(await openSelectionExport(database, request.identity, request.query, idleSeconds)),
+    async (request) => metadataOf(await openSelectionExport(means, request.identity, request.query)),
   );
 }
 
 /** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
-function downloadRoute(
-  app: App,
-  { database, publicUrl }: ExportDependencies,
-  kind: 'raw_data' | 'processed_data',
-  layout: Layout,
-): void {
+function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
@@ -136,12 +136,12 @@ function downloadRoute(
       },
     },
     async (request) => {
-      const exported = await openStreamExport(database, request.identity, request.params.data_id, { layout });
+      const exported = await openStreamExport(means, request.identity, request.params.data_id, { layout });
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${publicUrlOf(request, publicUrl)}/exports/${id}?${query}`,
+        url: `${publicUrlOf(request, means.publicUrl)}/exports/${id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -151,8 +151,7 @@ function downloadRoute(
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendFile(
-  database: Database,
-  publicUrl: string | undefined,
+  means: Means,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -162,8 +161,8 @@ async function sendFile(
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  const metadataUrl = `${publicUrlOf(request, publicUrl)}${path}/metadata${query}`;
-  const pieces = fileOf(database, request.identity.organizationId, exported, format, escapeFormulas);
+  const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
+  const pieces = fileOf(means, request.identity.organizationId, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();
   reply
@@ -172,10 +171,8 @@ async function sendFile(
   return sendPieces(reply, continued(first, pieces), contentTypes[format]);
 }
 
-const wideCsvRows = 1_024;
-
 function fileOf(
-  database: Database,
+  { database, limits }: Means,
   organizationId: string,
   exported: Export,
   format: Format,
@@ -183,9 +180,9 @@ function fileOf(
 ): Pieces {
   if (exported.layout === 'long') {
     const chunks = readLong(database, organizationId, exported);
-    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks);
+    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);
   }
-  const rowsMax = format === 'csv' ? wideCsvRows : wideGroupRows(exported.columns.length);
+  const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(database, organizationId, exported, rowsMax);
   return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
 }

@@ -4,14 +4,19 @@ import type { Identity } from '../auth/store.ts';
 import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
 import { searchDataEntries } from '../catalogue/data-entries/service.ts';
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { invalid, notFound } from '../errors.ts';
 import { describeExport, type Export } from './export.ts';
+import type { ExportLimits } from './limits.ts';
 import type { ContentQuery, SelectionContentQuery } from './schemas.ts';
 import { type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
+
+export interface ExportMeans {
+  database: Database;
+  limits: ExportLimits;
+}
 
 /**
  * One stream.
@@ -19,14 +24,14 @@ type Content = Static<typeof ContentQuery>;
  * 422 for a wide layout of too many channels.
  */
 export async function openStreamExport(
-  database: Database,
+  means: ExportMeans,
   { organizationId }: Identity,
   dataId: string,
   content: Content,
 ): Promise<Export> {
-  const streams = await findStreamsToExport(database, organizationId, [dataId]);
+  const streams = await findStreamsToExport(means.database, organizationId, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(database, organizationId, streams, content, false);
+  return openExport(means, organizationId, streams, content, false);
 }
 
 /**
@@ -35,11 +40,11 @@ export async function openStreamExport(
  * request that names neither, for too many streams and for a wide layout of too many channels.
  */
 export async function openSelectionExport(
-  database: Database,
+  means: ExportMeans & { idleSeconds: number },
   identity: Identity,
   { data_ids, ...query }: Static<typeof SelectionContentQuery>,
-  idleSeconds: number,
 ): Promise<Export> {
+  const { database, limits, idleSeconds } = means;
   const { organizationId } = identity;
   const isFiltered = Object.keys(query).some((name) => name in DataEntryQuery.properties);
   if (data_ids === undefined && !isFiltered) {
@@ -50,44 +55,47 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(database, organizationId, data_ids);
-  if (!isFiltered) return openExport(database, organizationId, named ?? [], query, true);
+  const named = data_ids === undefined ? undefined : await requireStreams(means, organizationId, data_ids);
+  if (!isFiltered) return openExport(means, organizationId, named ?? [], query, true);
   const found = await searchDataEntries(database, identity, { ...query, ...(data_ids && { data_ids }) }, idleSeconds);
   const passed = found.map((entry) => entry.data_id);
-  limitStreams(passed.length);
+  limitStreams(passed.length, limits);
   const streams = await findStreamsToExport(
     database,
     organizationId,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(database, organizationId, streams, query, true);
+  return openExport(means, organizationId, streams, query, true);
 }
 
 const idOf = (stream: StreamRow) => stream.data_id;
 
-async function requireStreams(database: Database, organizationId: string, dataIds: string[]): Promise<StreamRow[]> {
+async function requireStreams(
+  { database, limits }: ExportMeans,
+  organizationId: string,
+  dataIds: string[],
+): Promise<StreamRow[]> {
   const ids = distinctIds(dataIds);
-  limitStreams(ids.length);
+  limitStreams(ids.length, limits);
   const streams = await findStreamsToExport(database, organizationId, ids);
   requireAll('Data entry', ids, streams.map(idOf));
   return streams;
 }
 
 async function openExport(
-  database: Database,
+  { database, limits: { channelsMax, columnsMax } }: ExportMeans,
   organizationId: string,
   streams: StreamRow[],
   { layout = 'long', channel_names }: Content,
   isSelection: boolean,
 ): Promise<Export> {
   const ids = streams.map(idOf);
-  const { exportChannelsMax } = limits;
-  const channels = await listChannelsToExport(database, organizationId, ids, channel_names, exportChannelsMax + 1);
-  if (channels.length > exportChannelsMax) throw tooMany('channels', exportChannelsMax);
+  const channels = await listChannelsToExport(database, organizationId, ids, channel_names, channelsMax + 1);
+  if (channels.length > channelsMax) throw tooMany('channels', channelsMax);
   const names = [...new Set(channels.map((channel) => channel.channel_name))];
   if (channel_names?.some((name) => !names.includes(name))) throw notFound('channel');
-  if (layout === 'wide' && names.length > limits.exportColumnsMax) {
-    throw tooMany('different channels in the wide layout', limits.exportColumnsMax);
+  if (layout === 'wide' && names.length > columnsMax) {
+    throw tooMany('different channels in the wide layout', columnsMax);
   }
   const byStream = new Map(ids.map((id): [string, ChannelRow[]] => [id, []]));
   for (const channel of channels) byStream.get(channel.data_id)?.push(channel);
@@ -98,8 +106,8 @@ async function openExport(
   );
 }
 
-function limitStreams(count: number): void {
-  if (count > limits.exportStreamsMax) throw tooMany('streams', limits.exportStreamsMax);
+function limitStreams(count: number, { streamsMax }: ExportLimits): void {
+  if (count > streamsMax) throw tooMany('streams', streamsMax);
 }
 
 const tooMany = (what: string, max: number) =>

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger } from 'fastify';
-import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
+import { durabilityProblem } from '../database/durability.ts';
 import { migrationProblem } from '../database/migrate.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
@@ -46,15 +46,4 @@ async function readinessProblem(database: Database, log: FastifyBaseLogger): Pro
     log.warn({ err: error }, 'not ready');
     return 'The database cannot be reached; the log of the server says why.';
   }
-}
-
-/** An acknowledged chunk survives a crash only when a commit waits for the disk and a torn page can be mended. */
-export async function durabilityProblem(database: Database): Promise<string | undefined> {
-  const { rows } = await sql<{ name: string }>`
-    select name from pg_settings
-    where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off'
-    order by name`.execute(database.service.kysely);
-  if (rows.length === 0) return undefined;
-  const names = rows.map((row) => row.name).join(', ');
-  return `The database may lose what it has committed: ${names} must not be off.`;
 }

@@ -19,7 +19,7 @@ export function createMetrics(database: Database) {
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'metrology_database_connections',
-    help: 'Connections by pool (ingest, or all else) and state',
+    help: 'Connections by pool and state; general is for what routes read and edit',
     labelNames: ['pool', 'state'],
     registers,
     collect() {

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { limits } from '../config.ts';
 import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
+import { timeseriesLimits } from './limits.ts';
 
 export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -23,8 +24,8 @@ export const TimeseriesQuery = Type.Object({
   end: Type.Optional(Instant('only points at this time or earlier')),
   max_points: Type.Optional(
     Type.Integer({
-      minimum: limits.downSampledPointsMin,
-      maximum: limits.downSampledPointsMax,
+      minimum: timeseriesLimits.downSampledPointsMin,
+      maximum: timeseriesLimits.downSampledPointsMax,
       description:
         'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
     }),

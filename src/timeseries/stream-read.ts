@@ -1,5 +1,5 @@
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import { pointLimits } from '../points/limits.ts';
 import type { ChannelSource } from './channel-points.ts';
 import { answerNames } from './names.ts';
 import { listNeighbours, listNewest, planByTime, planWithSummaries } from './plan-store.ts';
@@ -79,12 +79,9 @@ export function selectChannels(read: StreamRead, { property_names }: Selection):
 
 /** Memory that a read may take, shared among the channels that it reads at once. */
 export function boundsFor(channelCount: number): PointBounds {
-  const share = (points: number) => Math.max(Math.floor(points / channelCount), 1_000);
-  return { pagePointsMax: share(limits.readPagePointsMax), bufferPointsMax: share(bufferPointsMax) };
+  const share = (points: number) => Math.max(Math.floor(points / channelCount), pointLimits.sharePointsMin);
+  return { pagePointsMax: share(pointLimits.pagePointsMax), bufferPointsMax: share(pointLimits.bufferPointsMax) };
 }
-
-/** Points that may wait to be merged: 32 bytes each, and as much again while they are sorted. */
-const bufferPointsMax = 500_000;
 
 function spanOf(channels: ChannelHead[]): StreamRead['span'] {
   let zeroMs = Number.POSITIVE_INFINITY;

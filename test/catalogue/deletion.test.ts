@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { giveUpStreams, removeStream } from '../../src/catalogue/data-entries/deletion-store.ts';
 import { limits } from '../../src/config.ts';
 import type { Access, Connections, Database } from '../../src/database/database.ts';
+import { giveUpStreams, removeStream } from '../../src/streams/deletion-store.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { rowsOf } from '../support/rows-of.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';

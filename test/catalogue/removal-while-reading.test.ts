@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exportLimits } from '../../src/exports/limits.ts';
 import { readLong } from '../../src/exports/long.ts';
 import { openStreamExport } from '../../src/exports/service.ts';
 import { readWide } from '../../src/exports/wide.ts';
@@ -46,7 +47,9 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 const gone = { status: 404 };
 const openRead = (dataId: string) => openStreamRead(server.database, organizationId, dataId, new Set());
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
-  openStreamExport(server.database, { organizationId } as never, dataId, { layout });
+  openStreamExport({ database: server.database, limits: exportLimits }, { organizationId } as never, dataId, {
+    layout,
+  });
 
 describe('a stream that is being removed for good is never read in part', () => {
   test.each([

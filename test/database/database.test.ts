@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inTransaction, isoTime, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
+import { inTransaction, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
+import { isoTime } from '../../src/database/pool.ts';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 

@@ -34,7 +34,7 @@ describe('Dockerfile', () => {
 
   test('runs as nobody special, gets its signals itself, and is asked for its health without curl', () => {
     expect(only('USER')).toBe('node');
-    expect(JSON.parse(only('ENTRYPOINT'))).toEqual(['node', ...nodeFlags, 'dist/cli.js']);
+    expect(JSON.parse(only('ENTRYPOINT'))).toEqual(['node', ...nodeFlags, 'dist/commands/cli.js']);
     expect(JSON.parse(only('CMD'))).toEqual(['serve']);
     expect(only('STOPSIGNAL')).toBe('SIGTERM');
     expect(only('HEALTHCHECK')).toMatch(/CMD \["node", "-e", ".*\/healthz/);
@@ -43,7 +43,7 @@ describe('Dockerfile', () => {
 
 test('the command has the flags of npm start', () => {
   expect(nodeFlags.length).toBeGreaterThan(0);
-  expect(read('src/cli.ts').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`]);
+  expect(read('src/commands/cli.ts').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`]);
 });
 
 describe('Compose', () => {

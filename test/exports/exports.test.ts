@@ -1,6 +1,6 @@
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { exportLimits } from '../../src/exports/limits.ts';
 import { packageVersion } from '../../src/lib/package-info.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
@@ -283,9 +283,9 @@ describe('several streams', () => {
       [`?data_ids=${one}&layout=tall`, 422, /layout must be equal to one of/],
       [`?data_ids=${one}&channel_names=nowhere`, 404, /^channel not found$/],
       [
-        `?${Array.from({ length: limits.exportStreamsMax + 1 }, (_, i) => `data_ids=${unknown.slice(0, -4)}${9999 - i}`).join('&')}`,
+        `?${Array.from({ length: exportLimits.streamsMax + 1 }, (_, i) => `data_ids=${unknown.slice(0, -4)}${9999 - i}`).join('&')}`,
         422,
-        new RegExp(`at most ${limits.exportStreamsMax} streams`),
+        new RegExp(`at most ${exportLimits.streamsMax} streams`),
       ],
     ];
     for (const [query, status, words] of answers) {
@@ -300,7 +300,7 @@ describe('several streams', () => {
   test('have few enough channels, and few enough different ones for a wide layout', async () => {
     const many = await openStream(server, 1);
     const { pool } = server.owner;
-    const { exportColumnsMax, exportChannelsMax } = limits;
+    const { columnsMax: exportColumnsMax, channelsMax: exportChannelsMax } = exportLimits;
     const add = (from: number, to: number) =>
       pool.query(
         `insert into channels (organization_id, data_id, channel_name, point_count, chunk_count)

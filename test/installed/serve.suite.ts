@@ -203,7 +203,7 @@ describe('a start that cannot work', () => {
     const settings = { PORT: 'x', LOG_LEVEL: 'loud', BOOTSTRAP_API_KEY: secret, DATA_DIR: untouched };
     for (const [script, args] of [
       ['main.js', []],
-      ['cli.js', ['serve']],
+      ['commands/cli.js', ['serve']],
     ] as [string, string[]][]) {
       const program = run(built.folder, script, args, settings);
       expect(await program.exit()).toMatchObject({ code: 1 });

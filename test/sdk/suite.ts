@@ -12,7 +12,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
-import { welcome } from '../../src/welcome.ts';
+import { welcome } from '../../src/process/welcome.ts';
 import { readCaseCounts, writeCaseCounts } from './recording/case-counts.ts';
 import { compatibilityDocument, documentFile } from './recording/document.ts';
 import { record } from './recording/record.ts';

@@ -32,6 +32,8 @@ export interface TestServer {
 }
 
 export type TestConfig = Partial<AppDependencies['config']>;
+/** Bounds of rooms that a test makes small, so that it can meet them. */
+export type TestLimits = NonNullable<AppDependencies['limits']>;
 
 /** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
 export async function cloneDatabase(): Promise<string> {
@@ -43,7 +45,7 @@ export async function cloneDatabase(): Promise<string> {
 }
 
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
-export async function startTestServer(config: TestConfig = {}): Promise<TestServer> {
+export async function startTestServer(config: TestConfig = {}, limits: TestLimits = {}): Promise<TestServer> {
   const databaseUrl = await cloneDatabase();
   const database = openTestDatabase(databaseUrl);
   const keys = {
@@ -51,7 +53,7 @@ export async function startTestServer(config: TestConfig = {}): Promise<TestServ
     grace: await createKey(database, 'lab', 'grace'),
     rival: await createKey(database, 'rival', 'eve'),
   };
-  return serveInProcess(database, databaseUrl, keys, config);
+  return serveInProcess(database, databaseUrl, keys, config, limits);
 }
 
 /**
@@ -62,8 +64,9 @@ export function joinTestServer(
   { databaseUrl, keys }: TestServer,
   config: TestConfig = {},
   change: (database: Database) => Database = (database) => database,
+  limits: TestLimits = {},
 ): Promise<TestServer> {
-  return serveInProcess(change(openTestDatabase(databaseUrl)), databaseUrl, keys, config);
+  return serveInProcess(change(openTestDatabase(databaseUrl)), databaseUrl, keys, config, limits);
 }
 
 const openTestDatabase = (databaseUrl: string) =>
@@ -74,6 +77,7 @@ async function serveInProcess(
   databaseUrl: string,
   keys: TestServer['keys'],
   config: TestConfig,
+  limits: TestLimits,
 ): Promise<TestServer> {
   const app = await buildApp({
     config: {
@@ -86,6 +90,7 @@ async function serveInProcess(
     },
     database,
     log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }),
+    limits,
   });
   const send = async (method: string, url: string, body?: unknown, key: string | null = keys.ada): Promise<Answer> => {
     const headers: Record<string, string> = {};

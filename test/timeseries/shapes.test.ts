@@ -101,7 +101,11 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         const given = Object.fromEntries(Object.entries(selection).filter(([, one]) => one !== undefined));
         const expected = await readOf(memorySource(asMap(chunks.map(withPossibleTimes))), given, boundsFor(1));
         const { v } = json.properties;
-        if (v === undefined) return expect(expected.points).toEqual([]);
+        if (v === undefined) {
+          // Nothing may be returned: the library takes the value of an assertion for that of the property.
+          expect(expected.points).toEqual([]);
+          return;
+        }
         expect(v.unix_timestamp_ms).toEqual(expected.points.map(({ ms }) => ms));
         expect(v.values.map(cell)).toEqual(expected.points.map((point) => cell(point.value)));
         expect(json.gaps.v.map((gap: object) => Object.values(gap))).toEqual(

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { timeseriesLimits } from '../../src/timeseries/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream, storeChunk } from './storing.ts';
 
@@ -72,7 +72,7 @@ describe('start and end', () => {
     ['start=5&end=4', 'start'],
     ['start=', 'start'],
     ['max_points=3', 'max_points'],
-    [`max_points=${limits.downSampledPointsMax + 1}`, 'max_points'],
+    [`max_points=${timeseriesLimits.downSampledPointsMax + 1}`, 'max_points'],
     ['max_points=4.5', 'max_points'],
   ])('%s is refused by name', async (query, field) => {
     const dataId = await openStream(server);
@@ -86,7 +86,7 @@ describe('start and end', () => {
   test('the error names the limit', async () => {
     const dataId = await openStream(server);
     const { text } = await server.get(`/tool-state/${dataId}/timeseries/?max_points=2000000`);
-    expect(text).toContain(String(limits.downSampledPointsMax));
+    expect(text).toContain(String(timeseriesLimits.downSampledPointsMax));
   });
 });
 

@@ -4,8 +4,8 @@ import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
 import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
+import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
-import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from './deletion-store.ts';
 import {
   type DataEntry,
   type DataEntryChange,

@@ -81,7 +81,7 @@ async function raceFinalizeOnce(run: Run, clients: readonly Client[]): Promise<v
 /** `migrate` is killed at any moment; the next one ends with the very same schema. */
 async function killMigrations(run: Run, builtFolder: string, cluster: Cluster): Promise<void> {
   const migrate = (database: string) =>
-    runProgram(builtFolder, 'cli.js', ['migrate'], { DATABASE_URL: cluster.url(database) });
+    runProgram(builtFolder, 'commands/cli.js', ['migrate'], { DATABASE_URL: cluster.url(database) });
   const schemaOf = async (database: string) => {
     const dump = await cluster.run('pg_dump', ['--schema-only', `--dbname=${cluster.url(database)}`]);
     // Newer releases of pg_dump add a random word to protect psql.

@@ -78,7 +78,7 @@ async function verifyLarge(run: Run, builtFolder: string, cluster: Cluster): Pro
      update chunks set content_hash = sha256(array_send(timestamps) || array_send("values")) where chunk_index > 1000000`,
     'restored',
   );
-  const program = runProgram(builtFolder, 'cli.js', ['verify'], { DATABASE_URL: cluster.url('restored') });
+  const program = runProgram(builtFolder, 'commands/cli.js', ['verify'], { DATABASE_URL: cluster.url('restored') });
   let most = 0;
   const watch = setInterval(() => {
     most = Math.max(most, residentMiB(program.child.pid as number));
@@ -115,7 +115,7 @@ async function findDamage(run: Run, builtFolder: string, cluster: Cluster): Prom
 }
 
 async function verify(builtFolder: string, databaseUrl: string) {
-  const program = runProgram(builtFolder, 'cli.js', ['verify'], { DATABASE_URL: databaseUrl });
+  const program = runProgram(builtFolder, 'commands/cli.js', ['verify'], { DATABASE_URL: databaseUrl });
   const { code } = await program.exit(600_000);
   return { code, stdout: program.stdout(), stderr: program.stderr() };
 }

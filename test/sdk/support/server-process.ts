@@ -74,7 +74,7 @@ export async function startServer(settings: Record<string, string>): Promise<Ser
 
 /** Makes a key by the command line, beside the running server, and returns it. */
 export async function createKey(server: ServerProcess, organization: string, user: string): Promise<string> {
-  const args = [join(distFolder, 'cli.js'), 'keys', 'create', '--organization', organization, '--user', user];
+  const args = [join(distFolder, 'commands/cli.js'), 'keys', 'create', '--organization', organization, '--user', user];
   const key = await runToEnd(process.execPath, args, { cwd: projectFolder, env: server.env, msMax: keyMsMax });
   if (!/^\S+\n?$/.test(key)) throw new Error(`keys create printed something else than one key: ${JSON.stringify(key)}`);
   return key.trim();

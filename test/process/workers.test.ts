@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildServer, isRunning, type Server, serve } from './built-server.ts';
+import { buildServer, isRunning, type Server, serve } from '../built-server.ts';
 
 const key = 'a-key-for-the-workers';
 let built: Awaited<ReturnType<typeof buildServer>>;

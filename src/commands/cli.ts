@@ -2,20 +2,20 @@
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pino } from 'pino';
-import { defaultOrganization } from './auth/keys.ts';
-import { ensureUser } from './auth/store.ts';
-import { instrumentTypes } from './catalogue/growth-instruments/schemas.ts';
-import { createGrowthInstrument } from './catalogue/growth-instruments/store.ts';
-import { createProject } from './catalogue/projects/store.ts';
-import { ConfigSchema, readConfig } from './config.ts';
-import { type OwnerDatabase, openAsOwner, openDatabase } from './database/database.ts';
-import { demo } from './demo/demo.ts';
-import { explainFailure } from './errors.ts';
-import { addKeysCommands, owner } from './keys-command.ts';
-import { packageVersion } from './lib/package-info.ts';
-import { openStore, type Store } from './open-store.ts';
-import { addSqlReadersCommands } from './sql-readers-command.ts';
-import { verify } from './verify/verify.ts';
+import { defaultOrganization } from '../auth/keys.ts';
+import { ensureUser } from '../auth/store.ts';
+import { instrumentTypes } from '../catalogue/growth-instruments/schemas.ts';
+import { createGrowthInstrument } from '../catalogue/growth-instruments/store.ts';
+import { createProject } from '../catalogue/projects/store.ts';
+import { ConfigSchema, readConfig } from '../config.ts';
+import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
+import { demo } from '../demo/demo.ts';
+import { explainFailure } from '../errors.ts';
+import { packageVersion } from '../lib/package-info.ts';
+import { openStore, type Store } from '../process/open-database.ts';
+import { verify } from '../verify/verify.ts';
+import { addKeysCommands, owner } from './keys.ts';
+import { addSqlReadersCommands } from './sql-readers.ts';
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
@@ -28,7 +28,7 @@ program
   .command('serve')
   .description('run the server until it is told to stop')
   .action(async () => {
-    const { serve } = await import('./serve.ts');
+    const { serve } = await import('../process/serve.ts');
     await serve(readConfig(process.env));
   });
 
@@ -109,7 +109,7 @@ program
   .action(
     async ({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
       const config = readConfig(process.env);
-      const { endpointOf } = await import('./listen.ts');
+      const { endpointOf } = await import('../process/listen.ts');
       // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
       process.stdout.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EPIPE') throw error;
@@ -130,8 +130,8 @@ program
   .command('openapi')
   .description('print the OpenAPI document')
   .action(async () => {
-    const { buildApp } = await import('./app.ts');
-    const { openapiYaml } = await import('./http/openapi.ts');
+    const { buildApp } = await import('../app.ts');
+    const { openapiYaml } = await import('../http/openapi.ts');
     // Nothing connects: the document comes from the schemas of the routes alone.
     const database = openDatabase('postgresql://localhost/none', { poolMax: 1, onIdleError: () => {} });
     const app = await buildApp({ config: readConfig({}), database, log: pino({ level: 'silent' }) });

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { createSqlReader } from '../src/auth/sql-readers.ts';
-import { ensureUser } from '../src/auth/store.ts';
-import { insertTag, listTags } from '../src/catalogue/tags/store.ts';
-import { readConfig } from '../src/config.ts';
-import { openAsOwner } from '../src/database/database.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded.ts';
-import { openStore, type Store } from '../src/open-store.ts';
-import { verify } from '../src/verify/verify.ts';
-import { administer, urlOfDatabase } from './support/global-setup.ts';
+import { createSqlReader } from '../../src/auth/sql-readers.ts';
+import { ensureUser } from '../../src/auth/store.ts';
+import { insertTag, listTags } from '../../src/catalogue/tags/store.ts';
+import { readConfig } from '../../src/config.ts';
+import { openAsOwner } from '../../src/database/database.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts';
+import { openStore, type Store } from '../../src/process/open-database.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { administer, urlOfDatabase } from '../support/global-setup.ts';
 
 const log = pino({ level: 'silent' });
 const open = async (settings: Record<string, string>): Promise<Store> => {

@@ -7,8 +7,8 @@
  * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
  */
 import type pg from 'pg';
-import { limits } from '../../config.ts';
-import { type Database, inTransaction } from '../../database/database.ts';
+import { limits } from '../config.ts';
+import { type Database, inTransaction } from '../database/database.ts';
 
 /** Hides entries. @returns those that were there */
 export async function deleteStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from './auth/sql-readers.ts';
-import type { OwnerDatabase } from './database/database.ts';
+import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../auth/sql-readers.ts';
+import type { OwnerDatabase } from '../database/database.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database, as the role that owns its tables. */

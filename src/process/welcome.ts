@@ -1,5 +1,5 @@
-import type { ProvidedKey } from './auth/keys.ts';
-import { packageVersion } from './lib/package-info.ts';
+import type { ProvidedKey } from '../auth/keys.ts';
+import { packageVersion } from '../lib/package-info.ts';
 
 /** What a start prints: where the server is, where the data and the key are, and Python that can be pasted as it is. */
 export function welcome(endpoint: string, place: string, key: ProvidedKey): string {

@@ -1,10 +1,10 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { buildApp } from './app.ts';
-import { type Config, limits } from './config.ts';
-import type { Database } from './database/database.ts';
-import type { App } from './http/app-type.ts';
+import { buildApp } from '../app.ts';
+import { type Config, limits } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import type { App } from '../http/app-type.ts';
 
 /** What serves requests: this process, or the workers that it has started. */
 export interface Front {

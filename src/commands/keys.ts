@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from './auth/keys.ts';
-import { listKeys, revokeKey, type Scope, scopes } from './auth/store.ts';
-import { limits } from './config.ts';
-import type { Database } from './database/database.ts';
-import { parseDateTime } from './lib/date-time.ts';
-import { durationSeconds } from './lib/duration.ts';
+import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
+import { listKeys, revokeKey, type Scope, scopes } from '../auth/store.ts';
+import { limits } from '../config.ts';
+import type { Database } from '../database/database.ts';
+import { parseDateTime } from '../lib/date-time.ts';
+import { durationSeconds } from '../lib/duration.ts';
 
 /** Runs one command on the configured database. */
 type WithDatabase = (work: (database: Database) => Promise<void>) => Promise<void>;

@@ -1,11 +1,11 @@
 import cluster from 'node:cluster';
 import { type Logger, pino } from 'pino';
-import { provideKey } from './auth/keys.ts';
-import type { Config } from './config.ts';
-import { openDatabase } from './database/database.ts';
-import { durabilityProblem } from './http/health.ts';
+import { provideKey } from '../auth/keys.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../database/database.ts';
+import { durabilityProblem } from '../database/durability.ts';
 import { type Front, startListening } from './listen.ts';
-import { openStore } from './open-store.ts';
+import { openStore } from './open-database.ts';
 import { welcome } from './welcome.ts';
 import { startWorkers } from './workers.ts';
 

@@ -2,8 +2,8 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { type Config, limits } from './config.ts';
-import { answerMetrics } from './http/cluster-metrics.ts';
+import { type Config, limits } from '../config.ts';
+import { answerMetrics } from '../http/cluster-metrics.ts';
 import { endpointOf, type Front } from './listen.ts';
 
 /**

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { type Config, limits } from './config.ts';
-import { type Access, type Database, openAsOwner, openDatabase } from './database/database.ts';
-import { runningEmbeddedPostgres, startEmbeddedPostgres } from './database/embedded.ts';
-import { migrate, migrationProblem } from './database/migrate.ts';
-import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from './database/roles.ts';
+import { type Config, limits } from '../config.ts';
+import { type Access, type Database, openAsOwner, openDatabase } from '../database/database.ts';
+import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
+import { migrate, migrationProblem } from '../database/migrate.ts';
+import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 
 /** A database that is reached and migrated, and how to leave it again. */
 export interface Store {

@@ -1,0 +1,22 @@
+/** What bounds an export. */
+export const exportLimits = {
+  /** Streams of one export. */
+  streamsMax: 1_000,
+  /** Channels of all streams of one export: what its metadata lists. */
+  channelsMax: 50_000,
+  /** Columns of channels that a wide export can have. Each is read by pages of its own, at the same time. */
+  columnsMax: 500,
+  /** Rows of a wide CSV that are put together at a time. */
+  csvRowsMax: 1_024,
+  /**
+   * Rows of one row group of Parquet. A group is encoded in one go: its size bounds the memory and how long the process
+   * does nothing else, about 30 ms.
+   */
+  groupRowsMax: 32_768,
+  /** Cells of one row group of wide Parquet. */
+  groupCellsMax: 262_144,
+  /** The fewest rows of one row group of wide Parquet, so that the directory of the file stays small beside the data. */
+  groupRowsMin: 1_024,
+};
+
+export type ExportLimits = Readonly<typeof exportLimits>;

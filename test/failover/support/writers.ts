@@ -10,10 +10,13 @@ export interface Writers {
   stored(): number;
   /** Chunks that the SDK would have dropped, by what the last try was told. */
   givenUp(): ReadonlyMap<string, number>;
-  /** ms from now until a chunk that is first tried from now on is acknowledged. */
-  untilStored(): Promise<number>;
-  /** Longest time from the first try of a chunk to its acknowledgement, in ms, since the last call of this. */
-  longestMs(): number;
+  /** Comes back when a chunk that is first tried from now on is acknowledged. */
+  untilStored(): Promise<void>;
+  /**
+   * Since the last call of this, in ms: the longest time from the first try of a chunk to its acknowledgement, and the longest
+   * in which nothing was acknowledged.
+   */
+  longest(): { chunkMs: number; gapMs: number };
   /** Pushes nothing more and waits for what is under way. */
   stop(): Promise<void>;
 }
@@ -33,8 +36,9 @@ export async function startWriters(
   const dataId = await openStream(client, run.random.pick(prefixes), 50);
   const givenUp = new Map<string, number>();
   const underWay = new Set<Promise<void>>();
-  const waiting: { from: number; resolve: (ms: number) => void }[] = [];
-  let [pushed, stored, longestMs, isOver] = [0, 0, 0, false];
+  const waiting: { from: number; resolve: () => void }[] = [];
+  const longest = { chunkMs: 0, gapMs: 0 };
+  let [pushed, stored, storedAt, isOver] = [0, 0, performance.now(), false];
 
   function note({ isGivenUp, answer, failure }: SentAsSdk, startedAt: number): void {
     if (isGivenUp) {
@@ -46,10 +50,13 @@ export async function startWriters(
       return;
     }
     stored++;
-    longestMs = Math.max(longestMs, performance.now() - startedAt);
+    const now = performance.now();
+    longest.chunkMs = Math.max(longest.chunkMs, now - startedAt);
+    longest.gapMs = Math.max(longest.gapMs, now - storedAt);
+    storedAt = now;
     for (const one of waiting.splice(0)) {
       if (startedAt < one.from) waiting.push(one);
-      else one.resolve(performance.now() - one.from);
+      else one.resolve();
     }
   }
 
@@ -80,10 +87,10 @@ export async function startWriters(
     stored: () => stored,
     givenUp: () => givenUp,
     untilStored: () => new Promise((resolve) => waiting.push({ from: performance.now(), resolve })),
-    longestMs() {
-      const longest = longestMs;
-      longestMs = 0;
-      return longest;
+    longest() {
+      const told = { ...longest };
+      Object.assign(longest, { chunkMs: 0, gapMs: 0 });
+      return told;
     },
     async stop() {
       isOver = true;

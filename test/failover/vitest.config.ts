@@ -9,6 +9,8 @@ export default defineConfig({
     include: ['test/failover/*.suite.ts'],
     globalSetup: ['test/faults/support/global-setup.ts'],
     disableConsoleIntercept: true,
+    // The suites wait more than they work, so they run side by side also where there are two cores.
+    maxWorkers: 2,
     testTimeout: 24 * hourMs,
     hookTimeout: 60_000,
   },

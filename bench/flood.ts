@@ -5,12 +5,12 @@
  *   npm run bench:flood
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort, nodeFlags } from './support/processes.ts';
+import { freePort, nodeFlags, peakBytes, residentBytes } from './support/processes.ts';
 
 const key = 'a-key-for-the-flood';
 const folder = await mkdtemp(join(tmpdir(), 'metrology-flood-'));
@@ -50,13 +50,10 @@ function post(path: string, body: string | Buffer): Promise<Outcome & { text: st
   });
 }
 
-async function megabytes(name: 'VmRSS' | 'VmHWM'): Promise<number> {
-  const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
-  return Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
-}
+const megabytes = (bytes: number) => Math.round(bytes / 1024 ** 2);
 
 async function flood(what: string, outcomes: Promise<Outcome[]>): Promise<void> {
-  const before = await megabytes('VmRSS');
+  const before = megabytes(residentBytes(server.pid as number));
   const startedAt = performance.now();
   const all = await outcomes;
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
@@ -64,7 +61,7 @@ async function flood(what: string, outcomes: Promise<Outcome[]>): Promise<void> 
   for (const { status } of all) counts.set(status, (counts.get(status) ?? 0) + 1);
   const slowest = (Math.max(...all.map(({ ms }) => ms)) / 1_000).toFixed(1);
   const statuses = [...counts].map(([status, count]) => `${count} × ${status}`).join(', ');
-  const memory = `memory ${before} MB before, ${await megabytes('VmHWM')} MB at most, ${await megabytes('VmRSS')} MB after`;
+  const memory = `memory ${before} MB before, ${megabytes(peakBytes(server.pid as number))} MB at most, ${megabytes(residentBytes(server.pid as number))} MB after`;
   console.log(`${what}: ${statuses}; ${seconds} s in all, slowest ${slowest} s; ${memory}`);
 }
 

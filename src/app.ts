@@ -15,6 +15,7 @@ import { requireKeys } from './http/auth.ts';
 import { readJsonBodies } from './http/body.ts';
 import { answerClientError } from './http/client-errors.ts';
 import { clockRoutes } from './http/clock.ts';
+import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { answerBadUrl, answerErrors } from './http/error-handler.ts';
 import { healthRoutes } from './http/health.ts';
@@ -46,6 +47,8 @@ export interface AppDependencies {
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
   streams?: StreamService;
+  /** How the metrics of other processes of this server come in; without it there are none. */
+  metricsOfAll?: MetricsOfAll;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
 }
 
@@ -121,7 +124,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
   healthRoutes(app, { database });
-  metricsRoutes(app, { identityOf, metrics });
+  metricsRoutes(app, { identityOf, metrics, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);
   docsPageRoutes(app);

@@ -59,7 +59,7 @@ const below = [...shared, 'database', 'auth', 'http'];
 const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'process'],
   commands: ['process', 'app', 'demo', 'verify', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
-  process: ['app', 'config', 'database', 'auth', 'http', 'lib'],
+  process: ['app', ...below],
   app: ['streams', 'timeseries', 'ledger', 'exports', 'catalogue/*', 'config', 'database', 'auth', 'http'],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],

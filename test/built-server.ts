@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { nodeFlags } from '../bench/support/processes.ts';
+import { nodeFlags, nodePrograms } from '../bench/support/processes.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 
@@ -34,6 +34,8 @@ export interface Program {
 interface RunOptions {
   /** What comes on its standard input. */
   input?: string;
+  /** A socket that it gets as systemd hands it over. */
+  socket?: number;
   /** For Node, beside those that the server is started with. */
   flags?: readonly string[];
 }
@@ -44,14 +46,18 @@ export function run(
   script: string,
   args: string[],
   settings: Record<string, string>,
-  { input, flags = [] }: RunOptions = {},
+  { input, flags = [], socket }: RunOptions = {},
 ): Program {
   const { PATH, HOME, LANG } = process.env;
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [...nodeFlags, ...flags, join(folder, 'dist', script), ...args], {
+  const command = [process.execPath, ...nodeFlags, ...flags, join(folder, 'dist', script), ...args];
+  // LISTEN_PID is that of the process which becomes the server.
+  const before = socket === undefined ? [] : ['sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh'];
+  const [file, ...rest] = [...before, ...command] as [string, ...string[]];
+  const child = spawn(file, rest, {
     cwd: folder,
     env: { PATH, HOME, LANG, ...settings },
-    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(socket === undefined ? [] : [socket])],
   });
   child.stdin?.end(input);
   const texts = { stdout: '', stderr: '' };
@@ -106,6 +112,11 @@ export async function serve(
   const endpoint = /Address {2}(\S+)/.exec(program.stdout())?.[1] ?? '';
   const place = /Data {5}(.+) \(embedded/.exec(program.stdout())?.[1] ?? '';
   return { ...program, endpoint, place, startMs };
+}
+
+/** The process ids of those that serve: the one that was started holds their sockets and serves nothing itself. */
+export function servingPids({ child }: Pick<Program, 'child'>): number[] {
+  return nodePrograms(child.pid as number).slice(1);
 }
 
 /** Whether a process is there and no zombie, which in a container without an init stays for ever. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -94,11 +94,34 @@ export function cpuSeconds(pid: number): Record<string, number> {
   return seconds;
 }
 
-/** Resident bytes of a Node program and its workers; 0 where there is no /proc. */
+/** Resident bytes of a Node program and of those that it has started; 0 where there is no /proc. */
 export function residentBytes(pid: number): number {
-  const ofNode = [pid, ...descendants(pid)].filter((one) => one === pid || /\(node\)/.test(readProc(`${one}/stat`)));
-  const bytes = ofNode.map((one) => Number(/VmRSS:\s+(\d+) kB/.exec(readProc(`${one}/status`))?.[1] ?? 0) * 1_024);
-  return bytes.reduce((sum, one) => sum + one, 0);
+  return memoryOf(pid, 'VmRSS');
+}
+
+/** The same, of what each has had at most. */
+export function peakBytes(pid: number): number {
+  return memoryOf(pid, 'VmHWM');
+}
+
+function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
+  const kibibytes = new RegExp(`${name}:\\s+(\\d+) kB`);
+  return nodePrograms(pid)
+    .map((one) => Number(kibibytes.exec(readProc(`${one}/status`))?.[1] ?? 0) * 1_024)
+    .reduce((sum, one) => sum + one, 0);
+}
+
+/** A process and those below it that run Node: of a server the one that holds its sockets, then those that serve. */
+export function nodePrograms(pid: number): number[] {
+  return [pid, ...descendants(pid).filter((one) => programOf(one) === programOf(process.pid))];
+}
+
+function programOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
+  }
 }
 
 function descendants(pid: number): number[] {

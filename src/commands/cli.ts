@@ -29,7 +29,7 @@ program
   .description('run the server until it is told to stop')
   .action(async () => {
     const { serve } = await import('../process/serve.ts');
-    await serve(readConfig(process.env));
+    await serve(readConfig(process.env), process.env);
   });
 
 program

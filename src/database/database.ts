@@ -72,6 +72,8 @@ interface DatabaseOptions extends OpenOptions {
   poolMax: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits>;
+  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
+  Pool?: typeof pg.Pool;
 }
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
@@ -79,7 +81,11 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const bounds = { ...databaseLimits, ...options.bounds };
   const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
+    openPool(
+      connectionString,
+      { ...poolOptions(options, msMax, `-c role=${role} ${settings}`), Pool: options.Pool },
+      { max, ...more },
+    );
   const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, limits.serviceConnectionsMax);

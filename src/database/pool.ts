@@ -12,6 +12,8 @@ export interface PoolOptions {
   waitMsMax: number;
   /** Settings of PostgreSQL for every connection, each as `-c name=value`. */
   settings: string;
+  /** Default `pg.Pool`. */
+  Pool?: typeof pg.Pool | undefined;
 }
 
 const int8Oid = 20;
@@ -39,7 +41,7 @@ export function isoTime(text: string): string {
 /** Opens a pool. Nothing connects before the first statement. */
 export function openPool(connectionString: string, options: PoolOptions, config: pg.PoolConfig): pg.Pool {
   const { statementMsMax } = options;
-  const pool = new pg.Pool({
+  const pool = new (options.Pool ?? pg.Pool)({
     connectionString: withOptions(connectionString, `${sessionOptions} ${options.settings}`),
     types,
     connectionTimeoutMillis: options.waitMsMax,

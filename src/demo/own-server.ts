@@ -65,7 +65,7 @@ function addressOf(child: ChildProcess): Promise<string> {
     const timer = setTimeout(() => reject(new Error(`No server within ${startMsMax} ms: ${said}`)), startMsMax);
     const listen = (text: string) => {
       said += text;
-      const address = /^ +Address +(\S+)$/m.exec(said)?.[1];
+      const address = /^ +Address +(\S+)\n +Data /m.exec(said)?.[1];
       if (address === undefined) return;
       clearTimeout(timer);
       resolve(address);

@@ -1,9 +1,9 @@
-import cluster, { type Worker } from 'node:cluster';
+import type { ChildProcess } from 'node:child_process';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 
 /*
- * The metrics of several workers as those of one server: a worker that is scraped asks the process that started it, which
- * asks all workers and adds up what they give. prom-client's own collecting waits five seconds for a worker that is just
+ * The metrics of several processes as those of one server: one that is scraped asks the process that started it, which
+ * asks all and adds up what they give. prom-client's own collecting waits five seconds for a process that is just
  * starting and then fails, so only its adding up is used.
  */
 
@@ -11,57 +11,72 @@ type Metrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 type Message =
   | { type: 'metrics wanted'; id: number }
-  | { type: 'metrics of all'; id: number; text: string }
+  /** Without a text there is nobody but who asks. */
+  | { type: 'metrics of all'; id: number; text?: string }
   | { type: 'metrics of one wanted'; id: number }
   | { type: 'metrics of one'; id: number; metrics: Metrics };
 
-/** Longest wait for a worker that has much to do; without its answer the others are added up. */
+/** Longest wait for a process that has much to do; without its answer the others are added up. */
 const answerMsMax = 2_000;
 
 /** A process that has just died still counts as connected. Without a callback its broken channel would end this process. */
 const unheard = () => {};
 
-/** In the process that starts the workers: answers them. */
-export function answerMetrics(): void {
-  const listening = new Set<Worker>();
-  cluster.on('listening', (worker) => listening.add(worker));
-  cluster.on('exit', (worker) => listening.delete(worker));
-  cluster.on('message', async (worker, message: Message) => {
+/**
+ * In the process that has started those that serve: answers one of them.
+ * @param all those that serve now
+ */
+export function answerMetrics(child: ChildProcess, all: () => ChildProcess[]): void {
+  child.on('message', async (message: Message) => {
     if (message.type !== 'metrics wanted') return;
-    const collected = await Promise.all([...listening].map(metricsOf));
-    const sum = AggregatorRegistry.aggregate(collected.filter((one) => one !== undefined) as unknown as object[]);
-    const answer = { type: 'metrics of all', id: message.id, text: await sum.metrics() };
-    if (worker.isConnected()) worker.send(answer, unheard);
+    const asked = all();
+    const text = asked.every((one) => one === child) ? undefined : await sumOf(asked);
+    if (child.connected) child.send({ type: 'metrics of all', id: message.id, text }, unheard);
   });
 }
 
-async function metricsOf(worker: Worker): Promise<Metrics | undefined> {
-  if (!worker.isConnected()) return undefined;
-  const answer = await ask(worker, 'metrics of one wanted', 'metrics of one', answerMsMax);
+async function sumOf(children: ChildProcess[]): Promise<string> {
+  const collected = await Promise.all(children.map(metricsOf));
+  const given = collected.filter((one) => one !== undefined);
+  return AggregatorRegistry.aggregate(given as unknown as object[]).metrics();
+}
+
+async function metricsOf(child: ChildProcess): Promise<Metrics | undefined> {
+  if (!child.connected) return undefined;
+  const answer = await ask(child, 'metrics of one wanted', 'metrics of one', answerMsMax);
   return answer?.type === 'metrics of one' ? answer.metrics : undefined;
 }
 
-/** In a worker: lets its metrics be collected, from its start on. */
-export function shareMetrics(registry: Registry): void {
-  if (!cluster.isWorker) return;
-  process.on('message', async (message: Message) => {
-    if (message.type !== 'metrics of one wanted') return;
-    process.send?.({ type: 'metrics of one', id: message.id, metrics: await registry.getMetricsAsJSON() });
-  });
+/** Where a process that serves asks for the metrics of all, and gives its own. */
+export interface MetricsOfAll {
+  /** Lets these be collected from now on. */
+  share(registry: Registry): void;
+  /** All, in the Prometheus text format; these alone when nobody answers in time. */
+  text(registry: Registry): Promise<string>;
 }
 
-/** The metrics of the server that this process is, or is a worker of, in the Prometheus text format. */
-export async function metricsText(registry: Registry): Promise<string> {
-  if (!cluster.isWorker) return registry.metrics();
-  const answer = await ask(process, 'metrics wanted', 'metrics of all', 2 * answerMsMax);
-  return answer?.type === 'metrics of all' ? answer.text : registry.metrics();
+/** By the channel to the process that has started this one. */
+export function metricsThrough(channel: NodeJS.Process): MetricsOfAll {
+  return {
+    share(registry) {
+      channel.on('message', async (message: Message) => {
+        if (message.type !== 'metrics of one wanted') return;
+        const metrics = await registry.getMetricsAsJSON();
+        channel.send?.({ type: 'metrics of one', id: message.id, metrics }, unheard);
+      });
+    },
+    async text(registry) {
+      const answer = await ask(channel, 'metrics wanted', 'metrics of all', 2 * answerMsMax);
+      return (answer?.type === 'metrics of all' ? answer.text : undefined) ?? registry.metrics();
+    },
+  };
 }
 
 let asked = 0;
 
 /** Sends a question over a channel between processes and waits for the answer with its number, if one comes in time. */
 function ask(
-  channel: Worker | NodeJS.Process,
+  channel: ChildProcess | NodeJS.Process,
   question: Message['type'],
   answer: Message['type'],
   waitMsMax: number,

@@ -6,7 +6,7 @@ import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from './app-type.ts';
 import { authenticate, requireScope } from './auth.ts';
-import { metricsText, shareMetrics } from './cluster-metrics.ts';
+import type { MetricsOfAll } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
 const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -65,12 +65,19 @@ export function createMetrics(database: Database) {
 }
 export type Metrics = ReturnType<typeof createMetrics>;
 
+interface Options {
+  identityOf: Identities;
+  metrics: Metrics;
+  /** How those of other processes of this server come in; without it there are none. */
+  metricsOfAll?: MetricsOfAll | undefined;
+}
+
 /**
  * `/metrics` in the Prometheus text format: open on loopback. From elsewhere or through a proxy under a key
  * with the scope admin, since they count the requests of all organizations.
  */
-export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: Identities; metrics: Metrics }): void {
-  shareMetrics(metrics.registry);
+export function metricsRoutes(app: App, { identityOf, metrics, metricsOfAll }: Options): void {
+  metricsOfAll?.share(metrics.registry);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requestSeconds.observe(
@@ -91,7 +98,9 @@ export function metricsRoutes(app: App, { identityOf, metrics }: { identityOf: I
     },
     async (request, reply) => {
       if (!isDirectFromLoopback(request)) requireScope(await authenticate(identityOf, request), 'admin');
-      return reply.type(metrics.registry.contentType).send(await metricsText(metrics.registry));
+      return reply
+        .type(metrics.registry.contentType)
+        .send(await (metricsOfAll?.text(metrics.registry) ?? metrics.registry.metrics()));
     },
   );
 }

@@ -1,37 +1,86 @@
-import type { AddressInfo, Socket } from 'node:net';
+import type { Server } from 'node:http';
+import { createServer, Server as SocketServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
-import { buildApp } from '../app.ts';
-import { type Config, limits } from '../config.ts';
-import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { followConnections } from './connections.ts';
+import type { ProcessLimits } from './limits.ts';
 
-/** What serves requests: this process, or the workers that it has started. */
+/** An app that takes connections from sockets that this process has inherited. */
 export interface Front {
-  /** The address to give to clients. */
-  endpoint: string;
-  /** Takes no new requests and resolves when those in flight are answered, or `shutdownMsMax` is over. */
-  close(): Promise<void>;
+  /**
+   * Ends it in order: each connection is closed by the answer to one more request, and requests in flight are answered.
+   * Called again, with less time, it hurries.
+   * @param options.drainMs how long a connection is left open for that request
+   * @param options.takesNew until then new connections are taken, since nobody else would; otherwise from now on none
+   */
+  close(options: { drainMs: number; takesNew: boolean }): Promise<void>;
 }
+
+type Limits = Pick<ProcessLimits, 'listenBacklog' | 'shutdownMsMax'>;
 
 /**
- * Serves requests from this process.
- * @throws with a sentence when the port is in use
+ * Listens on inherited sockets.
+ * @param descriptors at least one
+ * @throws when one is no socket that can be listened on
  */
-export async function startListening(config: Config, database: Database, log: Logger): Promise<Front> {
-  const app = await buildApp({ config, database, log });
-  const silent = silentConnections(app);
-  await listen(app, config);
-  const { port } = app.server.address() as AddressInfo;
-  return { endpoint: endpointOf(config.HOST, port), close: () => closeInOrder(app, silent) };
+export async function listen(app: App, descriptors: number[], limits: Limits): Promise<Front> {
+  const connections = followConnections(app.server);
+  await app.ready();
+  const [first, ...others] = descriptors as [number, ...number[]];
+  const more = others.map(() =>
+    createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void app.server.emit('connection', socket)),
+  );
+  await accept(app.server, first, limits.listenBacklog);
+  for (const [i, server] of more.entries()) await accept(server, others[i] as number, limits.listenBacklog);
+
+  const stopAccepting = () => {
+    // Not the method of the HTTP server, which closes every idle connection at once.
+    for (const server of [app.server, ...more]) SocketServer.prototype.close.call(server);
+  };
+  let ending: Promise<void> | undefined;
+  let hurry = () => {};
+
+  async function end(drainMs: number, takesNew: boolean): Promise<void> {
+    if (!takesNew) stopAccepting();
+    const hurried = new Promise<void>((resolve) => {
+      hurry = resolve;
+    });
+    await Promise.race([connections.drain(drainMs), hurried]);
+    if (takesNew) stopAccepting();
+    await finish(app, connections, limits);
+  }
+  return {
+    async close({ drainMs, takesNew }) {
+      if (ending === undefined) ending = end(drainMs, takesNew);
+      else void sleep(drainMs).then(() => hurry());
+      await ending;
+    },
+  };
 }
 
-async function listen(app: App, { HOST, PORT }: Config): Promise<void> {
+function accept(server: Server | SocketServer, fd: number, backlog: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, backlog, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+const sweepMs = 20;
+
+/** Requests in flight are answered, or cut after `shutdownMsMax`. */
+async function finish(app: App, connections: ReturnType<typeof followConnections>, limits: Limits): Promise<void> {
+  const giveUp = setTimeout(connections.closeAll, limits.shutdownMsMax);
+  // An answer that had begun before the end was known leaves its connection open.
+  const sweep = setInterval(connections.closeIdle, sweepMs);
   try {
-    await app.listen({ host: HOST, port: PORT, backlog: limits.listenBacklog });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new Error(`Port ${PORT} of ${HOST} is in use. Stop the program that uses it, or set PORT to another one.`);
+    // A flush that hangs with the database must not hold up the end for longer than its requests may.
+    await Promise.race([app.close(), sleep(limits.shutdownMsMax + sweepMs, undefined, { ref: false })]);
+  } finally {
+    clearTimeout(giveUp);
+    clearInterval(sweep);
   }
 }
 
@@ -40,31 +89,4 @@ export function endpointOf(host: string, port: number): string {
   const reachable =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
   return `http://${reachable}:${port}`;
-}
-
-/** Connections on which no request has come yet: Node does not count them as idle, and would wait for them. */
-function silentConnections(app: App): Set<Socket> {
-  const silent = new Set<Socket>();
-  app.server.on('connection', (socket) => {
-    silent.add(socket);
-    socket.once('close', () => silent.delete(socket));
-  });
-  app.server.on('request', (request) => silent.delete(request.socket));
-  return silent;
-}
-
-const sweepMs = 50;
-
-async function closeInOrder(app: App, silent: Set<Socket>): Promise<void> {
-  const giveUp = setTimeout(() => app.server.closeAllConnections(), limits.shutdownMsMax);
-  // A connection whose answer ends from now on is kept alive by Node, and would be waited for.
-  for (const socket of silent) socket.destroy();
-  const sweep = setInterval(() => app.server.closeIdleConnections(), sweepMs);
-  try {
-    // A flush that hangs with the database must not hold up the end for longer than its requests may.
-    await Promise.race([app.close(), sleep(limits.shutdownMsMax + sweepMs, undefined, { ref: false })]);
-  } finally {
-    clearTimeout(giveUp);
-    clearInterval(sweep);
-  }
 }

@@ -1,23 +1,20 @@
-import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
-import { type Config, limits } from '../config.ts';
+import type { Config } from '../config.ts';
 import { type Access, type Database, openAsOwner, openDatabase } from '../database/database.ts';
-import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
+import { durabilityProblem } from '../database/durability.ts';
+import { passingFailure } from '../database/failures.ts';
 import { migrate, migrationProblem } from '../database/migrate.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
+import { findDatabase } from './database-address.ts';
+import { type ProcessLimits, processLimits } from './limits.ts';
+import type { DatabaseAddresses } from './messages.ts';
 
 /** A database that is reached and migrated, and how to leave it again. */
-export interface Store {
+export interface Store extends DatabaseAddresses {
   database: Database;
-  /** How other processes of this machine reach the same database as this one does; holds a password. */
-  connectionString: string;
-  /** The same for the role that owns the tables. */
-  ownerUrl: string;
-  /** Where the data is, for people: no secret in it. */
-  place: string;
   close(): Promise<void>;
 }
 
@@ -27,60 +24,73 @@ const supportedVersions = { first: 15, last: 18 };
  * Opens the PostgreSQL of DATABASE_URL, or starts the embedded one in DATA_DIR, and migrates it as the role of
  * MIGRATION_DATABASE_URL.
  * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
- * @throws when it cannot be reached within DATABASE_START_MS, is no supported version, or belongs to another server.
+ * @throws when it cannot be reached within `databaseWaitMsMax`, is no supported version, or belongs to another server.
  */
-export async function openStore(config: Config, log: Logger, options: { mayJoin: boolean }): Promise<Store> {
-  if (config.DATABASE_URL !== undefined) {
-    const urls = {
-      connectionString: config.DATABASE_URL,
-      ownerUrl: config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL,
-    };
-    const database = await connect(urls, config, log, { ownsLogin: false });
-    return { database, ...urls, place: withoutSecret(config.DATABASE_URL), close: () => database.close() };
-  }
-  const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
-  const embedded = joined === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log }) : undefined;
-  const close = async () => embedded?.stop();
+export async function openStore(
+  config: Config,
+  log: Logger,
+  options: { mayJoin: boolean; limits?: Partial<ProcessLimits> },
+): Promise<Store> {
+  const { close, ...addresses } = await findDatabase(config, log, options);
   try {
-    const ownerUrl = joined ?? (embedded?.connectionString as string);
-    const urls = { connectionString: loginBeside(ownerUrl), ownerUrl };
-    const database = await connect(urls, config, log, { ownsLogin: embedded !== undefined });
-    const place = `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`;
-    return { database, ...urls, place, close: () => database.close().then(close) };
+    const limits = { ...processLimits, ...options.limits };
+    await prepareDatabase(addresses, log, { limits, mustBeDurable: false });
+    const database = openDatabase(addresses.connectionString, {
+      poolMax: config.DATABASE_POOL_MAX,
+      onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+    });
+    return { ...addresses, database, close: () => database.close().then(close) };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-type Urls = Pick<Store, 'connectionString' | 'ownerUrl'>;
+interface PrepareOptions {
+  limits: Pick<ProcessLimits, 'databaseWaitMsMax' | 'databasePauseMs' | 'waitLogMs'>;
+  /** What is going to be stored there will be acknowledged. */
+  mustBeDurable: boolean;
+  /** Called when it does not answer, and so is waited for. */
+  onAway?: () => void;
+}
 
-/** @param options.ownsLogin the login is this server's own and has the password of its address, whatever it was before */
-async function connect(
-  urls: Urls,
-  config: Config,
+/**
+ * Makes the database fit to be used by this program: waits for it, makes roles and tables, and sees that they are as they
+ * have to be.
+ * @param options.limits `databaseWaitMsMax` may be Infinity
+ * @throws with a sentence when it cannot be reached in time, and at once for what waiting does not help
+ */
+export async function prepareDatabase(
+  addresses: DatabaseAddresses,
   log: Logger,
-  { ownsLogin }: { ownsLogin: boolean },
-): Promise<Database> {
-  await bringUpToDate(urls, ownsLogin, log);
-  const database = openDatabase(urls.connectionString, {
-    poolMax: config.DATABASE_POOL_MAX,
-    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
-  });
-  try {
-    await checkDatabase(database, urls.connectionString);
-    return database;
-  } catch (error) {
-    await database.close();
-    throw error;
+  { limits, mustBeDurable, onAway }: PrepareOptions,
+): Promise<void> {
+  const deadline = performance.now() + limits.databaseWaitMsMax;
+  let saidAt = -Infinity;
+  for (;;) {
+    try {
+      await bringUpToDate(addresses, log);
+      return await check(addresses, mustBeDurable);
+    } catch (error) {
+      const reason = (error as Error).message;
+      if (isRefusal(error)) throw new Error(`The database refuses the connection: ${reason}`);
+      if (passingFailure(error) === undefined) throw error;
+      if (performance.now() > deadline) throw new Error(`The database cannot be reached: ${reason}`);
+      onAway?.();
+      if (performance.now() - saidAt > limits.waitLogMs) {
+        log.warn({ reason }, 'waiting for the database');
+        saidAt = performance.now();
+      }
+      await sleep(limits.databasePauseMs, undefined, { ref: false });
+    }
   }
 }
 
 /** Makes roles and tables, where that is for this server to do. */
-async function bringUpToDate({ connectionString, ownerUrl }: Urls, ownsLogin: boolean, log: Logger): Promise<void> {
+async function bringUpToDate({ connectionString, ownerUrl, ownsLogin }: DatabaseAddresses, log: Logger): Promise<void> {
   const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
   try {
-    await checkVersion(owner, log);
+    await checkVersion(owner);
     if (ownerUrl === connectionString && (await isOfAnother(owner))) return;
     await makeRoles(owner);
     const ran = await migrate(owner);
@@ -101,7 +111,18 @@ async function isOfAnother({ pool }: Access): Promise<boolean> {
   return rowCount !== 0;
 }
 
-/** @throws Error with a sentence when the server's own role cannot work with the tables as they are */
+/** @throws Error with a sentence when the server's own role cannot work with the tables as they are, or they may be lost */
+async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boolean): Promise<void> {
+  const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
+  try {
+    await checkDatabase(database, connectionString);
+    const problem = mustBeDurable ? await durabilityProblem(database) : undefined;
+    if (problem !== undefined) throw new Error(problem);
+  } finally {
+    await database.close();
+  }
+}
+
 async function checkDatabase(database: Database, connectionString: string): Promise<void> {
   const name = decodeURIComponent(new URL(connectionString).username);
   const problem = await migrationProblem(database.service).catch((error) => {
@@ -121,51 +142,16 @@ async function checkDatabase(database: Database, connectionString: string): Prom
   }
 }
 
-/**
- * The server's own login in the embedded PostgreSQL. Its password follows from that of the superuser, which does not follow
- * from it: nothing more has to be stored.
- */
-function loginBeside(ownerUrl: string): string {
-  const url = new URL(ownerUrl);
-  url.password = createHmac('sha256', decodeURIComponent(url.password)).update(embeddedLogin).digest('base64url');
-  url.username = embeddedLogin;
-  return url.href;
-}
-
-const embeddedLogin = 'metrology_app';
-
-/** Waits for a database that is just starting (as beside us in a container) before it gives up. */
-async function checkVersion({ kysely }: Access, log: Logger): Promise<void> {
-  const deadline = Date.now() + limits.databaseStartMsMax;
-  for (;;) {
-    try {
-      const { rows } = await sql<{ major: number }>`
-        select current_setting('server_version_num')::integer / 10000 as major`.execute(kysely);
-      const major = rows[0]?.major ?? 0;
-      if (major >= supportedVersions.first && major <= supportedVersions.last) return;
-      throw new UnsupportedVersionError(major);
-    } catch (error) {
-      if (error instanceof UnsupportedVersionError) throw error;
-      if (isRefusal(error)) throw new Error(`The database refuses the connection: ${(error as Error).message}`);
-      if (Date.now() > deadline) throw new Error(`The database cannot be reached: ${(error as Error).message}`);
-      log.info({ reason: (error as Error).message }, 'waiting for the database');
-      await sleep(500);
-    }
-  }
+/** @throws Error that names the version, when it is none that this program works with */
+async function checkVersion({ kysely }: Access): Promise<void> {
+  const { rows } = await sql<{ major: number }>`
+    select current_setting('server_version_num')::integer / 10000 as major`.execute(kysely);
+  const major = rows[0]?.major ?? 0;
+  if (major >= supportedVersions.first && major <= supportedVersions.last) return;
+  throw new Error(`PostgreSQL ${major} is not supported: use ${supportedVersions.first} to ${supportedVersions.last}.`);
 }
 
 /** Wrong password, unknown role or database: waiting does not help, as it does for one that starts (57P03) or is full. */
 function isRefusal(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /^(28|3D)/.test(error.code ?? '');
-}
-
-class UnsupportedVersionError extends Error {
-  constructor(major: number) {
-    super(`PostgreSQL ${major} is not supported: use ${supportedVersions.first} to ${supportedVersions.last}.`);
-  }
-}
-
-function withoutSecret(connectionString: string): string {
-  const url = new URL(connectionString);
-  return `postgresql://${url.host}${url.pathname}`;
 }

@@ -1,71 +1,61 @@
-import cluster from 'node:cluster';
 import { type Logger, pino } from 'pino';
-import { provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
-import { openDatabase } from '../database/database.ts';
-import { durabilityProblem } from '../database/durability.ts';
-import { type Front, startListening } from './listen.ts';
-import { openStore } from './open-database.ts';
-import { welcome } from './welcome.ts';
-import { startWorkers } from './workers.ts';
+import { type DatabaseAddress, findDatabase } from './database-address.ts';
+import { type Fleet, startFleet } from './fleet.ts';
+import { type ProcessLimits, processLimits } from './limits.ts';
+import { partIn } from './messages.ts';
+import { onStopSignal } from './signals.ts';
+import { openSockets, type Sockets } from './sockets.ts';
 
 /**
- * Runs the server until SIGTERM or SIGINT, then ends it in order: no new requests, those in flight answered, the
- * database closed. Logs go to standard error as JSON lines; standard output is for people.
+ * Runs the server until SIGTERM, SIGINT or SIGHUP, then ends it in order: requests in flight are answered, the database is
+ * closed. SIGUSR2 replaces what serves by the program that is installed by then. This process holds the sockets and the
+ * embedded PostgreSQL; what serves are processes that it starts. Logs go to standard error as JSON lines; standard output
+ * is for people.
+ * @param environment tells which of these processes this one is, and what systemd hands over
  * @throws when it cannot start; what was opened by then is closed again.
  */
-export async function serve(config: Config): Promise<void> {
+export async function serve(
+  config: Config,
+  environment: Record<string, string | undefined>,
+  limits: ProcessLimits = processLimits,
+): Promise<void> {
   const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
-  if (cluster.isWorker) return serveAsWorker(config, log);
-  const signal = stopSignal();
-  const store = await openStore(config, log, { mayJoin: false });
+  const part = partIn(environment);
+  if (part !== undefined) {
+    // Not part of what holds the sockets: it would keep 60 MB of what serves in memory.
+    const { serveRequests } = await import('./server.ts');
+    return serveRequests(config, part, log, limits);
+  }
+  const opened: Opened = {};
+  onStopSignal((signal) => void stop(signal, opened, log));
   try {
-    const problem = await durabilityProblem(store.database);
-    if (problem !== undefined) throw new Error(problem);
-    const key = await provideKey(store.database, config, process.stdout.isTTY);
-    const front =
-      config.WORKERS === 1
-        ? await startListening(config, store.database, log)
-        : await startWorkers(config, store.connectionString, log);
-    void signal.then((name) => stop(name, front, store, log));
-    process.stdout.write(welcome(front.endpoint, store.place, key));
+    opened.sockets = await openSockets(config, environment, log, limits.portWaitMsMax);
+    opened.fleet = startFleet({ config, environment, sockets: opened.sockets, log, limits });
+    process.on('SIGUSR2', () => opened.fleet?.reload());
+    opened.finding = findDatabase(config, log, { mayJoin: false });
+    opened.fleet.useDatabase(await opened.finding);
+    await opened.fleet.ready;
   } catch (error) {
-    await store.close();
+    if (opened.isStopping) return;
+    await close(opened);
     throw error;
   }
 }
 
-/** One of WORKERS: the process that started it has made the database ready and is told through it when to stop. */
-async function serveAsWorker(config: Config, log: Logger): Promise<void> {
-  const signal = stopSignal();
-  const database = openDatabase(config.DATABASE_URL as string, {
-    poolMax: config.DATABASE_POOL_MAX,
-    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
-  });
-  const front = await startListening(config, database, log);
-  void signal.then((name) => stop(name, front, database, log));
+/** What has been opened so far. */
+interface Opened {
+  sockets?: Sockets;
+  fleet?: Fleet;
+  finding?: Promise<DatabaseAddress>;
+  isStopping?: boolean;
 }
 
-/**
- * The first SIGTERM or SIGINT; one that comes during the start waits for its end, so that PostgreSQL is stopped too. More
- * of them change nothing: npm passes a Ctrl-C on to a process that has had it from the terminal already.
- */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve(name));
-  });
-}
-
-async function stop(
-  signal: NodeJS.Signals,
-  front: Front,
-  store: { close(): Promise<void> },
-  log: Logger,
-): Promise<void> {
+async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promise<void> {
   log.info({ signal }, 'stopping');
+  opened.isStopping = true;
   try {
-    await front.close();
-    await store.close();
+    await close(opened);
     log.info('stopped');
     // What hangs with the database does not keep the process.
     process.exit(0);
@@ -73,4 +63,12 @@ async function stop(
     log.error({ err: error }, 'did not stop in order');
     process.exit(1);
   }
+}
+
+async function close({ fleet, sockets, finding }: Opened): Promise<void> {
+  await fleet?.close();
+  sockets?.close();
+  // One that is still being started is stopped once it is there; one that cannot start has stopped by itself.
+  const database = await finding?.catch(() => undefined);
+  await database?.close();
 }

@@ -29,6 +29,18 @@ print(Client(api_key=api_key, endpoint=endpoint).get(data_id)[0].timeseries_data
 `;
 }
 
+/** What a start prints that still waits for PostgreSQL; the welcome follows. */
+export function waitingWelcome(endpoint: string): string {
+  return `
+metrology-server ${packageVersion}
+
+  Address  ${endpoint}
+  Waiting  for PostgreSQL, which does not answer yet (the log on standard error says why). Chunks are taken and wait
+           with it; everything else follows when it is there.
+
+`;
+}
+
 function describe(key: ProvidedKey): string {
   switch (key.kind) {
     case 'new':

@@ -1,7 +1,5 @@
-// A worker of test/http/cluster-metrics.test.ts: it listens, gives one counter, and asks for all when it is told to.
-import { createServer } from 'node:net';
-
-createServer().listen(0, '127.0.0.1');
+// A process of test/http/cluster-metrics.test.ts: it gives one counter, and asks for all when it is told to.
+process.send({ type: 'here' });
 process.on('message', (message) => {
   if (message.type === 'ask') process.send({ type: 'metrics wanted', id: 1 });
   if (message.type === 'metrics of all') process.send({ type: 'answered', text: message.text });

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { nodeFlags } from '../../bench/support/processes.ts';
+import { nodeFlags, peakBytes } from '../../bench/support/processes.ts';
 import { buildServer, serve } from '../built-server.ts';
 import { loginOf } from '../support/global-setup.ts';
 import type { TestServer } from '../support/test-server.ts';
@@ -22,9 +21,9 @@ export async function measureReads(
   try {
     const measured = [];
     for (const path of paths) {
-      const peakBefore = peakBytes(server.child.pid);
+      const peakBefore = peakBytes(server.child.pid as number);
       const bytes = await lengthOf(server.endpoint + path, keys.ada);
-      measured.push({ bytes, grownBytes: peakBytes(server.child.pid) - peakBefore });
+      measured.push({ bytes, grownBytes: peakBytes(server.child.pid as number) - peakBefore });
     }
     return measured;
   } finally {
@@ -32,12 +31,6 @@ export async function measureReads(
     await server.exit();
     await built.remove();
   }
-}
-
-/** The most memory that a process has had in use at any time. */
-function peakBytes(pid: number | undefined): number {
-  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kibibytes) * 1024;
 }
 
 async function lengthOf(url: string, key: string): Promise<number> {

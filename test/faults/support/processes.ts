@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentBytes } from '../../../bench/support/processes.ts';
 import { isPostgresOf, readPostmasterFile } from '../../../src/database/embedded/processes.ts';
 import { isRunning } from '../../built-server.ts';
 
@@ -49,15 +50,8 @@ function childrenOf(parent: number): number[] {
     });
 }
 
-/** Resident memory of a process in MiB; 0 when it has ended. */
-export function residentMiB(pid: number): number {
-  try {
-    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
-  } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 0;
-    throw error;
-  }
-}
+/** Resident memory of a server, or of another Node program, in MiB; 0 when it has ended. */
+export const residentMiB = (pid: number) => residentBytes(pid) / 1024 ** 2;
 
 export async function freePort(): Promise<number> {
   const server = createServer();

@@ -1,0 +1,56 @@
+import { createHmac } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
+import type { DatabaseAddresses } from './messages.ts';
+
+/** Where the database is, and how to leave it again. */
+export interface DatabaseAddress extends DatabaseAddresses {
+  close(): Promise<void>;
+}
+
+/**
+ * The PostgreSQL of DATABASE_URL, reached or not; or the embedded one in DATA_DIR, which is started and accepts connections.
+ * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
+ * @throws when the embedded one does not start or belongs to another server
+ */
+export async function findDatabase(
+  config: Config,
+  log: Logger,
+  options: { mayJoin: boolean },
+): Promise<DatabaseAddress> {
+  if (config.DATABASE_URL !== undefined) {
+    const connectionString = config.DATABASE_URL;
+    const ownerUrl = config.MIGRATION_DATABASE_URL ?? connectionString;
+    const place = withoutSecret(connectionString);
+    return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
+  }
+  const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
+  const embedded = joined === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log }) : undefined;
+  const ownerUrl = joined ?? (embedded?.connectionString as string);
+  return {
+    connectionString: loginBeside(ownerUrl),
+    ownerUrl,
+    place: `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`,
+    ownsLogin: embedded !== undefined,
+    close: async () => embedded?.stop(),
+  };
+}
+
+/**
+ * The server's own login in the embedded PostgreSQL. Its password follows from that of the superuser, which does not follow
+ * from it: nothing more has to be stored.
+ */
+function loginBeside(ownerUrl: string): string {
+  const url = new URL(ownerUrl);
+  url.password = createHmac('sha256', decodeURIComponent(url.password)).update(embeddedLogin).digest('base64url');
+  url.username = embeddedLogin;
+  return url.href;
+}
+
+const embeddedLogin = 'metrology_app';
+
+function withoutSecret(connectionString: string): string {
+  const url = new URL(connectionString);
+  return `postgresql://${url.host}${url.pathname}`;
+}

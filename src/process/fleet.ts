@@ -1,0 +1,117 @@
+/** The processes that serve: started, replaced when they end, exchanged for those of a new build, ended in order. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { answerMetrics } from '../http/cluster-metrics.ts';
+import type { ProcessLimits } from './limits.ts';
+import { end, type Member, startMember, tell, tellDatabase } from './member.ts';
+import type { DatabaseAddresses, Part } from './messages.ts';
+import type { Sockets } from './sockets.ts';
+
+export interface Fleet {
+  /** Settles once all processes serve and the database is fit to be used. Rejects with a sentence when that cannot be. */
+  ready: Promise<void>;
+  /** Tells every process where the database is. */
+  useDatabase(addresses: DatabaseAddresses): void;
+  /**
+   * Starts the program anew, as it is installed by now, and lets the processes that serve go once the new ones do. When those
+   * do not come up, the old ones stay. Asked again meanwhile, it does so once more afterwards.
+   */
+  reload(): void;
+  /** Ends all, in order. */
+  close(): Promise<void>;
+}
+
+export interface FleetOptions {
+  config: Pick<Config, 'WORKERS'>;
+  environment: Record<string, string | undefined>;
+  sockets: Sockets;
+  log: Logger;
+  limits: ProcessLimits;
+}
+
+export function startFleet({ config, environment, sockets, log, limits }: FleetOptions): Fleet {
+  const members = new Set<Member>();
+  const endMsMax = limits.drainMs + limits.shutdownMsMax + limits.restartPauseMs;
+  let addresses: DatabaseAddresses | undefined;
+  let isStopping = false;
+
+  function start(part: Pick<Part, 'isFirst' | 'preparesFirst'>): Member {
+    const { descriptors, areHeldElsewhere } = sockets;
+    const member = startMember({ ...part, areHeldElsewhere }, descriptors, environment);
+    members.add(member);
+    answerMetrics(member.child, () => [...members].filter(({ isLeaving }) => !isLeaving).map(({ child }) => child));
+    if (addresses !== undefined) tellDatabase(member, addresses);
+    member.child.once('exit', (code, signal) => {
+      members.delete(member);
+      if (member.isEstablished && !member.isLeaving) void replace(member, { code, signal });
+    });
+    return member;
+  }
+
+  async function replace({ child, startedAt }: Member, how: object): Promise<void> {
+    if (isStopping) return;
+    log.error({ process: child.pid, ...how }, 'a process that serves has ended; starting another one');
+    // This alone keeps the process alive that holds the sockets, where there is no other that serves.
+    if (performance.now() - startedAt < limits.steadyMs) await sleep(limits.restartPauseMs);
+    if (!isStopping) start({ isFirst: false, preparesFirst: false }).isEstablished = true;
+  }
+
+  /** One process for each of WORKERS. The first decides whether they come up at all; the others follow it. */
+  async function startGeneration(isFirst: boolean): Promise<Member[]> {
+    const first = start({ isFirst, preparesFirst: !isFirst });
+    await first.ready;
+    const others = Array.from({ length: config.WORKERS - 1 }, () => start({ isFirst: false, preparesFirst: true }));
+    await Promise.all(others.map((member) => member.ready));
+    const made = [first, ...others];
+    for (const member of made) member.isEstablished = true;
+    return made;
+  }
+
+  async function exchange(): Promise<void> {
+    const late = sleep(limits.reloadMsMax, undefined, { ref: false }).then((): never => {
+      throw new Error(`The new processes did not serve within ${limits.reloadMsMax} ms.`);
+    });
+    try {
+      const made = await Promise.race([startGeneration(false), late]);
+      for (const member of members) {
+        if (made.includes(member) || member.isLeaving) continue;
+        member.isLeaving = true;
+        tell(member, { type: 'hand over' });
+      }
+      log.info('reloaded');
+    } catch (error) {
+      if (isStopping) return;
+      log.error(
+        { reason: (error as Error).message },
+        'not reloaded: what is installed does not start; the old goes on',
+      );
+      for (const member of members) if (!member.isEstablished) void end(member, endMsMax);
+    }
+  }
+
+  const ready = startGeneration(true).then(() => {});
+  let turn: Promise<void> = ready.catch(() => {});
+  let isReloadDue = false;
+  return {
+    ready,
+    useDatabase(found) {
+      addresses = found;
+      for (const member of members) tellDatabase(member, found);
+    },
+    reload() {
+      // One that is due begins after this call, so it finds what is installed by now.
+      if (isReloadDue || isStopping) return;
+      isReloadDue = true;
+      log.info('reloading');
+      turn = turn.then(() => {
+        isReloadDue = false;
+        return isStopping ? undefined : exchange();
+      });
+    },
+    async close() {
+      isStopping = true;
+      await Promise.all([...members].map((member) => end(member, endMsMax)));
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/** A process that serves requests, on sockets that the one that has started it holds. */
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { buildApp } from '../app.ts';
+import { provideKey } from '../auth/keys.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../database/database.ts';
+import { createGate, unknownAddress } from '../database/gate.ts';
+import { explainFailure } from '../errors.ts';
+import type { App } from '../http/app-type.ts';
+import { metricsThrough } from '../http/cluster-metrics.ts';
+import type { ProcessLimits } from './limits.ts';
+import { endpointOf, type Front, listen } from './listen.ts';
+import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
+import { prepareDatabase } from './open-database.ts';
+import { onStopSignal } from './signals.ts';
+import { waitingWelcome, welcome } from './welcome.ts';
+
+/**
+ * Serves until it is told to stop, or until the process that has started it is gone. Unless others serve meanwhile it
+ * listens at once: what comes before the database is fit to be used waits as while PostgreSQL is away.
+ */
+export async function serveRequests(config: Config, part: Part, log: Logger, limits: ProcessLimits): Promise<void> {
+  let front: Front | undefined;
+  const end = async (why: string, closing: { drainMs: number; takesNew: boolean }) => {
+    log.info({ why }, 'stopping');
+    await front?.close(closing);
+    await database.close();
+    process.exit(0);
+  };
+  const orEnd = (ending: Promise<void>) =>
+    ending.catch((error) => {
+      log.error({ err: error }, 'did not stop in order');
+      process.exit(1);
+    });
+  onStopSignal((signal) => orEnd(end(signal, { drainMs: limits.drainMs, takesNew: !part.areHeldElsewhere })));
+  process.on('disconnect', () =>
+    orEnd(end('the process that holds the sockets is gone', { drainMs: 0, takesNew: false })),
+  );
+  const addresses = databaseAddresses();
+  process.on('message', (message: ToServer) => {
+    if (message.type === 'hand over') orEnd(end('others serve', { drainMs: limits.handOverMs, takesNew: false }));
+  });
+
+  const gate = createGate();
+  const database = openDatabase(unknownAddress, {
+    poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
+    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+    Pool: gate.Pool,
+  });
+  const prepared = addresses.then(async (found) => {
+    const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
+    await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
+    gate.open(found.connectionString);
+    return found;
+  });
+  // It may fail before anybody waits for it.
+  prepared.catch(() => {});
+  try {
+    if (part.preparesFirst) await prepared;
+    const app = await buildApp({ config, database, log, metricsOfAll: metricsThrough(process) });
+    front = await listen(app, part.descriptors, limits);
+    const endpoint = endpointFor(app, config);
+    log.info(`Server listening at ${endpoint}`);
+    send({ type: 'serving' });
+    if (part.isFirst) void sayWhatIsAwaited(prepared, endpoint, limits);
+    const { place } = await prepared;
+    if (part.isFirst) {
+      const key = await provideKey(database, config, process.stdout.isTTY);
+      process.stdout.write(welcome(endpoint, place, key));
+    }
+    send({ type: 'ready' });
+  } catch (error) {
+    process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
+  }
+}
+
+function databaseAddresses(): Promise<DatabaseAddresses> {
+  return new Promise((resolve) => {
+    process.on('message', (message: ToServer) => {
+      if (message.type === 'database') resolve(message.addresses);
+    });
+  });
+}
+
+/** The process that would hear it may have gone; then this one is about to go too. */
+function send(message: FromServer): void {
+  process.send?.(message, () => {});
+}
+
+function endpointFor(app: App, { HOST }: Config): string {
+  const address = app.server.address() as AddressInfo | string;
+  return typeof address === 'string' ? `unix:${address}` : endpointOf(HOST, address.port);
+}
+
+async function sayWhatIsAwaited(prepared: Promise<unknown>, endpoint: string, limits: ProcessLimits): Promise<void> {
+  const settled = prepared.then(
+    () => true,
+    () => true,
+  );
+  const isSettled = await Promise.race([settled, sleep(limits.welcomeWaitMs, false, { ref: false })]);
+  if (!isSettled) process.stdout.write(waitingWelcome(endpoint));
+}

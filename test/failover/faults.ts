@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { servingPids } from '../built-server.ts';
+import { killNow } from '../faults/support/processes.ts';
 import type { Bench } from './support/bench.ts';
 
 /** Something that happens to the cluster or the server while everybody writes. */
@@ -35,7 +37,9 @@ export function faults(): Fault[] {
       name: 'server: SIGUSR2',
       awayMsMax: restartMsMax,
       async inject({ server }) {
-        server.reload();
+        const before = servingPids(server.server());
+        server.server().child.kill('SIGUSR2');
+        await until(() => servingPids(server.server()).every((pid) => !before.includes(pid)));
       },
     },
     {
@@ -43,6 +47,8 @@ export function faults(): Fault[] {
       awayMsMax: restartMsMax,
       mayCutRequests: true,
       async inject({ server }) {
+        // All at once: the process that serves, and the one that holds its sockets.
+        for (const pid of servingPids(server.server())) killNow(pid);
         await server.kill();
         await server.start();
       },
@@ -90,4 +96,12 @@ export function faults(): Fault[] {
       },
     },
   ];
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const giveUpAt = performance.now() + 60_000;
+  while (!condition()) {
+    if (performance.now() > giveUpAt) throw new Error('the reload has not replaced what served');
+    await sleep(50);
+  }
 }

@@ -1,18 +1,16 @@
 import { triesOnce, triesThrice } from '../../faults/support/as-sdk.ts';
 import type { Client } from '../../faults/support/client.ts';
 import type { Run } from '../../faults/support/run.ts';
+import { apiKey, openSite, type Site } from '../../faults/support/servers.ts';
 import { type Cluster, openCluster } from './cluster.ts';
-import { type HeldServer, holdServer } from './held-server.ts';
 import { type Probe, startProbe } from './probe.ts';
 import { installBoth, type SdkProcess, startSdk } from './sdk.ts';
 import { startWriters, type Writers } from './writers.ts';
 
-export const key = 'the-key-of-the-failover-tests-0123456789';
-
 /** All that runs while faults are injected. */
 export interface Bench {
   cluster: Cluster;
-  server: HeldServer;
+  server: Site;
   client: Client;
   thrice: Writers;
   once: Writers;
@@ -31,10 +29,11 @@ export async function openBench(run: Run, builtFolder: string): Promise<Bench> {
   try {
     const [cluster, releases] = await Promise.all([openCluster(), installBoth()]);
     opened.push(() => cluster.remove());
-    const server = await holdServer(builtFolder, key, {
-      DATABASE_URL: cluster.url('app'),
-      MIGRATION_DATABASE_URL: cluster.url('owner'),
-    });
+    const server = await openSite(
+      builtFolder,
+      { DATABASE_URL: cluster.url('app'), MIGRATION_DATABASE_URL: cluster.url('owner'), LOG_LEVEL: 'fatal' },
+      { isHeld: true },
+    );
     opened.push(() => server.close());
     await server.start();
     const client = server.client();
@@ -42,7 +41,7 @@ export async function openBench(run: Run, builtFolder: string): Promise<Bench> {
     const probe = await startProbe(cluster.url('superuser'));
     opened.push(() => probe.stop());
     const start = (release: 'newest' | 'old', mode: 'stream' | 'lives') => {
-      const sdk = startSdk(releases[release], mode, `${mode} ${release}`, server.endpoint, key);
+      const sdk = startSdk(releases[release], mode, `${mode} ${release}`, server.endpoint, apiKey);
       opened.push(() => sdk.kill());
       return sdk;
     };

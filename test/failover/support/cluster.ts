@@ -1,7 +1,7 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,12 +54,11 @@ export async function openCluster(): Promise<Cluster> {
   const machines = configuration.machines.map(createMachine);
   const haproxyFile = join(folder, 'haproxy.cfg');
   await writeFile(haproxyFile, configuration.haproxy);
-  let haproxy: ChildProcess | undefined;
-  const endAll = () => {
-    haproxy?.kill('SIGKILL');
-    for (const machine of machines) void machine.kill();
-  };
-  process.once('exit', endAll);
+  // Nothing of this may outlive the test, however that ends.
+  const leash = spawn('python3', [join(import.meta.dirname, 'leash.py'), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  const ended = new Promise((resolve) => leash.once('exit', resolve));
 
   const { passwords } = configuration;
   const urlOf = (role: keyof typeof passwords, name: string) => {
@@ -139,16 +138,14 @@ export async function openCluster(): Promise<Cluster> {
     },
     configure: (settings) => post('PATCH', '/config', settings),
     async remove() {
-      haproxy?.kill('SIGKILL');
-      await Promise.all(machines.map((machine) => machine.kill()));
-      process.off('exit', endAll);
-      await rm(folder, { recursive: true, force: true });
+      leash.stdin.end();
+      await ended;
     },
   };
   try {
     for (const machine of machines) machine.start();
     await promisify(execFile)('/usr/sbin/haproxy', ['-c', '-f', haproxyFile]);
-    haproxy = spawn('/usr/sbin/haproxy', ['-db', '-f', haproxyFile], { stdio: 'ignore' });
+    spawn('/usr/sbin/haproxy', ['-db', '-f', haproxyFile], { stdio: 'ignore' });
     await untilWhole();
     const url = urlOf('superuser', 'postgres');
     await query(url, `create role metrology_owner login createrole password '${passwords.owner}'`);

@@ -96,7 +96,13 @@ export function createMachine({ name, address, folder, etcdConfig, patroniConfig
       signal(pids, name);
       return pids.length;
     },
-    log: () => log.split('\n').slice(-40).join('\n'),
+    log: () =>
+      log
+        .split('\n')
+        // Said every two seconds by a machine that has nothing to say.
+        .filter((line) => !line.includes('no action. I am'))
+        .slice(-60)
+        .join('\n'),
   };
 }
 

@@ -4,9 +4,10 @@ import { createInterface } from 'node:readline';
 import { installReleases } from '../../sdk/support/python-environment.ts';
 import { nameOf, type Release } from '../../sdk/support/releases.ts';
 
+const lastThatTriesOnce = '0.20.1';
 const script = join(import.meta.dirname, 'sdk_stream.py');
 
-/** The two generations that matter here: the newest, which tries three times, and the last that tries once. */
+/** The two generations that matter here: the newest, which tries three times, and the last pinned one that tries once. */
 export interface Releases {
   newest: Release;
   old: Release;
@@ -14,7 +15,7 @@ export interface Releases {
 
 /** @throws when one of them cannot be installed */
 export async function installBoth(): Promise<Releases> {
-  const all = await installReleases();
+  const all = await installReleases(({ version }) => version === lastThatTriesOnce);
   const find = (what: string, is: (release: Release) => boolean) => {
     const release = all.find(is);
     if (release?.installed === undefined) throw new Error(`${what} of the SDK is not installed: ${release?.failure}`);
@@ -22,7 +23,7 @@ export async function installBoth(): Promise<Releases> {
   };
   return {
     newest: find('the newest release', ({ isNewest }) => isNewest),
-    old: find('0.20.1', ({ version }) => version === '0.20.1'),
+    old: find(lastThatTriesOnce, ({ version }) => version === lastThatTriesOnce),
   };
 }
 

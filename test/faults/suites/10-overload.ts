@@ -42,7 +42,7 @@ export async function overload(run: Run, builtFolder: string): Promise<void> {
 async function flood(run: Run, site: Site, name: string): Promise<void> {
   const client = site.client({ keepAlive: false });
   const dataId = await openStream(client, run.random.pick(prefixes), 60);
-  const pid = site.pid();
+  const pid = site.server().child.pid as number;
   const before = residentMiB(pid);
   let most = before;
   const watch = setInterval(() => {

@@ -8,6 +8,8 @@ import { sum } from './support/writers.ts';
 
 const rounds = Number(process.env.FAILOVER_ROUNDS ?? 1);
 const only = new RegExp(process.env.FAILOVER_ONLY ?? '');
+/** Absences below this cost clients that try once nothing, since a chunk waits 28 s. */
+const onceMsMax = 25_000;
 const seed = Number(process.env.FAILOVER_SEED ?? Date.now() % 1_000_000_000);
 
 test('no instrument loses a chunk, whatever happens to the database and the server', async () => {
@@ -51,7 +53,7 @@ async function suffer(run: Run, bench: Bench, fault: Fault): Promise<string> {
   const lost = [sum(thrice.givenUp()) - before[0], sum(once.givenUp()) - before[1]] as const;
   run.measure(`${fault.name}, longest without an acknowledged chunk`, away.gapMs, { max: fault.awayMsMax, unit: 'ms' });
   if (lost[0] > 0) run.blame(fault.name, `${lost[0]} chunks given up after three tries: ${told(thrice.givenUp())}`);
-  if (lost[1] > 0 && !fault.mayCutRequests) {
+  if (lost[1] > 0 && !fault.mayCutRequests && away.gapMs < onceMsMax) {
     run.blame(fault.name, `${lost[1]} chunks lost by clients that try once: ${told(once.givenUp())}`);
   }
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;

@@ -42,10 +42,7 @@ export async function startWriters(
 
   function note({ isGivenUp, answer, failure }: SentAsSdk, startedAt: number): void {
     if (isGivenUp) {
-      const told =
-        answer === undefined
-          ? ((failure as NodeJS.ErrnoException | undefined)?.code ?? failure?.message ?? '')
-          : String(answer.status);
+      const told = answer === undefined ? String(failure?.message) : `${answer.status} ${answer.body.slice(0, 120)}`;
       givenUp.set(told, (givenUp.get(told) ?? 0) + 1);
       return;
     }

@@ -19,7 +19,7 @@ test('no instrument loses a chunk, whatever happens to the database and the serv
   try {
     for (let round = 0; round < rounds; round++) {
       for (const fault of faults()) {
-        if (!only.test(fault.name)) continue;
+        if (!only.test(fault.name) || (fault.isOfFullForm && rounds === 1)) continue;
         table.push(await suffer(run, bench, fault));
         console.info(table.at(-1));
       }

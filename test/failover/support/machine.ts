@@ -15,8 +15,8 @@ export interface Machine {
   /** SIGSTOP to all that runs there: TCP still acknowledges, nothing answers. */
   freeze(): Promise<void>;
   thaw(): void;
-  /** The same for PostgreSQL alone, of which some processes: those whose command line matches. */
-  signalPostgres(signal: NodeJS.Signals, which?: RegExp): number;
+  /** To one of the programs alone, in all its processes. */
+  signal(program: 'postgres' | 'etcd', name: NodeJS.Signals): void;
   /** The last lines that Patroni wrote. */
   log(): string;
 }
@@ -76,25 +76,24 @@ export function createMachine({ name, address, folder, etcdConfig, patroniConfig
     },
     async kill() {
       for (let pids = processesOf(folder); pids.length > 0; pids = processesOf(folder)) {
-        signal(pids, 'SIGKILL');
+        signalAll(pids, 'SIGKILL');
         await sleep(20);
       }
     },
     async freeze() {
       // Whoever still runs may start another one, so until nobody is left that does.
       for (let running = awake(folder); running.length > 0; running = awake(folder)) {
-        signal(running, 'SIGSTOP');
+        signalAll(running, 'SIGSTOP');
         await sleep(20);
       }
     },
-    thaw: () => signal(processesOf(folder), 'SIGCONT'),
-    signalPostgres(name, which = /./) {
-      const pids = processesOf(folder).filter((pid) => {
-        const command = commandOf(pid);
-        return /postgres/.test(command) && !/patroni|setpriv/.test(command) && which.test(command);
-      });
-      signal(pids, name);
-      return pids.length;
+    thaw: () => signalAll(processesOf(folder), 'SIGCONT'),
+    signal(program, name) {
+      const isOf = { postgres: /^(\S*\/)?postgres\b/, etcd: /^\S*\/etcd / }[program];
+      signalAll(
+        processesOf(folder).filter((pid) => isOf.test(commandOf(pid))),
+        name,
+      );
     },
     log: () =>
       log
@@ -106,7 +105,7 @@ export function createMachine({ name, address, folder, etcdConfig, patroniConfig
   };
 }
 
-function signal(pids: readonly number[], name: NodeJS.Signals): void {
+function signalAll(pids: readonly number[], name: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
       process.kill(pid, name);

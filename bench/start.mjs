@@ -28,7 +28,13 @@ for (const name of ['package.json', 'migrations', 'bench/load']) {
 symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 
 const args = process.argv.slice(2);
-const script = { '--settings': 'settings.js', '--shares': 'shares.js', '--flood': 'flood.js' }[args[0]] ?? 'main.js';
+const scripts = {
+  '--settings': 'settings.js',
+  '--shares': 'shares.js',
+  '--flood': 'flood.js',
+  '--first-chunk': 'first-chunk.js',
+};
+const script = scripts[args[0]] ?? 'main.js';
 const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {
   stdio: 'inherit',
   env: { ...process.env, BENCH_PROJECT: project },

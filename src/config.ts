@@ -85,20 +85,14 @@ export const limits = {
   ingestMsMax: 27_500,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
-  /** Longest wait at a start for a database that does not answer yet. */
-  databaseStartMsMax: 30_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
   statementMsMax: 25_000,
   /** How much longer than statementMsMax its answer may take, before the connection is given up. */
   answerMsMax: 2_000,
   /** Longest time that an ordered shutdown waits for requests in flight. */
   shutdownMsMax: 10_000,
-  /** Pause before a worker that has ended is started again. */
-  workerRestartMs: 1_000,
   /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
   keepAliveMs: 120_000,
-  /** Sockets that wait for accept: `run` opens one per chunk, all at once. */
-  listenBacklog: 4_096,
   /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
   ledgerPageChunksMax: 10_000,
   /** Revisions of chunks, without their arrays, that their list fetches at a time. */

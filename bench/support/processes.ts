@@ -11,10 +11,10 @@ export interface Running {
   stop(): Promise<boolean>;
 }
 
-/** Those with which `npm start` runs the server, `node FLAGS dist/main.js`: every server in Node gets them. */
+/** Those with which `npm start` runs the server, `exec node FLAGS dist/main.js`: every server in Node gets them. */
 export const nodeFlags: string[] = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   .scripts.start.split(' ')
-  .slice(1, -1);
+  .slice(2, -1);
 
 /** Starts a program with these settings, and none of ours but the path. */
 export function startProcess(command: string, args: string[], settings: Record<string, string>): Running {

@@ -2,7 +2,8 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { buildApp } from '../../src/app.ts';
 import { provideKey } from '../../src/auth/keys.ts';
-import { limits, readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config.ts';
+import { processLimits } from '../../src/process/limits.ts';
 import { openStore } from '../../src/process/open-database.ts';
 import type { StreamService } from '../../src/streams/service.ts';
 
@@ -32,7 +33,7 @@ const streams: StreamService = {
 
 const app = await buildApp({ config, database: store.database, log, streams });
 app.get('/points', { config: { open: true } }, async () => ({ points }));
-await app.listen({ host: config.HOST, port: config.PORT, backlog: limits.listenBacklog });
+await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {
   app.server.closeAllConnections();
   await app.close();

@@ -9,6 +9,7 @@ import { findIdentity } from '../../src/auth/store.ts';
 import { limits, readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { requireKeys } from '../../src/http/auth.ts';
+import { processLimits } from '../../src/process/limits.ts';
 import { openStore } from '../../src/process/open-database.ts';
 
 /*
@@ -172,7 +173,7 @@ app.post(
 
 app.get('/healthz', { config: { open: true } }, async () => ({ status: 'ok' }));
 
-await app.listen({ host: config.HOST, port: config.PORT, backlog: limits.listenBacklog });
+await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {
   app.server.closeAllConnections();
   await app.close();

@@ -9,6 +9,8 @@ export interface Connections {
    * after `msMax`; then the others are closed, and `server` itself is still open.
    */
   drain(msMax: number): Promise<void>;
+  /** Requests that are not answered yet. */
+  inFlight(): number;
   /** Closes those on which nothing is going on. */
   closeIdle(): void;
   closeAll(): void;
@@ -49,6 +51,7 @@ export function followConnections(server: Server): Connections {
       while (idle().length > 0 && performance.now() < deadline) await sleep(lookMs);
       closeIdle();
     },
+    inFlight: () => answering.size,
     closeIdle,
     closeAll: () => {
       for (const socket of requests.keys()) socket.destroy();

@@ -7,6 +7,8 @@ import type { ProcessLimits } from './limits.ts';
 
 /** An app that takes connections from sockets that this process has inherited. */
 export interface Front {
+  /** Requests that are not answered yet. */
+  inFlight(): number;
   /**
    * Ends it in order: each connection is closed by the answer to one more request, and requests in flight are answered.
    * Called again, with less time, it hurries.
@@ -50,6 +52,7 @@ export async function listen(app: App, descriptors: number[], limits: Limits): P
     await finish(app, connections, limits);
   }
   return {
+    inFlight: connections.inFlight,
     async close({ drainMs, takesNew }) {
       if (ending === undefined) ending = end(drainMs, takesNew);
       else void sleep(drainMs).then(() => hurry());

@@ -88,6 +88,9 @@ describe('Compose', () => {
     for (const volume of merged.tls.volumes.filter((one: string) => one.startsWith('./'))) {
       expect(existsSync(join(project, volume.split(':')[0])), volume).toBe(true);
     }
-    expect(readdirSync(join(project, 'deploy/systemd'))).toEqual(['metrology-server.service']);
+    expect(readdirSync(join(project, 'deploy/systemd'))).toEqual([
+      'metrology-server.service',
+      'metrology-server.socket',
+    ]);
   });
 });

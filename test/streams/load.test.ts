@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { processLimits } from '../../src/process/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, openStream } from './support.ts';
 
@@ -14,7 +14,7 @@ let server: TestServer;
 let port: number;
 beforeAll(async () => {
   server = await startTestServer({ BODIES_LIMIT_BYTES: bodiesLimitBytes });
-  await server.app.listen({ host: '127.0.0.1', port: 0, backlog: limits.listenBacklog });
+  await server.app.listen({ host: '127.0.0.1', port: 0, backlog: processLimits.listenBacklog });
   port = (server.app.server.address() as AddressInfo).port;
 });
 afterAll(() => server.close());

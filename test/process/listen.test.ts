@@ -1,0 +1,96 @@
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import Fastify from 'fastify';
+import { pino } from 'pino';
+import { expect, onTestFinished, test } from 'vitest';
+import type { App } from '../../src/http/app-type.ts';
+import { processLimits } from '../../src/process/limits.ts';
+import { type Front, listen } from '../../src/process/listen.ts';
+import { openSockets } from '../../src/process/sockets.ts';
+
+/* How connections end, in this process. The socket is held open beside, as systemd does it. */
+
+async function start(limits = {}): Promise<{ front: Front; port: number; answer: () => void }> {
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const app = Fastify({ return503OnClosing: false }) as unknown as App;
+  app.get('/quick', async () => 'quick');
+  app.get('/slow', () => answered.then(() => 'slow'));
+  const log = pino({ level: 'silent' });
+  const sockets = await openSockets({ HOST: '127.0.0.1', PORT: 0 }, {}, log, 0);
+  onTestFinished(() => sockets.close());
+  const front = await listen(app, sockets.descriptors, { ...processLimits, ...limits });
+  return { front, port: (app.server.address() as { port: number }).port, answer };
+}
+
+function get(port: number, path: string, agent: Agent): Promise<{ connection: string | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ port, host: '127.0.0.1', path, agent }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      answer.on('end', () => resolve({ connection: answer.headers.connection, text }));
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+function keepingAgent(): Agent {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  return agent;
+}
+
+test('a kept connection is closed by its next answer, and the end waits for no longer', async () => {
+  const { front, port } = await start();
+  const agent = keepingAgent();
+  expect(await get(port, '/quick', agent)).toMatchObject({ connection: 'keep-alive' });
+  const closed = front.close({ drainMs: 60_000, takesNew: false });
+  expect(await get(port, '/quick', agent)).toEqual({ connection: 'close', text: 'quick' });
+  await closed;
+});
+
+test('a request in flight is answered, and its connection told', async () => {
+  const { front, port, answer } = await start();
+  const slow = get(port, '/slow', keepingAgent());
+  await expect.poll(() => front.inFlight()).toBe(1);
+  const closed = front.close({ drainMs: 60_000, takesNew: false });
+  answer();
+  expect(await slow).toEqual({ connection: 'close', text: 'slow' });
+  await closed;
+});
+
+test('one that stays silent is closed after drainMs; asked again, the end hurries', async () => {
+  const { front, port } = await start();
+  const silent: Socket = connect(port, '127.0.0.1');
+  await new Promise((resolve) => silent.once('connect', resolve));
+  await get(port, '/quick', keepingAgent());
+  const gone = new Promise((resolve) => silent.once('close', resolve));
+  silent.resume();
+  const closed = front.close({ drainMs: 600_000, takesNew: false });
+  void front.close({ drainMs: 10, takesNew: false });
+  await closed;
+  await gone;
+});
+
+test('new connections are taken meanwhile where nobody else would', async () => {
+  const { front, port } = await start();
+  const agent = keepingAgent();
+  await get(port, '/quick', agent);
+  const closed = front.close({ drainMs: 60_000, takesNew: true });
+  expect(await get(port, '/quick', new Agent())).toEqual({ connection: 'close', text: 'quick' });
+  await get(port, '/quick', agent);
+  await closed;
+});
+
+test('a request that hangs is cut after shutdownMsMax', async () => {
+  const { front, port } = await start({ shutdownMsMax: 100 });
+  const slow = get(port, '/slow', keepingAgent());
+  await expect.poll(() => front.inFlight()).toBe(1);
+  const cut = expect(slow).rejects.toMatchObject({ code: 'ECONNRESET' });
+  await front.close({ drainMs: 0, takesNew: false });
+  await cut;
+});

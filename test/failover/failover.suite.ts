@@ -40,12 +40,13 @@ async function suffer(run: Run, bench: Bench, fault: Fault): Promise<string> {
   probe.longestAwayMs();
   thrice.longest();
   run.fault(fault.name);
-  const startedAt = performance.now();
+  const [startedAt, from] = [performance.now(), Date.now()];
   await fault.inject(bench);
   await thrice.untilStored();
   // Those that waited are answered within a moment.
   await sleep(2_000);
   const away = { databaseMs: probe.longestAwayMs(), ...thrice.longest() };
+  if (fault.mayCutRequests || away.gapMs >= onceMsMax) bench.excused.push([from, Date.now()]);
   await fault.mend?.(bench);
   await cluster.untilWhole();
   await Promise.all([thrice.untilStored(), once.untilStored()]);

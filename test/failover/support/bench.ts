@@ -18,6 +18,8 @@ export interface Bench {
   streams: { newest: SdkProcess; old: SdkProcess };
   lives: { newest: SdkProcess; old: SdkProcess };
   probe: Probe;
+  /** When nobody could have answered a call that is sent once: from and to, in ms since 1970. */
+  excused: (readonly [from: number, to: number])[];
   close(): Promise<void>;
 }
 
@@ -56,7 +58,7 @@ export async function openBench(run: Run, builtFolder: string): Promise<Bench> {
         await (sdk.name.startsWith('stream') ? sdk.told('opened') : sdk.told('call'));
       }),
     );
-    return { cluster, server, client, thrice, once, streams, lives, probe, close };
+    return { cluster, server, client, thrice, once, streams, lives, probe, excused: [], close };
   } catch (error) {
     await close();
     throw error;

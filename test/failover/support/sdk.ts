@@ -30,6 +30,8 @@ export async function installBoth(): Promise<Releases> {
 export interface Said {
   call?: string;
   stream?: string;
+  /** When the call began, in seconds since 1970. */
+  at?: number;
   seconds?: number;
   error?: string;
   opened?: string | null;

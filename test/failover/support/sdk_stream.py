@@ -41,14 +41,14 @@ def push(data_id, index):
 
 
 def once(call, stream, act):
-    """One call, once; says how long it took and what became of it."""
-    started = time.monotonic()
+    """One call, once; says when it began, how long it took, and what became of it."""
+    told = {"call": call, "stream": stream, "at": time.time()}
     try:
         result = act()
-        say(call=call, stream=stream, seconds=time.monotonic() - started)
+        say(**told, seconds=time.time() - told["at"])
         return result
     except RuntimeError as error:
-        say(call=call, stream=stream, seconds=time.monotonic() - started, error=str(error))
+        say(**told, seconds=time.time() - told["at"], error=str(error))
         return None
 
 

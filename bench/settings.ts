@@ -6,6 +6,7 @@
  *
  * CPU is that of all PostgreSQL processes: on a busy machine it says more than the clock.
  */
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { migrate } from '../src/database/migrate.ts';
 import { makeRoles } from '../src/database/roles.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { createFlush } from '../src/streams/flush.ts';
+import { streamLimits } from '../src/streams/limits.ts';
 import type { IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
@@ -60,10 +62,16 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
   const { organization_id, user_id } = await ensureUser(database, 'bench', 'bench');
   const streams = await Promise.all(
     Array.from({ length: 16 }, () =>
-      insertStream(database, organization_id, { user_id, stream_name: 'bench', points_per_chunk: pointsPerChunk }),
+      insertStream(database.ingestPool, streamLimits, organization_id, {
+        data_id: randomUUID(),
+        processed_data_id: randomUUID(),
+        user_id,
+        stream_name: 'bench',
+        points_per_chunk: pointsPerChunk,
+      }),
     ),
   );
-  const flush = createFlush(database, 120);
+  const flush = createFlush({ database, graceSeconds: 120, limits: streamLimits, now: () => performance.now() });
   const chunks = Math.max(64, Math.floor(pointsPerRun / pointsPerChunk));
   const flushRows = Math.min(64, Math.max(1, Math.floor(500_000 / pointsPerChunk)));
   await owner.pool.query('checkpoint');
@@ -74,7 +82,7 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
       const dataId = (streams[index % streams.length] as { data_id: string }).data_id;
       return item(organization_id, dataId, Math.floor(index / streams.length), pointsPerChunk);
     });
-    for (const result of await flush(items)) if (result instanceof Error) throw result;
+    for (const result of await flush(items)) if (!(result instanceof Map)) throw result;
   }
   const after = await state(bed);
   await owner.pool.query('vacuum analyze chunks, channels');
@@ -107,6 +115,7 @@ function item(organizationId: string, dataId: string, chunkIndex: number, points
     isRestoring: false,
     rows: [],
     bytes: 0,
+    arrivedAt: performance.now(),
   };
 }
 

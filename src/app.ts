@@ -24,11 +24,15 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
 import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
+import type { PointLimits } from './points/limits.ts';
+import type { StreamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
+import type { TimeseriesLimits } from './timeseries/limits.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
@@ -54,6 +58,9 @@ export interface AppDependencies {
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
+  streams: StreamLimits;
+  points: PointLimits;
+  timeseries: TimeseriesLimits;
   exports: ExportLimits;
 }
 
@@ -95,13 +102,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     metrics,
   });
   requireKeys(app, identityOf);
+  refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const streams = given.streams ?? createStreamService({ database, metrics, graceSeconds });
+  const streams =
+    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
   app.addHook('onClose', () => streams.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
@@ -113,17 +122,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
     await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
-  await app.register(async (room) => timeseriesRoutes(room, { database }));
+  await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
   const publicUrl = config.PUBLIC_URL;
-  await app.register(async (room) =>
-    exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits?.exports }),
-  );
+  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
   await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
   await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
   await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
   await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
-  healthRoutes(app, { database });
+  healthRoutes(app, database.standing);
   metricsRoutes(app, { identityOf, metrics, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);

@@ -62,8 +62,6 @@ export const limits = {
   flushesMax: 3,
   /** How long a flush may take until another one, of other streams, begins beside it. */
   slowFlushMs: 250,
-  /** Channels of which a server process remembers where they are and up to which index it has written them. */
-  knownChannelsMax: 50_000,
   /** How long after their commit new rows are read once, which marks them as committed. */
   touchDelayMs: 50,
   /** How long a connection of ingest is used, and with it the plans that it has made. */
@@ -76,13 +74,8 @@ export const limits = {
   queueRowsMax: 100_000,
   /** Bytes of arrays that wait for a flush; over it 503. */
   queueBytesMax: 512 * 1024 * 1024,
-  /** Longest wait of a chunk for its flush. The SDK gives a request 30 s, so a 503 can still reach it. */
+  /** Longest wait of a body for room in memory. The SDK gives a request 30 s, so a 503 can still reach it. */
   queueMsMax: 25_000,
-  /**
-   * Longest time until a chunk is answered, its wait and its flush together: one that has waited long may meet a flush that
-   * hangs. A flush that begins at once gives up by itself before this (statementMsMax and answerMsMax).
-   */
-  ingestMsMax: 27_500,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   databaseWaitMsMax: 25_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import type { Access } from './database.ts';
+import type { Access } from './access.ts';
 
 /*
  * Arrays and long results leave PostgreSQL through COPY in its binary format, which takes no parameters: such a statement

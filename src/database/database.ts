@@ -1,30 +1,21 @@
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import { limits } from '../config.ts';
-import { CommitInDoubt, isConnectionLoss } from './failures.ts';
+import { within } from '../lib/within.ts';
+import type { Access, Connections } from './access.ts';
+import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { connectionsByOrganization } from './organizations.ts';
+import { createOutage, type Outage } from './outage.ts';
 import { openPool } from './pool.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
+import { createStanding, type Standing } from './standing.ts';
 import type { Tables } from './tables.ts';
+import { whileAway } from './while-away.ts';
 
-/** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
-export interface Access {
-  pool: Connections;
-  kysely: Kysely<Tables>;
-}
-
-/** What a `pg.Pool` gives its users. */
-export interface Connections {
-  connect(): Promise<pg.PoolClient>;
-  query<Row extends pg.QueryResultRow>(
-    statement: string | pg.QueryConfig,
-    values?: unknown[],
-  ): Promise<pg.QueryResult<Row>>;
-}
+export { inTransaction } from './transactions.ts';
 
 /**
  * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of
@@ -40,13 +31,20 @@ export interface Database {
   service: Access;
   /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
   keyPool: pg.Pool;
-  /** The connection that sees whether this server may go on (`standing.ts`). */
-  standingPool: pg.Pool;
+  /** Whether this server may go on with this database. */
+  standing: Standing;
   /**
    * Connections of ingest alone (chunks, initialize, finalize), so that no read keeps a chunk waiting; statements are sent
    * without awaiting the last. They see every organization.
    */
   ingestPool: pg.Pool;
+  /** Whether PostgreSQL is away, and since when. */
+  outage: Outage;
+  /**
+   * Runs a call again while the database is away, until so long after its arrival (milliseconds of `performance.now()`). Each
+   * attempt must come to the same (`while-away.ts`).
+   */
+  whileAway<Result>(arrivedAt: number, attempt: () => Promise<Result>): Promise<Result>;
   /** To be counted. */
   pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
@@ -65,6 +63,8 @@ interface OpenOptions {
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
   statementMsMax?: number;
+  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
+  Pool?: typeof pg.Pool | undefined;
 }
 
 interface DatabaseOptions extends OpenOptions {
@@ -72,8 +72,10 @@ interface DatabaseOptions extends OpenOptions {
   poolMax: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits>;
-  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
-  Pool?: typeof pg.Pool;
+  /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
+  dataFolder?: (() => string | undefined) | undefined;
+  /** The migrations that this program stands on, when they are others than those that it brings. */
+  migrationsFolder?: URL | undefined;
 }
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
@@ -81,39 +83,74 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const bounds = { ...databaseLimits, ...options.bounds };
   const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(
-      connectionString,
-      { ...poolOptions(options, msMax, `-c role=${role} ${settings}`), Pool: options.Pool },
-      { max, ...more },
-    );
+    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
   const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, limits.serviceConnectionsMax);
-  const standing = open(
-    serviceRole,
-    bounds.standingConnectionsMax,
-    '',
-    {},
-    Math.min(statementMsMax, bounds.standingMsMax),
+  const looks = openPool(
+    connectionString,
+    {
+      ...poolOptions(options, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
+      waitMsMax: bounds.standingMsMax,
+    },
+    { max: bounds.standingConnectionsMax },
   );
+  const standing = createStanding({
+    pool: looks,
+    dataFolder: options.dataFolder,
+    migrationsFolder: options.migrationsFolder,
+    ...bounds,
+  });
   const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
     maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+    connectionTimeoutMillis: bounds.ingestConnectMsMax,
+    // A connection that comes back must lead to the database that this server has begun with.
+    verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
+      void within(
+        standing.verify(client),
+        bounds.ingestConnectMsMax,
+        () => new DatabaseSilent(bounds.ingestConnectMsMax),
+      )
+        .then(() => done())
+        .catch(done),
   } as pg.PoolConfig);
+  const now = () => performance.now();
+  const outage = createOutage(ingest, { limits: bounds, now });
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
-  const connectionsOf = connectionsByOrganization(general, shares);
-  const pools = { general, keys, service, standing, ingest };
+  const connectionsOf = connectionsByOrganization(unlessUnreachable(general, outage), shares);
+  const pools = { general, keys, service, standing: looks, ingest };
   return {
     as: (organizationId) => accessTo(connectionsOf(organizationId)),
     service: accessTo(service),
     keyPool: keys,
-    standingPool: standing,
+    standing,
     ingestPool: ingest,
+    outage,
+    whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
     pools,
-    close: () => endPools(Object.values(pools)),
+    close: () => {
+      outage.close();
+      return endPools(Object.values(pools));
+    },
+  };
+}
+
+/** Connections that are refused at once while the database answers nothing, instead of after the wait for one. */
+function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connect'> {
+  return {
+    async connect() {
+      if (outage.isUnreachable()) throw new DatabaseAway();
+      try {
+        return await pool.connect();
+      } catch (error) {
+        if (isAway(error) && !isReadable(error)) outage.begin(error);
+        throw error;
+      }
+    },
   };
 }
 
@@ -123,12 +160,13 @@ const ingestConnectionsMax = 2 * limits.flushesMax + 2;
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
   const { statementMsMax = limits.statementMsMax } = options;
-  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 1 });
+  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
   return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
 }
 
-const poolOptions = ({ onIdleError }: OpenOptions, statementMsMax: number, settings: string) => ({
+const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
   onIdleError,
+  Pool,
   statementMsMax,
   settings,
   answerMsMax: limits.answerMsMax,
@@ -163,63 +201,3 @@ async function endPools(pools: pg.Pool[]): Promise<void> {
  */
 const ingestSessionOptions =
   '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
-
-/** Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. */
-export async function inTransaction<Result>(
-  pool: Pick<Connections, 'connect'>,
-  work: (client: pg.PoolClient) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    // Not awaited first: on a connection that sends ahead, it travels with the first statements of the work.
-    const begun = client.query('begin');
-    begun.catch(() => {});
-    const result = await work(client);
-    await begun;
-    await client.query('commit').catch((error: Error) => {
-      throw isConnectionLoss(error) ? new CommitInDoubt(error) : error;
-    });
-    return result;
-  } catch (error) {
-    // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.
-    broken = (error as Error).message === 'Query read timeout' ? (error as Error) : await rollBack(client);
-    throw error;
-  } finally {
-    client.release(broken);
-  }
-}
-
-/**
- * Runs statements as one transaction in one trip: `begin`, what `send` sends without waiting, and `commit` travel together,
- * so that a transaction of a few statements takes PostgreSQL and this process once from other work, not four times. When a
- * statement fails PostgreSQL rolls back. The connections of the pool must be such as send ahead.
- * @throws the error of the first statement that failed; CommitInDoubt when the connection is lost on the way
- */
-export async function inOneTrip<Results extends unknown[]>(
-  pool: pg.Pool,
-  send: (client: pg.PoolClient) => { [Index in keyof Results]: Promise<Results[Index]> },
-): Promise<Results> {
-  const client = await pool.connect();
-  // The socket holds back what is written until all is, and then sends it with one call of the system.
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
-  stream.cork();
-  const sent = [client.query('begin'), ...send(client), client.query('commit')];
-  stream.uncork();
-  const outcomes = await Promise.allSettled(sent);
-  const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || failure.message === 'Query read timeout');
-  client.release(isLost ? failure : undefined);
-  if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
-  return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
-}
-
-/** @returns why the connection is of no more use, if it is not. */
-async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
-  try {
-    await client.query('rollback');
-    return undefined;
-  } catch (error) {
-    return error as Error;
-  }
-}

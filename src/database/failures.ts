@@ -7,6 +7,8 @@ const passingStates: [RegExp, string][] = [
   [/^53/, 'The database has run out of space or memory'],
   [/^25006/, 'The database is read-only'],
   [/^40/, 'The database could not settle concurrent requests'],
+  [/^55P03/, 'Somebody else holds a lock in the database'],
+  [/^58/, 'The database could not read or write a file'],
 ];
 
 /** A commit was sent and the connection was lost before its answer: what was written may be stored or not. */
@@ -16,13 +18,64 @@ export class CommitInDoubt extends Error {
   }
 }
 
+/** Nothing came back on a connection, and PostgreSQL did not answer elsewhere either that it is still at work. */
+export class DatabaseSilent extends Error {
+  constructor(ms: number) {
+    super(`The database has not answered for ${ms} ms`);
+  }
+}
+
+/** Somebody has found that the database is away, and it is not back yet. */
+export class DatabaseAway extends Error {
+  constructor() {
+    super('The database cannot be reached');
+  }
+}
+
+/** PostgreSQL answers and takes nothing: it recovers, stands by for another one, or has been set so. */
+export class DatabaseReadOnly extends Error {
+  constructor() {
+    super('The database is read-only');
+  }
+}
+
 /** Too many requests of one organization want the database; the message is a sentence without its full stop. */
 export class TooManyWaiting extends Error {}
 
+/** The server may not go on with this database, as standing.ts says; the message is a sentence with its full stop. */
+export class ServesNoMore extends Error {}
+
 /** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */
 export function isConnectionLoss(error: Error): boolean {
+  if (error instanceof DatabaseSilent) return true;
   return error instanceof pg.DatabaseError ? /^08|^57P0/.test(error.code ?? '') : isConnectionFailure(error);
 }
+
+/**
+ * Whether an error says that the database cannot be written to as a whole: it is not reached, starts, recovers, stands by
+ * for another one, has no connection left, or refuses those who come, as when its name leads to another machine. A statement
+ * meets no refusal of the classes 28 and 3D; only a new connection does.
+ */
+export function isAway(error: unknown): boolean {
+  if (error instanceof CommitInDoubt || isAbsence(error)) return true;
+  if (error instanceof pg.DatabaseError) return /^(08|57P0|53300|25006|28|3D)/.test(error.code ?? '');
+  return error instanceof Error && isConnectionFailure(error) && !isPoolFull(error);
+}
+
+/** Whether one that is away could still be read, by connections that are there. */
+export const isReadable = (error: unknown) =>
+  error instanceof DatabaseReadOnly || (error instanceof pg.DatabaseError && /^(53300|25006)$/.test(error.code ?? ''));
+
+/** A lock that the statement needs is held by somebody else for longer than it may wait. */
+export const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseError && error.code === '55P03';
+
+/** PostgreSQL has broken a transaction off for the sake of another one: a deadlock, or one that cannot be put in order. */
+export const isConflict = (error: unknown) => error instanceof pg.DatabaseError && /^40/.test(error.code ?? '');
+
+const isAbsence = (error: unknown): error is Error =>
+  error instanceof DatabaseSilent || error instanceof DatabaseAway || error instanceof DatabaseReadOnly;
+
+const isPoolFull = (error: Error) => error.message.startsWith('timeout exceeded when trying to connect');
 
 /**
  * Why the database could not serve, in a few words, where that can clear by itself: it is away, full, or was busy.
@@ -31,6 +84,8 @@ export function isConnectionLoss(error: Error): boolean {
 export function passingFailure(error: unknown): string | undefined {
   if (error instanceof CommitInDoubt) return 'The database was lost while it committed';
   if (error instanceof TooManyWaiting) return error.message;
+  if (isAbsence(error)) return error.message;
+  if (error instanceof ServesNoMore) return error.message.replace(/\.$/, '');
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
   }

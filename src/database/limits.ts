@@ -4,7 +4,12 @@ export const databaseLimits = {
   keyConnectionsMax: 2,
   /** Connections of one server process that see whether it may go on (`standing.ts`). */
   standingConnectionsMax: 1,
-  /** Longest time that this look may take, after which the database counts as away. */
+  /** How often a server that listens looks, and how long what it has found is used again. */
+  standingEveryMs: 1_000,
+  standingKeepMs: 900,
+  /** How long a server uses again that the data folder of its own PostgreSQL is there. */
+  dataFolderKeepMs: 10,
+  /** Longest time that a statement of this look, and the wait for its connection, may take. */
   standingMsMax: 5_000,
   /**
    * Longest run of one statement of a read or of the catalogue, after which it is cancelled and answered 503. A search and
@@ -13,6 +18,23 @@ export const databaseLimits = {
   readStatementMsMax: 10_000,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
+  /** Longest time in which a connection of ingest is made or comes free. */
+  ingestConnectMsMax: 4_000,
+  /** Longest time in which a database that was away answers the question whether it is back. */
+  outageLookMsMax: 2_000,
+  /** Pause between these questions; twice as long each time, up to the longest. */
+  outageRetryMs: 50,
+  outageRetryMsMax: 500,
+  /** Longest time that a call which changes the catalogue waits, from its arrival, for a database that is away. */
+  callMsMax: 27_000,
+  /** How long such a call may go unanswered until the database is asked whether it is there. */
+  lateAnswerMs: 3_000,
+  /** Longest wait of a migration for a lock in one try: chunks that need the same table wait behind it for as long. */
+  migrationLockMsMax: 500,
+  /** Pause before the next try, in which everybody else goes on. */
+  migrationPauseMs: 2_000,
+  /** How often it is said again whom a migration waits for. */
+  migrationTellMs: 10_000,
 } as const;
 
 export type DatabaseLimits = { [Name in keyof typeof databaseLimits]: number };

@@ -1,6 +1,6 @@
 /** Ways into a pool that show the rows of one organization each (docs/decisions/0009-row-level-security.md). */
 import type pg from 'pg';
-import type { Connections } from './database.ts';
+import type { Connections } from './access.ts';
 import { organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 
@@ -9,7 +9,10 @@ import type { Shares } from './shares.ts';
  * is no other way to these connections; one that has no organization yet fails where a policy asks for it. An organization
  * gets no more of them than `shares` give it.
  */
-export function connectionsByOrganization(pool: pg.Pool, shares: Shares): (organizationId: string) => Connections {
+export function connectionsByOrganization(
+  pool: Pick<pg.Pool, 'connect'>,
+  shares: Shares,
+): (organizationId: string) => Connections {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
   async function connect(organizationId: string): Promise<pg.PoolClient> {

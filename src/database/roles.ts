@@ -3,7 +3,7 @@
  * for itself. What they may do is in migration 0007. Roles belong to all databases of one PostgreSQL.
  */
 import pg from 'pg';
-import type { Access } from './database.ts';
+import type { Access } from './access.ts';
 import { scramSecret } from './scram.ts';
 
 /** Reads and edits what the API shows, of the one organization that `organizationSetting` names. */

@@ -2,6 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import { CalendarTime } from './calendar.ts';
 import type { Export } from './export.ts';
+import { withoutFormulas } from './formulas.ts';
 import type { LongChunk } from './long.ts';
 import type { WideRows } from './wide.ts';
 
@@ -30,11 +31,11 @@ export async function* longCsv(
     )}\n`,
   );
   for await (const { dataId, channelName, chunk } of chunks) {
-    const { timestamps, values, startOffset } = chunk;
+    const { times, values, startOffset } = chunk;
     const head = Buffer.from(`${textOf(isSelection ? [dataId, channelName] : [channelName])},${chunk.chunkIndex},`);
     const tail = Buffer.from(`,${unitsOf([chunk.units])}\n`);
     for (let i = 0; i < values.length; i++) {
-      const timestamp = timestamps[i] as number;
+      const timestamp = times[i] as number;
       writer.bytes(head).integer(startOffset + i);
       writeFloat(writer.bytes(comma), timestamp);
       writer.bytes(comma);
@@ -84,7 +85,7 @@ function writeFloat(writer: JsonWriter, value: number): void {
 }
 
 function csvText(cells: (string | null)[], escapeFormulas: boolean): string {
-  return stringify([cells], { eof: false, escape_formulas: escapeFormulas });
+  return stringify([escapeFormulas ? cells.map((cell) => cell && withoutFormulas(cell)) : cells], { eof: false });
 }
 
 /** What it made of the same cells the last time: a channel's chunks come one after the other. */

@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox';
 import { packageName, packageVersion } from '../lib/package-info.ts';
-import { answerNames } from '../timeseries/names.ts';
+import { renameReserved } from '../lib/reserved-names.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
 import type { ChannelRow, StreamRow } from './store.ts';
 
@@ -84,7 +84,7 @@ function channelColumns(streams: ExportedStream[]): ExportColumn[] {
     unitsOf.set(name, unitsOf.has(name) && unitsOf.get(name) !== units ? null : units);
   }
   const names = [...unitsOf.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const columnNames = answerNames(names, reservedNames);
+  const columnNames = renameReserved(names, reservedNames, 'channel');
   return names.map((name, i) => ({
     name: columnNames[i] as string,
     type: 'float64',

@@ -74,10 +74,10 @@ class LongGroup {
 
   /** Adds points of a chunk from a position on, while there is room. @returns the position of the first that is left */
   add(dataId: string, channelName: string, chunk: LongChunk['chunk'], from: number): number {
-    const { timestamps, values, startOffset, chunkIndex, units } = chunk;
+    const { times, values, startOffset, chunkIndex, units } = chunk;
     const end = Math.min(values.length, from + this.#values.length - this.length);
     for (let i = from; i < end; i++) {
-      const timestamp = timestamps[i] as number;
+      const timestamp = times[i] as number;
       this.#dataIds.push(dataId);
       this.#channelNames.push(channelName);
       this.#chunkIndexes.push(chunkIndex);

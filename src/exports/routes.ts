@@ -6,6 +6,7 @@ import { publicUrlOf } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
+import { type PointLimits, pointLimits } from '../points/limits.ts';
 import { longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -34,10 +35,13 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
-  limits?: Partial<ExportLimits> | undefined;
+  limits?: { points?: Partial<PointLimits> | undefined; exports?: Partial<ExportLimits> | undefined } | undefined;
 }
 
-type Means = Omit<ExportDependencies, 'limits'> & { limits: ExportLimits };
+interface Means extends Omit<ExportDependencies, 'limits'> {
+  limits: ExportLimits;
+  pointLimits: PointLimits;
+}
 
 const tags = ['exports'];
 const contentTypes: Record<Format, string> = {
@@ -50,7 +54,12 @@ const contentTypes: Record<Format, string> = {
  * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
-  const means: Means = { ...dependencies, limits: { ...exportLimits, ...dependencies.limits } };
+  const { limits: given, ...rest } = dependencies;
+  const means: Means = {
+    ...rest,
+    limits: { ...exportLimits, ...given?.exports },
+    pointLimits: { ...pointLimits, ...given?.points },
+  };
   streamRoutes(app, means);
   selectionRoutes(app, means);
   downloadRoute(app, means, 'raw_data', 'long');
@@ -172,18 +181,19 @@ async function sendFile(
 }
 
 function fileOf(
-  { database, limits }: Means,
+  { database, limits, pointLimits }: Means,
   organizationId: string,
   exported: Export,
   format: Format,
   escapeFormulas: boolean,
 ): Pieces {
+  const read = { database, organizationId, limits: pointLimits };
   if (exported.layout === 'long') {
-    const chunks = readLong(database, organizationId, exported);
+    const chunks = readLong(read, exported);
     return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
-  const rows = readWide(database, organizationId, exported, rowsMax);
+  const rows = readWide(read, exported, rowsMax);
   return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
 }
 

@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
-import { limits } from '../config.ts';
-import { DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -21,7 +20,7 @@ const contentFields = {
     }),
   ),
   channel_names: Type.Optional(
-    Type.Array(Text({ minLength: 1, maxLength: limits.channelNameLengthMax }), {
+    Type.Array(Text({ minLength: 1, maxLength: channelNameLengthMax }), {
       description: 'only these channels; repeated',
     }),
   ),

@@ -1,11 +1,6 @@
-import type { Database } from '../database/database.ts';
-import { planByTime } from '../timeseries/plan-store.ts';
-import { chunkReader } from '../timeseries/store.ts';
-import { boundsFor } from '../timeseries/stream-read.ts';
-import { wholeRange } from '../timeseries/time.ts';
-import type { Export, ExportedStream } from './export.ts';
-import type { Instants } from './instant-buffer.ts';
-import { readInstants } from './instants.ts';
+import { openChannels, type ReadMeans } from '../points/read.ts';
+import { byInstant } from '../points/selection.ts';
+import type { Export } from './export.ts';
 
 /** Rows of the wide layout, all of one stream. The arrays are used again for the next ones. */
 export interface WideRows {
@@ -20,101 +15,72 @@ export interface WideRows {
  * One row for each exact time at which a channel has a point, stream after stream. The times are not rounded; of several
  * points of a channel at one time the last stands, in the order of chunk index and position. Points without a possible
  * time have no row. Chunks that arrive after their stream's turn has come are not part of it.
+ * @param rowsMax rows that are given out together
  */
 export async function* readWide(
-  database: Database,
-  organizationId: string,
+  means: ReadMeans,
   { streams, columns }: Export,
   rowsMax: number,
 ): AsyncGenerator<WideRows, void, void> {
   const names = columns.flatMap(({ channel }) => (channel ? [channel.name] : []));
   const places = new Map(names.map((name, i) => [name, i]));
+  const everything = { selection: {}, zeroMs: 0, collapse: byInstant };
   for (const stream of streams) {
-    const readers = await openReaders(database, organizationId, stream);
-    const values = readers.map(() => new Float64Array(rowsMax));
-    const rows: WideRows = { dataId: stream.data_id, times: new Float64Array(0), columns: names.map(() => undefined) };
-    for await (const times of joinByTime(readers, values, rowsMax)) {
-      rows.times = times;
-      stream.channels.forEach(({ channel_name }, lane) => {
-        rows.columns[places.get(channel_name) as number] = values[lane]?.subarray(0, times.length);
+    const read = await openChannels(means, stream.channels, everything);
+    const group = new RowGroup(stream.channels.length, rowsMax);
+    const rowsOf = (): WideRows => {
+      const { times, values } = group.take();
+      const rows: WideRows = { dataId: stream.data_id, times, columns: names.map(() => undefined) };
+      stream.channels.forEach(({ channel_name }, i) => {
+        rows.columns[places.get(channel_name) as number] = values[i] as Float64Array;
       });
-      yield rows;
+      return rows;
+    };
+    for await (const { times, values, channels } of read.batches({ withValues: true })) {
+      for (let i = 0; i < times.length; i++) {
+        const isNewRow = i === 0 || times[i] !== times[i - 1];
+        if (isNewRow && group.isFull) yield rowsOf();
+        if (isNewRow) group.begin(times[i] as number);
+        group.set(channels[i] as number, values[i] as number);
+      }
     }
+    if (!group.isEmpty) yield rowsOf();
   }
 }
 
-type Reader = AsyncGenerator<Instants, void, void>;
+/** Rows side by side as columns, NaN where nothing has been set. */
+class RowGroup {
+  readonly #times: Float64Array;
+  readonly #values: Float64Array[];
+  #length = 0;
 
-async function openReaders(database: Database, organizationId: string, stream: ExportedStream): Promise<Reader[]> {
-  const bounds = boundsFor(Math.max(1, stream.channels.length));
-  const readers: Reader[] = [];
-  for (const { channel_id: channelId } of stream.channels) {
-    const address = { dataId: stream.data_id, channelId };
-    const plan = await planByTime(database, organizationId, address, wholeRange);
-    readers.push(readInstants({ plan, fetch: chunkReader(database, organizationId, address) }, bounds));
+  constructor(columnCount: number, rowsMax: number) {
+    this.#times = new Float64Array(rowsMax);
+    this.#values = Array.from({ length: columnCount }, () => new Float64Array(rowsMax));
   }
-  return readers;
-}
 
-const nothing: Instants = { times: new Float64Array(0), values: new Float64Array(0) };
-
-/**
- * Writes the channels side by side into `values` and gives the times of the rows that are there, at most `rowsMax` at a
- * time. A row looks at every channel: with the few hundred that there can be, that is cheaper than a heap.
- */
-async function* joinByTime(
-  readers: Reader[],
-  values: Float64Array[],
-  rowsMax: number,
-): AsyncGenerator<Float64Array, void, void> {
-  const times = new Float64Array(rowsMax);
-  const fronts = new Float64Array(readers.length);
-  const batches = readers.map(() => nothing);
-  const at = new Uint32Array(readers.length);
-  let used = readers.map((_, lane) => lane);
-  let row = 0;
-  const begin = () => {
-    row = 0;
-    for (const column of values) column.fill(Number.NaN);
-  };
-  begin();
-  for (;;) {
-    for (const lane of used) {
-      const { value: batch = nothing } = await (readers[lane] as Reader).next();
-      batches[lane] = batch;
-      fronts[lane] = batch.times[0] ?? Number.POSITIVE_INFINITY;
-      at[lane] = 0;
-    }
-    used = [];
-    while (used.length === 0) {
-      const time = earliest(fronts);
-      if (time === Number.POSITIVE_INFINITY) {
-        if (row > 0) yield times.subarray(0, row);
-        return;
-      }
-      times[row] = time;
-      for (let lane = 0; lane < fronts.length; lane++) {
-        if (fronts[lane] !== time) continue;
-        const batch = batches[lane] as Instants;
-        const place = at[lane] as number;
-        (values[lane] as Float64Array)[row] = batch.values[place] as number;
-        at[lane] = place + 1;
-        if (place + 1 === batch.times.length) used.push(lane);
-        else fronts[lane] = batch.times[place + 1] as number;
-      }
-      if (++row === rowsMax) {
-        yield times;
-        begin();
-      }
-    }
+  get isFull(): boolean {
+    return this.#length === this.#times.length;
   }
-}
 
-function earliest(fronts: Float64Array): number {
-  let time = Number.POSITIVE_INFINITY;
-  for (let lane = 0; lane < fronts.length; lane++) {
-    const front = fronts[lane] as number;
-    if (front < time) time = front;
+  get isEmpty(): boolean {
+    return this.#length === 0;
   }
-  return time;
+
+  begin(time: number): void {
+    if (this.isEmpty) for (const column of this.#values) column.fill(Number.NaN);
+    this.#times[this.#length++] = time;
+  }
+
+  /** Sets a reading of the row that was begun last. */
+  set(column: number, value: number): void {
+    (this.#values[column] as Float64Array)[this.#length - 1] = value;
+  }
+
+  /** Everything that was set; valid until the next row is begun. */
+  take(): { times: Float64Array; values: Float64Array[] } {
+    const length = this.#length;
+    this.#length = 0;
+    return { times: this.#times.subarray(0, length), values: this.#values.map((column) => column.subarray(0, length)) };
+  }
 }

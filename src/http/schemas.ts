@@ -14,6 +14,9 @@ export const Text = (options: { minLength?: number; maxLength?: number; descript
 export const Name = ({ description }: { description: string }) =>
   Text({ minLength: 1, maxLength: limits.nameLengthMax, description });
 
+/** Characters of the name of a channel. */
+export const { channelNameLengthMax } = limits;
+
 /** A value or null, as one JSON type list. */
 export const Nullable = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, 'null'] });

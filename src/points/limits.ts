@@ -9,7 +9,9 @@ export const pointLimits = {
   pageChunksMax: 5_000,
   /** Points of one channel that may wait to be merged: 32 bytes each, and as much again while they are sorted. */
   bufferPointsMax: 500_000,
-  /** The share of these points that each channel has, however many are read at once. */
+  /** Points of several channels, merged into rows, that are given out together; a longer row is given out whole. */
+  mergedPointsMax: 8_192,
+  /** The share of the points of pages and buffers that each channel has, however many are read at once. */
   sharePointsMin: 1_000,
 };
 

@@ -6,6 +6,8 @@ export const processLimits = {
   handOverMs: 130_000,
   /** Longest time that an ordered stop then waits for requests in flight. */
   shutdownMsMax: 10_000,
+  /** Longest time for that when the process that holds the sockets has been killed. */
+  orphanMsMax: 1_000,
   /** Sockets that wait for accept: `run` opens one per chunk, all at once. While nobody serves, they wait here too. */
   listenBacklog: 4_096,
   /** Longest wait for the port, which a server that has just been killed may still hold. */

@@ -47,8 +47,13 @@ export async function listen(app: App, descriptors: number[], limits: Limits): P
     const hurried = new Promise<void>((resolve) => {
       hurry = resolve;
     });
+    const deadline = performance.now() + drainMs;
     await Promise.race([connections.drain(drainMs), hurried]);
-    if (takesNew) stopAccepting();
+    if (takesNew) {
+      stopAccepting();
+      // One that was taken last has not sent its request yet.
+      await Promise.race([connections.drain(deadline - performance.now()), hurried]);
+    }
     await finish(app, connections, limits);
   }
   return {

@@ -3,10 +3,12 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { type Access, type Database, openAsOwner, openDatabase } from '../database/database.ts';
-import { durabilityProblem } from '../database/durability.ts';
+import type { Access } from '../database/access.ts';
+import { dataFolderBehind } from '../database/data-folder.ts';
+import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
-import { migrate, migrationProblem } from '../database/migrate.ts';
+import { migrate } from '../database/migrate.ts';
+import { migrationProblem } from '../database/migrations.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 import { findDatabase } from './database-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
@@ -36,6 +38,7 @@ export async function openStore(
     const limits = { ...processLimits, ...options.limits };
     await prepareDatabase(addresses, log, { limits, mustBeDurable: false });
     const database = openDatabase(addresses.connectionString, {
+      dataFolder: () => dataFolderBehind(config.DATA_DIR, addresses.connectionString),
       poolMax: config.DATABASE_POOL_MAX,
       onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
     });
@@ -93,7 +96,7 @@ async function bringUpToDate({ connectionString, ownerUrl, ownsLogin }: Database
     await checkVersion(owner);
     if (ownerUrl === connectionString && (await isOfAnother(owner))) return;
     await makeRoles(owner);
-    const ran = await migrate(owner);
+    const ran = await migrate(owner, { log });
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
     if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: ownsLogin });
   } finally {
@@ -116,7 +119,9 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
     await checkDatabase(database, connectionString);
-    const problem = mustBeDurable ? await durabilityProblem(database) : undefined;
+    if (mustBeDurable) await database.standing.look();
+    // What passes by itself is waited for as it comes.
+    const problem = database.standing.refusal();
     if (problem !== undefined) throw new Error(problem);
   } finally {
     await database.close();

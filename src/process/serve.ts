@@ -66,8 +66,10 @@ async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promis
 }
 
 async function close({ fleet, sockets, finding }: Opened): Promise<void> {
-  await fleet?.close();
+  // What serves has them too, and takes connections until it has answered all. Held here for longer, they would let clients
+  // connect whom nobody answers any more.
   sockets?.close();
+  await fleet?.close();
   // One that is still being started is stopped once it is there; one that cannot start has stopped by itself.
   const database = await finding?.catch(() => undefined);
   await database?.close();

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { buildApp } from '../app.ts';
 import { provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
+import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
 import { createGate, unknownAddress } from '../database/gate.ts';
 import { explainFailure } from '../errors.ts';
@@ -35,23 +36,28 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
       process.exit(1);
     });
   onStopSignal((signal) => orEnd(end(signal, { drainMs: limits.drainMs, takesNew: !part.areHeldElsewhere })));
-  process.on('disconnect', () =>
-    orEnd(end('the process that holds the sockets is gone', { drainMs: 0, takesNew: false })),
-  );
+  process.on('disconnect', () => {
+    // The next server stops the PostgreSQL that is left, so what is not settled by then never is.
+    setTimeout(() => process.exit(1), limits.orphanMsMax);
+    orEnd(end('the process that holds the sockets is gone', { drainMs: 0, takesNew: false }));
+  });
   const addresses = databaseAddresses();
   process.on('message', (message: ToServer) => {
     if (message.type === 'hand over') orEnd(end('others serve', { drainMs: limits.handOverMs, takesNew: false }));
   });
 
+  let known: DatabaseAddresses | undefined;
   const gate = createGate();
   const database = openDatabase(unknownAddress, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
     Pool: gate.Pool,
+    dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
   });
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
     await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
+    known = found;
     gate.open(found.connectionString);
     return found;
   });

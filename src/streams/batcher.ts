@@ -3,118 +3,128 @@
  * and a commit costs the same for one chunk and for a hundred.
  *
  * What it guarantees:
- * - N in, N out: every submitted item is settled once, with its own result or its own error, after its flush is done.
- * - Items of one stream are flushed one after another, in the order in which they came; nothing waits for more to come.
+ * - N in, N out: every submitted item is settled once, with its own result or its own error, after its flush is done, and
+ *   in any case in time.
+ * - Items that write to one channel are flushed one after another, in the order in which they came; nothing waits for more
+ *   to come.
  * - One flush runs at a time, so that as many items as possible share what a flush costs by itself. Only one that takes
- *   long, as for a large body or a channel that somebody holds, lets others run beside it, of other streams.
+ *   long, as for a large body, lets others run beside it, of other channels.
  * - The same address with the same content in one flush is written once and answers all; with other content it waits
- *   for the next flush, and so does all that came after it for that address.
+ *   for the next flush, and so does all that came after it for that channel.
+ * - Organizations share a flush (queue.ts).
+ * - What a flush could not settle goes back to its place and is tried again: while the database is away, nothing else runs;
+ *   what needs a lock that somebody holds goes in flushes of its own, beside the others.
  * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue,
  *   time until an item is settled.
  */
+import { type Batch, type BatchItem, type Entry, FairQueue, type QueueLimits } from './queue.ts';
 
-/** One slice that an item writes: where, and a digest of what. */
-export interface BatchRow {
-  address: string;
-  content: string;
-}
+export type { BatchItem, BatchRow } from './queue.ts';
 
-export interface BatchItem {
-  /** Its stream: items of one never flush side by side. */
-  dataId: string;
-  rows: readonly BatchRow[];
-  bytes: number;
-}
-
-export interface BatchLimits {
-  flushRowsMax: number;
-  flushBytesMax: number;
+export interface BatchLimits extends QueueLimits {
   flushesMax: number;
   slowFlushMs: number;
-  queueRowsMax: number;
-  queueBytesMax: number;
-  queueMsMax: number;
+  waitMsMax: number;
   ingestMsMax: number;
+  heldRetryMs: number;
+  heldRetryMsMax: number;
+}
+
+/** What a flush says of an item that it could not settle: it is to be tried again. */
+export class TryAgain {
+  readonly why: 'away' | 'held';
+  readonly cause: Error;
+  /** The item may have been stored, or may still be. */
+  readonly isInDoubt: boolean;
+
+  constructor(why: 'away' | 'held', cause: Error, isInDoubt = false) {
+    this.why = why;
+    this.cause = cause;
+    this.isInDoubt = isInDoubt;
+  }
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
-  /** Settles some items: one result or one error for each, in order. What it throws is the error of all of them. */
-  flush(items: Item[]): Promise<(Result | Error)[]>;
+  /** Settles some items, or not yet: one outcome for each, in order. What it throws is the error of all of them. */
+  flush(items: Item[]): Promise<(Result | Error | TryAgain)[]>;
   limits: BatchLimits;
   /** The result of an item that brought the same as another one of its flush, by that one's result. */
   repeat(result: Result): Result;
   /** Milliseconds from any origin. */
   now(): number;
+  /** Resolves when a flush may be tried again after so many, one after another, that found the database away. */
+  untilBack(cause: Error, tries: number): Promise<void>;
   /** The error of an item that the queue has no room for, or that has waited too long. */
   overload(reason: string): Error;
-  /** The error of an item whose flush takes too long: it may be written yet. */
+  /** The error of an item whose time is over while it may be written yet. */
   inDoubt(reason: string): Error;
-}
-
-interface Entry<Item, Result> {
-  item: Item;
-  queuedAt: number;
-  resolve(result: Result): void;
-  reject(error: Error): void;
-}
-
-/** What a flush takes from a queue: leaders are written, and each answers its followers too. */
-interface Batch<Item, Result> {
-  leaders: Entry<Item, Result>[];
-  followers: Entry<Item, Result>[][];
 }
 
 /** A flush that runs. */
 interface Flight<Entry> {
   entries: readonly Entry[];
-  streams: Set<string>;
+  /** Filled only when another one wants to run beside it. */
+  channels: Set<string> | undefined;
   startedAt: number;
+  isOfHeld: boolean;
+}
+
+/** A channel with a lock that somebody else holds: when it is tried again, and how often it has been tried in vain. */
+interface Hold {
+  retryAt: number;
+  tries: number;
 }
 
 export class Batcher<Item extends BatchItem, Result> {
   readonly #options: BatcherOptions<Item, Result>;
-  #queue: Entry<Item, Result>[] = [];
+  readonly #queue: FairQueue<Item, Result>;
   readonly #flights = new Set<Flight<Entry<Item, Result>>>();
-  readonly #queued = { rows: 0, bytes: 0 };
+  readonly #holds = new Map<string, Hold>();
   #isWoken = false;
+  /** The database was away at the last flush, and is not back yet. */
+  #isAway = false;
+  #awayTries = 0;
   /** Runs from the first item until nothing is left. */
   #watch: NodeJS.Timeout | undefined;
   #closed: { whenIdle: () => void } | undefined;
 
   constructor(options: BatcherOptions<Item, Result>) {
     this.#options = options;
+    this.#queue = new FairQueue(options.limits);
   }
 
   submit(item: Item): Promise<Result> {
-    const { limits, now, overload } = this.#options;
+    const { overload } = this.#options;
     if (this.#closed) return Promise.reject(overload('The server is stopping'));
-    const reason = fullQueue(this.#queued, item, limits);
+    const reason = this.#queue.fullness(item);
     if (reason !== undefined) return Promise.reject(overload(reason));
-    this.#queued.rows += item.rows.length;
-    this.#queued.bytes += item.bytes;
     return new Promise((resolve, reject) => {
-      this.#queue.push({ item, queuedAt: now(), resolve, reject });
+      this.#queue.push(item, resolve, reject);
+      this.#watch ??= setInterval(() => this.#lookAround(), this.#options.limits.slowFlushMs);
       if (!this.#isWoken && this.#mayBegin()) this.#wake();
     });
   }
 
-  /** Rows and bytes that wait now. */
+  /** Rows and bytes that wait now or are in a flush. */
   queued(): { rows: number; bytes: number } {
-    return { ...this.#queued };
+    return this.#queue.load();
   }
 
-  /** Takes nothing new and resolves when all that was taken is settled. */
+  /**
+   * Takes nothing new and resolves when all that was taken is settled. What waits for a database that is away is refused at
+   * once.
+   */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#closed = { whenIdle: resolve };
-      if (this.#watch === undefined) resolve();
+      if (this.#isAway) this.#refuseAll();
+      this.#endIfIdle();
     });
   }
 
   /** Begins after one turn of the event loop, so that all requests that have been read by now share the flush. */
   #wake(): void {
     this.#isWoken = true;
-    this.#watch ??= setInterval(() => this.#lookAround(), this.#options.limits.slowFlushMs);
     setImmediate(() => {
       this.#isWoken = false;
       this.#begin();
@@ -123,128 +133,164 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #mayBegin(): boolean {
     const { limits, now } = this.#options;
-    if (this.#flights.size >= limits.flushesMax) return false;
-    for (const { startedAt } of this.#flights) if (now() - startedAt < limits.slowFlushMs) return false;
+    if (this.#isAway || this.#flights.size >= limits.flushesMax) return false;
+    for (const { startedAt, isOfHeld } of this.#flights) {
+      if (!isOfHeld && now() - startedAt < limits.slowFlushMs) return false;
+    }
     return true;
   }
 
   #begin(): void {
-    if (!this.#mayBegin()) return;
-    const { limits, now } = this.#options;
-    const running = [...this.#flights];
-    const isBusy = (dataId: string) => running.some(({ streams }) => streams.has(dataId));
-    const drop = (entry: Entry<Item, Result>) => this.#dropExpired(entry);
-    const { batch, rest } = takeBatch(this.#queue, limits, { drop, isBusy });
-    this.#queue = rest;
-    if (batch.leaders.length > 0) {
-      const streams = new Set(batch.leaders.map(({ item }) => item.dataId));
-      const flight = { entries: batch.leaders.concat(...batch.followers), streams, startedAt: now() };
-      this.#flights.add(flight);
-      void this.#flush(batch).then(() => {
-        this.#flights.delete(flight);
-        if (!this.#isWoken) this.#wake();
-      });
-    } else if (this.#flights.size === 0) {
-      clearInterval(this.#watch);
-      this.#watch = undefined;
-      this.#closed?.whenIdle();
+    if (this.#mayBegin()) {
+      const isHeld = ({ rows }: Item) => this.#holds.size > 0 && rows.some(({ channel }) => this.#holds.has(channel));
+      const mayGo = (item: Item) => !this.#isLate(item) && !this.#isBusy(item);
+      this.#fly(
+        this.#queue.take((item) => mayGo(item) && !isHeld(item)),
+        false,
+      );
+      this.#beginHeld((item) => mayGo(item) && isHeld(item));
     }
+    this.#endIfIdle();
+  }
+
+  /** One flush at a time tries what needs a lock that was held, so that it keeps no other one waiting. */
+  #beginHeld(mayGo: (item: Item) => boolean): void {
+    const { limits, now } = this.#options;
+    if (this.#holds.size === 0 || this.#flights.size >= limits.flushesMax) return;
+    for (const { isOfHeld } of this.#flights) if (isOfHeld) return;
+    const time = now();
+    let isDue = false;
+    for (const { retryAt } of this.#holds.values()) isDue ||= retryAt <= time;
+    if (!isDue) return;
+    const mayRetry = ({ rows }: Item) => rows.every(({ channel }) => (this.#holds.get(channel)?.retryAt ?? 0) <= time);
+    this.#fly(
+      this.#queue.take((item) => mayGo(item) && mayRetry(item)),
+      true,
+    );
+  }
+
+  #isBusy({ rows }: Item): boolean {
+    for (const flight of this.#flights) {
+      flight.channels ??= new Set(flight.entries.flatMap(({ item }) => item.rows.map(({ channel }) => channel)));
+      for (const { channel } of rows) if (flight.channels.has(channel)) return true;
+    }
+    return false;
+  }
+
+  #fly(batch: Batch<Item, Result>, isOfHeld: boolean): void {
+    if (batch.leaders.length === 0) return;
+    const entries = batch.leaders.concat(...batch.followers);
+    const flight = { entries, channels: undefined, startedAt: this.#options.now(), isOfHeld };
+    this.#flights.add(flight);
+    void this.#flush(batch, flight.startedAt).then(() => {
+      this.#flights.delete(flight);
+      if (!this.#isWoken) this.#wake();
+    });
+  }
+
+  async #flush({ leaders, followers }: Batch<Item, Result>, startedAt: number): Promise<void> {
+    const { flush } = this.#options;
+    const outcomes = await flush(leaders.map((entry) => entry.item)).catch((error: Error) => error);
+    const again: { entry: Entry<Item, Result>; outcome: TryAgain }[] = [];
+    leaders.forEach((leader, i) => {
+      const outcome = outcomes instanceof Error ? outcomes : (outcomes[i] as Result | Error | TryAgain);
+      for (const entry of [leader, ...(followers[i] ?? [])]) {
+        if (outcome instanceof TryAgain) again.push({ entry, outcome });
+        else this.#settle(entry, outcome, entry === leader);
+      }
+    });
+    if (again.every(({ outcome }) => outcome.why !== 'away')) this.#awayTries = 0;
+    if (again.length > 0) this.#tryAgain(again, startedAt);
+  }
+
+  #settle(entry: Entry<Item, Result>, outcome: Result | Error, isLeader: boolean): void {
+    if (outcome instanceof Error) entry.reject(outcome);
+    else entry.resolve(isLeader ? outcome : this.#options.repeat(outcome));
+    this.#leave(entry);
+  }
+
+  #tryAgain(unsettled: { entry: Entry<Item, Result>; outcome: TryAgain }[], startedAt: number): void {
+    for (const { entry, outcome } of unsettled) {
+      if (outcome.isInDoubt) entry.item.inDoubtSince ??= startedAt;
+    }
+    this.#hold(unsettled.filter(({ outcome }) => outcome.why === 'held').map(({ entry }) => entry.item));
+    const entries = unsettled.map(({ entry }) => entry);
+    for (const entry of entries) if (entry.isAnswered) this.#leave(entry);
+    this.#queue.putBack(entries.filter((entry) => !entry.isAnswered));
+    const away = unsettled.find(({ outcome }) => outcome.why === 'away');
+    if (away !== undefined) this.#waitUntilBack(away.outcome.cause);
+  }
+
+  #hold(items: readonly Item[]): void {
+    const { limits, now } = this.#options;
+    for (const channel of new Set(items.flatMap(({ rows }) => rows.map(({ channel }) => channel)))) {
+      const tries = this.#holds.get(channel)?.tries ?? 0;
+      const pauseMs = Math.min(limits.heldRetryMs * 2 ** tries, limits.heldRetryMsMax);
+      this.#holds.set(channel, { retryAt: now() + pauseMs, tries: tries + 1 });
+    }
+  }
+
+  #waitUntilBack(cause: Error): void {
+    if (this.#closed) this.#refuseAll();
+    if (this.#isAway) return;
+    this.#isAway = true;
+    void this.#options.untilBack(cause, this.#awayTries++).then(() => {
+      this.#isAway = false;
+      if (!this.#isWoken) this.#wake();
+    });
   }
 
   /** A flush hangs with the database; what waits behind it, and what is in it, is answered in time all the same. */
   #lookAround(): void {
-    this.#queue = this.#queue.filter((entry) => !this.#dropExpired(entry));
+    this.#dropLate();
     for (const { entries } of this.#flights) for (const entry of entries) this.#giveUpLate(entry);
     if (!this.#isWoken) this.#begin();
   }
 
-  #dropExpired(entry: Entry<Item, Result>): boolean {
-    const { limits, now, overload } = this.#options;
-    if (now() - entry.queuedAt <= limits.queueMsMax) return false;
-    this.#leave(entry);
-    entry.reject(overload(`The request has waited for more than ${limits.queueMsMax} ms`));
-    return true;
+  #isLate({ arrivedAt }: Item): boolean {
+    const { limits, now } = this.#options;
+    return now() - arrivedAt > limits.waitMsMax;
   }
 
-  /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */
-  #giveUpLate({ queuedAt, reject }: Entry<Item, Result>): void {
-    const { limits, now, inDoubt } = this.#options;
-    if (now() - queuedAt > limits.ingestMsMax) {
-      reject(inDoubt(`The request was not settled within ${limits.ingestMsMax} ms`));
-    }
-  }
-
-  async #flush({ leaders, followers }: Batch<Item, Result>): Promise<void> {
-    const { flush, repeat } = this.#options;
-    const results = await flush(leaders.map((entry) => entry.item)).catch((error: Error) => error);
-    leaders.forEach((leader, i) => {
-      const result = results instanceof Error ? results : (results[i] as Result | Error);
-      for (const entry of [leader, ...(followers[i] ?? [])]) {
-        this.#leave(entry);
-        if (result instanceof Error) entry.reject(result);
-        else entry.resolve(entry === leader ? result : repeat(result));
-      }
+  #dropLate(): void {
+    const { limits } = this.#options;
+    this.#queue.remove((entry) => {
+      if (!this.#isLate(entry.item)) return false;
+      this.#refuse(entry, `The request has waited for more than ${limits.waitMsMax} ms`);
+      return true;
     });
   }
 
-  #leave({ item }: Entry<Item, Result>): void {
-    this.#queued.rows -= item.rows.length;
-    this.#queued.bytes -= item.bytes;
+  #refuseAll(): void {
+    this.#queue.remove((entry) => {
+      this.#refuse(entry, 'The database is away and the server is stopping');
+      return true;
+    });
   }
-}
 
-function fullQueue(queued: { rows: number; bytes: number }, item: BatchItem, limits: BatchLimits): string | undefined {
-  // An empty queue takes anything that passed the other limits, so that no item is too large for ever.
-  if (queued.rows === 0) return undefined;
-  if (queued.rows + item.rows.length > limits.queueRowsMax) return `${limits.queueRowsMax} chunks are waiting`;
-  if (queued.bytes + item.bytes > limits.queueBytesMax) return `${limits.queueBytesMax} bytes are waiting`;
-  return undefined;
-}
-
-/** Splits a queue into what the next flush takes, in order, and the rest. */
-function takeBatch<Item extends BatchItem, Result>(
-  queue: Entry<Item, Result>[],
-  limits: BatchLimits,
-  { drop, isBusy }: { drop: (entry: Entry<Item, Result>) => boolean; isBusy: (dataId: string) => boolean },
-): { batch: Batch<Item, Result>; rest: Entry<Item, Result>[] } {
-  const batch: Batch<Item, Result> = { leaders: [], followers: [] };
-  const taken = new Map<string, { content: string; leader: number }>();
-  const held = new Set<string>();
-  const rest: Entry<Item, Result>[] = [];
-  let rows = 0;
-  let bytes = 0;
-  for (const [i, entry] of queue.entries()) {
-    if (rows >= limits.flushRowsMax || bytes >= limits.flushBytesMax) {
-      // The rest keeps its order, so nothing of it can overtake what waits for the same address.
-      return { batch, rest: rest.concat(queue.slice(i)) };
-    }
-    if (drop(entry)) continue;
-    const { item } = entry;
-    const fits =
-      rows === 0 || (rows + item.rows.length <= limits.flushRowsMax && bytes + item.bytes <= limits.flushBytesMax);
-    const mayGo = fits && !isBusy(item.dataId) && !item.rows.some(({ address }) => held.has(address));
-    const place = mayGo ? placeOf(item, taken) : 'wait';
-    if (place === 'wait') {
-      for (const { address } of item.rows) held.add(address);
-      rest.push(entry);
-    } else if (place === 'lead') {
-      for (const { address, content } of item.rows) taken.set(address, { content, leader: batch.leaders.length });
-      batch.leaders.push(entry);
-      batch.followers.push([]);
-      rows += item.rows.length;
-      bytes += item.bytes;
-    } else {
-      batch.followers[place]?.push(entry);
-    }
+  #refuse(entry: Entry<Item, Result>, reason: string): void {
+    const { overload, inDoubt } = this.#options;
+    entry.reject(entry.item.inDoubtSince === undefined ? overload(reason) : inDoubt(reason));
+    this.#leave(entry);
   }
-  return { batch, rest };
-}
 
-/** Whether an item begins something new in a batch, repeats a leader (its number), or has to wait for the next one. */
-function placeOf(item: BatchItem, taken: Map<string, { content: string; leader: number }>): 'lead' | 'wait' | number {
-  const known = item.rows.map(({ address }) => taken.get(address));
-  if (known.every((one) => one === undefined)) return 'lead';
-  const leader = known[0]?.leader;
-  const repeats = known.every((one, i) => one?.leader === leader && one?.content === item.rows[i]?.content);
-  return leader !== undefined && repeats ? leader : 'wait';
+  /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */
+  #giveUpLate(entry: Entry<Item, Result>): void {
+    const { limits, now, inDoubt } = this.#options;
+    if (entry.isAnswered || now() - entry.item.arrivedAt <= limits.ingestMsMax) return;
+    entry.isAnswered = true;
+    entry.reject(inDoubt(`The request was not settled within ${limits.ingestMsMax} ms`));
+  }
+
+  #leave(entry: Entry<Item, Result>): void {
+    this.#queue.leave(entry);
+    if (this.#holds.size > 0) for (const { channel } of entry.item.rows) this.#holds.delete(channel);
+  }
+
+  #endIfIdle(): void {
+    if (this.#flights.size > 0 || !this.#queue.isEmpty) return;
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+    this.#closed?.whenIdle();
+  }
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import type { Database } from '../database/database.ts';
+import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
+import type { Grace, Means } from './means.ts';
 import { channelKey, type PlacedRow, type Row } from './rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
@@ -9,8 +10,11 @@ import { channelKey, type PlacedRow, type Row } from './rows.ts';
  * Makes channels that are missing, in one order for everybody, so that two flushes never wait for each other.
  * @throws ApiError 404 when a stream has been removed since it was looked up
  */
-export async function insertChannels(database: Database, rows: readonly Row[]): Promise<void> {
-  const inserted = database.ingestPool.query({
+export async function insertChannels(
+  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  rows: readonly Row[],
+): Promise<void> {
+  const statement = {
     name: 'insert_channels',
     text: `insert into channels (organization_id, data_id, channel_name)
            select s.organization_id, s.data_id, r.channel_name
@@ -20,7 +24,8 @@ export async function insertChannels(database: Database, rows: readonly Row[]): 
            order by s.data_id, r.channel_name collate "C"
            on conflict do nothing`,
     values: channelParameters(rows),
-  });
+  };
+  const inserted = inOneTrip<[unknown]>(pool, (client) => [client.query(statement)], patience);
   await inserted.catch((error: { code?: string }) => {
     throw error.code === foreignKeyViolation ? notFound('Stream') : error;
   });
@@ -29,8 +34,11 @@ export async function insertChannels(database: Database, rows: readonly Row[]): 
 const foreignKeyViolation = '23503';
 
 /** The ids of channels by their `channelKey`. */
-export async function findChannels(database: Database, rows: readonly Row[]): Promise<Map<string, number>> {
-  const result = await database.ingestPool.query<{ data_id: string; channel_name: string; channel_id: number }>({
+export async function findChannels(
+  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  rows: readonly Row[],
+): Promise<Map<string, number>> {
+  const statement = {
     name: 'find_channels',
     // `limit` makes the look-up go by the whole key, as in readAddresses.
     text: `select c.data_id, c.channel_name, c.channel_id
@@ -41,8 +49,44 @@ export async function findChannels(database: Database, rows: readonly Row[]): Pr
              select * from channels where data_id = r.data_id and channel_name = r.channel_name limit 1
            ) c`,
     values: channelParameters(rows),
-  });
+  };
+  const result = await inOneStatement<{ data_id: string; channel_name: string; channel_id: number }>(
+    pool,
+    statement,
+    patience,
+  );
   return new Map(result.rows.map((row) => [channelKey(row.data_id, row.channel_name), row.channel_id]));
+}
+
+/**
+ * Which of the rows have a channel that somebody else has locked now, by their numbers. Locks the others for as long as the
+ * statement takes.
+ */
+export async function findHeldRows(
+  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  rows: readonly Row[],
+): Promise<Set<number>> {
+  const statement = {
+    name: 'find_held_rows',
+    text: `select (r.position - 1)::integer as number
+           from unnest($1::uuid[], $2::uuid[], $3::text[]) with ordinality
+             as r (organization_id, data_id, channel_name, position)
+           cross join lateral (
+             select channel_id from channels
+             where data_id = r.data_id and channel_name = r.channel_name and organization_id = r.organization_id limit 1
+           ) c
+           left join lateral (
+             select channel_id from channels where channel_id = c.channel_id limit 1 for no key update skip locked
+           ) free on true
+           where free.channel_id is null`,
+    values: channelParameters(rows),
+  };
+  const [{ rows: found }] = await inOneTrip<[pg.QueryResult<{ number: number }>]>(
+    pool,
+    (client) => [client.query(statement)],
+    patience,
+  );
+  return new Set(found.map(({ number }) => number));
 }
 
 const channelParameters = (rows: readonly Row[]) => [
@@ -62,53 +106,60 @@ function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
  * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in
  * the transaction is stored
  */
-export function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
-  return lockAll(client, rows, { name: 'lock_channels', text: lockSql('') }, []);
-}
-
-/** As lockChannels, of streams that still take chunks. @throws ApiError 404 also when one does not */
-export function lockOpenChannels(
-  client: pg.PoolClient,
-  rows: readonly PlacedRow[],
-  graceSeconds: number,
-): Promise<void> {
-  return lockAll(client, rows, { name: 'lock_open_channels', text: lockSql(whoseStreamIsOpen) }, [graceSeconds]);
-}
-
-const whoseStreamIsOpen = `
-  cross join lateral (
-    select from streams
-    where data_id = c.data_id and deleted_at is null
-      and (finalized_at is null or finalized_at + make_interval(secs => $3::float8) >= clock_timestamp())
-    limit 1
-  ) s`;
-
-// The division fails the transaction by itself, before anybody has read how many were locked.
-const lockSql = (condition: string) => `
-  select 1 / (count(*) = cardinality($1::bigint[]))::integer
-  from (
-    select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
-    cross join lateral (
-      select data_id from channels where channel_id = r.channel_id and organization_id = r.organization_id
-      limit 1 for no key update
-    ) c
-    ${condition}
-  ) locked`;
-
-async function lockAll(
-  client: pg.PoolClient,
-  rows: readonly PlacedRow[],
-  statement: { name: string; text: string },
-  more: unknown[],
-): Promise<void> {
+export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   const channels = rowOfEachChannel(rows);
-  const ids = channels.map(({ channelId }) => channelId);
-  const organizations = channels.map(({ item }) => item.organizationId);
-  const locked = client.query({ ...statement, values: [ids, organizations, ...more] });
+  const locked = client.query({
+    name: 'lock_channels',
+    // The division fails the transaction by itself, before anybody has read how many were locked.
+    text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
+           from (
+             select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
+             cross join lateral (
+               select from channels where channel_id = r.channel_id and organization_id = r.organization_id
+               limit 1 for no key update
+             ) c
+           ) locked`,
+    values: [channels.map(({ channelId }) => channelId), channels.map(({ item }) => item.organizationId)],
+  });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
   });
 }
+
+/** A stream does not take chunks any more, though it did when it was looked up, or is gone. */
+export class StreamClosed extends Error {}
+
+/**
+ * Fails the transaction unless the streams of the rows still take them. It is sent after the channels are locked, so that it
+ * sees what was committed while they were waited for.
+ * @throws StreamClosed; then nothing that is sent after it in the transaction is stored
+ */
+export async function requireOpen(client: pg.PoolClient, rows: readonly PlacedRow[], grace: Grace): Promise<void> {
+  // Null for what a stream takes at any time; of several requests the one that came last counts.
+  const waited = new Map<string, number | null>();
+  for (const { item } of rows) {
+    const seconds = item.isRestoring ? null : grace.waitedSeconds(item);
+    const least = waited.get(item.dataId) ?? seconds;
+    waited.set(item.dataId, seconds === null ? least : Math.min(least ?? seconds, seconds));
+  }
+  const statement = grace.isStrict
+    ? { name: 'require_open_strictly', text: openSql('for share') }
+    : { name: 'require_open', text: openSql('') };
+  const values = [[...waited.keys()], [...waited.values()], grace.seconds];
+  const open = client.query({ ...statement, values });
+  await open.catch((error: { code?: string }) => {
+    throw error.code === divisionByZero ? new StreamClosed('The stream is closed') : error;
+  });
+}
+
+const openSql = (lock: string) => `
+  select 1 / (count(*) = cardinality($1::uuid[]))::integer
+  from unnest($1::uuid[], $2::float8[]) as r (data_id, waited)
+  cross join lateral (
+    select finalized_at from streams where data_id = r.data_id and deleted_at is null limit 1 ${lock}
+  ) s
+  where s.finalized_at is null or r.waited is null
+     or clock_timestamp() - s.finalized_at <= make_interval(secs => $3::float8 + r.waited)`;
 
 const divisionByZero = '22012';
 

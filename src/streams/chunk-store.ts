@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import type { Database } from '../database/database.ts';
+import { inOneStatement } from '../database/transactions.ts';
+import type { Means } from './means.ts';
 import { columns, rowsParameters, rowsSql, statementParts } from './row-parameters.ts';
 import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 
@@ -12,11 +13,10 @@ import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from
 
 /** Looks up what stands at the address of each row, without a lock. @returns them in the same order */
 export async function readAddresses(
-  database: Database,
+  { pool, patience, grace }: Pick<Means, 'pool' | 'patience' | 'grace'>,
   rows: readonly Row[],
-  graceSeconds: number,
 ): Promise<FoundRow[]> {
-  const result = await database.ingestPool.query<StandingColumns>({
+  const statement = {
     name: 'read_addresses',
     // `limit` keeps each look-up a subquery of its own, so that it goes by its whole key whatever the planner believes of
     // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4). One row of
@@ -28,11 +28,11 @@ export async function readAddresses(
            from (
              select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
                     k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
-             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[]) with ordinality
-               as r (organization_id, data_id, channel_name, chunk_index, position)
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $7::float8[]) with ordinality
+               as r (organization_id, data_id, channel_name, chunk_index, waited, position)
              left join lateral (
                select organization_id, points_per_chunk,
-                      finalized_at + make_interval(secs => $5::float8) < clock_timestamp() as closed
+                      finalized_at + make_interval(secs => $5::float8 + r.waited) < clock_timestamp() as closed
                from streams where data_id = r.data_id and deleted_at is null limit 1
              ) s on s.organization_id = r.organization_id
              left join lateral (
@@ -50,10 +50,12 @@ export async function readAddresses(
       rows.map(({ item }) => item.dataId),
       rows.map(({ channelName }) => channelName),
       rows.map(({ item }) => item.chunkIndex),
-      graceSeconds,
+      grace.seconds,
       Buffer.concat(rows.map(({ image }) => image.contentHash)),
+      rows.map(({ item }) => grace.waitedSeconds(item)),
     ],
-  });
+  };
+  const result = await inOneStatement<StandingColumns>(pool, statement, patience);
   const found = result.rows[0] as StandingColumns;
   return rows.map(({ item, channelName, image }, i) => ({
     item,
@@ -167,8 +169,11 @@ export interface ChunkAddresses {
  * pages carry checksums the first such mark after a checkpoint writes the whole page to the log. Now its page has been
  * logged since the last checkpoint anyway; later it would be a replay that writes (1.8 kB a chunk).
  */
-export async function touchChunks(database: Database, addresses: ChunkAddresses): Promise<void> {
-  await database.ingestPool.query({
+export async function touchChunks(
+  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  addresses: ChunkAddresses,
+): Promise<void> {
+  const statement = {
     name: 'touch_chunks',
     text: `select count(k.point_count)
            from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
@@ -177,7 +182,8 @@ export async function touchChunks(database: Database, addresses: ChunkAddresses)
              where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
            ) k`,
     values: [addresses.dataIds, addresses.channelIds, addresses.chunkIndexes],
-  });
+  };
+  await inOneStatement(pool, statement, patience);
 }
 
 /** A chunk that stands in a slice, with the counters of its channel. */

@@ -20,9 +20,9 @@ interface KnownChannel {
   newestIndex: number;
 }
 
-/** @param channelsMax when there are more, those that have been known longest are forgotten */
+/** @param channelsMax so many are remembered at most, and at least the half of that which was used last */
 export function createKnownChannels(channelsMax: number): KnownChannels {
-  const channels = new Map<string, KnownChannel>();
+  const channels = recentlyUsed<KnownChannel>(channelsMax);
   const keyOf = (item: IngestItem, channelName: string) =>
     `${item.organizationId} ${channelKey(item.dataId, channelName)}`;
   return {
@@ -43,14 +43,46 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
         const known = channels.get(key);
         if (known !== undefined && known.channelId === channelId) {
           known.newestIndex = Math.max(known.newestIndex, item.chunkIndex);
-          continue;
+        } else {
+          channels.set(key, { channelId, pointsPerChunk, newestIndex: item.chunkIndex });
         }
-        channels.set(key, { channelId, pointsPerChunk, newestIndex: item.chunkIndex });
-        if (channels.size > channelsMax) channels.delete(channels.keys().next().value as string);
       }
     },
     forget(rows) {
       for (const { item, channelName } of rows) channels.delete(keyOf(item, channelName));
+    },
+  };
+}
+
+/**
+ * Two generations: what is used stands in the young one, and when that has half of all there may be, it becomes the old one
+ * and what stood there goes. Keeping the exact order of use would write to the map for every chunk.
+ */
+function recentlyUsed<Value>(entriesMax: number) {
+  const halfMax = Math.max(1, Math.floor(entriesMax / 2));
+  let young = new Map<string, Value>();
+  let old = new Map<string, Value>();
+
+  function set(key: string, value: Value): void {
+    young.set(key, value);
+    old.delete(key);
+    if (young.size < halfMax) return;
+    old = young;
+    young = new Map();
+  }
+
+  return {
+    get(key: string): Value | undefined {
+      const value = young.get(key);
+      if (value !== undefined) return value;
+      const rested = old.get(key);
+      if (rested !== undefined) set(key, rested);
+      return rested;
+    },
+    set,
+    delete(key: string): void {
+      young.delete(key);
+      old.delete(key);
     },
   };
 }

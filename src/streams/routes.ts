@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox';
 import type { App } from '../http/app-type.ts';
+import { arrivalOf } from '../http/arrival.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
-import type { Outcome } from './flush.ts';
+import type { Outcome } from './outcomes.ts';
 import {
   ChunkBody,
   ChunkReceipt,
@@ -43,7 +44,7 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
-    async (request) => streams.initialize(request.identity, request.body),
+    async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),
   );
 
   app.post(
@@ -58,8 +59,9 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     (request, reply) => {
       reply.code(201);
+      const arrivedAt = arrivalOf(reply);
       const { data_id, chunk_index, channel_name, ...readings } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]]);
+      const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]], arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
         return receipts[0] as ChunkReceipt;
@@ -85,8 +87,9 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     },
     (request, reply) => {
       reply.code(201);
+      const arrivedAt = arrivalOf(reply);
       const { data_id, chunk_index, channels } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels));
+      const stored = streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels), arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
         return receipts;
@@ -104,7 +107,7 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
-    async (request) => streams.finalize(request.identity, request.params.data_id),
+    async (request, reply) => streams.finalize(request.identity, request.params.data_id, arrivalOf(reply)),
   );
 
   restoreRoute(app, { streams });

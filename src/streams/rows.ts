@@ -1,6 +1,6 @@
 import { limits } from '../config.ts';
-import type { BatchItem } from './batcher.ts';
 import type { ChunkImage } from './chunk-image.ts';
+import type { BatchItem } from './queue.ts';
 
 /** A chunk of one channel on its way. */
 export interface Arrival {
@@ -10,7 +10,6 @@ export interface Arrival {
 
 /** What one request writes, and for whom: the chunks of some channels of a stream under one index. */
 export interface IngestItem extends BatchItem {
-  organizationId: string;
   keyId: number;
   dataId: string;
   chunkIndex: number;

@@ -1,23 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/store.ts';
-import { limits } from '../config.ts';
+import { limits as settings } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import { isAway } from '../database/failures.ts';
 import { invalid, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { Batcher } from './batcher.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
-import { createFlush, type IngestResult, type Outcome, type Stored } from './flush.ts';
+import { createFlush } from './flush.ts';
+import { createIngestCalls } from './ingest-calls.ts';
+import { type StreamLimits, streamLimits } from './limits.ts';
+import type { IngestResult, Outcome, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { finalizeStream, findLinks, insertStream } from './store.ts';
+import { type FoundLinks, finalizeStream, findLinks, insertStream } from './store.ts';
 
 /*
  * What ingest guarantees is said where it is kept: the commit before the receipt, all or nothing, exact counters in
  * flush.ts; who waits for whom, and how much may wait, in batcher.ts.
  */
+/*
+ * Chunks, initialize and finalize wait while PostgreSQL is away, each until some time after its arrival: `arrivedAt`, in
+ * milliseconds of `performance.now()`; when it is not given, they have just come. 503 when that time is over.
+ */
 export interface StreamService {
   /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's. */
-  initialize(identity: Identity, body: InitializeBody): Promise<StreamIds>;
+  initialize(identity: Identity, body: InitializeBody, arrivedAt?: number): Promise<StreamIds>;
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
    * became of each.
@@ -30,6 +40,7 @@ export interface StreamService {
     dataId: string,
     chunkIndex: number,
     channels: [string, ChannelReadings][],
+    arrivedAt?: number,
   ): Promise<Acknowledgement>;
   /**
    * Writes again what a chunk held before it was replaced; that is a replacement like any other and keeps a revision too.
@@ -37,7 +48,7 @@ export interface StreamService {
    */
   restore(identity: Identity, revision: RevisionAddress): Promise<Acknowledgement>;
   /** Closes a stream; again is the same. 404 for an unknown one. */
-  finalize(identity: Identity, dataId: string): Promise<StreamIds>;
+  finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
   /** Takes no more chunks and resolves when those that it took are settled. */
   close(): Promise<void>;
 }
@@ -51,29 +62,45 @@ interface Options {
   database: Database;
   metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
   graceSeconds: number;
+  limits?: Partial<StreamLimits> | undefined;
 }
 
-export function createStreamService({ database, metrics, graceSeconds }: Options): StreamService {
+const now = () => performance.now();
+
+export function createStreamService({ database, metrics, graceSeconds, ...given }: Options): StreamService {
+  const limits: StreamLimits = { ...streamLimits, ...given.limits };
   const batcher = new Batcher<IngestItem, IngestResult>({
-    flush: createFlush(database, graceSeconds),
-    limits,
-    now: () => performance.now(),
+    flush: createFlush({ database, graceSeconds, limits, now }),
+    limits: { ...settings, ...limits },
+    now,
+    untilBack: (cause, tries) => untilBack(database, limits, cause, tries),
     repeat: asUnchanged,
     overload: (reason) => unavailable(`${reason}; nothing of this request was stored.`),
     inDoubt: (reason) => unavailable(`${reason}; the request may have been stored: send it again.`),
   });
+  const calls = createIngestCalls(database, limits, now);
   const help = 'that wait for a flush or are in one';
   metrics.watch('metrology_ingest_queue_chunks', `Chunks ${help}`, () => batcher.queued().rows);
   metrics.watch('metrology_ingest_queue_bytes', `Bytes of arrays ${help}`, () => batcher.queued().bytes);
+  metrics.watch(
+    'metrology_database_away_seconds',
+    'How long ago the database was found away; 0 while it is there',
+    () => (database.outage.ms() ?? 0) / 1_000,
+  );
   return {
-    async initialize(identity, body) {
+    async initialize(identity, body, arrivedAt = now()) {
       const { organizationId, userId } = identity;
-      await checkLinks(database, organizationId, body);
-      return insertStream(database, organizationId, { ...body, user_id: userId, stream_name: streamName(body) });
+      // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
+      const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
+      const stream = { ...body, ...ids, user_id: userId, stream_name: streamName(body) };
+      return calls.run(arrivedAt, async (pool, patience) => {
+        checkLinks(body, await findLinks(pool, patience, organizationId, body));
+        return insertStream(pool, patience, organizationId, stream);
+      });
     },
 
-    ingest(identity, dataId, chunkIndex, channels) {
-      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels);
+    ingest(identity, dataId, chunkIndex, channels, arrivedAt = now()) {
+      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels, arrivedAt);
       // Not an async function: that would hold on to the readings, which the images have replaced, until the flush is over,
       // and the garbage collector would carry them along.
       return batcher.submit(item).then((result) => acknowledge(item, result, metrics));
@@ -83,21 +110,38 @@ export function createStreamService({ database, metrics, graceSeconds }: Options
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database, identity.organizationId, revision);
       if (readings === undefined) throw notFound('Revision');
-      const item = toItem(identity, revision.dataId, revision.chunkIndex, [[revision.channelName, readings]]);
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [[revision.channelName, readings]], now());
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
       return acknowledge(restoring, await batcher.submit(restoring), metrics);
     },
 
-    async finalize({ organizationId }, dataId) {
-      const ids = await finalizeStream(database, organizationId, dataId);
+    async finalize({ organizationId }, dataId, arrivedAt = now()) {
+      const ids = await calls.run(arrivedAt, (pool, patience) =>
+        finalizeStream(pool, patience, organizationId, dataId),
+      );
       if (ids === undefined) throw notFound('Stream');
       return ids;
     },
 
-    close: () => batcher.close(),
+    async close() {
+      calls.close();
+      await batcher.close();
+    },
   };
+}
+
+/** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */
+async function untilBack(
+  { outage }: Database,
+  { awayRetryMs, awayRetryMsMax }: StreamLimits,
+  cause: Error,
+  tries: number,
+): Promise<void> {
+  if (isAway(cause)) outage.begin(cause);
+  await sleep(Math.min(awayRetryMs * 2 ** tries, awayRetryMsMax), undefined, { ref: false });
+  await outage.over();
 }
 
 /** What another request gets that brought the same: it has changed nothing. */
@@ -118,8 +162,7 @@ function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['m
   return { receipts, outcomes };
 }
 
-async function checkLinks(database: Database, organizationId: string, body: InitializeBody): Promise<void> {
-  const found = await findLinks(database, organizationId, body);
+function checkLinks(body: InitializeBody, found: FoundLinks): void {
   if (body.synth_source_id != null && !found.instrument) throw notFound('Growth instrument');
   if (body.physical_sample_id != null && !found.sample) throw notFound('Physical sample');
   if (body.project_id != null && !found.project) throw notFound('Project');
@@ -136,14 +179,15 @@ function toItem(
   dataId: string,
   chunkIndex: number,
   channels: [string, ChannelReadings][],
+  arrivedAt: number,
 ): IngestItem {
   const arrivals = channels.map(([channelName, readings]) => toArrival(channelName, readings, channels.length > 1));
-  const rows = arrivals.map(({ channelName, image }) => ({
-    address: `${organizationId} ${chunkIndex} ${channelKey(dataId, channelName)}`,
-    content: image.contentHash.toString('latin1'),
-  }));
+  const rows = arrivals.map(({ channelName, image }) => {
+    const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
+    return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
+  });
   const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes };
+  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes, arrivedAt };
 }
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {

@@ -1,13 +1,16 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import type { Gap } from './gaps.ts';
-import { writeProperties } from './properties.ts';
+import type { Gap } from '../points/points.ts';
+import { openChannel } from '../points/read.ts';
+import { byMs } from '../points/selection.ts';
+import { writeArrays } from './channel-arrays.ts';
 import { writeRows } from './rows.ts';
-import { type Selection, type StreamRead, selectChannels } from './stream-read.ts';
+import type { TimeseriesSelection } from './selection.ts';
+import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
 
 /** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(
   read: StreamRead,
-  selection: Selection,
+  selection: TimeseriesSelection,
   { withSeries, namesOnly }: { withSeries: boolean; namesOnly: boolean },
 ): Pieces {
   const writer = new JsonWriter(pieceBytes);
@@ -24,7 +27,7 @@ export async function* timeseriesAnswer(
 }
 
 /** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
-export async function* rheedAnswer(read: StreamRead, selection: Selection): Pieces {
+export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelection): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = selectChannels(read, selection);
   writer.raw('{"series_by_angle":[');
@@ -34,6 +37,30 @@ export async function* rheedAnswer(read: StreamRead, selection: Selection): Piec
     writer.raw('}');
   }
   yield writer.raw(']}').take();
+}
+
+/** Writes the object of properties, three arrays for each channel. @returns the gaps of each channel, by name */
+async function* writeProperties(
+  writer: JsonWriter,
+  read: StreamRead,
+  channels: NamedChannel[],
+  selection: TimeseriesSelection,
+): AsyncGenerator<Buffer, Map<string, Gap[]>, void> {
+  const gaps = new Map<string, Gap[]>();
+  const zeroMs = zeroMsOf(read);
+  const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
+  writer.raw('{');
+  let separator = '';
+  for (const channel of channels) {
+    writer.raw(separator).value(channel.name).raw(':{');
+    separator = ',';
+    const points = await openChannel(read.means, channel, { selection, zeroMs, collapse: byMs });
+    gaps.set(channel.name, points.gaps);
+    yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
+    writer.raw(',"units":').value(channel.units).raw('}');
+  }
+  writer.raw('}');
+  return gaps;
 }
 
 function* writeGaps(writer: JsonWriter, gaps: Map<string, Gap[]>): Generator<Buffer, void, void> {

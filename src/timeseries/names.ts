@@ -39,18 +39,3 @@ export const reservedRheedNames: ReadonlySet<string> = new Set([
   ...['specular_fwhm_1', 'Specular FWHM', 'first_order_fwhm_1', 'First Order FWHM'],
   ...['lattice_spacing', 'Lattice Spacing', 'tar_metric', 'TAR Metric', 'composition_metric', 'Composition Metric'],
 ]);
-
-/**
- * The name of each channel in an answer, in the order given: its own, or `NAME (channel)` for a reserved one, or
- * `NAME (channel 2)` and so on where a channel really has that name.
- */
-export function answerNames(channelNames: readonly string[], reserved: ReadonlySet<string>): string[] {
-  const taken = new Set(channelNames);
-  return channelNames.map((name) => {
-    if (!reserved.has(name)) return name;
-    for (let number = 1; ; number++) {
-      const candidate = number === 1 ? `${name} (channel)` : `${name} (channel ${number})`;
-      if (!taken.has(candidate)) return candidate;
-    }
-  });
-}

@@ -4,7 +4,9 @@ import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
+import { type PointLimits, pointLimits } from '../points/limits.ts';
 import { rheedAnswer, timeseriesAnswer } from './answers.ts';
+import { type TimeseriesLimits, timeseriesLimits } from './limits.ts';
 import { reservedNames, reservedRheedNames } from './names.ts';
 import { openRawRead, rawAnswer } from './raw-points.ts';
 import {
@@ -21,24 +23,41 @@ import {
 import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
 import { findSystem } from './store.ts';
-import { openStreamRead } from './stream-read.ts';
+import { openStreamRead, type TimeseriesMeans } from './stream-read.ts';
 
 /**
  * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
  * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
  */
-export function timeseriesRoutes(app: App, { database }: { database: Database }): void {
-  timeseriesRoute(app, database, '/tool-state', ToolStateAnswer);
-  timeseriesRoute(app, database, '/metrology', MetrologyAnswer);
-  rheedRoute(app, database);
-  pointsRoute(app, database, '/tool-state');
-  pointsRoute(app, database, '/metrology');
-  stagedRoute(app, database);
+export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDependencies): void {
+  const means: TimeseriesMeans = {
+    database,
+    limits: {
+      points: { ...pointLimits, ...limits?.points },
+      timeseries: { ...timeseriesLimits, ...limits?.timeseries },
+    },
+  };
+  timeseriesRoute(app, means, '/tool-state', ToolStateAnswer);
+  timeseriesRoute(app, means, '/metrology', MetrologyAnswer);
+  rheedRoute(app, means);
+  pointsRoute(app, means, '/tool-state');
+  pointsRoute(app, means, '/metrology');
+  stagedRoute(app, means);
+}
+
+export interface TimeseriesDependencies {
+  database: Database;
+  limits?:
+    | {
+        points?: Partial<PointLimits> | undefined;
+        timeseries?: Partial<TimeseriesLimits> | undefined;
+      }
+    | undefined;
 }
 
 function timeseriesRoute(
   app: App,
-  database: Database,
+  means: TimeseriesMeans,
   prefix: '/tool-state' | '/metrology',
   answer: typeof ToolStateAnswer,
 ): void {
@@ -50,7 +69,7 @@ function timeseriesRoute(
         summary: `Read a stream by property${withSeries ? ' and by row' : ''}`,
         tags: ['time series'],
         params: StreamPath,
-        querystring: TimeseriesQuery,
+        querystring: TimeseriesQuery(means.limits.timeseries),
         response: { 200: answer, ...refusals(400, 404, 422) },
       },
     },
@@ -59,7 +78,7 @@ function timeseriesRoute(
       const selection = toSelection(query);
       try {
         const read = await openStreamRead(
-          database,
+          means,
           request.identity.organizationId,
           request.params.data_id,
           reservedNames,
@@ -73,7 +92,7 @@ function timeseriesRoute(
   );
 }
 
-function rheedRoute(app: App, database: Database): void {
+function rheedRoute(app: App, means: TimeseriesMeans): void {
   app.get(
     '/rheed/timeseries/:data_id/',
     {
@@ -87,13 +106,13 @@ function rheedRoute(app: App, database: Database): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openStreamRead(database, organizationId, request.params.data_id, reservedRheedNames);
+      const read = await openStreamRead(means, organizationId, request.params.data_id, reservedRheedNames);
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
 }
 
-function stagedRoute(app: App, database: Database): void {
+function stagedRoute(app: App, means: TimeseriesMeans): void {
   app.get(
     '/data_entries/raw_data/staged/timeseries/:data_id',
     {
@@ -106,13 +125,13 @@ function stagedRoute(app: App, database: Database): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openStreamRead(database, organizationId, request.params.data_id, new Set());
-      return sendPieces(reply, stagedAnswer(read, await findSystem(database, organizationId, read.dataId)));
+      const read = await openStreamRead(means, organizationId, request.params.data_id, new Set());
+      return sendPieces(reply, stagedAnswer(read, await findSystem(means.database, organizationId, read.dataId)));
     },
   );
 }
 
-function pointsRoute(app: App, database: Database, prefix: string): void {
+function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
   app.get(
     `${prefix}/:data_id/points/`,
     {
@@ -126,7 +145,7 @@ function pointsRoute(app: App, database: Database, prefix: string): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openRawRead(database, organizationId, request.params.data_id, request.query);
+      const read = await openRawRead(means, organizationId, request.params.data_id, request.query);
       return sendPieces(reply, rawAnswer(read));
     },
   );

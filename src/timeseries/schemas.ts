@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { limits } from '../config.ts';
-import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
-import { timeseriesLimits } from './limits.ts';
+import { channelNameLengthMax, DateTime, Nullable, Uuid } from '../http/schemas.ts';
+import type { TimeseriesLimits } from './limits.ts';
 
 export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -18,21 +17,22 @@ const windowFields = {
 const Instant = (description: string) =>
   Type.String({ minLength: 1, maxLength: 40, description: `${description}; ISO 8601, or Unix seconds` });
 
-export const TimeseriesQuery = Type.Object({
-  ...windowFields,
-  start: Type.Optional(Instant('only points at this time or later')),
-  end: Type.Optional(Instant('only points at this time or earlier')),
-  max_points: Type.Optional(
-    Type.Integer({
-      minimum: timeseriesLimits.downSampledPointsMin,
-      maximum: timeseriesLimits.downSampledPointsMax,
-      description:
-        'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
-    }),
-  ),
-  available_properties: Type.Optional(Type.Boolean({ description: 'names and units only, no data' })),
-  return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
-});
+export const TimeseriesQuery = ({ downSampledPointsMin, downSampledPointsMax }: TimeseriesLimits) =>
+  Type.Object({
+    ...windowFields,
+    start: Type.Optional(Instant('only points at this time or later')),
+    end: Type.Optional(Instant('only points at this time or earlier')),
+    max_points: Type.Optional(
+      Type.Integer({
+        minimum: downSampledPointsMin,
+        maximum: downSampledPointsMax,
+        description:
+          'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
+      }),
+    ),
+    available_properties: Type.Optional(Type.Boolean({ description: 'names and units only, no data' })),
+    return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
+  });
 
 export const RheedQuery = Type.Object({
   ...windowFields,
@@ -43,7 +43,7 @@ const chunkIndex = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description }));
 
 export const PointsQuery = Type.Object({
-  channel: Type.String({ minLength: 1, maxLength: limits.channelNameLengthMax, description: 'the channel_name' }),
+  channel: Type.String({ minLength: 1, maxLength: channelNameLengthMax, description: 'the channel_name' }),
   from_chunk: chunkIndex('the first chunk_index wanted'),
   to_chunk: chunkIndex('the last chunk_index wanted'),
 });

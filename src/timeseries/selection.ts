@@ -1,16 +1,25 @@
 import type { Static } from '@sinclair/typebox';
 import { invalid } from '../errors.ts';
 import { parseDateTime } from '../lib/date-time.ts';
+import type { Selection } from '../points/selection.ts';
+import { msOf } from '../points/time.ts';
 import type { TimeseriesQuery } from './schemas.ts';
-import type { Selection } from './stream-read.ts';
-import { msOf } from './time.ts';
+
+/** Which points of which channels a request wants. */
+export interface TimeseriesSelection extends Selection {
+  /** Names as the answer gives them; all channels without. */
+  property_names?: string[];
+}
 
 /** @throws ApiError 422 for a start or end that is no time, and for a start after the end */
 export function toSelection({
   start,
   end,
   ...selection
-}: Omit<Static<typeof TimeseriesQuery>, 'available_properties' | 'return_null_if_missing'>): Selection {
+}: Omit<
+  Static<ReturnType<typeof TimeseriesQuery>>,
+  'available_properties' | 'return_null_if_missing'
+>): TimeseriesSelection {
   const startMs = start === undefined ? undefined : instantMs('start', start);
   const endMs = end === undefined ? undefined : instantMs('end', end);
   if (startMs !== undefined && endMs !== undefined && startMs > endMs) {

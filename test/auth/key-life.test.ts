@@ -73,7 +73,7 @@ describe('a key', () => {
     try {
       const shipped = fileURLToPath(new URL('../../migrations/', import.meta.url));
       for (const file of await readdir(shipped)) if (file < '0006') await cp(join(shipped, file), join(folder, file));
-      await migrate(owner, pathToFileURL(`${folder}/`));
+      await migrate(owner, { folder: pathToFileURL(`${folder}/`) });
       const keys = [`msk_${'Ab3'.repeat(14)}x`, 'a-bootstrap-key-of-any-form'];
       for (const key of keys) {
         await owner.pool.query(

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limits } from '../../src/config.ts';
-import type { Access, Connections, Database } from '../../src/database/database.ts';
+import type { Access, Connections } from '../../src/database/access.ts';
+import type { Database } from '../../src/database/database.ts';
 import { giveUpStreams, removeStream } from '../../src/streams/deletion-store.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { rowsOf } from '../support/rows-of.ts';

@@ -7,8 +7,10 @@ import { certificateAnswer } from '../../src/ledger/certificate.ts';
 import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
 import { revisionsAnswer } from '../../src/ledger/revisions.ts';
+import { pointLimits } from '../../src/points/limits.ts';
+import { openStored } from '../../src/points/read.ts';
 import { rheedAnswer, timeseriesAnswer } from '../../src/timeseries/answers.ts';
-import { planByIndex } from '../../src/timeseries/plan-store.ts';
+import { timeseriesLimits } from '../../src/timeseries/limits.ts';
 import { stagedAnswer } from '../../src/timeseries/staged.ts';
 import { openStreamRead } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -45,7 +47,10 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 }
 
 const gone = { status: 404 };
-const openRead = (dataId: string) => openStreamRead(server.database, organizationId, dataId, new Set());
+const limits = { points: pointLimits, timeseries: timeseriesLimits };
+const means = () => ({ database: server.database, organizationId, limits: pointLimits });
+const openRead = (dataId: string) =>
+  openStreamRead({ database: server.database, limits }, organizationId, dataId, new Set());
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
   openStreamExport({ database: server.database, limits: exportLimits }, { organizationId } as never, dataId, {
     layout,
@@ -80,19 +85,15 @@ describe('a stream that is being removed for good is never read in part', () => 
     const dataId = await filledStream();
     const [channel] = (await openRead(dataId)).channels;
     await removeHalf(dataId);
-    const address = { dataId, channelId: channel?.channel_id as number };
-    const plan = planByIndex(server.database, organizationId, address, { from: 0, to: 9 });
-    await expect(plan).rejects.toMatchObject(gone);
+    const chunks = openStored(means(), channel as NonNullable<typeof channel>, { from: 0, to: 9 });
+    await expect(chunks).rejects.toMatchObject(gone);
   });
 
   test.each(['long', 'wide'] as const)('as a file, %s', async (layout) => {
     const dataId = await filledStream();
     const exported = await openExport(dataId, layout);
     await removeHalf(dataId);
-    const read =
-      layout === 'long'
-        ? readLong(server.database, organizationId, exported)
-        : readWide(server.database, organizationId, exported, 100);
+    const read = layout === 'long' ? readLong(means(), exported) : readWide(means(), exported, 100);
     await expect(readAll(read)).rejects.toMatchObject(gone);
   });
 

@@ -1,42 +1,18 @@
-import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { afterEach, describe, expect, inject, test } from 'vitest';
-import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
-import { migrate, pendingMigrations } from '../../src/database/migrate.ts';
+import { readdir, readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import type { OwnerDatabase } from '../../src/database/database.ts';
+import { migrate } from '../../src/database/migrate.ts';
+import { pendingOf, ranMigrations, readMigrations } from '../../src/database/migrations.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { administer, urlOfDatabase } from '../support/global-setup.ts';
+import { emptyDatabase, folderOf } from './migrating.ts';
 
 const shipped = (await readdir(new URL('../../migrations/', import.meta.url)))
   .filter((file) => file.endsWith('.sql'))
   .map((file) => file.slice(0, -'.sql'.length))
   .sort();
 
-const undo: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
-
-async function emptyDatabase(): Promise<() => OwnerDatabase> {
-  const name = `metrology_${randomUUID().replaceAll('-', '')}`;
-  await administer(inject('adminUrl'), `create database ${name}`);
-  undo.push(() => administer(inject('adminUrl'), `drop database ${name} with (force)`));
-  return () => {
-    const url = urlOfDatabase(inject('adminUrl'), name);
-    const database = openAsOwner(url, { poolMax: 2, onIdleError: () => {} });
-    undo.push(() => database.close());
-    return database;
-  };
-}
-
-async function folderOf(files: Record<string, string>): Promise<URL> {
-  const folder = await mkdtemp(join(tmpdir(), 'metrology-migrations-'));
-  undo.push(() => rm(folder, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  return pathToFileURL(`${folder}/`);
-}
+const pendingMigrations = async (database: OwnerDatabase, folder?: URL) =>
+  pendingOf(await readMigrations(folder), await ranMigrations(database)).map(({ name }) => name);
 
 async function tables(database: OwnerDatabase): Promise<string[]> {
   const { rows } = await database.pool.query(
@@ -63,7 +39,7 @@ describe('migrate', () => {
     expect(ran.filter((names) => names.length > 0)).toHaveLength(1);
   });
 
-  test('a file that fails takes back all files of the run, and the next run starts from there', async () => {
+  test('a file that fails is taken back as a whole, those before it stay, and the next run goes on from there', async () => {
     const database = (await emptyDatabase())();
     const first = { '0001_first.sql': 'create table first (id integer);' };
     const second = `create table second (id integer);
@@ -73,20 +49,22 @@ describe('migrate', () => {
       '0002_second.sql': `${second} select 1 / 0;`,
       'notes.txt': 'no migration',
     });
-    await expect(migrate(database, broken)).rejects.toThrow('division by zero');
-    expect(await tables(database)).toEqual([]);
-    expect(await pendingMigrations(database, broken)).toEqual(['0001_first', '0002_second']);
+    await expect(migrate(database, { folder: broken })).rejects.toThrow('division by zero');
+    expect(await tables(database)).toEqual(['first']);
+    expect(await pendingMigrations(database, broken)).toEqual(['0002_second']);
 
     const mended = await folderOf({ ...first, '0002_second.sql': second });
-    expect(await migrate(database, mended)).toEqual(['0001_first', '0002_second']);
+    expect(await migrate(database, { folder: mended })).toEqual(['0002_second']);
     expect(await tables(database)).toEqual(['first', 'second']);
   });
 
   test('a database of a newer release is refused and left as it is', async () => {
     const database = (await emptyDatabase())();
     const older = { '0001_first.sql': 'create table first (id integer);' };
-    await migrate(database, await folderOf({ ...older, '0002_second.sql': 'create table second (id integer);' }));
-    await expect(migrate(database, await folderOf(older))).rejects.toThrow(/0002_second/);
+    await migrate(database, {
+      folder: await folderOf({ ...older, '0002_second.sql': 'create table second (id integer);' }),
+    });
+    await expect(migrate(database, { folder: await folderOf(older) })).rejects.toThrow(/0002_second/);
     expect(await tables(database)).toEqual(['first', 'second']);
   });
 
@@ -95,7 +73,7 @@ describe('migrate', () => {
     const shippedUrl = new URL('../../migrations/', import.meta.url);
     const text = (name: string) => readFile(new URL(`${name}.sql`, shippedUrl), 'utf8');
     const before = { '0001_initial.sql': await text('0001_initial') };
-    await migrate(database, await folderOf(before));
+    await migrate(database, { folder: await folderOf(before) });
     await database.pool.query(`
       with o as (insert into organizations (name) values ('lab') returning organization_id),
       u as (insert into users (organization_id, name) select organization_id, 'ada' from o returning *),
@@ -108,7 +86,9 @@ describe('migrate', () => {
       from c, (values (0, 'K', '{1,2,3,4}'::float8[], '{5,-0,0,5}'::float8[]),
                       (1, '', '{11,12,1e300,17}', '{1,2,99,null}'),
                       (2, null, '{null,2,3,4}', '{7,null,null,null}')) as k (i, u, t, v)`);
-    await migrate(database, await folderOf({ ...before, '0002_x.sql': await text('0002_summaries_and_revisions') }));
+    await migrate(database, {
+      folder: await folderOf({ ...before, '0002_x.sql': await text('0002_summaries_and_revisions') }),
+    });
     const { rows } = await database.pool.query(
       `select value_min, value_min_time, value_max, value_max_time, units,
               content_hash = sha256(array_send(timestamps) || array_send("values")) as rehashed
@@ -131,7 +111,7 @@ describe('migrate', () => {
       `${name}.sql`,
       await readFile(new URL(`${name}.sql`, shippedUrl), 'utf8'),
     ]);
-    await migrate(database, await folderOf(Object.fromEntries(await Promise.all(texts))));
+    await migrate(database, { folder: await folderOf(Object.fromEntries(await Promise.all(texts))) });
     await database.pool.query(`
       with o as (insert into organizations (name) values ('lab'), ('rival'), ('third') returning *),
       u as (insert into users (organization_id, name) select organization_id, 'ada' from o returning *),

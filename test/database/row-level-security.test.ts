@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Access, inTransaction } from '../../src/database/database.ts';
+import type { Access } from '../../src/database/access.ts';
+import { inTransaction } from '../../src/database/database.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';

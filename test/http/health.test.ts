@@ -83,6 +83,8 @@ describe('a database that goes away and comes back', () => {
     await proxy?.close().catch(() => {});
   });
 
+  const readiness = async () => (await listening.app.inject('/readyz')).statusCode;
+
   test('requests are answered 503 with Retry-After at once, and served again afterwards', async () => {
     const { json } = await server.post('/metrology/stream/initialize', { points_per_chunk: 1 });
     const chunk = { data_id: json.data_id, chunk_index: 0, channel_name: 'p', timestamps: [1], values: [1] };
@@ -99,16 +101,17 @@ describe('a database that goes away and comes back', () => {
       expect(JSON.parse(answer.payload)).toEqual({ detail: 'The database cannot be reached; nothing was stored.' });
     }
     expect((await listening.app.inject({ url: '/data_entries/', headers: key })).statusCode).toBe(503);
+    // What was found is used for about a second.
+    await expect.poll(readiness, { timeout: 5_000 }).toBe(503);
     const ready = await listening.app.inject('/readyz');
-    expect(ready.statusCode).toBe(503);
     expect(JSON.parse(ready.payload).detail).toMatch(/^The database cannot be reached/);
     expect(ready.payload).not.toMatch(/127\.0\.0\.1|ECONN|:\d{4}/);
     expect((await listening.app.inject('/healthz')).statusCode).toBe(200);
-    expect(Date.now() - startedAt).toBeLessThan(5_000);
+    expect(Date.now() - startedAt).toBeLessThan(15_000);
 
     await proxy.open();
     expect((await send()).statusCode).toBe(201);
-    expect((await listening.app.inject('/readyz')).statusCode).toBe(200);
+    await expect.poll(readiness, { timeout: 5_000 }).toBe(200);
   });
 
   test('a request whose connection is cut in the middle is answered 503, and the server lives on', async () => {

@@ -12,12 +12,15 @@ export interface TcpProxy {
   cut(): void;
   /** From now on connections are taken and nothing passes, as behind a firewall that drops. */
   silence(): void;
+  /** From now on what is sent arrives and no answer comes back, until the connections are cut. */
+  swallowAnswers(): void;
 }
 
 export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   let isSilent = false;
+  let isSwallowing = false;
   const server = createServer((near) => {
     const far = connect(Number(port) || 5432, hostname || '127.0.0.1');
     for (const [from, to] of [
@@ -25,7 +28,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on('data', (data) => isSilent || to.write(data));
+      from.on('data', (data) => isSilent || (isSwallowing && from === far) || to.write(data));
       from.on('error', () => to.destroy());
       from.on('close', () => {
         sockets.delete(from);
@@ -37,6 +40,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   await listen(0);
   const own = (server.address() as AddressInfo).port;
   const cut = () => {
+    isSwallowing = false;
     for (const socket of sockets) socket.destroy();
   };
   return {
@@ -58,6 +62,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     cut,
     silence() {
       isSilent = true;
+    },
+    swallowAnswers() {
+      isSwallowing = true;
     },
   };
 }

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import { createKnownChannels } from '../../src/streams/known-channels.ts';
@@ -36,11 +37,13 @@ async function knownStream(): Promise<string> {
 }
 
 test('only the first chunk of a channel, and one that may be there, are looked up', async () => {
-  const looks = vi.spyOn(server.database.ingestPool, 'query');
+  const looks = vi.spyOn(pg.Client.prototype, 'query');
   const lookedUp = async (index: number) => {
     looks.mockClear();
     await write(server, dataId, index, [index]);
-    return looks.mock.calls.some(([statement]) => (statement as { name?: string }).name === 'read_addresses');
+    return looks.mock.calls.some(
+      ([statement]: unknown[]) => (statement as { name?: string }).name === 'read_addresses',
+    );
   };
   const dataId = await openStream(server);
   expect(await lookedUp(0)).toBe(true);
@@ -54,13 +57,13 @@ test('only the first chunk of a channel, and one that may be there, are looked u
 });
 
 test('every row that was written is touched, once', async () => {
-  const queries = vi.spyOn(server.database.ingestPool, 'query');
+  const queries = vi.spyOn(pg.Client.prototype, 'query');
   const dataId = await knownStream();
   for (const index of [1, 2, 3]) await write(server, dataId, index, [index]);
   // Rows of an earlier test, whose streams are others, may still share the statement.
   const touched = () =>
     queries.mock.calls
-      .map(([statement]) => statement as unknown as { name: string; values: [string[], number[], number[]] })
+      .map(([statement]: unknown[]) => statement as unknown as { name: string; values: [string[], number[], number[]] })
       .filter(({ name }) => name === 'touch_chunks')
       .flatMap(({ values: [dataIds, , chunkIndexes] }) => chunkIndexes.filter((_, i) => dataIds[i] === dataId));
   await vi.waitFor(() => expect(touched()).toEqual([0, 1, 2, 3]), { timeout: 10_000 });
@@ -149,11 +152,24 @@ describe('a stream that was known', () => {
   });
 });
 
-test('what is known is bounded: the channels that have been known longest go first', () => {
-  const known = createKnownChannels(2);
-  for (const channelId of [1, 2, 3]) known.note([rowOf(channelId, 0)]);
+test('what is known is bounded: the channels that were used longest ago go first', () => {
+  const known = createKnownChannels(4);
   const isKnown = (channelId: number) => known.place(rowOf(channelId, 1).item) !== undefined;
-  expect([1, 2, 3].map(isKnown)).toEqual([false, true, true]);
+  for (const channelId of [1, 2, 3]) known.note([rowOf(channelId, 0)]);
+  expect(isKnown(1)).toBe(true);
+  known.note([rowOf(4, 0)]);
+  expect([2, 4, 1].map(isKnown)).toEqual([false, true, true]);
+});
+
+test('channels that all come in turn stay known while there is room for twice as many', () => {
+  const known = createKnownChannels(2_000);
+  const rows = Array.from({ length: 1_000 }, (_, channelId) => rowOf(channelId, 0));
+  known.note(rows);
+  let misses = 0;
+  for (let round = 1; round < 5; round++) {
+    for (const [channelId] of rows.entries()) misses += Number(known.place(rowOf(channelId, round).item) === undefined);
+  }
+  expect(misses).toBe(0);
 });
 
 function rowOf(channelId: number, chunkIndex: number): PlacedRow {
@@ -167,6 +183,7 @@ function rowOf(channelId: number, chunkIndex: number): PlacedRow {
     isRestoring: false,
     rows: [],
     bytes: 0,
+    arrivedAt: 0,
   };
   return { ...arrival, item, channelId, pointsPerChunk: 1 };
 }

@@ -9,8 +9,10 @@ let server: TestServer;
 /** A second server on the same database. */
 let sibling: TestServer;
 beforeAll(async () => {
-  server = await startTestServer();
-  sibling = await joinTestServer(server);
+  // A flush that waits for a lock keeps waiting, so that it goes on with what it has found before.
+  const patient = { streams: { lockMsMax: 15_000 } };
+  server = await startTestServer({}, patient);
+  sibling = await joinTestServer(server, {}, undefined, patient);
 });
 afterAll(async () => {
   await sibling.close();

@@ -1,4 +1,4 @@
-import type { Access } from '../../src/database/database.ts';
+import type { Access } from '../../src/database/access.ts';
 
 /** How many rows each table has of a stream; tables without any are left out. */
 export async function rowsOf({ pool }: Access, dataId: string): Promise<Record<string, number>> {

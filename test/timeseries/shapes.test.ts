@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { boundsFor } from '../../src/timeseries/stream-read.ts';
+import { asMap, memorySource, readOf } from '../points/memory-source.ts';
+import { type ModelChunk, modelProperties, modelRows } from '../points/model.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { asMap, memorySource, readOf } from './memory-source.ts';
-import { type ModelChunk, modelProperties, modelRows } from './model.ts';
 import { openStream, storeChunk } from './storing.ts';
 
 let server: TestServer;
@@ -99,7 +98,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         const [startMs, endMs] = [wanted.start, wanted.end].map((at) => at && Math.round(at * 1000));
         const selection = { last_n: wanted.last_n, startMs, endMs, max_points };
         const given = Object.fromEntries(Object.entries(selection).filter(([, one]) => one !== undefined));
-        const expected = await readOf(memorySource(asMap(chunks.map(withPossibleTimes))), given, boundsFor(1));
+        const expected = await readOf(memorySource(asMap(chunks.map(withPossibleTimes))), given);
         const { v } = json.properties;
         if (v === undefined) {
           // Nothing may be returned: the library takes the value of an assertion for that of the property.

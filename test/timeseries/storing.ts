@@ -1,5 +1,5 @@
+import type { ModelChunk } from '../points/model.ts';
 import type { TestServer } from '../support/test-server.ts';
-import type { ModelChunk } from './model.ts';
 
 export async function openStream(server: TestServer, pointsPerChunk = 10, key?: string): Promise<string> {
   const answer = await server.post(

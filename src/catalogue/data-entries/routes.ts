@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { distinctIds } from '../ids.ts';
 import { Ok } from '../schemas.ts';
@@ -71,7 +72,9 @@ export function dataEntryRoutes(
     async (request, reply) => {
       const { data_ids, physical_sample_id } = request.body;
       const { organizationId } = request.identity;
-      await linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase());
+      await database.whileAway(arrivalOf(reply), () =>
+        linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase()),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );

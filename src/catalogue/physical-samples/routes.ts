@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import {
   NewPhysicalSample,
@@ -31,7 +32,10 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         response: { 200: Type.Array(PhysicalSampleRow), ...refusals(422) },
       },
     },
-    (request) => listPhysicalSamples(database, request.identity.organizationId, request.query),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () =>
+        listPhysicalSamples(database, request.identity.organizationId, request.query),
+      ),
   );
 
   app.post(
@@ -45,7 +49,8 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
         response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => createOrFindPhysicalSample(database, request.identity, request.body),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () => createOrFindPhysicalSample(database, request.identity, request.body)),
   );
 
   app.get(

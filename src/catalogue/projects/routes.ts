@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { PhysicalSampleRow } from '../physical-samples/schemas.ts';
 import { listPhysicalSamples } from '../physical-samples/store.ts';
@@ -33,7 +34,8 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         response: { 200: Type.Array(Project), ...refusals() },
       },
     },
-    (request) => listProjects(database, request.identity.organizationId),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () => listProjects(database, request.identity.organizationId)),
   );
 
   app.post(
@@ -104,7 +106,10 @@ function configurationRoutes(app: App, database: Database): void {
       },
     },
     async (request, reply) => {
-      await replaceConfiguration(database, request.identity.organizationId, request.params.project_id, request.body);
+      const { identity, params, body } = request;
+      await database.whileAway(arrivalOf(reply), () =>
+        replaceConfiguration(database, identity.organizationId, params.project_id, body),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
@@ -121,7 +126,10 @@ function configurationRoutes(app: App, database: Database): void {
       },
     },
     async (request, reply) => {
-      await trackSample(database, request.identity.organizationId, request.params.project_id, request.body);
+      const { identity, params, body } = request;
+      await database.whileAway(arrivalOf(reply), () =>
+        trackSample(database, identity.organizationId, params.project_id, body),
+      );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );

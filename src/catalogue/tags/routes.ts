@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { NewTag, NewTagLinks, Tag, TagLinks } from './schemas.ts';
 import { createOrFindTag, linkTags } from './service.ts';
@@ -17,7 +18,7 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
       prefixTrailingSlash,
       schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } },
     },
-    (request) => listTags(database, request.identity.organizationId),
+    (request, reply) => database.whileAway(arrivalOf(reply), () => listTags(database, request.identity.organizationId)),
   );
 
   app.post(
@@ -36,7 +37,9 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
       },
     },
     async (request, reply) => {
-      const { tag, isNew } = await createOrFindTag(database, request.identity, request.body.name);
+      const { tag, isNew } = await database.whileAway(arrivalOf(reply), () =>
+        createOrFindTag(database, request.identity, request.body.name),
+      );
       return reply.code(isNew ? 201 : 200).send(tag);
     },
   );
@@ -51,9 +54,11 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
         response: { 200: TagLinks, ...refusals(...bodyRefusals, 404) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { data_ids, tag_ids } = request.body;
-      const created = await linkTags(database, request.identity.organizationId, data_ids, tag_ids);
+      const created = await database.whileAway(arrivalOf(reply), () =>
+        linkTags(database, request.identity.organizationId, data_ids, tag_ids),
+      );
       return { success: true as const, associations_created: created };
     },
   );

@@ -1,0 +1,18 @@
+import type { Kysely } from 'kysely';
+import type pg from 'pg';
+import type { Tables } from './tables.ts';
+
+/** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
+export interface Access {
+  pool: Connections;
+  kysely: Kysely<Tables>;
+}
+
+/** What a `pg.Pool` gives its users. */
+export interface Connections {
+  connect(): Promise<pg.PoolClient>;
+  query<Row extends pg.QueryResultRow>(
+    statement: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>>;
+}

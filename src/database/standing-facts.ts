@@ -1,0 +1,81 @@
+/** What a server has to know of the database that it stands on, and what it says when something of it is wrong. */
+import type pg from 'pg';
+import type { Connections } from './access.ts';
+import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
+import { apiRole, serviceRole } from './roles.ts';
+
+/** Why the server may not go on, in one sentence for everybody: no address and no name of a database is in it. */
+export interface Problem {
+  sentence: string;
+  /** It is of the kind that passes by itself, and nothing can be stored meanwhile: the database is away, or a standby. */
+  passes: boolean;
+}
+
+/** Which database it is: the same after a restart, a crash and a switch to a replica; another one after a restore. */
+export async function readIdentity(client: Pick<pg.ClientBase, 'query'> | Pick<Connections, 'query'>): Promise<string> {
+  const { rows } = await (client as Pick<pg.ClientBase, 'query'>).query<{ identity: string }>(
+    `select system_identifier || ' ' || (select oid from pg_database where datname = current_database()) as identity
+     from pg_control_system()`,
+  );
+  return rows[0]?.identity as string;
+}
+
+export const otherDatabase =
+  'The address of the database leads to another database than at the start of this server: restart the server to use that.';
+
+/** What is wrong with the database, the worst first. @throws when it cannot be asked */
+export async function findProblem(pool: Connections, files: readonly MigrationFile[]): Promise<Problem | undefined> {
+  const { rows } = await pool.query<Facts>(factsSql);
+  const facts = rows[0] as Facts;
+  const lasting = (sentence: string): Problem => ({ sentence, passes: false });
+  if (facts.isStandby) return { sentence: 'The database is a standby, which takes no writes.', passes: true };
+  if (facts.weakSettings !== null) {
+    return lasting(`The database may lose what it has committed: ${facts.weakSettings} must not be off.`);
+  }
+  if (facts.roleLost) return lasting(rolesLost);
+  const mismatch = problemBetween(files, await ranMigrations({ pool }));
+  if (mismatch !== undefined) return lasting(mismatch);
+  if (facts.missing !== null) return lasting(`The database lacks ${facts.missing}, or the rights to use it.`);
+  if (facts.bare !== null) return lasting(`The table ${facts.bare} lacks its policies (docs/operations.md#backup).`);
+  return undefined;
+}
+
+interface Facts {
+  isStandby: boolean;
+  weakSettings: string | null;
+  roleLost: boolean;
+  missing: string | null;
+  bare: string | null;
+}
+
+export const rolesLost = `The server cannot take the roles ${apiRole} and ${serviceRole} of the database any more (docs/operations.md#roles).`;
+
+/** Tables without which no chunk is stored. */
+const needed = '{organizations,api_keys,streams,processed_data_entries,channels,chunks,chunk_revisions}';
+
+/** Since PostgreSQL 16 a member may be one that cannot take the role. */
+const factsSql = `
+  select pg_is_in_recovery() as "isStandby",
+    (select string_agg(name, ', ' order by name) from pg_settings
+     where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off') as "weakSettings",
+    (select count(*) from pg_roles
+     where rolname in ('${apiRole}', '${serviceRole}')
+       and pg_has_role(session_user, oid,
+                       case when current_setting('server_version_num')::integer >= 160000 then 'SET' else 'MEMBER' end)
+    ) < 2 as "roleLost",
+    (select string_agg(name, ', ' order by name) from unnest('${needed}'::text[]) as name
+     where to_regclass(name) is null
+       or not has_table_privilege(to_regclass(name), 'select') or not has_table_privilege(to_regclass(name), 'insert')
+       or not has_table_privilege(to_regclass(name), 'update')) as missing,
+    (select min(relname) from pg_class c
+     where relnamespace = to_regnamespace(current_schema()) and relrowsecurity
+       and not exists (select from pg_policy where polrelid = c.oid)) as bare`;
+
+/** What an error of a connection or a look says about the server's standing. */
+export function problemOf(error: unknown): Problem {
+  const { code = '' } = error as { code?: string };
+  // PostgreSQL refuses a connection whose options name a role that is not there, or may not be taken.
+  if (code === '22023' || code === '42501') return { sentence: rolesLost, passes: false };
+  if (code === '3D000') return { sentence: 'The database is not there any more.', passes: true };
+  return { sentence: 'The database cannot be reached; the log of the server says why.', passes: true };
+}

@@ -1,0 +1,109 @@
+/**
+ * Whether this server may go on with the database that it stands on: one place that looks, so that `/readyz` and whatever
+ * acknowledges something ask the same. A server that may not go on refuses to store anything, with a sentence.
+ */
+import type pg from 'pg';
+import type { Connections } from './access.ts';
+import { watchDataFolder } from './data-folder.ts';
+import { ServesNoMore } from './failures.ts';
+import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
+import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';
+
+export interface Standing {
+  /**
+   * Why this server cannot keep its promises now, in one sentence; undefined when it can. All who ask at the same time, and
+   * within `standingKeepMs`, share one look. Never rejects.
+   */
+  look(): Promise<string | undefined>;
+  /**
+   * Why nothing may be stored or acknowledged: what the last look has found that does not pass by itself, and the data
+   * folder as it was `dataFolderKeepMs` ago at most.
+   */
+  refusal(): string | undefined;
+  /** Looks every `standingEveryMs` and tells `log` what changes. @returns what ends it */
+  watch(log: StandingLog): () => void;
+  /** For a new connection that stores: refuses one to another database than the first was to. @throws ServesNoMore */
+  verify(client: Pick<pg.ClientBase, 'query'>): Promise<void>;
+}
+
+export interface StandingLog {
+  warn(about: object, message: string): void;
+  error(about: object, message: string): void;
+}
+
+interface Options {
+  pool: Connections;
+  /** How often it looks by itself, and how long what it has found is used again, in milliseconds. */
+  standingEveryMs: number;
+  standingKeepMs: number;
+  /** How long it is used again that the data folder is there. */
+  dataFolderKeepMs: number;
+  /** Says where PostgreSQL has its data, where that is on this machine. Asked once it is connected to. */
+  dataFolder?: (() => string | undefined) | undefined;
+  migrationsFolder?: URL | undefined;
+  /** Milliseconds from any origin. */
+  now?: () => number;
+}
+
+export function createStanding(options: Options): Standing {
+  const { pool, now = () => performance.now() } = options;
+  let folderProblem: (() => string | undefined) | undefined;
+  let files: readonly MigrationFile[] | undefined;
+  let identity: string | undefined;
+  let found: Problem | undefined;
+  let foundAt = Number.NEGATIVE_INFINITY;
+  let looking: Promise<void> | undefined;
+  let log: StandingLog | undefined;
+
+  async function verify(client: Parameters<typeof readIdentity>[0]): Promise<void> {
+    const present = await readIdentity(client);
+    if (identity === undefined) {
+      identity = present;
+      const folder = options.dataFolder?.();
+      if (folder !== undefined) folderProblem = watchDataFolder(folder, options.dataFolderKeepMs);
+    }
+    if (present !== identity) throw new ServesNoMore(otherDatabase);
+  }
+
+  async function findNow(): Promise<Problem | undefined> {
+    try {
+      files ??= await readMigrations(options.migrationsFolder ?? shippedFolder);
+      await verify(pool);
+      return await findProblem(pool, files);
+    } catch (error) {
+      if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
+      const problem = problemOf(error);
+      if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
+      return problem;
+    }
+  }
+
+  async function lookNow(): Promise<void> {
+    const before = found?.sentence;
+    found = await findNow();
+    foundAt = now();
+    looking = undefined;
+    if (found?.sentence === before) return;
+    if (found === undefined) log?.warn({}, 'ready again');
+    else log?.error({ problem: found.sentence }, 'not ready');
+  }
+
+  async function look(): Promise<string | undefined> {
+    if (looking === undefined && now() - foundAt >= options.standingKeepMs) looking = lookNow();
+    await looking;
+    return folderProblem?.() ?? found?.sentence;
+  }
+
+  return {
+    look,
+    refusal: () => folderProblem?.() ?? (found?.passes === false ? found.sentence : undefined),
+    watch(given) {
+      log = given;
+      void look();
+      const timer = setInterval(() => void look(), options.standingEveryMs);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+    verify,
+  };
+}

@@ -1,0 +1,42 @@
+import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
+import type { ChunkPoints } from './points.ts';
+import type { MsRange } from './time.ts';
+
+/** A channel as the engine sees it: what is stored of it, and the statements that read it. */
+export interface ChannelSource {
+  chunkCount: number;
+  /** All points, the ones without a possible time too. */
+  pointCount: number;
+  /** The chunks whose span of times touches a range, in order of time. */
+  plan(range: MsRange): Promise<ChunkPlan>;
+  planWithSummaries(range: MsRange): Promise<SummaryPlan>;
+  /** The chunks that begin before a time in Unix seconds, those that begin last first. */
+  listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
+  /** What is stored on one side of each index that is missing its direct neighbour there. */
+  listNeighbours(chunkIndexes: readonly number[], side: 'above' | 'below'): Promise<Neighbour[]>;
+  fetch: FetchChunks;
+}
+
+/** Fetches chunks by their indexes, which ascend. Chunks that are gone are missing. */
+export type FetchChunks<Chunk extends ChunkPoints = ChunkPoints> = (
+  chunkIndexes: readonly number[],
+  withValues: boolean,
+) => Promise<Chunk[]>;
+
+/** A chunk with the span of its times, in Unix seconds. */
+export interface TimedChunk {
+  chunk_index: number;
+  point_count: number;
+  time_min: number;
+  time_max: number;
+}
+
+/** The nearest chunk that is stored on one side of an index, and the times of the nearest there that has any. */
+export interface Neighbour {
+  /** The index that was asked for. */
+  chunk_index: number;
+  /** Null where no chunk is stored on that side. */
+  neighbour_index: number | null;
+  time_min: number | null;
+  time_max: number | null;
+}

@@ -1,0 +1,75 @@
+import type { ChannelSource } from './channel-source.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
+import type { Gap } from './points.ts';
+import { type MsRange, msOf } from './time.ts';
+
+/**
+ * The gaps beside the chunks of a plan that reach into its range, in order of chunk index. Where the range holds no chunk,
+ * the gap in which it lies. Costs two look-ups for each gap, whatever is stored outside of the range.
+ */
+export async function findGaps(
+  source: Pick<ChannelSource, 'listNeighbours' | 'listNewest'>,
+  plan: ChunkPlan,
+  range: MsRange,
+): Promise<Gap[]> {
+  const { ends, starts } = runsOf(plan);
+  if (plan.length === 0) {
+    for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);
+  }
+  const gaps = new Map<number, Gap>();
+  const add = (fromChunk: number, toChunk: number, before: Span | null, after: Span | null) => {
+    const gap = toGap(fromChunk, toChunk, before, after);
+    if (gap.between.lowMs < range.toMs && gap.between.highMs > range.fromMs) gaps.set(toChunk, gap);
+  };
+  for (const one of ends.size > 0 ? await source.listNeighbours([...ends.keys()], 'above') : []) {
+    const { chunk_index: end, neighbour_index: next } = one;
+    if (next !== null) add(end + 1, next - 1, ends.get(end) as Span, spanOf(one));
+  }
+  const open = [...starts.keys()].filter((start) => start > 0 && !gaps.has(start - 1));
+  for (const one of open.length > 0 ? await source.listNeighbours(open, 'below') : []) {
+    const { chunk_index: start, neighbour_index: previous } = one;
+    add((previous ?? -1) + 1, start - 1, spanOf(one), starts.get(start) as Span);
+  }
+  return [...gaps.values()].sort((a, b) => a.fromChunk - b.fromChunk);
+}
+
+interface Span {
+  firstMs: number;
+  lastMs: number;
+}
+
+/** The last and the first chunk of every run of chunk indexes. */
+function runsOf({ length, chunkIndexes, firstMs, lastMs }: ChunkPlan) {
+  const order = Uint32Array.from(chunkIndexes, (_, i) => i);
+  order.sort((a, b) => (chunkIndexes[a] as number) - (chunkIndexes[b] as number));
+  const ends = new Map<number, Span>();
+  const starts = new Map<number, Span>();
+  for (let i = 0; i < length; i++) {
+    const position = order[i] as number;
+    const chunkIndex = chunkIndexes[position] as number;
+    const span = () => ({ firstMs: firstMs[position] as number, lastMs: lastMs[position] as number });
+    if (chunkIndexes[order[i - 1] as number] !== chunkIndex - 1) starts.set(chunkIndex, span());
+    if (chunkIndexes[order[i + 1] as number] !== chunkIndex + 1) ends.set(chunkIndex, span());
+  }
+  return { ends, starts };
+}
+
+const spanOf = ({ time_min, time_max }: { time_min: number | null; time_max: number | null }): Span | null =>
+  time_min === null || time_max === null ? null : { firstMs: msOf(time_min), lastMs: msOf(time_max) };
+
+/**
+ * The missing points belong between the data on both sides, also where time runs against the index. Where both sides
+ * overlap they belong somewhere in what they share.
+ */
+function toGap(fromChunk: number, toChunk: number, before: Span | null, after: Span | null): Gap {
+  const isReversed = before !== null && after !== null && after.lastMs < before.firstMs;
+  const [earlier, later] = isReversed ? [after, before] : [before, after];
+  const endMs = earlier?.lastMs ?? null;
+  const beginMs = later?.firstMs ?? null;
+  const between = { lowMs: endMs ?? Number.NEGATIVE_INFINITY, highMs: beginMs ?? Number.POSITIVE_INFINITY };
+  if (between.lowMs >= between.highMs) {
+    const { lowMs, highMs } = between;
+    Object.assign(between, { lowMs: highMs - 1, highMs: lowMs + 1 });
+  }
+  return { fromChunk, toChunk, endMs, beginMs, between };
+}

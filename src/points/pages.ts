@@ -1,0 +1,59 @@
+import { notFound } from '../errors.ts';
+import type { FetchChunks } from './channel-source.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
+import type { PointLimits } from './limits.ts';
+import type { ChunkPoints } from './points.ts';
+
+/*
+ * Arrays of chunks are fetched here and nowhere else, by pages of a bounded number of points: whatever is to end a read
+ * that nobody waits for any more, or to let others have their turn, has its place in `fetchPage`.
+ */
+
+/** Chunks of a plan that are fetched together, by their positions in it, and the position to go on from. */
+export interface Page {
+  positions: number[];
+  next: number;
+}
+
+/** The next page from a position on, of the chunks that are wanted; one chunk is a page however long it is. */
+export function nextPage(
+  { length, pointCounts }: ChunkPlan,
+  from: number,
+  { pagePointsMax, pageChunksMax }: PointLimits,
+  isWanted: (position: number) => boolean,
+): Page {
+  const positions: number[] = [];
+  let points = 0;
+  let next = from;
+  for (; next < length && positions.length < pageChunksMax; next++) {
+    if (!isWanted(next)) continue;
+    points += pointCounts[next] as number;
+    if (points > pagePointsMax && positions.length > 0) break;
+    positions.push(next);
+  }
+  return { positions, next };
+}
+
+/**
+ * The chunks of a page, in the order of the plan.
+ * @throws ApiError 404 when one is gone: chunks go with their stream only
+ */
+export async function fetchPage<Chunk extends ChunkPoints>(
+  fetch: FetchChunks<Chunk>,
+  { chunkIndexes }: ChunkPlan,
+  { positions }: Page,
+  withValues: boolean,
+): Promise<Chunk[]> {
+  if (positions.length === 0) return [];
+  const indexes = positions.map((position) => chunkIndexes[position] as number);
+  const chunks = await fetch(
+    indexes.toSorted((a, b) => a - b),
+    withValues,
+  );
+  const byIndex = new Map(chunks.map((chunk) => [chunk.chunkIndex, chunk]));
+  return indexes.map((chunkIndex) => {
+    const chunk = byIndex.get(chunkIndex);
+    if (chunk === undefined) throw notFound('data_id');
+    return chunk;
+  });
+}

@@ -1,0 +1,169 @@
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
+import { copyOut, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
+import type { Database } from '../database/database.ts';
+import { notFound } from '../errors.ts';
+import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
+import type { Neighbour, TimedChunk } from './channel-source.ts';
+import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
+import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
+
+/*
+ * Which chunks a read goes through, without their arrays. Each statement touches the chunks that it tells of and no
+ * others: those of a window are found by the index chunks_by_time. It is on `channel_id::float8`, and where that stands alone,
+ * without the stream, PostgreSQL cannot take the primary key instead and go through the whole channel. That the channel is
+ * one of the stream, and the stream one of the organization, is looked up beside it. A plan has all its chunks, or its
+ * stream is being removed and it is an error.
+ */
+
+/** The chunks whose span of times touches a range, in order of time. */
+export async function planByTime(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  range: MsRange,
+): Promise<ChunkPlan> {
+  const image = await copyOut(
+    database.as(organizationId),
+    `select chunk_index, point_count, time_min, time_max from chunks where ${touching(organizationId, channel, range)}`,
+  );
+  const plan = createChunkPlan();
+  forEachCopyRow(image, (row) => {
+    if (touches(row, range)) addChunk(plan, row);
+  });
+  return unlessRemoved(database, organizationId, channel, plan.byTime());
+}
+
+/** The same with the extreme values of each chunk. */
+export async function planWithSummaries(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  range: MsRange,
+): Promise<SummaryPlan> {
+  const image = await copyOut(
+    database.as(organizationId),
+    `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
+     from chunks where ${touching(organizationId, channel, range)}`,
+  );
+  const plan = createSummaryPlan();
+  const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
+  forEachCopyRow(image, (row) => {
+    if (!touches(row, range)) return;
+    addChunk(plan, row);
+    plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
+  });
+  return unlessRemoved(database, organizationId, channel, plan.byTime());
+}
+
+/** The chunks from one index to another, both included, in order of index; their times are not told. */
+export async function planByIndex(
+  database: Database,
+  organizationId: string,
+  channel: ChannelAddress,
+  range: { from: number; to: number },
+): Promise<ChunkPlan> {
+  const image = await copyOut(
+    database.as(organizationId),
+    `select chunk_index, point_count from chunks where ${chunksOf(organizationId, channel)}
+     and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index`,
+  );
+  const plan = createChunkPlan();
+  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), 0, 0));
+  return unlessRemoved(database, organizationId, channel, plan.asAdded());
+}
+
+/** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
+export async function listNewest(
+  database: Database,
+  organizationId: string,
+  { dataId, channelId }: ChannelAddress,
+  beforeSeconds: number,
+  chunksMax: number,
+): Promise<TimedChunk[]> {
+  const { rows } = await database.as(organizationId).pool.query<TimedChunk>(
+    `select chunk_index, point_count, time_min, time_max from chunks
+     where channel_id::float8 = $3::float8 and time_min < $4::float8 and exists (
+       select from channels join streams using (data_id)
+       where data_id = $2::uuid and channel_id = $3::bigint and streams.organization_id = $1::uuid)
+     order by time_min desc limit $5::bigint`,
+    [organizationId, dataId, channelId, beforeSeconds, chunksMax],
+  );
+  return rows;
+}
+
+/** What is stored on one side of each index that is missing its direct neighbour there. */
+export async function listNeighbours(
+  database: Database,
+  organizationId: string,
+  { dataId, channelId }: ChannelAddress,
+  chunkIndexes: readonly number[],
+  side: 'above' | 'below',
+): Promise<Neighbour[]> {
+  const [beyond, order, step] = side === 'above' ? ['>', 'asc', 1] : ['<', 'desc', -1];
+  const { rows } = await database.as(organizationId).pool.query<Neighbour>(
+    `select r.chunk_index, n.chunk_index as neighbour_index, t.time_min, t.time_max
+     from unnest($4::bigint[]) as r (chunk_index)
+     left join lateral (
+       select chunk_index from chunks
+       where data_id = $2::uuid and channel_id = $3::bigint and chunk_index ${beyond} r.chunk_index
+       order by chunk_index ${order} limit 1
+     ) n on true
+     left join lateral (
+       select time_min, time_max from chunks
+       where data_id = $2::uuid and channel_id = $3::bigint and chunk_index ${beyond}= n.chunk_index
+         and time_min is not null
+       order by chunk_index ${order} limit 1
+     ) t on true
+     where n.chunk_index is distinct from r.chunk_index + ${step}
+       and exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)`,
+    [organizationId, dataId, channelId, chunkIndexes],
+  );
+  return rows;
+}
+
+/**
+ * The condition for chunks that may touch a range. One that does begins no earlier than the longest chunk of the channel
+ * is long, before the range; the statement itself looks up how long that is, so that both are of one moment.
+ */
+function touching(organizationId: string, channel: ChannelAddress, range: MsRange): string {
+  if (isWholeRange(range)) return `${chunksOf(organizationId, channel)} and time_min is not null`;
+  const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
+  const from = seconds(range.fromMs, -slackSeconds);
+  // Both bounds are there even where a range has one: between two bounds PostgreSQL expects few chunks, whatever it knows
+  // of the channel, and takes the index; beyond one bound that it must look up first it expects a third, and reads all. The
+  // difference is taken where it is looked up: outside, PostgreSQL 15 would not trust the subtraction under a policy.
+  return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
+    and time_min between (
+      select ${from} - chunk_seconds_max from channels join streams using (data_id)
+      where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}
+        and streams.organization_id = ${uuid(organizationId)} and removed_at is null
+    ) and ${seconds(range.toMs, slackSeconds)}`;
+}
+
+/** A plan without chunks may be that of a stream that is being removed. @throws ApiError 404 when it is */
+async function unlessRemoved<Plan extends ChunkPlan>(
+  database: Database,
+  organizationId: string,
+  { dataId }: ChannelAddress,
+  plan: Plan,
+): Promise<Plan> {
+  if (plan.length > 0) return plan;
+  const { rowCount } = await database
+    .as(organizationId)
+    .pool.query('select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null', [
+      organizationId,
+      dataId,
+    ]);
+  if (rowCount === 0) throw notFound('data_id');
+  return plan;
+}
+
+/** More than rounding to ms, and of float64 seconds at the ends of time, can shift. */
+const slackSeconds = 0.01;
+
+/** Whether a row of chunk_index, point_count, time_min, time_max touches a range to the ms. */
+const touches = (row: CopyRow, { fromMs, toMs }: MsRange) =>
+  msOf(row.float8(3)) >= fromMs && msOf(row.float8(2)) <= toMs;
+
+const addChunk = (plan: Pick<ReturnType<typeof createChunkPlan>, 'add'>, row: CopyRow) =>
+  plan.add(row.int8(0), row.int4(1), row.float8(2), row.float8(3));

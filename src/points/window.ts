@@ -1,0 +1,74 @@
+import type { ChannelSource } from './channel-source.ts';
+import type { PointLimits } from './limits.ts';
+import { readInOrder } from './merge.ts';
+import type { Batches } from './points.ts';
+import type { Selection } from './selection.ts';
+import { byMs } from './selection.ts';
+import { firstMsElapsed, type MsRange, msOf } from './time.ts';
+
+/** What finding the newest points needs of a channel. */
+type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch'>;
+
+/** The range that a selection names by times; `zeroMs` is where relative times count from. */
+export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
+  const elapsedMs = elapsed_seconds === undefined ? Number.NEGATIVE_INFINITY : firstMsElapsed(zeroMs, elapsed_seconds);
+  return { fromMs: Math.max(elapsedMs, startMs ?? elapsedMs), toMs: endMs ?? Number.POSITIVE_INFINITY };
+}
+
+/**
+ * The end of a range that holds its newest `count` points. Only their chunks are read, for their times, to count what
+ * collapses into one ms: they are found by walking back from the end, so that what lies before costs nothing.
+ */
+export async function newestRange(
+  source: NewestSource,
+  range: MsRange,
+  count: number,
+  limits: PointLimits,
+): Promise<MsRange> {
+  if (source.pointCount <= count) return range;
+  // Some of the newest chunks' points may share a ms, have no possible time or lie behind the end; then more are counted.
+  for (let wanted = count; ; wanted *= 2) {
+    const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted, limits));
+    const newest = { fromMs, toMs: range.toMs };
+    const plan = await source.plan(newest);
+    const instants = () => readInOrder({ plan, fetch: source.fetch }, { ...newest, withValues: false }, byMs, limits);
+    let found = 0;
+    for await (const { times } of instants()) found += times.length;
+    if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };
+    if (found === count || fromMs === range.fromMs) return newest;
+  }
+}
+
+/** The ms from which on the last chunks that begin in a range hold so many points; −∞ when there are none before them. */
+async function startOfNewest(
+  source: NewestSource,
+  { fromMs, toMs }: MsRange,
+  count: number,
+  { pageChunksMax }: PointLimits,
+): Promise<number> {
+  let missing = count;
+  let beforeSeconds = (toMs + 1) / 1_000;
+  for (;;) {
+    const chunksWanted = Math.min(Math.ceil((missing * source.chunkCount) / source.pointCount), pageChunksMax);
+    const chunks = await source.listNewest(beforeSeconds, chunksWanted);
+    for (const { time_min, point_count } of chunks) {
+      missing -= point_count;
+      const startMs = msOf(time_min);
+      if (missing <= 0 || startMs <= fromMs) return startMs;
+      beforeSeconds = time_min;
+    }
+    if (chunks.length < chunksWanted) return Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** The ms of the point at a position; the last one should the channel have fewer points by now. */
+async function instantAt(batches: Batches, position: number): Promise<number> {
+  let at = Number.NEGATIVE_INFINITY;
+  let before = 0;
+  for await (const { times } of batches) {
+    at = times[Math.min(position - before, times.length - 1)] as number;
+    before += times.length;
+    if (position < before) break;
+  }
+  return at;
+}

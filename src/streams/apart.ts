@@ -1,0 +1,66 @@
+import { CommitInDoubt, isAway, isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
+import { TryAgain } from './batcher.ts';
+import { StreamClosed } from './channel-store.ts';
+import type { IngestResult } from './outcomes.ts';
+import type { IngestItem } from './rows.ts';
+
+export type Settled = Map<IngestItem, IngestResult | Error | TryAgain>;
+
+export interface Apart {
+  /** Settles all of them in one transaction that waits so long for a lock. @throws and has stored nothing then */
+  settle(items: IngestItem[], lockMsMax: number): Promise<Settled>;
+  /** Which of them write to a channel that somebody else has locked. */
+  findHeld(items: IngestItem[]): Promise<Set<IngestItem>>;
+  limits: { lockMsMax: number; searchLockMsMax: number; searchTriesMax: number; conflictTriesMax: number };
+}
+
+/**
+ * Settles requests together as far as that goes, and apart where one of them stands in the way of the others: an error that
+ * would come again is that of the one request that causes it; a lock that somebody else holds leaves out whoever needs it,
+ * for another time. When the database is away, it is another time for all of them.
+ */
+export async function settleApart({ settle, findHeld, limits }: Apart, all: IngestItem[]): Promise<Settled> {
+  let searchesLeft = limits.searchTriesMax;
+  let conflictsLeft = limits.conflictTriesMax;
+
+  async function attempt(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+    if (items.length === 0) return new Map();
+    try {
+      return await settle(items, lockMsMax);
+    } catch (error) {
+      if (isLockTimeout(error)) return withoutHeld(items, lockMsMax, error as Error);
+      if (isConflict(error) || error instanceof StreamClosed) {
+        if (conflictsLeft-- > 0) return attempt(items, lockMsMax);
+        return allOf(items, new TryAgain('held', error as Error));
+      }
+      if (isAway(error) || passingFailure(error) !== undefined) return allOf(items, postponed(error));
+      return items.length === 1 ? allOf(items, error as Error) : inHalves(items, lockMsMax);
+    }
+  }
+
+  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<Settled> {
+    const again = new TryAgain('held', error);
+    if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
+    // The second time around, what is held is no channel: a chunk that somebody writes, or a stream.
+    if (lockMsMax < limits.lockMsMax) return inHalves(items, lockMsMax);
+    const held = await findHeld(items).catch((failure: unknown) => failure);
+    if (!(held instanceof Set)) return allOf(items, isLockTimeout(held) ? again : postponed(held));
+    if (held.size === 0) return inHalves(items, limits.searchLockMsMax);
+    const others = items.filter((item) => !held.has(item));
+    return new Map([...allOf([...held], again), ...(await attempt(others, lockMsMax))]);
+  }
+
+  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+    const middle = items.length >> 1;
+    const first = await attempt(items.slice(0, middle), lockMsMax);
+    return new Map([...first, ...(await attempt(items.slice(middle), lockMsMax))]);
+  }
+
+  return attempt(all, limits.lockMsMax);
+}
+
+/** What the flush says of a request when the database could not serve, for a reason that passes. */
+export const postponed = (error: unknown) => new TryAgain('away', error as Error, error instanceof CommitInDoubt);
+
+const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): Settled =>
+  new Map(items.map((item) => [item, outcome]));

@@ -1,0 +1,87 @@
+/*
+ * Requests that were sent to PostgreSQL and whose answer was lost: they may have been stored, or may still be, by a session
+ * that nobody hears any more. Looking settles it, under the lock of their channels: a lost session that is still at work
+ * holds it, and one that begins only now inserts in vain what stands there by then.
+ */
+import type pg from 'pg';
+import { inTransaction } from '../database/transactions.ts';
+import type { Settled } from './apart.ts';
+import { lockChannels } from './channel-store.ts';
+import { readAddresses } from './chunk-store.ts';
+import { type DoubtfulChunk, readClock, readDoubtfulChunks } from './doubt-store.ts';
+import type { Means } from './means.ts';
+import { byRequest, type Outcome, overtakenError, type Stored } from './outcomes.ts';
+import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
+import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
+
+/**
+ * What the look says of a chunk: what became of it; that it was not stored; or that it was not, and that somebody else has
+ * stored other content since, which has been acknowledged and stays.
+ */
+type Finding = Outcome | 'not stored' | 'overtaken';
+
+/** @param now milliseconds, on the clock of `inDoubtSince` */
+export async function settleDoubt(means: Means, items: IngestItem[], now: () => number): Promise<Settled> {
+  const found = await readAddresses(means, rowsOf(items));
+  const settled: Settled = new Map();
+  const rowsToPlace: FoundRow[] = [];
+  for (const item of items) {
+    const own = found.filter((row) => row.item === item);
+    const refusal = refusalOf(item, own);
+    if (refusal === undefined) rowsToPlace.push(...own);
+    else settled.set(item, refusal);
+  }
+  if (rowsToPlace.length === 0) return settled;
+  const rows = await place(means, rowsToPlace);
+  const { stored, overtaken } = await inTransaction(
+    means.pool,
+    async (client) => settleUnderLock(client, means, rows, now),
+    means.patience,
+  );
+  means.touch(rows);
+  for (const [item, result] of byRequest(stored)) settled.set(item, result);
+  for (const [item, channelNames] of overtaken) settled.set(item, overtakenError(channelNames));
+  return settled;
+}
+
+async function settleUnderLock(
+  client: pg.PoolClient,
+  { grace }: Means,
+  rows: PlacedRow[],
+  now: () => number,
+): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
+  await lockChannels(client, rows);
+  // Read on the way, so it was no earlier than the database says: whatever was stored since the row was sent counts as that.
+  const clockSeconds = await readClock(client);
+  const time = now();
+  const sentSeconds = ({ item }: PlacedRow) => clockSeconds - (time - (item.inDoubtSince ?? time)) / 1_000;
+  const chunks = await readDoubtfulChunks(client, rows, sentSeconds);
+  const findings = new Map(rows.map((row) => [row, judge(row, chunks.get(sliceOf(row)))]));
+  const overtaken = new Map<IngestItem, string[]>();
+  for (const [{ item, channelName }, finding] of findings) {
+    if (finding === 'overtaken') overtaken.set(item, [...(overtaken.get(item) ?? []), channelName]);
+  }
+  const rest = rows.filter(({ item }) => !overtaken.has(item));
+  const missing = rest.filter((row) => findings.get(row) === 'not stored');
+  const written = missing.length > 0 ? await writeRows(client, missing, grace) : [];
+  const totals = new Map(written.map(({ channelId, totalPoints }) => [channelId, totalPoints]));
+  const there = rest
+    .filter((row) => findings.get(row) !== 'not stored')
+    .map((row) => ({
+      ...row,
+      outcome: findings.get(row) as Outcome,
+      totalPoints: totals.get(row.channelId) ?? (chunks.get(sliceOf(row)) as DoubtfulChunk).channelPointCount,
+    }));
+  return { stored: [...there, ...written], overtaken };
+}
+
+function judge({ image }: PlacedRow, chunk: DoubtfulChunk | undefined): Finding {
+  if (chunk === undefined) return 'not stored';
+  if (chunk.contentHash.equals(image.contentHash)) {
+    if (!chunk.isRecent) return 'unchanged';
+    return chunk.replacedCount === 0 ? 'created' : 'replaced';
+  }
+  // Our content was there, and has been replaced since.
+  if (chunk.ownRevision !== null) return chunk.ownRevision === 1 ? 'created' : 'replaced';
+  return chunk.isRecent ? 'overtaken' : 'not stored';
+}

@@ -1,0 +1,79 @@
+import type pg from 'pg';
+import type { Database } from '../database/database.ts';
+import type { Patience } from '../database/transactions.ts';
+import { whileAway } from '../database/while-away.ts';
+import { unavailable } from '../errors.ts';
+import type { StreamLimits } from './limits.ts';
+
+/** Calls that open and finalize streams. They use the connections of ingest, a few at a time, and wait as chunks do. */
+export interface IngestCalls {
+  /**
+   * Runs a call, again while the database is away; each attempt must come to the same.
+   * @param arrivedAt milliseconds
+   * @throws ApiError 503 when too many wait, or the server stops while this one waits; what the attempt throws
+   */
+  run<Result>(arrivedAt: number, attempt: (pool: pg.Pool, patience: Patience) => Promise<Result>): Promise<Result>;
+  /** Refuses what waits for a database that is away. */
+  close(): void;
+}
+
+export function createIngestCalls(database: Database, limits: StreamLimits, now: () => number): IngestCalls {
+  const { outage } = database;
+  const options = { outage, now, limits: { callMsMax: limits.waitMsMax } };
+  const patience = { lateAnswerMs: limits.lateAnswerMs, lookMsMax: limits.lookMsMax };
+  const waiting: (() => void)[] = [];
+  const closing = new AbortController();
+  let running = 0;
+  let count = 0;
+
+  /** A turn among the calls that are with PostgreSQL. */
+  async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      // The turn goes on to the next one.
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  }
+
+  return {
+    async run(arrivedAt, attempt) {
+      if (count >= limits.waitingCallsMax) {
+        throw unavailable(`${limits.waitingCallsMax} calls are waiting for the database; nothing was stored.`);
+      }
+      count++;
+      try {
+        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(() => attempt(database.ingestPool, patience)));
+        return await untilClosed(answer, closing.signal, () => outage.ms() !== undefined);
+      } finally {
+        count--;
+      }
+    },
+    close: () => closing.abort(),
+  };
+}
+
+/** What a promise gives, unless the server stops while the database is away. */
+async function untilClosed<Result>(
+  answer: Promise<Result>,
+  signal: AbortSignal,
+  isAway: () => boolean,
+): Promise<Result> {
+  answer.catch(() => {});
+  let stop = () => {};
+  const closed = new Promise<never>((_, reject) => {
+    stop = () => {
+      if (isAway()) reject(unavailable('The database is away and the server is stopping; send it again.'));
+    };
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    return await Promise.race([answer, closed]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

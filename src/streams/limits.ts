@@ -1,0 +1,38 @@
+/** What bounds ingest beside the sizes of a flush and of the queue, which stand in `config.ts`. */
+export const streamLimits = {
+  /** An organization may have so many times as much waiting as is still free, so that none fills the queue against others. */
+  queueShareMax: 4,
+  /** Longest time from the arrival of a request until the last flush that may take it begins; over it 503. */
+  waitMsMax: 27_000,
+  /** Longest time from the arrival of a request until it is answered, its wait and its flush together: the SDK gives it 30 s. */
+  ingestMsMax: 27_700,
+  /** How long a statement of ingest may go unanswered until PostgreSQL is asked whether it is still at work. */
+  lateAnswerMs: 3_000,
+  /** Longest time for the answer to this question; then the connection is given up. Both together are below 5 s. */
+  lookMsMax: 1_800,
+  /** Longest wait of a flush for a lock that somebody else holds; then it goes on without whoever needs that lock. */
+  lockMsMax: 150,
+  /** The same while a flush looks for whom it has to leave out. */
+  searchLockMsMax: 40,
+  /** How many times a flush may wait in vain in that search; what it has not settled then is tried again later. */
+  searchTriesMax: 12,
+  /** Flushes that PostgreSQL breaks off for the sake of another transaction, one after another, are tried so often. */
+  conflictTriesMax: 5,
+  /** How long a request waits until it asks again for a lock that was held; twice as long each time, up to the second. */
+  heldRetryMs: 200,
+  heldRetryMsMax: 1_000,
+  /** Pause until the next flush after one that found the database away; twice as long each time, up to the second. */
+  awayRetryMs: 50,
+  awayRetryMsMax: 1_000,
+  /** Calls that open or finalize streams and are with PostgreSQL at the same time; more wait. */
+  callsMax: 2,
+  /** Such calls that wait, of one server process; over it 503. */
+  waitingCallsMax: 2_000,
+  /**
+   * Channels of which a server process remembers where they are and up to which index it has written them, at least the
+   * half that it wrote last: 270 bytes each.
+   */
+  knownChannelsMax: 200_000,
+};
+
+export type StreamLimits = Readonly<typeof streamLimits>;

@@ -1,0 +1,111 @@
+import { openChannelPoints } from '../../src/points/channel-points.ts';
+import type { ChannelSource, Neighbour } from '../../src/points/channel-source.ts';
+import { createChunkPlan, createSummaryPlan } from '../../src/points/chunk-plan.ts';
+import { type PointLimits, pointLimits } from '../../src/points/limits.ts';
+import { byMs, type Selection } from '../../src/points/selection.ts';
+import { type MsRange, msOf } from '../../src/points/time.ts';
+import type { ModelChunk, ModelPoint } from './model.ts';
+
+export const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
+
+/** Chunks in memory as a channel; they may change while they are read. All their times are possible ones. */
+export function memorySource(
+  stored: Map<number, ModelChunk>,
+  onFetch: (points: number) => void = () => {},
+): ChannelSource {
+  const chunks = () => [...stored.values()].sort((a, b) => a.chunk_index - b.chunk_index).map(summaryOf);
+  const touching = ({ fromMs, toMs }: MsRange) =>
+    chunks().filter(
+      ({ timeMin, timeMax }) => Number.isFinite(timeMin) && msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs,
+    );
+  return {
+    chunkCount: stored.size,
+    pointCount: chunks().reduce((sum, { pointCount }) => sum + pointCount, 0),
+    async plan(range) {
+      const plan = createChunkPlan();
+      for (const one of touching(range)) plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
+      return plan.byTime();
+    },
+    async planWithSummaries(range) {
+      const plan = createSummaryPlan();
+      for (const one of touching(range)) {
+        plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
+        plan.summarise(one.valueMin, one.valueMinTime, one.valueMax, one.valueMaxTime);
+      }
+      return plan.byTime();
+    },
+    async fetch(chunkIndexes, withValues) {
+      const found = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
+      onFetch(found.reduce((sum, one) => sum + one.timestamps.length, 0));
+      return found.map(({ chunk_index, timestamps, values }) => ({
+        chunkIndex: chunk_index,
+        times: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
+        values: withValues ? Float64Array.from(values, (value) => value ?? Number.NaN) : new Float64Array(0),
+      }));
+    },
+    async listNewest(beforeSeconds, chunksMax) {
+      return chunks()
+        .filter(({ timeMin }) => timeMin < beforeSeconds)
+        .sort((a, b) => b.timeMin - a.timeMin)
+        .slice(0, chunksMax)
+        .map((one) => ({
+          chunk_index: one.chunkIndex,
+          point_count: one.pointCount,
+          time_min: one.timeMin,
+          time_max: one.timeMax,
+        }));
+    },
+    async listNeighbours(chunkIndexes, side) {
+      const all = side === 'above' ? chunks() : chunks().reverse();
+      const step = side === 'above' ? 1 : -1;
+      return chunkIndexes.flatMap((chunk_index): Neighbour[] => {
+        const beyond = all.filter((one) => (one.chunkIndex - chunk_index) * step > 0);
+        if (beyond[0]?.chunkIndex === chunk_index + step) return [];
+        const timed = beyond.find((one) => Number.isFinite(one.timeMin));
+        return [
+          {
+            chunk_index,
+            neighbour_index: beyond[0]?.chunkIndex ?? null,
+            time_min: timed?.timeMin ?? null,
+            time_max: timed?.timeMax ?? null,
+          },
+        ];
+      });
+    },
+  };
+}
+
+/** What a selection leaves of a channel whose relative times count from 1970; an absent reading is null. */
+export async function readOf(source: ChannelSource, selection: Selection, bounds: Partial<PointLimits> = {}) {
+  const wanted = { selection, zeroMs: 0, collapse: byMs };
+  const opened = await openChannelPoints(source, wanted, { ...pointLimits, ...bounds });
+  const points: ModelPoint[] = [];
+  for await (const { times, values } of opened.batches({ withValues: true })) {
+    times.forEach((at, i) => {
+      points.push({ ms: at, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
+    });
+  }
+  const instants: number[] = [];
+  for await (const { times } of opened.batches({ withValues: false })) instants.push(...times);
+  if (instants.some((ms, i) => ms !== points[i]?.ms)) throw new Error('times that are read alone are others');
+  return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap) };
+}
+
+/** The first of equal values counts; times that are not there are infinite, values NaN. */
+function summaryOf({ chunk_index, timestamps, values }: ModelChunk) {
+  const points = timestamps.flatMap((time, i) => (time === null ? [] : [{ time, value: values[i] ?? null }]));
+  const times = points.map(({ time }) => time);
+  const readings = points.filter((point): point is { time: number; value: number } => point.value !== null);
+  const least = readings.toSorted((a, b) => a.value - b.value)[0];
+  const greatest = readings.toSorted((a, b) => b.value - a.value)[0];
+  return {
+    chunkIndex: chunk_index,
+    pointCount: timestamps.length,
+    timeMin: Math.min(...times),
+    timeMax: Math.max(...times),
+    valueMin: least?.value ?? Number.NaN,
+    valueMinTime: least?.time ?? Number.NaN,
+    valueMax: greatest?.value ?? Number.NaN,
+    valueMaxTime: greatest?.time ?? Number.NaN,
+  };
+}

@@ -3,6 +3,7 @@ import { expect, inject, test } from 'vitest';
 import { createRun, type Run, tellViolations } from '../faults/support/run.ts';
 import { type Fault, faults } from './faults.ts';
 import { type Bench, openBench } from './support/bench.ts';
+import { watchHealth } from './support/health.ts';
 import { blameLives, blameStreams } from './support/judge.ts';
 import { sum } from './support/writers.ts';
 
@@ -41,8 +42,13 @@ async function suffer(run: Run, bench: Bench, fault: Fault): Promise<string> {
   thrice.longest();
   run.fault(fault.name);
   const [startedAt, from] = [performance.now(), Date.now()];
+  const health = watchHealth(bench.server.endpoint);
   await fault.inject(bench);
   await thrice.untilStored();
+  const { readyz, healthz } = await health.stop();
+  if (fault.isAbsence && !(readyz.has(503) && healthz.size === 1 && healthz.has(200))) {
+    run.blame(fault.name, `/readyz was answered ${[...readyz]}, /healthz ${[...healthz]}`);
+  }
   // Those that waited are answered within a moment.
   await sleep(2_000);
   const away = { databaseMs: probe.longestAwayMs(), ...thrice.longest() };

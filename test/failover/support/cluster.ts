@@ -17,7 +17,7 @@ const programs = {
   '/usr/lib/postgresql/15/bin/initdb': 'postgresql-15',
 };
 export const database = 'metrology';
-const wholeMsMax = 60_000;
+const wholeMsMax = 120_000;
 
 /** Three machines with PostgreSQL 15 under Patroni, and HAProxy in front, by the files of deploy/high-availability. */
 export interface Cluster {

@@ -12,8 +12,8 @@ export function lineBreaksOf(gaps: readonly Gap[]): LineBreaks {
 }
 
 /**
- * Passes points on, whose times are ms, with a null in the middle of every two that have a break between them; not where they are in ms next
- * to each other, which leaves no room for one. Each batch is valid until the next one is asked for.
+ * Passes points on, whose times are ms, with a null in the middle of every two that have a break between them; not where
+ * they are in ms next to each other, which leaves no room for one. Each batch is valid until the next one is asked for.
  */
 export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Batches {
   let next = 0;

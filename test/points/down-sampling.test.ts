@@ -63,7 +63,7 @@ describe('any channel', () => {
     bufferPointsMax: fc.integer({ min: 2, max: 60 }),
   });
 
-  test('keeps its extremes, its bound, its order and its gaps', async () => {
+  test('keeps its extremes, its bound, its order and its gaps', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(
         channel,

@@ -29,7 +29,7 @@ async function* readerOf(batches: Channel, lane: number, closed: number[] = []):
   }
 }
 
-test('points come in order of time and channel, each once, and a row is never torn', async () => {
+test('points come in order of time and channel, each once, and a row is never torn', { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(channel, { maxLength: 6 }),

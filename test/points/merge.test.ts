@@ -41,7 +41,7 @@ async function collect(source: PlannedChannel, limits: Partial<PointLimits>, win
 }
 
 describe('merging', () => {
-  test('gives the points of the model, however small pages and buffer are', async () => {
+  test('gives the points of the model, however small pages and buffer are', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(channel, bounds, async (chunks, limits) => {
         expect(await collect(await sourceOf(asMap(chunks)), limits)).toEqual(modelPoints(chunks));
@@ -50,7 +50,7 @@ describe('merging', () => {
     );
   });
 
-  test('stays ascending and free of duplicates when chunks are replaced meanwhile', async () => {
+  test('stays ascending and free of duplicates when chunks are replaced meanwhile', { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(channel, channel, bounds, fc.nat(6), async (before, after, limits, at) => {
         const stored = asMap(before);

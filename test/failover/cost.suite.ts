@@ -4,8 +4,8 @@ import type { Client } from '../faults/support/client.ts';
 import { openSite } from '../faults/support/servers.ts';
 import { type Cluster, openCluster, query } from './support/cluster.ts';
 
-const alternations = 6;
-const chunksOfTurn = 600;
+const alternations = 5;
+const chunksOfTurn = 200;
 const points = 100;
 
 /* What a synchronous replica costs: the same chunks with and without one, in turns on one cluster. `--cost` runs it alone. */

@@ -69,10 +69,10 @@ export async function openCluster(): Promise<Cluster> {
   /** Asks the machines in turn, since one that is frozen does not answer. */
   async function members(): Promise<Member[]> {
     for (const { address } of machines) {
-      const answer = await fetch(`http://${address}:8008/cluster`, { signal: AbortSignal.timeout(1_000) }).catch(
-        () => undefined,
-      );
-      if (answer?.ok) return ((await answer.json()) as { members: Member[] }).members;
+      const found = await fetch(`http://${address}:8008/cluster`, { signal: AbortSignal.timeout(2_000) })
+        .then((answer) => answer.json() as Promise<{ members: Member[] }>)
+        .catch(() => undefined);
+      if (found?.members !== undefined) return found.members;
     }
     return [];
   }

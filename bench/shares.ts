@@ -8,6 +8,7 @@ import { createHash, hash } from 'node:crypto';
 import { type TSchema, Type } from '@sinclair/typebox';
 import Fastify from 'fastify';
 import { createIdentities } from '../src/auth/identities.ts';
+import { authLimits } from '../src/auth/limits.ts';
 import { encodeFloat8Array } from '../src/database/float8-array.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { ChunkBody, ChunkReceipt } from '../src/streams/schemas.ts';
@@ -77,10 +78,10 @@ async function measure(points: number): Promise<[string, number][]> {
     validator(withUnions),
     serializer(ChunkReceipt),
   ]);
-  const identityOf = createIdentities({
-    find: async () => ({ organizationId: '', userId: '', keyId: 1, scopes: ['write'] }),
-    keepMs: 1e9,
-    entriesMax: 100,
+  const identities = createIdentities({
+    findAll: async (keys) => keys.map(() => ({ organizationId: '', userId: '', keyId: 1, scopes: ['write'] })),
+    isPassing: () => false,
+    limits: { ...authLimits, keyCacheMsMax: 1e9, keyCacheEntriesMax: 100 },
     now: () => performance.now(),
   });
   const text = body.toString();
@@ -90,7 +91,7 @@ async function measure(points: number): Promise<[string, number][]> {
     ['JSON.parse', microseconds(() => JSON.parse(text))],
     ['Ajv, readings as one type list (chosen)', microseconds(() => validate(chunk))],
     ['Ajv, readings as a union', microseconds(() => validateUnions(chunk))],
-    ['key from memory', microseconds(() => identityOf('key'))],
+    ['key from memory', microseconds(() => identities.of('key'))],
     ['one array to its binary image (chosen)', microseconds(() => encodeFloat8Array(values))],
     ['one array to text', microseconds(() => `{${values.join(',')}}`)],
     ['SHA-256 of what lies end to end (chosen)', microseconds(() => hash('sha256', content, 'buffer'))],

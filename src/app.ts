@@ -1,33 +1,32 @@
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
+import type { AuthLimits } from './auth/limits.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
+import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
-import { type Config, limits } from './config.ts';
+import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
 import type { ExportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
-import { requireKeys } from './http/auth.ts';
-import { readJsonBodies } from './http/body.ts';
-import { answerClientError } from './http/client-errors.ts';
 import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
-import { answerBadUrl, answerErrors } from './http/error-handler.ts';
 import { healthRoutes } from './http/health.ts';
+import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
-import { setResponseHeaders } from './http/response-headers.ts';
 import { sharedSchemas } from './http/schemas.ts';
+import { openDoor } from './http/server.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import type { PointLimits } from './points/limits.ts';
-import type { StreamLimits } from './streams/limits.ts';
+import { createChunkReader } from './streams/chunk-reader.ts';
+import { type StreamLimits, streamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
@@ -46,7 +45,8 @@ export interface AppDependencies {
     | 'BODIES_LIMIT_BYTES'
     | 'REFERENCE_CLOCK'
     | 'CORS_ORIGINS'
-  >;
+  > &
+    Partial<Pick<Config, 'METRICS_OPEN'>>;
   database: Database;
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
@@ -58,6 +58,9 @@ export interface AppDependencies {
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
+  auth: AuthLimits;
+  http: HttpLimits;
+  catalogue: CatalogueLimits;
   streams: StreamLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
@@ -69,39 +72,18 @@ export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/inst
 
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
-  const app: App = Fastify({
-    loggerInstance: log as FastifyBaseLogger,
-    bodyLimit: config.BODY_LIMIT_BYTES,
-    keepAliveTimeout: limits.keepAliveMs,
-    http: { maxHeaderSize: limits.headerBytesMax },
-    forceCloseConnections: 'idle',
-    // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
-    return503OnClosing: false,
-    logController: new LogController({ disableRequestLogging: true }),
-    exposeHeadRoutes: false,
-    frameworkErrors: answerBadUrl,
-    clientErrorHandler: answerClientError,
-    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
-    ajv: {
-      customOptions: {
-        coerceTypes: false,
-        removeAdditional: false,
-        useDefaults: false,
-        allErrors: false,
-        allowUnionTypes: true,
-      },
-    },
-  });
+  const httpBounds = { ...httpLimits, ...given.limits?.http };
   const metrics = createMetrics(database);
-  const identityOf = openIdentities(database, log);
-  await setResponseHeaders(app, config.CORS_ORIGINS);
-  answerErrors(app);
-  readJsonBodies(app, {
+  const identities = openIdentities(database, log, given.limits?.auth);
+  const app = await openDoor({
+    identities,
+    metrics,
+    log,
+    corsOrigins: config.CORS_ORIGINS,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
     bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
-    metrics,
+    limits: httpBounds,
   });
-  requireKeys(app, identityOf);
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
@@ -112,6 +94,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const streams =
     given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
   app.addHook('onClose', () => streams.close());
+  const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
+  app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
       log.warn({ err: error }, 'old revisions could not be removed'),
@@ -119,19 +103,26 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     app.addHook('onClose', stop);
   }
   for (const prefix of streamPrefixes) {
-    await app.register(async (room) => streamRoutes(room, { streams }), { prefix });
+    await app.register(async (room) => streamRoutes(room, { streams, chunks }), { prefix });
     await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
   const publicUrl = config.PUBLIC_URL;
   await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
-  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
-  await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
-  await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
-  await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
-  await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
+  const catalogue = { ...catalogueLimits, ...given.limits?.catalogue };
+  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds, limits: catalogue }), {
+    prefix: '/data_entries',
+  });
+  await app.register(async (room) => physicalSampleRoutes(room, { database, limits: catalogue }), {
+    prefix: '/physical_samples',
+  });
+  await app.register(async (room) => projectRoutes(room, { database, limits: catalogue }), { prefix: '/projects' });
+  await app.register(async (room) => tagRoutes(room, { database, limits: catalogue }), { prefix: '/tags' });
+  await app.register(async (room) => growthInstrumentRoutes(room, { database, limits: catalogue }), {
+    prefix: '/instruments/synthesis',
+  });
   healthRoutes(app, database.standing);
-  metricsRoutes(app, { identityOf, metrics, metricsOfAll: given.metricsOfAll });
+  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app);
   openapiRoutes(app);
   docsPageRoutes(app);

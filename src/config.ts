@@ -30,12 +30,6 @@ export const limits = {
   headerBytesMax: 256 * 1024,
   /** How long a connection that sent no valid request is read on, so that its sender reads the answer. */
   clientErrorDrainMsMax: 2_000,
-  /** Bytes that are still read and thrown away after a body has passed its limit, so that the client reads the 413. */
-  bodyDrainBytesMax: 256 * 1024 * 1024,
-  /** Longest wait for those bytes, and for a body that has stopped arriving. */
-  bodyDrainMsMax: 20_000,
-  /** Bodies up to this size wait only for each other, not for larger ones. */
-  smallBodyBytesMax: 64 * 1024,
   /** Characters of an API key. */
   keyLengthMin: 16,
   keyLengthMax: 512,
@@ -150,7 +144,7 @@ export const ConfigSchema = Type.Object({
     128 * 1024 * 1024,
     1_024,
     1024 ** 4,
-    'request bodies in memory at one time, up to 64 KiB and larger ones each; more wait',
+    'bytes of request bodies in memory at one time, of those up to 64 KiB and of larger ones each; more wait',
   ),
   PUBLIC_URL: Type.Optional(
     Type.String({
@@ -162,6 +156,11 @@ export const ConfigSchema = Type.Object({
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
   ),
+  METRICS_OPEN: Type.Boolean({
+    default: false,
+    description:
+      'answer GET /metrics without a key to requests that come straight from this machine; not beside a proxy that passes TCP on',
+  }),
   CORS_ORIGINS: Type.Optional(
     Type.String({
       pattern: `^${originPattern}( *, *${originPattern})*$`,

@@ -25,12 +25,14 @@ export type ErrorCode = keyof typeof errorStatus;
 
 /** A refusal that services and stores throw and the error handler answers as `{"detail": …}`. */
 export class ApiError extends Error {
+  readonly code: ErrorCode;
   readonly status: number;
   readonly detail: string | ValidationDetail[];
   readonly headers: Record<string, string>;
 
   constructor(code: ErrorCode, detail: string | ValidationDetail[], headers: Record<string, string> = {}) {
     super(typeof detail === 'string' ? detail : detail.map((one) => one.msg).join('; '));
+    this.code = code;
     this.status = errorStatus[code];
     this.detail = detail;
     this.headers = headers;

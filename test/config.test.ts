@@ -14,6 +14,7 @@ const defaults = {
   BODIES_LIMIT_BYTES: 134_217_728,
   LOG_LEVEL: 'info',
   REFERENCE_CLOCK: false,
+  METRICS_OPEN: false,
 };
 
 /** Per setting: texts that are taken, with what they become, and texts that are refused. */
@@ -79,6 +80,13 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
       ['FALSE', false],
     ],
     refused: ['yes', '1'],
+  },
+  METRICS_OPEN: {
+    taken: [
+      ['true', true],
+      ['False', false],
+    ],
+    refused: ['loopback', '0'],
   },
 };
 

@@ -19,12 +19,12 @@ await provideKey(store.database, config, false);
 let points = 0;
 const streams: StreamService = {
   initialize: async () => ({ data_id: crypto.randomUUID(), processed_data_id: crypto.randomUUID() }),
-  async ingest(_identity, dataId, chunkIndex, channels) {
-    const receipts = channels.map(([channelName, { values }]) => {
-      points += values.length;
-      return { data_id: dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: values.length };
+  async ingest(_identity, dataId, chunkIndex, arrivals) {
+    const receipts = arrivals.map(({ channelName, image }) => {
+      points += image.pointCount;
+      return { data_id: dataId, channel_name: channelName, chunk_index: chunkIndex, total_points: image.pointCount };
     });
-    return { receipts, outcomes: channels.map(() => 'created') };
+    return { receipts, outcomes: arrivals.map(() => 'created') };
   },
   restore: () => Promise.reject(new Error('nothing is kept')),
   finalize: async (_identity, dataId) => ({ data_id: dataId, processed_data_id: crypto.randomUUID() }),

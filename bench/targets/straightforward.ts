@@ -5,6 +5,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { createIdentities } from '../../src/auth/identities.ts';
 import { provideKey } from '../../src/auth/keys.ts';
+import { authLimits } from '../../src/auth/limits.ts';
 import { findIdentity } from '../../src/auth/store.ts';
 import { limits, readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
@@ -89,9 +90,9 @@ const app = Fastify({
 requireKeys(
   app,
   createIdentities({
-    find: (key) => findIdentity(store.database, key),
-    keepMs: limits.keyCacheMsMax,
-    entriesMax: limits.keyCacheEntriesMax,
+    findAll: (keys) => Promise.all(keys.map((key) => findIdentity(store.database, key))),
+    isPassing: () => false,
+    limits: { ...authLimits, ...limits },
     now: () => performance.now(),
   }),
 );

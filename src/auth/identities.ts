@@ -1,62 +1,124 @@
 import type { Logger } from 'pino';
 import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
-import { findKey, type Identity, noteKeyUse } from './store.ts';
+import { passingFailure } from '../database/failures.ts';
+import { createKeyLookUp } from './key-look-up.ts';
+import { type AuthLimits, authLimits } from './limits.ts';
+import { findKeys, type Identity, noteKeyUse } from './store.ts';
+
+export interface Identities {
+  /**
+   * Who a key belongs to; undefined for one that is malformed, unknown, revoked or expired.
+   * @throws ApiError 503 when the key is not known and the database could not be asked for too long
+   */
+  of(key: string): Promise<Identity | undefined>;
+  /** Whether a key is remembered: whoever sends it is no stranger. Costs one look into a map. */
+  knows(key: string): boolean;
+}
 
 /** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
-export function openIdentities(database: Database, log: Logger): Identities {
+export function openIdentities(database: Database, log: Logger, given?: Partial<AuthLimits>): Identities {
   return createIdentities({
-    find: (key) => identify(database, key, log),
-    keepMs: limits.keyCacheMsMax,
-    entriesMax: limits.keyCacheEntriesMax,
+    findAll: (keys) => identify(database, keys, log),
+    isPassing: (error) => passingFailure(error) !== undefined,
+    limits: {
+      ...authLimits,
+      ...given,
+      keyCacheMsMax: limits.keyCacheMsMax,
+      keyCacheEntriesMax: limits.keyCacheEntriesMax,
+    },
     now: () => performance.now(),
   });
 }
 
 interface Options {
-  /** The identity behind a key as the database has it now. */
-  find(key: string): Promise<Identity | undefined>;
-  /** How long an answer is used again; a revoked key stops to open within this time. */
-  keepMs: number;
-  entriesMax: number;
+  /** The identities behind some keys as the database has them now, in the order of the keys. */
+  findAll(keys: string[]): Promise<(Identity | undefined)[]>;
+  /** Whether the same statement may work in a while. */
+  isPassing(error: unknown): boolean;
+  limits: AuthLimits & Record<'keyCacheMsMax' | 'keyCacheEntriesMax', number>;
   /** Milliseconds from any origin. */
   now(): number;
 }
 
+/** A key that the database knew when it was last asked. */
+interface KnownKey {
+  identity: Promise<Identity>;
+  /** When that question was sent: what was revoked before it is not among the known. */
+  askedAt: number;
+  /** Until then the key is used without a question. */
+  freshUntil: number;
+}
+
 /**
  * Looks up keys, remembering what was found for a short time: the SDK sends the same key with every chunk.
- * Requests that come while a key is looked up share the look-up. What is unknown, revoked or failed is not remembered.
+ * Requests that come while a key is looked up share the look-up. What is unknown, revoked or failed is not remembered, so
+ * that unknown keys never push out known ones. While the database cannot be asked, a key that was known goes on opening for
+ * `keyOutageMsMax`.
  */
-export function createIdentities({ find, keepMs, entriesMax, now }: Options) {
-  const known = new Map<string, { identity: Promise<Identity | undefined>; until: number }>();
+export function createIdentities({ findAll, isPassing, limits, now }: Options): Identities {
+  const known = new Map<string, KnownKey>();
+  const lookUp = createKeyLookUp({ findAll, isPassing, limits });
 
-  return function identityOf(key: string): Promise<Identity | undefined> {
-    const entry = known.get(key);
-    if (entry !== undefined && now() < entry.until) return entry.identity;
-    const identity = find(key);
+  function remember(key: string, found: Identity | undefined, askedAt: number): void {
     known.delete(key);
-    known.set(key, { identity, until: now() + keepMs });
-    // A Map keeps the order of insertion: the first is the oldest.
-    if (known.size > entriesMax) known.delete(known.keys().next().value as string);
-    const forget = () => {
-      if (known.get(key)?.identity === identity) known.delete(key);
-    };
-    identity.then((found) => found ?? forget(), forget);
-    return identity;
+    if (found === undefined) return;
+    known.set(key, { identity: Promise.resolve(found), askedAt, freshUntil: askedAt + limits.keyCacheMsMax });
+    // A Map keeps the order of insertion: the first was confirmed the longest time ago.
+    if (known.size > limits.keyCacheEntriesMax) known.delete(known.keys().next().value as string);
+  }
+
+  async function find(key: string, look: (key: string) => Promise<Identity | undefined>) {
+    const askedAt = now();
+    const found = await look(key);
+    remember(key, found, askedAt);
+    return found;
+  }
+
+  async function renew(key: string, entry: KnownKey): Promise<Identity | undefined> {
+    const isWithinOutage = now() < entry.askedAt + limits.keyOutageMsMax;
+    if (!isWithinOutage) return find(key, lookUp.find);
+    const renewed = find(key, lookUp.renew);
+    const answer = await withinMs(renewed, limits.keyRenewMsMax).catch((error) => {
+      if (!isPassing(error)) throw error;
+      return undefined;
+    });
+    if (answer !== undefined) return answer.found;
+    // The question goes on, and what it is answered counts at once.
+    entry.freshUntil = now() + limits.keyCacheMsMax;
+    return entry.identity;
+  }
+
+  return {
+    of(key) {
+      const entry = known.get(key);
+      if (entry === undefined) return find(key, lookUp.find);
+      return now() < entry.freshUntil ? entry.identity : renew(key, entry);
+    },
+    knows: (key) => known.has(key),
   };
 }
 
-export type Identities = ReturnType<typeof createIdentities>;
+/** What a look-up has found; undefined when it takes longer. */
+function withinMs<Found>(lookUp: Promise<Found>, ms: number): Promise<{ found: Found } | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), ms);
+    const settled = (found: Found) => resolve({ found });
+    lookUp.then(settled, reject).finally(() => clearTimeout(timer));
+  });
+}
 
-async function identify(database: Database, key: string, log: Logger): Promise<Identity | undefined> {
-  const found = await findKey(database, key);
-  if (found === undefined) return undefined;
-  const { isUseStale, ...identity } = found;
-  if (isUseStale) {
-    // Nobody waits for it, and a request goes on without it.
-    noteKeyUse(database, identity.organizationId, identity.keyId).catch((error) =>
-      log.warn({ err: error, keyId: identity.keyId }, 'the use of a key was not noted'),
-    );
-  }
-  return identity;
+async function identify(database: Database, keys: string[], log: Logger): Promise<(Identity | undefined)[]> {
+  const found = await findKeys(database, keys);
+  return found.map((one) => {
+    if (one === undefined) return undefined;
+    const { isUseStale, ...identity } = one;
+    if (isUseStale) {
+      // Nobody waits for it, and a request goes on without it.
+      noteKeyUse(database, identity.organizationId, identity.keyId).catch((error) =>
+        log.warn({ err: error, keyId: identity.keyId }, 'the use of a key was not noted'),
+      );
+    }
+    return identity;
+  });
 }

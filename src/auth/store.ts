@@ -20,28 +20,35 @@ export interface FoundKey extends Identity {
   isUseStale: boolean;
 }
 
-/** Who a key belongs to, or undefined for one that is malformed, unknown, revoked or expired. */
-export async function findKey(database: Database, key: string): Promise<FoundKey | undefined> {
-  const publicId = publicIdOf(key);
-  if (publicId === undefined) return undefined;
-  const { rows } = await database.keyPool.query<FoundKey & { keyHash: Buffer }>({
-    name: 'find_key',
+/**
+ * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One
+ * statement looks all of them up.
+ */
+export async function findKeys(database: Database, keys: readonly string[]): Promise<(FoundKey | undefined)[]> {
+  const publicIds = keys.map(publicIdOf);
+  const wanted = publicIds.filter((id) => id !== undefined);
+  if (wanted.length === 0) return publicIds as undefined[];
+  const { rows } = await database.keyPool.query<FoundKey & { keyHash: Buffer; publicId: string }>({
+    name: 'find_keys',
     text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes,
-                  key_hash as "keyHash",
+                  key_hash as "keyHash", public_id as "publicId",
                   coalesce(last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
            from api_keys
-           where public_id = $1::text and revoked_at is null and (expires_at is null or expires_at > now())`,
-    values: [publicId, limits.keyUseMsMin / 1_000],
+           where public_id = any($1::text[]) and revoked_at is null and (expires_at is null or expires_at > now())`,
+    values: [wanted, limits.keyUseMsMin / 1_000],
   });
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const { keyHash, ...found } = row;
-  return timingSafeEqual(keyHash, hashApiKey(key)) ? found : undefined;
+  const rowOf = new Map(rows.map((row) => [row.publicId, row]));
+  return keys.map((key, i) => {
+    const row = rowOf.get(publicIds[i] ?? '');
+    if (row === undefined || !timingSafeEqual(row.keyHash, hashApiKey(key))) return undefined;
+    const { keyHash, publicId, ...found } = row;
+    return found;
+  });
 }
 
 /** The identity behind a key, or undefined for one that is malformed, unknown, revoked or expired. */
 export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
-  const found = await findKey(database, key);
+  const [found] = await findKeys(database, [key]);
   if (found === undefined) return undefined;
   const { isUseStale, ...identity } = found;
   return identity;

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { limits } from '../config.ts';
+import { httpLimits } from './limits.ts';
 import { commonHeaders } from './response-headers.ts';
 
 /**
@@ -31,5 +32,8 @@ const notHttp: [number, string] = [400, 'What was sent is not valid HTTP/1.1.'];
 
 const refusals: Record<string, [number, string]> = {
   HPE_HEADER_OVERFLOW: [431, `The request line and headers are longer than ${limits.headerBytesMax} bytes.`],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    408,
+    `The headers did not arrive within ${httpLimits.headersMsMax} ms (headersMsMax), or the body not in time.`,
+  ],
 };

@@ -1,18 +1,16 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { limits } from '../config.ts';
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
-import { ApiError, clip, unavailable, type ValidationDetail } from '../errors.ts';
+import { ApiError, clip, unavailable } from '../errors.ts';
 import { collectPaths } from './paths.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import { commonHeaders } from './response-headers.ts';
-import { storableTextPattern } from './schemas.ts';
-
-type AjvError = NonNullable<FastifyError['validation']>[number];
+import { toDetail } from './validation-detail.ts';
 
 /**
  * Answers every thrown error as `{"detail": …}`: refusals as they say, PostgreSQL being away or full as 503 with
- * Retry-After, anything else as 500 without a word about the inside.
+ * Retry-After, anything else as 500 without a word about the inside. Each is logged, unless the log of refusals only counts it.
  */
-export function answerErrors(app: FastifyInstance): void {
+export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): void {
   const methodsOf = collectPaths(app);
   const answerUnknownPath = (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split('?')[0] as string;
@@ -27,8 +25,7 @@ export function answerErrors(app: FastifyInstance): void {
     // Fastify has rules of its own for the method QUERY, also where there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
     const answer = toApiError(error, request);
-    if (answer.status >= 500) request.log.error({ err: error }, answer.message);
-    else request.log.info({ status: answer.status, detail: answer.message }, 'refused');
+    if (refusalLog === undefined || refusalLog.takes(answer.status)) logRefusal(request, answer, error);
     return send(reply, answer);
   });
 }
@@ -39,6 +36,11 @@ export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, rep
   reply.headers(commonHeaders);
   const rule = 'a % must be followed by two hexadecimal digits, and what they stand for must be UTF-8';
   send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
+}
+
+function logRefusal({ log }: FastifyRequest, { status, message }: ApiError, error: unknown): void {
+  if (status >= 500) log.error({ err: error }, message);
+  else log.info({ status, detail: message }, 'refused');
 }
 
 function send(reply: FastifyReply, error: ApiError) {
@@ -55,9 +57,13 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return unavailable(`${passing}; ${what}.`);
   }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
+  if ((error as { code?: string }).code === foreignKeyViolation) {
+    return new ApiError('conflict', 'Something that the request refers to was deleted meanwhile; nothing was stored.');
+  }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];
-  if (first) return new ApiError('validation', [toDetail(first, validationContext, request)]);
+  if (first)
+    return new ApiError('validation', [toDetail(first, validationContext, partOf(request, validationContext))]);
   if (statusCode === 404) return new ApiError('not_found', 'Not found.');
   if (statusCode === 415) return new ApiError('unsupported_media_type', error.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -66,50 +72,8 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   return new ApiError('internal', 'Internal error; see the log of the server.');
 }
 
-const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };
+const foreignKeyViolation = '23503';
 
-function toDetail(error: AjvError, context: string | undefined, request: FastifyRequest): ValidationDetail {
-  const part = context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;
-  const steps = error.instancePath.split('/').slice(1).map(unescapePointer);
-  const { missingProperty, pattern } = error.params as { missingProperty?: string; pattern?: string };
-  // A rule on the names of an object is broken by a name, which is then the last step and the input too.
-  const { propertyName } = error as { propertyName?: string };
-  for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
-  const { path, value } = follow(part, steps);
-  return {
-    type: error.keyword === 'required' ? 'missing' : error.keyword,
-    loc: [contextNames[context ?? ''] ?? context ?? 'body', ...path],
-    msg: sentence(error, pattern, path.at(-1)),
-    input: clip(propertyName ?? value),
-  };
-}
-
-function sentence(error: AjvError, pattern: string | undefined, field: string | number | undefined): string {
-  const name = field === undefined ? 'the body' : field === '' ? 'the name ""' : field;
-  if (error.keyword === 'required') return 'Field required';
-  if (pattern === storableTextPattern) return `${name} must not hold U+0000 or a lone surrogate`;
-  return `${name} ${error.message ?? 'is not valid'}`;
-}
-
-function unescapePointer(part: string): string {
-  return part.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-/** Walks to the field that is wrong: its value, and its place as it may be shown, numbers where there is an array. */
-function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown } {
-  let value = part;
-  const path = steps.map((step) => {
-    const isIndex = Array.isArray(value);
-    const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, step);
-    value = isThere ? (value as Record<string, unknown>)[step] : undefined;
-    return isIndex ? Number(step) : showName(step);
-  });
-  return { path, value };
-}
-
-/** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */
-function showName(name: string): string {
-  return name.length > limits.channelNameLengthMax
-    ? `${name.slice(0, limits.channelNameLengthMax)}…`.toWellFormed()
-    : name.toWellFormed();
+function partOf(request: FastifyRequest, context: string | undefined): unknown {
+  return context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;
 }

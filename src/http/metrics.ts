@@ -65,18 +65,21 @@ export function createMetrics(database: Database) {
 }
 export type Metrics = ReturnType<typeof createMetrics>;
 
-interface Options {
-  identityOf: Identities;
+interface MetricsOptions {
+  identities: Identities;
   metrics: Metrics;
+  /** METRICS_OPEN: requests that come straight from loopback need no key. */
+  isOpen: boolean;
   /** How those of other processes of this server come in; without it there are none. */
   metricsOfAll?: MetricsOfAll | undefined;
 }
 
 /**
- * `/metrics` in the Prometheus text format: open on loopback. From elsewhere or through a proxy under a key
- * with the scope admin, since they count the requests of all organizations.
+ * `/metrics` in the Prometheus text format, under a key with the scope admin, since they count the requests of all
+ * organizations. Only where the operator says so is it open on loopback: to this process a proxy on the same machine that
+ * passes TCP on looks like a local client, whoever stands behind it.
  */
-export function metricsRoutes(app: App, { identityOf, metrics, metricsOfAll }: Options): void {
+export function metricsRoutes(app: App, { identities, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
   metricsOfAll?.share(metrics.registry);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
@@ -91,13 +94,13 @@ export function metricsRoutes(app: App, { identityOf, metrics, metricsOfAll }: O
       config: { open: true },
       schema: {
         tags: ['operation'],
-        summary: 'Prometheus metrics; from loopback no key is needed, from elsewhere one with the scope admin',
+        summary: 'Prometheus metrics, under a key with the scope admin; with METRICS_OPEN none is needed from loopback',
         produces: ['text/plain'],
         response: { 200: Type.String(), 401: ErrorAnswer, 403: ErrorAnswer },
       },
     },
     async (request, reply) => {
-      if (!isDirectFromLoopback(request)) requireScope(await authenticate(identityOf, request), 'admin');
+      if (!isOpen || !isDirectFromLoopback(request)) requireScope(await authenticate(identities, request), 'admin');
       return reply
         .type(metrics.registry.contentType)
         .send(await (metricsOfAll?.text(metrics.registry) ?? metrics.registry.metrics()));

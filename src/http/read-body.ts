@@ -1,45 +1,73 @@
 import type { IncomingMessage } from 'node:http';
 import { createGunzip, type Gunzip } from 'node:zlib';
-import { limits } from '../config.ts';
 import { ApiError, clip } from '../errors.ts';
+import { lastAnswer, startBodyClock } from './body-clock.ts';
+import type { BodyPlace } from './body-room.ts';
+import type { HttpLimits } from './limits.ts';
 
-/** Header of an answer after which the connection cannot be used: something of the body is left unread. */
-export const lastAnswer = { connection: 'close' };
-
-/** Bytes that one compressed byte can stand for at most: deflate spends 2 bits on 258 bytes. */
-export const gzipRatioMax = 1_032;
-
-/**
- * Reads a whole body and decodes it, or refuses it: 413 when it is longer than `limit` bytes, as sent or decoded, 408 when
- * it has stopped arriving, 400 when its sender broke off or it is no gzip, 415 for another encoding. Beside what it has
- * decoded it holds one buffer. A refused body is read to its end, keeping nothing, so that its sender reads the answer.
- */
-export async function readBody(payload: IncomingMessage, limit: number): Promise<Buffer> {
-  if (isPlain(payload)) return read(payload, limit);
-  const encoding = payload.headers['content-encoding'] as string;
-  if (/^(x-)?gzip$/i.test(encoding)) return read(payload, limit, createGunzip());
-  const body = await read(payload, limit);
-  if (body.length === 0) return body;
-  const sentence = `The body has Content-Encoding: ${clip(encoding)}; what is taken is gzip, or none.`;
-  throw new ApiError('unsupported_media_type', sentence, { 'accept-encoding': 'gzip' });
+export interface BodyBounds {
+  /** Bytes of a body, as sent or decoded, and what this limit is called. */
+  bytesMax: number;
+  named: string;
+  /** Bytes of the room in which it waits for others. */
+  roomBytesMax: number;
+  limits: HttpLimits;
+  /** Milliseconds from any origin. */
+  now(): number;
 }
 
-/** Whether a body comes as it is. The stand-in for the body of an unknown path has no headers. */
-export function isPlain({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+/**
+ * Reads a whole body and decodes it, or refuses it: 413 when it is longer than `bytesMax`, as sent or decoded, 408 when
+ * it has stopped arriving or is too slow, 400 when its sender broke off or it is no gzip, 415 for another encoding, 503 when it
+ * has waited too long for room. What it holds is counted in its place; beside that it holds one buffer. A refused body is read
+ * to its end, keeping nothing, so that its sender reads the answer.
+ */
+export async function readBody(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace): Promise<Buffer> {
+  if (isPlain(payload)) return read(payload, bounds, place);
+  const encoding = payload.headers['content-encoding'] as string;
+  if (/^(x-)?gzip$/i.test(encoding)) return read(payload, bounds, place, createGunzip());
+  const sentence = `The body has Content-Encoding: ${clip(encoding)}; what is taken is gzip, or none.`;
+  await refuseBody(payload, bounds, new ApiError('unsupported_media_type', sentence, { 'accept-encoding': 'gzip' }));
+  return Buffer.alloc(0);
+}
+
+/** Reads a body of which nothing is wanted, keeping nothing. @throws `refusal`, unless the body is empty */
+export async function refuseBody(payload: IncomingMessage, bounds: BodyBounds, refusal: ApiError): Promise<void> {
+  let arrived = 0;
+  const take = (bytes: number) => {
+    arrived += bytes;
+    return true;
+  };
+  await read(payload, bounds, { take, leave() {} });
+  if (arrived > 0) throw refusal;
+}
+
+/** Whether a body comes as it is. */
+function isPlain({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const encoding = headers?.['content-encoding'];
   return encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity';
 }
 
 type Refusal = (headers?: Record<string, string>) => ApiError;
 
-function read(payload: IncomingMessage, limit: number, gunzip?: Gunzip): Promise<Buffer> {
+function read(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace, gunzip?: Gunzip): Promise<Buffer> {
+  const { bytesMax, limits } = bounds;
+  const tooLarge: Refusal = (headers) =>
+    new ApiError(
+      'body_too_large',
+      `The body is larger than the limit of ${bytesMax} bytes (${bounds.named}).`,
+      headers,
+    );
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     let [arrived, kept] = [0, 0];
     let refusal: Refusal | undefined;
-    const timer = setTimeout(() => finish((refusal ?? stalled)(lastAnswer)), limits.bodyDrainMsMax);
+    let drain: NodeJS.Timeout | undefined;
+    const source = gunzip ?? payload;
+    const clock = startBodyClock({ ...bounds, onLate: (late) => finish(late) });
     const finish = (error?: ApiError) => {
-      clearTimeout(timer);
+      clock.stop();
+      clearTimeout(drain);
       payload.removeAllListeners('data');
       gunzip?.destroy();
       if (error) reject(error);
@@ -51,25 +79,36 @@ function read(payload: IncomingMessage, limit: number, gunzip?: Gunzip): Promise
     const giveUp = (why: Refusal) => {
       refusal = why;
       parts.length = 0;
+      clock.stop();
+      place.leave();
       gunzip?.destroy();
-      if (payload.readableEnded) finish(why());
-      else payload.resume();
+      if (payload.readableEnded) return finish(why());
+      drain = setTimeout(() => finish(why(lastAnswer)), limits.bodyDrainMsMax);
+      payload.resume();
+    };
+    const goOn = () => {
+      clock.goOn();
+      source.resume();
+    };
+    const waitForRoom = () => {
+      clock.wait();
+      source.pause();
     };
     const keep = (part: Buffer) => {
       kept += part.length;
-      if (kept <= limit) parts.push(part);
-      else giveUp(tooLarge(limit));
+      if (kept > bytesMax) return giveUp(tooLarge);
+      parts.push(part);
+      if (!place.take(part.length, goOn)) waitForRoom();
     };
+    if (!place.take(0, goOn)) waitForRoom();
     payload.on('data', (part: Buffer) => {
       arrived += part.length;
-      if (arrived > limit + limits.bodyDrainBytesMax) finish((refusal ?? tooLarge(limit))(lastAnswer));
-      else if (refusal !== undefined) return;
-      else if (arrived > limit) giveUp(tooLarge(limit));
-      else {
-        timer.refresh();
-        if (gunzip === undefined) keep(part);
-        else if (!gunzip.write(part)) payload.pause();
-      }
+      if (arrived > bytesMax + limits.bodyDrainBytesMax) return finish((refusal ?? tooLarge)(lastAnswer));
+      if (refusal !== undefined) return;
+      clock.arrived(part.length);
+      if (arrived > bytesMax) giveUp(tooLarge);
+      else if (gunzip === undefined) keep(part);
+      else if (!gunzip.write(part)) payload.pause();
     });
     payload.on('end', () => {
       if (refusal !== undefined) finish(refusal());
@@ -82,13 +121,9 @@ function read(payload: IncomingMessage, limit: number, gunzip?: Gunzip): Promise
     gunzip?.on('end', () => finish());
     gunzip?.on('error', (error) => giveUp(noGzip(error)));
     if (payload.destroyed) finish(brokenOff(lastAnswer));
+    else if (Number(payload.headers?.['content-length']) > bytesMax) giveUp(tooLarge);
   });
 }
-
-const tooLarge =
-  (limit: number): Refusal =>
-  (headers) =>
-    new ApiError('body_too_large', `The body is larger than the limit of ${limit} bytes (BODY_LIMIT_BYTES).`, headers);
 
 const brokenOff: Refusal = (headers) => new ApiError('bad_request', 'The body broke off.', headers);
 
@@ -96,6 +131,3 @@ const noGzip =
   ({ message }: Error): Refusal =>
   (headers) =>
     new ApiError('bad_request', `The body is not valid gzip (${message}).`, headers);
-
-const stalled: Refusal = (headers) =>
-  new ApiError('timeout', `Nothing of the body arrived for ${limits.bodyDrainMsMax / 1_000} s.`, headers);

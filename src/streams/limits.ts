@@ -1,5 +1,9 @@
 /** What bounds ingest beside the sizes of a flush and of the queue, which stand in `config.ts`. */
 export const streamLimits = {
+  /** Bodies of chunks up to this size are parsed on the event loop, in 10 ms at most; larger ones in a thread. */
+  loopBodyBytesMax: 524_288,
+  /** How long the thread stays when it has nothing to do, and with it the memory that it has taken. */
+  threadIdleMs: 30_000,
   /** An organization may have so many times as much waiting as is still free, so that none fills the queue against others. */
   queueShareMax: 4,
   /** Longest time from the arrival of a request until the last flush that may take it begins; over it 503. */

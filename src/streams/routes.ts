@@ -1,7 +1,10 @@
 import { Type } from '@sinclair/typebox';
+import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
+import { type ChunkRequest, chunkValidator } from './chunk-body.ts';
+import type { ChunkReader } from './chunk-reader.ts';
 import type { Outcome } from './outcomes.ts';
 import {
   ChunkBody,
@@ -33,7 +36,7 @@ const outcomesHeader = {
 };
 
 /** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
-export function streamRoutes(app: App, { streams }: { streams: StreamService }): void {
+export function streamRoutes(app: App, { streams, chunks }: { streams: StreamService; chunks: ChunkReader }): void {
   app.post(
     '/initialize',
     {
@@ -50,6 +53,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
   app.post(
     '/chunk',
     {
+      config: { readBody: (body) => chunks.read('single', body) },
+      validatorCompiler: () => chunkValidator('single'),
       schema: {
         tags,
         summary: 'Store one chunk of one channel, or replace it',
@@ -60,8 +65,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     (request, reply) => {
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
-      const { data_id, chunk_index, channel_name, ...readings } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, [[channel_name, readings]], arrivedAt);
+      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
         return receipts[0] as ChunkReceipt;
@@ -72,6 +77,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
   app.post(
     '/chunk/multi',
     {
+      config: { readBody: (body) => chunks.read('multi', body) },
+      validatorCompiler: () => chunkValidator('multi'),
       schema: {
         tags,
         summary: 'Store the chunks of several channels, all or none',
@@ -88,8 +95,8 @@ export function streamRoutes(app: App, { streams }: { streams: StreamService }):
     (request, reply) => {
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
-      const { data_id, chunk_index, channels } = takeBody(request);
-      const stored = streams.ingest(request.identity, data_id, chunk_index, Object.entries(channels), arrivedAt);
+      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
         return receipts;
@@ -141,9 +148,10 @@ function countsOf(outcomes: Outcome[]): string {
   return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 
-/** The body of a request, which from then on does not hold it any more. */
-function takeBody<Body>(request: { body: Body }): Body {
-  const { body } = request;
-  request.body = undefined as Body;
-  return body;
+/** What the body of a request has brought, by its `readBody`; from now on nothing of the body is held. */
+function takeChunks(request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown }): ChunkRequest {
+  const chunks = request.body as ChunkRequest;
+  request.body = undefined;
+  request.bodyPlace?.leave();
+  return chunks;
 }

@@ -4,10 +4,10 @@ import type { Identity } from '../auth/store.ts';
 import { limits as settings } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
-import { invalid, notFound, unavailable } from '../errors.ts';
+import { notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { Batcher } from './batcher.ts';
-import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
+import { toChunkImage } from './chunk-image.ts';
 import { createFlush } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
@@ -31,15 +31,14 @@ export interface StreamService {
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
    * became of each.
-   * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the channel whose
-   * lengths differ or the offset that is no exact integer, 503 when too much is waiting. Lengths are refused at once, by
-   * throwing.
+   * 404 for an unknown stream, 409 for a new chunk after the grace of a finalized one, 422 naming the offset that is no exact
+   * integer, 503 when too much is waiting.
    */
   ingest(
     identity: Identity,
     dataId: string,
     chunkIndex: number,
-    channels: [string, ChannelReadings][],
+    arrivals: Arrival[],
     arrivedAt?: number,
   ): Promise<Acknowledgement>;
   /**
@@ -93,16 +92,14 @@ export function createStreamService({ database, metrics, graceSeconds, ...given 
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
       const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
       const stream = { ...body, ...ids, user_id: userId, stream_name: streamName(body) };
-      return calls.run(arrivedAt, async (pool, patience) => {
-        checkLinks(body, await findLinks(pool, patience, organizationId, body));
-        return insertStream(pool, patience, organizationId, stream);
+      return calls.run(organizationId, arrivedAt, async (run, patience) => {
+        checkLinks(body, await findLinks(run, patience, organizationId, body));
+        return insertStream(run, patience, organizationId, stream);
       });
     },
 
-    ingest(identity, dataId, chunkIndex, channels, arrivedAt = now()) {
-      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, channels, arrivedAt);
-      // Not an async function: that would hold on to the readings, which the images have replaced, until the flush is over,
-      // and the garbage collector would carry them along.
+    ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now()) {
+      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt);
       return batcher.submit(item).then((result) => acknowledge(item, result, metrics));
     },
 
@@ -110,7 +107,8 @@ export function createStreamService({ database, metrics, graceSeconds, ...given 
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database, identity.organizationId, revision);
       if (readings === undefined) throw notFound('Revision');
-      const item = toItem(identity, revision.dataId, revision.chunkIndex, [[revision.channelName, readings]], now());
+      const arrival = { channelName: revision.channelName, image: toChunkImage(readings) };
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now());
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
@@ -118,8 +116,8 @@ export function createStreamService({ database, metrics, graceSeconds, ...given 
     },
 
     async finalize({ organizationId }, dataId, arrivedAt = now()) {
-      const ids = await calls.run(arrivedAt, (pool, patience) =>
-        finalizeStream(pool, patience, organizationId, dataId),
+      const ids = await calls.run(organizationId, arrivedAt, (run, patience) =>
+        finalizeStream(run, patience, organizationId, dataId),
       );
       if (ids === undefined) throw notFound('Stream');
       return ids;
@@ -173,27 +171,17 @@ function streamName(body: InitializeBody): string {
   return `Stream ${new Date().toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-/** @throws ApiError 422 that names the channel whose lengths differ */
 function toItem(
   { organizationId, keyId }: Identity,
   dataId: string,
   chunkIndex: number,
-  channels: [string, ChannelReadings][],
+  arrivals: Arrival[],
   arrivedAt: number,
 ): IngestItem {
-  const arrivals = channels.map(([channelName, readings]) => toArrival(channelName, readings, channels.length > 1));
   const rows = arrivals.map(({ channelName, image }) => {
     const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
     return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
   });
   const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
   return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes, arrivedAt };
-}
-
-function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {
-  const { timestamps, values } = readings;
-  if (timestamps.length === values.length && values.length > 0) return { channelName, image: toChunkImage(readings) };
-  const what =
-    values.length === timestamps.length ? 'no points' : `${timestamps.length} timestamps but ${values.length} values`;
-  throw invalid(isMulti ? ['body', 'channels', channelName] : ['body', 'values'], `channel "${channelName}": ${what}`);
 }

@@ -173,7 +173,7 @@ describe('the last use of a key', () => {
     const key = await createKey(database, 'lab', 'ada');
     const id = await idOf(key);
     expect(await listed(id)).toMatchObject({ last_used_at: null });
-    await openIdentities(database, quiet)(key);
+    await openIdentities(database, quiet).of(key);
     await expect.poll(async () => (await listed(id))?.last_used_at, { interval: 20 }).not.toBeNull();
     const first = (await listed(id))?.last_used_at;
     const { organizationId } = (await findIdentity(database, key)) as { organizationId: string };
@@ -191,7 +191,7 @@ describe('the last use of a key', () => {
     try {
       await locking.query('begin');
       await locking.query('select from api_keys where key_id = $1::bigint for update', [id]);
-      expect(await openIdentities(database, quiet)(key)).toMatchObject({ keyId: id });
+      expect(await openIdentities(database, quiet).of(key)).toMatchObject({ keyId: id });
       expect(await listed(id)).toMatchObject({ last_used_at: null });
     } finally {
       await locking.query('rollback');
@@ -213,7 +213,7 @@ test('only so many keys are remembered as the limit says, the newest ones', asyn
   // However long it takes here, no key is forgotten for its age.
   vi.spyOn(performance, 'now').mockReturnValue(0);
   onTestFinished(() => void vi.restoreAllMocks());
-  const identityOf = openIdentities(database, quiet);
+  const { of: identityOf } = openIdentities(database, quiet);
   const [first, second] = names as [string, string];
   for (let i = 0; i < names.length; i += 500) await Promise.all(names.slice(i, i + 500).map(identityOf));
   await database.service.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findKey } from '../../src/auth/store.ts';
+import { findKeys } from '../../src/auth/store.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
 import { createShares } from '../../src/database/shares.ts';
@@ -92,7 +92,7 @@ describe('shares', () => {
 describe('connections', () => {
   let server: TestServer;
   let database: Database;
-  const organization = async (key: string) => (await findKey(server.database, key))?.organizationId as string;
+  const organization = async (key: string) => (await findKeys(server.database, [key]))[0]?.organizationId as string;
   beforeAll(async () => {
     server = await startTestServer();
     const url = new URL(server.databaseUrl);
@@ -109,7 +109,7 @@ describe('connections', () => {
     await expect.poll(() => database.pools.general.waitingCount).toBe(10);
     const startedAt = performance.now();
     await database.as(rival).pool.query('select 1');
-    expect(await findKey(database, server.keys.ada)).toBeDefined();
+    expect((await findKeys(database, [server.keys.ada]))[0]).toBeDefined();
     await database.ingestPool.query('select 1');
     expect(await database.standing.look()).toBeUndefined();
     expect(performance.now() - startedAt).toBeLessThan(900);
@@ -128,7 +128,7 @@ describe('connections', () => {
     const lab = await organization(server.keys.ada);
     const nobody = openDatabase('postgresql://nobody:x@127.0.0.1:1/none', { poolMax: 2, onIdleError: () => {} });
     for (let i = 0; i < 5; i++) {
-      await expect(nobody.as(lab).pool.query('select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      await expect(nobody.as(lab).pool.query('select 1')).rejects.toThrow(/ECONNREFUSED|cannot be reached/);
     }
     expect(nobody.pools.general.waitingCount).toBe(0);
     await nobody.close();

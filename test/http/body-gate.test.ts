@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { httpLimits } from '../../src/http/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
 
@@ -75,11 +75,11 @@ test('a small body passes large ones that arrive slowly', async () => {
   const large = await openConnection(room.port);
   await large.send(`${head('/tool-state/stream/chunk', 1_000_000, server.keys.ada)}{`);
   const next = await openConnection(room.port);
-  await next.send(`${head('/tool-state/stream/chunk', limits.smallBodyBytesMax + 1, server.keys.ada)}{`);
+  await next.send(`${head('/tool-state/stream/chunk', httpLimits.smallBodyBytesMax + 1, server.keys.ada)}{`);
   const small = await openConnection(room.port);
   await small.send(head('/tool-state/stream/chunk', chunk(4).length, server.keys.ada) + chunk(4));
   expect((await small.answer()).status).toBe(201);
-  expect((await room.app.inject('/metrics')).body).toContain('metrology_http_bodies_waiting 1\n');
+  expect((await room.app.inject('/metrics')).body).toContain('metrology_http_bodies_waiting 0\n');
   for (const { socket } of [large, next, small]) socket.destroy();
   await room.close();
 });

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBodyRoom } from '../../src/http/body-room.ts';
+import { httpLimits } from '../../src/http/limits.ts';
 import { readBody } from '../../src/http/read-body.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
@@ -116,7 +118,15 @@ test('of a bomb no more than the limit and one buffer is ever decoded', async ()
   expect(bomb.length).toBeLessThan(limit + 2_048);
   const payload = Object.assign(new PassThrough(), { headers: { 'content-encoding': 'gzip' } });
   const before = process.memoryUsage();
-  const refused = readBody(payload as never, 8 * limit).catch((error: { status: number }) => error.status);
+  const bounds = {
+    bytesMax: 8 * limit,
+    named: 'none',
+    roomBytesMax: 1e9,
+    limits: httpLimits,
+    now: () => performance.now(),
+  };
+  const place = createBodyRoom({ bytesMax: 1e9, smallMax: 0, stepBytes: 1, passesMax: 1 }).enter('lab');
+  const refused = readBody(payload as never, bounds, place).catch((error: { status: number }) => error.status);
   let peak = 0;
   const watch = setInterval(() => {
     const { arrayBuffers, external } = process.memoryUsage();
@@ -144,22 +154,32 @@ test.each([
   connection.socket.destroy();
 });
 
-test('room for a compressed body is taken for what it may decode to', async () => {
+test('room for a compressed body is taken as it is decoded, whatever it announces', async () => {
   const room = await startListeningApp(server.database, { BODY_LIMIT_BYTES: 200_000, BODIES_LIMIT_BYTES: 10_000_000 });
   const head = (framing: string) =>
-    `POST ${initialize} HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${server.keys.ada}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`;
-  const taken = async () => /^metrology_http_bodies_bytes (\d+)$/m.exec((await room.app.inject('/metrics')).body)?.[1];
-  for (const [framing, bytes] of [
-    ['Content-Length: 100', 100],
-    ['Content-Length: 100\r\nContent-Encoding: gzip', 103_200],
-    ['Content-Length: 1000\r\nContent-Encoding: gzip', 200_000],
-    ['Transfer-Encoding: chunked\r\nContent-Encoding: gzip', 200_000],
+    `POST /metrology/stream/chunk HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${server.keys.ada}\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`;
+  const taken = async () =>
+    Number(/^metrology_http_bodies_bytes (\d+)$/m.exec((await room.app.inject('/metrics')).body)?.[1]);
+  for (const framing of [
+    'Content-Length: 100000\r\nContent-Encoding: gzip',
+    'Transfer-Encoding: chunked\r\nContent-Encoding: gzip',
+    'Content-Length: 190000',
   ]) {
     const connection = await openConnection(room.port);
-    await connection.send(head(framing as string));
-    await expect.poll(taken).toBe(String(bytes));
+    await connection.send(head(framing));
+    await expect
+      .poll(async () => (await room.app.inject('/metrics')).body)
+      .toContain('metrology_http_bodies_waiting 0');
+    expect(await taken()).toBe(0);
     connection.socket.destroy();
-    await expect.poll(taken).toBe('0');
   }
+  const connection = await openConnection(room.port);
+  const body = gzipSync(ofBytes(150_000));
+  await connection.send(head(`Content-Length: ${body.length}\r\nContent-Encoding: gzip`));
+  await connection.send(body.subarray(0, body.length / 2));
+  await expect.poll(taken).toBeGreaterThan(60_000);
+  expect(await taken()).toBeLessThan(90_000);
+  connection.socket.destroy();
+  await expect.poll(taken).toBe(0);
   await room.close();
 });

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { buildApp } from '../../src/app.ts';
 import type { Database } from '../../src/database/database.ts';
 import type { App } from '../../src/http/app-type.ts';
-import type { TestConfig } from '../support/test-server.ts';
+import type { TestConfig, TestLimits } from '../support/test-server.ts';
 
 export interface ListeningApp {
   app: App;
@@ -16,7 +16,11 @@ export interface ListeningApp {
 }
 
 /** The app on a database that the test owns, listening on loopback, its log kept. */
-export async function startListeningApp(database: Database, config: TestConfig = {}): Promise<ListeningApp> {
+export async function startListeningApp(
+  database: Database,
+  config: TestConfig = {},
+  limits: TestLimits = {},
+): Promise<ListeningApp> {
   let text = '';
   const destination = new Writable({
     write(chunk, _encoding, done) {
@@ -31,10 +35,12 @@ export async function startListeningApp(database: Database, config: TestConfig =
       BODY_LIMIT_BYTES: 64 * 1024,
       BODIES_LIMIT_BYTES: 64 * 1024 * 1024,
       REFERENCE_CLOCK: false,
+      METRICS_OPEN: true,
       ...config,
     },
     database,
     log: pino({ level: 'trace' }, destination),
+    limits,
   });
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;

@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { HttpLimits } from './limits.ts';
+
+/** A request that has been read, and its answer. */
+export type Exchange = [IncomingMessage, ServerResponse];
+
+export interface ConnectionRoom {
+  /** Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come. */
+  open(socket: Socket): void;
+  /** A known key has come on this connection. */
+  keep(socket: Socket): void;
+  /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
+  enter(exchange: Exchange): boolean;
+  /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
+  leave(socket: Socket): Exchange | undefined;
+}
+
+interface Connection {
+  /** Requests that are served: until the client has taken the answer. */
+  running: number;
+  /** Those that it has sent ahead. While there are any, the connection is not read. */
+  ahead: Exchange[];
+}
+
+type RoomLimits = Pick<
+  HttpLimits,
+  'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax'
+>;
+
+/** Keeps the connections of a server, and what they have sent ahead, within bounds. */
+export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
+  const connections = new Map<Socket, Connection>();
+  /** Those on which no known key has come, the oldest first. */
+  const strangers = new Set<Socket>();
+  let strangersAhead = 0;
+
+  function keep(socket: Socket): void {
+    if (strangers.delete(socket)) strangersAhead -= connections.get(socket)?.ahead.length ?? 0;
+  }
+
+  function hold(socket: Socket, { ahead }: Connection, exchange: Exchange): void {
+    const isStranger = strangers.has(socket);
+    if (ahead.length >= limits.requestsAheadMax || (isStranger && strangersAhead >= limits.strangersAheadMax)) {
+      socket.destroy();
+      return;
+    }
+    if (isStranger) strangersAhead++;
+    if (ahead.push(exchange) > 1) return;
+    socket.pause();
+    // Node resumes a connection whenever an answer has ended. This one is read again when nothing is ahead.
+    socket.resume = () => socket;
+  }
+
+  function next(socket: Socket, { ahead }: Connection): Exchange | undefined {
+    const exchange = ahead.shift();
+    if (exchange === undefined) return undefined;
+    if (strangers.has(socket)) strangersAhead--;
+    if (ahead.length === 0) {
+      Reflect.deleteProperty(socket, 'resume');
+      socket.resume();
+    }
+    return exchange;
+  }
+
+  return {
+    keep,
+    open(socket) {
+      connections.set(socket, { running: 0, ahead: [] });
+      strangers.add(socket);
+      socket.once('close', () => {
+        keep(socket);
+        connections.delete(socket);
+      });
+      if (limits.connectionsMax === 0 || connections.size <= limits.connectionsMax) return;
+      // It is the new one itself, when a known key has come on every other.
+      const [oldest] = strangers;
+      oldest?.destroy();
+    },
+    enter(exchange) {
+      const { socket } = exchange[0];
+      const connection = connections.get(socket);
+      if (connection === undefined) return true;
+      if (connection.running >= limits.requestsPerConnectionMax) {
+        hold(socket, connection, exchange);
+        return false;
+      }
+      connection.running++;
+      return true;
+    },
+    leave(socket) {
+      const connection = connections.get(socket);
+      if (connection === undefined) return undefined;
+      connection.running--;
+      const exchange = next(socket, connection);
+      if (exchange !== undefined) connection.running++;
+      return exchange;
+    },
+  };
+}

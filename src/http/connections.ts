@@ -1,0 +1,79 @@
+import http, { type IncomingMessage, type RequestListener, type ServerOptions, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { createConnectionRoom } from './connection-room.ts';
+import type { HttpLimits } from './limits.ts';
+import { commonHeaders } from './response-headers.ts';
+import { createStrangersQueue } from './strangers-queue.ts';
+
+interface Options {
+  server: ServerOptions;
+  limits: HttpLimits;
+  /** Whether the key of a request is known, so that it is served before those of strangers. */
+  knowsKey(key: string): boolean;
+}
+
+/** The server below Fastify, and what it has to be told. */
+export interface Connections {
+  /** For Fastify's `serverFactory`. */
+  createServer(listener: RequestListener): http.Server;
+  /** A known key has come on this connection: it is not closed to make room for others. */
+  keep(socket: Socket): void;
+}
+
+/**
+ * Serves requests in order. Each connection is served a few at a time and not read while it has sent more; and requests
+ * without a known key take turns. Node alone serves all requests that it reads, of whoever sends most.
+ */
+export function createConnections({ server, limits, knowsKey }: Options): Connections {
+  const room = createConnectionRoom(limits);
+  const queue = createStrangersQueue(limits.strangersPerTurnMax);
+  let serve: RequestListener = () => {};
+
+  function begin(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    response.once('close', () => {
+      const next = room.leave(socket);
+      if (next !== undefined) begin(...next);
+    });
+    const key = request.headers['x-api-key'];
+    if (typeof key === 'string' && knowsKey(key)) {
+      room.keep(socket);
+      serve(request, response);
+    } else {
+      queue.push(() => {
+        if (!socket.destroyed) serve(request, response);
+      });
+    }
+  }
+
+  const listener: RequestListener = (request, response) => {
+    // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
+    if (request.rawHeaders.length > 2 * limits.headersMax) refuseHeaders(request, response, limits.headersMax);
+    else if (room.enter([request, response])) begin(request, response);
+  };
+
+  return {
+    keep: room.keep,
+    createServer(given) {
+      serve = given;
+      const made = http.createServer({ ...server, headersTimeout: limits.headersMsMax }, listener);
+      // One more than is taken shows that there were too many.
+      made.maxHeadersCount = limits.headersMax + 1;
+      made.setTimeout(limits.connectionSilentMsMax);
+      made.on('connection', room.open);
+      return made;
+    },
+  };
+}
+
+function refuseHeaders(request: IncomingMessage, response: ServerResponse, headersMax: number): void {
+  const body = JSON.stringify({ detail: `The request has more than ${headersMax} headers (headersMax).` });
+  response.writeHead(431, {
+    ...commonHeaders,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  response.end(body);
+  request.resume();
+}

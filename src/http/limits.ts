@@ -1,0 +1,59 @@
+/** What bounds the door: connections, requests on them, headers and bodies, and the log of what is refused. */
+export const httpLimits = {
+  /** Header fields of one request; one that has more is answered 431, and nothing of it is acted upon. */
+  headersMax: 1_000,
+  /** Longest wait for the request line and the headers of a request, from its first byte on; then 408. */
+  headersMsMax: 60_000,
+  /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
+  requestsPerConnectionMax: 4,
+  /**
+   * Requests that one connection may have sent ahead of those that are served. One read brings 64 KiB of them, so that only
+   * requests without a key can be so many; the connection is then closed.
+   */
+  requestsAheadMax: 1_000,
+  /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
+  strangersAheadMax: 20_000,
+  /** Requests without a known key that are begun in one turn of the event loop; the rest wait for the next. */
+  strangersPerTurnMax: 8,
+  /**
+   * Connections of one server process; unset (0), as many as the process may have files open, without descriptorsKept. For
+   * one more the oldest is closed on which no known key has come yet.
+   */
+  connectionsMax: 0,
+  /** Files that the process may still open when all connections are there: the database, logs, a new version's start. */
+  descriptorsKept: 256,
+  /** A connection on which no byte moves for so long, in either direction, is closed. */
+  connectionSilentMsMax: 300_000,
+  /** Largest body of every route but those that take chunks: 10,000 ids to link have 390 kB. */
+  otherBodyBytesMax: 1_048_576,
+  /** Bodies up to this size have room of their own, so that they never wait for larger ones. */
+  smallBodyBytesMax: 65_536,
+  /** Bytes of room that a body is given when it has waited for some. */
+  roomStepBytes: 65_536,
+  /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
+  roomPassesMax: 4,
+  /** Longest wait of a body for room; then 503. */
+  roomWaitMsMax: 25_000,
+  /** A body of which nothing arrives for so long is answered 408; so is one that is slower than bodyBytesPerSecondMin then. */
+  bodyStallMsMax: 20_000,
+  /** Bytes that a body must bring for each second that it takes beyond bodyStallMsMax; then 408. */
+  bodyBytesPerSecondMin: 1_024,
+  /** Longest time in which a whole body must have arrived; then 408. The time that it waits for room does not count. */
+  bodyMsMax: 600_000,
+  /** Bytes that are still read and thrown away after a body was refused, so that the client reads the answer. */
+  bodyDrainBytesMax: 268_435_456,
+  /** Longest wait for those bytes. */
+  bodyDrainMsMax: 20_000,
+  /** Objects and arrays in one body: 10,000 channels have 30,002. One that has more is refused before it is built. */
+  bodyContainersMax: 40_000,
+  /** Strings and names in one body: 10,000 channels have 50,009. One that has more is refused before it is built. */
+  bodyStringsMax: 100_000,
+  /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
+  uncountedBodyBytesMax: 32_768,
+  /** Refused requests of one status that are logged one by one in each refusalLogMs; the others are only counted. */
+  refusalsLoggedMax: 20,
+  /** How often the refused requests that were only counted are summed up in the log. */
+  refusalLogMs: 60_000,
+};
+
+export type HttpLimits = Readonly<typeof httpLimits>;

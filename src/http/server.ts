@@ -1,0 +1,65 @@
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import type { Logger } from 'pino';
+import type { Identities } from '../auth/identities.ts';
+import { limits } from '../config.ts';
+import { ajvOptions } from './ajv-options.ts';
+import type { App } from './app-type.ts';
+import { requireKeys } from './auth.ts';
+import { readJsonBodies } from './body.ts';
+import { answerClientError } from './client-errors.ts';
+import { createConnections } from './connections.ts';
+import { connectionsFor } from './descriptors.ts';
+import { answerBadUrl, answerErrors } from './error-handler.ts';
+import type { HttpLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { createRefusalLog } from './refusal-log.ts';
+import { setResponseHeaders } from './response-headers.ts';
+
+interface DoorOptions {
+  identities: Identities;
+  metrics: Metrics;
+  log: Logger;
+  corsOrigins: string | undefined;
+  bodyLimitBytes: number;
+  bodiesLimitBytes: number;
+  limits: HttpLimits;
+}
+
+/** An app without routes: what every request passes before one. */
+export async function openDoor({ identities, metrics, log, limits: bounds, ...options }: DoorOptions): Promise<App> {
+  const connections = createConnections({
+    server: {
+      maxHeaderSize: limits.headerBytesMax,
+      keepAliveTimeout: limits.keepAliveMs,
+      // The reader of bodies answers sooner; this ends what no route reads.
+      requestTimeout: bounds.headersMsMax + bounds.bodyMsMax + bounds.roomWaitMsMax,
+    },
+    limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
+    knowsKey: identities.knows,
+  });
+  const app: App = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    bodyLimit: options.bodyLimitBytes,
+    serverFactory: (listener) => connections.createServer(listener),
+    forceCloseConnections: 'idle',
+    // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
+    return503OnClosing: false,
+    logController: new LogController({ disableRequestLogging: true }),
+    exposeHeadRoutes: false,
+    frameworkErrors: answerBadUrl,
+    clientErrorHandler: answerClientError,
+    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
+    ajv: { customOptions: ajvOptions },
+  });
+  await setResponseHeaders(app, options.corsOrigins);
+  const refusalLog = createRefusalLog({
+    limits: bounds,
+    sumUp: (counts) => log.info({ refused: counts }, 'refused requests that were not logged by themselves, by status'),
+  });
+  app.addHook('onClose', async () => refusalLog.close());
+  answerErrors(app, refusalLog);
+  const { bodyLimitBytes, bodiesLimitBytes } = options;
+  readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds });
+  requireKeys(app, identities, connections.keep);
+  return app;
+}

@@ -1,0 +1,58 @@
+import type { FastifyError } from 'fastify';
+import { limits } from '../config.ts';
+import { clip, type ValidationDetail } from '../errors.ts';
+import { storableTextPattern } from './schemas.ts';
+
+type BrokenRule = NonNullable<FastifyError['validation']>[number];
+
+const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };
+
+/**
+ * What a broken rule of a schema is answered with.
+ * @param context which part of the request it is, as Fastify names it; the body, when it is not said
+ * @param part what was sent there
+ */
+export function toDetail(error: BrokenRule, context: string | undefined, part: unknown): ValidationDetail {
+  const steps = error.instancePath.split('/').slice(1).map(unescapePointer);
+  const { missingProperty, pattern } = error.params as { missingProperty?: string; pattern?: string };
+  // A rule on the names of an object is broken by a name, which is then the last step and the input too.
+  const { propertyName } = error as { propertyName?: string };
+  for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
+  const { path, value } = follow(part, steps);
+  return {
+    type: error.keyword === 'required' ? 'missing' : error.keyword,
+    loc: [contextNames[context ?? ''] ?? context ?? 'body', ...path],
+    msg: sentence(error, pattern, path.at(-1)),
+    input: clip(propertyName ?? value),
+  };
+}
+
+function sentence(error: BrokenRule, pattern: string | undefined, field: string | number | undefined): string {
+  const name = field === undefined ? 'the body' : field === '' ? 'the name ""' : field;
+  if (error.keyword === 'required') return 'Field required';
+  if (pattern === storableTextPattern) return `${name} must not hold U+0000 or a lone surrogate`;
+  return `${name} ${error.message ?? 'is not valid'}`;
+}
+
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** Walks to the field that is wrong: its value, and its place as it may be shown, numbers where there is an array. */
+function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown } {
+  let value = part;
+  const path = steps.map((step) => {
+    const isIndex = Array.isArray(value);
+    const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, step);
+    value = isThere ? (value as Record<string, unknown>)[step] : undefined;
+    return isIndex ? Number(step) : showName(step);
+  });
+  return { path, value };
+}
+
+/** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */
+function showName(name: string): string {
+  return name.length > limits.channelNameLengthMax
+    ? `${name.slice(0, limits.channelNameLengthMax)}…`.toWellFormed()
+    : name.toWellFormed();
+}

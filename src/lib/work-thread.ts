@@ -1,0 +1,90 @@
+import { type Transferable, Worker } from 'node:worker_threads';
+
+/** A thread that does one task after another; it is there while there are some, and for a while after. */
+export interface WorkThread<Task, Result> {
+  /** @throws what has ended the thread; the tasks behind it go on in a new one */
+  run(task: Task, transfer: Transferable[]): Promise<Result>;
+  /** Ends the thread. Tasks that wait fail. */
+  close(): Promise<void>;
+}
+
+interface Options {
+  /** The compiled module that runs there. It answers each message by one. */
+  file: URL;
+  workerData: unknown;
+  /** How long it stays without a task. */
+  idleMs: number;
+}
+
+interface Job<Task, Result> {
+  task: Task;
+  transfer: Transferable[];
+  resolve(result: Result): void;
+  reject(error: Error): void;
+}
+
+export function createWorkThread<Task, Result>(options: Options): WorkThread<Task, Result> {
+  const waiting: Job<Task, Result>[] = [];
+  let current: Job<Task, Result> | undefined;
+  let worker: Worker | undefined;
+  let idle: NodeJS.Timeout | undefined;
+
+  function start(): Worker {
+    const { file, workerData } = options;
+    const started = new Worker(file, { workerData });
+    // Once for each thread: what has ended it is the error of its task, and an exit without one is told so too.
+    const ended = (error: Error) => {
+      if (worker !== started) return;
+      worker = undefined;
+      const failed = current;
+      current = undefined;
+      failed?.reject(error);
+      next();
+    };
+    started.on('message', (result: Result) => {
+      const done = current;
+      current = undefined;
+      done?.resolve(result);
+      next();
+    });
+    started.on('error', ended);
+    started.on('exit', (code) => ended(new Error(`A thread has ended with ${code}.`)));
+    return started;
+  }
+
+  function next(): void {
+    clearTimeout(idle);
+    if (current !== undefined) return;
+    current = waiting.shift();
+    if (current === undefined) {
+      worker?.unref();
+      idle = setTimeout(() => void end(), options.idleMs).unref();
+      return;
+    }
+    worker ??= start();
+    worker.ref();
+    worker.postMessage(current.task, current.transfer);
+  }
+
+  async function end(): Promise<void> {
+    clearTimeout(idle);
+    const ending = worker;
+    worker = undefined;
+    await ending?.terminate();
+  }
+
+  return {
+    run(task, transfer) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ task, transfer, resolve, reject });
+        next();
+      });
+    },
+    async close() {
+      const failed = [current, ...waiting.splice(0)];
+      current = undefined;
+      for (const job of failed) job?.reject(new Error('The server is stopping.'));
+      await end();
+    },
+  };
+}

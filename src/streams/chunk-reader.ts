@@ -1,0 +1,51 @@
+import { ApiError } from '../errors.ts';
+import type { JsonLimits } from '../http/parse-json.ts';
+import { createWorkThread } from '../lib/work-thread.ts';
+import { unpackArrivals } from './arrival-pack.ts';
+import { type ChunkForm, ChunkRequest, readChunkBody } from './chunk-body.ts';
+import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
+import type { StreamLimits } from './limits.ts';
+
+/** Reads the bodies of chunks, wherever that is best done. */
+export interface ChunkReader {
+  /** The body must not be used any more. @throws ApiError 400, 413, 422 */
+  read(form: ChunkForm, body: Buffer): ChunkRequest | Promise<ChunkRequest>;
+  close(): Promise<void>;
+}
+
+interface Options {
+  json: JsonLimits;
+  limits: StreamLimits;
+}
+
+/** Compiled by the build; from `src` and from `dist` this is the same file. */
+const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url);
+
+/** Reads small bodies at once, and large ones in a thread, one after the other, so that none holds up the event loop. */
+export function createChunkReader({ json, limits }: Options): ChunkReader {
+  const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax } = json;
+  const thread = createWorkThread<ThreadTask, ThreadResult>({
+    file: threadFile,
+    workerData: { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax },
+    idleMs: limits.threadIdleMs,
+  });
+
+  async function readInThread(form: ChunkForm, body: Buffer): Promise<ChunkRequest> {
+    const owned = ownMemoryOf(body);
+    const result = await thread.run({ form, body: owned }, [owned.buffer]);
+    if ('refusal' in result) throw new ApiError(result.refusal.code, result.refusal.detail);
+    return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed));
+  }
+
+  return {
+    read: (form, body) =>
+      body.length > limits.loopBodyBytesMax ? readInThread(form, body) : readChunkBody(form, body, json),
+    close: () => thread.close(),
+  };
+}
+
+/** The bytes in memory of their own, which can be handed over: small buffers share theirs. */
+function ownMemoryOf(body: Buffer): Uint8Array<ArrayBuffer> {
+  const isAlone = body.byteLength === body.buffer.byteLength && body.buffer instanceof ArrayBuffer;
+  return isAlone ? (body as Uint8Array<ArrayBuffer>) : new Uint8Array(body);
+}

@@ -7,6 +7,7 @@ import { restarts } from './suites/6-restarts.ts';
 import { finalizeAndStarts } from './suites/7-finalize-and-starts.ts';
 import { model } from './suites/8-model.ts';
 import { backup } from './suites/9-backup.ts';
+import { overload } from './suites/10-overload.ts';
 import type { Run } from './support/run.ts';
 
 /** A fault by the name of its file; `builtFolder` holds the program. */
@@ -20,4 +21,5 @@ export const faults: Record<string, (run: Run, builtFolder: string) => Promise<v
   'finalize-and-starts': finalizeAndStarts,
   model,
   backup,
+  overload,
 };

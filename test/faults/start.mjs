@@ -20,7 +20,7 @@ const { values, tokens } = parseArgs({
 });
 const names = readdirSync(`${folder}suites`)
   .map((file) => ({ file, name: file.replace(/^\d+-|\.ts$/g, '') }))
-  .sort((one, other) => one.file.localeCompare(other.file));
+  .sort((one, other) => one.file.localeCompare(other.file, 'en', { numeric: true }));
 
 const refuse = (sentence) => {
   process.stderr.write(`${sentence}\n`);

@@ -13,7 +13,7 @@ type Victim = 'server' | 'PostgreSQL' | 'both';
 
 export async function kills(run: Run, builtFolder: string): Promise<void> {
   const victims = plan(run);
-  const site = await openEmbeddedSite(builtFolder);
+  const site = await openEmbeddedSite(builtFolder, {}, { isHeld: true });
   try {
     await site.start();
     for (const victim of victims) await killOnce(run, site, victim);

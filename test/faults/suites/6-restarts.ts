@@ -21,7 +21,7 @@ export async function restarts(run: Run, builtFolder: string): Promise<void> {
 
 /** One server with its own PostgreSQL, ended again and again. */
 async function endUnderLoad(run: Run, builtFolder: string): Promise<void> {
-  const site = await openEmbeddedSite(builtFolder);
+  const site = await openEmbeddedSite(builtFolder, {}, { isHeld: true });
   try {
     await site.start();
     const clients = [site.client(), site.client({ keepAlive: false })];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { freePort, killPostgres } from './processes.ts';
+import { freePort, killPostgres, signalPostgres } from './processes.ts';
 
 const binaries = '/usr/lib/postgresql/15/bin';
 
@@ -20,6 +20,8 @@ export interface Cluster {
   stop(): Promise<void>;
   /** SIGKILL to all its processes. */
   kill(): Promise<void>;
+  /** To all its processes. */
+  signal(name: NodeJS.Signals): void;
   isAlive(): boolean;
   query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
   /** One of its programs, such as pg_dump. @returns what it prints; @throws with what it says when it fails */
@@ -102,6 +104,7 @@ export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterO
     start,
     stop,
     kill: () => killPostgres(dataDir),
+    signal: (name) => signalPostgres(dataDir, name),
     isAlive,
     query,
     run: execute,

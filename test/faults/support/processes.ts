@@ -13,6 +13,12 @@ export async function killPostgres(clusterDir: string): Promise<void> {
   while (pids.some(isRunning)) await sleep(2);
 }
 
+/** Sends a signal to all processes of the PostgreSQL on a data folder, the postmaster first, so that it starts no more. */
+export function signalPostgres(clusterDir: string, name: NodeJS.Signals): void {
+  const postmaster = postmasterPid(clusterDir);
+  for (const pid of [postmaster, ...childrenOf(postmaster)]) send(pid, name);
+}
+
 /** @throws when none runs there: one that just starts has a file without an id yet, and 0 would be our own process group */
 export function postmasterPid(clusterDir: string): number {
   const pid = readPostmasterFile(clusterDir)?.pid;
@@ -20,9 +26,11 @@ export function postmasterPid(clusterDir: string): number {
   return pid;
 }
 
-export function killNow(pid: number): void {
+export const killNow = (pid: number) => send(pid, 'SIGKILL');
+
+function send(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runningEmbeddedPostgres } from '../../../src/database/embedded.ts';
 import { type Server, serve } from '../../built-server.ts';
+import { holdSocket } from '../../process/support/held-socket.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
 import { freePort } from './processes.ts';
 
@@ -18,26 +19,37 @@ export interface Site {
   stop(): Promise<number>;
   kill(): Promise<void>;
   client(options?: Partial<ClientOptions>): Client;
+  /** Stops what still runs, and gives the socket back where one is held. */
+  close(): Promise<void>;
 }
 
-export async function openSite(builtFolder: string, settings: Record<string, string>): Promise<Site> {
-  const port = await freePort();
+export interface SiteOptions {
+  /** The socket outlives the server, as with systemd's socket unit: who connects meanwhile waits in the kernel. Default false. */
+  isHeld?: boolean;
+}
+
+export async function openSite(
+  builtFolder: string,
+  settings: Record<string, string>,
+  { isHeld = false }: SiteOptions = {},
+): Promise<Site> {
+  const held = isHeld ? await holdSocket() : undefined;
+  const port = held?.port ?? (await freePort());
   const endpoint = `http://127.0.0.1:${port}`;
   let server: Server | undefined;
   const current = () => {
     if (server === undefined) throw new Error('no server was started');
     return server;
   };
-  return {
+  const site: Site = {
     endpoint,
     server: current,
     async start() {
-      server = await serve(builtFolder, {
-        PORT: String(port),
-        BOOTSTRAP_API_KEY: apiKey,
-        LOG_LEVEL: 'error',
-        ...settings,
-      });
+      const own = { BOOTSTRAP_API_KEY: apiKey, LOG_LEVEL: 'error', ...settings };
+      server =
+        held === undefined
+          ? await serve(builtFolder, { PORT: String(port), ...own })
+          : await serve(builtFolder, own, { socket: held.fd });
       return server;
     },
     async stop() {
@@ -54,7 +66,12 @@ export async function openSite(builtFolder: string, settings: Record<string, str
       await current().exit();
     },
     client: (options = {}) => createClient({ endpoint: () => endpoint, key: apiKey, ...options }),
+    async close() {
+      if (server?.child.exitCode === null && server.child.signalCode === null) await site.stop();
+      held?.close();
+    },
   };
+  return site;
 }
 
 /** A server with its own PostgreSQL, in an empty folder unless DATA_DIR says another one. */
@@ -68,10 +85,11 @@ export interface EmbeddedSite extends Site {
 export async function openEmbeddedSite(
   builtFolder: string,
   settings: Record<string, string> = {},
+  options: SiteOptions = {},
 ): Promise<EmbeddedSite> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-fault-'));
   const dataDir = settings.DATA_DIR ?? join(folder, 'data');
-  const site = await openSite(builtFolder, { ...settings, DATA_DIR: dataDir });
+  const site = await openSite(builtFolder, { ...settings, DATA_DIR: dataDir }, options);
   return {
     ...site,
     dataDir,
@@ -81,7 +99,7 @@ export async function openEmbeddedSite(
       return url;
     },
     async remove() {
-      if (site.server().child.exitCode === null && site.server().child.signalCode === null) await site.stop();
+      await site.close();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -18,7 +18,7 @@ interface Base {
 }
 
 /**
- * The newest release from PyPI and every pinned one, ready to run.
+ * The newest release from PyPI and every pinned one that is wanted, by default all, ready to run.
  *
  * There is one virtual environment, with the newest release and all that it requires. A pinned release lies in a folder
  * of its own, installed without its requirements, and comes first on PYTHONPATH; what it requires is checked against
@@ -27,11 +27,15 @@ interface Base {
  * Everything is kept between runs, keyed by Python and requirements; what does not import is made afresh.
  * Never throws: a release whose installation failed carries the reason, and its cases fail with it.
  */
-export async function installReleases(): Promise<Release[]> {
+export async function installReleases(isWanted: (pin: Pin) => boolean = () => true): Promise<Release[]> {
   const base = await installNewest().catch((reason: Error) => reason);
   if (base instanceof Error) {
     const newest = { package: 'atomscale', version: 'newest', generation: 'newest' } as const;
-    return [...pins, newest].map((pin) => ({ ...pin, isNewest: pin === newest, failure: base.message }));
+    return [...pins.filter(isWanted), newest].map((pin) => ({
+      ...pin,
+      isNewest: pin === newest,
+      failure: base.message,
+    }));
   }
   const others = pins.filter((pin) => pin.package !== 'atomscale' || pin.version !== base.newest);
   const newestPin: Pin = pins.find((pin) => !others.includes(pin)) ?? {
@@ -40,7 +44,7 @@ export async function installReleases(): Promise<Release[]> {
     generation: 'newest',
   };
   const releases: Release[] = [await describe(base, newestPin, undefined)];
-  const waiting = [...others];
+  const waiting = others.filter(isWanted);
   const install = async () => {
     for (let pin = waiting.shift(); pin !== undefined; pin = waiting.shift())
       releases.push(await installPin(base, pin));

@@ -3,6 +3,7 @@ import { openIdentities } from './auth/identities.ts';
 import type { AuthLimits } from './auth/limits.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
+import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
@@ -59,6 +60,7 @@ export interface AppDependencies {
 export interface RoomLimits {
   auth: AuthLimits;
   http: HttpLimits;
+  catalogue: CatalogueLimits;
   streams: StreamLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
@@ -107,11 +109,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
   const publicUrl = config.PUBLIC_URL;
   await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
-  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds }), { prefix: '/data_entries' });
-  await app.register(async (room) => physicalSampleRoutes(room, { database }), { prefix: '/physical_samples' });
-  await app.register(async (room) => projectRoutes(room, { database }), { prefix: '/projects' });
-  await app.register(async (room) => tagRoutes(room, { database }), { prefix: '/tags' });
-  await app.register(async (room) => growthInstrumentRoutes(room, { database }), { prefix: '/instruments/synthesis' });
+  const catalogue = { ...catalogueLimits, ...given.limits?.catalogue };
+  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds, limits: catalogue }), {
+    prefix: '/data_entries',
+  });
+  await app.register(async (room) => physicalSampleRoutes(room, { database, limits: catalogue }), {
+    prefix: '/physical_samples',
+  });
+  await app.register(async (room) => projectRoutes(room, { database, limits: catalogue }), { prefix: '/projects' });
+  await app.register(async (room) => tagRoutes(room, { database, limits: catalogue }), { prefix: '/tags' });
+  await app.register(async (room) => growthInstrumentRoutes(room, { database, limits: catalogue }), {
+    prefix: '/instruments/synthesis',
+  });
   healthRoutes(app, database.standing);
   metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app);

@@ -7,11 +7,16 @@ const storableText = new RegExp(storableTextPattern, 'u');
 /**
  * The text of a client's own JSON document for a jsonb column, every key kept, `__proto__` too.
  * @throws ApiError 422 that names the place, from `at` on, of what jsonb cannot hold or would change: U+0000 or a lone
- * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels.
+ * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels, more than `bytesMax` bytes.
  */
-export function jsonDocument(document: unknown, at: (string | number)[]): string {
+export function jsonDocument(document: unknown, at: (string | number)[], bytesMax: number): string {
   refuseUnstorable(document, at, 0);
-  return JSON.stringify(document);
+  const text = JSON.stringify(document);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > bytesMax) {
+    throw invalid(at, `the document must not be larger than ${bytesMax} bytes as JSON; this one has ${bytes}`);
+  }
+  return text;
 }
 
 function refuseUnstorable(value: unknown, at: (string | number)[], depth: number): void {

@@ -9,10 +9,11 @@ import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { connectionsByOrganization } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool } from './pool.ts';
-import { apiRole, serviceRole } from './roles.ts';
+import { apiRole, organizationSetting, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
 import type { Tables } from './tables.ts';
+import { inOneTrip, type Patience } from './transactions.ts';
 import { whileAway } from './while-away.ts';
 
 export { inTransaction } from './transactions.ts';
@@ -38,6 +39,11 @@ export interface Database {
    * without awaiting the last. They see every organization.
    */
   ingestPool: pg.Pool;
+  /**
+   * The way of initialize and finalize: one statement on a connection of ingest, with the rows of one organization and no
+   * others. @throws CommitInDoubt when the connection is lost on the way
+   */
+  ingestAs(organizationId: string): RunStatement;
   /** Whether PostgreSQL is away, and since when. */
   outage: Outage;
   /**
@@ -49,6 +55,11 @@ export interface Database {
   pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
 }
+
+export type RunStatement = <Row extends pg.QueryResultRow>(
+  statement: pg.QueryConfig,
+  patience: Patience,
+) => Promise<pg.QueryResult<Row>>;
 
 type PoolName = 'general' | 'keys' | 'service' | 'standing' | 'ingest';
 
@@ -129,6 +140,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
     keyPool: keys,
     standing,
     ingestPool: ingest,
+    ingestAs: (organizationId) => runAs(ingest, organizationId),
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
     pools,
@@ -136,6 +148,23 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
       outage.close();
       return endPools(Object.values(pools));
     },
+  };
+}
+
+/** Names the role and the organization for one transaction, and sends the statement along. */
+function runAs(pool: pg.Pool, organizationId: string): RunStatement {
+  const nameOrganization = {
+    name: 'name_organization_once',
+    text: `select set_config('role', '${apiRole}', true), set_config('${organizationSetting}', $1::text, true)`,
+    values: [organizationId],
+  };
+  return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
+    const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
+      pool,
+      (client) => [client.query(nameOrganization), client.query<Row>(statement)],
+      patience,
+    );
+    return answer;
   };
 }
 

@@ -47,7 +47,7 @@ export class ServesNoMore extends Error {}
 
 /** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */
 export function isConnectionLoss(error: Error): boolean {
-  if (error instanceof DatabaseSilent) return true;
+  if (error instanceof DatabaseSilent || error instanceof CommitInDoubt) return true;
   return error instanceof pg.DatabaseError ? /^08|^57P0/.test(error.code ?? '') : isConnectionFailure(error);
 }
 

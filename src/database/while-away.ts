@@ -1,5 +1,5 @@
 import { within } from '../lib/within.ts';
-import { CommitInDoubt, DatabaseAway, isAway, isConflict, isConnectionLoss } from './failures.ts';
+import { CommitInDoubt, DatabaseAway, DatabaseSilent, isAway, isConflict, isConnectionLoss } from './failures.ts';
 import type { Outage } from './outage.ts';
 
 export interface AwayOptions {
@@ -9,7 +9,7 @@ export interface AwayOptions {
   /** Milliseconds from any origin. */
   now(): number;
   limits: {
-    /** Longest time from the arrival until no further attempt is made. */
+    /** Longest time from the arrival until the call is answered. */
     callMsMax: number;
     /** How long an attempt may go unanswered until the database is asked whether it is there; not at all by default. */
     lateAnswerMs?: number;
@@ -34,11 +34,12 @@ export async function whileAway<Result>(
   for (;;) {
     if (outage.ms() !== undefined) await within(outage.over(), Math.max(0, msLeft()), giveUp);
     try {
-      return await unlessAway(outage, attempt(), limits.lateAnswerMs);
+      const late = () => new CommitInDoubt(new DatabaseSilent(limits.callMsMax));
+      return await within(unlessAway(outage, attempt(), limits.lateAnswerMs), Math.max(0, msLeft()), late);
     } catch (error) {
       if (!isAway(error) && !isConflict(error)) throw error;
       failure = error;
-      isInDoubt ||= isConnectionLoss(error as Error);
+      isInDoubt ||= error instanceof CommitInDoubt || isConnectionLoss(error as Error);
       if (msLeft() <= 0) throw giveUp();
       if (isAway(error)) outage.begin(error);
     }

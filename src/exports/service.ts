@@ -57,9 +57,16 @@ export async function openSelectionExport(
   }
   const named = data_ids === undefined ? undefined : await requireStreams(means, organizationId, data_ids);
   if (!isFiltered) return openExport(means, organizationId, named ?? [], query, true);
-  const found = await searchDataEntries(database, identity, { ...query, ...(data_ids && { data_ids }) }, idleSeconds);
-  const passed = found.map((entry) => entry.data_id);
-  limitStreams(passed.length, limits);
+  const passed: string[] = [];
+  for await (const page of searchDataEntries(
+    database,
+    identity,
+    { ...query, ...(data_ids && { data_ids }) },
+    { idleSeconds },
+  )) {
+    passed.push(...page.map((entry) => entry.data_id));
+    limitStreams(passed.length, limits);
+  }
   const streams = await findStreamsToExport(
     database,
     organizationId,

@@ -57,6 +57,9 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return unavailable(`${passing}; ${what}.`);
   }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
+  if ((error as { code?: string }).code === foreignKeyViolation) {
+    return new ApiError('conflict', 'Something that the request refers to was deleted meanwhile; nothing was stored.');
+  }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];
   if (first)
@@ -68,6 +71,8 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   }
   return new ApiError('internal', 'Internal error; see the log of the server.');
 }
+
+const foreignKeyViolation = '23503';
 
 function partOf(request: FastifyRequest, context: string | undefined): unknown {
   return context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;

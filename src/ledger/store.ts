@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { limits } from '../config.ts';
+import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import { type Database, inTransaction } from '../database/database.ts';
@@ -80,6 +81,8 @@ export async function readAccount(
 ): Promise<ChannelAccount> {
   const account = await inTransaction(database.as(organizationId).pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
+    // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
+    await requireStream(client, organizationId, stream.data_id);
     const account = new ChannelAccount(stream.points_per_chunk);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
@@ -96,6 +99,20 @@ export async function readAccount(
   // It held some when it was listed, and chunks go with their stream only.
   if (account.chunkCount === 0) throw notFound('data_id');
   return account;
+}
+
+/** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */
+async function requireStream(
+  client: Pick<Connections, 'query'>,
+  organizationId: string,
+  dataId: string,
+): Promise<void> {
+  const { rowCount } = await client.query({
+    name: 'require_stream',
+    text: 'select from streams where data_id = $1::uuid and organization_id = $2::uuid and deleted_at is null',
+    values: [dataId, organizationId],
+  });
+  if (rowCount === 0) throw notFound('data_id');
 }
 
 /** @returns the number of chunks that were added */
@@ -128,8 +145,8 @@ async function addPage(client: pg.PoolClient, account: ChannelAccount, query: st
 }
 
 /**
- * The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last. None
- * of a stream that is being removed.
+ * The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last.
+ * @throws ApiError 404 when the stream has been deleted meanwhile, rather than fewer than there were
  */
 export async function readContentHashes(
   database: Database,
@@ -145,6 +162,8 @@ export async function readContentHashes(
      order by chunk_index limit ${limits.ledgerPageChunksMax}`,
   );
   const hashes: { chunkIndex: number; contentHash: string }[] = [];
+  // A removal hides its stream first, so what was read before it was seen is whole.
+  await requireStream(database.as(organizationId).pool, organizationId, dataId);
   forEachCopyRow(page, (row) => hashes.push({ chunkIndex: row.int8(0), contentHash: row.bytes(1).toString('hex') }));
   return hashes;
 }

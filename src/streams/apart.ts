@@ -1,4 +1,4 @@
-import { CommitInDoubt, isAway, isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
+import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
 import { TryAgain } from './batcher.ts';
 import { StreamClosed } from './channel-store.ts';
 import type { IngestResult } from './outcomes.ts';
@@ -33,7 +33,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
         if (conflictsLeft-- > 0) return attempt(items, lockMsMax);
         return allOf(items, new TryAgain('held', error as Error));
       }
-      if (isAway(error) || passingFailure(error) !== undefined) return allOf(items, postponed(error));
+      if (passingFailure(error) !== undefined) return allOf(items, postponed(error));
       return items.length === 1 ? allOf(items, error as Error) : inHalves(items, lockMsMax);
     }
   }
@@ -59,8 +59,9 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
   return attempt(all, limits.lockMsMax);
 }
 
-/** What the flush says of a request when the database could not serve, for a reason that passes. */
-export const postponed = (error: unknown) => new TryAgain('away', error as Error, error instanceof CommitInDoubt);
+/** What the flush says of a request when the database could not serve: for a reason that passes, to try it again. */
+export const postponed = (error: unknown): Error | TryAgain =>
+  error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
 
 const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): Settled =>
   new Map(items.map((item) => [item, outcome]));

@@ -51,10 +51,8 @@ async function settleUnderLock(
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
   await lockChannels(client, rows);
-  // Read on the way, so it was no earlier than the database says: whatever was stored since the row was sent counts as that.
-  const clockSeconds = await readClock(client);
-  const time = now();
-  const sentSeconds = ({ item }: PlacedRow) => clockSeconds - (time - (item.inDoubtSince ?? time)) / 1_000;
+  const offsetSeconds = await clockOffset(client, now);
+  const sentSeconds = ({ item }: PlacedRow) => offsetSeconds + (item.inDoubtSince ?? now()) / 1_000;
   const chunks = await readDoubtfulChunks(client, rows, sentSeconds);
   const findings = new Map(rows.map((row) => [row, judge(row, chunks.get(sliceOf(row)))]));
   const overtaken = new Map<IngestItem, string[]>();
@@ -74,6 +72,21 @@ async function settleUnderLock(
     }));
   return { stored: [...there, ...written], overtaken };
 }
+
+/**
+ * What the database's clock is ahead of `now`, in seconds, or a little less: by the time that the answer took on the way, of
+ * several answers the fastest. So whatever was stored since a row was sent counts as that.
+ */
+async function clockOffset(client: pg.PoolClient, now: () => number): Promise<number> {
+  let offset = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < clockReadings; i++) {
+    const seconds = await readClock(client);
+    offset = Math.max(offset, seconds - now() / 1_000);
+  }
+  return offset;
+}
+
+const clockReadings = 3;
 
 function judge({ image }: PlacedRow, chunk: DoubtfulChunk | undefined): Finding {
   if (chunk === undefined) return 'not stored';

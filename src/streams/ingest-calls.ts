@@ -1,5 +1,5 @@
-import type pg from 'pg';
-import type { Database } from '../database/database.ts';
+import type { Database, RunStatement } from '../database/database.ts';
+import { DatabaseAway } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { whileAway } from '../database/while-away.ts';
 import { unavailable } from '../errors.ts';
@@ -12,7 +12,11 @@ export interface IngestCalls {
    * @param arrivedAt milliseconds
    * @throws ApiError 503 when too many wait, or the server stops while this one waits; what the attempt throws
    */
-  run<Result>(arrivedAt: number, attempt: (pool: pg.Pool, patience: Patience) => Promise<Result>): Promise<Result>;
+  run<Result>(
+    organizationId: string,
+    arrivedAt: number,
+    attempt: (run: RunStatement, patience: Patience) => Promise<Result>,
+  ): Promise<Result>;
   /** Refuses what waits for a database that is away. */
   close(): void;
 }
@@ -27,10 +31,12 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
   let count = 0;
 
   /** A turn among the calls that are with PostgreSQL. */
-  async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  async function inTurn<Result>(arrivedAt: number, work: () => Promise<Result>): Promise<Result> {
     if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(resolve));
     else running++;
     try {
+      // It has been answered meanwhile.
+      if (now() - arrivedAt > limits.waitMsMax) throw new DatabaseAway();
       return await work();
     } finally {
       // The turn goes on to the next one.
@@ -41,13 +47,14 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
   }
 
   return {
-    async run(arrivedAt, attempt) {
+    async run(organizationId, arrivedAt, attempt) {
       if (count >= limits.waitingCallsMax) {
         throw unavailable(`${limits.waitingCallsMax} calls are waiting for the database; nothing was stored.`);
       }
       count++;
+      const run = database.ingestAs(organizationId);
       try {
-        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(() => attempt(database.ingestPool, patience)));
+        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(arrivedAt, () => attempt(run, patience)));
         return await untilClosed(answer, closing.signal, () => outage.ms() !== undefined);
       } finally {
         count--;

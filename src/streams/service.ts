@@ -92,9 +92,9 @@ export function createStreamService({ database, metrics, graceSeconds, ...given 
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
       const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
       const stream = { ...body, ...ids, user_id: userId, stream_name: streamName(body) };
-      return calls.run(arrivedAt, async (pool, patience) => {
-        checkLinks(body, await findLinks(pool, patience, organizationId, body));
-        return insertStream(pool, patience, organizationId, stream);
+      return calls.run(organizationId, arrivedAt, async (run, patience) => {
+        checkLinks(body, await findLinks(run, patience, organizationId, body));
+        return insertStream(run, patience, organizationId, stream);
       });
     },
 
@@ -116,8 +116,8 @@ export function createStreamService({ database, metrics, graceSeconds, ...given 
     },
 
     async finalize({ organizationId }, dataId, arrivedAt = now()) {
-      const ids = await calls.run(arrivedAt, (pool, patience) =>
-        finalizeStream(pool, patience, organizationId, dataId),
+      const ids = await calls.run(organizationId, arrivedAt, (run, patience) =>
+        finalizeStream(run, patience, organizationId, dataId),
       );
       if (ids === undefined) throw notFound('Stream');
       return ids;

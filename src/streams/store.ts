@@ -1,6 +1,7 @@
-/* The statements of initialize and finalize. They run on the connections of ingest, so each asks for the organization itself. */
+/* The statements of initialize and finalize, which run on connections of ingest. */
 import type pg from 'pg';
-import { inOneStatement, type Patience } from '../database/transactions.ts';
+import type { RunStatement } from '../database/database.ts';
+import type { Patience } from '../database/transactions.ts';
 import type { InitializeBody, StreamIds } from './schemas.ts';
 
 export interface FoundLinks {
@@ -11,7 +12,7 @@ export interface FoundLinks {
 
 /** Which of the things that a new stream links to are the organization's own. */
 export async function findLinks(
-  pool: pg.Pool,
+  run: RunStatement,
   patience: Patience,
   organizationId: string,
   links: InitializeBody,
@@ -27,7 +28,7 @@ export async function findLinks(
         exists (select from projects where organization_id = $1::uuid and project_id = $4::uuid) as project`,
     values: [organizationId, links.synth_source_id ?? null, links.physical_sample_id ?? null, links.project_id ?? null],
   };
-  const { rows } = await inOneStatement<FoundLinks & pg.QueryResultRow>(pool, statement, patience);
+  const { rows } = await run<FoundLinks & pg.QueryResultRow>(statement, patience);
   return rows[0] as FoundLinks;
 }
 
@@ -39,7 +40,7 @@ export type NewStream = Omit<InitializeBody, 'stream_name'> & StreamIds & { stre
  * project's, as when the SDK tracks it there.
  */
 export async function insertStream(
-  pool: pg.Pool,
+  run: RunStatement,
   patience: Patience,
   organizationId: string,
   stream: NewStream,
@@ -79,13 +80,13 @@ export async function insertStream(
       stream.project_id ?? null,
     ],
   };
-  await inOneStatement(pool, statement, patience);
+  await run(statement, patience);
   return { data_id, processed_data_id };
 }
 
 /** Marks a stream as finalized unless it is already. @returns its ids, or undefined for an unknown one. */
 export async function finalizeStream(
-  pool: pg.Pool,
+  run: RunStatement,
   patience: Patience,
   organizationId: string,
   dataId: string,
@@ -98,9 +99,8 @@ export async function finalizeStream(
       where organization_id = $1::uuid and data_id = $2::uuid and deleted_at is null and finalized_at is null`,
     values,
   };
-  await inOneStatement(pool, statement, patience);
-  const { rows } = await inOneStatement<StreamIds & pg.QueryResultRow>(
-    pool,
+  await run(statement, patience);
+  const { rows } = await run<StreamIds & pg.QueryResultRow>(
     {
       name: 'find_stream_ids',
       text: `

@@ -105,6 +105,15 @@ describe('a stream that is being removed for good is never read in part', () => 
     await expect(readAll(ledgerAnswer(read, { withHashes: false }))).rejects.toMatchObject(gone);
   });
 
+  test('in a ledger or a certificate, deleted at the very moment, with all its channels and chunks still there', async () => {
+    for (const answer of [certificateAnswer, (read: never) => ledgerAnswer(read, { withHashes: true })]) {
+      const dataId = await filledStream();
+      const read = await openLedgerRead(server.database, organizationId, dataId);
+      await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
+      await expect(readAll(answer(read as never))).rejects.toMatchObject(gone);
+    }
+  });
+
   test('in the hashes of a ledger that has begun', async () => {
     const dataId = await filledStream(25_000);
     const read = await openLedgerRead(server.database, organizationId, dataId);

@@ -128,7 +128,7 @@ describe('connections', () => {
     const lab = await organization(server.keys.ada);
     const nobody = openDatabase('postgresql://nobody:x@127.0.0.1:1/none', { poolMax: 2, onIdleError: () => {} });
     for (let i = 0; i < 5; i++) {
-      await expect(nobody.as(lab).pool.query('select 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      await expect(nobody.as(lab).pool.query('select 1')).rejects.toThrow(/ECONNREFUSED|cannot be reached/);
     }
     expect(nobody.pools.general.waitingCount).toBe(0);
     await nobody.close();

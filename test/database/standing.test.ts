@@ -81,6 +81,8 @@ describe('a server that may not go on', () => {
     const { server, login, database, ask, chunk, ready } = await startBreakable();
     const name = new URL(server.databaseUrl).pathname.slice(1);
     expect((await ready()).status).toBe(200);
+    // The connection of reads is there when the roles go.
+    expect((await ask('GET', '/tags/')).status).toBe(200);
     await server.owner.pool.query(change.replaceAll('LOGIN', login).replaceAll('DATABASE', name));
     if (change.startsWith('alter database')) await endSessions(database);
     const problem = await ready();

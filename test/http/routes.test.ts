@@ -111,6 +111,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /projects/': () => ({ url: '/projects/' }),
   'POST /projects/': () => ({ url: '/projects/', body: { name: 'another project' } }),
   'GET /projects/:project_id/physical_samples': (ids) => ({ url: `/projects/${ids.project}/physical_samples` }),
+  'DELETE /projects/:project_id': (ids) => ({ url: `/projects/${ids.project}` }),
   'GET /projects/:project_id/configuration': (ids) => ({ url: `/projects/${ids.project}/configuration` }),
   'POST /projects/:project_id/configuration': (ids) => ({
     url: `/projects/${ids.project}/configuration`,
@@ -168,6 +169,7 @@ beforeAll(async () => {
   const rival = (await findIdentity(server.database, server.keys.rival)) as Identity;
   forgetful = await joinTestServer(server, {}, (database) => ({
     ...database,
+    ingestAs: () => database.ingestAs(rival.organizationId),
     as: () => database.as(rival.organizationId),
   }));
   refused.expired = await keyWith(`expires_at = now() - interval '1 second'`);

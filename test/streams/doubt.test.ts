@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -37,7 +38,7 @@ async function losing(
 ) {
   network.swallowAnswers();
   const answer = request();
-  await vi.waitFor(async () => expect(await isStored()).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await isStored()).toBe(true), { timeout: 30_000 });
   await network.close();
   await then();
   await network.open();
@@ -51,6 +52,8 @@ const holds = (dataId: string, wanted: number[][]) => async () =>
 async function startedStream(): Promise<string> {
   const dataId = await openStream(far);
   await send(far, dataId, 0, [1]);
+  // What is read once after a commit (touchChunks) gives its connection back.
+  await sleep(300);
   return dataId;
 }
 
@@ -123,6 +126,7 @@ describe('a chunk that was not stored', () => {
   test('replaces what stood there before it came', async () => {
     const dataId = await startedStream();
     await send(near, dataId, 1, [7]);
+    await sleep(300);
     const answer = await lost(
       () => send(far, dataId, 1, [2]),
       async () => {},
@@ -144,7 +148,7 @@ test('a session that was given up and still commits is waited for, since it hold
       `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
     );
     expect(rowCount).toBe(1);
-  });
+  }, 30_000);
   network.cut();
   const { status, headers } = await answer;
   await near.owner.pool.query('drop trigger slow on chunks; drop function slow');
@@ -166,7 +170,7 @@ test('initialize makes one stream, also when its session commits only after it w
       `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
     );
     expect(rowCount).toBe(1);
-  });
+  }, 30_000);
   network.cut();
   const opened = await opening;
   await near.owner.pool.query('drop trigger slow_stream on streams');

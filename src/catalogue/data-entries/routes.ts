@@ -3,7 +3,9 @@ import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { asRows, sendList } from '../../http/send-list.ts';
 import { distinctIds } from '../ids.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { Ok } from '../schemas.ts';
 import {
   ChangedIds,
@@ -26,7 +28,7 @@ const json = 'application/json; charset=utf-8';
 
 export function dataEntryRoutes(
   app: App,
-  { database, idleSeconds }: { database: Database; idleSeconds: number },
+  { database, idleSeconds, limits }: { database: Database; idleSeconds: number; limits: CatalogueLimits },
 ): void {
   app.get(
     '/',
@@ -39,7 +41,13 @@ export function dataEntryRoutes(
         response: { 200: Type.Array(DataEntry), ...refusals(422) },
       },
     },
-    (request) => searchDataEntries(database, request.identity, request.query, idleSeconds),
+    (request, reply) => {
+      const { searchPageEntriesMax } = limits;
+      return sendList(
+        reply,
+        asRows(searchDataEntries(database, request.identity, request.query, { idleSeconds, searchPageEntriesMax })),
+      );
+    },
   );
 
   app.patch(

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Text, Uuid } from '../../http/schemas.ts';
+import { catalogueLimits } from '../limits.ts';
 import { LinkedIds, ProjectReference } from '../schemas.ts';
 
 /** The types that name what this server holds. They are one set: older SDKs say metrology, newer ones tool_state. */
@@ -44,11 +45,15 @@ const Time = (description: string) =>
       examples: ['2026-01-31 08:00:00'],
     }),
   );
-const Ids = (description: string) => Type.Optional(Type.Array(Uuid('id'), { description }));
+const Ids = (description: string) =>
+  Type.Optional(Type.Array(Uuid('id'), { maxItems: catalogueLimits.searchIdsMax, description }));
 
 export const DataEntryQuery = Type.Object({
   keywords: Type.Optional(
-    Type.Array(Text(), { description: 'any of them in any text of the row, without regard to case' }),
+    Type.Array(Text(), {
+      maxItems: catalogueLimits.searchKeywordsMax,
+      description: 'any of them in any text of the row, without regard to case',
+    }),
   ),
   include_organization_data: Type.Optional(
     Type.Boolean({ description: "false: only the caller's own entries; true when absent" }),

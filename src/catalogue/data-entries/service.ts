@@ -6,6 +6,7 @@ import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
 import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
+import { catalogueLimits } from '../limits.ts';
 import {
   type DataEntry,
   type DataEntryChange,
@@ -13,7 +14,7 @@ import {
   type DataEntryQuery,
   heldDataTypes,
 } from './schemas.ts';
-import { findDataEntries, updateStream } from './store.ts';
+import { type DataEntryFilter, type EntryPlace, findDataEntries, nextEntries, updateStream } from './store.ts';
 
 const timeFilters = [
   'upload_datetime_min',
@@ -24,32 +25,58 @@ const timeFilters = [
   'last_accessed_datetime_max',
 ] as const;
 
+type Entry = Static<typeof DataEntry>;
+
 /**
- * Searches the catalogue.
+ * Searches the catalogue, in pages: each is made by short statements of its own, between which others have their turn.
  * @returns the entries that pass every filter, newest first. They are called `metrology`, which every SDK understands,
  * except where the request itself, or a person who has changed the entry, says `tool_state`.
- * @throws ApiError 422 for a date-time that is none.
+ * @throws ApiError 422 for a date-time that is none, before anything is read.
  */
-export async function searchDataEntries(
+export function searchDataEntries(
   database: Database,
   { organizationId, userId }: Identity,
   query: Static<typeof DataEntryQuery>,
-  idleSeconds: number,
-): Promise<Static<typeof DataEntry>[]> {
+  {
+    idleSeconds,
+    searchPageEntriesMax = catalogueLimits.searchPageEntriesMax,
+  }: { idleSeconds: number; searchPageEntriesMax?: number },
+): AsyncGenerator<Entry[], void, void> {
   const { include_organization_data = true, data_type, status = 'all', keywords = [], ...filters } = query;
   const times = Object.fromEntries(timeFilters.map((name) => [name, time(name, query[name])]));
   const type = heldDataTypes.find((held) => held === data_type);
-  if (type !== data_type) return [];
+  if (type !== data_type) return noEntries();
   // A blank keyword is in every text; it comes from an empty search field and stands for no keyword.
   const words = keywords.filter((keyword) => keyword.trim() !== '');
-  return findDataEntries(database, organizationId, type, {
+  const filter: DataEntryFilter = {
     ...filters,
     ...times,
     idle_seconds: idleSeconds,
     ...(words.length > 0 && { keywords: words }),
     user_id: include_organization_data ? undefined : userId,
     pipeline_status: status === 'all' ? undefined : status,
-  });
+  };
+  return searchByPages(database, organizationId, type, filter, searchPageEntriesMax);
+}
+
+async function* noEntries(): AsyncGenerator<Entry[], void, void> {}
+
+async function* searchByPages(
+  database: Database,
+  organizationId: string,
+  type: Entry['char_source_type'] | undefined,
+  filter: DataEntryFilter,
+  countMax: number,
+): AsyncGenerator<Entry[], void, void> {
+  let after: EntryPlace | undefined;
+  for (;;) {
+    const next = await nextEntries(database, organizationId, filter, after, countMax);
+    after = next.at(-1);
+    if (after === undefined) return;
+    const dataIds = next.map(({ data_id }) => data_id);
+    yield await findDataEntries(database, organizationId, dataIds, type, filter);
+    if (next.length < countMax) return;
+  }
 }
 
 /**
@@ -68,7 +95,7 @@ export async function changeDataEntry(
     throw invalid(['body', 'raw_name'], 'raw_name must not be blank', change.raw_name);
   await updateStream(database, organizationId, dataId, change);
   const filter = { data_ids: [dataId], idle_seconds: idleSeconds };
-  const [entry] = await findDataEntries(database, organizationId, undefined, filter);
+  const [entry] = await findDataEntries(database, organizationId, [dataId], undefined, filter);
   if (entry === undefined) throw notFound(`Data entry ${dataId}`);
   return entry;
 }
@@ -107,7 +134,8 @@ export async function restoreDataEntries(
 
 function known(wanted: string[], found: string[]): string[] {
   if (found.length === 0) throw notFound(`Data entry ${wanted[0]}`);
-  return wanted.filter((dataId) => found.includes(dataId));
+  const there = new Set(found);
+  return wanted.filter((dataId) => there.has(dataId));
 }
 
 function time(name: string, text: string | undefined): string | undefined {

@@ -17,23 +17,54 @@ export type DataEntryFilter = Omit<
   pipeline_status?: string | undefined;
 };
 
+/** The place of an entry in the order of a search: newest first. */
+export interface EntryPlace {
+  data_id: string;
+  upload_datetime: string;
+}
+
 /**
- * The organization's entries that pass every filter that is given, newest first, in one statement. Times are text that
+ * The next entries of an organization that may pass the filter, by what stands in the stream alone, in the order of a
+ * search; at most so many.
+ */
+export async function nextEntries(
+  database: Database,
+  organizationId: string,
+  filter: DataEntryFilter,
+  after: EntryPlace | undefined,
+  countMax: number,
+): Promise<EntryPlace[]> {
+  const { rows } = await sql<EntryPlace>`
+    select data_id, created_at as upload_datetime from streams
+    where organization_id = ${organizationId}::uuid and deleted_at is null
+      and (${after?.data_id}::uuid is null or created_at < ${after?.upload_datetime}::timestamptz
+        or created_at = ${after?.upload_datetime}::timestamptz and data_id > ${after?.data_id}::uuid)
+      and (${after?.upload_datetime}::timestamptz is null or created_at <= ${after?.upload_datetime}::timestamptz)
+      and (${filter.user_id}::uuid is null or user_id = ${filter.user_id}::uuid)
+      and (${filter.data_ids}::uuid[] is null or data_id = any(${filter.data_ids}::uuid[]))
+      and (${filter.physical_sample_ids}::uuid[] is null
+        or physical_sample_id = any(${filter.physical_sample_ids}::uuid[]))
+      and ${between('created_at', filter.upload_datetime_min, filter.upload_datetime_max)}
+    order by created_at desc, data_id
+    limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
+  return rows;
+}
+
+/**
+ * Those of some of the organization's entries that pass every filter that is given, newest first. Times are text that
  * PostgreSQL reads. `charSourceType` is what the rows say of their type; without it each says its own.
  */
 export async function findDataEntries(
   database: Database,
   organizationId: string,
+  dataIds: readonly string[],
   charSourceType: (typeof heldDataTypes)[number] | undefined,
   filter: DataEntryFilter,
 ): Promise<Static<typeof DataEntry>[]> {
+  const separator = separatorOf(filter.keywords);
   const { rows } = await sql<Static<typeof DataEntry>>`
-    select * from (${entries(organizationId, charSourceType, filter.idle_seconds)}) as entry
+    select entry.* from (${entries(organizationId, dataIds, charSourceType, filter.idle_seconds)}) as entry
     where (${showsOrphans(filter)}::boolean or not is_orphan)
-      and (${filter.user_id}::uuid is null or user_id = ${filter.user_id}::uuid)
-      and (${filter.data_ids}::uuid[] is null or data_id = any(${filter.data_ids}::uuid[]))
-      and (${filter.physical_sample_ids}::uuid[] is null
-        or physical_sample_id = any(${filter.physical_sample_ids}::uuid[]))
       and (${filter.project_ids}::uuid[] is null or exists (
         select from json_array_elements(projects) as project
         where (project ->> 'id')::uuid = any(${filter.project_ids}::uuid[])
@@ -41,16 +72,27 @@ export async function findDataEntries(
       and (${filter.pipeline_status}::text is null or pipeline_status = ${filter.pipeline_status}::text)
       and (${filter.growth_length_min}::float8 is null or growth_length >= ${filter.growth_length_min}::float8)
       and (${filter.growth_length_max}::float8 is null or growth_length <= ${filter.growth_length_max}::float8)
-      and ${between('upload_datetime', filter.upload_datetime_min, filter.upload_datetime_max)}
       and ${between('last_updated', filter.last_updated_min, filter.last_updated_max)}
       and ${between('last_accessed_datetime', filter.last_accessed_datetime_min, filter.last_accessed_datetime_max)}
       and (${filter.keywords}::text[] is null or exists (
-        select from unnest(${filter.keywords}::text[]) as keyword, unnest(${rowTexts}) as field
-        where strpos(lower(field), lower(keyword)) > 0
+        select from (select lower(array_to_string(${rowTexts}, ${separator}::text)) as text offset 0) as searched
+        cross join unnest((select array_agg(lower(keyword)) from unnest(${filter.keywords}::text[]) as keyword))
+          as keyword
+        where strpos(searched.text, keyword) > 0
       ))
     order by upload_datetime desc, data_id`.execute(database.as(organizationId).kysely);
   return rows;
 }
+
+/** A character that is in none of the keywords, so that none is found across two texts of a row that it separates. */
+function separatorOf(keywords: readonly string[] = []): string {
+  for (let code = firstPrivateCode; ; code++) {
+    const character = String.fromCharCode(code);
+    if (!keywords.some((keyword) => keyword.includes(character))) return character;
+  }
+}
+
+const firstPrivateCode = 0xe000;
 
 /** Who names an entry gets it: the SDK looks for a stream by its id right after it has opened it. */
 const showsOrphans = ({ include_orphans = false, data_ids }: DataEntryFilter) =>
@@ -75,8 +117,13 @@ const rowTexts = sql`array[
 const firstSecond = sql.raw('-62135596800');
 const endSecond = sql.raw('253402300800');
 
-/** All entries of an organization; whoever selects from it may filter on any column. */
-function entries(organizationId: string, charSourceType: string | undefined, idleSeconds: number) {
+/** Some of the entries of an organization; whoever selects from it may filter on any column. */
+function entries(
+  organizationId: string,
+  dataIds: readonly string[],
+  charSourceType: string | undefined,
+  idleSeconds: number,
+) {
   return sql`
     select stream.data_id, stream.stream_name as raw_name,
       coalesce(${charSourceType}::text, stream.char_source_type, 'metrology') as char_source_type,
@@ -120,7 +167,8 @@ function entries(organizationId: string, charSourceType: string | undefined, idl
       select greatest(stream.created_at, channel.changed_at) + make_interval(secs => ${idleSeconds}::float8)
         < clock_timestamp() as is_idle
     ) as activity
-    where stream.organization_id = ${organizationId}::uuid and stream.deleted_at is null`;
+    where stream.organization_id = ${organizationId}::uuid and stream.data_id = any(${dataIds}::uuid[])
+      and stream.deleted_at is null`;
 }
 
 /** The stream's own project comes first: the SDK shows only that one. */

@@ -1,13 +1,19 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
+import { pagesOf } from '../pages.ts';
 import { GrowthInstrument, GrowthInstrumentIds, NewGrowthInstrument } from './schemas.ts';
-import { createGrowthInstrument, deleteGrowthInstruments, listGrowthInstruments } from './store.ts';
+import { createGrowthInstrument, deleteGrowthInstruments, nextGrowthInstruments } from './store.ts';
 
 const tags = ['catalogue'];
 
-export function growthInstrumentRoutes(app: App, { database }: { database: Database }): void {
+export function growthInstrumentRoutes(
+  app: App,
+  { database, limits }: { database: Database; limits: CatalogueLimits },
+): void {
   app.get(
     '/',
     {
@@ -17,7 +23,12 @@ export function growthInstrumentRoutes(app: App, { database }: { database: Datab
         response: { 200: Type.Array(GrowthInstrument), ...refusals() },
       },
     },
-    (request) => listGrowthInstruments(database, request.identity.organizationId),
+    (request, reply) => {
+      const { organizationId } = request.identity;
+      const next = (after: Static<typeof GrowthInstrument> | undefined, countMax: number) =>
+        nextGrowthInstruments(database, organizationId, after, countMax);
+      return sendList(reply, pagesOf(limits.listPageRowsMax, next));
+    },
   );
 
   app.post(

@@ -9,6 +9,8 @@ import { notFound } from '../../errors.ts';
 import { trimmedText } from '../names.ts';
 import type { GrowthInstrument, instrumentTypes } from './schemas.ts';
 
+type Instrument = Static<typeof GrowthInstrument>;
+
 export interface GrowthInstrumentFields {
   label: string;
   type: (typeof instrumentTypes)[number];
@@ -20,11 +22,18 @@ const columns = sql.raw(
   'synth_source_id, source_name, synth_source_type, null::text as source_manufacturer, source_model, serial_id',
 );
 
-export async function listGrowthInstruments(database: Database, organizationId: string) {
-  const { rows } = await sql<Static<typeof GrowthInstrument>>`
+/** The next of the organization's instruments that are not deleted, by id. */
+export async function nextGrowthInstruments(
+  database: Database,
+  organizationId: string,
+  after: Pick<Instrument, 'synth_source_id'> | undefined,
+  countMax: number,
+): Promise<Instrument[]> {
+  const { rows } = await sql<Instrument>`
     select ${columns} from growth_instruments
     where organization_id = ${organizationId}::uuid and deleted_at is null
-    order by synth_source_id`.execute(database.as(organizationId).kysely);
+      and synth_source_id > ${after?.synth_source_id ?? 0}::integer
+    order by synth_source_id limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
   return rows;
 }
 

@@ -3,6 +3,8 @@ import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import {
   NewPhysicalSample,
   PhysicalSample,
@@ -13,14 +15,25 @@ import {
   SampleInstrument,
   SampleTimeseries,
 } from './schemas.ts';
-import { assignInstrument, changePhysicalSample, createOrFindPhysicalSample, sampleTimeseries } from './service.ts';
-import { listPhysicalSamples } from './store.ts';
+import {
+  assignInstrument,
+  changePhysicalSample,
+  createOrFindPhysicalSample,
+  listPhysicalSamples,
+  sampleTimeseries,
+} from './service.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
 
-export function physicalSampleRoutes(app: App, { database }: { database: Database }): void {
+interface Means {
+  database: Database;
+  limits: CatalogueLimits;
+}
+
+export function physicalSampleRoutes(app: App, means: Means): void {
+  const { database, limits } = means;
   app.get(
     '/',
     {
@@ -34,7 +47,7 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        listPhysicalSamples(database, request.identity.organizationId, request.query),
+        sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
       ),
   );
 
@@ -50,7 +63,9 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
       },
     },
     (request, reply) =>
-      database.whileAway(arrivalOf(reply), () => createOrFindPhysicalSample(database, request.identity, request.body)),
+      database.whileAway(arrivalOf(reply), () =>
+        createOrFindPhysicalSample(database, request.identity, request.body, limits),
+      ),
   );
 
   app.get(
@@ -65,10 +80,10 @@ export function physicalSampleRoutes(app: App, { database }: { database: Databas
     },
     (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
   );
-  changeRoutes(app, database);
+  changeRoutes(app, means);
 }
 
-function changeRoutes(app: App, database: Database): void {
+function changeRoutes(app: App, { database, limits }: Means): void {
   app.patch(
     '/:physical_sample_id',
     {
@@ -81,7 +96,7 @@ function changeRoutes(app: App, database: Database): void {
       },
     },
     ({ identity, params, body }) =>
-      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body),
+      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body, limits),
   );
 
   app.patch(

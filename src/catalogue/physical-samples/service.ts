@@ -3,17 +3,39 @@ import type { Static } from '@sinclair/typebox';
 import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
 import { notFound } from '../../errors.ts';
+import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
+import { pagesOf } from '../pages.ts';
 import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
 import {
   findPhysicalSampleByName,
   hasGrowthInstrument,
   hasPhysicalSample,
   insertPhysicalSample,
+  type ListedSample,
   type NewSample,
+  nextPhysicalSamples,
+  type PhysicalSampleFilter,
+  readMetadata,
   updatePhysicalSample,
 } from './store.ts';
+
+/** The organization's samples that pass the filter, newest first, page by page; metadata that is not small is read apart. */
+export function listPhysicalSamples(
+  database: Database,
+  organizationId: string,
+  filter: PhysicalSampleFilter,
+  limits: CatalogueLimits,
+): AsyncGenerator<ListRow[]> {
+  const read = (id: string) => () => readMetadata(database, organizationId, id);
+  return pagesOf(
+    limits.listPageRowsMax,
+    (after?: ListedSample) => nextPhysicalSamples(database, organizationId, filter, after, limits),
+    ({ id, is_apart }) => (is_apart ? { key: 'physical_sample_metadata', read: read(id) } : undefined),
+  );
+}
 
 /**
  * Creates a sample or finds the one of that name.
@@ -23,6 +45,7 @@ export async function createOrFindPhysicalSample(
   database: Database,
   { organizationId, userId }: Identity,
   body: Static<typeof NewPhysicalSample>,
+  limits: CatalogueLimits,
 ) {
   const { growth_instrument_id = null, sample_id = null, detail_notes_id = null } = body;
   const metadata = body.physical_sample_metadata ?? null;
@@ -31,7 +54,8 @@ export async function createOrFindPhysicalSample(
     growth_instrument_id,
     sample_id,
     detail_notes_id,
-    physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata']),
+    physical_sample_metadata:
+      metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
   };
   await requireInstrument(database, organizationId, growth_instrument_id);
   const sample =
@@ -50,13 +74,15 @@ export async function changePhysicalSample(
   organizationId: string,
   physicalSampleId: string,
   change: Static<typeof PhysicalSampleChange>,
+  limits: CatalogueLimits,
 ) {
   const { name, physical_sample_metadata: metadata, ...others } = change;
   const fields = {
     ...others,
     ...(name !== undefined && { name: trimmedText(name, 'name') }),
     ...(metadata !== undefined && {
-      physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata']),
+      physical_sample_metadata:
+        metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
     }),
   };
   return changedSample(database, organizationId, physicalSampleId, fields);

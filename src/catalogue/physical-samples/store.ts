@@ -3,15 +3,18 @@ import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { Database } from '../../database/database.ts';
 import { ApiError } from '../../errors.ts';
+import { isApart } from '../documents-apart.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
 
 type Sample = Static<typeof PhysicalSample>;
 
-/** Columns of `physical_samples as sample`, under their names on the wire. */
-const columns = sql.raw(`
+/** Columns of `physical_samples as sample`, under their names on the wire, but for the metadata. */
+const plainColumns = sql.raw(`
   sample.physical_sample_id as id, sample.name, sample.created_at as created_datetime,
   sample.changed_at as last_updated, sample.version, sample.user_id, sample.growth_instrument_id, sample.sample_id,
-  sample.detail_notes_id, sample.physical_sample_metadata`);
+  sample.detail_notes_id`);
+const columns = sql`${plainColumns}, sample.physical_sample_metadata`;
 
 export interface PhysicalSampleFilter {
   physical_sample_id?: string;
@@ -19,14 +22,23 @@ export interface PhysicalSampleFilter {
   has_data_item?: boolean;
 }
 
-/** The organization's samples that pass the filter, newest first, with what the catalogue shows of each. */
-export async function listPhysicalSamples(
+export type ListedSample = Static<typeof PhysicalSampleRow> & { is_apart: boolean };
+
+/**
+ * The next of the organization's samples that pass the filter, newest first, with what the catalogue shows of each. The
+ * metadata of one that `is_apart` is null here, and to be read by itself.
+ */
+export async function nextPhysicalSamples(
   database: Database,
   organizationId: string,
-  { physical_sample_id = undefined, project_id = undefined, has_data_item = undefined }: PhysicalSampleFilter = {},
-) {
-  const { rows } = await sql<Static<typeof PhysicalSampleRow>>`
-    select ${columns}, owner.user_id as owner_id, owner.name as owner_name,
+  { physical_sample_id = undefined, project_id = undefined, has_data_item = undefined }: PhysicalSampleFilter,
+  after: Pick<ListedSample, 'id' | 'created_datetime'> | undefined,
+  { listPageRowsMax, documentInlineBytesMax }: CatalogueLimits,
+): Promise<ListedSample[]> {
+  const { rows } = await sql<ListedSample>`
+    select ${plainColumns}, document.is_apart,
+      case when not document.is_apart then sample.physical_sample_metadata end as physical_sample_metadata,
+      owner.user_id as owner_id, owner.name as owner_name,
       coalesce(member.projects, '[]'::json) as projects, null::json as target_material, null::json as detail_notes,
       instrument.source_name as growth_instrument, item.num_data_items
     from physical_samples as sample
@@ -34,6 +46,9 @@ export async function listPhysicalSamples(
     left join growth_instruments as instrument
       on instrument.synth_source_id = sample.growth_instrument_id
       and instrument.organization_id = sample.organization_id
+    cross join lateral (
+      select ${isApart('sample.physical_sample_metadata', documentInlineBytesMax)} as is_apart
+    ) as document
     cross join lateral (
       select json_agg(
         json_build_object('id', project.project_id, 'name', project.name) order by member.created_at, member.project_id
@@ -56,8 +71,21 @@ export async function listPhysicalSamples(
           and chosen.organization_id = sample.organization_id
       ))
       and (${has_data_item}::boolean is null or (item.num_data_items > 0) = ${has_data_item}::boolean)
-    order by sample.created_at desc, sample.physical_sample_id`.execute(database.as(organizationId).kysely);
+      and (${after?.id}::uuid is null
+        or (sample.created_at, ${after?.id}::uuid) < (${after?.created_datetime}::timestamptz, sample.physical_sample_id))
+    order by sample.created_at desc, sample.physical_sample_id
+    limit ${listPageRowsMax}::integer`.execute(database.as(organizationId).kysely);
   return rows;
+}
+
+/** JSON text of the metadata of a sample. */
+export async function readMetadata(database: Database, organizationId: string, sampleId: string): Promise<string> {
+  const { rows } = await database.as(organizationId).pool.query<{ text: string | null }>(
+    `select physical_sample_metadata::text as text from physical_samples
+     where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
+    [organizationId, sampleId],
+  );
+  return rows[0]?.text ?? 'null';
 }
 
 export interface NewSample {

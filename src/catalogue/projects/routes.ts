@@ -3,8 +3,10 @@ import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { PhysicalSampleRow } from '../physical-samples/schemas.ts';
-import { listPhysicalSamples } from '../physical-samples/store.ts';
+import { listPhysicalSamples } from '../physical-samples/service.ts';
 import { Ok } from '../schemas.ts';
 import {
   NewConfiguration,
@@ -14,8 +16,8 @@ import {
   ProjectConfiguration,
   ProjectParams,
 } from './schemas.ts';
-import { getProject, replaceConfiguration, trackSample } from './service.ts';
-import { createProject, listProjects } from './store.ts';
+import { deleteProject, getProject, listProjects, replaceConfiguration, trackSample } from './service.ts';
+import { createProject } from './store.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
@@ -23,7 +25,13 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-export function projectRoutes(app: App, { database }: { database: Database }): void {
+interface Means {
+  database: Database;
+  limits: CatalogueLimits;
+}
+
+export function projectRoutes(app: App, means: Means): void {
+  const { database, limits } = means;
   app.get(
     '/',
     {
@@ -35,7 +43,9 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
       },
     },
     (request, reply) =>
-      database.whileAway(arrivalOf(reply), () => listProjects(database, request.identity.organizationId)),
+      database.whileAway(arrivalOf(reply), () =>
+        sendList(reply, listProjects(database, request.identity.organizationId, limits)),
+      ),
   );
 
   app.post(
@@ -70,16 +80,32 @@ export function projectRoutes(app: App, { database }: { database: Database }): v
         response: { 200: Type.Array(PhysicalSampleRow), ...refusals(400, 404, 422) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { organizationId } = request.identity;
       const { id } = await getProject(database, organizationId, request.params.project_id);
-      return listPhysicalSamples(database, organizationId, { project_id: id });
+      return sendList(reply, listPhysicalSamples(database, organizationId, { project_id: id }, limits));
     },
   );
-  configurationRoutes(app, database);
+
+  app.delete(
+    '/:project_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a project; its samples and streams stay, and belong to it no more',
+        params: ProjectParams,
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    async (request, reply) => {
+      await deleteProject(database, request.identity.organizationId, request.params.project_id, limits);
+      return reply.type(json).serializer(JSON.stringify).send('OK');
+    },
+  );
+  configurationRoutes(app, means);
 }
 
-function configurationRoutes(app: App, database: Database): void {
+function configurationRoutes(app: App, { database, limits }: Means): void {
   app.get(
     '/:project_id/configuration',
     {
@@ -108,7 +134,7 @@ function configurationRoutes(app: App, database: Database): void {
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        replaceConfiguration(database, identity.organizationId, params.project_id, body),
+        replaceConfiguration(database, identity.organizationId, params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
@@ -122,13 +148,13 @@ function configurationRoutes(app: App, database: Database): void {
         summary: 'Add a physical sample to the project and track it',
         params: ProjectParams,
         body: NewTrackingSample,
-        response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
+        response: { 200: Ok, ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        trackSample(database, identity.organizationId, params.project_id, body),
+        trackSample(database, identity.organizationId, params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },

@@ -1,13 +1,25 @@
 /** Guarantees: a change to a project happens whole or not at all, and twice is once. */
 import type { Database } from '../../database/database.ts';
 import { invalid, notFound } from '../../errors.ts';
+import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
-import { changeProject, listProjects, type ProjectChange, type ProjectRow } from './store.ts';
+import type { CatalogueLimits } from '../limits.ts';
+import { pagesOf } from '../pages.ts';
+import {
+  changeProject,
+  findProject,
+  nextProjects,
+  type ProjectChange,
+  type ProjectRow,
+  readConfiguration,
+  removeProject,
+  unlinkStreams,
+} from './store.ts';
 
 /** @throws ApiError 404 */
 export async function getProject(database: Database, organizationId: string, projectId: string): Promise<ProjectRow> {
   const project_id = projectId.toLowerCase();
-  const [project] = await listProjects(database, organizationId, { project_id });
+  const project = await findProject(database, organizationId, { project_id });
   if (project === undefined) throw notFound(`Project ${project_id}`);
   return project;
 }
@@ -18,11 +30,10 @@ export async function trackSample(
   organizationId: string,
   projectId: string,
   { physical_sample_id, set_active = false }: { physical_sample_id: string; set_active?: boolean },
+  limits: CatalogueLimits,
 ): Promise<void> {
-  await changeProject(database, organizationId, projectId.toLowerCase(), {
-    trackedSampleId: physical_sample_id.toLowerCase(),
-    setActive: set_active,
-  });
+  const change = { trackedSampleId: physical_sample_id.toLowerCase(), setActive: set_active };
+  await changeProject(database, organizationId, projectId.toLowerCase(), change, limits);
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -38,13 +49,47 @@ export async function replaceConfiguration(
   organizationId: string,
   projectId: string,
   configuration: Record<string, unknown>,
+  limits: CatalogueLimits,
 ): Promise<void> {
-  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body']) };
+  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body'], limits.documentBytesMax) };
   const tracked = Object.hasOwn(configuration, trackedKey) ? configuration[trackedKey] : undefined;
   if (typeof tracked === 'string') {
     if (!uuidPattern.test(tracked)) throw invalid(['body', trackedKey], `${trackedKey} must be a UUID`, tracked);
     change.trackedSampleId = tracked.toLowerCase();
     change.setActive = true;
   }
-  await changeProject(database, organizationId, projectId.toLowerCase(), change);
+  await changeProject(database, organizationId, projectId.toLowerCase(), change, limits);
+}
+
+/** The organization's projects, newest first, page by page; a configuration that is not small is read apart. */
+export function listProjects(
+  database: Database,
+  organizationId: string,
+  limits: CatalogueLimits,
+): AsyncGenerator<ListRow[]> {
+  const read = (id: string) => () => readConfiguration(database, organizationId, id);
+  return pagesOf(
+    limits.listPageRowsMax,
+    (after?: Listed) => nextProjects(database, organizationId, after, limits),
+    ({ id, is_apart }) => (is_apart ? { key: 'api_configuration', read: read(id) } : undefined),
+  );
+}
+
+type Listed = Awaited<ReturnType<typeof nextProjects>>[number];
+
+/**
+ * Deletes a project: what its streams hold stays, and they belong to no project then. They are told so some at a time, so
+ * that nobody waits long for any of them; asking again goes on where it broke off.
+ * @throws ApiError 404
+ */
+export async function deleteProject(
+  database: Database,
+  organizationId: string,
+  projectId: string,
+  { listPageRowsMax }: CatalogueLimits,
+): Promise<void> {
+  const { id } = await getProject(database, organizationId, projectId);
+  do {
+    while ((await unlinkStreams(database, organizationId, id, listPageRowsMax)) === listPageRowsMax);
+  } while (!(await removeProject(database, organizationId, id)));
 }

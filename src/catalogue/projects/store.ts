@@ -3,49 +3,86 @@
  * project and the samples that it tracks are the same; one of them may be the active one.
  */
 import type { Static } from '@sinclair/typebox';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type pg from 'pg';
 import { type Database, inTransaction } from '../../database/database.ts';
-import { notFound } from '../../errors.ts';
+import { ApiError, notFound } from '../../errors.ts';
+import { isApart } from '../documents-apart.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
 import type { Project } from './schemas.ts';
 
 export type ProjectRow = Static<typeof Project>;
 
-export interface ProjectFilter {
-  project_id?: string;
-  name?: string;
-}
+const columns = sql`
+  project.project_id as id, project.name, project.created_at as created_datetime, project.changed_at as last_updated,
+  owner.user_id as owner_id, owner.name as owner_name, null::json as detail_note,
+  cardinality(member.ids) as physical_sample_count`;
 
-/** The organization's projects that pass the filter, newest first. */
-export async function listProjects(
+const configurationOf = (document: RawBuilder<unknown>) => sql`
+  json_build_object(
+    'api_configuration', ${document},
+    'tracking_physical_sample_ids', member.ids,
+    'active_tracking_physical_sample_id', project.active_tracking_physical_sample_id
+  ) as configuration`;
+
+const source = sql`
+  from projects as project
+  join users as owner on owner.user_id = project.user_id and owner.organization_id = project.organization_id
+  cross join lateral (
+    select array(
+      select member.physical_sample_id from project_physical_samples as member
+      where member.project_id = project.project_id and member.organization_id = project.organization_id
+      order by member.created_at, member.physical_sample_id
+    ) as ids
+  ) as member`;
+
+/** The project of that id or name, without regard to case, with its whole configuration. */
+export async function findProject(
   database: Database,
   organizationId: string,
-  { project_id = undefined, name = undefined }: ProjectFilter = {},
-): Promise<ProjectRow[]> {
+  { project_id = undefined, name = undefined }: { project_id?: string; name?: string },
+): Promise<ProjectRow | undefined> {
   const { rows } = await sql<ProjectRow>`
-    select project.project_id as id, project.name, project.created_at as created_datetime,
-      project.changed_at as last_updated, owner.user_id as owner_id, owner.name as owner_name,
-      null::json as detail_note, cardinality(member.ids) as physical_sample_count,
-      json_build_object(
-        'api_configuration', project.api_configuration,
-        'tracking_physical_sample_ids', member.ids,
-        'active_tracking_physical_sample_id', project.active_tracking_physical_sample_id
-      ) as configuration
-    from projects as project
-    join users as owner on owner.user_id = project.user_id and owner.organization_id = project.organization_id
-    cross join lateral (
-      select array(
-        select member.physical_sample_id from project_physical_samples as member
-        where member.project_id = project.project_id and member.organization_id = project.organization_id
-        order by member.created_at, member.physical_sample_id
-      ) as ids
-    ) as member
+    select ${columns}, ${configurationOf(sql`project.api_configuration`)} ${source}
     where project.organization_id = ${organizationId}::uuid
       and (${project_id}::uuid is null or project.project_id = ${project_id}::uuid)
       and (${name}::text is null or lower(btrim(project.name)) = lower(btrim(${name}::text)))
-    order by project.created_at desc, project.project_id`.execute(database.as(organizationId).kysely);
+      and coalesce(${project_id}::text, ${name}::text) is not null`.execute(database.as(organizationId).kysely);
+  return rows[0];
+}
+
+/**
+ * The next of the organization's projects, newest first. The configuration of one that `is_apart` is null here, and to be
+ * read by itself.
+ */
+export async function nextProjects(
+  database: Database,
+  organizationId: string,
+  after: Pick<ProjectRow, 'id' | 'created_datetime'> | undefined,
+  { listPageRowsMax, documentInlineBytesMax }: CatalogueLimits,
+): Promise<(ProjectRow & { is_apart: boolean })[]> {
+  const { rows } = await sql<ProjectRow & { is_apart: boolean }>`
+    select ${columns}, document.is_apart,
+      ${configurationOf(sql`case when not document.is_apart then project.api_configuration end`)}
+    ${source}
+    cross join lateral (select ${isApart('project.api_configuration', documentInlineBytesMax)} as is_apart) as document
+    where project.organization_id = ${organizationId}::uuid
+      and (${after?.id}::uuid is null
+        or (project.created_at, ${after?.id}::uuid) < (${after?.created_datetime}::timestamptz, project.project_id))
+    order by project.created_at desc, project.project_id
+    limit ${listPageRowsMax}::integer`.execute(database.as(organizationId).kysely);
   return rows;
+}
+
+/** JSON text of the configuration of a project; `null` of one that is gone meanwhile. */
+export async function readConfiguration(database: Database, organizationId: string, projectId: string) {
+  const { rows } = await database.as(organizationId).pool.query<{ text: string | null }>(
+    `select api_configuration::text as text from projects
+     where organization_id = $1::uuid and project_id = $2::uuid`,
+    [organizationId, projectId],
+  );
+  return rows[0]?.text ?? 'null';
 }
 
 /**
@@ -65,7 +102,7 @@ export async function createProject(
     on conflict do nothing
     returning project_id`.execute(database.as(organizationId).kysely);
   const created = rows[0];
-  const [project] = await listProjects(database, organizationId, created ?? { name });
+  const project = await findProject(database, organizationId, created ?? { name });
   if (project === undefined) throw new Error('a project that has just been there is gone');
   return { ...project, is_new: created !== undefined };
 }
@@ -88,10 +125,11 @@ export function changeProject(
   organizationId: string,
   projectId: string,
   { apiConfiguration, trackedSampleId, setActive = false }: ProjectChange,
+  limits: Pick<CatalogueLimits, 'projectSamplesMax' | 'sampleProjectsMax'>,
 ): Promise<void> {
   return inTransaction(database.as(organizationId).pool, async (client) => {
     await lockProject(client, organizationId, projectId);
-    if (trackedSampleId !== undefined) await addMember(client, organizationId, projectId, trackedSampleId);
+    if (trackedSampleId !== undefined) await addMember(client, organizationId, projectId, trackedSampleId, limits);
     await client.query(
       `update projects
        set api_configuration = coalesce($3::jsonb, api_configuration),
@@ -113,7 +151,13 @@ async function lockProject(client: pg.PoolClient, organizationId: string, projec
   if (rowCount === 0) throw notFound(`Project ${projectId}`);
 }
 
-async function addMember(client: pg.PoolClient, organizationId: string, projectId: string, sampleId: string) {
+async function addMember(
+  client: pg.PoolClient,
+  organizationId: string,
+  projectId: string,
+  sampleId: string,
+  { projectSamplesMax, sampleProjectsMax }: Pick<CatalogueLimits, 'projectSamplesMax' | 'sampleProjectsMax'>,
+) {
   const { rowCount: known } = await client.query(
     `select from physical_samples where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
     [organizationId, sampleId],
@@ -125,8 +169,53 @@ async function addMember(client: pg.PoolClient, organizationId: string, projectI
     [organizationId, projectId, sampleId],
   );
   if (added === 0) return;
+  const { rows } = await client.query<{ samples: number; projects: number }>(
+    `select (select count(*) from project_physical_samples where organization_id = $1::uuid and project_id = $2::uuid)
+              as samples,
+            (select count(*) from project_physical_samples where organization_id = $1::uuid and physical_sample_id = $3::uuid)
+              as projects`,
+    [organizationId, projectId, sampleId],
+  );
+  const { samples, projects } = rows[0] as { samples: number; projects: number };
+  if (samples > projectSamplesMax)
+    throw new ApiError('conflict', `A project has at most ${projectSamplesMax} samples.`);
+  if (projects > sampleProjectsMax)
+    throw new ApiError('conflict', `A sample has at most ${sampleProjectsMax} projects.`);
   await client.query(
     `update projects set changed_at = clock_timestamp() where organization_id = $1::uuid and project_id = $2::uuid`,
     [organizationId, projectId],
   );
+}
+
+/** Tells so many streams of a project, at most, that they belong to none. @returns how many it told */
+export async function unlinkStreams(
+  database: Database,
+  organizationId: string,
+  projectId: string,
+  countMax: number,
+): Promise<number> {
+  const { rowCount } = await database.as(organizationId).pool.query(
+    `with found as materialized (
+       select data_id from streams where organization_id = $1::uuid and project_id = $2::uuid
+       order by data_id limit $3::integer for no key update
+     )
+     update streams s set project_id = null, changed_at = clock_timestamp() from found where s.data_id = found.data_id`,
+    [organizationId, projectId, countMax],
+  );
+  return rowCount ?? 0;
+}
+
+/** Removes a project and what says which samples are its own. @returns false, and removes nothing, while it has streams */
+export function removeProject(database: Database, organizationId: string, projectId: string): Promise<boolean> {
+  return inTransaction(database.as(organizationId).pool, async (client) => {
+    // With this lock no new stream can refer to it any more.
+    const ids = [organizationId, projectId];
+    const own = 'organization_id = $1::uuid and project_id = $2::uuid';
+    await client.query(`select from projects where ${own} for update`, ids);
+    const { rowCount } = await client.query(`select from streams where ${own} limit 1`, ids);
+    if (rowCount !== 0) return false;
+    await client.query(`delete from project_physical_samples where ${own}`, ids);
+    await client.query(`delete from projects where ${own}`, ids);
+    return true;
+  });
 }

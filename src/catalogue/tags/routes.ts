@@ -3,22 +3,26 @@ import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
+import { sendList } from '../../http/send-list.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { NewTag, NewTagLinks, Tag, TagLinks } from './schemas.ts';
-import { createOrFindTag, linkTags } from './service.ts';
-import { listTags } from './store.ts';
+import { createOrFindTag, linkTags, listTags } from './service.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
 
-export function tagRoutes(app: App, { database }: { database: Database }): void {
+export function tagRoutes(app: App, { database, limits }: { database: Database; limits: CatalogueLimits }): void {
   app.get(
     '/',
     {
       prefixTrailingSlash,
       schema: { tags, summary: 'All tags of the organization', response: { 200: Type.Array(Tag), ...refusals() } },
     },
-    (request, reply) => database.whileAway(arrivalOf(reply), () => listTags(database, request.identity.organizationId)),
+    (request, reply) =>
+      database.whileAway(arrivalOf(reply), () =>
+        sendList(reply, listTags(database, request.identity.organizationId, limits)),
+      ),
   );
 
   app.post(
@@ -51,13 +55,12 @@ export function tagRoutes(app: App, { database }: { database: Database }): void 
         tags,
         summary: 'Put tags on data entries: every tag on every entry, or nothing when one id is unknown',
         body: NewTagLinks,
-        response: { 200: TagLinks, ...refusals(...bodyRefusals, 404) },
+        response: { 200: TagLinks, ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => {
-      const { data_ids, tag_ids } = request.body;
       const created = await database.whileAway(arrivalOf(reply), () =>
-        linkTags(database, request.identity.organizationId, data_ids, tag_ids),
+        linkTags(database, request.identity.organizationId, request.body, limits),
       );
       return { success: true as const, associations_created: created };
     },

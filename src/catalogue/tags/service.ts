@@ -2,9 +2,13 @@
 
 import type { Identity } from '../../auth/store.ts';
 import type { Database } from '../../database/database.ts';
+import { ApiError, invalid } from '../../errors.ts';
+import type { ListRow } from '../../lib/list-row.ts';
 import { distinctIds, requireAll } from '../ids.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
-import { findTagByName, insertStreamTags, insertTag } from './store.ts';
+import { pagesOf } from '../pages.ts';
+import { findTagByName, insertStreamTags, insertTag, nextTags, type TagRow } from './store.ts';
 
 /** @returns the tag of that name, and whether it is new. */
 export async function createOrFindTag(database: Database, { organizationId, userId }: Identity, wanted: string) {
@@ -18,12 +22,36 @@ export async function createOrFindTag(database: Database, { organizationId, user
 /**
  * Puts every tag on every data entry; a second time changes nothing.
  * @returns the number of links that are new
- * @throws ApiError 404 that names the first id that the organization does not have; nothing is stored.
+ * @throws ApiError 404 that names the first id that the organization does not have, 422 for more than `tagLinksMax` links,
+ * 409 for an entry that would have more than `entryTagsMax` tags; nothing is stored.
  */
-export async function linkTags(database: Database, organizationId: string, dataIds: string[], tagIds: string[]) {
-  const wanted = { dataIds: distinctIds(dataIds), tagIds: distinctIds(tagIds) };
-  const linked = await insertStreamTags(database, organizationId, wanted.dataIds, wanted.tagIds);
+export async function linkTags(
+  database: Database,
+  organizationId: string,
+  { data_ids, tag_ids }: { data_ids: string[]; tag_ids: string[] },
+  { tagLinksMax, entryTagsMax }: CatalogueLimits,
+) {
+  const wanted = { dataIds: distinctIds(data_ids), tagIds: distinctIds(tag_ids) };
+  const links = wanted.dataIds.length * wanted.tagIds.length;
+  if (links > tagLinksMax) {
+    throw invalid(['body'], `data_ids × tag_ids must not be more than ${tagLinksMax} links; these are ${links}`);
+  }
+  const linked = await insertStreamTags(database, organizationId, wanted.dataIds, wanted.tagIds, entryTagsMax);
   requireAll('Data entry', wanted.dataIds, linked.known_data_ids);
   requireAll('Tag', wanted.tagIds, linked.known_tag_ids);
+  const crowded = linked.crowded_data_id;
+  if (crowded !== null)
+    throw new ApiError('conflict', `Data entry ${crowded} would have more than ${entryTagsMax} tags.`);
   return linked.associations_created;
+}
+
+/** The organization's tags by name, page by page. */
+export function listTags(
+  database: Database,
+  organizationId: string,
+  limits: CatalogueLimits,
+): AsyncGenerator<ListRow[]> {
+  return pagesOf(limits.listPageRowsMax, (after: TagRow | undefined, countMax) =>
+    nextTags(database, organizationId, after, countMax),
+  );
 }

@@ -4,15 +4,21 @@ import { sql } from 'kysely';
 import type { Database } from '../../database/database.ts';
 import type { Tag } from './schemas.ts';
 
-type TagRow = Static<typeof Tag>;
+export type TagRow = Static<typeof Tag>;
 
 const columns = sql.raw('tag_id as id, name, created_at as created_datetime');
 
-export async function listTags(database: Database, organizationId: string): Promise<TagRow[]> {
+/** The next of the organization's tags, by name without regard to case. */
+export async function nextTags(
+  database: Database,
+  organizationId: string,
+  after: Pick<TagRow, 'name'> | undefined,
+  countMax: number,
+): Promise<TagRow[]> {
   const { rows } = await sql<TagRow>`
-    select ${columns} from tags where organization_id = ${organizationId}::uuid order by lower(name)`.execute(
-    database.as(organizationId).kysely,
-  );
+    select ${columns} from tags
+    where organization_id = ${organizationId}::uuid and (${after?.name}::text is null or lower(name) > lower(${after?.name}::text))
+    order by lower(name) limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
   return rows;
 }
 
@@ -38,18 +44,21 @@ export interface LinkedTags {
   known_data_ids: string[];
   known_tag_ids: string[];
   associations_created: number;
+  /** One that would have more tags than it may; then nothing is stored. */
+  crowded_data_id: string | null;
 }
 
 /**
  * Puts every tag on every stream when all of them are the organization's; otherwise nothing is stored, and the ids that
  * are known tell which one is not. One statement; the streams are locked in one order, so that two callers cannot deadlock.
- * The ids are distinct and in lower case.
+ * The ids are distinct and in lower case. Nothing is stored either when a stream would have more than `entryTagsMax` tags.
  */
 export async function insertStreamTags(
   database: Database,
   organizationId: string,
   dataIds: string[],
   tagIds: string[],
+  entryTagsMax: number,
 ): Promise<LinkedTags> {
   const { rows } = await sql<LinkedTags>`
     with known_streams as materialized (
@@ -58,11 +67,22 @@ export async function insertStreamTags(
       order by data_id for no key update
     ), known_tags as materialized (
       select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
+    ), crowded as (
+      select known.data_id from known_streams as known
+      cross join lateral (
+        select count(*) as tags from (
+          select tag_id from stream_tags as held
+          where held.data_id = known.data_id and held.organization_id = ${organizationId}::uuid
+          union select tag_id from known_tags
+        ) as together
+      ) as together
+      where together.tags > ${entryTagsMax}::bigint limit 1
     ), created as (
       insert into stream_tags (data_id, tag_id, organization_id)
       select data_id, tag_id, ${organizationId}::uuid from known_streams cross join known_tags
       where (select count(*) from known_streams) = ${dataIds.length}::bigint
         and (select count(*) from known_tags) = ${tagIds.length}::bigint
+        and not exists (select from crowded)
       order by data_id, tag_id
       on conflict do nothing
       returning data_id
@@ -72,6 +92,8 @@ export async function insertStreamTags(
     )
     select array(select data_id::text from known_streams) as known_data_ids,
       array(select tag_id::text from known_tags) as known_tag_ids,
-      (select count(*) from created) as associations_created`.execute(database.as(organizationId).kysely);
+      (select count(*) from created) as associations_created, (select data_id::text from crowded) as crowded_data_id`.execute(
+    database.as(organizationId).kysely,
+  );
   return rows[0] as LinkedTags;
 }

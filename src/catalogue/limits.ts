@@ -1,0 +1,24 @@
+/** What bounds a request to the catalogue, and the statements that answer it. */
+export const catalogueLimits = {
+  /** Keywords of one search: each is looked for in every text of every entry. */
+  searchKeywordsMax: 100,
+  /** Entries, samples or projects that one search may name. */
+  searchIdsMax: 5_000,
+  /** Entries that one statement of a search looks through: 50 ms of work with as many keywords as a search may have. */
+  searchPageEntriesMax: 250,
+  /** Rows that one statement of another list reads. */
+  listPageRowsMax: 500,
+  /** Bytes of a JSON document of a client, as JSON: the configuration of a project, the metadata of a sample. */
+  documentBytesMax: 262_144,
+  /** Bytes up to which a list reads such documents together with their rows; larger ones come one by one. */
+  documentInlineBytesMax: 2_000,
+  /** Links between tags and data entries that one request may ask for: half a second of work in one transaction. */
+  tagLinksMax: 10_000,
+  /** Tags of one data entry: each search and each export carries them. */
+  entryTagsMax: 500,
+  /** Projects of one sample, and samples of one project: lists carry the ones and the others. */
+  sampleProjectsMax: 500,
+  projectSamplesMax: 10_000,
+};
+
+export type CatalogueLimits = Readonly<typeof catalogueLimits>;

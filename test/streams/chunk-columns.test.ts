@@ -38,6 +38,7 @@ describe('the table of columns', () => {
     expect([...columns.keys()].filter((name) => !given.includes(name)).sort()).toEqual([
       'changed_at',
       'replaced_count',
+      'stored_at',
     ]);
   });
 

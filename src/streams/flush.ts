@@ -55,7 +55,9 @@ export function createFlush(options: FlushOptions): Flush {
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
 
-  return async (items) => {
+  pool.on('error', known.forgetAll);
+
+  async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
     const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
     const absence = [...settled.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
@@ -69,6 +71,12 @@ export function createFlush(options: FlushOptions): Flush {
     const look = (some: Means, ofThem: IngestItem[]) => settleDoubt(some, ofThem, now);
     for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
     return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
+  }
+
+  return async (items) => {
+    const outcomes = await flush(items);
+    if (outcomes.some((outcome) => outcome instanceof TryAgain && outcome.why === 'away')) known.forgetAll();
+    return outcomes;
   };
 }
 

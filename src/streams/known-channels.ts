@@ -13,6 +13,8 @@ export interface KnownChannels {
   note: OnCommitted;
   /** Nothing is known of their channels any more. */
   forget(rows: readonly PlacedRow[]): void;
+  /** Nothing is known any more: what stands behind the next connection may be an older state of the database. */
+  forgetAll(): void;
 }
 
 interface KnownChannel {
@@ -53,6 +55,7 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
     forget(rows) {
       for (const { item, channelName } of rows) channels.delete(keyOf(item, channelName));
     },
+    forgetAll: channels.clear,
   };
 }
 
@@ -85,6 +88,10 @@ function recentlyUsed<Value>(entriesMax: number) {
     delete(key: string): void {
       young.delete(key);
       old.delete(key);
+    },
+    clear(): void {
+      young.clear();
+      old.clear();
     },
   };
 }

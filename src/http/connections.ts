@@ -38,7 +38,8 @@ export function createConnections({ server, limits, pace, knowsKey }: Options): 
     drainAfterAnswer(request, response, limits, pace);
     response.once('close', () => {
       const next = room.leave(socket);
-      if (next !== undefined) begin(...next);
+      // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
+      if (next !== undefined) setImmediate(begin, ...next);
     });
     const key = request.headers['x-api-key'];
     if (typeof key === 'string' && knowsKey(key)) {

@@ -14,6 +14,7 @@ export interface PackedArrivals {
   numbers: Float64Array<ArrayBuffer>;
 }
 
+/** In the order in which `unpackArrivals` reads them. */
 const columns = [
   'pointCount',
   'nullCount',
@@ -57,17 +58,25 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
     at += length;
     return buffer.subarray(at - length, at);
   };
+  // Written out: a list of columns in a loop took 100 ms for 10,000 channels.
   return channelNames.map((channelName, i) => {
-    const [timestampsLength = 0, valuesLength = 0, ...row] = numbers.subarray(i * rowLength, (i + 1) * rowLength);
-    const facts = columns.map((column, j) => [column, orNull(row[j])]);
-    const image = {
-      timestamps: next(timestampsLength),
-      values: next(valuesLength),
+    const first = i * rowLength;
+    const value = (column: number) => orNull(numbers[first + 2 + column]);
+    const image: ChunkImage = {
+      timestamps: next(numbers[first] as number),
+      values: next(numbers[first + 1] as number),
       units: units[i] ?? null,
-      ...Object.fromEntries(facts),
-      ascending: row.at(-1) === 1,
+      pointCount: value(0) as number,
+      nullCount: value(1) as number,
+      timeMin: value(2),
+      timeMax: value(3),
+      valueMin: value(4),
+      valueMax: value(5),
+      valueMinTime: value(6),
+      valueMaxTime: value(7),
+      ascending: value(8) === 1,
       contentHash: next(hashBytes),
-    } as ChunkImage;
+    };
     return { channelName, image };
   });
 }

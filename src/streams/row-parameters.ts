@@ -1,4 +1,5 @@
 import { limits } from '../config.ts';
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { encodeFloat8Array, hasNulls, joinFloat8Arrays } from '../database/float8-array.ts';
 import type { PlacedRow } from './rows.ts';
 
@@ -35,7 +36,7 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
     return first - image.pointCount;
   });
   return [
-    rows.map(({ item }) => item.dataId),
+    plainArray(rows.map(({ item }) => item.dataId)),
     numbers(({ channelId }) => channelId),
     numbers(({ item }) => item.chunkIndex),
     numbers(({ item, pointsPerChunk }) => item.chunkIndex * pointsPerChunk),
@@ -45,7 +46,7 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
     numbers(({ image }) => image.pointCount),
     numbers(({ image }) => image.nullCount),
     numbers(({ image }) => Number(image.ascending)),
-    rows.map(({ image }) => image.units),
+    textArray(rows.map(({ image }) => image.units)),
     Buffer.concat(rows.map(({ image }) => image.contentHash)),
     joinFloat8Arrays(rows.map(({ image }) => image.timestamps)),
     joinFloat8Arrays(rows.map(({ image }) => image.values)),
@@ -54,7 +55,7 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
     numbers(({ image }) => image.valueMax),
     numbers(({ image }) => image.valueMinTime),
     numbers(({ image }) => image.valueMaxTime),
-    rows.map(({ item }) => item.organizationId),
+    plainArray(rows.map(({ item }) => item.organizationId)),
   ];
 }
 

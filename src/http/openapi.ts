@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
@@ -60,8 +60,10 @@ export function openapiYaml(app: App): string {
 const committed = new URL('../../openapi.yaml', import.meta.url);
 
 export function openapiRoutes(app: App): void {
-  const document = readFileSync(committed);
-  app.get('/openapi.yaml', { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
-    reply.type('application/yaml').send(document),
-  );
+  let document: Buffer | string | undefined;
+  app.get('/openapi.yaml', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => {
+    // A build of the sources alone does not have it.
+    document ??= existsSync(committed) ? readFileSync(committed) : openapiYaml(app);
+    return reply.type('application/yaml').send(document);
+  });
 }

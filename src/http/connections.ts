@@ -36,7 +36,8 @@ export function createConnections({ server, limits, pace, knowsKey }: Options): 
   /** One function for all answers: it comes once for each, and tells which by `this`. */
   function leave(this: ServerResponse): void {
     const next = room.leave(this.req.socket);
-    if (next !== undefined) begin(...next);
+    // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
+    if (next !== undefined) setImmediate(begin, ...next);
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): void {

@@ -153,6 +153,7 @@ function blameLost(run: Run, { name }: Trouble, lastedMs: number, probes: readon
     const lost = own.filter(({ isGivenUp }) => isGivenUp);
     const figure = `${name}, given up of those that came meanwhile, with ${generation.name}`;
     run.measure(figure, lost.length, { max: lastedMs < msMax ? 0 : own.length, unit: 'chunks' });
+    if (lastedMs >= msMax) continue;
     for (const { answer, failure } of lost.slice(0, 3)) {
       run.note(`${figure}: ${answer?.status ?? failure?.message} ${answer?.body ?? ''}`);
     }

@@ -92,7 +92,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams =
-    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
+    given.streams ??
+    createStreamService({
+      database,
+      metrics,
+      graceSeconds,
+      limits: given.limits?.streams,
+      report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
+    });
   // Before the server waits for its connections: what waits for PostgreSQL is answered now.
   app.addHook('preClose', () => streams.close());
   const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });

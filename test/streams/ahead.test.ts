@@ -1,8 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
+import type { CommittedChunk } from '../../src/streams/committed.ts';
 import { createKnownChannels } from '../../src/streams/known-channels.ts';
-import type { IngestItem, PlacedRow } from '../../src/streams/rows.ts';
+import type { IngestItem } from '../../src/streams/rows.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
 
@@ -236,7 +237,7 @@ test('channels that all come in turn stay known while there is room for twice as
   expect(misses).toBe(0);
 });
 
-function rowOf(channelId: number, chunkIndex: number): PlacedRow {
+function rowOf(channelId: number, chunkIndex: number): CommittedChunk {
   const arrival = { channelName: `channel ${channelId}`, image: toChunkImage({ timestamps: [1], values: [1] }) };
   const item: IngestItem = {
     organizationId: 'lab',
@@ -249,5 +250,5 @@ function rowOf(channelId: number, chunkIndex: number): PlacedRow {
     bytes: 0,
     arrivedAt: 0,
   };
-  return { ...arrival, item, channelId, pointsPerChunk: 1 };
+  return { ...arrival, item, channelId, pointsPerChunk: 1, outcome: 'created', totalPoints: 1 };
 }

@@ -92,7 +92,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams =
-    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
+    given.streams ??
+    createStreamService({
+      database,
+      metrics,
+      graceSeconds,
+      limits: given.limits?.streams,
+      report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
+    });
   // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.

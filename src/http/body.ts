@@ -7,6 +7,7 @@ import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { parseJson } from './parse-json.ts';
 import { type BodyBounds, readBody, refuseBody } from './read-body.ts';
+import { createReadingPace, type ReadingPace } from './reading-pace.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,6 +28,8 @@ interface BodyOptions {
   bodiesLimitBytes: number;
   metrics: Pick<Metrics, 'watch'>;
   limits: HttpLimits;
+  /** For bodies that are refused; by default one of its own. */
+  pace?: ReadingPace;
   /** Milliseconds from any origin. */
   now?: () => number;
 }
@@ -39,6 +42,7 @@ interface BodyOptions {
  */
 export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void {
   const { bodiesLimitBytes, metrics, limits } = options;
+  const pace = options.pace ?? createReadingPace(limits.unwantedBytesPerTurn);
   const room = createBodyRoom({
     bytesMax: bodiesLimitBytes,
     smallMax: limits.smallBodyBytesMax,
@@ -48,10 +52,9 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
   app.decorateRequest('bodyPlace', undefined);
-  app.addHook('preParsing', async (request, _reply, payload) => {
+  app.addHook('preParsing', async (request) => {
     if (!request.is404 && request.routeOptions.config.open !== true) return undefined;
-    // Nobody has asked who sends it, so it takes no room: it is thrown away as it arrives.
-    payload.resume();
+    // Nobody has asked who sends it, so it takes no room: it is thrown away when it has been answered.
     return Readable.from([]);
   });
   // With a callback, as the hot path has it: an async hook costs a promise for each answer.
@@ -66,18 +69,18 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     async (request: FastifyRequest, payload: IncomingMessage) => {
       const declared = Number(payload.headers?.['content-length'] ?? 0);
       request.bodyPlace = room.enter(request.identity?.organizationId ?? '', declared);
-      const body = await readBody(payload, boundsOf(request, options), request.bodyPlace);
+      const body = await readBody(payload, boundsOf(request, options, pace), request.bodyPlace);
       const { readBody: readAs } = request.routeOptions.config;
       return readAs === undefined || body.length === 0 ? parseJson(body, limits) : readAs(body);
     },
   );
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => {
     const sentence = 'The body must be JSON, with the header Content-Type: application/json.';
-    return refuseBody(payload, boundsOf(request, options), new ApiError('unsupported_media_type', sentence));
+    return refuseBody(payload, boundsOf(request, options, pace), new ApiError('unsupported_media_type', sentence));
   });
 }
 
-function boundsOf({ routeOptions }: FastifyRequest, options: BodyOptions): BodyBounds {
+function boundsOf({ routeOptions }: FastifyRequest, options: BodyOptions, pace: ReadingPace): BodyBounds {
   const { bodyLimitBytes, limits } = options;
   const isOther = routeOptions.config.readBody === undefined && limits.otherBodyBytesMax < bodyLimitBytes;
   return {
@@ -85,6 +88,7 @@ function boundsOf({ routeOptions }: FastifyRequest, options: BodyOptions): BodyB
     named: isOther ? 'otherBodyBytesMax; only chunks may be larger' : 'BODY_LIMIT_BYTES',
     roomBytesMax: options.bodiesLimitBytes,
     limits,
+    pace,
     now: options.now ?? performance.now.bind(performance),
   };
 }

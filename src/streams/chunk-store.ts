@@ -1,8 +1,16 @@
 import type pg from 'pg';
 import { inOneStatement } from '../database/transactions.ts';
+import {
+  columnNames,
+  keptColumns,
+  keptColumnsOfChunk,
+  replacedColumns,
+  rowsParameters,
+  rowsSql,
+} from './chunk-columns.ts';
 import type { Means } from './means.ts';
-import { columns, rowsParameters, rowsSql, statementParts } from './row-parameters.ts';
 import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
+import { statementParts } from './statement-parts.ts';
 
 /*
  * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
@@ -141,7 +149,7 @@ const addGrowth = `
 
 const insertSql = (onConflict: string) => `
   with inserted as (
-    insert into chunks (${columns}) ${rowsSql}
+    insert into chunks (${columnNames}) ${rowsSql}
     ${onConflict}
     returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
   ), growth as (
@@ -238,12 +246,6 @@ export async function replaceChunks(
   return (await Promise.all(parts)).flatMap((result) => result.rows);
 }
 
-const replacedColumns = columns
-  .split(', ')
-  .slice(3)
-  .map((column) => `${column} = b.${column}`)
-  .join(', ');
-
 const replaceSql = `
   with r as (${rowsSql}),
   before as materialized (
@@ -253,12 +255,8 @@ const replaceSql = `
       where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
     ) k
   ), kept as (
-    insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
-                                 content_hash, replacing_hash, time_min, time_max, point_count, null_count, ascending,
-                                 units, timestamps, "values", organization_id)
-    select k.data_id, k.channel_id, k.chunk_index, k.replaced_count + 1, b.key_id, k.key_id, k.changed_at,
-           k.content_hash, b.content_hash, k.time_min, k.time_max, k.point_count, k.null_count, k.ascending,
-           k.units, k.timestamps, k."values", k.organization_id
+    insert into chunk_revisions (${keptColumns}, revision, replaced_by_key_id, stored_at, replacing_hash)
+    select ${keptColumnsOfChunk}, k.replaced_count + 1, b.key_id, k.changed_at, b.content_hash
     from before b join chunks k on k.ctid = b.place
   ), replaced as (
     update chunks k

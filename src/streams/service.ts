@@ -8,6 +8,7 @@ import { notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { Batcher } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
+import type { OnCommitted } from './committed.ts';
 import { createFlush } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
@@ -65,14 +66,26 @@ interface Options {
   metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
   graceSeconds: number;
   limits?: Partial<StreamLimits> | undefined;
+  /** Who is told of what has been committed. */
+  listeners?: readonly OnCommitted[];
+  /** Is given what one of them throws. */
+  report?(error: unknown): void;
 }
 
 const now = () => performance.now();
 
-export function createStreamService({ database, metrics, graceSeconds, ...given }: Options): StreamService {
-  const limits: StreamLimits = { ...streamLimits, ...given.limits };
+export function createStreamService(options: Options): StreamService {
+  const { database, metrics, graceSeconds, listeners, report } = options;
+  const limits: StreamLimits = { ...streamLimits, ...options.limits };
   const batcher = new Batcher<IngestItem, IngestResult>({
-    flush: createFlush({ database, graceSeconds, limits, now }),
+    flush: createFlush({
+      database,
+      graceSeconds,
+      limits,
+      now,
+      ...(listeners && { listeners }),
+      ...(report && { report }),
+    }),
     limits: { ...settings, ...limits },
     now,
     untilBack: (cause, tries) => untilBack(database, limits, cause, tries),

@@ -52,8 +52,7 @@ export async function settle(means: Means, items: IngestItem[]): Promise<Settled
   const stored =
     (areNew ? await writeNewRows(means, placed) : undefined) ??
     (await inTransaction(means.pool, (client) => writeRows(client, placed, means.grace), means.patience));
-  means.known.note(stored.filter(({ outcome }) => outcome === 'created'));
-  means.touch(placed);
+  means.onCommitted(stored);
   return new Map([...settled, ...byRequest(stored)]);
 }
 

@@ -50,7 +50,10 @@ export interface StreamService {
   restore(identity: Identity, revision: RevisionAddress): Promise<Acknowledgement>;
   /** Closes a stream; again is the same. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
-  /** Takes no more chunks and resolves when those that it took are settled. */
+  /**
+   * From now on nothing waits for a database that is away. Resolves when all that was taken is settled; what comes later,
+   * of requests that had begun by now, is taken all the same.
+   */
   close(): Promise<void>;
 }
 

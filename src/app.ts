@@ -92,9 +92,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams =
-    given.streams ?? createStreamService({ database, metrics, graceSeconds, limits: given.limits?.streams });
-  // Before the server waits for its connections: what waits for PostgreSQL is answered now.
+    given.streams ??
+    createStreamService({
+      database,
+      metrics,
+      graceSeconds,
+      limits: given.limits?.streams,
+      report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
+    });
+  // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
+  // After it: what was taken meanwhile is settled, whether its client is still there or not.
+  app.addHook('onClose', () => streams.close());
   const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {

@@ -56,8 +56,6 @@ export const limits = {
   flushesMax: 3,
   /** How long a flush may take until another one, of other streams, begins beside it. */
   slowFlushMs: 250,
-  /** How long after their commit new rows are read once, which marks them as committed. */
-  touchDelayMs: 50,
   /** How long a connection of ingest is used, and with it the plans that it has made. */
   ingestConnectionSecondsMax: 300,
   /** How often revisions are looked through for those that have been kept long enough. */

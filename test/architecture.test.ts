@@ -187,6 +187,14 @@ describe('imports', () => {
     expect(metrics.every((one) => one.isTypeOnly)).toBe(true);
   });
 
+  test('there is one feed between rooms, of what has been committed, and no emitter', () => {
+    const emitters = files.filter(({ text }) => /EventEmitter|EventTarget|\.emit\(/.test(text)).map(({ path }) => path);
+    // A connection that it has accepted is handed to the server of HTTP.
+    expect(emitters).toEqual(['process/listen.ts']);
+    const feeds = files.filter(({ text }) => /export type On[A-Z]\w* =/.test(text)).map(({ path }) => path);
+    expect(feeds).toEqual(['streams/committed.ts']);
+  });
+
   test('Fastify is known in http, routes and app only; process.env in the two programs only', () => {
     const fastify = files.filter((file) => /from 'fastify'/.test(file.text)).map((file) => file.path);
     expect(fastify.filter((path) => !/^http\/|^app\.ts$|\/routes\.ts$/.test(path))).toEqual([]);

@@ -7,6 +7,7 @@ import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { parseJson } from './parse-json.ts';
 import { type BodyBounds, readBody, refuseBody, takeArrived } from './read-body.ts';
+import { createReadingPace, type ReadingPace } from './reading-pace.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,6 +28,8 @@ interface BodyOptions {
   bodiesLimitBytes: number;
   metrics: Pick<Metrics, 'watch'>;
   limits: HttpLimits;
+  /** For bodies that are refused; by default one of its own. */
+  pace?: ReadingPace;
   /** Milliseconds from any origin. */
   now?: () => number;
 }
@@ -39,21 +42,21 @@ interface BodyOptions {
  */
 export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void {
   const { bodiesLimitBytes, metrics, limits } = options;
+  const pace = options.pace ?? createReadingPace(limits.unwantedBytesPerTurn);
   const room = createBodyRoom({
     bytesMax: bodiesLimitBytes,
     smallMax: limits.smallBodyBytesMax,
     stepBytes: limits.roomStepBytes,
     passesMax: limits.roomPassesMax,
   });
-  const boundsOf = createBounds(options);
+  const boundsOf = createBounds(options, pace);
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
   app.decorateRequest('bodyPlace', undefined);
   // With callbacks, as the hot path has it: an async hook costs a promise for each request.
   app.addHook('preParsing', (request, _reply, payload, done) => {
     if (!request.is404 && request.routeOptions.config.open !== true) return done(null, payload);
-    // Nobody has asked who sends it, so it takes no room: it is thrown away as it arrives.
-    payload.resume();
+    // Nobody has asked who sends it, so it takes no room: it is thrown away when it has been answered.
     done(null, Readable.from([]));
   });
   app.addHook('onSend', (request, _reply, payload, done) => {
@@ -82,13 +85,14 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
 }
 
 /** The bounds of a body, by whether it brings chunks. */
-function createBounds(options: BodyOptions): (bringsChunks: boolean) => BodyBounds {
+function createBounds(options: BodyOptions, pace: ReadingPace): (bringsChunks: boolean) => BodyBounds {
   const { bodyLimitBytes, limits } = options;
   const ofChunks: BodyBounds = {
     bytesMax: bodyLimitBytes,
     named: 'BODY_LIMIT_BYTES',
     roomBytesMax: options.bodiesLimitBytes,
     limits,
+    pace,
     now: options.now ?? performance.now.bind(performance),
   };
   if (limits.otherBodyBytesMax >= bodyLimitBytes) return () => ofChunks;

@@ -2,12 +2,16 @@ import http, { type IncomingMessage, type RequestListener, type ServerOptions, t
 import type { Socket } from 'node:net';
 import { createConnectionRoom } from './connection-room.ts';
 import type { HttpLimits } from './limits.ts';
+import type { ReadingPace } from './reading-pace.ts';
 import { commonHeaders } from './response-headers.ts';
 import { createStrangersQueue } from './strangers-queue.ts';
+import { drain, drainAfterAnswer } from './unread-bodies.ts';
 
 interface Options {
   server: ServerOptions;
   limits: HttpLimits;
+  /** For bodies that nobody wants. */
+  pace: ReadingPace;
   /** Whether the key of a request is known, so that it is served before those of strangers. */
   knowsKey(key: string): boolean;
 }
@@ -24,7 +28,7 @@ export interface Connections {
  * Serves requests in order. Each connection is served a few at a time and not read while it has sent more; and requests
  * without a known key take turns. Node alone serves all requests that it reads, of whoever sends most.
  */
-export function createConnections({ server, limits, knowsKey }: Options): Connections {
+export function createConnections({ server, limits, pace, knowsKey }: Options): Connections {
   const room = createConnectionRoom(limits);
   const queue = createStrangersQueue(limits.strangersPerTurnMax);
   let serve: RequestListener = () => {};
@@ -32,11 +36,13 @@ export function createConnections({ server, limits, knowsKey }: Options): Connec
   /** One function for all answers: it comes once for each, and tells which by `this`. */
   function leave(this: ServerResponse): void {
     const next = room.leave(this.req.socket);
-    if (next !== undefined) begin(...next);
+    // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
+    if (next !== undefined) setImmediate(begin, ...next);
   }
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
+    drainAfterAnswer(request, response, limits, pace);
     response.on('close', leave);
     const key = request.headers['x-api-key'];
     if (typeof key === 'string' && knowsKey(key)) {
@@ -49,9 +55,23 @@ export function createConnections({ server, limits, knowsKey }: Options): Connec
     }
   }
 
+  /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
+  function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
+    const body = JSON.stringify({ detail: `The request has more than ${limits.headersMax} headers (headersMax).` });
+    response.writeHead(431, {
+      ...commonHeaders,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    });
+    response.write(body);
+    request.once('end', () => response.end());
+    drain(request, limits, pace);
+  }
+
   const listener: RequestListener = (request, response) => {
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
-    if (request.rawHeaders.length > 2 * limits.headersMax) refuseHeaders(request, response, limits.headersMax);
+    if (request.rawHeaders.length > 2 * limits.headersMax) refuseHeaders(request, response);
     else if (room.enter([request, response])) begin(request, response);
   };
 
@@ -67,16 +87,4 @@ export function createConnections({ server, limits, knowsKey }: Options): Connec
       return made;
     },
   };
-}
-
-function refuseHeaders(request: IncomingMessage, response: ServerResponse, headersMax: number): void {
-  const body = JSON.stringify({ detail: `The request has more than ${headersMax} headers (headersMax).` });
-  response.writeHead(431, {
-    ...commonHeaders,
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    connection: 'close',
-  });
-  response.end(body);
-  request.resume();
 }

@@ -7,12 +7,14 @@ export const httpLimits = {
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
-   * Requests that one connection may have sent ahead of those that are served. One read brings 64 KiB of them, so that only
-   * requests without a key can be so many; the connection is then closed.
+   * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
+   * them, 20 ms of work, and 50 connections would be read in one turn.
    */
-  requestsAheadMax: 1_000,
+  requestsAheadPerTurnMax: 500,
+  /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
+  requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
-  strangersAheadMax: 20_000,
+  strangersAheadMax: 4_000,
   /** Requests without a known key that are begun in one turn of the event loop; the rest wait for the next. */
   strangersPerTurnMax: 8,
   /**
@@ -40,10 +42,12 @@ export const httpLimits = {
   bodyBytesPerSecondMin: 1_024,
   /** Longest time in which a whole body must have arrived; then 408. The time that it waits for room does not count. */
   bodyMsMax: 600_000,
-  /** Bytes that are still read and thrown away after a body was refused, so that the client reads the answer. */
+  /** Bytes that are still read and thrown away after a body was refused or not wanted, so that the client reads the answer. */
   bodyDrainBytesMax: 268_435_456,
-  /** Longest wait for those bytes. */
+  /** Longest wait for those bytes; then the connection is closed. */
   bodyDrainMsMax: 20_000,
+  /** Bytes of bodies that nobody wants that are thrown away in one turn of the event loop. */
+  unwantedBytesPerTurn: 1_048_576,
   /** Objects and arrays in one body: 10,000 channels have 30,002. One that has more is refused before it is built. */
   bodyContainersMax: 40_000,
   /** Strings and names in one body: 10,000 channels have 50,009. One that has more is refused before it is built. */

@@ -4,6 +4,7 @@ import { ApiError, clip } from '../errors.ts';
 import { lastAnswer, startBodyClock } from './body-clock.ts';
 import type { BodyPlace } from './body-room.ts';
 import type { HttpLimits } from './limits.ts';
+import type { ReadingPace } from './reading-pace.ts';
 
 export interface BodyBounds {
   /** Bytes of a body, as sent or decoded, and what this limit is called. */
@@ -12,6 +13,8 @@ export interface BodyBounds {
   /** Bytes of the room in which it waits for others. */
   roomBytesMax: number;
   limits: HttpLimits;
+  /** For what is only read so that its sender reads the refusal. */
+  pace: ReadingPace;
   /** Milliseconds from any origin. */
   now(): number;
 }
@@ -125,7 +128,7 @@ function read(
     payload.on('data', (part: Buffer) => {
       arrived += part.length;
       if (arrived > bytesMax + limits.bodyDrainBytesMax) return finish((refusal ?? tooLarge)(lastAnswer));
-      if (refusal !== undefined) return;
+      if (refusal !== undefined) return bounds.pace.took(payload, part.length);
       clock.arrived(part.length);
       if (arrived > bytesMax) giveUp(tooLarge);
       else if (gunzip === undefined) keep(part);

@@ -12,6 +12,7 @@ import { connectionsFor } from './descriptors.ts';
 import { answerBadUrl, answerErrors } from './error-handler.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
 
@@ -27,6 +28,7 @@ interface DoorOptions {
 
 /** An app without routes: what every request passes before one. */
 export async function openDoor({ identities, metrics, log, limits: bounds, ...options }: DoorOptions): Promise<App> {
+  const pace = createReadingPace(bounds.unwantedBytesPerTurn);
   const connections = createConnections({
     server: {
       maxHeaderSize: limits.headerBytesMax,
@@ -35,6 +37,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
       requestTimeout: bounds.headersMsMax + bounds.bodyMsMax + bounds.roomWaitMsMax,
     },
     limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
+    pace,
     knowsKey: identities.knows,
   });
   const app: App = Fastify({
@@ -59,7 +62,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
   app.addHook('onClose', async () => refusalLog.close());
   answerErrors(app, refusalLog);
   const { bodyLimitBytes, bodiesLimitBytes } = options;
-  readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds });
+  readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, identities, connections.keep);
   return app;
 }

@@ -36,11 +36,12 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
       process.exit(1);
     });
   onStopSignal((signal) => orEnd(end(signal, { drainMs: limits.drainMs, takesNew: !part.areHeldElsewhere })));
-  process.on('disconnect', () => {
+  const orphaned = () => {
     // The next server stops the PostgreSQL that is left, so what is not settled by then never is.
     setTimeout(() => process.exit(1), limits.orphanMsMax);
     orEnd(end('the process that holds the sockets is gone', { drainMs: 0, takesNew: false }));
-  });
+  };
+  process.on('disconnect', orphaned);
   const addresses = databaseAddresses();
   process.on('message', (message: ToServer) => {
     if (message.type === 'hand over') orEnd(end('others serve', { drainMs: limits.handOverMs, takesNew: false }));
@@ -65,6 +66,9 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   });
   // It may fail before anybody waits for it.
   prepared.catch(() => {});
+  // It went while this program was being loaded, and nobody was told. One that stayed would take connections of a held socket
+  // beside the next server, and never hear where the database is.
+  if (!process.connected) return orphaned();
   try {
     if (part.preparesFirst) await prepared;
     const app = await buildApp({ config, database, log, metricsOfAll: metricsThrough(process) });

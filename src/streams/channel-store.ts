@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import type { Grace, Means } from './means.ts';
@@ -90,36 +91,41 @@ export async function findHeldRows(
 }
 
 const channelParameters = (rows: readonly Row[]) => [
-  rows.map(({ item }) => item.organizationId),
-  rows.map(({ item }) => item.dataId),
-  rows.map(({ channelName }) => channelName),
+  plainArray(rows.map(({ item }) => item.organizationId)),
+  plainArray(rows.map(({ item }) => item.dataId)),
+  textArray(rows.map(({ channelName }) => channelName)),
 ];
 
 /** A row of each channel, in the order in which everybody locks them. */
 function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
-  const byChannel = new Map(rows.map((row) => [row.channelId, row]));
+  // Not by their ids alone: of two channels with one id, one is remembered from a database that is not there any more.
+  const byChannel = new Map(rows.map((row) => [channelKey(row.item.dataId, row.channelName), row]));
   return [...byChannel.values()].sort((one, other) => one.channelId - other.channelId);
 }
 
 /**
  * Locks the channels of the rows, in the order of their ids, until the transaction ends.
- * @throws ApiError 404 when one is gone with its stream, or of another organization; then nothing that is sent after it in
- * the transaction is stored
+ * @throws ApiError 404 when one is gone with its stream, or its id is another channel's, as when an older state of the
+ * database was restored behind a server that remembers ids; then nothing that is sent after it in the transaction is stored
  */
 export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   const channels = rowOfEachChannel(rows);
   const locked = client.query({
     name: 'lock_channels',
-    // The division fails the transaction by itself, before anybody has read how many were locked.
+    // The division fails the transaction by itself, before anybody has read how many were locked. `is not distinct from` is
+    // an equality that no index serves: a channel is found by its id, and the rest is only compared.
     text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
            from (
-             select from unnest($1::bigint[], $2::uuid[]) as r (channel_id, organization_id)
+             select from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[])
+               as r (channel_id, organization_id, data_id, channel_name)
              cross join lateral (
-               select from channels where channel_id = r.channel_id and organization_id = r.organization_id
+               select from channels
+               where channel_id = r.channel_id and organization_id = r.organization_id
+                 and data_id is not distinct from r.data_id and channel_name is not distinct from r.channel_name
                limit 1 for no key update
              ) c
            ) locked`,
-    values: [channels.map(({ channelId }) => channelId), channels.map(({ item }) => item.organizationId)],
+    values: [plainArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
   });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
@@ -184,6 +190,6 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
              order by k.chunk_index desc limit 1
            ) newest on true
            where c.ctid = found.ctid`,
-    values: [rowOfEachChannel(rows).map(({ channelId }) => channelId)],
+    values: [plainArray(rowOfEachChannel(rows).map(({ channelId }) => channelId))],
   });
 }

@@ -1,8 +1,17 @@
 import type pg from 'pg';
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { inOneStatement } from '../database/transactions.ts';
+import {
+  columnNames,
+  keptColumns,
+  keptColumnsOfChunk,
+  replacedColumns,
+  rowsParameters,
+  rowsSql,
+} from './chunk-columns.ts';
 import type { Means } from './means.ts';
-import { columns, rowsParameters, rowsSql, statementParts } from './row-parameters.ts';
 import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
+import { statementParts } from './statement-parts.ts';
 
 /*
  * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
@@ -46,13 +55,13 @@ export async function readAddresses(
              order by r.position
            ) found`,
     values: [
-      rows.map(({ item }) => item.organizationId),
-      rows.map(({ item }) => item.dataId),
-      rows.map(({ channelName }) => channelName),
-      rows.map(({ item }) => item.chunkIndex),
+      plainArray(rows.map(({ item }) => item.organizationId)),
+      plainArray(rows.map(({ item }) => item.dataId)),
+      textArray(rows.map(({ channelName }) => channelName)),
+      plainArray(rows.map(({ item }) => item.chunkIndex)),
       grace.seconds,
       Buffer.concat(rows.map(({ image }) => image.contentHash)),
-      rows.map(({ item }) => grace.waitedSeconds(item)),
+      plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
     ],
   };
   const result = await inOneStatement<StandingColumns>(pool, statement, patience);
@@ -74,9 +83,9 @@ export async function readAddresses(
 type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
-  rows.map(({ item }) => item.dataId),
-  rows.map(({ channelId }) => channelId),
-  rows.map(({ item }) => item.chunkIndex),
+  plainArray(rows.map(({ item }) => item.dataId)),
+  plainArray(rows.map(({ channelId }) => channelId)),
+  plainArray(rows.map(({ item }) => item.chunkIndex)),
 ];
 
 /** The chunks that a statement has inserted in a channel, and its points after that. */
@@ -141,7 +150,7 @@ const addGrowth = `
 
 const insertSql = (onConflict: string) => `
   with inserted as (
-    insert into chunks (${columns}) ${rowsSql}
+    insert into chunks (${columnNames}) ${rowsSql}
     ${onConflict}
     returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
   ), growth as (
@@ -181,7 +190,7 @@ export async function touchChunks(
              select point_count from chunks
              where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
            ) k`,
-    values: [addresses.dataIds, addresses.channelIds, addresses.chunkIndexes],
+    values: [plainArray(addresses.dataIds), plainArray(addresses.channelIds), plainArray(addresses.chunkIndexes)],
   };
   await inOneStatement(pool, statement, patience);
 }
@@ -238,12 +247,6 @@ export async function replaceChunks(
   return (await Promise.all(parts)).flatMap((result) => result.rows);
 }
 
-const replacedColumns = columns
-  .split(', ')
-  .slice(3)
-  .map((column) => `${column} = b.${column}`)
-  .join(', ');
-
 const replaceSql = `
   with r as (${rowsSql}),
   before as materialized (
@@ -253,12 +256,8 @@ const replaceSql = `
       where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
     ) k
   ), kept as (
-    insert into chunk_revisions (data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
-                                 content_hash, replacing_hash, time_min, time_max, point_count, null_count, ascending,
-                                 units, timestamps, "values", organization_id)
-    select k.data_id, k.channel_id, k.chunk_index, k.replaced_count + 1, b.key_id, k.key_id, k.changed_at,
-           k.content_hash, b.content_hash, k.time_min, k.time_max, k.point_count, k.null_count, k.ascending,
-           k.units, k.timestamps, k."values", k.organization_id
+    insert into chunk_revisions (${keptColumns}, revision, replaced_by_key_id, stored_at, replacing_hash)
+    select ${keptColumnsOfChunk}, k.replaced_count + 1, b.key_id, k.changed_at, b.content_hash
     from before b join chunks k on k.ctid = b.place
   ), replaced as (
     update chunks k

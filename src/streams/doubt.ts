@@ -38,7 +38,7 @@ export async function settleDoubt(means: Means, items: IngestItem[], now: () => 
     async (client) => settleUnderLock(client, means, rows, now),
     means.patience,
   );
-  means.touch(rows);
+  means.onCommitted(stored);
   for (const [item, result] of byRequest(stored)) settled.set(item, result);
   for (const [item, channelNames] of overtaken) settled.set(item, overtakenError(channelNames));
   return settled;

@@ -3,6 +3,7 @@ import { isLockTimeout, passingFailure } from '../database/failures.ts';
 import { postponed, type Settled, settleApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
+import { type OnCommitted, tellAll } from './committed.ts';
 import { settleDoubt } from './doubt.ts';
 import { createKnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
@@ -35,20 +36,28 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
+  /** Who else is told of what has been committed. */
+  listeners?: readonly OnCommitted[];
+  /** Is given what one of those throws. */
+  report?(error: unknown): void;
 }
 
 /** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
-export function createFlush({ database, graceSeconds, limits, now }: FlushOptions): Flush {
+export function createFlush(options: FlushOptions): Flush {
+  const { database, graceSeconds, limits, now, listeners = [], report = () => {} } = options;
   const pool = database.ingestPool;
   const known = createKnownChannels(limits.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
-  const touch = createTouch({ pool, patience: limits });
-  const means = (lockMsMax: number): Means => ({ pool, known, grace, touch, patience: { ...limits, lockMsMax } });
+  const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
+  const onCommitted = tellAll([known.note, touch, ...listeners], report);
+  const means = (lockMsMax: number): Means => ({ pool, known, grace, onCommitted, patience: { ...limits, lockMsMax } });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
 
-  return async (items) => {
+  pool.on('error', known.forgetAll);
+
+  async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
     const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
     const absence = [...settled.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
@@ -62,6 +71,12 @@ export function createFlush({ database, graceSeconds, limits, now }: FlushOption
     const look = (some: Means, ofThem: IngestItem[]) => settleDoubt(some, ofThem, now);
     for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
     return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
+  }
+
+  return async (items) => {
+    const outcomes = await flush(items);
+    if (outcomes.some((outcome) => outcome instanceof TryAgain && outcome.why === 'away')) known.forgetAll();
+    return outcomes;
   };
 }
 
@@ -72,14 +87,13 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  * it has not stored.
  */
 async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<Settled> {
-  const { known, touch } = means;
+  const { known, onCommitted } = means;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
     const stored = await insertInOneTrip(means, rows);
-    known.note(rows);
-    touch(rows);
+    onCommitted(stored);
     return byRequest(stored);
   } catch (error) {
     if (isLockTimeout(error)) {

@@ -1,3 +1,4 @@
+import type { OnCommitted } from './committed.ts';
 import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './rows.ts';
 
 /*
@@ -8,10 +9,12 @@ import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './
 export interface KnownChannels {
   /** The rows of a request whose chunks are probably all new; undefined when one may be there, or is not known. */
   place(item: IngestItem): PlacedRow[] | undefined;
-  /** These have been written and were new. */
-  note(rows: readonly PlacedRow[]): void;
+  /** These have been written. Only new ones say how far their channels go. */
+  note: OnCommitted;
   /** Nothing is known of their channels any more. */
   forget(rows: readonly PlacedRow[]): void;
+  /** Nothing is known any more: what stands behind the next connection may be an older state of the database. */
+  forgetAll(): void;
 }
 
 interface KnownChannel {
@@ -37,8 +40,9 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
       const [first] = rows;
       return first && hasExactOffsets(item, first.pointsPerChunk) ? rows : undefined;
     },
-    note(rows) {
-      for (const { item, channelName, channelId, pointsPerChunk } of rows) {
+    note(chunks) {
+      for (const { item, channelName, channelId, pointsPerChunk, outcome } of chunks) {
+        if (outcome !== 'created') continue;
         const key = keyOf(item, channelName);
         const known = channels.get(key);
         if (known !== undefined && known.channelId === channelId) {
@@ -51,6 +55,7 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
     forget(rows) {
       for (const { item, channelName } of rows) channels.delete(keyOf(item, channelName));
     },
+    forgetAll: channels.clear,
   };
 }
 
@@ -83,6 +88,10 @@ function recentlyUsed<Value>(entriesMax: number) {
     delete(key: string): void {
       young.delete(key);
       old.delete(key);
+    },
+    clear(): void {
+      young.clear();
+      old.clear();
     },
   };
 }

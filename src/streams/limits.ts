@@ -37,6 +37,8 @@ export const streamLimits = {
    * half that it wrote last: 270 bytes each.
    */
   knownChannelsMax: 200_000,
+  /** How long after their commit new rows are read once, which marks them as committed. */
+  touchDelayMs: 50,
 };
 
 export type StreamLimits = Readonly<typeof streamLimits>;

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import type { Patience } from '../database/transactions.ts';
+import type { OnCommitted } from './committed.ts';
 import type { KnownChannels } from './known-channels.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem } from './rows.ts';
 
 /** Until when a finalized stream takes chunks. */
 export interface Grace {
@@ -32,6 +33,6 @@ export interface Means {
   patience: Patience;
   grace: Grace;
   known: KnownChannels;
-  /** Is told of rows that have been written. */
-  touch(rows: readonly PlacedRow[]): void;
+  /** Is told of what a transaction has stored, after its commit. */
+  onCommitted: OnCommitted;
 }

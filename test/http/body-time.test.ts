@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createBodyRoom } from '../../src/http/body-room.ts';
 import { httpLimits } from '../../src/http/limits.ts';
 import { readBody } from '../../src/http/read-body.ts';
+import { createReadingPace } from '../../src/http/reading-pace.ts';
 
 /* A body must go on arriving, not drip, not take for ever, and not wait too long for room; each bound is in its answer. */
 
@@ -11,7 +12,7 @@ function begin(given: Partial<typeof httpLimits>, room = createBodyRoom({ ...siz
   const payload = Object.assign(new PassThrough(), { headers: {} });
   onTestFinished(() => void payload.destroy());
   const limits = { ...httpLimits, ...given };
-  const bounds = { bytesMax: 1e6, named: 'none', roomBytesMax: sizes.bytesMax, limits, now: () => performance.now() };
+  const bounds = { ...usual, roomBytesMax: sizes.bytesMax, limits };
   const place = room.enter('lab', 1e6);
   const read = readBody(payload as never, bounds, place);
   const answer = read.then(
@@ -20,6 +21,7 @@ function begin(given: Partial<typeof httpLimits>, room = createBodyRoom({ ...siz
   );
   return { payload, answer, place };
 }
+const usual = { bytesMax: 1e6, named: 'none', pace: createReadingPace(1e6), now: () => performance.now() };
 const sizes = { bytesMax: 1_000, smallMax: 10, stepBytes: 10, passesMax: 1 };
 
 test('one of which nothing arrives any more: 408', async () => {
@@ -83,7 +85,7 @@ test('one that waits for room: its time does not count as its sender’s, and af
 test('a body that announces more than its limit is refused before anything of it is kept', async () => {
   const payload = Object.assign(new PassThrough(), { headers: { 'content-length': '2000000' } });
   const room = createBodyRoom(sizes);
-  const bounds = { bytesMax: 1e6, named: 'none', roomBytesMax: 0, limits: httpLimits, now: () => performance.now() };
+  const bounds = { ...usual, roomBytesMax: 0, limits: httpLimits };
   const refused = readBody(payload as never, bounds, room.enter('lab', 2e6)).catch(({ status }) => status);
   payload.write(Buffer.alloc(500_000));
   await sleep(20);

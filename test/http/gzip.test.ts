@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBodyRoom } from '../../src/http/body-room.ts';
 import { httpLimits } from '../../src/http/limits.ts';
 import { readBody } from '../../src/http/read-body.ts';
+import { createReadingPace } from '../../src/http/reading-pace.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
 
@@ -123,6 +124,7 @@ test('of a bomb no more than the limit and one buffer is ever decoded', async ()
     named: 'none',
     roomBytesMax: 1e9,
     limits: httpLimits,
+    pace: createReadingPace(1e6),
     now: () => performance.now(),
   };
   const place = createBodyRoom({ bytesMax: 1e9, smallMax: 0, stepBytes: 1, passesMax: 1 }).enter('lab');

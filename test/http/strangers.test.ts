@@ -127,6 +127,54 @@ test('bodies that drip hold what has arrived of them, and others go on', async (
   expect((await connection.answer()).status).toBe(201);
 });
 
+describe('a body that was answered before it was read', () => {
+  const targets: [string, string, number][] = [
+    ['an open route', head('GET /healthz', 'Transfer-Encoding: chunked'), 200],
+    ['no route', head('POST /nothing', 'Transfer-Encoding: chunked'), 404],
+    ['a chunk without a key', head('POST /tool-state/stream/chunk', 'Transfer-Encoding: chunked'), 401],
+    ['a chunk with a length', head('POST /tool-state/stream/chunk', 'Content-Length: 99999999'), 401],
+  ];
+  const part = Buffer.concat([Buffer.from('8000\r\n'), Buffer.alloc(0x8000, 'x'), Buffer.from('\r\n')]);
+
+  test.each(targets)(
+    '%s: it may go on for bodyDrainBytesMax, then the connection is closed',
+    async (_, start, status) => {
+      const app = await startListeningApp(server.database, {}, { http: { bodyDrainBytesMax: 1_000_000 } });
+      onTestFinished(() => app.close());
+      const connection = await connect(app);
+      await connection.send(start);
+      expect((await connection.answer()).status).toBe(status);
+      let sent = 0;
+      for (; sent < 2_000 && !connection.socket.destroyed; sent++) await connection.send(part).catch(() => {});
+      expect(sent).toBeLessThan(2_000);
+      await connection.ended();
+    },
+  );
+
+  test.each(targets)('%s: it may go on for bodyDrainMsMax, then the connection is closed', async (_, start, status) => {
+    const app = await startListeningApp(server.database, {}, { http: { bodyDrainMsMax: 200 } });
+    onTestFinished(() => app.close());
+    const connection = await connect(app);
+    await connection.send(start);
+    expect((await connection.answer()).status).toBe(status);
+    await connection.ended();
+  });
+
+  test('one that ends leaves its connection to the next request', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { unwantedBytesPerTurn: 1_000 } });
+    onTestFinished(() => app.close());
+    const connection = await connect(app);
+    for (const [, start, status] of targets.slice(0, 3)) {
+      await connection.send(start);
+      expect((await connection.answer()).status).toBe(status);
+      for (let i = 0; i < 20; i++) await connection.send(part);
+      await connection.send('0\r\n\r\n');
+    }
+    await connection.send(chunkRequest(server.keys.ada));
+    expect((await connection.answer()).status).toBe(201);
+  });
+});
+
 test('Expect: 100-continue from a stranger is answered 401', async () => {
   const connection = await connect();
   await connection.send(

@@ -7,12 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
+import { isRunning } from '../built-server.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const { PATH, HOME, LANG } = process.env;
 // The project's own .npmrc reaches a test that npm has started by the environment; another folder has another one.
 const { npm_config_strict_allow_scripts: _, ...environment } = process.env;
 let folder: string;
+let checkout: string;
 let tarball: string;
 let version: string;
 
@@ -23,16 +26,16 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'metrology-package-'));
   ({ version } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')));
   // A copy of the sources, so that the build of the package touches no other run; with a file that an older build left.
-  const copy = join(folder, 'checkout');
-  await mkdir(join(copy, 'dist'), { recursive: true });
-  await writeFile(join(copy, 'dist/stale.js'), '');
+  checkout = join(folder, 'checkout');
+  await mkdir(join(checkout, 'dist'), { recursive: true });
+  await writeFile(join(checkout, 'dist/stale.js'), '');
   for (const name of await readdir(project)) {
     if (['node_modules', 'dist', 'data', '.git'].includes(name)) continue;
-    await cp(join(project, name), join(copy, name), { recursive: true });
+    await cp(join(project, name), join(checkout, name), { recursive: true });
   }
-  await symlink(join(project, 'node_modules'), join(copy, 'node_modules'));
-  await npm(['run', 'build'], copy);
-  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], copy);
+  await symlink(join(project, 'node_modules'), join(checkout, 'node_modules'));
+  await npm(['run', 'build'], checkout);
+  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], checkout);
   tarball = join(folder, `metrology-server-${version}.tgz`);
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -139,6 +142,37 @@ test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk 
     // Its output is closed when npm, the server and PostgreSQL have all ended.
     const how = await Promise.race([ended.then(() => 'ended'), sleep(20_000, 'still running')]);
     expect(how, said).toBe('ended');
+  }
+});
+
+test('npm start in a checkout: a SIGTERM to npm reaches the server, which ends in order with its PostgreSQL', {
+  timeout: 120_000,
+}, async () => {
+  const child = spawn('npm', ['start'], {
+    cwd: checkout,
+    env: { PATH, HOME, LANG, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  try {
+    const endpoint = await addressIn(() => said);
+    const { pid: postgres } = readPostmasterFile(join(checkout, 'data/postgres')) as { pid: number };
+    expect((await fetch(`${endpoint}/readyz`)).status).toBe(200);
+    child.kill('SIGTERM');
+    const how = await Promise.race([ended, sleep(20_000, 'still running')]);
+    expect(how, said).toEqual({ code: 0, signal: null });
+    expect(said).toContain('"msg":"stopped"');
+    expect(isRunning(postgres)).toBe(false);
+    await expect(fetch(`${endpoint}/healthz`)).rejects.toThrow();
+  } finally {
+    try {
+      process.kill(-(child.pid as number), 'SIGKILL');
+    } catch {
+      // All of its group has ended, as it should.
+    }
   }
 });
 

@@ -1,5 +1,5 @@
 import { nodeFlags, peakBytes } from '../../bench/support/processes.ts';
-import { buildServer, serve } from '../built-server.ts';
+import { buildServer, type Server, serve, servingPids } from '../built-server.ts';
 import { loginOf } from '../support/global-setup.ts';
 import type { TestServer } from '../support/test-server.ts';
 
@@ -19,11 +19,13 @@ export async function measureReads(
   if (semiSpace === undefined) throw new Error('the size of the young generation is not fixed any more');
   const server = await serve(built.folder, settings, { flags: [semiSpace.replace('max', 'min')] });
   try {
+    const pid = servingPid(server);
     const measured = [];
     for (const path of paths) {
-      const peakBefore = peakBytes(server.child.pid as number);
+      const peakBefore = peakBytes(pid);
       const bytes = await lengthOf(server.endpoint + path, keys.ada);
-      measured.push({ bytes, grownBytes: peakBytes(server.child.pid as number) - peakBefore });
+      if (servingPid(server) !== pid) throw new Error('the process that is measured has been replaced');
+      measured.push({ bytes, grownBytes: peakBytes(pid) - peakBefore });
     }
     return measured;
   } finally {
@@ -31,6 +33,14 @@ export async function measureReads(
     await server.exit();
     await built.remove();
   }
+}
+
+/** Of the process that answers, not of the one above it, which only holds its sockets. */
+function servingPid(server: Server): number {
+  const [pid, ...others] = servingPids(server);
+  if (pid === undefined || others.length > 0) throw new Error('one process should serve');
+  if (peakBytes(pid) === 0) throw new Error('this system does not tell the memory of another process');
+  return pid;
 }
 
 async function lengthOf(url: string, key: string): Promise<number> {

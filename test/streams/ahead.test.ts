@@ -1,8 +1,9 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
+import type { CommittedChunk } from '../../src/streams/committed.ts';
 import { createKnownChannels } from '../../src/streams/known-channels.ts';
-import type { IngestItem, PlacedRow } from '../../src/streams/rows.ts';
+import type { IngestItem } from '../../src/streams/rows.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
 
@@ -36,23 +37,28 @@ async function knownStream(): Promise<string> {
   return dataId;
 }
 
-test('only the first chunk of a channel, and one that may be there, are looked up', async () => {
+/** Writes chunks, and says of each whether it was looked up first. */
+function watchLooks(dataId: string) {
   const looks = vi.spyOn(pg.Client.prototype, 'query');
-  const lookedUp = async (index: number) => {
+  onTestFinished(() => looks.mockRestore());
+  return async (index: number) => {
     looks.mockClear();
     await write(server, dataId, index, [index]);
     return looks.mock.calls.some(
       ([statement]: unknown[]) => (statement as { name?: string }).name === 'read_addresses',
     );
   };
+}
+
+test('only the first chunk of a channel, and one that may be there, are looked up', async () => {
   const dataId = await openStream(server);
+  const lookedUp = watchLooks(dataId);
   expect(await lookedUp(0)).toBe(true);
   expect(await lookedUp(1)).toBe(false);
   expect(await lookedUp(5)).toBe(false);
   expect(await lookedUp(4)).toBe(true);
   expect(await lookedUp(5)).toBe(true);
   expect(await lookedUp(6)).toBe(false);
-  looks.mockRestore();
   expect((await storedChunks(server, dataId)).map((chunk) => chunk.chunk_index)).toEqual([0, 1, 4, 5, 6]);
 });
 
@@ -152,6 +158,65 @@ describe('a stream that was known', () => {
   });
 });
 
+describe('where an older state of the database was restored', () => {
+  /** Takes the channel of a stream away, and gives its id to a channel of `heir`. */
+  async function giveIdAway(dataId: string, heir: string, channelName: string): Promise<void> {
+    await server.owner.pool.query('delete from chunks where data_id = $1::uuid', [dataId]);
+    await server.owner.pool.query(
+      `with gone as (delete from channels where data_id = $1::uuid returning channel_id, organization_id)
+       insert into channels (data_id, channel_id, channel_name, organization_id) overriding system value
+       select $2::uuid, channel_id, $3::text, organization_id from gone`,
+      [dataId, heir, channelName],
+    );
+  }
+
+  const chunksOf = async (dataId: string, channelName: string) => {
+    const { rows } = await server.owner.pool.query<{ count: number }>(
+      'select chunk_count::integer as count from channels where data_id = $1::uuid and channel_name = $2::text',
+      [dataId, channelName],
+    );
+    return rows[0]?.count;
+  };
+
+  test.each(['another stream', 'another name'])('a known id that is the channel of %s gets nothing', async (whose) => {
+    const [dataId, neighbour] = [await knownStream(), await openStream(server)];
+    const heir = whose === 'another stream' ? neighbour : dataId;
+    await giveIdAway(dataId, heir, whose === 'another stream' ? 't' : 'u');
+    expect(await write(server, dataId, 1, [1, 2])).toEqual({ outcome: 'created', total: 2 });
+    for (const stream of [dataId, neighbour]) {
+      expect(await channelRows(server, stream)).toEqual(await recountedChannels(server, stream));
+    }
+    expect(await chunksOf(heir, whose === 'another stream' ? 't' : 'u')).toBe(0);
+    expect(await chunksOf(dataId, 't')).toBe(1);
+  });
+
+  test('two channels that are known by one id are told apart in one flush too', async () => {
+    const dataId = await knownStream();
+    await giveIdAway(dataId, dataId, 'u');
+    await server.post(chunkUrl, chunkBody(dataId, 0, 'u', [1]));
+    const answers = await Promise.all([
+      server.post(chunkUrl, chunkBody(dataId, 1, 't', [1])),
+      server.post(chunkUrl, chunkBody(dataId, 2, 'u', [1])),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+    expect([await chunksOf(dataId, 't'), await chunksOf(dataId, 'u')]).toEqual([1, 2]);
+  });
+
+  test('nothing is remembered beyond a lost connection', async () => {
+    const dataId = await knownStream();
+    const lookedUp = watchLooks(dataId);
+    expect(await lookedUp(1)).toBe(false);
+    await server.owner.pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid() and application_name = 'metrology-server'`,
+    );
+    let index = 2;
+    expect(await lookedUp(index)).toBe(true);
+    // The loss of the other connections may be noticed a moment later.
+    await vi.waitFor(async () => expect(await lookedUp(++index)).toBe(false), { timeout: 10_000 });
+  });
+});
+
 test('what is known is bounded: the channels that were used longest ago go first', () => {
   const known = createKnownChannels(4);
   const isKnown = (channelId: number) => known.place(rowOf(channelId, 1).item) !== undefined;
@@ -172,7 +237,7 @@ test('channels that all come in turn stay known while there is room for twice as
   expect(misses).toBe(0);
 });
 
-function rowOf(channelId: number, chunkIndex: number): PlacedRow {
+function rowOf(channelId: number, chunkIndex: number): CommittedChunk {
   const arrival = { channelName: `channel ${channelId}`, image: toChunkImage({ timestamps: [1], values: [1] }) };
   const item: IngestItem = {
     organizationId: 'lab',
@@ -185,5 +250,5 @@ function rowOf(channelId: number, chunkIndex: number): PlacedRow {
     bytes: 0,
     arrivedAt: 0,
   };
-  return { ...arrival, item, channelId, pointsPerChunk: 1 };
+  return { ...arrival, item, channelId, pointsPerChunk: 1, outcome: 'created', totalPoints: 1 };
 }

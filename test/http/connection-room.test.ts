@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { createConnectionRoom, type Exchange } from '../../src/http/connection-room.ts';
+
+const limits = {
+  connectionsMax: 0,
+  requestsPerConnectionMax: 1,
+  requestsAheadMax: 100,
+  strangersAheadMax: 1_000,
+  requestsAheadPerTurnMax: 10,
+};
+
+const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
+
+function roomWith(count: number) {
+  const room = createConnectionRoom(limits);
+  const sockets = Array.from({ length: count }, () => new Socket());
+  for (const socket of sockets) room.open(socket);
+  return { room, sockets };
+}
+
+test('when requestsAheadPerTurnMax requests have come ahead, no connection is read until the next turn', async () => {
+  const { room, sockets } = roomWith(4);
+  const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
+  room.keep(known);
+  // One that Node has stopped to read for another reason stays so.
+  waiting.pause();
+  for (let i = 0; i < 10; i++) room.enter(exchangeOn(greedy));
+  expect(quiet.isPaused()).toBe(false);
+  room.enter(exchangeOn(greedy));
+  expect(sockets.map((socket) => socket.isPaused())).toEqual([true, true, true, true]);
+  await nextTurn();
+  expect(sockets.map((socket) => socket.isPaused())).toEqual([true, false, true, false]);
+});
+
+test('those go on first that have sent nothing ahead', async () => {
+  const { room, sockets } = roomWith(4);
+  const [first, second, third, greedy] = sockets as [Socket, Socket, Socket, Socket];
+  const order: Socket[] = [];
+  for (const socket of sockets) socket.on('resume', () => order.push(socket));
+  // The third was served what it had sent ahead.
+  for (let i = 0; i < 2; i++) room.enter(exchangeOn(third));
+  room.leave(third);
+  await nextTurn();
+  await nextTurn();
+  order.length = 0;
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
+  await nextTurn();
+  await nextTurn();
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
+});
+
+test('in every turn as many may come again', async () => {
+  const { room, sockets } = roomWith(3);
+  const [first, second, quiet] = sockets as [Socket, Socket, Socket];
+  for (const socket of [first, second]) {
+    for (let i = 0; i < 10; i++) room.enter(exchangeOn(socket));
+    expect(quiet.isPaused()).toBe(false);
+    await nextTurn();
+  }
+});

@@ -38,7 +38,7 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   let strangersAhead = 0;
   const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, restUntilNextTurn);
 
-  /** Node parses each read whole: one of 1,600 requests takes 20 ms, and 50 such connections would be read in one turn. */
+  /** Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn. */
   function restUntilNextTurn(): void {
     const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
     // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.

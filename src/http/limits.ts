@@ -8,7 +8,7 @@ export const httpLimits = {
   requestsPerConnectionMax: 4,
   /**
    * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
-   * them, 20 ms of work, and 50 connections would be read in one turn.
+   * them, parsed in one go, and 50 connections would be read in one turn.
    */
   requestsAheadPerTurnMax: 500,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */

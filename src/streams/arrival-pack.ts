@@ -63,7 +63,7 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
     at += length;
     return buffer.subarray(at - length, at);
   };
-  // Written out: made of a list of its columns, an image took ten times as long, and 10,000 of them were a stall.
+  // Written out: images made of a list of their columns were the largest part of a stall with 10,000 channels.
   return channelNames.map((channelName, i) => {
     const first = i * rowLength;
     const value = (column: number) => orNull(numbers[first + 2 + column]);

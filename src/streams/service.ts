@@ -171,7 +171,7 @@ function asUnchanged(result: IngestResult): IngestResult {
 function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['metrics']): Acknowledgement {
   const { dataId, chunkIndex } = item;
   const outcomes: Outcome[] = [];
-  // Counted once for all: one by one, 10,000 channels took 40 ms.
+  // Counted once for all, not for each of 10,000 channels.
   const chunks = new Map<Outcome, number>();
   let points = 0;
   const receipts = item.arrivals.map(({ channelName, image }) => {

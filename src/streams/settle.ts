@@ -60,7 +60,7 @@ export async function settle(means: Means, items: IngestItem[]): Promise<Settled
   return new Map([...settled, ...byRequest(stored)]);
 }
 
-/** Between two parts of a flush of very many rows, each of 20 ms with 10,000, others have their turn. */
+/** Between two parts of a flush of very many rows, others have their turn. */
 async function breathe(rows: readonly unknown[]): Promise<void> {
   if (rows.length > limits.flushRowsMax) await nextTurn();
 }

@@ -100,8 +100,10 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       limits: given.limits?.streams,
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
-  // Before the server waits for its connections: what waits for PostgreSQL is answered now.
+  // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
+  // After it: what was taken meanwhile is settled, whether its client is still there or not.
+  app.addHook('onClose', () => streams.close());
   const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {

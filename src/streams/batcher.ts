@@ -60,6 +60,8 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   inDoubt(reason: string): Error;
 }
 
+const awayAtTheEnd = 'The database is away and the server is stopping';
+
 /** A flush that runs. */
 interface Flight<Entry> {
   entries: readonly Entry[];
@@ -95,8 +97,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   submit(item: Item): Promise<Result> {
     const { overload } = this.#options;
-    if (this.#closed) return Promise.reject(overload('The server is stopping'));
-    const reason = this.#queue.fullness(item);
+    const reason = this.#closed && this.#isAway ? awayAtTheEnd : this.#queue.fullness(item);
     if (reason !== undefined) return Promise.reject(overload(reason));
     return new Promise((resolve, reject) => {
       this.#queue.push(item, resolve, reject);
@@ -111,8 +112,8 @@ export class Batcher<Item extends BatchItem, Result> {
   }
 
   /**
-   * Takes nothing new and resolves when all that was taken is settled. What waits for a database that is away is refused at
-   * once.
+   * From now on nothing waits for a database that is away: it is refused at once. Resolves when all that was taken is
+   * settled. What comes later, of requests that had begun by now, is taken all the same.
    */
   close(): Promise<void> {
     return new Promise((resolve) => {
@@ -263,7 +264,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #refuseAll(): void {
     this.#queue.remove((entry) => {
-      this.#refuse(entry, 'The database is away and the server is stopping');
+      this.#refuse(entry, awayAtTheEnd);
       return true;
     });
   }

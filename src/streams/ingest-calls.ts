@@ -17,7 +17,7 @@ export interface IngestCalls {
     arrivedAt: number,
     attempt: (run: RunStatement, patience: Patience) => Promise<Result>,
   ): Promise<Result>;
-  /** Refuses what waits for a database that is away. */
+  /** Refuses what waits for a database that is away. A call that comes later is tried once. */
   close(): void;
 }
 
@@ -54,8 +54,11 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
       count++;
       const run = database.ingestAs(organizationId);
       try {
-        const answer = whileAway({ ...options, arrivedAt }, () => inTurn(arrivedAt, () => attempt(run, patience)));
-        return await untilClosed(answer, closing.signal, () => outage.ms() !== undefined);
+        const once = () => inTurn(arrivedAt, () => attempt(run, patience));
+        const isAway = () => outage.ms() !== undefined;
+        if (closing.signal.aborted && isAway()) throw stopping();
+        if (closing.signal.aborted) return await once();
+        return await untilClosed(whileAway({ ...options, arrivedAt }, once), closing.signal, isAway);
       } finally {
         count--;
       }
@@ -74,7 +77,7 @@ async function untilClosed<Result>(
   let stop = () => {};
   const closed = new Promise<never>((_, reject) => {
     stop = () => {
-      if (isAway()) reject(unavailable('The database is away and the server is stopping; send it again.'));
+      if (isAway()) reject(stopping());
     };
     signal.addEventListener('abort', stop);
   });
@@ -84,3 +87,5 @@ async function untilClosed<Result>(
     signal.removeEventListener('abort', stop);
   }
 }
+
+const stopping = () => unavailable('The database is away and the server is stopping; send it again.');

@@ -228,14 +228,13 @@ test('an item that has waited too long is refused, never stored', async () => {
   expect(batcher.queued()).toEqual({ rows: 0, bytes: 0 });
 });
 
-test('close settles all that was taken and takes nothing more', async () => {
+test('close settles all that was taken, and takes what comes of requests that had begun', async () => {
   const { batcher, ends, turn } = harness({ flushRowsMax: 1 });
   const all = [batcher.submit(item('a')), batcher.submit(item('b'))];
   let closed = false;
   const closing = batcher.close().then(() => {
     closed = true;
   });
-  await expect(batcher.submit(item('c'))).rejects.toThrow('stopping');
   await turn();
   ends[0]?.();
   await turn();
@@ -243,6 +242,12 @@ test('close settles all that was taken and takes nothing more', async () => {
   ends[1]?.();
   await closing;
   expect(await Promise.all(all)).toEqual(['stored a', 'stored b']);
+  const late = batcher.submit(item('c'));
+  const again = batcher.close();
+  await turn();
+  ends[2]?.();
+  await again;
+  expect(await late).toBe('stored c');
 });
 
 test('an item that has waited too long is refused while the flush before it still hangs', async () => {
@@ -353,6 +358,7 @@ describe('while the database is away', () => {
     const refused = expect(waits).rejects.toThrow('stopping');
     await batcher.close();
     await refused;
+    await expect(batcher.submit(item('late'))).rejects.toThrow('stopping');
 
     const other = harness();
     const found = other.batcher.submit(item('found'));

@@ -5,6 +5,8 @@ export interface Outcome {
   /** Of the answer, or the code of the error. */
   status: number | string;
   ms: number;
+  /** What the answer says, when it is no 2xx. */
+  says?: string;
 }
 
 export interface Load {
@@ -46,9 +48,15 @@ export function loadOnKeptConnections(endpoint: string, { connections, pauseMs, 
 function send(endpoint: string, agent: Agent, { path, headers, body }: ReturnType<Options['next']>): Promise<Outcome> {
   const startedAt = performance.now();
   return new Promise((resolve) => {
-    const settle = (status: number | string) => resolve({ status, ms: performance.now() - startedAt });
+    const settle = (status: number | string, says = '') =>
+      resolve({ status, ms: performance.now() - startedAt, ...(says !== '' && { says }) });
     const sent = request(`${endpoint}${path}`, { method: 'POST', agent, headers }, (answer) => {
-      answer.resume().on('end', () => settle(answer.statusCode as number));
+      const status = answer.statusCode as number;
+      let text = '';
+      answer.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+      });
+      answer.on('end', () => settle(status, status < 300 ? '' : text));
       answer.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));
     });
     sent.on('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message));

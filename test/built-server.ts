@@ -17,7 +17,7 @@ export async function buildServer(): Promise<{ folder: string; remove: () => Pro
   // Type errors are the business of `npm run check`.
   const args = [compiler, '-p', join(project, 'tsconfig.build.json'), '--noCheck', '--outDir', join(folder, 'dist')];
   await promisify(execFile)(process.execPath, args);
-  for (const name of ['package.json', 'migrations'])
+  for (const name of ['package.json', 'migrations', 'openapi.yaml'])
     await cp(join(project, name), join(folder, name), { recursive: true });
   await symlink(join(project, 'node_modules'), join(folder, 'node_modules'));
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };

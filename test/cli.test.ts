@@ -204,7 +204,8 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
       await get('/nowhere/', one);
       await fetch(`${server?.endpoint}/tags/`, { method: 'POST', headers: { 'x-api-key': one }, body: 'x' });
     }
-    const metrics = await (await fetch(`${server?.endpoint}/metrics`)).text();
+    const headers = { 'x-api-key': key };
+    const metrics = await (await fetch(`${server?.endpoint}/metrics`, { headers })).text();
     expect(metrics).toContain('metrology_http_request_duration_seconds');
     expect(server?.stderr()).toContain('refused');
     const said = [server?.stdout(), server?.stderr(), metrics].join();

@@ -44,6 +44,16 @@ describe('docs/security.md', () => {
     for (const path of named) expect(existsSync(at(path)), path).toBe(true);
   });
 
+  test('the ceiling of memory is the sum of what it is made of', () => {
+    const mebibytes = (digits = '') => Number(digits.replaceAll(',', ''));
+    const [, marked, said] = /<!-- memory ceiling: ([\d,]+) MiB --> ([\d,]+) MiB/.exec(text) ?? [];
+    const [table = ''] = /^### Memory\n[\s\S]*?^## /m.exec(text) ?? [];
+    const parts = [...table.matchAll(/^\| [^|]+ \| ([\d,]+) \|/gm)].map(([, part]) => mebibytes(part));
+    expect(parts.length).toBeGreaterThan(5);
+    expect(mebibytes(said)).toBe(mebibytes(marked));
+    expect(parts.reduce((sum, part) => sum + part, 0)).toBe(mebibytes(marked));
+  });
+
   test('has every limit as it is; UPDATE_DOCS=1 writes them', () => {
     const parts = /(<!-- limits -->\n)[\s\S]*(<!-- end of limits -->)/;
     const written = text.replace(parts, (_, begin, end) => `${begin}${limitsTable()}${end}`);

@@ -85,7 +85,6 @@ function nextSteps({ endpoint, shellKey }: Found, dataId: string, { channels: [f
   return `
 Look at it
   every route, to try out       ${endpoint}/docs
-  metrics                       ${endpoint}/metrics
   the last two hours
     ${curl} "${endpoint}/tool-state/${dataId}/timeseries/?last_n=2"
   the first day of one channel, as it was sent

@@ -16,6 +16,11 @@ export interface BodyPlace {
    * @returns whether more may be read at once; otherwise `onRoom` is called, once, when it may
    */
   take(bytes: number, onRoom: () => void): boolean;
+  /**
+   * Counts a small body that has arrived whole, where there is room for all of it.
+   * @returns whether there is; otherwise nothing was counted
+   */
+  takeWhole(bytes: number): boolean;
   /** Nothing of the body is held any more; more than one call is one. */
   leave(): void;
 }
@@ -57,15 +62,13 @@ interface Hall {
  * of each.
  */
 export function createBodyRoom({ bytesMax, smallMax, stepBytes, passesMax }: Options): BodyRoom {
-  const newHall = (): Hall => ({ inside: 0, waiting: new Set(), ofOrganization: new Map(), passes: new Map() });
   const [smallHall, largeHall] = [newHall(), newHall()];
 
   function mayGoOn(hall: Hall, place: Place): boolean {
     const { organizationId } = place;
     const holder = hall.passes.get(organizationId);
     if (holder === place) return true;
-    const free = bytesMax - hall.inside;
-    if (free > 0 && (hall.ofOrganization.get(organizationId) ?? 0) <= free) return true;
+    if (hasRoom(hall, organizationId, bytesMax)) return true;
     if (holder !== undefined || hall.passes.size >= passesMax) return false;
     hall.passes.set(organizationId, place);
     return true;
@@ -126,12 +129,16 @@ export function createBodyRoom({ bytesMax, smallMax, stepBytes, passesMax }: Opt
           place.onRoom = onRoom;
           return take(place, bytes);
         },
+        takeWhole: (bytes) => takeWhole(place, bytes, bytesMax),
         leave() {
-          for (const { waiting } of [smallHall, largeHall]) waiting.delete(place);
+          if (place.hall === undefined) return;
+          smallHall.waiting.delete(place);
+          largeHall.waiting.delete(place);
           move(place, undefined);
         },
       };
-      move(place, sizeMax > smallMax ? largeHall : smallHall);
+      // It holds nothing yet, so that there is nothing to count.
+      place.hall = sizeMax > smallMax ? largeHall : smallHall;
       return place;
     },
     state: () => ({
@@ -139,6 +146,23 @@ export function createBodyRoom({ bytesMax, smallMax, stepBytes, passesMax }: Opt
       waiting: smallHall.waiting.size + largeHall.waiting.size,
     }),
   };
+}
+
+const newHall = (): Hall => ({ inside: 0, waiting: new Set(), ofOrganization: new Map(), passes: new Map() });
+
+/** Whether there is still something free for an organization when it has so many bytes more. */
+function hasRoom({ inside, ofOrganization }: Hall, organizationId: string, bytesMax: number, more = 0): boolean {
+  const free = bytesMax - inside - more;
+  return free > 0 && (ofOrganization.get(organizationId) ?? 0) + more <= free;
+}
+
+function takeWhole(place: Place, bytes: number, bytesMax: number): boolean {
+  const { hall, organizationId } = place;
+  if (hall === undefined) return true;
+  if (!hasRoom(hall, organizationId, bytesMax, bytes)) return false;
+  place.held = bytes;
+  count(hall, place, bytes);
+  return true;
 }
 
 const countedOf = ({ held, granted }: Place) => Math.max(held, granted);

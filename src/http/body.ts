@@ -6,7 +6,7 @@ import { type BodyPlace, createBodyRoom } from './body-room.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { parseJson } from './parse-json.ts';
-import { type BodyBounds, readBody, refuseBody } from './read-body.ts';
+import { type BodyBounds, readBody, refuseBody, takeArrived } from './read-body.ts';
 import { createReadingPace, type ReadingPace } from './reading-pace.ts';
 
 declare module 'fastify' {
@@ -49,15 +49,16 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     stepBytes: limits.roomStepBytes,
     passesMax: limits.roomPassesMax,
   });
+  const boundsOf = createBounds(options, pace);
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
   app.decorateRequest('bodyPlace', undefined);
-  app.addHook('preParsing', async (request) => {
-    if (!request.is404 && request.routeOptions.config.open !== true) return undefined;
+  // With callbacks, as the hot path has it: an async hook costs a promise for each request.
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    if (!request.is404 && request.routeOptions.config.open !== true) return done(null, payload);
     // Nobody has asked who sends it, so it takes no room: it is thrown away when it has been answered.
-    return Readable.from([]);
+    done(null, Readable.from([]));
   });
-  // With a callback, as the hot path has it: an async hook costs a promise for each answer.
   app.addHook('onSend', (request, _reply, payload, done) => {
     request.bodyPlace?.leave();
     done(null, payload);
@@ -68,27 +69,34 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     /^application\/([\w.-]+\+)?json\s*(;|$)/i,
     async (request: FastifyRequest, payload: IncomingMessage) => {
       const declared = Number(payload.headers?.['content-length'] ?? 0);
-      request.bodyPlace = room.enter(request.identity?.organizationId ?? '', declared);
-      const body = await readBody(payload, boundsOf(request, options, pace), request.bodyPlace);
+      const place = room.enter(request.identity?.organizationId ?? '', declared);
+      request.bodyPlace = place;
       const { readBody: readAs } = request.routeOptions.config;
+      const bounds = boundsOf(readAs !== undefined);
+      const body = takeArrived(payload, bounds, place) ?? (await readBody(payload, bounds, place));
       return readAs === undefined || body.length === 0 ? parseJson(body, limits) : readAs(body);
     },
   );
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => {
     const sentence = 'The body must be JSON, with the header Content-Type: application/json.';
-    return refuseBody(payload, boundsOf(request, options, pace), new ApiError('unsupported_media_type', sentence));
+    const bounds = boundsOf(request.routeOptions.config.readBody !== undefined);
+    return refuseBody(payload, bounds, new ApiError('unsupported_media_type', sentence));
   });
 }
 
-function boundsOf({ routeOptions }: FastifyRequest, options: BodyOptions, pace: ReadingPace): BodyBounds {
+/** The bounds of a body, by whether it brings chunks. */
+function createBounds(options: BodyOptions, pace: ReadingPace): (bringsChunks: boolean) => BodyBounds {
   const { bodyLimitBytes, limits } = options;
-  const isOther = routeOptions.config.readBody === undefined && limits.otherBodyBytesMax < bodyLimitBytes;
-  return {
-    bytesMax: isOther ? limits.otherBodyBytesMax : bodyLimitBytes,
-    named: isOther ? 'otherBodyBytesMax; only chunks may be larger' : 'BODY_LIMIT_BYTES',
+  const ofChunks: BodyBounds = {
+    bytesMax: bodyLimitBytes,
+    named: 'BODY_LIMIT_BYTES',
     roomBytesMax: options.bodiesLimitBytes,
     limits,
     pace,
     now: options.now ?? performance.now.bind(performance),
   };
+  if (limits.otherBodyBytesMax >= bodyLimitBytes) return () => ofChunks;
+  const named = 'otherBodyBytesMax; only chunks may be larger';
+  const ofOthers = { ...ofChunks, bytesMax: limits.otherBodyBytesMax, named };
+  return (bringsChunks) => (bringsChunks ? ofChunks : ofOthers);
 }

@@ -21,11 +21,13 @@ interface Connection {
   running: number;
   /** Those that it has sent ahead. While there are any, the connection is not read. */
   ahead: Exchange[];
+  /** It has sent some ahead before. */
+  isGreedy: boolean;
 }
 
 type RoomLimits = Pick<
   HttpLimits,
-  'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'strangersAheadPerTurnMax'
+  'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'requestsAheadPerTurnMax'
 >;
 
 /** Keeps the connections of a server, and what they have sent ahead, within bounds. */
@@ -34,14 +36,16 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   /** Those on which no known key has come, the oldest first. */
   const strangers = new Set<Socket>();
   let strangersAhead = 0;
-  const countAhead = createTurnCount(limits.strangersAheadPerTurnMax, restUntilNextTurn);
+  const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, restUntilNextTurn);
 
   /** Node parses each read whole: one of 1,600 requests takes 20 ms, and 50 such connections would be read in one turn. */
   function restUntilNextTurn(): void {
-    const resting = [...strangers].filter((socket) => !socket.isPaused());
-    for (const socket of resting) socket.pause();
+    const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
+    // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
+    const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
+    for (const [socket] of resting) socket.pause();
     setImmediate(() => {
-      for (const socket of resting) if (connections.get(socket)?.ahead.length === 0) socket.resume();
+      for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
     });
   }
 
@@ -49,11 +53,13 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
     if (strangers.delete(socket)) strangersAhead -= connections.get(socket)?.ahead.length ?? 0;
   }
 
-  function hold(socket: Socket, { ahead }: Connection, exchange: Exchange): void {
+  function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
+    const { ahead } = connection;
     const isStranger = strangers.has(socket);
-    if (isStranger) countAhead();
+    connection.isGreedy = true;
+    countAhead();
     if (ahead.length >= limits.requestsAheadMax || (isStranger && strangersAhead >= limits.strangersAheadMax)) {
-      socket.destroy();
+      end(socket);
       return;
     }
     if (isStranger) strangersAhead++;
@@ -77,7 +83,7 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   return {
     keep,
     open(socket) {
-      connections.set(socket, { running: 0, ahead: [] });
+      connections.set(socket, { running: 0, ahead: [], isGreedy: false });
       strangers.add(socket);
       socket.once('close', () => {
         keep(socket);
@@ -121,4 +127,11 @@ function createTurnCount(max: number, onMany: () => void): () => void {
     if (count === 1) setImmediate(begin);
     if (count === max) onMany();
   };
+}
+
+/** Closes a connection, and makes nothing of the requests that its last read has still brought: Node would make each. */
+function end(socket: Socket): void {
+  const { parser } = socket as { parser?: { onIncoming?: unknown } };
+  if (parser?.onIncoming != null) parser.onIncoming = () => 0;
+  socket.destroy();
 }

@@ -33,13 +33,17 @@ export function createConnections({ server, limits, pace, knowsKey }: Options): 
   const queue = createStrangersQueue(limits.strangersPerTurnMax);
   let serve: RequestListener = () => {};
 
+  /** One function for all answers: it comes once for each, and tells which by `this`. */
+  function leave(this: ServerResponse): void {
+    const next = room.leave(this.req.socket);
+    // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
+    if (next !== undefined) setImmediate(begin, ...next);
+  }
+
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     drainAfterAnswer(request, response, limits, pace);
-    response.once('close', () => {
-      const next = room.leave(socket);
-      if (next !== undefined) begin(...next);
-    });
+    response.on('close', leave);
     const key = request.headers['x-api-key'];
     if (typeof key === 'string' && knowsKey(key)) {
       room.keep(socket);

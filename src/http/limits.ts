@@ -6,15 +6,15 @@ export const httpLimits = {
   headersMsMax: 60_000,
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
-  /** Requests sent ahead after which, in one turn of the event loop, no connection without a known key is read any more. */
-  strangersAheadPerTurnMax: 500,
   /**
-   * Requests that one connection may have sent ahead of those that are served. One read brings 64 KiB of them, so that only
-   * requests without a key can be so many; the connection is then closed.
+   * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
+   * them, 20 ms of work, and 50 connections would be read in one turn.
    */
-  requestsAheadMax: 1_000,
+  requestsAheadPerTurnMax: 500,
+  /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
+  requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
-  strangersAheadMax: 20_000,
+  strangersAheadMax: 4_000,
   /** Requests without a known key that are begun in one turn of the event loop; the rest wait for the next. */
   strangersPerTurnMax: 8,
   /**

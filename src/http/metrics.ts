@@ -81,12 +81,13 @@ interface MetricsOptions {
  */
 export function metricsRoutes(app: App, { identities, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
   metricsOfAll?.share(metrics.registry);
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     metrics.requestSeconds.observe(
       { method: request.method, route, status: reply.statusCode },
       reply.elapsedTime / 1_000,
     );
+    done();
   });
   app.get(
     '/metrics',

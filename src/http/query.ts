@@ -10,13 +10,14 @@ interface Property {
  * `True` and `False`, numbers, and one value where a list may stand. What does not fit is left for validation to refuse.
  */
 export function coerceQueries(app: FastifyInstance): void {
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     const schema = request.routeOptions.schema?.querystring as { properties?: Record<string, Property> } | undefined;
-    if (schema?.properties === undefined) return;
+    if (schema?.properties === undefined) return done();
     const query = request.query as Record<string, unknown>;
     for (const [name, property] of Object.entries(schema.properties)) {
       if (Object.hasOwn(query, name)) query[name] = coerce(query[name], property);
     }
+    done();
   });
 }
 

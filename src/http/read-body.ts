@@ -20,6 +20,22 @@ export interface BodyBounds {
 }
 
 /**
+ * The body of nearly every chunk has arrived with its headers, before anybody asks for it: then nothing has to be waited for,
+ * and there is nothing to watch.
+ * @returns undefined for any other body, of which nothing was read; so for one that there is no room for now
+ */
+export function takeArrived(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace): Buffer | undefined {
+  const { readableLength } = payload;
+  const isWhole = readableLength > 0 && readableLength === Number(payload.headers?.['content-length']);
+  if (!isWhole || readableLength > Math.min(bounds.limits.smallBodyBytesMax, bounds.bytesMax)) return undefined;
+  if (payload.destroyed || !isPlain(payload) || !place.takeWhole(readableLength)) return undefined;
+  const body = payload.read() as Buffer;
+  // So that the request ends, which it has not yet.
+  payload.resume();
+  return body;
+}
+
+/**
  * Reads a whole body and decodes it, or refuses it: 413 when it is longer than `bytesMax`, as sent or decoded, 408 when
  * it has stopped arriving or is too slow, 400 when its sender broke off or it is no gzip, 415 for another encoding, 503 when it
  * has waited too long for room. What it holds is counted in its place; beside that it holds one buffer. A refused body is read
@@ -53,7 +69,12 @@ function isPlain({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
 
 type Refusal = (headers?: Record<string, string>) => ApiError;
 
-function read(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace, gunzip?: Gunzip): Promise<Buffer> {
+function read(
+  payload: IncomingMessage,
+  bounds: BodyBounds,
+  place: Pick<BodyPlace, 'take' | 'leave'>,
+  gunzip?: Gunzip,
+): Promise<Buffer> {
   const { bytesMax, limits } = bounds;
   const tooLarge: Refusal = (headers) =>
     new ApiError(

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Standing, StandingLog } from '../database/standing.ts';
 import { unavailable } from '../errors.ts';
 
@@ -13,22 +13,29 @@ export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, 
     stop = standing.watch(log);
   });
   app.addHook('onClose', async () => stop());
-  app.addHook('preHandler', async (request) => {
-    if (request.method === 'GET' || request.is404) return;
-    const refusal = standing.refusal();
-    if (refusal !== undefined) throw unavailable(`${refusal} Nothing was stored.`);
+  // With callbacks: an async hook costs each chunk a promise.
+  app.addHook('preHandler', (request, _reply, done) => {
+    const refusal = request.method === 'GET' || request.is404 ? undefined : standing.refusal();
+    if (refusal === undefined) done();
+    else done(unavailable(`${refusal} Nothing was stored.`));
   });
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     if (reply.statusCode === 500) {
-      const problem = await standing.look(0);
-      if (problem === undefined) return payload;
-      const { status, headers, detail } = unavailable(problem);
-      reply.code(status).headers(headers);
-      return JSON.stringify({ detail });
+      explain(reply, standing).then((sentence) => done(null, sentence ?? payload), done);
+      return;
     }
-    if (request.method === 'GET' || reply.statusCode >= 300) return payload;
-    const refusal = standing.refusal();
-    if (refusal !== undefined) throw unavailable(`${refusal} The request may have been stored: send it again later.`);
-    return payload;
+    const isStored = request.method !== 'GET' && reply.statusCode < 300;
+    const refusal = isStored ? standing.refusal() : undefined;
+    if (refusal === undefined) done(null, payload);
+    else done(unavailable(`${refusal} The request may have been stored: send it again later.`));
   });
+}
+
+/** @returns what is answered in the place of an unknown failure, where a look finds out what it was */
+async function explain(reply: FastifyReply, standing: Standing): Promise<string | undefined> {
+  const problem = await standing.look(0);
+  if (problem === undefined) return undefined;
+  const { status, headers, detail } = unavailable(problem);
+  reply.code(status).headers(headers);
+  return JSON.stringify({ detail });
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { buildApp } from '../app.ts';
-import { provideKey } from '../auth/keys.ts';
+import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
@@ -58,9 +58,11 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
     await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
+    // Before anybody gets through: whoever comes early with the key of BOOTSTRAP_API_KEY must not be told that it is unknown.
+    const key = part.isFirst ? await provideKeyIn(found, config) : undefined;
     known = found;
     gate.open(found.connectionString);
-    return found;
+    return { place: found.place, key };
   });
   // It may fail before anybody waits for it.
   prepared.catch(() => {});
@@ -75,14 +77,21 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     log.info(`Server listening at ${endpoint}`);
     send({ type: 'serving' });
     if (part.isFirst) void sayWhatIsAwaited(prepared, endpoint, limits);
-    const { place } = await prepared;
-    if (part.isFirst) {
-      const key = await provideKey(database, config, process.stdout.isTTY);
-      process.stdout.write(welcome(endpoint, place, key));
-    }
+    const { place, key } = await prepared;
+    if (key !== undefined) process.stdout.write(welcome(endpoint, place, key));
     send({ type: 'ready' });
   } catch (error) {
     process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
+  }
+}
+
+/** Nobody else gets at the database yet, so that it has connections of its own. */
+async function provideKeyIn({ connectionString }: DatabaseAddresses, config: Config): Promise<ProvidedKey> {
+  const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
+  try {
+    return await provideKey(database, config, process.stdout.isTTY);
+  } finally {
+    await database.close();
   }
 }
 

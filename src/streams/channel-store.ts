@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import type { Grace, Means } from './means.ts';
@@ -90,9 +91,9 @@ export async function findHeldRows(
 }
 
 const channelParameters = (rows: readonly Row[]) => [
-  rows.map(({ item }) => item.organizationId),
-  rows.map(({ item }) => item.dataId),
-  rows.map(({ channelName }) => channelName),
+  plainArray(rows.map(({ item }) => item.organizationId)),
+  plainArray(rows.map(({ item }) => item.dataId)),
+  textArray(rows.map(({ channelName }) => channelName)),
 ];
 
 /** A row of each channel, in the order in which everybody locks them. */
@@ -124,7 +125,7 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
                limit 1 for no key update
              ) c
            ) locked`,
-    values: [channels.map(({ channelId }) => channelId), ...channelParameters(channels)],
+    values: [plainArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
   });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
@@ -189,6 +190,6 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
              order by k.chunk_index desc limit 1
            ) newest on true
            where c.ctid = found.ctid`,
-    values: [rowOfEachChannel(rows).map(({ channelId }) => channelId)],
+    values: [plainArray(rowOfEachChannel(rows).map(({ channelId }) => channelId))],
   });
 }

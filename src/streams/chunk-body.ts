@@ -41,8 +41,8 @@ export function readChunkBody(form: ChunkForm, body: Buffer, limits: JsonLimits)
     throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
   }
   if (form === 'single') {
-    const { data_id, chunk_index, channel_name, ...readings } = value as ChunkBody;
-    return new ChunkRequest(data_id, chunk_index, [toArrival(channel_name, readings, false)]);
+    const chunk = value as ChunkBody;
+    return new ChunkRequest(chunk.data_id, chunk.chunk_index, [toArrival(chunk.channel_name, chunk, false)]);
   }
   const { data_id, chunk_index, channels } = value as MultiChunkBody;
   const named = Object.entries(channels);

@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { encodeFloat8Array, joinFloat8Arrays } from '../database/float8-array.ts';
 import type { PlacedRow } from './rows.ts';
 
@@ -123,8 +124,9 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
 function parameterOf(column: ChunkColumn, rows: readonly PlacedRow[]): unknown {
   switch (column.type) {
     case 'uuid':
+      return plainArray(rows.map(column.of));
     case 'text':
-      return rows.map(column.of);
+      return textArray(rows.map(column.of));
     case 'hash':
       return Buffer.concat(rows.map(column.of));
     case 'float8[]':

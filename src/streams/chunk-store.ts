@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { plainArray, textArray } from '../database/array-literal.ts';
 import { inOneStatement } from '../database/transactions.ts';
 import {
   columnNames,
@@ -54,13 +55,13 @@ export async function readAddresses(
              order by r.position
            ) found`,
     values: [
-      rows.map(({ item }) => item.organizationId),
-      rows.map(({ item }) => item.dataId),
-      rows.map(({ channelName }) => channelName),
-      rows.map(({ item }) => item.chunkIndex),
+      plainArray(rows.map(({ item }) => item.organizationId)),
+      plainArray(rows.map(({ item }) => item.dataId)),
+      textArray(rows.map(({ channelName }) => channelName)),
+      plainArray(rows.map(({ item }) => item.chunkIndex)),
       grace.seconds,
       Buffer.concat(rows.map(({ image }) => image.contentHash)),
-      rows.map(({ item }) => grace.waitedSeconds(item)),
+      plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
     ],
   };
   const result = await inOneStatement<StandingColumns>(pool, statement, patience);
@@ -82,9 +83,9 @@ export async function readAddresses(
 type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
-  rows.map(({ item }) => item.dataId),
-  rows.map(({ channelId }) => channelId),
-  rows.map(({ item }) => item.chunkIndex),
+  plainArray(rows.map(({ item }) => item.dataId)),
+  plainArray(rows.map(({ channelId }) => channelId)),
+  plainArray(rows.map(({ item }) => item.chunkIndex)),
 ];
 
 /** The chunks that a statement has inserted in a channel, and its points after that. */
@@ -189,7 +190,7 @@ export async function touchChunks(
              select point_count from chunks
              where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
            ) k`,
-    values: [addresses.dataIds, addresses.channelIds, addresses.chunkIndexes],
+    values: [plainArray(addresses.dataIds), plainArray(addresses.channelIds), plainArray(addresses.chunkIndexes)],
   };
   await inOneStatement(pool, statement, patience);
 }

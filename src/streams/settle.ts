@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { limits } from '../config.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
+import { nextTurn } from '../lib/turns.ts';
 import type { Settled } from './apart.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
@@ -36,6 +37,7 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  */
 export async function settle(means: Means, items: IngestItem[]): Promise<Settled> {
   const found = await readAddresses(means, rowsOf(items));
+  await breathe(found);
   const settled: Settled = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
@@ -48,12 +50,19 @@ export async function settle(means: Means, items: IngestItem[]): Promise<Settled
   }
   if (writes.length === 0) return settled;
   const placed = await place(means, writes);
+  await breathe(placed);
   const areNew = writes.every(({ standing }) => standing.isSame === null);
   const stored =
     (areNew ? await writeNewRows(means, placed) : undefined) ??
     (await inTransaction(means.pool, (client) => writeRows(client, placed, means.grace), means.patience));
+  await breathe(stored);
   means.onCommitted(stored);
   return new Map([...settled, ...byRequest(stored)]);
+}
+
+/** Between two parts of a flush of very many rows, each of 20 ms with 10,000, others have their turn. */
+async function breathe(rows: readonly unknown[]): Promise<void> {
+  if (rows.length > limits.flushRowsMax) await nextTurn();
 }
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */

@@ -110,7 +110,7 @@ async function calibrate(): Promise<number> {
   return margin;
 }
 
-/** The ceiling of memory in docs/security.md, `<!-- memory ceiling: 1,536 MiB -->`, in bytes. */
+/** The ceiling of memory in docs/security.md, `<!-- memory ceiling: 1,600 MiB -->`, in bytes. */
 function promisedBytes(): number {
   const text = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8');
   const [, mebibytes] = /<!-- memory ceiling: ([\d,]+) MiB -->/.exec(text) ?? [];

@@ -16,7 +16,7 @@ export interface Fault {
   mend?(bench: Bench): Promise<void>;
   /** No primary takes writes for long enough that the server has to say so. */
   isAbsence?: boolean;
-  /** Too long for CI. */
+  /** Too long for CI: only in the full form, or when it is named. */
   isOfFullForm?: boolean;
 }
 

@@ -13,6 +13,7 @@ function enter(room: ReturnType<typeof createBodyRoom>, organization: string, si
       place.take(bytes, () => {
         body.woken++;
       }),
+    takeWhole: place.takeWhole,
     leave: place.leave,
   };
   return body;
@@ -32,6 +33,20 @@ test('counts what has arrived, not what is announced, and forgets it when it lea
   expect(large.take(7)).toBe(true);
   small.leave();
   expect(room.state()).toEqual({ bytes: 0, waiting: 0 });
+});
+
+test('a whole body is counted where there is room for all of it, and not at all where there is not', () => {
+  const room = roomOf(20);
+  const first = enter(room, 'a', 8);
+  expect(first.takeWhole(8)).toBe(true);
+  // It would have more than it leaves free.
+  expect(enter(room, 'a', 8).takeWhole(8)).toBe(false);
+  expect(room.state()).toEqual({ bytes: 8, waiting: 0 });
+  expect(enter(room, 'b', 5).takeWhole(5)).toBe(true);
+  expect(enter(room, 'c', 8).takeWhole(8)).toBe(false);
+  first.leave();
+  expect(room.state()).toEqual({ bytes: 5, waiting: 0 });
+  expect(enter(room, 'c', 7).takeWhole(7)).toBe(true);
 });
 
 test('an organization takes no more than it leaves free, and one body beyond: another one has room at once', () => {

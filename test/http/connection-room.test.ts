@@ -9,7 +9,7 @@ const limits = {
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
-  strangersAheadPerTurnMax: 10,
+  requestsAheadPerTurnMax: 10,
 };
 
 const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
@@ -21,7 +21,7 @@ function roomWith(count: number) {
   return { room, sockets };
 }
 
-test('when strangersAheadPerTurnMax requests have come ahead, no other stranger is read until the next turn', async () => {
+test('when requestsAheadPerTurnMax requests have come ahead, no connection is read until the next turn', async () => {
   const { room, sockets } = roomWith(4);
   const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
   room.keep(known);
@@ -30,17 +30,26 @@ test('when strangersAheadPerTurnMax requests have come ahead, no other stranger 
   for (let i = 0; i < 10; i++) room.enter(exchangeOn(greedy));
   expect(quiet.isPaused()).toBe(false);
   room.enter(exchangeOn(greedy));
-  expect(sockets.map((socket) => socket.isPaused())).toEqual([true, true, true, false]);
+  expect(sockets.map((socket) => socket.isPaused())).toEqual([true, true, true, true]);
   await nextTurn();
   expect(sockets.map((socket) => socket.isPaused())).toEqual([true, false, true, false]);
 });
 
-test('requests ahead of a connection with a known key stop nobody', () => {
-  const { room, sockets } = roomWith(2);
-  const [known, quiet] = sockets as [Socket, Socket];
-  room.keep(known);
-  for (let i = 0; i < 50; i++) room.enter(exchangeOn(known));
-  expect(quiet.isPaused()).toBe(false);
+test('those go on first that have sent nothing ahead', async () => {
+  const { room, sockets } = roomWith(4);
+  const [first, second, third, greedy] = sockets as [Socket, Socket, Socket, Socket];
+  const order: Socket[] = [];
+  for (const socket of sockets) socket.on('resume', () => order.push(socket));
+  // The third was served what it had sent ahead.
+  for (let i = 0; i < 2; i++) room.enter(exchangeOn(third));
+  room.leave(third);
+  await nextTurn();
+  await nextTurn();
+  order.length = 0;
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
+  await nextTurn();
+  await nextTurn();
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
 });
 
 test('in every turn as many may come again', async () => {

@@ -59,6 +59,27 @@ test('it listens, says so, and works once PostgreSQL is there', wait, async () =
   expect(await server.exit()).toMatchObject({ code: 0 });
 });
 
+test(
+  'whoever comes before it is ready, with the key of BOOTSTRAP_API_KEY, is never told that the key is unknown',
+  wait,
+  async () => {
+    const { server, proxy, endpoint } = await startAway();
+    const statuses = new Set<number>();
+    let isOver = false;
+    // New ones all the time, so that some are looked up as soon as the database can be asked.
+    const clients = Array.from({ length: 8 }, async () => {
+      while (!isOver)
+        statuses.add((await fetch(`${endpoint}/data_entries/`, { headers: { 'x-api-key': key } })).status);
+    });
+    await proxy.open();
+    await expect.poll(() => server.stdout(), { timeout: 30_000 }).toContain('timeseries_data)');
+    await expect.poll(() => statuses.has(200), { timeout: 30_000 }).toBe(true);
+    isOver = true;
+    await Promise.all(clients);
+    expect([...statuses]).not.toContain(401);
+  },
+);
+
 test('what can never work ends the start once PostgreSQL is there to say it', wait, async () => {
   const { server, proxy } = await startAway((url) => {
     url.username = 'nobody_of_that_name';

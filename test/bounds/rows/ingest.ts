@@ -38,7 +38,7 @@ export const ingest: Row[] = [
   },
   {
     name: 'many-live-channels',
-    about: '51,000 channels live at once: they are stored nearly as fast as 1,000',
+    about: '10,000 channels, 51,000 in full, live at once: they are stored nearly as fast as 1,000',
     own: {},
     run: storeManyChannels,
   },
@@ -113,9 +113,8 @@ async function finalizeBehindLock(ground: Ground): Promise<void> {
   });
 }
 
-const requests = 51;
-
 async function storeManyChannels(ground: Ground): Promise<void> {
+  const requests = ground.size(10, 51);
   const open = (count: number) => Promise.all(Array.from({ length: count }, () => ground.openStream(key(ground))));
   const [narrow = ''] = await open(1);
   const wide = await open(requests);
@@ -151,6 +150,6 @@ async function storeManyChannels(ground: Ground): Promise<void> {
       () => 1,
     );
     ground.measure('chunks of 1,000 channels', few, { unit: 'a second' });
-    ground.measure('chunks of 51,000 channels', many, { min: few * 0.7, unit: 'a second' });
+    ground.measure(`chunks of ${requests},000 channels`, many, { min: few * 0.7, unit: 'a second' });
   });
 }

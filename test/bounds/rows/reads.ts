@@ -30,7 +30,7 @@ export const reads: Row[] = [
   },
   {
     name: 'removal-under-way',
-    about: 'a stream of 20,000 chunks is removed while its ledger is read: it is whole or not there',
+    about: 'a stream of 20,000 chunks is removed while its ledger is read: it is whole, cut off or not there',
     run: readWhileRemoved,
   },
   {
@@ -95,7 +95,9 @@ async function readWhileRemoved(ground: Ground): Promise<void> {
       return isWhole;
     });
     ground.note(`${countsOf(answers)}, ${whole.length} whole`);
-    expectStatuses(ground, 'a ledger', answers, [200, 404]);
+    // docs/reading.md: a stream that is removed cuts off what is being sent of it, which no client takes for a whole answer.
+    const answered = answers.filter(({ status, body }) => status !== 0 || body !== 'aborted');
+    expectStatuses(ground, 'a ledger', answered, [200, 404]);
     expectStatuses(ground, 'the removal', [removed], [200]);
   });
 }

@@ -28,6 +28,11 @@ export interface Cluster {
   primary(): Promise<Machine>;
   /** ms until there are a primary and two standbys that stream, one of them synchronous. @throws after two minutes */
   untilWhole(): Promise<number>;
+  /**
+   * How often each etcd that answers has seen its leader change since it was started, by machine. Each change extends all leases,
+   * that of the primary too.
+   */
+  leaderChanges(): Promise<ReadonlyMap<string, number>>;
   /** A planned switch-over, as `patronictl switchover` asks for it. @returns whom it promoted */
   switchOver(): Promise<Machine>;
   /** `patronictl edit-config` */
@@ -128,6 +133,18 @@ export async function openCluster(): Promise<Cluster> {
     url: (role = 'app') => urlOf(role, database),
     primary,
     untilWhole,
+    async leaderChanges() {
+      const counts = await Promise.all(
+        machines.map(async ({ name, address }) => {
+          const answer = await fetch(`http://${address}:2379/metrics`, { signal: AbortSignal.timeout(2_000) }).catch(
+            () => undefined,
+          );
+          const count = /^etcd_server_leader_changes_seen_total (\d+)/m.exec((await answer?.text()) ?? '')?.[1];
+          return count === undefined ? [] : [[name, Number(count)] as const];
+        }),
+      );
+      return new Map(counts.flat());
+    },
     async switchOver() {
       const { name } = await primary();
       const candidate = (await members()).find(({ role }) => role === 'sync_standby');

@@ -1,0 +1,46 @@
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { createConnections } from '../../src/http/connections.ts';
+import { httpLimits } from '../../src/http/limits.ts';
+import { createReadingPace } from '../../src/http/reading-pace.ts';
+
+/** A server below any app, every key known, that answers at once. @returns what was served, by turn of the event loop */
+async function open(limits: Partial<typeof httpLimits> = {}) {
+  const connections = createConnections({
+    server: {},
+    limits: { ...httpLimits, connectionsMax: 100, ...limits },
+    pace: createReadingPace(1e6),
+    knowsKey: () => true,
+  });
+  const perTurn: number[] = [];
+  let isCounting = false;
+  const server = connections.createServer((_request, response) => {
+    if (!isCounting) {
+      isCounting = true;
+      perTurn.push(0);
+      setImmediate(() => {
+        isCounting = false;
+      });
+    }
+    perTurn[perTurn.length - 1] = (perTurn.at(-1) as number) + 1;
+    response.end('x');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, perTurn };
+}
+
+test('requests that a known key has sent ahead are served a few in each turn, however fast they are answered', async () => {
+  const { port, perTurn } = await open({ requestsPerConnectionMax: 4 });
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let text = '';
+  socket.setEncoding('latin1').on('data', (part) => {
+    text += part;
+  });
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nX-API-KEY: k\r\n\r\n'.repeat(400));
+  await expect.poll(() => text.split('HTTP/1.1 200').length - 1, { timeout: 10_000 }).toBe(400);
+  expect(perTurn.reduce((sum, one) => sum + one, 0)).toBe(400);
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(8);
+});

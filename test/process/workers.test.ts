@@ -84,6 +84,8 @@ describe.sequential('WORKERS=2', () => {
 
   test('SIGTERM answers what is in flight and ends every process', async () => {
     const dataId = await initialize();
+    // The one that came in the place of the killed one may still be coming up: what it takes waits until it has.
+    for (const { status } of await sendChunks(dataId, 60)) expect(status).toBe(201);
     const pids = servingPids(server);
     const sending = Promise.all(
       Array.from({ length: 40 }, () =>

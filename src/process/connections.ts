@@ -18,30 +18,45 @@ export interface Connections {
 
 const lookMs = 20;
 
+interface Connection {
+  /** Requests that are not answered yet. */
+  requests: number;
+  /** Bytes that had been read when the last answer was done. */
+  bytesRead: number;
+}
+
 /** Follows the connections of a server from now on; call it before the server listens. */
 export function followConnections(server: Server): Connections {
-  /** How many requests of each connection are not answered yet. */
-  const requests = new Map<Socket, number>();
+  const connections = new Map<Socket, Connection>();
   const answering = new Set<ServerResponse>();
   let isDraining = false;
 
   server.on('connection', (socket: Socket) => {
-    requests.set(socket, 0);
-    socket.once('close', () => requests.delete(socket));
+    connections.set(socket, { requests: 0, bytesRead: 0 });
+    socket.once('close', () => connections.delete(socket));
   });
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     if (isDraining) response.setHeader('connection', 'close');
     answering.add(response);
-    requests.set(socket, (requests.get(socket) ?? 0) + 1);
+    const connection = connections.get(socket);
+    if (connection !== undefined) connection.requests++;
     response.once('close', () => {
       answering.delete(response);
-      const count = requests.get(socket);
-      if (count !== undefined) requests.set(socket, count - 1);
+      if (connection === undefined) return;
+      connection.requests--;
+      connection.bytesRead = socket.bytesRead;
     });
   });
-  const idle = () => [...requests].filter(([, count]) => count === 0).map(([socket]) => socket);
+  // A request of which something has been read, though not its whole head, is on its way.
+  const isIdle = (socket: Socket, { requests, bytesRead }: Connection) =>
+    requests === 0 && socket.bytesRead === bytesRead;
+  const idle = () => [...connections].filter((one) => isIdle(...one));
   const closeIdle = () => {
-    for (const socket of idle()) socket.destroy();
+    // A request that waits in the kernel would be cut off unread. Between the two the event loop reads what has arrived.
+    const close = () => {
+      for (const [socket] of idle()) socket.destroy();
+    };
+    setImmediate(() => setImmediate(close));
   };
   return {
     async drain(msMax) {
@@ -54,7 +69,7 @@ export function followConnections(server: Server): Connections {
     inFlight: () => answering.size,
     closeIdle,
     closeAll: () => {
-      for (const socket of requests.keys()) socket.destroy();
+      for (const socket of connections.keys()) socket.destroy();
     },
   };
 }

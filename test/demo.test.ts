@@ -53,8 +53,8 @@ describe('beside a running server', () => {
     expect(last.properties.wind.values).toHaveLength(2);
     expect(day.chunks[0].values.slice(0, 3)).toEqual([1016.6, 1016.6, 1016.7]);
     expect(entries[0]).toMatchObject({ raw_name: 'Seattle 2010', pipeline_status: 'success' });
-    // Whatever stands there by itself opens without a key.
-    const links = [...stdout.matchAll(/^[^"'\n]*\s(http:\S+)$/gm)].map(([, link]) => link as string);
+    // Whatever page stands there by itself opens without a key.
+    const links = [...stdout.matchAll(/^[^"'\n]*\s(http:\/\/[^/\s]+\/\S+)$/gm)].map(([, link]) => link as string);
     expect(links.some((link) => link.endsWith('/docs'))).toBe(true);
     for (const link of links) expect((await fetch(link)).status, link).toBe(200);
   });

@@ -221,7 +221,9 @@ test('a flush locks a channel for its own organization only', async () => {
   const { rows } = await server.owner.pool.query('select channel_id from channels where data_id = $1', [dataId]);
   const lockFor = (organizationId: string) =>
     inTransaction(server.database.ingestPool, (client) =>
-      lockChannels(client, [{ channelId: rows[0].channel_id, item: { organizationId } } as never]),
+      lockChannels(client, [
+        { channelId: rows[0].channel_id, channelName: 't', item: { organizationId, dataId } } as never,
+      ]),
     );
   await lockFor(organizations.lab);
   await expect(lockFor(organizations.rival)).rejects.toMatchObject({ status: 404 });

@@ -69,9 +69,12 @@ test('every row that was written is touched, once', async () => {
   // Rows of an earlier test, whose streams are others, may still share the statement.
   const touched = () =>
     queries.mock.calls
-      .map(([statement]: unknown[]) => statement as unknown as { name: string; values: [string[], number[], number[]] })
+      .map(([statement]: unknown[]) => statement as unknown as { name: string; values: string[] })
       .filter(({ name }) => name === 'touch_chunks')
-      .flatMap(({ values: [dataIds, , chunkIndexes] }) => chunkIndexes.filter((_, i) => dataIds[i] === dataId));
+      .map(({ values }) => values.map((array) => array.slice(1, -1).split(',')))
+      .flatMap(([dataIds = [], , chunkIndexes = []]) =>
+        chunkIndexes.filter((_, i) => dataIds[i] === dataId).map(Number),
+      );
   await vi.waitFor(() => expect(touched()).toEqual([0, 1, 2, 3]), { timeout: 10_000 });
   queries.mockRestore();
 });

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 // package, for nearly every test, and what they test is the same on every DATABASE_URL.
 export default defineConfig({
   test: {
-    include: ['test/installed/*.suite.ts'],
+    include: ['test/installed/*.suite.ts', 'test/process/*.suite.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     maxWorkers: 3,
     testTimeout: 20_000,

@@ -33,9 +33,14 @@ async function successorOf(server: Server, pid: number): Promise<number> {
   for (;;) {
     const other = servingPids(server).find((one) => one !== pid);
     if (other !== undefined) return other;
+    if (server.child.exitCode !== null) throw new Error(`the server has ended: ${server.stderr()}`);
     await sleep(1);
   }
 }
+
+/** One that dies before it has served for the first time is not replaced: then the start has failed. */
+const untilReady = ({ endpoint }: Server) =>
+  expect.poll(async () => (await fetch(`${endpoint}/readyz`)).status, { timeout: 60_000 }).toBe(200);
 
 test.each([
   ['when it has only just been started', 0],
@@ -43,6 +48,7 @@ test.each([
   ['while it comes up', 600],
 ])('%s', { timeout: 120_000 }, async (_, waitMs) => {
   const server = await startServer();
+  await untilReady(server);
   const [serving] = servingPids(server) as [number];
   // One that ended soon after its start is replaced after a pause.
   process.kill(serving, 'SIGKILL');

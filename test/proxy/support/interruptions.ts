@@ -63,9 +63,10 @@ export function describeInterruptions(engine: Engine, bench: Bench, stubbed: Stu
       const stored = await storedChunks(bench, dataId);
       expect(stored).toEqual(acknowledged.sort((a, b) => a - b).map((index) => [index, [index + 0.5]]));
       if (engine === 'nginx') return;
-      // HAProxy lets requests wait for the server, which has answered what it had taken. After a kill what was under way fails,
-      // and what had not been taken yet.
-      expect(inOrder).toEqual([]);
+      // HAProxy lets requests wait for the server, which has answered what it had taken. A connection that waits in the kernel
+      // at the very end is cut, at most one of each pusher; after a kill what was under way fails too.
+      expect(inOrder.filter((failure) => failure !== 'socket hang up')).toEqual([]);
+      expect(inOrder.length).toBeLessThanOrEqual(pushers);
       expect(pushing.failures.length - inOrder.length).toBeLessThanOrEqual(2 * pushers);
     });
 

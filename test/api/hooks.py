@@ -66,7 +66,7 @@ def name_things(label, fields):
         "data_ids": lambda: [fresh_stream(label)],
         "physical_sample_id": lambda: things.sample,
         "physical_sample_ids": lambda: [things.sample],
-        "project_id": lambda: things.project,
+        "project_id": lambda: things.doomed_project() if label == "DELETE /projects/{project_id}" else things.project,
         "project_ids": lambda: [things.project],
         "tag_ids": lambda: [things.tag],
         "synth_source_id": lambda: things.instrument,

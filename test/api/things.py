@@ -1,5 +1,6 @@
 """Makes what requests can name, so that they reach more than 404: streams, samples, projects, tags, instruments."""
 
+import uuid
 import os
 
 import requests
@@ -42,6 +43,10 @@ written_streams = [open_stream() for _ in range(20)]
 def is_needed(data_ids):
     """Whether a request to delete these would take away what others are to find."""
     return isinstance(data_ids, list) and not {read_stream, *written_streams}.isdisjoint(map(str, data_ids))
+
+
+def doomed_project():
+    return post("/projects/", {"name": f"given up {uuid.uuid4()}"})["id"]
 
 
 def deleted_stream():

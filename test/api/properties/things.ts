@@ -46,6 +46,10 @@ export async function makeThings(server: TestServer, examples: number): Promise<
   const written = await times(writtenCount, stream);
   // What is deleted is needed by nobody else; what is restored is among it.
   const doomed = await times(4 + Math.ceil(examples / 10), stream);
+  let projectsMade = 0;
+  const doomedProject = async (): Promise<string> =>
+    (await make('/projects/', { name: `given up ${projectsMade++}` })).id;
+  const doomedProjects = await times(4 + Math.ceil(examples / 10), doomedProject);
   const doomedInstruments = await times(4 + Math.ceil(examples / 4), instrument);
   const kept = await instrument();
 
@@ -56,7 +60,7 @@ export async function makeThings(server: TestServer, examples: number): Promise<
       data_ids: streamIds,
       physical_sample_id: fc.constant(sample),
       physical_sample_ids: fc.constant(sample),
-      project_id: fc.constant(project),
+      project_id: name === 'DELETE /projects/{project_id}' ? fc.constantFrom(...doomedProjects) : fc.constant(project),
       project_ids: fc.constant(project),
       tag_ids: fc.constant(tag),
       synth_source_id: fc.constant(kept),

@@ -36,6 +36,8 @@ def before_call(context, case, kwargs):
         shorten(case.query or {})
     if label == "DELETE /data_entries/" and things.is_needed((case.query or {}).get("data_ids")):
         case.query["data_ids"] = [things.open_stream()]
+    if label == "DELETE /projects/{project_id}" and (case.path_parameters or {}).get("project_id") == things.project:
+        case.path_parameters["project_id"] = things.doomed_project()
     if case.meta is None or not case.meta.generation.mode.is_positive or case.method != case.operation.method.upper():
         return
     if label.endswith(("/chunk", "/chunk/multi")):

@@ -1,7 +1,7 @@
 """Makes what requests can name, so that they reach more than 404: streams, samples, projects, tags, instruments."""
 
-import uuid
 import os
+import uuid
 
 import requests
 

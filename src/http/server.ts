@@ -15,6 +15,7 @@ import type { Metrics } from './metrics.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
+import { lazyCompilers } from './schema-compilers.ts';
 
 interface DoorOptions {
   identities: Identities;
@@ -53,6 +54,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     clientErrorHandler: answerClientError,
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     ajv: { customOptions: ajvOptions },
+    schemaController: { compilersFactory: lazyCompilers() },
   });
   await setResponseHeaders(app, options.corsOrigins);
   const refusalLog = createRefusalLog({

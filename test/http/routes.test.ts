@@ -1,9 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import ajvCompiler from '@fastify/ajv-compiler';
+import serializerCompiler from '@fastify/fast-json-stringify-compiler';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
 import { createKey } from '../../src/auth/keys.ts';
 import { findIdentity, type Identity, type Scope, scopes } from '../../src/auth/store.ts';
+import { ajvOptions } from '../../src/http/ajv-options.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Ids that a request can carry: those of ada's organization, or such as nobody has. */
@@ -283,6 +286,30 @@ async function digest(where: string): Promise<string> {
 test('every route has its cases here, and no case is left over', () => {
   const known = [...Object.keys(requests), ...open].map(plain).sort();
   expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual(known);
+});
+
+test('every schema compiles, also one that is not used before its first request', () => {
+  const shared = server.app.getSchemas() as Record<string, object>;
+  const validate = ajvCompiler.AjvCompiler()(shared, { customOptions: ajvOptions });
+  const serialize = serializerCompiler.SerializerSelector()(shared, {});
+  let count = 0;
+  for (const [url, { schema }] of routes) {
+    for (const part of ['body', 'params', 'querystring'] as const) {
+      if (schema?.[part] === undefined) continue;
+      const route = { method: 'GET', url, httpPart: part, schema: schema[part] as object };
+      expect(() => validate(route), `${part} of ${url}`).not.toThrow();
+    }
+    for (const [httpStatus, response] of Object.entries(schema?.response ?? {})) {
+      const { content } = response as { content?: Record<string, { schema?: object }> };
+      const schemas = content === undefined ? [response] : Object.values(content).map(({ schema }) => schema);
+      for (const schema of schemas) {
+        count++;
+        const route = { method: 'GET', url, httpStatus, schema };
+        expect(() => serialize(route), `${httpStatus} of ${url}`).not.toThrow();
+      }
+    }
+  }
+  expect(count).toBeGreaterThan(100);
 });
 
 describe.each(open)('%s', (name) => {

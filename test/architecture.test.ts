@@ -204,8 +204,8 @@ describe('imports', () => {
   });
 
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
-    const unbound = files.filter(({ text }) => /\.(service|ingestPool|keyPool)\b/.test(text)).map((file) => file.path);
-    expect(unbound).toEqual([
+    const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
+    expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
       'auth/store.ts',
       'process/open-database.ts',
       'streams/flush.ts',
@@ -215,6 +215,43 @@ describe('imports', () => {
 
     const opens = files.filter(({ path, text }) => path !== 'database/database.ts' && /openAsOwner\(/.test(text));
     expect(opens.map((file) => file.path)).toEqual(['commands/cli.ts', 'process/open-database.ts']);
+  });
+
+  test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
+    const whole = imports.filter(({ from, to }) => to === 'database/database.ts' && !/\/routes\.ts$/.test(from));
+    const rooms = /^(streams|points|timeseries|ledger|exports|catalogue)\//;
+    const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
+    // Ingest writes for many organizations in one flush, and old revisions go for all.
+    expect(wrong).toEqual(
+      ['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
+    );
+    const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
+    const mayAsk = ['commands/cli.ts', 'streams/service.ts'];
+    expect(asks.filter((path) => !/\/routes\.ts$/.test(path) && !mayAsk.includes(path))).toEqual([]);
+  });
+
+  test('every statement is given a handle of one organization, a connection that works for it, or means that say otherwise', () => {
+    const firsts = files
+      .filter(({ path }) => layerOf(path) === 'store')
+      .flatMap(({ path, text }) =>
+        [
+          ...text.matchAll(/^export (?:async )?function (\w+)(?:<[^(]*>)?\(\s*(?:\{[^}]*\}|\w+): ([\w.]+(?:<\w+)?)/gm),
+        ].map(([, name, type]) => ({ statement: `${path} ${name}`, type })),
+      );
+    expect(firsts.length).toBeGreaterThan(50);
+    const bound = firsts.filter(({ type }) => type === 'OrganizationDatabase');
+    expect(bound.length).toBeGreaterThan(35);
+    const others = firsts.filter(({ type }) => type !== 'OrganizationDatabase');
+    const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
+    expect([...rooms].sort()).toEqual([
+      'auth: Database',
+      // Old revisions of all organizations.
+      'streams: Database',
+      // A flush and its transaction.
+      'streams: Pick<Means',
+      'streams: pg.PoolClient',
+      'verify: Database',
+    ]);
   });
 
   test('nobody imports a program, and every exception is needed', () => {

@@ -1,49 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import { limits } from '../config.ts';
 import { within } from '../lib/within.ts';
-import type { Access, Connections } from './access.ts';
+import { type Access, accessTo } from './access.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
-import { connectionsByOrganization } from './organizations.ts';
+import { createOrganizations, type OrganizationDatabase } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool } from './pool.ts';
-import { apiRole, organizationSetting, serviceRole } from './roles.ts';
+import { apiRole, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
-import type { Tables } from './tables.ts';
-import { inOneTrip, type Patience } from './transactions.ts';
 import { whileAway } from './while-away.ts';
-
-export { inTransaction } from './transactions.ts';
 
 /**
  * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of
  * migration 0007 (docs/decisions/0009-row-level-security.md).
  */
 export interface Database {
-  /**
-   * The way of the API: the rows of one organization and no others, whatever a statement asks for. An organization holds as
-   * many of its connections as are still free, and no more (`shares.ts`).
-   */
-  as(organizationId: string): Access;
-  /** The way of upkeep and of commands: the rows of every organization. */
-  service: Access;
-  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
-  keyPool: pg.Pool;
+  /** The way of the API: what belongs to one organization. */
+  as(organizationId: string): OrganizationDatabase;
+  /** The ways that are bound to no organization. */
+  everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
   standing: Standing;
-  /**
-   * Connections of ingest alone (chunks, initialize, finalize), so that no read keeps a chunk waiting; statements are sent
-   * without awaiting the last. They see every organization.
-   */
-  ingestPool: pg.Pool;
-  /**
-   * The way of initialize and finalize: one statement on a connection of ingest, with the rows of one organization and no
-   * others. @throws CommitInDoubt when the connection is lost on the way
-   */
-  ingestAs(organizationId: string): RunStatement;
   /** Whether PostgreSQL is away, and since when. */
   outage: Outage;
   /**
@@ -56,10 +36,21 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export type RunStatement = <Row extends pg.QueryResultRow>(
-  statement: pg.QueryConfig,
-  patience: Patience,
-) => Promise<pg.QueryResult<Row>>;
+/**
+ * Ways that see the rows of every organization, by what they are for. Nothing that answers for one organization has them;
+ * who does, and why, stands in docs/decisions/0021-a-handle-of-one-organization.md.
+ */
+export interface EveryOrganization {
+  /**
+   * Connections of chunks, and of initialize and finalize, so that no read keeps a chunk waiting. One flush writes for many
+   * organizations; statements are sent without awaiting the last.
+   */
+  ingest: pg.Pool;
+  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
+  keys: pg.Pool;
+  /** Upkeep and commands. */
+  upkeep: Access;
+}
 
 type PoolName = 'general' | 'keys' | 'service' | 'standing' | 'ingest';
 
@@ -132,15 +123,11 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
-  const connectionsOf = connectionsByOrganization(unlessUnreachable(general, outage), shares);
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: (organizationId) => accessTo(connectionsOf(organizationId)),
-    service: accessTo(service),
-    keyPool: keys,
+    as: createOrganizations({ general: unlessUnreachable(general, outage), shares, ingest }),
+    everyOrganization: { ingest, keys, upkeep: accessTo(service) },
     standing,
-    ingestPool: ingest,
-    ingestAs: (organizationId) => runAs(ingest, organizationId),
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
     pools,
@@ -148,23 +135,6 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
       outage.close();
       return endPools(Object.values(pools));
     },
-  };
-}
-
-/** Names the role and the organization for one transaction, and sends the statement along. */
-function runAs(pool: pg.Pool, organizationId: string): RunStatement {
-  const nameOrganization = {
-    name: 'name_organization_once',
-    text: `select set_config('role', '${apiRole}', true), set_config('${organizationSetting}', $1::text, true)`,
-    values: [organizationId],
-  };
-  return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
-    const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
-      pool,
-      (client) => [client.query(nameOrganization), client.query<Row>(statement)],
-      patience,
-    );
-    return answer;
   };
 }
 
@@ -190,7 +160,7 @@ const ingestConnectionsMax = 2 * limits.flushesMax + 2;
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
   const { statementMsMax = limits.statementMsMax } = options;
   const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
-  return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
+  return Object.assign(accessTo(pool), { close: () => endPools([pool]) });
 }
 
 const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
@@ -201,21 +171,6 @@ const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number,
   answerMsMax: limits.answerMsMax,
   waitMsMax: limits.databaseWaitMsMax,
 });
-
-function accessTo(pool: Connections): Access {
-  return {
-    pool,
-    get kysely() {
-      return kyselyOn(pool);
-    },
-  };
-}
-
-const kyselyOn = (pool: Connections) =>
-  // The pool is ended by whoever has opened it.
-  new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
-  });
 
 /** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
 async function endPools(pools: pg.Pool[]): Promise<void> {

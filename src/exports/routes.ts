@@ -1,6 +1,7 @@
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
@@ -79,8 +80,9 @@ function streamRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const exported = await openStreamExport(means, request.identity, request.params.data_id, request.query);
-      return sendFile(means, request, reply, exported);
+      const organization = means.database.as(request.identity.organizationId);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      return sendFile(means, organization, request, reply, exported);
     },
   );
 
@@ -95,8 +97,10 @@ function streamRoutes(app: App, means: Means): void {
         response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
     },
-    async (request) =>
-      metadataOf(await openStreamExport(means, request.identity, request.params.data_id, request.query)),
+    async (request) => {
+      const organization = means.database.as(request.identity.organizationId);
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+    },
   );
 }
 
@@ -112,8 +116,10 @@ function selectionRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const exported = await openSelectionExport(means, request.identity, request.query);
-      return sendFile(means, request, reply, exported);
+      const { organizationId, userId } = request.identity;
+      const organization = means.database.as(organizationId);
+      const exported = await openSelectionExport(organization, userId, request.query, means);
+      return sendFile(means, organization, request, reply, exported);
     },
   );
 
@@ -127,7 +133,11 @@ function selectionRoutes(app: App, means: Means): void {
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
-    async (request) => metadataOf(await openSelectionExport(means, request.identity, request.query)),
+    async (request) => {
+      const { organizationId, userId } = request.identity;
+      const organization = means.database.as(organizationId);
+      return metadataOf(await openSelectionExport(organization, userId, request.query, means));
+    },
   );
 }
 
@@ -145,7 +155,8 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       },
     },
     async (request) => {
-      const exported = await openStreamExport(means, request.identity, request.params.data_id, { layout });
+      const organization = means.database.as(request.identity.organizationId);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
@@ -161,6 +172,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendFile(
   means: Means,
+  organization: OrganizationDatabase,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -171,7 +183,7 @@ async function sendFile(
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
-  const pieces = fileOf(means, request.identity.organizationId, exported, format, escapeFormulas);
+  const pieces = fileOf(means, organization, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();
   reply
@@ -181,13 +193,13 @@ async function sendFile(
 }
 
 function fileOf(
-  { database, limits, pointLimits }: Means,
-  organizationId: string,
+  { limits, pointLimits }: Means,
+  organization: OrganizationDatabase,
   exported: Export,
   format: Format,
   escapeFormulas: boolean,
 ): Pieces {
-  const read = { database, organizationId, limits: pointLimits };
+  const read = { organization, limits: pointLimits };
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
     return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);

@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import {
   type ChannelName,
@@ -22,17 +22,15 @@ export interface LedgerRead {
  * @throws ApiError 404 for a stream that is unknown or of another organization
  */
 export async function openLedgerRead(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataId: string,
   names?: readonly string[],
 ): Promise<LedgerRead> {
-  const stream = await findStreamFacts(database, organizationId, dataId);
+  const stream = await findStreamFacts(organization, dataId);
   return {
     stream,
-    channels: await listChannelNames(database, organizationId, stream.data_id, names),
-    accountOf: (channel) => readAccount(database, organizationId, stream, channel),
-    hashesAfter: (channel, chunkIndex) =>
-      readContentHashes(database, organizationId, stream.data_id, channel, chunkIndex),
+    channels: await listChannelNames(organization, stream.data_id, names),
+    accountOf: (channel) => readAccount(organization, stream, channel),
+    hashesAfter: (channel, chunkIndex) => readContentHashes(organization, stream.data_id, channel, chunkIndex),
   };
 }

@@ -1,5 +1,5 @@
 import { limits } from '../config.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
 import {
   listRevisions,
@@ -15,8 +15,7 @@ import { findStreamFacts } from './store.ts';
  * @throws ApiError 404 when the stream has been deleted by the end: some may have been removed
  */
 export async function* revisionsAnswer(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataId: string,
   filter: RevisionFilter,
 ): Pieces {
@@ -24,7 +23,7 @@ export async function* revisionsAnswer(
   writer.raw('{"data_id":').value(dataId).raw(',"revisions":[');
   let last: RevisionPlace | undefined;
   for (let isLast = false; !isLast; ) {
-    const page = await listRevisions(database, organizationId, dataId, filter, last);
+    const page = await listRevisions(organization, dataId, filter, last);
     for (const revision of page) {
       if (last !== undefined) writer.raw(',');
       writer.value(shown(revision));
@@ -33,7 +32,7 @@ export async function* revisionsAnswer(
     }
     isLast = page.length < limits.revisionPageMax;
   }
-  await findStreamFacts(database, organizationId, dataId);
+  await findStreamFacts(organization, dataId);
   yield writer.raw(']}').take();
 }
 

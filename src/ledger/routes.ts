@@ -36,7 +36,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
       },
     },
     async ({ identity, params, query }, reply) => {
-      const read = await openLedgerRead(database, identity.organizationId, params.data_id, query.channel_name);
+      const read = await openLedgerRead(database.as(identity.organizationId), params.data_id, query.channel_name);
       return sendPieces(reply, ledgerAnswer(read, { withHashes: query.content_hashes === true }));
     },
   );
@@ -52,7 +52,7 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
       },
     },
     async ({ identity, params }, reply) => {
-      const read = await openLedgerRead(database, identity.organizationId, params.data_id);
+      const read = await openLedgerRead(database.as(identity.organizationId), params.data_id);
       return sendPieces(reply, certificateAnswer(read));
     },
   );
@@ -68,9 +68,10 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         response: { 200: RevisionsAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity: { organizationId }, params, query }, reply) => {
-      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
-      return sendPieces(reply, revisionsAnswer(database, organizationId, data_id, query));
+    async ({ identity, params, query }, reply) => {
+      const organization = database.as(identity.organizationId);
+      const { data_id } = await findStreamFacts(organization, params.data_id);
+      return sendPieces(reply, revisionsAnswer(organization, data_id, query));
     },
   );
 
@@ -85,10 +86,11 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         response: { 200: RevisionAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity: { organizationId }, params, query }, reply) => {
-      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
+    async ({ identity, params, query }, reply) => {
+      const organization = database.as(identity.organizationId);
+      const { data_id } = await findStreamFacts(organization, params.data_id);
       const place = { ...query, revision: Number(params.revision) };
-      const revision = await findRevision(database, organizationId, data_id, place);
+      const revision = await findRevision(organization, data_id, place);
       return sendPieces(reply, revisionAnswer(data_id, revision));
     },
   );

@@ -45,7 +45,7 @@ interface FlushOptions {
 /** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
 export function createFlush(options: FlushOptions): Flush {
   const { database, graceSeconds, limits, now, listeners = [], report = () => {} } = options;
-  const pool = database.ingestPool;
+  const pool = database.everyOrganization.ingest;
   const known = createKnownChannels(limits.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });

@@ -31,17 +31,17 @@ const opens = async (key: string) => (await findIdentity(database, key)) !== und
 const idOf = async (key: string) => (await findIdentity(database, key))?.keyId as number;
 const listed = async (id: number) => (await listKeys(database)).find((key) => key.key_id === id);
 const alter = (id: number, change: string) =>
-  database.service.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
+  database.everyOrganization.upkeep.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
 /** Hours from now until a time. */
 const hoursUntil = (time: string | null | undefined) => (Date.parse(String(time)) - Date.now()) / 3_600_000;
 
 describe('a key', () => {
   test('whose id is right but whose secret is not opens nothing', async () => {
     const key = await createKey(database, 'lab');
-    await database.service.pool.query('update api_keys set key_hash = $1::bytea where public_id = $2::text', [
-      hashApiKey('another'),
-      publicIdOf(key),
-    ]);
+    await database.everyOrganization.upkeep.pool.query(
+      'update api_keys set key_hash = $1::bytea where public_id = $2::text',
+      [hashApiKey('another'), publicIdOf(key)],
+    );
     expect(await opens(key)).toBe(false);
   });
 
@@ -201,10 +201,12 @@ describe('the last use of a key', () => {
 });
 
 test('only so many keys are remembered as the limit says, the newest ones', async () => {
-  const users = await database.service.pool.query(`select organization_id, user_id from users limit 1`);
+  const users = await database.everyOrganization.upkeep.pool.query(
+    `select organization_id, user_id from users limit 1`,
+  );
   const { organization_id, user_id } = users.rows[0] as { organization_id: string; user_id: string };
   const names = Array.from({ length: limits.keyCacheEntriesMax + 1 }, (_, i) => `one-key-of-many-${i}`);
-  await database.service.pool.query(
+  await database.everyOrganization.upkeep.pool.query(
     `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, last_used_at)
      select $1::uuid, $2::uuid, encode(substring(sha256(k::bytea) from 1 for 8), 'hex'), sha256(k::bytea), 'a', now()
      from unnest($3::text[]) k`,
@@ -216,7 +218,7 @@ test('only so many keys are remembered as the limit says, the newest ones', asyn
   const { of: identityOf } = openIdentities(database, quiet);
   const [first, second] = names as [string, string];
   for (let i = 0; i < names.length; i += 500) await Promise.all(names.slice(i, i + 500).map(identityOf));
-  await database.service.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
+  await database.everyOrganization.upkeep.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
   expect(await identityOf(second)).toBeDefined();
   expect(await identityOf(first)).toBeUndefined();
   expect(await insertKey(database, { organization_id, user_id }, first)).toBeUndefined();

@@ -135,7 +135,7 @@ describe('a channel of many pages', () => {
 
   test('is shown as it stands at one moment, whatever is stored between its pages', async () => {
     const read = (database: Database) =>
-      readAccount(database, organizationId, { data_id: dataId, points_per_chunk: 1, finalized_at: null }, channel);
+      readAccount(database.as(organizationId), { data_id: dataId, points_per_chunk: 1, finalized_at: null }, channel);
     const channel = { channel_id: channelId, channel_name: 'v' };
     const { rows } = await server.owner.pool.query('select organization_id from streams where data_id = $1::uuid', [
       dataId,

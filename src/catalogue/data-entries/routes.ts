@@ -42,11 +42,10 @@ export function dataEntryRoutes(
       },
     },
     (request, reply) => {
+      const { organizationId, userId } = request.identity;
       const { searchPageEntriesMax } = limits;
-      return sendList(
-        reply,
-        asRows(searchDataEntries(database, request.identity, request.query, { idleSeconds, searchPageEntriesMax })),
-      );
+      const bounds = { idleSeconds, searchPageEntriesMax };
+      return sendList(reply, asRows(searchDataEntries(database.as(organizationId), userId, request.query, bounds)));
     },
   );
 
@@ -62,8 +61,8 @@ export function dataEntryRoutes(
       },
     },
     (request) => {
-      const { organizationId } = request.identity;
-      return changeDataEntry(database, organizationId, request.params.data_id.toLowerCase(), request.body, idleSeconds);
+      const organization = database.as(request.identity.organizationId);
+      return changeDataEntry(organization, request.params.data_id.toLowerCase(), request.body, idleSeconds);
     },
   );
 
@@ -79,9 +78,9 @@ export function dataEntryRoutes(
     },
     async (request, reply) => {
       const { data_ids, physical_sample_id } = request.body;
-      const { organizationId } = request.identity;
+      const organization = database.as(request.identity.organizationId);
       await database.whileAway(arrivalOf(reply), () =>
-        linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase()),
+        linkPhysicalSample(organization, distinctIds(data_ids), physical_sample_id.toLowerCase()),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
@@ -101,7 +100,7 @@ function deletionRoutes(app: App, database: Database): void {
         response: { 200: ChangedIds('the deleted ids'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => deleteDataEntries(database, request.identity.organizationId, request.query),
+    (request) => deleteDataEntries(database.as(request.identity.organizationId), request.query),
   );
 
   app.post(
@@ -115,6 +114,6 @@ function deletionRoutes(app: App, database: Database): void {
         response: { 200: ChangedIds('the ids of those that are there now'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => restoreDataEntries(database, request.identity.organizationId, request.body.data_ids),
+    (request) => restoreDataEntries(database.as(request.identity.organizationId), request.body.data_ids),
   );
 }

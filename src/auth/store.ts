@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
+import { type AuthLimits, authLimits } from './limits.ts';
 
 export const scopes = ['read', 'write', 'delete', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
@@ -15,7 +15,7 @@ export interface Identity {
   scopes: Scope[];
 }
 
-/** An identity, and whether it is a minute ago that the use of its key was noted. */
+/** An identity, and whether it is long ago that the use of its key was noted. */
 export interface FoundKey extends Identity {
   isUseStale: boolean;
 }
@@ -24,7 +24,11 @@ export interface FoundKey extends Identity {
  * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One
  * statement looks all of them up.
  */
-export async function findKeys(database: Database, keys: readonly string[]): Promise<(FoundKey | undefined)[]> {
+export async function findKeys(
+  database: Database,
+  keys: readonly string[],
+  { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'> = authLimits,
+): Promise<(FoundKey | undefined)[]> {
   const publicIds = keys.map(publicIdOf);
   const wanted = publicIds.filter((id) => id !== undefined);
   if (wanted.length === 0) return publicIds as undefined[];
@@ -35,7 +39,7 @@ export async function findKeys(database: Database, keys: readonly string[]): Pro
                   coalesce(last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
            from api_keys
            where public_id = any($1::text[]) and revoked_at is null and (expires_at is null or expires_at > now())`,
-    values: [wanted, limits.keyUseMsMin / 1_000],
+    values: [wanted, keyUseMsMin / 1_000],
   });
   const rowOf = new Map(rows.map((row) => [row.publicId, row]));
   return keys.map((key, i) => {
@@ -54,13 +58,18 @@ export async function findIdentity(database: Database, key: string): Promise<Ide
   return identity;
 }
 
-/** Notes that a key was used, unless that was noted less than `limits.keyUseMsMin` ago, by whichever server. */
-export async function noteKeyUse(database: Database, organizationId: string, keyId: number): Promise<void> {
+/** Notes that a key was used, unless that was noted less than `keyUseMsMin` ago, by whichever server. */
+export async function noteKeyUse(
+  database: Database,
+  organizationId: string,
+  keyId: number,
+  { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'>,
+): Promise<void> {
   await database.everyOrganization.upkeep.pool.query(
     `update api_keys set last_used_at = now()
      where organization_id = $1::uuid and key_id = $2::bigint
        and (last_used_at is null or last_used_at < now() - make_interval(secs => $3::float8))`,
-    [organizationId, keyId, limits.keyUseMsMin / 1_000],
+    [organizationId, keyId, keyUseMsMin / 1_000],
   );
 }
 

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
@@ -63,8 +62,10 @@ export interface OwnerDatabase extends Access {
 interface OpenOptions {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
-  /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
+  /** Longest run of a statement; 0 for no bound. Default that of the bounds. */
   statementMsMax?: number;
+  /** Bounds that differ from `databaseLimits`. */
+  bounds?: Partial<DatabaseLimits> | undefined;
   /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
   Pool?: typeof pg.Pool | undefined;
 }
@@ -72,8 +73,6 @@ interface OpenOptions {
 interface DatabaseOptions extends OpenOptions {
   /** Connections for what routes read and edit. */
   poolMax: number;
-  /** Bounds that differ from `databaseLimits`. */
-  bounds?: Partial<DatabaseLimits>;
   /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
   dataFolder?: (() => string | undefined) | undefined;
   /** The migrations that this program stands on, when they are others than those that it brings. */
@@ -82,17 +81,17 @@ interface DatabaseOptions extends OpenOptions {
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
 export function openDatabase(connectionString: string, options: DatabaseOptions): Database {
-  const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const bounds = { ...databaseLimits, ...options.bounds };
+  const { statementMsMax = bounds.statementMsMax, poolMax } = options;
   const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
+    openPool(connectionString, poolOptions(options, bounds, msMax, `-c role=${role} ${settings}`), { max, ...more });
   const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
   const keys = open(serviceRole, bounds.keyConnectionsMax);
-  const service = open(serviceRole, limits.serviceConnectionsMax);
+  const service = open(serviceRole, bounds.serviceConnectionsMax);
   const looks = openPool(
     connectionString,
     {
-      ...poolOptions(options, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
+      ...poolOptions(options, bounds, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
       waitMsMax: bounds.standingMsMax,
     },
     { max: bounds.standingConnectionsMax },
@@ -103,10 +102,10 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
     migrationsFolder: options.migrationsFolder,
     ...bounds,
   });
-  const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
+  const ingest = open(serviceRole, bounds.ingestConnectionsMax, ingestSessionOptions, {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
-    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+    maxLifetimeSeconds: bounds.ingestConnectionSecondsMax,
     connectionTimeoutMillis: bounds.ingestConnectMsMax,
     // A connection that comes back must lead to the database that this server has begun with.
     verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
@@ -120,7 +119,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   } as pg.PoolConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, { limits: bounds, now });
-  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
+  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, service, standing: looks, ingest };
@@ -133,7 +132,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
     pools,
     close: () => {
       outage.close();
-      return endPools(Object.values(pools));
+      return endPools(Object.values(pools), bounds.closeMsMax);
     },
   };
 }
@@ -153,29 +152,32 @@ function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connec
   };
 }
 
-/** Each flush has one, and so may the reading after the flush before; two more open and finalize streams. */
-const ingestConnectionsMax = 2 * limits.flushesMax + 2;
-
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
-  const { statementMsMax = limits.statementMsMax } = options;
-  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
-  return Object.assign(accessTo(pool), { close: () => endPools([pool]) });
+  const bounds = { ...databaseLimits, ...options.bounds };
+  const { statementMsMax = bounds.statementMsMax, poolMax = 2 } = options;
+  const pool = openPool(connectionString, poolOptions(options, bounds, statementMsMax, ''), { max: poolMax });
+  return Object.assign(accessTo(pool), { close: () => endPools([pool], bounds.closeMsMax) });
 }
 
-const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
+const poolOptions = (
+  { onIdleError, Pool }: OpenOptions,
+  { answerMsMax, connectionWaitMsMax }: DatabaseLimits,
+  statementMsMax: number,
+  settings: string,
+) => ({
   onIdleError,
   Pool,
   statementMsMax,
   settings,
-  answerMsMax: limits.answerMsMax,
-  waitMsMax: limits.databaseWaitMsMax,
+  answerMsMax,
+  waitMsMax: connectionWaitMsMax,
 });
 
 /** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
-async function endPools(pools: pg.Pool[]): Promise<void> {
+async function endPools(pools: pg.Pool[], closeMsMax: number): Promise<void> {
   const ended = Promise.all(pools.map((pool) => (pool.ending ? undefined : pool.end())));
-  await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
+  await Promise.race([ended, sleep(closeMsMax, undefined, { ref: false })]);
 }
 
 /**

@@ -1,5 +1,7 @@
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { SearchOptions } from '../catalogue/data-entries/service.ts';
+import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
@@ -36,12 +38,19 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
-  limits?: { points?: Partial<PointLimits> | undefined; exports?: Partial<ExportLimits> | undefined } | undefined;
+  limits?:
+    | {
+        points?: Partial<PointLimits> | undefined;
+        exports?: Partial<ExportLimits> | undefined;
+        catalogue?: Partial<CatalogueLimits> | undefined;
+      }
+    | undefined;
 }
 
-interface Means extends Omit<ExportDependencies, 'limits'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
   limits: ExportLimits;
-  pointLimits: PointLimits;
+  points: PointLimits;
+  search: CatalogueLimits & SearchOptions;
 }
 
 const tags = ['exports'];
@@ -55,11 +64,12 @@ const contentTypes: Record<Format, string> = {
  * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
-  const { limits: given, ...rest } = dependencies;
+  const { limits: given, idleSeconds, ...rest } = dependencies;
   const means: Means = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
-    pointLimits: { ...pointLimits, ...given?.points },
+    points: { ...pointLimits, ...given?.points },
+    search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
   streamRoutes(app, means);
   selectionRoutes(app, means);
@@ -111,7 +121,7 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
-        querystring: SelectionQuery,
+        querystring: SelectionQuery(means.search),
         response: { 200: ExportFile, ...refusals(400, 404, 422) },
       },
     },
@@ -129,7 +139,7 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of several streams holds and where its data come from',
         tags,
-        querystring: SelectionContentQuery,
+        querystring: SelectionContentQuery(means.search),
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
@@ -193,13 +203,13 @@ async function sendFile(
 }
 
 function fileOf(
-  { limits, pointLimits }: Means,
+  { limits, points }: Means,
   organization: OrganizationDatabase,
   exported: Export,
   format: Format,
   escapeFormulas: boolean,
 ): Pieces {
-  const read = { organization, limits: pointLimits };
+  const read = { organization, limits: points };
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
     return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);

@@ -1,13 +1,12 @@
 /** Guarantees: an export holds the streams that were asked for, all of them, and nothing of another organization. */
 import type { Static } from '@sinclair/typebox';
-import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
-import { searchDataEntries } from '../catalogue/data-entries/service.ts';
+import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries/service.ts';
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { invalid, notFound } from '../errors.ts';
 import { describeExport, type Export } from './export.ts';
 import type { ExportLimits } from './limits.ts';
-import type { ContentQuery, SelectionContentQuery } from './schemas.ts';
+import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
 import { type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
@@ -36,10 +35,10 @@ export async function openStreamExport(
 export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
-  { data_ids, ...query }: Static<typeof SelectionContentQuery>,
-  { limits, idleSeconds }: { limits: ExportLimits; idleSeconds: number },
+  { data_ids, ...query }: SelectionContentQuery,
+  { limits, search }: { limits: ExportLimits; search: SearchOptions },
 ): Promise<Export> {
-  const isFiltered = Object.keys(query).some((name) => name in DataEntryQuery.properties);
+  const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
     throw invalid(
       ['query', 'data_ids'],
@@ -55,7 +54,7 @@ export async function openSelectionExport(
     organization,
     userId,
     { ...query, ...(data_ids && { data_ids }) },
-    { idleSeconds },
+    search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
     limitStreams(passed.length, limits);

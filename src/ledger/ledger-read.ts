@@ -1,5 +1,6 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { ChannelAccount } from './channel-account.ts';
+import type { LedgerLimits } from './limits.ts';
 import {
   type ChannelName,
   findStreamFacts,
@@ -13,7 +14,9 @@ import {
 export interface LedgerRead {
   stream: StreamFacts;
   channels: ChannelName[];
+  pageChunksMax: number;
   accountOf(channel: ChannelName): Promise<ChannelAccount>;
+  /** The next hashes of a channel, at most `pageChunksMax`; fewer are the last. */
   hashesAfter(channel: ChannelName, chunkIndex: number): ReturnType<typeof readContentHashes>;
 }
 
@@ -24,13 +27,16 @@ export interface LedgerRead {
 export async function openLedgerRead(
   organization: OrganizationDatabase,
   dataId: string,
+  { pageChunksMax }: LedgerLimits,
   names?: readonly string[],
 ): Promise<LedgerRead> {
   const stream = await findStreamFacts(organization, dataId);
   return {
     stream,
+    pageChunksMax,
     channels: await listChannelNames(organization, stream.data_id, names),
-    accountOf: (channel) => readAccount(organization, stream, channel),
-    hashesAfter: (channel, chunkIndex) => readContentHashes(organization, stream.data_id, channel, chunkIndex),
+    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax),
+    hashesAfter: (channel, chunkIndex) =>
+      readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };
 }

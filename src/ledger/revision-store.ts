@@ -1,4 +1,3 @@
-import { limits } from '../config.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
@@ -58,13 +57,14 @@ const keyAndUser = 'select k.key_hint, u.name as user_name from api_keys k join 
 
 /**
  * The next revisions of a stream after a place, by channel in the order of their first use, then by chunk, then by
- * revision; fewer than `limits.revisionPageMax` are the last.
+ * revision; at most so many, and fewer are the last.
  */
 export async function listRevisions(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
   { channel_name, chunk_index }: RevisionFilter,
   after: RevisionPlace | undefined,
+  countMax: number,
 ): Promise<Revision[]> {
   const { rows } = await pool.query<Revision>({
     name: 'list_revisions',
@@ -84,7 +84,7 @@ export async function listRevisions(
            select ${columns} from ${tables('page')} order by r.channel_id, r.chunk_index, r.revision`,
     values: [
       ...[dataId, organizationId, channel_name ?? null, chunk_index ?? null],
-      ...[after?.channel_id ?? 0, after?.chunk_index ?? 0, after?.revision ?? 0, limits.revisionPageMax],
+      ...[after?.channel_id ?? 0, after?.chunk_index ?? 0, after?.revision ?? 0, countMax],
     ],
   });
   return rows;

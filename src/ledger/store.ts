@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
@@ -76,6 +75,7 @@ export async function readAccount(
   organization: OrganizationDatabase,
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
+  pageChunksMax: number,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
@@ -91,7 +91,7 @@ export async function readAccount(
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
       replaced_count, ${isLate}, content_hash`;
     const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
-    while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
+    while ((await addPage(client, account, query, image, pageChunksMax)) === pageChunksMax);
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.
@@ -114,11 +114,17 @@ async function requireStream(
 }
 
 /** @returns the number of chunks that were added */
-async function addPage(client: pg.PoolClient, account: ChannelAccount, query: string, image: GrowingBytes) {
+async function addPage(
+  client: pg.PoolClient,
+  account: ChannelAccount,
+  query: string,
+  image: GrowingBytes,
+  countMax: number,
+) {
   const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
   const page = await copyOutOn(
     client,
-    `${query} and ${after} order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+    `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,
     image,
   );
   let count = 0;
@@ -143,7 +149,7 @@ async function addPage(client: pg.PoolClient, account: ChannelAccount, query: st
 }
 
 /**
- * The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last.
+ * The next content hashes of a channel after an index, in order; at most so many; fewer are the last.
  * @throws ApiError 404 when the stream has been deleted meanwhile, rather than fewer than there were
  */
 export async function readContentHashes(
@@ -151,12 +157,13 @@ export async function readContentHashes(
   dataId: string,
   channel: ChannelName,
   afterIndex: number,
+  countMax: number,
 ): Promise<{ chunkIndex: number; contentHash: string }[]> {
   const page = await copyOut(
     organization,
     `select chunk_index, content_hash from chunks
      where ${chunksOf(organization, addressOf(dataId, channel))} and chunk_index > ${integerLiteral(afterIndex)}
-     order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+     order by chunk_index limit ${integerLiteral(countMax)}`,
   );
   const hashes: { chunkIndex: number; contentHash: string }[] = [];
   // A removal hides its stream first, so what was read before it was seen is whole.

@@ -7,9 +7,12 @@
  * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
  */
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
+import type { StreamLimits } from './limits.ts';
+
+/** How much one statement of a removal deletes. */
+export type RemovalLimits = Pick<StreamLimits, 'removedRowsMax' | 'removedPointsMax'>;
 
 /** Hides entries. @returns those that were there */
 export async function deleteStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
@@ -69,12 +72,16 @@ async function marked(
 }
 
 /** Removes all rows of an entry that has been given up. */
-export async function removeStream(organization: OrganizationDatabase, dataId: string): Promise<void> {
+export async function removeStream(
+  organization: OrganizationDatabase,
+  dataId: string,
+  limits: RemovalLimits,
+): Promise<void> {
   const { organizationId, pool } = organization;
   do {
     await inTransaction(pool, (client) => removeChannels(client, organizationId, dataId));
-    await removeRows(organization, dataId, 'chunks', ['channel_id', 'chunk_index']);
-    await removeRows(organization, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision']);
+    await removeRows(organization, dataId, 'chunks', ['channel_id', 'chunk_index'], limits);
+    await removeRows(organization, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision'], limits);
   } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId))));
 }
 
@@ -96,6 +103,7 @@ async function removeRows(
   dataId: string,
   table: string,
   key: string[],
+  limits: RemovalLimits,
 ): Promise<void> {
   const place = (first: number) => `(${key.map((_, i) => `$${first + i}::bigint`).join(', ')})`;
   const columns = key.join(', ');

@@ -50,7 +50,10 @@ export function createFlush(options: FlushOptions): Flush {
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): Means => ({ pool, known, grace, onCommitted, patience: { ...limits, lockMsMax } });
+  const means = (lockMsMax: number): Means => ({
+    ...{ pool, known, grace, onCommitted, limits },
+    patience: { ...limits, lockMsMax },
+  });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);

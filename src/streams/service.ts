@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/store.ts';
-import { limits as settings } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
 import { notFound, unavailable } from '../errors.ts';
@@ -87,7 +86,7 @@ export function createStreamService(options: Options): StreamService {
       ...(listeners && { listeners }),
       ...(report && { report }),
     }),
-    limits: { ...settings, ...limits },
+    limits,
     now,
     untilBack: (cause, tries) => untilBack(database, limits, cause, tries),
     repeat: asUnchanged,
@@ -120,7 +119,7 @@ export function createStreamService(options: Options): StreamService {
       return batcher.submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
         // A flush has just settled them; the receipts of 10,000 channels are work of their own.
-        return arrivals.length > settings.flushRowsMax ? nextTurn().then(answer) : answer();
+        return arrivals.length > limits.flushRowsMax ? nextTurn().then(answer) : answer();
       });
     },
 

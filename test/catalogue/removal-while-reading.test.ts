@@ -7,6 +7,7 @@ import { readWide } from '../../src/exports/wide.ts';
 import { certificateAnswer } from '../../src/ledger/certificate.ts';
 import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
+import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { revisionsAnswer } from '../../src/ledger/revisions.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { openStored } from '../../src/points/read.ts';
@@ -97,7 +98,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in a certificate or a ledger', async () => {
     const dataId = await filledStream();
-    const read = await openLedgerRead(organization, dataId);
+    const read = await openLedgerRead(organization, dataId, ledgerLimits);
     await removeHalf(dataId);
     await expect(readAll(certificateAnswer(read))).rejects.toMatchObject(gone);
     await expect(readAll(ledgerAnswer(read, { withHashes: false }))).rejects.toMatchObject(gone);
@@ -106,7 +107,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in a ledger or a certificate, deleted at the very moment, with all its channels and chunks still there', async () => {
     for (const answer of [certificateAnswer, (read: never) => ledgerAnswer(read, { withHashes: true })]) {
       const dataId = await filledStream();
-      const read = await openLedgerRead(organization, dataId);
+      const read = await openLedgerRead(organization, dataId, ledgerLimits);
       await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
       await expect(readAll(answer(read as never))).rejects.toMatchObject(gone);
     }
@@ -114,7 +115,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in the hashes of a ledger that has begun', async () => {
     const dataId = await filledStream(25_000);
-    const read = await openLedgerRead(organization, dataId);
+    const read = await openLedgerRead(organization, dataId, ledgerLimits);
     const answer = ledgerAnswer(read, { withHashes: true });
     await answer.next();
     await removeHalf(dataId);
@@ -124,7 +125,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in the list of its revisions', async () => {
     const dataId = await filledStream();
     await removeHalf(dataId);
-    const list = revisionsAnswer(organization, dataId, {});
+    const list = revisionsAnswer(organization, dataId, {}, ledgerLimits);
     await expect(readAll(list)).rejects.toMatchObject(gone);
   });
 });

@@ -4,6 +4,7 @@ import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
+import type { RemovalLimits } from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { Ok } from '../schemas.ts';
@@ -26,10 +27,14 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-export function dataEntryRoutes(
-  app: App,
-  { database, idleSeconds, limits }: { database: Database; idleSeconds: number; limits: CatalogueLimits },
-): void {
+export interface DataEntryDependencies {
+  database: Database;
+  idleSeconds: number;
+  limits: CatalogueLimits;
+  removal: RemovalLimits;
+}
+
+export function dataEntryRoutes(app: App, { database, idleSeconds, limits, removal }: DataEntryDependencies): void {
   app.get(
     '/',
     {
@@ -37,7 +42,7 @@ export function dataEntryRoutes(
       schema: {
         tags,
         summary: 'Search the catalogue: the entries that pass every filter, newest first',
-        querystring: DataEntryQuery,
+        querystring: DataEntryQuery(limits),
         response: { 200: Type.Array(DataEntry), ...refusals(422) },
       },
     },
@@ -72,7 +77,7 @@ export function dataEntryRoutes(
       schema: {
         tags,
         summary: 'Say which physical sample data entries come from, for all of them or none',
-        body: NewSampleLink,
+        body: NewSampleLink(limits),
         response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
@@ -85,10 +90,10 @@ export function dataEntryRoutes(
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
-  deletionRoutes(app, database);
+  deletionRoutes(app, { database, limits, removal });
 }
 
-function deletionRoutes(app: App, database: Database): void {
+function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryDependencies, 'idleSeconds'>): void {
   app.delete(
     '/',
     {
@@ -96,11 +101,11 @@ function deletionRoutes(app: App, database: Database): void {
       schema: {
         tags,
         summary: 'Delete entries, so that they are as if unknown until they are restored, or remove them for good',
-        querystring: DataEntryDeletion,
+        querystring: DataEntryDeletion(limits),
         response: { 200: ChangedIds('the deleted ids'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => deleteDataEntries(database.as(request.identity.organizationId), request.query),
+    (request) => deleteDataEntries(database.as(request.identity.organizationId), request.query, removal),
   );
 
   app.post(
@@ -110,7 +115,7 @@ function deletionRoutes(app: App, database: Database): void {
       schema: {
         tags,
         summary: 'Restore deleted entries with all that they held; not those that were removed for good',
-        body: DataEntryRestoration,
+        body: DataEntryRestoration(limits),
         response: { 200: ChangedIds('the ids of those that are there now'), ...refusals(...bodyRefusals, 404) },
       },
     },

@@ -3,9 +3,15 @@ import type { Static } from '@sinclair/typebox';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
-import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from '../../streams/deletion-store.ts';
+import {
+  deleteStreams,
+  giveUpStreams,
+  type RemovalLimits,
+  removeStream,
+  restoreStreams,
+} from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
-import { catalogueLimits } from '../limits.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import {
   type DataEntry,
   type DataEntryChange,
@@ -26,6 +32,11 @@ const timeFilters = [
 
 type Entry = Static<typeof DataEntry>;
 
+export type SearchOptions = Pick<CatalogueLimits, 'searchPageEntriesMax'> & {
+  /** After how long without a chunk a stream shows as interrupted. */
+  idleSeconds: number;
+};
+
 /**
  * Searches the catalogue, in pages: each is made by short statements of its own, between which others have their turn.
  * @returns the entries that pass every filter, newest first. They are called `metrology`, which every SDK understands,
@@ -35,11 +46,8 @@ type Entry = Static<typeof DataEntry>;
 export function searchDataEntries(
   organization: OrganizationDatabase,
   userId: string,
-  query: Static<typeof DataEntryQuery>,
-  {
-    idleSeconds,
-    searchPageEntriesMax = catalogueLimits.searchPageEntriesMax,
-  }: { idleSeconds: number; searchPageEntriesMax?: number },
+  query: DataEntryQuery,
+  { idleSeconds, searchPageEntriesMax }: SearchOptions,
 ): AsyncGenerator<Entry[], void, void> {
   const { include_organization_data = true, data_type, status = 'all', keywords = [], ...filters } = query;
   const times = Object.fromEntries(timeFilters.map((name) => [name, time(name, query[name])]));
@@ -105,12 +113,13 @@ export async function changeDataEntry(
  */
 export async function deleteDataEntries(
   organization: OrganizationDatabase,
-  { data_ids, permanent = false }: Static<typeof DataEntryDeletion>,
+  { data_ids, permanent = false }: Static<ReturnType<typeof DataEntryDeletion>>,
+  limits: RemovalLimits,
 ): Promise<string[]> {
   const wanted = distinctIds(data_ids);
   if (!permanent) return known(wanted, await deleteStreams(organization, wanted));
   const found = known(wanted, await giveUpStreams(organization, wanted));
-  for (const dataId of found) await removeStream(organization, dataId);
+  for (const dataId of found) await removeStream(organization, dataId, limits);
   return found;
 }
 

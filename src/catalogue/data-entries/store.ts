@@ -7,10 +7,7 @@ import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery, heldDataTypes } from './schemas.ts';
 
-export type DataEntryFilter = Omit<
-  Static<typeof DataEntryQuery>,
-  'include_organization_data' | 'data_type' | 'status'
-> & {
+export type DataEntryFilter = Omit<DataEntryQuery, 'include_organization_data' | 'data_type' | 'status'> & {
   /** After how long without a chunk an open stream shows as interrupted. */
   idle_seconds: number;
   /** Only entries of this user. */

@@ -54,7 +54,7 @@ export function growthInstrumentRoutes(
       schema: {
         tags,
         summary: 'Delete growth instruments, all or none; what they grew still shows their name',
-        querystring: GrowthInstrumentIds,
+        querystring: GrowthInstrumentIds(limits),
         response: {
           200: Type.Array(Type.Integer(), { description: 'the deleted ids, ascending' }),
           ...refusals(...bodyRefusals, 404),

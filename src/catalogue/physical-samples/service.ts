@@ -52,8 +52,7 @@ export async function createOrFindPhysicalSample(
     growth_instrument_id,
     sample_id,
     detail_notes_id,
-    physical_sample_metadata:
-      metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
+    physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits),
   };
   await requireInstrument(organization, growth_instrument_id);
   const sample =
@@ -78,8 +77,7 @@ export async function changePhysicalSample(
     ...others,
     ...(name !== undefined && { name: trimmedText(name, 'name') }),
     ...(metadata !== undefined && {
-      physical_sample_metadata:
-        metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
+      physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits),
     }),
   };
   return changedSample(organization, physicalSampleId, fields);

@@ -49,7 +49,7 @@ export async function replaceConfiguration(
   configuration: Record<string, unknown>,
   limits: CatalogueLimits,
 ): Promise<void> {
-  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body'], limits.documentBytesMax) };
+  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body'], limits) };
   const tracked = Object.hasOwn(configuration, trackedKey) ? configuration[trackedKey] : undefined;
   if (typeof tracked === 'string') {
     if (!uuidPattern.test(tracked)) throw invalid(['body', trackedKey], `${trackedKey} must be a UUID`, tracked);

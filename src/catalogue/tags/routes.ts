@@ -55,7 +55,7 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
       schema: {
         tags,
         summary: 'Put tags on data entries: every tag on every entry, or nothing when one id is unknown',
-        body: NewTagLinks,
+        body: NewTagLinks(limits),
         response: { 200: TagLinks, ...refusals(...bodyRefusals, 404, 409) },
       },
     },

@@ -234,6 +234,24 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
   return { ...own, data };
 }
 
+/** Things of ada's that no test may change: those that send what must change nothing share them. */
+const lastingThings = once(() => makeThings());
+
+/** The same, with a data entry that is deleted. */
+const deletedThings = once(async () => {
+  const own = await makeThings();
+  await server.send('DELETE', `/data_entries/?data_ids=${own.data}`);
+  return own;
+});
+
+function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
+  let made: Promise<Result> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 const send = (name: string, { url, body }: Request, key?: string | null): Promise<Answer> =>
   server.send(name.split(' ')[0] as string, url, body, key);
 
@@ -277,7 +295,7 @@ describe.each(open)('%s', (name) => {
 
 describe.each(Object.entries(requests))('%s', (name, request) => {
   test('refuses who has no key, a wrong one or one without the scope, and does nothing', async () => {
-    const own = await makeThings();
+    const own = await lastingThings();
     const before = await everythingOfAda();
     const missing = await send(name, request(own), null);
     expect([missing.status, missing.json]).toEqual([401, { detail: expect.stringContaining('X-API-KEY') }]);
@@ -295,7 +313,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   });
 
   test('answers another organization as if ids were unknown, shows nothing and changes nothing', async () => {
-    const own = await makeThings();
+    const own = await lastingThings();
     const rivals = await makeThings('rival');
     const before = await everythingOfAda();
     // Each id by itself is foreign while the others are the asker's own, so that no check can hide behind another.
@@ -322,7 +340,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   test.skipIf(/^POST \S+\/chunk(\/multi)?$/.test(name))(
     'is kept by PostgreSQL itself from another organization, though it asks for its rows',
     async () => {
-      const own = await makeThings();
+      const own = await lastingThings();
       const before = await everythingOfAda();
       const [asOwn, asUnknown] = [own, unknown].map(request) as [Request, Request];
       const answer = await forgetful.send(name.split(' ')[0] as string, asOwn.url, asOwn.body);
@@ -337,8 +355,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   test.skipIf(name === 'POST /data_entries/restore')(
     'answers the owner of a deleted data entry as if its id were unknown, and changes nothing',
     async () => {
-      const own = await makeThings();
-      await server.send('DELETE', `/data_entries/?data_ids=${own.data}`);
+      const own = await deletedThings();
       const before = await everythingOfAda();
       const [asDeleted, asUnknown] = [own.data, unknown.data].map((data) => request({ ...own, data })) as [
         Request,

@@ -60,6 +60,8 @@ export const httpLimits = {
   bodyStringsMax: 100_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
+  /** Unknown parameters and fields of one request that the header Ignored, or a 422, names; the rest is a number. */
+  unknownNamesShownMax: 10,
   /** Longest wait for the metrics of a process that has much to do; without its answer the others are added up. */
   metricsMsMax: 2_000,
   /** Refused requests of one status that are logged one by one in each refusalLogMs; the others are only counted. */

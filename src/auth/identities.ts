@@ -13,6 +13,8 @@ export interface Identities {
   of(key: string): Promise<Identity | undefined>;
   /** Whether a key is remembered: whoever sends it is no stranger. Costs one look into a map. */
   knows(key: string): boolean;
+  /** Forgets all keys: somebody has changed them in the database. */
+  forget(): void;
 }
 
 /** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
@@ -91,6 +93,7 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
       return now() < entry.freshUntil ? entry.identity : renew(key, entry);
     },
     knows: (key) => known.has(key),
+    forget: () => known.clear(),
   };
 }
 

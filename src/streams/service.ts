@@ -11,6 +11,7 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
+import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import type { IngestResult, Outcome, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
@@ -54,6 +55,8 @@ export interface StreamService {
    * of requests that had begun by now, is taken all the same.
    */
   close(): Promise<void>;
+  /** Forgets what it remembers of channels: somebody has emptied the database. */
+  forget?(): void;
 }
 
 export interface Acknowledgement {
@@ -65,6 +68,10 @@ interface Options {
   database: Database;
   metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
   graceSeconds: number;
+  /** The server's time, in milliseconds of Unix time; the true one by default. */
+  now?: (() => number) | undefined;
+  /** A new UUID, by chance by default. */
+  newId?: (() => string) | undefined;
   limits?: Partial<StreamLimits> | undefined;
   /** Who is told of what has been committed. */
   listeners?: readonly OnCommitted[];
@@ -75,14 +82,16 @@ interface Options {
 const now = () => performance.now();
 
 export function createStreamService(options: Options): StreamService {
-  const { database, metrics, graceSeconds, listeners, report } = options;
+  const { database, metrics, graceSeconds, listeners, report, now: wallClock = Date.now, newId = randomUUID } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
+  const known = createKnownChannels(limits.knownChannelsMax);
   const batcher = new Batcher<IngestItem, IngestResult>({
     flush: createFlush({
       database,
       graceSeconds,
       limits,
       now,
+      known,
       ...(listeners && { listeners }),
       ...(report && { report }),
     }),
@@ -106,8 +115,8 @@ export function createStreamService(options: Options): StreamService {
     async initialize(identity, body, arrivedAt = now()) {
       const organization = database.as(identity.organizationId);
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
-      const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
-      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body) };
+      const ids = { data_id: newId(), processed_data_id: newId() };
+      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
       return calls.run(arrivedAt, async (patience) => {
         checkLinks(body, await findLinks(organization, patience, body));
         return insertStream(organization, patience, stream);
@@ -146,6 +155,7 @@ export function createStreamService(options: Options): StreamService {
       calls.close();
       await batcher.close();
     },
+    forget: () => known.forgetAll(),
   };
 }
 
@@ -190,9 +200,9 @@ function checkLinks(body: InitializeBody, found: FoundLinks): void {
   if (body.project_id != null && !found.project) throw notFound('Project');
 }
 
-function streamName(body: InitializeBody): string {
+function streamName(body: InitializeBody, now: number): string {
   if (body.stream_name?.trim()) return body.stream_name;
-  return `Stream ${new Date().toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+  return `Stream ${new Date(now).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 function toItem(

@@ -9,10 +9,10 @@ import { commonHeaders } from './response-headers.ts';
  * connection is then closed, but read on for a while: closed at once, a sender that is not done would see a reset.
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  const isReset = error.code === 'ECONNRESET';
+  const hasGone = goneCodes.has(error.code);
   // The parser complains of all that comes after the first error too.
-  if (socket.writableEnded && !isReset) return;
-  if (isReset || !socket.writable) return void socket.destroy();
+  if (socket.writableEnded && !hasGone) return;
+  if (hasGone || !socket.writable) return void socket.destroy();
   const [status, detail] = refusals[error.code ?? ''] ?? notHttp;
   const body = JSON.stringify({ detail });
   const headers = {
@@ -27,6 +27,9 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   const late = setTimeout(() => socket.destroy(), limits.clientErrorDrainMsMax);
   socket.once('close', () => clearTimeout(late));
 }
+
+/** The sender has reset its connection, or has ended it within a request: no answer would reach it, and each costs an error. */
+const goneCodes = new Set<string | undefined>(['ECONNRESET', 'HPE_INVALID_EOF_STATE']);
 
 const notHttp: [number, string] = [400, 'What was sent is not valid HTTP/1.1.'];
 

@@ -38,7 +38,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     },
     limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
     pace,
-    knowsKey: identities.knows,
+    organizationOf: identities.organizationOf,
   });
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,

@@ -53,7 +53,7 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
   app.post(
     '/chunk',
     {
-      config: { readBody: (body) => chunks.read('single', body) },
+      config: { readBody: (body, organizationId) => chunks.read('single', body, organizationId) },
       validatorCompiler: () => chunkValidator('single'),
       schema: {
         tags,
@@ -77,7 +77,7 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
   app.post(
     '/chunk/multi',
     {
-      config: { readBody: (body) => chunks.read('multi', body) },
+      config: { readBody: (body, organizationId) => chunks.read('multi', body, organizationId) },
       validatorCompiler: () => chunkValidator('multi'),
       schema: {
         tags,

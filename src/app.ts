@@ -23,6 +23,7 @@ import { coerceQueries } from './http/query.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
+import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import type { PointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
@@ -62,6 +63,7 @@ export interface RoomLimits {
   http: HttpLimits;
   catalogue: CatalogueLimits;
   streams: StreamLimits;
+  ledger: LedgerLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
@@ -87,7 +89,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   await collectOpenapi(app);
-  for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
+  const streamBounds = { ...streamLimits, ...given.limits?.streams };
+  for (const schema of [...sharedSchemas, ...streamSchemas(streamBounds)]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
@@ -104,25 +107,24 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
   app.addHook('onClose', () => streams.close());
-  const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
+  const chunks = createChunkReader({ json: httpBounds, limits: streamBounds });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
-      log.warn({ err: error }, 'old revisions could not be removed'),
-    );
+    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, streamBounds);
     app.addHook('onClose', stop);
   }
+  const ledger = { ...ledgerLimits, ...given.limits?.ledger };
   for (const prefix of streamPrefixes) {
-    await app.register(async (room) => streamRoutes(room, { streams, chunks }), { prefix });
-    await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
+    await app.register(async (room) => streamRoutes(room, { streams, chunks, limits: streamBounds }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
   const publicUrl = config.PUBLIC_URL;
   await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
   const catalogue = { ...catalogueLimits, ...given.limits?.catalogue };
-  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds, limits: catalogue }), {
-    prefix: '/data_entries',
-  });
+  const entries = { database, idleSeconds, limits: catalogue, removal: streamBounds };
+  await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
   await app.register(async (room) => physicalSampleRoutes(room, { database, limits: catalogue }), {
     prefix: '/physical_samples',
   });

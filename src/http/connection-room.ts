@@ -12,6 +12,8 @@ export interface ConnectionRoom {
   keep(socket: Socket): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
+  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
+  rest(): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
 }
@@ -36,15 +38,19 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   /** Those on which no known key has come, the oldest first. */
   const strangers = new Set<Socket>();
   let strangersAhead = 0;
-  const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, restUntilNextTurn);
+  const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, rest);
+  let isResting = false;
 
   /** Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn. */
-  function restUntilNextTurn(): void {
+  function rest(): void {
+    if (isResting) return;
+    isResting = true;
     const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
     // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
     const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
     for (const [socket] of resting) socket.pause();
     setImmediate(() => {
+      isResting = false;
       for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
     });
   }
@@ -82,6 +88,7 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
 
   return {
     keep,
+    rest,
     open(socket) {
       connections.set(socket, { running: 0, ahead: [], isGreedy: false });
       strangers.add(socket);

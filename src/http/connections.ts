@@ -71,6 +71,8 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     response.write(body);
     request.once('end', () => response.end());
     drain(request, limits, pace);
+    // To parse 20,000 of them takes 8 ms.
+    room.rest();
   }
 
   const listener: RequestListener = (request, response) => {

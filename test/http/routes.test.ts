@@ -169,8 +169,7 @@ beforeAll(async () => {
   const rival = (await findIdentity(server.database, server.keys.rival)) as Identity;
   forgetful = await joinTestServer(server, {}, (database) => ({
     ...database,
-    ingestAs: () => database.ingestAs(rival.organizationId),
-    as: () => database.as(rival.organizationId),
+    as: (organizationId) => ({ ...database.as(rival.organizationId), organizationId }),
   }));
   refused.expired = await keyWith(`expires_at = now() - interval '1 second'`);
   refused.revoked = await keyWith('revoked_at = now()');

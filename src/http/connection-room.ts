@@ -38,22 +38,8 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   /** Those on which no known key has come, the oldest first. */
   const strangers = new Set<Socket>();
   let strangersAhead = 0;
+  const rest = createRest(connections);
   const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, rest);
-  let isResting = false;
-
-  /** Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn. */
-  function rest(): void {
-    if (isResting) return;
-    isResting = true;
-    const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
-    // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
-    const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
-    for (const [socket] of resting) socket.pause();
-    setImmediate(() => {
-      isResting = false;
-      for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
-    });
-  }
 
   function keep(socket: Socket): void {
     if (strangers.delete(socket)) strangersAhead -= connections.get(socket)?.ahead.length ?? 0;
@@ -120,6 +106,26 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
       if (exchange !== undefined) connection.running++;
       return exchange;
     },
+  };
+}
+
+/**
+ * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
+ * @returns what leaves the connections unread for the rest of a turn of the event loop
+ */
+function createRest(connections: ReadonlyMap<Socket, Connection>): () => void {
+  let isResting = false;
+  return () => {
+    if (isResting) return;
+    isResting = true;
+    const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
+    // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
+    const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
+    for (const [socket] of resting) socket.pause();
+    setImmediate(() => {
+      isResting = false;
+      for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
+    });
   };
 }
 

@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type RequestListener, type ServerOptions, t
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
 import { createConnectionRoom } from './connection-room.ts';
+import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
 import { commonHeaders } from './response-headers.ts';
@@ -90,6 +91,11 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       made.maxHeadersCount = limits.headersMax + 1;
       made.setTimeout(limits.connectionSilentMsMax);
       made.on('connection', room.open);
+      // Node alone tells everybody to send, whoever it is.
+      made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+        noteExpectation(request, response);
+        made.emit('request', request, response);
+      });
       return made;
     },
   };

@@ -172,7 +172,7 @@ app.post(
   },
 );
 
-app.get('/healthz', { config: { open: true } }, async () => ({ status: 'ok' }));
+app.get('/readyz', { config: { open: true } }, async () => ({ status: 'ok' }));
 
 await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {

@@ -14,6 +14,7 @@ import type { Metrics } from './metrics.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
+import { lazyCompilers } from './schema-compilers.ts';
 
 interface DoorOptions {
   identities: Identities;
@@ -52,6 +53,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     clientErrorHandler: createClientErrors(bounds, pace),
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
     ajv: { customOptions: ajvOptions },
+    schemaController: { compilersFactory: lazyCompilers() },
   });
   await setResponseHeaders(app, options.corsOrigins);
   const refusalLog = createRefusalLog({

@@ -100,6 +100,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       metrics,
       graceSeconds,
       limits: limits.streams,
+      memberLimits: limits.catalogue,
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   // Before the server waits for its requests: those that wait for PostgreSQL are answered now.

@@ -51,8 +51,8 @@ export const streamLimits = {
   awayRetryMsMax: 1_000,
   /** Calls that open or finalize streams and are with PostgreSQL at the same time; more wait. */
   callsMax: 2,
-  /** Such calls that wait, of one server process; over it 503. */
-  waitingCallsMax: 2_000,
+  /** Such calls of one server process that wait; an organization may have as many as it leaves free. Over it 503. */
+  waitingCallsMax: 4_000,
   /**
    * Channels of which a server process remembers where they are and up to which index it has written them, at least the
    * half that it wrote last: 270 bytes each.

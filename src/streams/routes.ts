@@ -51,7 +51,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
         tags,
         summary: 'Open a stream',
         body: refer(InitializeBody),
-        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),

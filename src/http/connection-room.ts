@@ -78,8 +78,10 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
     open(socket) {
       connections.set(socket, { running: 0, ahead: [], isGreedy: false });
       strangers.add(socket);
-      socket.once('close', () => {
+      // Before Node's own, which ends what has been sent ahead.
+      socket.prependOnceListener('close', () => {
         keep(socket);
+        forget(connections.get(socket)?.ahead ?? []);
         connections.delete(socket);
       });
       if (limits.connectionsMax === 0 || connections.size <= limits.connectionsMax) return;
@@ -140,6 +142,11 @@ function createTurnCount(max: number, onMany: () => void): () => void {
     if (count === 1) setImmediate(begin);
     if (count === max) onMany();
   };
+}
+
+/** Requests that nobody has begun end with their connection. Node would make an error of each, 3,000 of which take 200 ms. */
+function forget(ahead: readonly Exchange[]): void {
+  for (const [request] of ahead) request.destroy = () => request;
 }
 
 /** Closes a connection, and makes nothing of the requests that its last read has still brought: Node would make each. */

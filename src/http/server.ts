@@ -43,6 +43,8 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     bodyLimit: options.bodyLimitBytes,
+    // Nothing of a start waits for anything outside, and on a busy machine it may take longer than the 10 s of Fastify.
+    pluginTimeout: 0,
     serverFactory: (listener) => connections.createServer(listener),
     forceCloseConnections: 'idle',
     // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
@@ -30,7 +32,7 @@ async function open(limits: Partial<typeof httpLimits> = {}) {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
-  return { port: (server.address() as AddressInfo).port, perTurn, served };
+  return { port: (server.address() as AddressInfo).port, perTurn, served, server };
 }
 
 test('requests that a known key has sent ahead are served a few in each turn, however fast they are answered', async () => {
@@ -70,4 +72,23 @@ test('requestsPerTurnMax bounds what is begun in a turn, and whoever asks for li
   expect(served.indexOf('few')).toBeLessThan(30);
   // Some of a turn when they have come, and some when it ends.
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(2 * requestsPerTurnMax);
+});
+
+test('what a connection has sent ahead is forgotten with it; only what was begun is told', async () => {
+  const { port, served, server } = await open({ requestsPerConnectionMax: 1 });
+  const requests: IncomingMessage[] = [];
+  server.prependListener('request', (request, response) => {
+    requests.push(request);
+    // None is ever answered.
+    response.end = () => response;
+  });
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nX-API-KEY: k\r\n\r\n'.repeat(50));
+  await expect.poll(() => requests.length).toBe(50);
+  const connection = (requests[0] as IncomingMessage).socket;
+  const closed = once(connection, 'close');
+  connection.destroy();
+  await closed;
+  expect(served).toHaveLength(1);
+  expect(requests.map(({ destroyed }) => destroyed)).toEqual([true, ...Array<boolean>(49).fill(false)]);
 });

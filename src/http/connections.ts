@@ -6,7 +6,7 @@ import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
 import { commonHeaders } from './response-headers.ts';
-import { drain, drainAfterAnswer } from './unread-bodies.ts';
+import { createDrainAfterAnswer, drain } from './unread-bodies.ts';
 
 interface Options {
   server: ServerOptions;
@@ -34,6 +34,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   const room = createConnectionRoom(limits);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
+  const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
   let serve: RequestListener = () => {};
 
   /** One function for all answers: it comes once for each, and tells which by `this`. */
@@ -45,7 +46,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
 
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    drainAfterAnswer(request, response, limits, pace);
+    drainAfterAnswer(response);
     response.on('close', leave);
     const key = request.headers['x-api-key'];
     const organizationId = typeof key === 'string' ? organizationOf(key) : undefined;

@@ -31,6 +31,7 @@ export function takeArrived(payload: IncomingMessage, bounds: BodyBounds, place:
   if (!isWhole || readableLength > Math.min(bounds.limits.smallBodyBytesMax, bounds.bytesMax)) return undefined;
   if (payload.destroyed || !isPlain(payload) || !place.takeWhole(readableLength)) return undefined;
   const body = payload.read() as Buffer;
+  askForBody(payload);
   // So that the request ends, which it has not yet.
   payload.resume();
   return body;

@@ -122,6 +122,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       now,
       newId: given.newId,
       limits: limits.streams,
+      memberLimits: limits.catalogue,
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   remembering.push(streams);

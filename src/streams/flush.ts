@@ -10,7 +10,7 @@ import type { StreamLimits } from './limits.ts';
 import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
 import type { IngestItem } from './rows.ts';
-import { insertInOneTrip, rowsOf, settle } from './settle.ts';
+import { insertNew, rowsOf, settle } from './settle.ts';
 import { createTouch } from './touch.ts';
 
 /*
@@ -97,7 +97,7 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
-    const stored = await insertInOneTrip(means, rows);
+    const stored = await insertNew(means, rows);
     onCommitted(stored);
     return byRequest(stored);
   } catch (error) {

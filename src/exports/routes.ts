@@ -38,6 +38,8 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -47,7 +49,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -91,7 +93,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
       return sendFile(means, organization, request, reply, exported);
     },
   );
@@ -109,7 +111,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
     },
   );
 }
@@ -166,7 +168,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;

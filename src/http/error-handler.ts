@@ -22,16 +22,24 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
     const sentence = `${what} does not exist here; the methods of this path are ${methods}.`;
     return refuse(request, reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
   };
-  const refuse = (request: FastifyRequest, reply: FastifyReply, answer: ApiError, error: unknown = answer) => {
+  const note = (request: FastifyRequest, answer: ApiError, error: unknown) => {
     const isStranger = request.identity === undefined;
     if (refusalLog === undefined || refusalLog.takes(answer.status, isStranger)) logRefusal(request, answer, error);
+  };
+  const refuse = (request: FastifyRequest, reply: FastifyReply, answer: ApiError) => {
+    note(request, answer, answer);
     return send(reply, answer);
   };
   app.setNotFoundHandler(answerUnknownPath);
   app.setErrorHandler((error: unknown, request, reply) => {
     // Fastify has rules of its own for the method QUERY, also where there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
-    return refuse(request, reply, toApiError(error, request), error);
+    const answer = toApiError(error, request);
+    note(request, answer, error);
+    if (!request.raw.socket.destroyed) return send(reply, answer);
+    // The client has gone: what an answer takes would be a third of what one that breaks off costs.
+    request.bodyPlace?.leave();
+    reply.hijack();
   });
 }
 

@@ -62,7 +62,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
         tags,
         summary: 'Open a stream',
         body: refer(InitializeBody),
-        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),
@@ -71,7 +71,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
   app.post(
     '/chunk',
     {
-      config: { readBody: (body) => chunks.read('single', body) },
+      config: { readBody: (body, organizationId) => chunks.read('single', body, organizationId) },
       validatorCompiler: () => chunks.validator('single'),
       schema: {
         tags,
@@ -98,7 +98,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
   app.post(
     '/chunk/multi',
     {
-      config: { readBody: (body) => chunks.read('multi', body) },
+      config: { readBody: (body, organizationId) => chunks.read('multi', body, organizationId) },
       validatorCompiler: () => chunks.validator('multi'),
       schema: {
         tags,

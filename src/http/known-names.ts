@@ -21,10 +21,10 @@ export interface UnknownNames {
   count: number;
 }
 
-/** The names of an object: what stands behind each, as far as it is an object with known names too. */
+/** The names of an object, and what stands behind each: an object with known names too, or anything (`free`). */
 interface Shape {
-  names: Map<string, Shape | undefined>;
-  /** What stands behind any other name. `undefined`: another name is not known; `free`: it may be anything. */
+  names: Map<string, Shape | 'free'>;
+  /** What stands behind any other name; undefined where another name is not known. */
   others: Shape | 'free' | undefined;
 }
 
@@ -59,10 +59,10 @@ function shapeOf(schema: NamingSchema, resolve: (id: string) => unknown): Shape 
   const { properties, additionalProperties } = schema;
   const isMap = typeof additionalProperties === 'object';
   if (properties === undefined && !isMap) return undefined;
-  const inside = (one: NamingSchema) => shapeOf(one, resolve);
+  const inside = (one: NamingSchema) => shapeOf(one, resolve) ?? 'free';
   return {
     names: new Map(Object.entries(properties ?? {}).map(([name, one]) => [name, inside(one)])),
-    others: isMap ? (inside(additionalProperties) ?? 'free') : additionalProperties === true ? 'free' : undefined,
+    others: isMap ? inside(additionalProperties) : additionalProperties === true ? 'free' : undefined,
   };
 }
 
@@ -72,7 +72,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 function knowsAll({ names, others }: Shape, value: unknown): boolean {
   if (!isObject(value)) return true;
   for (const name in value) {
-    const inside = names.get(name) ?? (names.has(name) ? 'free' : others);
+    const inside = names.get(name) ?? others;
     if (inside === undefined) return false;
     if (inside !== 'free' && !knowsAll(inside, value[name])) return false;
   }
@@ -83,7 +83,7 @@ function collect(shape: Shape, value: unknown, before: string[], found: UnknownN
   if (!isObject(value)) return;
   const { names, others } = shape;
   for (const name in value) {
-    const inside = names.get(name) ?? (names.has(name) ? 'free' : others);
+    const inside = names.get(name) ?? others;
     if (inside === 'free') continue;
     const path = [...before, name];
     if (inside !== undefined) collect(inside, value[name], path, found, namedMax);

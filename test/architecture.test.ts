@@ -73,6 +73,7 @@ const arrows: Record<string, string[]> = {
     'auth',
     'http',
   ],
+  config: ['lib'],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],

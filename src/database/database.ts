@@ -4,12 +4,13 @@ import type pg from 'pg';
 import { limits } from '../config.ts';
 import { within } from '../lib/within.ts';
 import type { Access, Connections } from './access.ts';
-import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
+import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { connectionsByOrganization } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
-import { openPool } from './pool.ts';
+import { openPool, type PoolOptions } from './pool.ts';
 import { apiRole, organizationSetting, serviceRole } from './roles.ts';
+import { type Route, routeTo } from './route.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
 import type { Tables } from './tables.ts';
@@ -74,8 +75,6 @@ interface OpenOptions {
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
   statementMsMax?: number;
-  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
-  Pool?: typeof pg.Pool | undefined;
 }
 
 interface DatabaseOptions extends OpenOptions {
@@ -89,30 +88,31 @@ interface DatabaseOptions extends OpenOptions {
   migrationsFolder?: URL | undefined;
 }
 
-/** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
-export function openDatabase(connectionString: string, options: DatabaseOptions): Database {
+/**
+ * Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement.
+ * @param place its address, or a way there that is not known yet (`gate.ts`)
+ * @throws AddressError
+ */
+export function openDatabase(place: string | Route, options: DatabaseOptions): Database {
   const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const bounds = { ...databaseLimits, ...options.bounds };
-  const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
-  const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
+  const route = typeof place === 'string' ? routeTo(place, bounds) : place;
+  const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
+    openPool(route, { ...poolOptions(options, statementMsMax, bounds), role, ...more }, { max, ...config });
+  const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, limits.serviceConnectionsMax);
-  const looks = openPool(
-    connectionString,
-    {
-      ...poolOptions(options, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
-      waitMsMax: bounds.standingMsMax,
-    },
-    { max: bounds.standingConnectionsMax },
-  );
+  const looks = open(serviceRole, bounds.standingConnectionsMax, {
+    statementMsMax: Math.min(statementMsMax, bounds.standingMsMax),
+    waitMsMax: bounds.standingMsMax,
+  });
   const standing = createStanding({
     pool: looks,
     dataFolder: options.dataFolder,
     migrationsFolder: options.migrationsFolder,
     ...bounds,
   });
-  const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
+  const ingestConfig = {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
     maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
@@ -126,13 +126,14 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
       )
         .then(() => done())
         .catch(done),
-  } as pg.PoolConfig);
+  } as pg.PoolConfig;
+  const ingest = open(serviceRole, ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, { limits: bounds, now });
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
-  const connectionsOf = connectionsByOrganization(unlessUnreachable(general, outage), shares);
+  const connectionsOf = connectionsByOrganization(unlessRefused(general, outage, standing), shares);
   const pools = { general, keys, service, standing: looks, ingest };
   return {
     as: (organizationId) => accessTo(connectionsOf(organizationId)),
@@ -168,10 +169,15 @@ function runAs(pool: pg.Pool, organizationId: string): RunStatement {
   };
 }
 
-/** Connections that are refused at once while the database answers nothing, instead of after the wait for one. */
-function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connect'> {
+/**
+ * Connections that are refused at once while the database answers nothing, instead of after the wait for one; and while it
+ * would show the rows of others.
+ */
+function unlessRefused(pool: pg.Pool, outage: Outage, standing: Standing): Pick<pg.Pool, 'connect'> {
   return {
     async connect() {
+      const refusal = standing.readRefusal();
+      if (refusal !== undefined) throw new ServesNoMore(refusal);
       if (outage.isUnreachable()) throw new DatabaseAway();
       try {
         return await pool.connect();
@@ -189,17 +195,17 @@ const ingestConnectionsMax = 2 * limits.flushesMax + 2;
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
   const { statementMsMax = limits.statementMsMax } = options;
-  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
+  const route = routeTo(connectionString);
+  const pool = openPool(route, poolOptions(options, statementMsMax, databaseLimits), { max: options.poolMax ?? 2 });
   return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
 }
 
-const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
+const poolOptions = ({ onIdleError }: OpenOptions, statementMsMax: number, bounds: DatabaseLimits): PoolOptions => ({
   onIdleError,
-  Pool,
   statementMsMax,
-  settings,
   answerMsMax: limits.answerMsMax,
   waitMsMax: limits.databaseWaitMsMax,
+  sessionMsMax: bounds.sessionMsMax,
 });
 
 function accessTo(pool: Connections): Access {
@@ -228,5 +234,9 @@ async function endPools(pools: pg.Pool[]): Promise<void> {
  * it was small, would be kept while it grows, so such plans are ruled out; and planning anew for the parameters at hand
  * costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run).
  */
-const ingestSessionOptions =
-  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+const ingestSettings = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  plan_cache_mode: 'force_generic_plan',
+};

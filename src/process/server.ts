@@ -7,7 +7,7 @@ import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
-import { createGate, unknownAddress } from '../database/gate.ts';
+import { createGate } from '../database/gate.ts';
 import { explainFailure } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { metricsThrough } from '../http/cluster-metrics.ts';
@@ -49,10 +49,9 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
 
   let known: DatabaseAddresses | undefined;
   const gate = createGate();
-  const database = openDatabase(unknownAddress, {
+  const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
-    Pool: gate.Pool,
     dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
   });
   const prepared = addresses.then(async (found) => {

@@ -73,7 +73,6 @@ const arrows: Record<string, string[]> = {
     'auth',
     'http',
   ],
-  config: ['lib'],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
@@ -90,7 +89,7 @@ const arrows: Record<string, string[]> = {
   http: [...shared, 'database', 'auth'],
   auth: [...shared, 'database'],
   database: ['config', 'lib'],
-  config: [],
+  config: ['lib'],
   errors: [],
   lib: [],
 };

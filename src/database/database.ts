@@ -98,7 +98,8 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   const bounds = { ...databaseLimits, ...options.bounds };
   const route = typeof place === 'string' ? routeTo(place, bounds) : place;
   const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
-    openPool(route, { ...poolOptions(options, statementMsMax, bounds), role, ...more }, { max, ...config });
+    openPool(route, { ...poolOptions(options, statementMsMax, bounds), role, onStarved, ...more }, { max, ...config });
+  const onStarved = () => void spareOne(Object.values(pools));
   const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, limits.serviceConnectionsMax);
@@ -206,6 +207,8 @@ const poolOptions = ({ onIdleError }: OpenOptions, statementMsMax: number, bound
   answerMsMax: limits.answerMsMax,
   waitMsMax: limits.databaseWaitMsMax,
   sessionMsMax: bounds.sessionMsMax,
+  fullPauseMs: bounds.fullPauseMs,
+  fullKeepMs: bounds.fullKeepMs,
 });
 
 function accessTo(pool: Connections): Access {
@@ -222,6 +225,13 @@ const kyselyOn = (pool: Connections) =>
   new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
   });
+
+/** Gives back a connection that nobody uses, of a pool that has others. */
+async function spareOne(pools: pg.Pool[]): Promise<void> {
+  const rich = pools.find(({ idleCount, totalCount }) => idleCount > 0 && totalCount > 1);
+  const client = await rich?.connect().catch(() => undefined);
+  client?.release(true);
+}
 
 /** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
 async function endPools(pools: pg.Pool[]): Promise<void> {

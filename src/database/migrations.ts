@@ -80,7 +80,12 @@ export function newerProblem(files: readonly MigrationFile[], ran: readonly RanM
   const refusing = ran.filter(({ name, releaseBeforeServes }) => !known.has(name) && releaseBeforeServes !== true);
   if (refusing.length === 0) return undefined;
   const names = refusing.map(({ name }) => name).join(', ');
-  return `The database was migrated by a newer release (${names}), beside which this one may not serve: run that release.`;
+  // Our own releases have kept checksums since the one that runs beside others.
+  const isAnother = refusing.every(({ checksum }) => checksum === null);
+  const or = isAnother
+    ? ' If another program keeps its migrations in this database, give each a database of its own.'
+    : '';
+  return `The database was migrated by a newer release (${names}), beside which this one may not serve: run that release.${or}`;
 }
 
 /** Why this program cannot work with the tables as they are, in one sentence. @throws when the database cannot be reached */

@@ -15,6 +15,10 @@ export interface PoolOptions {
   waitMsMax: number;
   /** Longest time in which a new connection becomes what `session.ts` makes of it. */
   sessionMsMax: number;
+  /** How a pool goes on that gets no more connections (`limits.ts`). */
+  fullPauseMs: number;
+  fullKeepMs: number;
+  onStarved?: (() => void) | undefined;
   /** The role that connections take, and settings of PostgreSQL beside those that all have. */
   role?: string;
   settings?: Readonly<Record<string, string>>;
@@ -50,7 +54,7 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     idle_in_transaction_session_timeout: String(statementMsMax),
   };
   const session = { ...(role !== undefined && { role }), settings: { ...shown, ...timeouts, ...options.settings } };
-  const Pool = poolOn(route);
+  const Pool = poolOn(route, options);
   const pool = new Pool({
     types,
     connectionTimeoutMillis: options.waitMsMax,

@@ -20,7 +20,7 @@ export async function keepsSessions(route: Route, msMax: number): Promise<boolea
     await idle.connect();
     const seen = [await backend(idle)];
     await busy.connect();
-    await busy.query('begin');
+    if (!(await begins(busy))) return false;
     const taken = await backend(busy);
     // While the other one is held, a pooler has to lend this one another process, if there is any.
     const meanwhile = backend(idle);
@@ -36,6 +36,17 @@ export async function keepsSessions(route: Route, msMax: number): Promise<boolea
 }
 
 const looksMore = 3;
+
+/** In statement mode PgBouncer takes no transaction at all, which is a violation of the protocol then. */
+async function begins(client: pg.Client): Promise<boolean> {
+  try {
+    await client.query('begin');
+    return true;
+  } catch (error) {
+    if (/pooling mode/.test((error as Error).message)) return false;
+    throw error;
+  }
+}
 
 async function backend(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');

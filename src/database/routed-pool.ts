@@ -4,8 +4,17 @@ import pg from 'pg';
 import { DatabaseSilent, isAway } from './failures.ts';
 import type { Route } from './route.ts';
 
+interface Bounds {
+  /** Pause until a connection is asked for again, where there is none. */
+  fullPauseMs: number;
+  /** How long the pool makes do with the connections that it has. */
+  fullKeepMs: number;
+  /** Called when PostgreSQL has no connection left and the pool has none: other pools may have some to spare. */
+  onStarved?: (() => void) | undefined;
+}
+
 /** A class of pools for this route. */
-export function poolOn(route: Pick<Route, 'find' | 'config' | 'forget'>): typeof pg.Pool {
+export function poolOn(route: Pick<Route, 'find' | 'config' | 'forget'>, bounds: Bounds): typeof pg.Pool {
   class RoutedClient extends pg.Client {
     constructor(config: pg.ClientConfig) {
       super({ ...config, ...route.config() });
@@ -47,7 +56,10 @@ export function poolOn(route: Pick<Route, 'find' | 'config' | 'forget'>): typeof
       let error = failure;
       while (this.#isFull(error) && performance.now() < deadline) {
         this.#makeNoMore();
-        if (this.totalCount === 0) await sleep(fullPauseMs);
+        if (this.totalCount === 0) {
+          bounds.onStarved?.();
+          await sleep(bounds.fullPauseMs);
+        }
         try {
           await route.find(deadline - performance.now());
           return await this.#before(deadline, super.connect(), error);
@@ -72,7 +84,7 @@ export function poolOn(route: Pick<Route, 'find' | 'config' | 'forget'>): typeof
       this.options.max = Math.max(1, Math.min(this.#max, this.totalCount));
       setTimeout(() => {
         this.options.max = this.#max;
-      }, fullKeepMs).unref();
+      }, bounds.fullKeepMs).unref();
     }
 
     /** The pool counts its own wait from each call. */
@@ -98,5 +110,3 @@ type Connected = (
 ) => void;
 
 const tooManyConnections = '53300';
-const fullPauseMs = 100;
-const fullKeepMs = 1_000;

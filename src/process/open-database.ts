@@ -146,6 +146,12 @@ async function checkDatabase(database: Database, connectionString: string): Prom
     throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
+  const mode = await database.service.pool.query<{ isReadOnly: boolean }>(
+    `select current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`,
+  );
+  if (mode.rows[0]?.isReadOnly) {
+    throw new Error(`The database is read-only for the role "${name}": set default_transaction_read_only off for it.`);
+  }
   const bare = await database.service.pool.query<{ name: string }>(
     `select relname as name from pg_class c
      where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity

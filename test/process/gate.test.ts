@@ -6,7 +6,14 @@ import { openPool } from '../../src/database/pool.ts';
 /** A pool before a gate. It gives up waiting after `waitMs`. */
 function openGated(waitMs: number) {
   const gate = createGate();
-  const bounds = { statementMsMax: 10_000, answerMsMax: 1_000, waitMsMax: waitMs, sessionMsMax: 5_000 };
+  const bounds = {
+    statementMsMax: 10_000,
+    answerMsMax: 1_000,
+    waitMsMax: waitMs,
+    sessionMsMax: 5_000,
+    fullPauseMs: 50,
+    fullKeepMs: 500,
+  };
   const pool = openPool(gate.route, { ...bounds, settings: { work_mem: '77MB' }, onIdleError: () => {} }, { max: 4 });
   onTestFinished(() => pool.end());
   return { gate, pool };

@@ -1,10 +1,10 @@
 /** How a pool of connections to PostgreSQL is opened, and what its values look like here. */
 import pg from 'pg';
 import type { Route } from './route.ts';
-import { poolOn } from './routed-pool.ts';
+import { type PoolBounds, RoutedPool } from './routed-pool.ts';
 import { beginSession } from './session.ts';
 
-export interface PoolOptions {
+export interface PoolOptions extends PoolBounds {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. */
@@ -15,10 +15,6 @@ export interface PoolOptions {
   waitMsMax: number;
   /** Longest time in which a new connection becomes what `session.ts` makes of it. */
   sessionMsMax: number;
-  /** How a pool goes on that gets no more connections (`limits.ts`). */
-  fullPauseMs: number;
-  fullKeepMs: number;
-  onStarved?: (() => void) | undefined;
   /** The role that connections take, and settings of PostgreSQL beside those that all have. */
   role?: string;
   settings?: Readonly<Record<string, string>>;
@@ -54,8 +50,7 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     idle_in_transaction_session_timeout: String(statementMsMax),
   };
   const session = { ...(role !== undefined && { role }), settings: { ...shown, ...timeouts, ...options.settings } };
-  const Pool = poolOn(route, options);
-  const pool = new Pool({
+  const all: pg.PoolConfig = {
     types,
     connectionTimeoutMillis: options.waitMsMax,
     // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
@@ -64,7 +59,8 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     keepAlive: true,
     onConnect: (client) => beginSession(client, session, route, sessionMsMax),
     ...config,
-  });
+  };
+  const pool = new RoutedPool(all, route, options);
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
   pool.on('connect', (client) => client.on('error', () => {}));

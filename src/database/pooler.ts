@@ -1,20 +1,22 @@
 /** Finds out whether a pooler gives the connections of this server to others between two transactions. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import type { DatabaseLimits } from './limits.ts';
 import type { Route } from './route.ts';
+
+type Limits = Pick<DatabaseLimits, 'poolerLookMsMax' | 'placeMsMax'>;
 
 /**
  * Whether connections of this route keep their process of PostgreSQL. In transaction mode a pooler lends one for each
  * transaction: then two connections share one, or one connection comes to another. A direct connection never does either.
  * Nothing is set here that could stay on the connection of somebody else.
- * @param msMax longest wait for an answer while the other connection is in a transaction: a pooler may have but one left
+ * @param limits `poolerLookMsMax`: longest wait for an answer while the other connection is in a transaction, since a
+ *   pooler may have but one; `placeMsMax`: longest time in which a connection is made
  */
-export async function keepsSessions(route: Route, msMax: number): Promise<boolean> {
-  await route.find(msMax);
-  const [idle, busy] = [1, 2].map(() => new pg.Client({ ...route.config(), connectionTimeoutMillis: msMax })) as [
-    pg.Client,
-    pg.Client,
-  ];
+export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax }: Limits): Promise<boolean> {
+  await route.find(placeMsMax);
+  const open = () => new pg.Client({ ...route.config(), connectionTimeoutMillis: placeMsMax });
+  const [idle, busy] = [open(), open()];
   for (const client of [idle, busy]) client.on('error', () => {}); // A statement that fails for it says so.
   try {
     await idle.connect();
@@ -24,7 +26,7 @@ export async function keepsSessions(route: Route, msMax: number): Promise<boolea
     const taken = await backend(busy);
     // While the other one is held, a pooler has to lend this one another process, if there is any.
     const meanwhile = backend(idle);
-    await Promise.race([meanwhile.catch(() => {}), sleep(msMax, undefined, { ref: false })]);
+    await Promise.race([meanwhile.catch(() => {}), sleep(poolerLookMsMax, undefined, { ref: false })]);
     await busy.query('rollback');
     seen.push(await meanwhile);
     // A pooler that lends its processes in turn has come to the next one by now.

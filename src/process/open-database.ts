@@ -41,7 +41,7 @@ export async function openStore(
     const database = openDatabase(addresses.connectionString, {
       dataFolder: () => dataFolderBehind(config.DATA_DIR, addresses.connectionString),
       poolMax: config.DATABASE_POOL_MAX,
-      onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+      onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
     });
     return { ...addresses, database, close: () => database.close().then(close) };
   } catch (error) {
@@ -118,7 +118,7 @@ async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise
 
 /** @throws Error with a sentence when a pooler lends the connections of this address for one transaction only */
 async function checkSessions(connectionString: string): Promise<void> {
-  if (await keepsSessions(routeTo(connectionString), databaseLimits.poolerLookMsMax)) return;
+  if (await keepsSessions(routeTo(connectionString), databaseLimits)) return;
   throw new Error(
     'The address of the database leads to a pooler in transaction mode: what the server sets for its own connections could ' +
       'stay on those of others. Let the pooler work in session mode (PgBouncer: pool_mode = session), or name PostgreSQL ' +

@@ -51,7 +51,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   const gate = createGate();
   const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
-    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+    onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
     dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
   });
   const prepared = addresses.then(async (found) => {

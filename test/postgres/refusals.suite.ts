@@ -139,11 +139,11 @@ describe('a PostgreSQL with few connections', () => {
     onTestFinished(async () => {
       await cluster.query(`alter role ${role} connection limit -1`);
     });
-    expect(await workload(await serveOn(database), 12, 8)).toEqual({
-      'initialize 200': 12,
-      'chunk 201': 96,
-      'ledger 200': 96,
-      'search 200': 96,
+    expect(await workload(await serveOn(database), 8, 6)).toEqual({
+      'initialize 200': 8,
+      'chunk 201': 48,
+      'ledger 200': 48,
+      'search 200': 48,
     });
   });
 });

@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/postgres/*.suite.ts'],
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000 } },
   },

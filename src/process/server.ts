@@ -15,7 +15,7 @@ import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
 import { prepareDatabase } from './open-database.ts';
-import { onStopSignal } from './signals.ts';
+import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
 /**
@@ -28,7 +28,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     log.info({ why }, 'stopping');
     await front?.close(closing);
     await database.close();
-    process.exit(0);
+    leave(0, why);
   };
   const orEnd = (ending: Promise<void>) =>
     ending.catch((error) => {

@@ -16,7 +16,11 @@ const bounds = {
 
 test('an idle connection that is lost is told without the client, whose keys are nothing for a log', async () => {
   let logged = '';
-  const log = pino(new Writable({ write: (line, _, done) => done(void (logged += line)) }));
+  const write = (line: Buffer, _encoding: string, done: () => void) => {
+    logged += line;
+    done();
+  };
+  const log = pino(new Writable({ write }));
   const onIdleError = (error: Error) => log.warn({ err: error }, 'lost');
   const pool = openPool(routeTo(inject('adminUrl')), { ...bounds, onIdleError }, { max: 1 });
   onTestFinished(() => pool.end());

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 
 /**
@@ -116,7 +117,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   if ((await obstacleFor(user, join(binaries.native, 'bin', 'postgres'), '/')) === undefined) return binaries;
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
-    mkdirSync(root, { recursive: true, mode: 0o755 });
+    makeFolder(root, 0o755);
     const unfinished = mkdtempSync(join(root, 'copying-'));
     cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
     await runAndWait({ kind: 'self' }, 'chmod', ['-R', 'a+rX', unfinished]);

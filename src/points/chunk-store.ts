@@ -1,7 +1,7 @@
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
-import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { FetchChunks } from './channel-source.ts';
@@ -17,12 +17,12 @@ import type { ChunkPoints, StoredPoints } from './points.ts';
  * Reads the arrays of some chunks of a channel, in order of index; without values they come empty. Chunks that are gone
  * are missing. The bytes of all pages pass through one buffer, so ask for the next page when the last one has come.
  */
-export function chunkReader(database: Database, organizationId: string, channel: ChannelAddress): FetchChunks {
+export function chunkReader(organization: OrganizationDatabase, channel: ChannelAddress): FetchChunks {
   const image = new GrowingBytes();
   return async (chunkIndexes, withValues) => {
     const page = await copyOut(
-      database.as(organizationId),
-      chunksAt(organizationId, channel, chunkIndexes, `chunk_index, timestamps${withValues ? ', values' : ''}`),
+      organization,
+      chunksAt(organization, channel, chunkIndexes, `chunk_index, timestamps${withValues ? ', values' : ''}`),
       image,
     );
     const chunks: ChunkPoints[] = [];
@@ -39,14 +39,13 @@ export function chunkReader(database: Database, organizationId: string, channel:
 
 /** Some chunks as they are stored, in order of index. */
 export async function readStoredChunks(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   chunkIndexes: readonly number[],
 ): Promise<StoredPoints[]> {
   const image = await copyOut(
-    database.as(organizationId),
-    chunksAt(organizationId, channel, chunkIndexes, 'chunk_index, timestamps, values, start_offset, units'),
+    organization,
+    chunksAt(organization, channel, chunkIndexes, 'chunk_index, timestamps, values, start_offset, units'),
   );
   const chunks: StoredPoints[] = [];
   forEachCopyRow(image, (row) =>
@@ -68,14 +67,14 @@ const noValues = new Float64Array(0);
  * looked up by its whole key: by `= any (…)` PostgreSQL 15 may go through the whole channel in order of the key.
  */
 function chunksAt(
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   chunkIndexes: readonly number[],
   columns: string,
 ): string {
   const first = chunkIndexes[0] as number;
   const last = first + chunkIndexes.length - 1;
-  const those = `select ${columns} from chunks where ${chunksOf(organizationId, channel)}`;
+  const those = `select ${columns} from chunks where ${chunksOf(organization, channel)}`;
   const isRun = chunkIndexes.every((chunkIndex, i) => chunkIndex === first + i);
   if (isRun) return `${those} and chunk_index between ${integer(first)} and ${integer(last)} order by chunk_index`;
   return `select chunk.* from unnest(${integersLiteral(chunkIndexes)}) as listed (listed_index)

@@ -1,5 +1,5 @@
 import type { ChannelAddress } from '../database/channel-address.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { openChannelPoints } from './channel-points.ts';
 import type { ChannelSource } from './channel-source.ts';
 import { chunkReader, readStoredChunks } from './chunk-store.ts';
@@ -17,8 +17,7 @@ import type { Wanted } from './selection.ts';
 
 /** What points are read with, and for whom. */
 export interface ReadMeans {
-  database: Database;
-  organizationId: string;
+  organization: OrganizationDatabase;
   limits: PointLimits;
 }
 
@@ -65,13 +64,13 @@ export async function openChannels(
  * @throws ApiError 404 when the stream is being removed
  */
 export async function openStored(
-  { database, organizationId, limits }: ReadMeans,
+  { organization, limits }: ReadMeans,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
   const address = addressOf(channel);
-  const plan = await planByIndex(database, organizationId, address, chunks);
-  const fetch = (indexes: readonly number[]) => readStoredChunks(database, organizationId, address, indexes);
+  const plan = await planByIndex(organization, address, chunks);
+  const fetch = (indexes: readonly number[]) => readStoredChunks(organization, address, indexes);
   return (async function* () {
     for (let from = 0; from < plan.length; ) {
       const page = nextPage(plan, from, limits, () => true);
@@ -82,16 +81,16 @@ export async function openStored(
 }
 
 /** Every statement by which a channel is read by time. */
-function sourceOf({ database, organizationId }: ReadMeans, channel: ChannelRow): ChannelSource {
+function sourceOf({ organization }: ReadMeans, channel: ChannelRow): ChannelSource {
   const address = addressOf(channel);
   return {
     chunkCount: channel.chunk_count,
     pointCount: channel.point_count,
-    plan: (range) => planByTime(database, organizationId, address, range),
-    planWithSummaries: (range) => planWithSummaries(database, organizationId, address, range),
-    listNewest: (before, chunksMax) => listNewest(database, organizationId, address, before, chunksMax),
-    listNeighbours: (indexes, side) => listNeighbours(database, organizationId, address, indexes, side),
-    fetch: chunkReader(database, organizationId, address),
+    plan: (range) => planByTime(organization, address, range),
+    planWithSummaries: (range) => planWithSummaries(organization, address, range),
+    listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
+    listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
+    fetch: chunkReader(organization, address),
   };
 }
 

@@ -142,17 +142,18 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
 
 async function checkDatabase(database: Database, connectionString: string): Promise<void> {
   const name = loginName(readAddress(connectionString));
-  const problem = await migrationProblem(database.service).catch((error) => {
+  const { upkeep } = database.everyOrganization;
+  const problem = await migrationProblem(upkeep).catch((error) => {
     throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
-  const mode = await database.service.pool.query<{ isReadOnly: boolean }>(
+  const mode = await upkeep.pool.query<{ isReadOnly: boolean }>(
     `select current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`,
   );
   if (mode.rows[0]?.isReadOnly) {
     throw new Error(`The database is read-only for the role "${name}": set default_transaction_read_only off for it.`);
   }
-  const bare = await database.service.pool.query<{ name: string }>(
+  const bare = await upkeep.pool.query<{ name: string }>(
     `select relname as name from pg_class c
      where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)`,

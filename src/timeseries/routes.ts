@@ -23,7 +23,7 @@ import {
 import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
 import { findSystem } from './store.ts';
-import { openStreamRead, type TimeseriesMeans } from './stream-read.ts';
+import { openStreamRead, type ReadLimits } from './stream-read.ts';
 
 /**
  * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
@@ -43,6 +43,11 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
   pointsRoute(app, means, '/tool-state');
   pointsRoute(app, means, '/metrology');
   stagedRoute(app, means);
+}
+
+interface TimeseriesMeans {
+  database: Database;
+  limits: ReadLimits;
 }
 
 export interface TimeseriesDependencies {
@@ -76,13 +81,9 @@ function timeseriesRoute(
     async (request, reply) => {
       const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
       const selection = toSelection(query);
+      const organization = means.database.as(request.identity.organizationId);
       try {
-        const read = await openStreamRead(
-          means,
-          request.identity.organizationId,
-          request.params.data_id,
-          reservedNames,
-        );
+        const read = await openStreamRead(organization, request.params.data_id, reservedNames, means.limits);
         return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
@@ -105,8 +106,8 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openStreamRead(means, organizationId, request.params.data_id, reservedRheedNames);
+      const organization = means.database.as(request.identity.organizationId);
+      const read = await openStreamRead(organization, request.params.data_id, reservedRheedNames, means.limits);
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
@@ -124,9 +125,9 @@ function stagedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openStreamRead(means, organizationId, request.params.data_id, new Set());
-      return sendPieces(reply, stagedAnswer(read, await findSystem(means.database, organizationId, read.dataId)));
+      const organization = means.database.as(request.identity.organizationId);
+      const read = await openStreamRead(organization, request.params.data_id, new Set(), means.limits);
+      return sendPieces(reply, stagedAnswer(read, await findSystem(organization, read.dataId)));
     },
   );
 }
@@ -144,8 +145,8 @@ function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openRawRead(means, organizationId, request.params.data_id, request.query);
+      const organization = means.database.as(request.identity.organizationId);
+      const read = await openRawRead(organization, request.params.data_id, request.query, means.limits.points);
       return sendPieces(reply, rawAnswer(read));
     },
   );

@@ -47,7 +47,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
+        sendList(reply, listPhysicalSamples(database.as(request.identity.organizationId), request.query, limits)),
       ),
   );
 
@@ -62,10 +62,12 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request, reply) =>
-      database.whileAway(arrivalOf(reply), () =>
-        createOrFindPhysicalSample(database, request.identity, request.body, limits),
-      ),
+    (request, reply) => {
+      const { organizationId, userId } = request.identity;
+      return database.whileAway(arrivalOf(reply), () =>
+        createOrFindPhysicalSample(database.as(organizationId), userId, request.body, limits),
+      );
+    },
   );
 
   app.get(
@@ -78,7 +80,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: SampleTimeseries, ...refusals(400, 404, 422) },
       },
     },
-    (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
+    (request) => sampleTimeseries(database.as(request.identity.organizationId), request.params.physical_sample_id),
   );
   changeRoutes(app, means);
 }
@@ -96,7 +98,7 @@ function changeRoutes(app: App, { database, limits }: Means): void {
       },
     },
     ({ identity, params, body }) =>
-      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body, limits),
+      changePhysicalSample(database.as(identity.organizationId), params.physical_sample_id, body, limits),
   );
 
   app.patch(
@@ -111,6 +113,6 @@ function changeRoutes(app: App, { database, limits }: Means): void {
       },
     },
     ({ identity, params, body }) =>
-      assignInstrument(database, identity.organizationId, params.physical_sample_id, body.growth_instrument_id),
+      assignInstrument(database.as(identity.organizationId), params.physical_sample_id, body.growth_instrument_id),
   );
 }

@@ -44,7 +44,7 @@ export function projectRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listProjects(database, request.identity.organizationId, limits)),
+        sendList(reply, listProjects(database.as(request.identity.organizationId), limits)),
       ),
   );
 
@@ -65,7 +65,7 @@ export function projectRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const { organizationId, userId } = request.identity;
-      const project = await createProject(database, organizationId, userId, request.body.name);
+      const project = await createProject(database.as(organizationId), userId, request.body.name);
       return reply.code(project.is_new ? 201 : 200).send(project);
     },
   );
@@ -81,9 +81,9 @@ export function projectRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const { id } = await getProject(database, organizationId, request.params.project_id);
-      return sendList(reply, listPhysicalSamples(database, organizationId, { project_id: id }, limits));
+      const organization = database.as(request.identity.organizationId);
+      const { id } = await getProject(organization, request.params.project_id);
+      return sendList(reply, listPhysicalSamples(organization, { project_id: id }, limits));
     },
   );
 
@@ -98,7 +98,7 @@ export function projectRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      await deleteProject(database, request.identity.organizationId, request.params.project_id, limits);
+      await deleteProject(database.as(request.identity.organizationId), request.params.project_id, limits);
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
@@ -117,7 +117,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
       },
     },
     async (request) =>
-      (await getProject(database, request.identity.organizationId, request.params.project_id)).configuration,
+      (await getProject(database.as(request.identity.organizationId), request.params.project_id)).configuration,
   );
 
   app.post(
@@ -134,7 +134,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        replaceConfiguration(database, identity.organizationId, params.project_id, body, limits),
+        replaceConfiguration(database.as(identity.organizationId), params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
@@ -154,7 +154,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        trackSample(database, identity.organizationId, params.project_id, body, limits),
+        trackSample(database.as(identity.organizationId), params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },

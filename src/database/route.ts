@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
 import { isConnectionLoss } from './failures.ts';
-import { databaseLimits } from './limits.ts';
+import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { tlsOf } from './tls.ts';
 
 export interface Route {
@@ -18,16 +18,14 @@ export interface Route {
   settingNames(): string[];
 }
 
-interface Options {
-  /** Longest wait for one of several places, where the address has no `connect_timeout`. */
-  placeMsMax?: number;
-}
-
-/** @throws AddressError */
-export function routeTo(connectionString: string, options: Options = {}): Route {
+/**
+ * @param limits `placeMsMax`: longest wait for one of several places, where the address has no `connect_timeout`
+ * @throws AddressError
+ */
+export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, 'placeMsMax'> = databaseLimits): Route {
   const address = readAddress(connectionString);
   const wanted = address.target_session_attrs ?? 'any';
-  const placeMsMax = Number(address.connect_timeout ?? 0) * 1_000 || (options.placeMsMax ?? databaseLimits.placeMsMax);
+  const placeMsMax = Number(address.connect_timeout ?? 0) * 1_000 || limits.placeMsMax;
   let found: pg.ClientConfig | undefined;
   let finding: Promise<void> | undefined;
 

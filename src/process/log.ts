@@ -6,7 +6,7 @@ import { type Logger, pino } from 'pino';
  */
 export function openLog(level: string): Logger {
   const destination = pino.destination({ fd: 2, sync: true });
-  const streams: Pick<NodeJS.EventEmitter, 'on'>[] = [destination, process.stdout, process.stderr];
-  for (const stream of streams) stream.on('error', () => {});
+  destination.on('error', () => {});
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return pino({ level }, destination);
 }

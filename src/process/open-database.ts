@@ -6,7 +6,7 @@ import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
 import { passingFailure, ServesNoMore } from '../database/failures.ts';
 import { fitnessOf } from '../database/fitness.ts';
-import { databaseLimits } from '../database/limits.ts';
+import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { migrate } from '../database/migrate.ts';
 import { migrationProblem, readMigrations } from '../database/migrations.ts';
 import { keepsSessions } from '../database/pooler.ts';
@@ -117,8 +117,8 @@ async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise
 }
 
 /** @throws Error with a sentence when a pooler lends the connections of this address for one transaction only */
-async function checkSessions(connectionString: string): Promise<void> {
-  if (await keepsSessions(routeTo(connectionString), databaseLimits)) return;
+async function checkSessions(connectionString: string, limits: DatabaseLimits = databaseLimits): Promise<void> {
+  if (await keepsSessions(routeTo(connectionString, limits), limits)) return;
   throw new Error(
     'The address of the database leads to a pooler in transaction mode: what the server sets for its own connections could ' +
       'stay on those of others. Let the pooler work in session mode (PgBouncer: pool_mode = session), or name PostgreSQL ' +

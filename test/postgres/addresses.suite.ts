@@ -154,7 +154,9 @@ describe('a way in', () => {
   test('variables of libpq say what the address leaves open', async () => {
     const variables = { PGHOST: folder, PGPORT: String(port), PGUSER: login, PGPASSWORD: password, PGDATABASE: 'lab' };
     const { database } = await open({ DATABASE_URL: 'postgresql://', ...variables });
-    const { rows } = await database.everyOrganization.upkeep.pool.query('select session_user as login, current_database() as name');
+    const { rows } = await database.everyOrganization.upkeep.pool.query(
+      'select session_user as login, current_database() as name',
+    );
     expect(rows).toEqual([{ login, name: 'lab' }]);
   });
 

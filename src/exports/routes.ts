@@ -5,7 +5,7 @@ import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
-import { publicUrlOf } from '../http/public-url.ts';
+import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
@@ -38,6 +38,8 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -47,7 +49,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -91,7 +93,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
       return sendFile(means, organization, request, reply, exported);
     },
   );
@@ -109,7 +111,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
     },
   );
 }
@@ -166,12 +168,12 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${publicUrlOf(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -192,7 +194,8 @@ async function sendFile(
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
+  // Without a host (HTTP/1.0) it is relative, which a link may be.
+  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
   const pieces = fileOf(means, organization, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();

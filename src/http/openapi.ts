@@ -4,6 +4,7 @@ import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
+import { isOfficial } from './official-routes.ts';
 import { withExampleBodies } from './openapi-examples.ts';
 
 const info = {
@@ -15,39 +16,60 @@ const info = {
   license: { name: 'MIT', identifier: 'MIT' },
 };
 
-/** Collects the schema of every route that is registered after it. */
-export async function collectOpenapi(app: App): Promise<void> {
+const tags = [
+  { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
+  { name: 'time series', description: 'Read back' },
+  { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
+  { name: 'exports', description: 'Files of streams: CSV and Parquet' },
+  { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
+  { name: 'operation', description: 'Health, metrics and this document' },
+];
+
+/**
+ * Collects the schema of every route that is registered after it.
+ * @param about what the document says of itself, where it is not that of the API
+ */
+export async function collectOpenapi(
+  app: App,
+  about: { info: typeof info; tags: typeof tags } = { info, tags },
+): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info,
+      ...about,
       servers: [{ url: 'http://127.0.0.1:8000', description: 'a server started with the defaults' }],
-      tags: [
-        { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
-        { name: 'time series', description: 'Read back' },
-        { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
-        { name: 'exports', description: 'Files of streams: CSV and Parquet' },
-        { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
-        { name: 'operation', description: 'Health, metrics and this document' },
-      ],
       components: { securitySchemes: { key: { type: 'apiKey', name: 'X-API-KEY', in: 'header' } } },
       security: [{ key: [] }],
     },
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
     transform: ({ schema, url, route }) => {
       const open = (route.config as { open?: boolean } | undefined)?.open;
-      return { schema: { ...describeAnswers(schema), ...(open && { security: [] }) }, url };
+      const headers = isOfficial([route.method].flat()[0] as string, route.url) ? ignoredHeader : {};
+      return { schema: { ...describeAnswers(schema, headers), ...(open && { security: [] }) }, url };
     },
   });
 }
 
-/** OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is. */
-function describeAnswers(schema: FastifySchema): FastifySchema {
-  const answers = (schema?.response ?? {}) as Record<string, object>;
-  const described = Object.entries(answers).map(([status, answer]) => [
-    status,
-    { description: schema.summary, ...answer },
-  ]);
+/** On the answers of official routes. */
+const ignoredHeader = {
+  Ignored: {
+    type: 'string',
+    examples: ['"unit";in=body;did-you-mean="units"'],
+    description:
+      'only where the request has parameters or fields that are not known: which, and what is probably meant',
+  },
+};
+
+/**
+ * OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is.
+ * @param headers that answers may have when all is well
+ */
+function describeAnswers(schema: FastifySchema, headers: object): FastifySchema {
+  const answers = (schema?.response ?? {}) as Record<string, { headers?: object }>;
+  const described = Object.entries(answers).map(([status, answer]) => {
+    const all = { ...answer.headers, ...(status.startsWith('2') && headers) };
+    return [status, { description: schema.summary, ...answer, ...(Object.keys(all).length > 0 && { headers: all }) }];
+  });
   return { ...schema, response: Object.fromEntries(described) };
 }
 

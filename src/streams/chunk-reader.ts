@@ -1,32 +1,45 @@
 import { ApiError } from '../errors.ts';
+import type { HttpLimits } from '../http/limits.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
-import { type ChunkBodies, type ChunkForm, ChunkRequest, createChunkBodies } from './chunk-body.ts';
-import type { ThreadLimits, ThreadResult, ThreadTask } from './chunk-thread.ts';
+import {
+  type ChunkBodies,
+  type ChunkForm,
+  type ChunkReadingLimits,
+  ChunkRequest,
+  createChunkBodies,
+} from './chunk-body.ts';
+import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
 import type { StreamLimits } from './limits.ts';
 
 /** Reads the bodies of chunks, wherever that is best done. */
 export interface ChunkReader {
   /** The body must not be used any more. @throws ApiError 400, 413, 422 */
-  read(form: ChunkForm, body: Buffer): ChunkRequest | Promise<ChunkRequest>;
+  read(form: ChunkForm, body: Buffer, organizationId: string): ChunkRequest | Promise<ChunkRequest>;
   validator: ChunkBodies['validator'];
   close(): Promise<void>;
 }
 
 interface Options {
-  json: JsonLimits;
+  json: JsonLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
 }
 
 /** Compiled by the build; from `src` and from `dist` this is the same file. */
 const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url);
 
-/** Reads small bodies at once, and large ones in a thread, one after the other, so that none holds up the event loop. */
+/** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
-  const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax } = json;
+  const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
   const { channelsPerRequestMax } = limits;
-  const own: ThreadLimits = { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, channelsPerRequestMax };
+  const own: ChunkReadingLimits = {
+    bodyContainersMax,
+    bodyStringsMax,
+    uncountedBodyBytesMax,
+    unknownNamesShownMax,
+    channelsPerRequestMax,
+  };
   const bodies = createChunkBodies(own);
   const thread = createWorkThread<ThreadTask, ThreadResult>({
     file: threadFile,
@@ -34,15 +47,19 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
     idleMs: limits.threadIdleMs,
   });
 
-  async function readInThread(form: ChunkForm, body: Buffer): Promise<ChunkRequest> {
+  async function readInThread(form: ChunkForm, body: Buffer, organizationId: string): Promise<ChunkRequest> {
     const owned = ownMemoryOf(body);
-    const result = await thread.run({ form, body: owned }, [owned.buffer]);
-    if ('refusal' in result) throw new ApiError(result.refusal.code, result.refusal.detail);
-    return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed));
+    const result = await thread.run(organizationId, { form, body: owned }, [owned.buffer]);
+    if ('refusal' in result) {
+      const { code, detail, dataId } = result.refusal;
+      throw Object.assign(new ApiError(code, detail), { dataId });
+    }
+    return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed), result.notes);
   }
 
   return {
-    read: (form, body) => (body.length > limits.loopBodyBytesMax ? readInThread(form, body) : bodies.read(form, body)),
+    read: (form, body, organizationId) =>
+      body.length > limits.loopBodyBytesMax ? readInThread(form, body, organizationId) : bodies.read(form, body),
     validator: bodies.validator,
     close: () => thread.close(),
   };

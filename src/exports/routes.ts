@@ -10,9 +10,11 @@ import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import { longCsv, wideCsv } from './csv.ts';
+import type { ExportCache } from './cache.ts';
+import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { findUnchanging, sendKept } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
 import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
@@ -22,10 +24,12 @@ import {
   DownloadQuery,
   ExportFile,
   ExportMetadata,
+  ExportPart,
   ExportPath,
   ExportQuery,
   type Format,
   type Layout,
+  NotModified,
   SelectionContentQuery,
   SelectionQuery,
 } from './schemas.ts';
@@ -38,6 +42,10 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** How long after finalize late chunks are still accepted. */
+  graceSeconds: number;
+  /** Where exports that do not change any more are kept; without it every one is made anew. */
+  cache?: ExportCache | undefined;
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -47,7 +55,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -86,7 +94,7 @@ function streamRoutes(app: App, means: Means): void {
         tags,
         params: ExportPath,
         querystring: ExportQuery,
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
@@ -122,7 +130,7 @@ function selectionRoutes(app: App, means: Means): void {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
         querystring: SelectionQuery(means.search),
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
@@ -183,23 +191,48 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 async function sendFile(
   means: Means,
   organization: OrganizationDatabase,
-  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
+  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
 ): Promise<FastifyReply> {
-  const { format = 'csv', escape_formulas: escapeFormulas = false } = request.query;
+  const { format = 'csv', escape_formulas: escapeFormulas = false, bom = false } = request.query;
+  const form = { escapeFormulas, bom };
   // As it came: the query may hold question marks of its own.
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
-  const pieces = fileOf(means, organization, exported, format, escapeFormulas);
-  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const first = await pieces.next();
   reply
+    .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
     .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
-  return sendPieces(reply, continued(first, pieces), contentTypes[format]);
+  const begin = (what: Export) => begun(fileOf(means, organization, what, format, form));
+  const kept = await sendKeptFile(means, organization, request, reply, exported, begin, {
+    format,
+    ...form,
+  });
+  if (kept !== undefined) return kept;
+  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
+  const pieces = await begin(exported);
+  // Nobody gets the rest of it.
+  if (request.method === 'HEAD') await pieces.return();
+  return sendPieces(reply, pieces, contentTypes[format]);
+}
+
+/** @returns undefined when the file is none that is kept */
+async function sendKeptFile(
+  { cache, graceSeconds }: Means,
+  organization: OrganizationDatabase,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  exported: Export,
+  begin: (exported: Export) => Promise<Pieces>,
+  form: object,
+): Promise<FastifyReply | undefined> {
+  if (cache === undefined) return undefined;
+  const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
+  if (unchanging === undefined) return undefined;
+  return sendKept(cache, request, reply, unchanging.key, async () => begin(unchanging.exported));
 }
 
 function fileOf(
@@ -207,16 +240,22 @@ function fileOf(
   organization: OrganizationDatabase,
   exported: Export,
   format: Format,
-  escapeFormulas: boolean,
+  form: CsvForm,
 ): Pieces {
   const read = { organization, limits: points };
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
-    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);
+    return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(read, exported, rowsMax);
-  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
+  return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows);
+}
+
+/** With its first piece read already. */
+async function begun(pieces: Pieces): Promise<Pieces> {
+  const first = await pieces.next();
+  return continued(first, pieces);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {

@@ -83,7 +83,7 @@ async function requireStreams(
 async function openExport(
   organization: OrganizationDatabase,
   streams: StreamRow[],
-  { layout = 'long', channel_names }: Content,
+  { layout = 'long', channel_names, units_in_headers }: Content,
   isSelection: boolean,
   { channelsMax, columnsMax }: ExportLimits,
 ): Promise<Export> {
@@ -101,6 +101,7 @@ async function openExport(
     layout,
     isSelection,
     streams.map((stream) => ({ ...stream, channels: byStream.get(stream.data_id) ?? [] })),
+    units_in_headers,
   );
 }
 

@@ -33,6 +33,7 @@ export function describeExport(
   layout: Layout,
   isSelection: boolean,
   streams: ExportedStream[],
+  exportedAt: Date,
   unitsInHeaders = false,
 ): Export {
   const channels = unitsInHeaders ? withUnits(channelColumns(streams)) : channelColumns(streams);
@@ -42,7 +43,7 @@ export function describeExport(
     isSelection,
     streams,
     columns: isSelection ? [dataIdColumn, ...columns] : columns,
-    exportedAt: new Date(),
+    exportedAt,
   };
 }
 

@@ -46,6 +46,8 @@ export interface ExportDependencies {
   graceSeconds: number;
   /** Where exports that do not change any more are kept; without it every one is made anew. */
   cache?: ExportCache | undefined;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -55,7 +57,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -99,7 +101,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
       return sendFile(means, organization, request, reply, exported);
     },
   );
@@ -117,7 +119,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
     },
   );
 }
@@ -174,7 +176,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
     },
     async (request) => {
       const organization = means.database.as(request.identity.organizationId);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;

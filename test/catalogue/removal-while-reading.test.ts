@@ -53,7 +53,7 @@ const limits = { points: pointLimits, timeseries: timeseriesLimits };
 const means = () => ({ organization, limits: pointLimits });
 const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
-  openStreamExport(organization, dataId, { layout }, exportLimits);
+  openStreamExport(organization, dataId, { layout }, { limits: exportLimits, now: Date.now });
 
 describe('a stream that is being removed for good is never read in part', () => {
   test.each([

@@ -12,7 +12,7 @@ export interface ExportCache {
    * @returns undefined when it cannot be kept: too large, or the folder does not take it
    * @throws what making it throws
    */
-  open(key: string, make: () => Promise<Pieces | undefined>): Promise<KeptFile | undefined>;
+  open(key: string, make: () => Promise<Pieces>): Promise<KeptFile | undefined>;
 }
 
 export interface KeptFile {
@@ -53,12 +53,11 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
   }
 
   /** @returns whether the file is there now */
-  async function makeInTurn(key: string, make: () => Promise<Pieces | undefined>): Promise<boolean> {
+  async function makeInTurn(key: string, make: () => Promise<Pieces>): Promise<boolean> {
     if (busy >= limits.keptMakesMax) await new Promise<void>((resolve) => waiting.push(resolve));
     else busy++;
     try {
-      const pieces = await make();
-      return pieces !== undefined && (await keep(key, pieces));
+      return await keep(key, await make());
     } finally {
       const next = waiting.shift();
       if (next === undefined) busy--;

@@ -7,6 +7,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
+import { sendFile } from '../http/send-file.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
@@ -14,7 +15,7 @@ import type { ExportCache } from './cache.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
-import { findUnchanging, sendKept } from './kept.ts';
+import { findUnchanging } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
 import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
@@ -102,7 +103,7 @@ function streamRoutes(app: App, means: Means): void {
     async (request, reply) => {
       const organization = means.database.as(request.identity.organizationId);
       const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, organization, request, reply, exported);
     },
   );
 
@@ -139,7 +140,7 @@ function selectionRoutes(app: App, means: Means): void {
       const { organizationId, userId } = request.identity;
       const organization = means.database.as(organizationId);
       const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, organization, request, reply, exported);
     },
   );
 
@@ -190,7 +191,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 }
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
-async function sendFile(
+async function sendExport(
   means: Means,
   organization: OrganizationDatabase,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
@@ -234,7 +235,8 @@ async function sendKeptFile(
   if (cache === undefined) return undefined;
   const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
   if (unchanging === undefined) return undefined;
-  return sendKept(cache, request, reply, unchanging.key, async () => begin(unchanging.exported));
+  const file = await cache.open(unchanging.key, () => begin(unchanging.exported));
+  return file && sendFile(request, reply, file, unchanging.key);
 }
 
 function fileOf(

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createExportCache } from '../../src/exports/cache.ts';
-import { rangeOf } from '../../src/exports/kept.ts';
 import { exportLimits } from '../../src/exports/limits.ts';
+import { rangeOf } from '../../src/http/send-file.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Exports of streams that do not change any more: made once, with a length, an ETag and ranges. */

@@ -5,13 +5,13 @@ import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
-import { publicUrlOf } from '../http/public-url.ts';
+import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendFile } from '../http/send-file.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import type { ExportCache } from './cache.ts';
+import type { ExportCache, KeptFile } from './cache.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -182,7 +182,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${publicUrlOf(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -204,39 +204,36 @@ async function sendExport(
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
+  // Without a host (HTTP/1.0) it is relative, which a link may be.
+  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
+  const begin = (what: Export) => begun(fileOf(means, organization, what, format, form));
+  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
+  const kept = await openKept(means, organization, exported, begin, { format, ...form });
+  const pieces = kept ?? (await begin(exported));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
     .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
-  const begin = (what: Export) => begun(fileOf(means, organization, what, format, form));
-  const kept = await sendKeptFile(means, organization, request, reply, exported, begin, {
-    format,
-    ...form,
-  });
-  if (kept !== undefined) return kept;
-  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const pieces = await begin(exported);
+  if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
   // Nobody gets the rest of it.
   if (request.method === 'HEAD') await pieces.return();
   return sendPieces(reply, pieces, contentTypes[format]);
 }
 
 /** @returns undefined when the file is none that is kept */
-async function sendKeptFile(
+async function openKept(
   { cache, graceSeconds }: Means,
   organization: OrganizationDatabase,
-  request: FastifyRequest,
-  reply: FastifyReply,
   exported: Export,
   begin: (exported: Export) => Promise<Pieces>,
   form: object,
-): Promise<FastifyReply | undefined> {
+): Promise<{ file: KeptFile; key: string } | undefined> {
   if (cache === undefined) return undefined;
   const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
   if (unchanging === undefined) return undefined;
-  const file = await cache.open(unchanging.key, () => begin(unchanging.exported));
-  return file && sendFile(request, reply, file, unchanging.key);
+  const { key } = unchanging;
+  const file = await cache.open(key, () => begin(unchanging.exported));
+  return file && { file, key };
 }
 
 function fileOf(

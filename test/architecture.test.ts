@@ -93,7 +93,8 @@ const arrows: Record<string, string[]> = {
   ledger: below,
   // A file is what the reads read and the catalogue knows, in another form.
   exports: ['points', 'catalogue', 'catalogue/*', ...below],
-  catalogue: [...shared, 'http'],
+  // Whether a name is taken is asked alike of every table that has names.
+  catalogue: [...shared, 'http', 'database'],
   // Removal keeps to the order in which ingest locks.
   'catalogue/*': [...below, 'catalogue', 'streams'],
   // The key of a request is looked up for every route, so http stands above auth.

@@ -149,7 +149,7 @@ export const DataEntryDeletion = (limits: CatalogueLimits) =>
   });
 
 export const DataEntryRestoration = (limits: CatalogueLimits) =>
-  Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) });
+  Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) }, { additionalProperties: false });
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
 

@@ -154,6 +154,16 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
   await app.register(async (room) => exportRoutes(room, exports));
+  await catalogueRoutes(app, database, idleSeconds, limits);
+  healthRoutes(app, database.standing);
+  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
+  if (config.REFERENCE_CLOCK) clockRoutes(app, now);
+  openapiRoutes(app);
+  docsPageRoutes(app);
+  return app;
+}
+
+async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
@@ -165,12 +175,6 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => growthInstrumentRoutes(room, catalogue), {
     prefix: '/instruments/synthesis',
   });
-  healthRoutes(app, database.standing);
-  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
-  if (config.REFERENCE_CLOCK) clockRoutes(app, now);
-  openapiRoutes(app);
-  docsPageRoutes(app);
-  return app;
 }
 
 function exportCacheOf(config: AppDependencies['config'], limits: ExportLimits, log: Logger): ExportCache | undefined {

@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { makeFolder } from '../../lib/make-folder.ts';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 
 /**

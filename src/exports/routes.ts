@@ -7,6 +7,7 @@ import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
+import type { ReadMeans } from '../points/read.ts';
 import { longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -171,7 +172,13 @@ async function sendFile(
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
-  const pieces = fileOf(means, request.identity.organizationId, exported, format, escapeFormulas);
+  const read: ReadMeans = {
+    database: means.database,
+    organizationId: request.identity.organizationId,
+    limits: means.pointLimits,
+    reading: request.place.reading,
+  };
+  const pieces = fileOf(means, read, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();
   reply
@@ -180,21 +187,16 @@ async function sendFile(
   return sendPieces(reply, continued(first, pieces), contentTypes[format]);
 }
 
-function fileOf(
-  { database, limits, pointLimits }: Means,
-  organizationId: string,
-  exported: Export,
-  format: Format,
-  escapeFormulas: boolean,
-): Pieces {
-  const read = { database, organizationId, limits: pointLimits };
+function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, escapeFormulas: boolean): Pieces {
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
-    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);
+    return format === 'csv'
+      ? longCsv(exported, chunks, escapeFormulas)
+      : longParquet(exported, chunks, limits, read.reading.rest);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(read, exported, rowsMax);
-  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
+  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows, read.reading.rest);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { collectPaths } from './paths.ts';
+import { ClientGone } from './reading-room.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { commonHeaders } from './response-headers.ts';
 import { toDetail } from './validation-detail.ts';
@@ -24,6 +25,11 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
   app.setErrorHandler((error: unknown, request, reply) => {
     // Fastify has rules of its own for the method QUERY, also where there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
+    if (error instanceof ClientGone) {
+      // There is nobody to answer.
+      reply.hijack();
+      return;
+    }
     const answer = toApiError(error, request);
     if (refusalLog === undefined || refusalLog.takes(answer.status)) logRefusal(request, answer, error);
     return send(reply, answer);

@@ -1,5 +1,6 @@
 import { notFound } from '../errors.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { Batches, StoredPoints } from '../points/points.ts';
 import { openStored } from '../points/read.ts';
 import { type ChannelHead, findStream, listChannels, type StreamHead } from './store.ts';
@@ -16,6 +17,7 @@ export interface RawRead {
 export async function openRawRead(
   { database, limits }: TimeseriesMeans,
   organizationId: string,
+  reading: Reading,
   dataId: string,
   { channel: name, from_chunk, to_chunk }: { channel: string; from_chunk?: number; to_chunk?: number },
 ): Promise<RawRead> {
@@ -27,7 +29,7 @@ export async function openRawRead(
   return {
     stream,
     channel,
-    chunks: await openStored({ database, organizationId, limits: limits.points }, channel, range),
+    chunks: await openStored({ database, organizationId, limits: limits.points, reading }, channel, range),
   };
 }
 

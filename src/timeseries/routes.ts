@@ -80,6 +80,7 @@ function timeseriesRoute(
         const read = await openStreamRead(
           means,
           request.identity.organizationId,
+          request.place.reading,
           request.params.data_id,
           reservedNames,
         );
@@ -106,7 +107,13 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openStreamRead(means, organizationId, request.params.data_id, reservedRheedNames);
+      const read = await openStreamRead(
+        means,
+        organizationId,
+        request.place.reading,
+        request.params.data_id,
+        reservedRheedNames,
+      );
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
@@ -125,7 +132,13 @@ function stagedRoute(app: App, means: TimeseriesMeans): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openStreamRead(means, organizationId, request.params.data_id, new Set());
+      const read = await openStreamRead(
+        means,
+        organizationId,
+        request.place.reading,
+        request.params.data_id,
+        new Set(),
+      );
       return sendPieces(reply, stagedAnswer(read, await findSystem(means.database, organizationId, read.dataId)));
     },
   );
@@ -145,7 +158,13 @@ function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
     },
     async (request, reply) => {
       const { organizationId } = request.identity;
-      const read = await openRawRead(means, organizationId, request.params.data_id, request.query);
+      const read = await openRawRead(
+        means,
+        organizationId,
+        request.place.reading,
+        request.params.data_id,
+        request.query,
+      );
       return sendPieces(reply, rawAnswer(read));
     },
   );

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import type { Reading } from '../lib/reading.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { PointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
@@ -33,6 +34,7 @@ export interface StreamRead {
 export async function openStreamRead(
   { database, limits }: TimeseriesMeans,
   organizationId: string,
+  reading: Reading,
   dataId: string,
   reservedNames: ReadonlySet<string>,
 ): Promise<StreamRead> {
@@ -44,7 +46,7 @@ export async function openStreamRead(
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { database, organizationId, limits: limits.points },
+    means: { database, organizationId, limits: limits.points, reading },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }

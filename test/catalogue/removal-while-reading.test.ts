@@ -7,6 +7,7 @@ import { certificateAnswer } from '../../src/ledger/certificate.ts';
 import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
 import { revisionsAnswer } from '../../src/ledger/revisions.ts';
+import { freely } from '../../src/lib/reading.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { openStored } from '../../src/points/read.ts';
 import { rheedAnswer, timeseriesAnswer } from '../../src/timeseries/answers.ts';
@@ -48,9 +49,9 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 
 const gone = { status: 404 };
 const limits = { points: pointLimits, timeseries: timeseriesLimits };
-const means = () => ({ database: server.database, organizationId, limits: pointLimits });
+const means = () => ({ database: server.database, organizationId, limits: pointLimits, reading: freely });
 const openRead = (dataId: string) =>
-  openStreamRead({ database: server.database, limits }, organizationId, dataId, new Set());
+  openStreamRead({ database: server.database, limits }, organizationId, freely, dataId, new Set());
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
   openStreamExport({ database: server.database, limits: exportLimits }, { organizationId } as never, dataId, {
     layout,

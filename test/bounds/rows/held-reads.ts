@@ -10,7 +10,8 @@ import type { Ground, Row } from '../support/ground.ts';
 export const heldReads: Row[] = [
   {
     name: 'rows-of-many-channels',
-    about: 'rows of 2,000 channels whose 1,000 points stand at different times, the newest 999 and all, without a pause',
+    about:
+      'rows of 2,000 channels whose 1,000 points stand at different times, the newest 999 and all, without a pause',
     run: readInterleaved,
   },
   {
@@ -116,7 +117,11 @@ async function readSlowly(ground: Ground): Promise<void> {
       { what: 'JSON', count: 400, text: get(`/tool-state/${json}/timeseries/`, reader) },
       { what: 'wide CSV', count: 100, text: get(`/exports/${wide}/?format=csv&layout=wide`, reader) },
       { what: 'wide Parquet', count: 50, text: get(`/exports/${wide}/?format=parquet&layout=wide`, reader) },
-      { what: 'pipelined Parquet', count: 1, text: get(`/exports/${wide}/?format=parquet&layout=wide`, reader).repeat(40) },
+      {
+        what: 'pipelined Parquet',
+        count: 1,
+        text: get(`/exports/${wide}/?format=parquet&layout=wide`, reader).repeat(40),
+      },
     ];
     for (const { what, count, text } of phases) {
       const grown = watchMemory(ground);
@@ -134,7 +139,10 @@ async function oneSeries(ground: Ground, channel: string, points: number): Promi
   const key = ground.keys.attacker;
   const dataId = await ground.openStream(key);
   for (let index = 0; index * 10_000 < points; index++) {
-    const { status } = await ground.ask('POST', chunkPath, { key, body: chunkBody({ dataId, index, channel }, 10_000) });
+    const { status } = await ground.ask('POST', chunkPath, {
+      key,
+      body: chunkBody({ dataId, index, channel }, 10_000),
+    });
     if (status !== 201) throw new Error(`a series was answered ${status}`);
   }
   return dataId;

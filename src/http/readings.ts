@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './reading-room.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** That of a read: every GET under a key. Other requests have none; asking it there throws. */
+    place: Place;
+  }
+}
+
+/**
+ * Gives every read its place before its handler runs, and takes it back when the answer has been written or its client has
+ * gone. Whoever waits for a place, or at anything later, is told by the signal of the place when its client goes.
+ */
+export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Metrics): void {
+  const room = createReadingRoom(limits);
+  const places = new WeakMap<FastifyRequest, Place>();
+  app.decorateRequest('place', {
+    getter(this: FastifyRequest) {
+      const place = places.get(this);
+      if (place === undefined) throw new Error(`${this.method} ${this.routeOptions.url} is no read`);
+      return place;
+    },
+  });
+  app.addHook('preHandler', async (request, reply) => {
+    const isRead = request.method === 'GET' && !request.routeOptions.config.open && !request.is404;
+    if (isRead) places.set(request, await enter(room, request, reply));
+  });
+  app.addHook('onResponse', async (request) => places.get(request)?.leave());
+  app.addHook('onClose', async () => room.close());
+  metrics.watch('metrology_reads', 'Reads that have a place', () => room.counts().reads);
+  metrics.watch('metrology_reads_waiting', 'Reads that wait for room', () => room.counts().waiting);
+  metrics.watch('metrology_large_read_bytes', 'Bytes that reads hold beyond the usual', () => room.counts().largeBytes);
+}
+
+async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: FastifyReply): Promise<Place> {
+  const gone = new AbortController();
+  let place: Place | undefined;
+  const end = () => {
+    gone.abort(new ClientGone());
+    place?.leave();
+  };
+  raw.once('close', end);
+  if (raw.destroyed || raw.socket?.destroyed) end();
+  const cut = () => {
+    request.log.info({ url: request.url }, 'a read was cut off: its client took nothing, and others wait for its room');
+    raw.destroy();
+  };
+  place = await room.enter(request.identity.organizationId, gone.signal, cut);
+  return place;
+}

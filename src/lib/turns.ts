@@ -1,44 +1,44 @@
 /** Resolves in the next turn of the event loop, when all that has arrived meanwhile has been served. */
 export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Shares the event loop between long works and all that is short: each works for some ms, and then waits for its turn. */
+/** Shares the event loop between long works and all that is short. */
 export interface Turns {
   /**
-   * To be awaited again and again by whoever works long, before each step of a few ms. It comes back at once as long as this
-   * turn of the event loop has time left for long works. Otherwise it comes back in a later turn; those that wait go on in
-   * the order in which they came.
+   * To be awaited again and again by whoever works long, before each step of a few ms. It comes back at once while the turn
+   * of the event loop is that of this work and has time left. Otherwise it comes back in a later turn; those that wait go
+   * on in the order in which they came.
+   * @param work the same object each time
    */
-  rest(): Promise<void>;
+  rest(work: object): Promise<void>;
 }
 
-/**
- * All works that share one of these get `turnMs` of a turn together, however many they are. At the end of each turn one of
- * those that wait goes on, and the time of the next turn counts from there: so two of them never add up to a stall.
- */
+/** Each turn of the event loop is that of one work, for `turnMs`: so the steps of several never add up to a stall. */
 export function createTurns({ turnMs, now = () => performance.now() }: { turnMs: number; now?: () => number }): Turns {
-  const waiting: (() => void)[] = [];
+  const waiting: { work: object; go: () => void }[] = [];
+  /** Whose turn it is; undefined when nobody has worked in it yet. */
+  let working: object | undefined;
   let beganAt = 0;
-  /** Whether the end of this turn has been asked for. */
-  let isTurnDue = false;
 
   function turn(): void {
-    isTurnDue = false;
+    working = undefined;
     const next = waiting.shift();
     if (next === undefined) return;
-    begin();
-    next();
+    begin(next.work);
+    next.go();
   }
 
-  function begin(): void {
+  function begin(work: object): void {
+    working = work;
     beganAt = now();
-    isTurnDue = true;
     setImmediate(turn);
   }
 
   return {
-    async rest() {
-      if (!isTurnDue) begin();
-      else if (now() - beganAt >= turnMs) await new Promise<void>((resolve) => waiting.push(resolve));
+    async rest(work) {
+      if (working === undefined) begin(work);
+      else if (working !== work || now() - beganAt >= turnMs) {
+        await new Promise<void>((go) => waiting.push({ work, go }));
+      }
     },
   };
 }

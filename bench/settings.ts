@@ -62,7 +62,7 @@ async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
   const { organization_id, user_id } = await ensureUser(database, 'bench', 'bench');
   const streams = await Promise.all(
     Array.from({ length: 16 }, () =>
-      insertStream(database.ingestAs(organization_id), streamLimits, organization_id, {
+      insertStream(database.as(organization_id), streamLimits, {
         data_id: randomUUID(),
         processed_data_id: randomUUID(),
         user_id,

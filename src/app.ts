@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
-import type { AuthLimits } from './auth/limits.ts';
+import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
@@ -9,7 +9,7 @@ import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import type { ExportLimits } from './exports/limits.ts';
+import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
 import { clockRoutes } from './http/clock.ts';
@@ -24,15 +24,16 @@ import { boundReads } from './http/readings.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
+import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
-import type { PointLimits } from './points/limits.ts';
+import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
-import type { TimeseriesLimits } from './timeseries/limits.ts';
+import { type TimeseriesLimits, timeseriesLimits } from './timeseries/limits.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
 export interface AppDependencies {
@@ -63,6 +64,7 @@ export interface RoomLimits {
   http: HttpLimits;
   catalogue: CatalogueLimits;
   streams: StreamLimits;
+  ledger: LedgerLimits;
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
@@ -73,9 +75,9 @@ export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/inst
 
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
-  const httpBounds = { ...httpLimits, ...given.limits?.http };
+  const limits = limitsOf(given.limits);
   const metrics = createMetrics(database);
-  const identities = openIdentities(database, log, given.limits?.auth);
+  const identities = openIdentities(database, log, limits.auth);
   const app = await openDoor({
     identities,
     metrics,
@@ -83,13 +85,13 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     corsOrigins: config.CORS_ORIGINS,
     bodyLimitBytes: config.BODY_LIMIT_BYTES,
     bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
-    limits: httpBounds,
+    limits: limits.http,
   });
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
-  boundReads(app, httpBounds, metrics);
+  boundReads(app, limits.http, metrics);
   await collectOpenapi(app);
-  for (const schema of [...sharedSchemas, ...streamSchemas]) app.addSchema(schema);
+  for (const schema of [...sharedSchemas, ...streamSchemas(limits.streams)]) app.addSchema(schema);
 
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
@@ -99,38 +101,36 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       database,
       metrics,
       graceSeconds,
-      limits: given.limits?.streams,
+      limits: limits.streams,
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
   app.addHook('onClose', () => streams.close());
-  const chunks = createChunkReader({ json: httpBounds, limits: { ...streamLimits, ...given.limits?.streams } });
+  const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, (error) =>
-      log.warn({ err: error }, 'old revisions could not be removed'),
-    );
+    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
     app.addHook('onClose', stop);
   }
   for (const prefix of streamPrefixes) {
-    await app.register(async (room) => streamRoutes(room, { streams, chunks }), { prefix });
-    await app.register(async (room) => ledgerRoutes(room, { database }), { prefix });
+    await app.register(async (room) => streamRoutes(room, { streams, chunks, limits: limits.streams }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
   }
-  await app.register(async (room) => timeseriesRoutes(room, { database, limits: given.limits }));
+  await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const publicUrl = config.PUBLIC_URL;
-  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits: given.limits }));
-  const catalogue = { ...catalogueLimits, ...given.limits?.catalogue };
-  await app.register(async (room) => dataEntryRoutes(room, { database, idleSeconds, limits: catalogue }), {
-    prefix: '/data_entries',
-  });
-  await app.register(async (room) => physicalSampleRoutes(room, { database, limits: catalogue }), {
+  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits }));
+  const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
+  const catalogue = { database, limits: limits.catalogue };
+  await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
+  await app.register(async (room) => physicalSampleRoutes(room, catalogue), {
     prefix: '/physical_samples',
   });
-  await app.register(async (room) => projectRoutes(room, { database, limits: catalogue }), { prefix: '/projects' });
-  await app.register(async (room) => tagRoutes(room, { database, limits: catalogue }), { prefix: '/tags' });
-  await app.register(async (room) => growthInstrumentRoutes(room, { database, limits: catalogue }), {
+  await app.register(async (room) => projectRoutes(room, catalogue), { prefix: '/projects' });
+  await app.register(async (room) => tagRoutes(room, catalogue), { prefix: '/tags' });
+  await app.register(async (room) => growthInstrumentRoutes(room, catalogue), {
     prefix: '/instruments/synthesis',
   });
   healthRoutes(app, database.standing);
@@ -139,4 +139,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   openapiRoutes(app);
   docsPageRoutes(app);
   return app;
+}
+
+/** The bounds of every room: its defaults, and what is given instead. */
+function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
+  return {
+    auth: { ...authLimits, ...given.auth },
+    http: { ...httpLimits, ...given.http },
+    catalogue: { ...catalogueLimits, ...given.catalogue },
+    streams: { ...streamLimits, ...given.streams },
+    ledger: { ...ledgerLimits, ...given.ledger },
+    points: { ...pointLimits, ...given.points },
+    timeseries: { ...timeseriesLimits, ...given.timeseries },
+    exports: { ...exportLimits, ...given.exports },
+  };
 }

@@ -1,88 +1,7 @@
 import { resolve } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-
-/**
- * Limits that no one has to tune. Each one appears by its value in the error that it causes; those that an operator may
- * want to change are settings of the environment, below.
- */
-export const limits = {
-  /** Characters of a channel name; the documented contract of the API. */
-  channelNameLengthMax: 255,
-  /** Characters of the name of a sample, project or tag: a unique index holds it. */
-  nameLengthMax: 255,
-  /** Characters of any other text: names of streams and instruments, units. */
-  textLengthMax: 1_000,
-  /** Data entries, tags or instruments that one request may name. */
-  linkedIdsMax: 10_000,
-  /** Rows and points that one statement of a removal deletes: half a second of work at most. */
-  removedRowsMax: 5_000,
-  removedPointsMax: 1_000_000,
-  /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
-  jsonDepthMax: 100,
-  /** Points per chunk that a stream may declare: an int4 column holds it. */
-  pointsPerChunkMax: 2_147_483_647,
-  /** chunk_index × points_per_chunk must stay exact in JSON and JavaScript: 2^53 − 1. */
-  offsetMax: Number.MAX_SAFE_INTEGER,
-  /** Channels of one multi-channel chunk. */
-  channelsPerRequestMax: 10_000,
-  /** Bytes of request line and headers: the SDK searches for 1,000 ids in one URL (46 KB). */
-  headerBytesMax: 256 * 1024,
-  /** How long a connection that sent no valid request is read on, so that its sender reads the answer. */
-  clientErrorDrainMsMax: 2_000,
-  /** Characters of an API key. */
-  keyLengthMin: 16,
-  keyLengthMax: 512,
-  /** The last use of a key is noted at most this often. */
-  keyUseMsMin: 60_000,
-  /** Longest time after which a key is told to end, in seconds: ten years. */
-  keySecondsMax: 3_650 * 86_400,
-  /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
-  keyCacheMsMax: 5_000,
-  /** Keys that are remembered so. */
-  keyCacheEntriesMax: 10_000,
-  /** Connections of one server process for upkeep: the use of keys, old revisions. */
-  serviceConnectionsMax: 2,
-  /**
-   * Chunks that one flush of ingest writes in one transaction. One of 512 costs PostgreSQL and this process together a
-   * quarter less for each chunk than one of 64 (61 instead of 81 µs); it comes about when requests bring many channels.
-   */
-  flushRowsMax: 512,
-  /** Chunks with absent readings that one statement writes: PostgreSQL walks through them to find each. */
-  nullRowsMax: 128,
-  /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
-  flushBytesMax: 8 * 1024 * 1024,
-  /** Flushes of one server process at the same time, when all but one take longer than slowFlushMs. */
-  flushesMax: 3,
-  /** How long a flush may take until another one, of other streams, begins beside it. */
-  slowFlushMs: 250,
-  /** How long a connection of ingest is used, and with it the plans that it has made. */
-  ingestConnectionSecondsMax: 300,
-  /** How often revisions are looked through for those that have been kept long enough. */
-  revisionSweepMs: 3_600_000,
-  /** Revisions that one statement removes. */
-  revisionSweepRowsMax: 1_000,
-  /** Chunks that wait for a flush; over it 503. */
-  queueRowsMax: 100_000,
-  /** Bytes of arrays that wait for a flush; over it 503. */
-  queueBytesMax: 512 * 1024 * 1024,
-  /** Longest wait of a body for room in memory. The SDK gives a request 30 s, so a 503 can still reach it. */
-  queueMsMax: 25_000,
-  /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
-  databaseWaitMsMax: 25_000,
-  /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
-  statementMsMax: 25_000,
-  /** How much longer than statementMsMax its answer may take, before the connection is given up. */
-  answerMsMax: 2_000,
-  /** Longest time that an ordered shutdown waits for requests in flight. */
-  shutdownMsMax: 10_000,
-  /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
-  keepAliveMs: 120_000,
-  /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
-  ledgerPageChunksMax: 10_000,
-  /** Revisions of chunks, without their arrays, that their list fetches at a time. */
-  revisionPageMax: 1_000,
-} as const;
+import { contract } from './contract.ts';
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({ default: fallback, minimum, maximum, description });
@@ -119,8 +38,8 @@ export const ConfigSchema = Type.Object({
   WORKERS: integer(1, 1, 64, 'processes that serve requests, on one port'),
   BOOTSTRAP_API_KEY: Type.Optional(
     Type.String({
-      pattern: `^[\\x21-\\x7e]{${limits.keyLengthMin},${limits.keyLengthMax}}$`,
-      description: `key that must exist for the default organization, ${limits.keyLengthMin} to ${limits.keyLengthMax} ASCII characters without spaces`,
+      pattern: `^[\\x21-\\x7e]{${contract.keyLengthMin},${contract.keyLengthMax}}$`,
+      description: `key that must exist for the default organization, ${contract.keyLengthMin} to ${contract.keyLengthMax} ASCII characters without spaces`,
     }),
   ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),

@@ -52,7 +52,7 @@ function roomOf(path: string): string {
 const layerOf = (path: string) => path.replace(/\.ts$/, '').split(/[/-]/).at(-1);
 const shown = ({ from, to }: Import) => `${from} -> ${to}`;
 
-const shared = ['config', 'errors', 'lib'];
+const shared = ['config', 'contract', 'errors', 'lib'];
 const below = [...shared, 'database', 'auth', 'http'];
 
 /** Who may import whom: an arrow points to what is nearer to PostgreSQL. */
@@ -88,8 +88,9 @@ const arrows: Record<string, string[]> = {
   // The key of a request is looked up for every route, so http stands above auth.
   http: [...shared, 'database', 'auth'],
   auth: [...shared, 'database'],
-  database: ['config', 'lib'],
-  config: [],
+  database: ['lib'],
+  config: ['contract'],
+  contract: [],
   errors: [],
   lib: [],
 };
@@ -139,6 +140,12 @@ describe('imports', () => {
       for (const next of arrows[room] ?? []) reach(rowOf(next), [...path, room]);
     };
     for (const room of Object.keys(arrows)) reach(room, []);
+  });
+
+  test('are few: arrows between the folders of src are no more than 82', () => {
+    const folderOf = (path: string) => roomOf(path).split('/')[0];
+    const between = imports.map(({ from, to }) => [folderOf(from), folderOf(to)]).filter(([from, to]) => from !== to);
+    expect(new Set(between.map((arrow) => arrow.join(' -> '))).size).toBeLessThanOrEqual(82);
   });
 
   test('files have no circle, imports of types included', () => {
@@ -204,8 +211,8 @@ describe('imports', () => {
   });
 
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
-    const unbound = files.filter(({ text }) => /\.(service|ingestPool|keyPool)\b/.test(text)).map((file) => file.path);
-    expect(unbound).toEqual([
+    const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
+    expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
       'auth/store.ts',
       'process/open-database.ts',
       'streams/flush.ts',
@@ -215,6 +222,69 @@ describe('imports', () => {
 
     const opens = files.filter(({ path, text }) => path !== 'database/database.ts' && /openAsOwner\(/.test(text));
     expect(opens.map((file) => file.path)).toEqual(['commands/cli.ts', 'process/open-database.ts']);
+  });
+
+  test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
+    const whole = imports.filter(({ from, to }) => to === 'database/database.ts' && !/\/routes\.ts$/.test(from));
+    const rooms = /^(streams|points|timeseries|ledger|exports|catalogue)\//;
+    const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
+    // Ingest writes for many organizations in one flush, and old revisions go for all.
+    expect(wrong).toEqual(
+      ['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
+    );
+    const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
+    // That of a read ends with its client, so routes are given it by the door.
+    const mayAsk = ['commands/cli.ts', 'http/readings.ts', 'streams/service.ts'];
+    expect(asks.filter((path) => !/\/routes\.ts$/.test(path) && !mayAsk.includes(path))).toEqual([]);
+  });
+
+  test('every statement is given a handle of one organization, a connection that works for it, or means that say otherwise', () => {
+    const firsts = files
+      .filter(({ path }) => layerOf(path) === 'store')
+      .flatMap(({ path, text }) =>
+        [
+          ...text.matchAll(/^export (?:async )?function (\w+)(?:<[^(]*>)?\(\s*(?:\{[^}]*\}|\w+): ([\w.]+(?:<\w+)?)/gm),
+        ].map(([, name, type]) => ({ statement: `${path} ${name}`, type })),
+      );
+    expect(firsts.length).toBeGreaterThan(50);
+    const bound = firsts.filter(({ type }) => type === 'OrganizationDatabase');
+    expect(bound.length).toBeGreaterThan(35);
+    const others = firsts.filter(({ type }) => type !== 'OrganizationDatabase');
+    const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
+    expect([...rooms].sort()).toEqual([
+      'auth: Database',
+      // Old revisions of all organizations.
+      'streams: Database',
+      // A flush and its transaction.
+      'streams: Pick<Means',
+      'streams: pg.PoolClient',
+      'verify: Database',
+    ]);
+  });
+
+  test('limits are given: the defaults of a room are the beginning of options, or of a parameter, and nothing else', () => {
+    const settings = ['Config', 'ConfigError', 'ConfigSchema', 'readConfig'];
+    const { text } = files.find(({ path }) => path === 'config.ts') as File;
+    const exported = [...text.matchAll(/^export \w+ (\w+)/gm)];
+    expect([...new Set(exported.map(([, name]) => name))].sort()).toEqual(settings);
+
+    const names = files
+      .filter(({ path }) => path.endsWith('/limits.ts'))
+      .flatMap(({ text }) => [...text.matchAll(/^export const (\w+Limits) =/gm)].map(([, name]) => name as string));
+    expect(names.length).toBeGreaterThan(8);
+    const asDefault = new RegExp(`(?:\\.\\.\\.|= )(?:${names.join('|')})(?=[,)\\n]| })`, 'g');
+    const name = new RegExp(`(?<![\\w.])(?:${names.join('|')})(?!\\w|\\??:)`);
+    const wrong = files
+      .filter(({ path }) => !path.endsWith('/limits.ts'))
+      .flatMap(({ path, text }) => {
+        const code = text.replace(/^import [^;]*;/gm, '').replace(/\/\*\*[\s\S]*?\*\//g, '');
+        const lines = code.replaceAll(asDefault, '').split('\n');
+        return lines.filter((line) => name.test(line)).map((line) => `${path}: ${line.trim()}`);
+      });
+    expect(wrong).toEqual([
+      // Its options have names of their own.
+      'database/migrate.ts: const { migrationLockMsMax, migrationPauseMs, migrationTellMs } = databaseLimits;',
+    ]);
   });
 
   test('nobody imports a program, and every exception is needed', () => {
@@ -228,6 +298,14 @@ describe('files', () => {
   test('have at most 300 lines', () => {
     const long = files.map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }));
     expect(long.filter(({ lines }) => lines > 300)).toEqual([]);
+  });
+
+  test('have functions of at most 70 lines, which Biome counts', () => {
+    const { linter } = JSON.parse(readFileSync(join(src, '../biome.json'), 'utf8'));
+    const rule = { level: 'error', options: { maxLines: 70 } };
+    expect(linter.rules.complexity.noExcessiveLinesPerFunction).toEqual(rule);
+    const silenced = files.filter(({ text }) => /biome-ignore lint\/complexity/.test(text)).map(({ path }) => path);
+    expect(silenced).toEqual([]);
   });
 
   test('are named in kebab-case', () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newApiKey } from '../src/auth/api-key.ts';
-import { ConfigSchema, limits } from '../src/config.ts';
+import { authLimits } from '../src/auth/limits.ts';
+import { ConfigSchema } from '../src/config.ts';
 import { runningEmbeddedPostgres } from '../src/database/embedded.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
 
@@ -152,7 +153,7 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
       stdout: `Key ${id} is revoked; running servers refuse it within 5 s.\n`,
     });
     const isRefused = async () => (await get('/data_entries/', second)).status === 401;
-    await expect.poll(isRefused, { timeout: limits.keyCacheMsMax + 1_000, interval: 100 }).toBe(true);
+    await expect.poll(isRefused, { timeout: authLimits.keyCacheMsMax + 1_000, interval: 100 }).toBe(true);
     expect(keyTable((await cli('keys', 'list')).stdout)[1]?.REVOKED).toMatch(/^\d{4}-\d\d-\d\dT/);
     const again = await cli('keys', 'revoke', id);
     expect(again).toMatchObject({ code: 1, stdout: '' });

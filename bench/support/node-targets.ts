@@ -40,7 +40,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
     BOOTSTRAP_API_KEY: key,
     LOG_LEVEL: 'error',
   });
-  await untilReady(running, `${url}/healthz`);
+  await untilReady(running, `${url}/readyz`);
   const client = await connect(await place.connectionString()).catch(async (error) => {
     await running.stop();
     throw error;

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 
 /** What keys of this server begin with, so that a leaked one is recognised by people and by secret scanners. */
 export const keyPrefix = 'msk1_';
@@ -29,7 +29,7 @@ export function hashApiKey(key: string): Buffer {
  * @returns undefined for what cannot be a key: too short, too long, or of this server's form but with a typing error
  */
 export function publicIdOf(key: string): string | undefined {
-  if (isMistyped(key) || key.length < limits.keyLengthMin || key.length > limits.keyLengthMax) return undefined;
+  if (isMistyped(key) || key.length < contract.keyLengthMin || key.length > contract.keyLengthMax) return undefined;
   return ownForm.exec(key)?.[2] ?? hashApiKey(key).toString('hex', 0, hashIdBytes);
 }
 

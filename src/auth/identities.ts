@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
 import { createKeyLookUp } from './key-look-up.ts';
@@ -18,15 +17,11 @@ export interface Identities {
 
 /** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
 export function openIdentities(database: Database, log: Logger, given?: Partial<AuthLimits>): Identities {
+  const limits = { ...authLimits, ...given };
   return createIdentities({
-    findAll: (keys) => identify(database, keys, log),
+    findAll: (keys) => identify(database, keys, log, limits),
     isPassing: (error) => passingFailure(error) !== undefined,
-    limits: {
-      ...authLimits,
-      ...given,
-      keyCacheMsMax: limits.keyCacheMsMax,
-      keyCacheEntriesMax: limits.keyCacheEntriesMax,
-    },
+    limits,
     now: () => performance.now(),
   });
 }
@@ -36,7 +31,7 @@ interface Options {
   findAll(keys: string[]): Promise<(Identity | undefined)[]>;
   /** Whether the same statement may work in a while. */
   isPassing(error: unknown): boolean;
-  limits: AuthLimits & Record<'keyCacheMsMax' | 'keyCacheEntriesMax', number>;
+  limits: AuthLimits;
   /** Milliseconds from any origin. */
   now(): number;
 }
@@ -108,14 +103,19 @@ function withinMs<Found>(lookUp: Promise<Found>, ms: number): Promise<{ found: F
   });
 }
 
-async function identify(database: Database, keys: string[], log: Logger): Promise<(Identity | undefined)[]> {
-  const found = await findKeys(database, keys);
+async function identify(
+  database: Database,
+  keys: string[],
+  log: Logger,
+  limits: AuthLimits,
+): Promise<(Identity | undefined)[]> {
+  const found = await findKeys(database, keys, limits);
   return found.map((one) => {
     if (one === undefined) return undefined;
     const { isUseStale, ...identity } = one;
     if (isUseStale) {
       // Nobody waits for it, and a request goes on without it.
-      noteKeyUse(database, identity.organizationId, identity.keyId).catch((error) =>
+      noteKeyUse(database, identity.organizationId, identity.keyId, limits).catch((error) =>
         log.warn({ err: error, keyId: identity.keyId }, 'the use of a key was not noted'),
       );
     }

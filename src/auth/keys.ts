@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Config, limits } from '../config.ts';
+import type { Config } from '../config.ts';
+import { contract } from '../contract.ts';
 import type { Database } from '../database/database.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import {
@@ -49,7 +50,7 @@ export async function importKey(
   user: string,
   terms: KeyTerms,
 ): Promise<number> {
-  const { keyLengthMin, keyLengthMax } = limits;
+  const { keyLengthMin, keyLengthMax } = contract;
   if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key)) {
     throw new Error(`A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`);
   }

@@ -1,5 +1,13 @@
-/** What bounds the looking up of keys; how long one is used without that stands in `config.ts`. */
+/** What bounds keys: how long they last, how they are looked up, and how their use is noted. */
 export const authLimits = {
+  /** Longest time after which a key is told to end, in seconds: ten years. */
+  keySecondsMax: 315_360_000,
+  /** The last use of a key is noted at most this often. */
+  keyUseMsMin: 60_000,
+  /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
+  keyCacheMsMax: 5_000,
+  /** Keys that are remembered so. */
+  keyCacheEntriesMax: 10_000,
   /**
    * How long a key that was known opens without the database, which cannot be asked or does not answer. Nobody can revoke a
    * key meanwhile: that takes the database too.

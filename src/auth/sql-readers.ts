@@ -4,8 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { inTransaction, type OwnerDatabase } from '../database/database.ts';
+import type { OwnerDatabase } from '../database/database.ts';
 import { scramSecret } from '../database/scram.ts';
+import { inTransaction } from '../database/transactions.ts';
 
 /** How a new reader connects: whoever has the address can read. */
 export interface SqlReader {

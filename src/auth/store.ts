@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
+import { type AuthLimits, authLimits } from './limits.ts';
 
 export const scopes = ['read', 'write', 'delete', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
@@ -15,7 +15,7 @@ export interface Identity {
   scopes: Scope[];
 }
 
-/** An identity, and whether it is a minute ago that the use of its key was noted. */
+/** An identity, and whether it is long ago that the use of its key was noted. */
 export interface FoundKey extends Identity {
   isUseStale: boolean;
 }
@@ -24,18 +24,22 @@ export interface FoundKey extends Identity {
  * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One
  * statement looks all of them up.
  */
-export async function findKeys(database: Database, keys: readonly string[]): Promise<(FoundKey | undefined)[]> {
+export async function findKeys(
+  database: Database,
+  keys: readonly string[],
+  { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'> = authLimits,
+): Promise<(FoundKey | undefined)[]> {
   const publicIds = keys.map(publicIdOf);
   const wanted = publicIds.filter((id) => id !== undefined);
   if (wanted.length === 0) return publicIds as undefined[];
-  const { rows } = await database.keyPool.query<FoundKey & { keyHash: Buffer; publicId: string }>({
+  const { rows } = await database.everyOrganization.keys.query<FoundKey & { keyHash: Buffer; publicId: string }>({
     name: 'find_keys',
     text: `select organization_id as "organizationId", user_id as "userId", key_id as "keyId", scopes,
                   key_hash as "keyHash", public_id as "publicId",
                   coalesce(last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
            from api_keys
            where public_id = any($1::text[]) and revoked_at is null and (expires_at is null or expires_at > now())`,
-    values: [wanted, limits.keyUseMsMin / 1_000],
+    values: [wanted, keyUseMsMin / 1_000],
   });
   const rowOf = new Map(rows.map((row) => [row.publicId, row]));
   return keys.map((key, i) => {
@@ -54,19 +58,24 @@ export async function findIdentity(database: Database, key: string): Promise<Ide
   return identity;
 }
 
-/** Notes that a key was used, unless that was noted less than `limits.keyUseMsMin` ago, by whichever server. */
-export async function noteKeyUse(database: Database, organizationId: string, keyId: number): Promise<void> {
-  await database.service.pool.query(
+/** Notes that a key was used, unless that was noted less than `keyUseMsMin` ago, by whichever server. */
+export async function noteKeyUse(
+  database: Database,
+  organizationId: string,
+  keyId: number,
+  { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'>,
+): Promise<void> {
+  await database.everyOrganization.upkeep.pool.query(
     `update api_keys set last_used_at = now()
      where organization_id = $1::uuid and key_id = $2::bigint
        and (last_used_at is null or last_used_at < now() - make_interval(secs => $3::float8))`,
-    [organizationId, keyId, limits.keyUseMsMin / 1_000],
+    [organizationId, keyId, keyUseMsMin / 1_000],
   );
 }
 
 /** A person of an organization; both are made when they are not there yet. Names are matched without regard to case. */
 export async function ensureUser(database: Database, organization: string, user: string) {
-  const { kysely } = database.service;
+  const { kysely } = database.everyOrganization.upkeep;
   await sql`insert into organizations (name) values (${organization}::text) on conflict do nothing`.execute(kysely);
   await sql`insert into users (organization_id, name)
             select organization_id, ${user}::text from organizations where lower(name) = lower(${organization}::text)
@@ -96,7 +105,7 @@ export async function insertKey(
   key: string,
   { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
 ): Promise<number | undefined> {
-  const { rows } = await database.service.pool.query<{ key_id: number }>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
     `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
      values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
              coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
@@ -128,7 +137,7 @@ export async function insertSuccessor(
   overlapSeconds: number,
   end: KeyEnd = {},
 ): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
-  const { rows } = await database.service.pool.query<{ keyId: number; oldExpiresAt: string }>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
        select * from api_keys k
        where key_id = $1::bigint and revoked_at is null and (expires_at is null or expires_at > now())
@@ -160,7 +169,7 @@ export async function insertSuccessor(
 
 /** Every key with whose it is and whether it still opens; never the key itself. */
 export function listKeys(database: Database) {
-  return database.service.kysely
+  return database.everyOrganization.upkeep.kysely
     .selectFrom('api_keys')
     .innerJoin('organizations', 'organizations.organization_id', 'api_keys.organization_id')
     .innerJoin('users', 'users.user_id', 'api_keys.user_id')
@@ -182,7 +191,7 @@ export function listKeys(database: Database) {
 
 /** Revokes a key at once. @returns false when no key that still opens has that id. */
 export async function revokeKey(database: Database, keyId: number): Promise<boolean> {
-  const result = await database.service.kysely
+  const result = await database.everyOrganization.upkeep.kysely
     .updateTable('api_keys')
     .set({ revoked_at: sql`now()` })
     .where('key_id', '=', keyId)
@@ -193,7 +202,7 @@ export async function revokeKey(database: Database, keyId: number): Promise<bool
 
 /** Whether an organization has any key that still opens. */
 export async function hasUsableKey(database: Database, organizationId: string): Promise<boolean> {
-  const row = await database.service.kysely
+  const row = await database.everyOrganization.upkeep.kysely
     .selectFrom('api_keys')
     .select('key_id')
     .where('organization_id', '=', organizationId)

@@ -1,16 +1,20 @@
-import { limits } from '../config.ts';
 import { clip, invalid } from '../errors.ts';
 import { storableTextPattern } from '../http/schemas.ts';
+import type { CatalogueLimits } from './limits.ts';
 
 const storableText = new RegExp(storableTextPattern, 'u');
 
 /**
  * The text of a client's own JSON document for a jsonb column, every key kept, `__proto__` too.
  * @throws ApiError 422 that names the place, from `at` on, of what jsonb cannot hold or would change: U+0000 or a lone
- * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels, more than `bytesMax` bytes.
+ * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels, more than `documentBytesMax` bytes.
  */
-export function jsonDocument(document: unknown, at: (string | number)[], bytesMax: number): string {
-  refuseUnstorable(document, at, 0);
+export function jsonDocument(
+  document: unknown,
+  at: (string | number)[],
+  { jsonDepthMax, documentBytesMax: bytesMax }: CatalogueLimits,
+): string {
+  refuseUnstorable(document, at, jsonDepthMax, 0);
   const text = JSON.stringify(document);
   const bytes = Buffer.byteLength(text);
   if (bytes > bytesMax) {
@@ -19,7 +23,7 @@ export function jsonDocument(document: unknown, at: (string | number)[], bytesMa
   return text;
 }
 
-function refuseUnstorable(value: unknown, at: (string | number)[], depth: number): void {
+function refuseUnstorable(value: unknown, at: (string | number)[], depthMax: number, depth: number): void {
   if (typeof value === 'string' && !storableText.test(value)) {
     throw invalid(at, 'the text must not hold U+0000 or a lone surrogate', value);
   }
@@ -27,15 +31,14 @@ function refuseUnstorable(value: unknown, at: (string | number)[], depth: number
     throw invalid(at, 'the number must be within float64', value);
   }
   if (typeof value !== 'object' || value === null) return;
-  if (depth >= limits.jsonDepthMax)
-    throw invalid(at.slice(0, 3), `the document must not be deeper than ${limits.jsonDepthMax} levels`);
+  if (depth >= depthMax) throw invalid(at.slice(0, 3), `the document must not be deeper than ${depthMax} levels`);
   if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) refuseUnstorable(item, [...at, index], depth + 1);
+    for (const [index, item] of value.entries()) refuseUnstorable(item, [...at, index], depthMax, depth + 1);
     return;
   }
   for (const [key, item] of Object.entries(value)) {
     const place = [...at, String(clip(key))];
     if (!storableText.test(key)) throw invalid(place, 'the key must not hold U+0000 or a lone surrogate', key);
-    refuseUnstorable(item, place, depth + 1);
+    refuseUnstorable(item, place, depthMax, depth + 1);
   }
 }

@@ -11,6 +11,10 @@ export const catalogueLimits = {
   searchPageEntriesMax: 100,
   /** Rows that one statement of another list reads. */
   listPageRowsMax: 200,
+  /** Data entries, tags or instruments that one request may name. */
+  linkedIdsMax: 10_000,
+  /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
+  jsonDepthMax: 100,
   /** Bytes of a JSON document of a client, as JSON: the configuration of a project, the metadata of a sample. */
   documentBytesMax: 262_144,
   /** Bytes up to which a list reads such documents together with their rows; larger ones come one by one. */

@@ -1,14 +1,14 @@
 import { Type } from '@sinclair/typebox';
-import { limits } from '../config.ts';
 import { Nullable, Uuid } from '../http/schemas.ts';
+import type { CatalogueLimits } from './limits.ts';
 
 /** PostgreSQL's integer, in which instruments are numbered. */
 const int4Max = 2_147_483_647;
 
 export const InstrumentId = (description: string) => Type.Integer({ minimum: 1, maximum: int4Max, description });
 
-export const LinkedIds = (description: string) =>
-  Type.Array(Uuid('id'), { minItems: 1, maxItems: limits.linkedIdsMax, description });
+export const LinkedIds = (description: string, { linkedIdsMax }: Pick<CatalogueLimits, 'linkedIdsMax'>) =>
+  Type.Array(Uuid('id'), { minItems: 1, maxItems: linkedIdsMax, description });
 
 /** What the official service answers where there is nothing to say: the JSON string "OK". */
 export const Ok = Type.Literal('OK', { description: 'done' });

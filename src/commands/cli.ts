@@ -76,7 +76,7 @@ program
   .action((name, { organization, user }) =>
     withStore(async ({ database }) => {
       const { organization_id, user_id } = await ensureUser(database, organization, user);
-      const project = await createProject(database, organization_id, user_id, name);
+      const project = await createProject(database.as(organization_id), user_id, name);
       print(project.id);
     }),
   );
@@ -96,7 +96,7 @@ program
     withStore(async ({ database }) => {
       const { organization_id, user_id } = await ensureUser(database, organization, user);
       const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
-      const instrument = await createGrowthInstrument(database, organization_id, user_id, fields);
+      const instrument = await createGrowthInstrument(database.as(organization_id), user_id, fields);
       print(String(instrument.synth_source_id));
     }),
   );

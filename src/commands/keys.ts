@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
+import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { listKeys, revokeKey, type Scope, scopes } from '../auth/store.ts';
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
@@ -16,9 +16,7 @@ export const owner = {
   user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
 };
 
-const cacheSeconds = limits.keyCacheMsMax / 1_000;
-
-const about = `
+const about = (cacheSeconds: number) => `
 Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
@@ -32,19 +30,25 @@ interface Surroundings {
   withDatabase: WithDatabase;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
+  limits?: AuthLimits;
 }
 
 /** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
-export function addKeysCommands(keys: Command, { withDatabase, print, environment }: Surroundings): void {
-  keys.description('API keys').addHelpText('after', about);
-  withTerms(keys.command('create'))
+export function addKeysCommands(
+  keys: Command,
+  { withDatabase, print, environment, limits = authLimits }: Surroundings,
+): void {
+  const cacheSeconds = limits.keyCacheMsMax / 1_000;
+  const seconds = secondsUpTo(limits.keySecondsMax);
+  keys.description('API keys').addHelpText('after', about(cacheSeconds));
+  withTerms(keys.command('create'), seconds)
     .description('make a key and print it, alone, on standard output')
     .action((options) =>
       withDatabase(async (database) =>
         print(await createKey(database, options.organization, options.user, termsOf(options))),
       ),
     );
-  withTerms(keys.command('import'))
+  withTerms(keys.command('import'), seconds)
     .description('store a key that somebody holds already, of any form; it is read from standard input')
     .option('--from-file <path>', 'read it from a file instead')
     .addOption(new Option('--from-env <name>', 'read it from a variable of the environment').conflicts('fromFile'))
@@ -59,7 +63,7 @@ export function addKeysCommands(keys: Command, { withDatabase, print, environmen
     .command('list')
     .description('list all keys, without the keys themselves')
     .action(() => withDatabase((database) => list(database, print)));
-  withEnd(keys.command('rotate'), 'as long as the old one was made to last')
+  withEnd(keys.command('rotate'), seconds, 'as long as the old one was made to last')
     .description('make the successor of a key and print it, alone; the old one still opens until the overlap is over')
     .argument('<id>', 'its number in the list', wholeNumber)
     .addOption(
@@ -105,7 +109,7 @@ async function rotate(
   process.stderr.write(`This is key ${made.keyId}. Key ${id} still opens until ${made.oldExpiresAt}.\n`);
 }
 
-function withEnd(command: Command, otherwise = 'never'): Command {
+function withEnd(command: Command, seconds: (time: string) => number, otherwise = 'never'): Command {
   return command
     .addOption(
       new Option(
@@ -120,7 +124,7 @@ function withEnd(command: Command, otherwise = 'never'): Command {
     );
 }
 
-function withTerms(command: Command): Command {
+function withTerms(command: Command, seconds: (time: string) => number): Command {
   return withEnd(
     command
       .addOption(owner.organization())
@@ -130,6 +134,7 @@ function withTerms(command: Command): Command {
           .argParser(scopeList)
           .default(['read', 'write', 'delete'], 'read,write,delete'),
       ),
+    seconds,
   );
 }
 
@@ -155,11 +160,11 @@ function scopeList(list: string): Scope[] {
   return chosen as Scope[];
 }
 
-function seconds(time: string): number {
+const secondsUpTo = (secondsMax: number) => (time: string) => {
   const amount = durationSeconds(time);
-  if (amount !== undefined && amount <= limits.keySecondsMax) return amount;
-  throw new InvalidArgumentError(`A time is such as 30m, 24h, 90d or 12w, at most ${limits.keySecondsMax / 86_400}d.`);
-}
+  if (amount !== undefined && amount <= secondsMax) return amount;
+  throw new InvalidArgumentError(`A time is such as 30m, 24h, 90d or 12w, at most ${secondsMax / 86_400}d.`);
+};
 
 function comingTime(date: string): string {
   const at = parseDateTime(date);

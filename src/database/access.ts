@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import type { Tables } from './tables.ts';
 
@@ -15,4 +15,16 @@ export interface Connections {
     statement: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>>;
+}
+
+/** Both ways on one pool, which is ended by whoever has opened it. */
+export function accessTo<Pool extends Connections>(pool: Pool): Access & { pool: Pool } {
+  return {
+    pool,
+    get kysely() {
+      return new Kysely<Tables>({
+        dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
+      });
+    },
+  };
 }

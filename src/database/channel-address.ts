@@ -1,4 +1,5 @@
 import { integerLiteral, uuidLiteral } from './copy-out.ts';
+import type { OrganizationDatabase } from './organizations.ts';
 
 /** Where the chunks of one channel stand. */
 export interface ChannelAddress {
@@ -10,7 +11,10 @@ export interface ChannelAddress {
  * The condition for the chunks of a channel: none where the stream is of another organization, and none where it is being
  * removed, of which a part is gone already.
  */
-export function chunksOf(organizationId: string, { dataId, channelId }: ChannelAddress): string {
+export function chunksOf(
+  { organizationId }: Pick<OrganizationDatabase, 'organizationId'>,
+  { dataId, channelId }: ChannelAddress,
+): string {
   const stream = uuidLiteral(dataId);
   return `data_id = ${stream} and channel_id = ${integerLiteral(channelId)} and exists (
     select from streams where streams.data_id = ${stream} and streams.organization_id = ${uuidLiteral(organizationId)}

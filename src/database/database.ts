@@ -1,49 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import { within } from '../lib/within.ts';
-import type { Access, Connections } from './access.ts';
+import { type Access, accessTo } from './access.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
-import { connectionsByOrganization } from './organizations.ts';
+import { type BindOrganization, createOrganizations } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool } from './pool.ts';
-import { apiRole, organizationSetting, serviceRole } from './roles.ts';
+import { apiRole, serviceRole } from './roles.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
-import type { Tables } from './tables.ts';
-import { inOneTrip, type Patience } from './transactions.ts';
 import { whileAway } from './while-away.ts';
-
-export { inTransaction } from './transactions.ts';
 
 /**
  * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of
  * migration 0007 (docs/decisions/0009-row-level-security.md).
  */
 export interface Database {
-  /**
-   * The way of the API: the rows of one organization and no others, whatever a statement asks for. An organization holds as
-   * many of its connections as are still free, and no more (`shares.ts`).
-   */
-  as(organizationId: string): Access;
-  /** The way of upkeep and of commands: the rows of every organization. */
-  service: Access;
-  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
-  keyPool: pg.Pool;
+  /** The way of the API: what belongs to one organization. */
+  as: BindOrganization;
+  /** The ways that are bound to no organization. */
+  everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
   standing: Standing;
-  /**
-   * Connections of ingest alone (chunks, initialize, finalize), so that no read keeps a chunk waiting; statements are sent
-   * without awaiting the last. They see every organization.
-   */
-  ingestPool: pg.Pool;
-  /**
-   * The way of initialize and finalize: one statement on a connection of ingest, with the rows of one organization and no
-   * others. @throws CommitInDoubt when the connection is lost on the way
-   */
-  ingestAs(organizationId: string): RunStatement;
   /** Whether PostgreSQL is away, and since when. */
   outage: Outage;
   /**
@@ -56,10 +35,21 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export type RunStatement = <Row extends pg.QueryResultRow>(
-  statement: pg.QueryConfig,
-  patience: Patience,
-) => Promise<pg.QueryResult<Row>>;
+/**
+ * Ways that see the rows of every organization, by what they are for. Nothing that answers for one organization has them;
+ * who does, and why, stands in docs/decisions/0021-a-handle-of-one-organization.md.
+ */
+export interface EveryOrganization {
+  /**
+   * Connections of chunks, and of initialize and finalize, so that no read keeps a chunk waiting. One flush writes for many
+   * organizations; statements are sent without awaiting the last.
+   */
+  ingest: pg.Pool;
+  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
+  keys: pg.Pool;
+  /** Upkeep and commands. */
+  upkeep: Access;
+}
 
 type PoolName = 'general' | 'keys' | 'service' | 'standing' | 'ingest';
 
@@ -72,8 +62,10 @@ export interface OwnerDatabase extends Access {
 interface OpenOptions {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
-  /** Longest run of a statement; 0 for no bound. Default `limits.statementMsMax`. */
+  /** Longest run of a statement; 0 for no bound. Default that of the bounds. */
   statementMsMax?: number;
+  /** Bounds that differ from `databaseLimits`. */
+  bounds?: Partial<DatabaseLimits> | undefined;
   /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
   Pool?: typeof pg.Pool | undefined;
 }
@@ -81,8 +73,6 @@ interface OpenOptions {
 interface DatabaseOptions extends OpenOptions {
   /** Connections for what routes read and edit. */
   poolMax: number;
-  /** Bounds that differ from `databaseLimits`. */
-  bounds?: Partial<DatabaseLimits>;
   /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
   dataFolder?: (() => string | undefined) | undefined;
   /** The migrations that this program stands on, when they are others than those that it brings. */
@@ -91,17 +81,17 @@ interface DatabaseOptions extends OpenOptions {
 
 /** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
 export function openDatabase(connectionString: string, options: DatabaseOptions): Database {
-  const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const bounds = { ...databaseLimits, ...options.bounds };
+  const { statementMsMax = bounds.statementMsMax, poolMax } = options;
   const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(connectionString, poolOptions(options, msMax, `-c role=${role} ${settings}`), { max, ...more });
+    openPool(connectionString, poolOptions(options, bounds, msMax, `-c role=${role} ${settings}`), { max, ...more });
   const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
   const keys = open(serviceRole, bounds.keyConnectionsMax);
-  const service = open(serviceRole, limits.serviceConnectionsMax);
+  const service = open(serviceRole, bounds.serviceConnectionsMax);
   const looks = openPool(
     connectionString,
     {
-      ...poolOptions(options, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
+      ...poolOptions(options, bounds, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
       waitMsMax: bounds.standingMsMax,
     },
     { max: bounds.standingConnectionsMax },
@@ -112,10 +102,10 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
     migrationsFolder: options.migrationsFolder,
     ...bounds,
   });
-  const ingest = open(serviceRole, ingestConnectionsMax, ingestSessionOptions, {
+  const ingest = open(serviceRole, bounds.ingestConnectionsMax, ingestSessionOptions, {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
-    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+    maxLifetimeSeconds: bounds.ingestConnectionSecondsMax,
     connectionTimeoutMillis: bounds.ingestConnectMsMax,
     // A connection that comes back must lead to the database that this server has begun with.
     verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
@@ -129,42 +119,21 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   } as pg.PoolConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, { limits: bounds, now });
-  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: limits.databaseWaitMsMax });
+  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
-  const connectionsOf = connectionsByOrganization(unlessUnreachable(general, outage), shares);
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: (organizationId) => accessTo(connectionsOf(organizationId)),
-    service: accessTo(service),
-    keyPool: keys,
+    as: createOrganizations({ ...bounds, general: unlessUnreachable(general, outage), shares, ingest }),
+    everyOrganization: { ingest, keys, upkeep: accessTo(service) },
     standing,
-    ingestPool: ingest,
-    ingestAs: (organizationId) => runAs(ingest, organizationId),
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
     pools,
     close: () => {
       outage.close();
-      return endPools(Object.values(pools));
+      return endPools(Object.values(pools), bounds.closeMsMax);
     },
-  };
-}
-
-/** Names the role and the organization for one transaction, and sends the statement along. */
-function runAs(pool: pg.Pool, organizationId: string): RunStatement {
-  const nameOrganization = {
-    name: 'name_organization_once',
-    text: `select set_config('role', '${apiRole}', true), set_config('${organizationSetting}', $1::text, true)`,
-    values: [organizationId],
-  };
-  return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
-    const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
-      pool,
-      (client) => [client.query(nameOrganization), client.query<Row>(statement)],
-      patience,
-    );
-    return answer;
   };
 }
 
@@ -183,44 +152,32 @@ function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connec
   };
 }
 
-/** Each flush has one, and so may the reading after the flush before; two more open and finalize streams. */
-const ingestConnectionsMax = 2 * limits.flushesMax + 2;
-
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
-  const { statementMsMax = limits.statementMsMax } = options;
-  const pool = openPool(connectionString, poolOptions(options, statementMsMax, ''), { max: options.poolMax ?? 2 });
-  return { pool, kysely: kyselyOn(pool), close: () => endPools([pool]) };
+  const bounds = { ...databaseLimits, ...options.bounds };
+  const { statementMsMax = bounds.statementMsMax, poolMax = 2 } = options;
+  const pool = openPool(connectionString, poolOptions(options, bounds, statementMsMax, ''), { max: poolMax });
+  return Object.assign(accessTo(pool), { close: () => endPools([pool], bounds.closeMsMax) });
 }
 
-const poolOptions = ({ onIdleError, Pool }: OpenOptions, statementMsMax: number, settings: string) => ({
+const poolOptions = (
+  { onIdleError, Pool }: OpenOptions,
+  { answerMsMax, connectionWaitMsMax }: DatabaseLimits,
+  statementMsMax: number,
+  settings: string,
+) => ({
   onIdleError,
   Pool,
   statementMsMax,
   settings,
-  answerMsMax: limits.answerMsMax,
-  waitMsMax: limits.databaseWaitMsMax,
+  answerMsMax,
+  waitMsMax: connectionWaitMsMax,
 });
 
-function accessTo(pool: Connections): Access {
-  return {
-    pool,
-    get kysely() {
-      return kyselyOn(pool);
-    },
-  };
-}
-
-const kyselyOn = (pool: Connections) =>
-  // The pool is ended by whoever has opened it.
-  new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
-  });
-
 /** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
-async function endPools(pools: pg.Pool[]): Promise<void> {
+async function endPools(pools: pg.Pool[], closeMsMax: number): Promise<void> {
   const ended = Promise.all(pools.map((pool) => (pool.ending ? undefined : pool.end())));
-  await Promise.race([ended, sleep(limits.shutdownMsMax, undefined, { ref: false })]);
+  await Promise.race([ended, sleep(closeMsMax, undefined, { ref: false })]);
 }
 
 /**

@@ -1,5 +1,14 @@
 /** Bounds of the database room. Each is handed in by whoever opens a part of it, so that a test can make it small. */
 export const databaseLimits = {
+  /**
+   * Connections of one server process for ingest. Each flush (`streams.flushesMax`) has one, and so may the reading after the
+   * flush before; as many more as `streams.callsMax` open and finalize streams.
+   */
+  ingestConnectionsMax: 8,
+  /** How long a connection of ingest is used, and with it the plans that it has made. */
+  ingestConnectionSecondsMax: 300,
+  /** Connections of one server process for upkeep: the use of keys, old revisions. */
+  serviceConnectionsMax: 2,
   /** Connections of one server process that look keys up, and do nothing else. */
   keyConnectionsMax: 2,
   /** Connections of one server process that see whether it may go on (`standing.ts`). */
@@ -11,11 +20,21 @@ export const databaseLimits = {
   dataFolderKeepMs: 10,
   /** Longest time that a statement of this look, and the wait for its connection, may take. */
   standingMsMax: 5_000,
+  /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
+  connectionWaitMsMax: 25_000,
+  /** Longest run of one statement of a request, after which it is cancelled and answered 503. */
+  statementMsMax: 25_000,
+  /** How much longer than statementMsMax its answer may take, before the connection is given up. */
+  answerMsMax: 2_000,
+  /** Longest time that the end of a server waits for statements under way. */
+  closeMsMax: 10_000,
   /**
    * Longest run of one statement of a read or of the catalogue, after which it is cancelled and answered 503. A search and
    * a list come in pages, each a statement of its own.
    */
   readStatementMsMax: 10_000,
+  /** How long a statement of a read whose client has gone may go on; then PostgreSQL is asked to cancel it. */
+  abandonedMsMax: 100,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
   /** Longest time in which a connection of ingest is made or comes free. */

@@ -1,22 +1,67 @@
-/** Ways into a pool that show the rows of one organization each (docs/decisions/0009-row-level-security.md). */
+/**
+ * Ways into the database that show the rows of one organization each (docs/decisions/0009-row-level-security.md and
+ * 0021-a-handle-of-one-organization.md).
+ */
 import type pg from 'pg';
-import type { Connections } from './access.ts';
-import { organizationSetting } from './roles.ts';
+import { abandonOn } from './abandon.ts';
+import { type Access, accessTo, type Connections } from './access.ts';
+import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
+import { inOneTrip, type Patience } from './transactions.ts';
+
+/** In the type only, and known to this file only: so nothing else makes the handle below. */
+declare const isBound: unique symbol;
+
+/**
+ * The database as one organization has it: its rows and no others, whatever a statement asks for. A route asks for it once,
+ * by `Database.as`; a store takes it as its first argument. `pool` and `kysely` are for what requests read and edit: of
+ * those connections the organization holds as many as are still free, and no more (`shares.ts`).
+ */
+export interface OrganizationDatabase extends Access {
+  readonly organizationId: string;
+  /**
+   * The way of initialize and finalize: one statement in a transaction of its own, on a connection of ingest, so that no
+   * read keeps it waiting. @throws CommitInDoubt when the connection is lost on the way
+   */
+  runAsIngest: RunStatement;
+  readonly [isBound]: true;
+}
+
+export type RunStatement = <Row extends pg.QueryResultRow>(
+  statement: pg.QueryConfig,
+  patience: Patience,
+) => Promise<pg.QueryResult<Row>>;
+
+/** Makes the handles of organizations. With a signal, what a handle waits for and runs ends when that is aborted. */
+export type BindOrganization = (organizationId: string, signal?: AbortSignal) => OrganizationDatabase;
+
+export function createOrganizations(pools: {
+  general: Pick<pg.Pool, 'connect'>;
+  shares: Shares;
+  ingest: pg.Pool;
+  abandonedMsMax: number;
+}): BindOrganization {
+  const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
+  return (organizationId, signal) => {
+    const own = { organizationId, runAsIngest: runAs(pools.ingest, organizationId) };
+    return Object.assign(accessTo(connectionsOf(organizationId, signal)), own) as OrganizationDatabase;
+  };
+}
 
 /**
  * Names the organization to the connections of a pool as it hands them out, which the policies of the tables look at. There
  * is no other way to these connections; one that has no organization yet fails where a policy asks for it. An organization
  * gets no more of them than `shares` give it.
  */
-export function connectionsByOrganization(
+function connectionsByOrganization(
   pool: Pick<pg.Pool, 'connect'>,
   shares: Shares,
-): (organizationId: string) => Connections {
+  abandonedMsMax: number,
+): (organizationId: string, signal?: AbortSignal) => Connections {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
-  async function connect(organizationId: string): Promise<pg.PoolClient> {
-    const give = await shares.take(organizationId);
+  async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+    const give = await shares.take(organizationId, signal);
     let client: pg.PoolClient;
     try {
       client = await pool.connect();
@@ -25,11 +70,17 @@ export function connectionsByOrganization(
       throw error;
     }
     const release = client.release.bind(client);
+    const isReturned = signal && abandonOn(signal, client, abandonedMsMax);
     // The pool makes `release` anew whenever it hands the connection out.
     client.release = (error?: Error | boolean) => {
+      isReturned?.();
       release(error);
       give();
     };
+    if (signal?.aborted) {
+      client.release();
+      throw signal.reason;
+    }
     if (organizationOf.get(client) === organizationId) return client;
     organizationOf.delete(client);
     try {
@@ -42,15 +93,16 @@ export function connectionsByOrganization(
     return client;
   }
 
-  return (organizationId) => ({
-    connect: () => connect(organizationId),
+  return (organizationId, signal) => ({
+    connect: () => connect(organizationId, signal),
     async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
-      const client = await connect(organizationId);
+      const client = await connect(organizationId, signal);
       let failure: Error | undefined;
       try {
         return await client.query<Row>(statement as string, values);
       } catch (error) {
         failure = error as Error;
+        signal?.throwIfAborted();
         throw error;
       } finally {
         client.release(failure);
@@ -60,3 +112,19 @@ export function connectionsByOrganization(
 }
 
 const nameOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
+
+/** Names the role and the organization for one transaction, and sends the statement along. */
+function runAs(pool: pg.Pool, organizationId: string): RunStatement {
+  return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
+    const nameOnce = { name: 'name_organization_once', text: nameOrganizationOnce, values: [organizationId] };
+    const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
+      pool,
+      (client) => [client.query(nameOnce), client.query<Row>(statement)],
+      patience,
+    );
+    return answer;
+  };
+}
+
+const nameOrganizationOnce = `
+  select set_config('role', '${apiRole}', true), set_config('${organizationSetting}', $1::text, true)`;

@@ -1,8 +1,12 @@
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { SearchOptions } from '../catalogue/data-entries/service.ts';
+import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf } from '../http/public-url.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
@@ -36,12 +40,19 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
-  limits?: { points?: Partial<PointLimits> | undefined; exports?: Partial<ExportLimits> | undefined } | undefined;
+  limits?:
+    | {
+        points?: Partial<PointLimits> | undefined;
+        exports?: Partial<ExportLimits> | undefined;
+        catalogue?: Partial<CatalogueLimits> | undefined;
+      }
+    | undefined;
 }
 
-interface Means extends Omit<ExportDependencies, 'limits'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
   limits: ExportLimits;
-  pointLimits: PointLimits;
+  points: PointLimits;
+  search: CatalogueLimits & SearchOptions;
 }
 
 const tags = ['exports'];
@@ -55,11 +66,12 @@ const contentTypes: Record<Format, string> = {
  * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
-  const { limits: given, ...rest } = dependencies;
+  const { limits: given, idleSeconds, ...rest } = dependencies;
   const means: Means = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
-    pointLimits: { ...pointLimits, ...given?.points },
+    points: { ...pointLimits, ...given?.points },
+    search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
   streamRoutes(app, means);
   selectionRoutes(app, means);
@@ -80,8 +92,9 @@ function streamRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const exported = await openStreamExport(means, request.identity, request.params.data_id, request.query);
-      return sendFile(means, request, reply, exported);
+      const { organization } = readFor(means.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      return sendFile(means, organization, request, reply, exported);
     },
   );
 
@@ -96,8 +109,10 @@ function streamRoutes(app: App, means: Means): void {
         response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
     },
-    async (request) =>
-      metadataOf(await openStreamExport(means, request.identity, request.params.data_id, request.query)),
+    async (request) => {
+      const { organization } = readFor(means.database, request);
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+    },
   );
 }
 
@@ -108,13 +123,15 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
-        querystring: SelectionQuery,
+        querystring: SelectionQuery(means.search),
         response: { 200: ExportFile, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
-      const exported = await openSelectionExport(means, request.identity, request.query);
-      return sendFile(means, request, reply, exported);
+      const { userId } = request.identity;
+      const { organization } = readFor(means.database, request);
+      const exported = await openSelectionExport(organization, userId, request.query, means);
+      return sendFile(means, organization, request, reply, exported);
     },
   );
 
@@ -124,11 +141,15 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of several streams holds and where its data come from',
         tags,
-        querystring: SelectionContentQuery,
+        querystring: SelectionContentQuery(means.search),
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
-    async (request) => metadataOf(await openSelectionExport(means, request.identity, request.query)),
+    async (request) => {
+      const { userId } = request.identity;
+      const { organization } = readFor(means.database, request);
+      return metadataOf(await openSelectionExport(organization, userId, request.query, means));
+    },
   );
 }
 
@@ -146,7 +167,8 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       },
     },
     async (request) => {
-      const exported = await openStreamExport(means, request.identity, request.params.data_id, { layout });
+      const { organization } = readFor(means.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
@@ -162,6 +184,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendFile(
   means: Means,
+  organization: OrganizationDatabase,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -172,12 +195,7 @@ async function sendFile(
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
-  const read: ReadMeans = {
-    database: means.database,
-    organizationId: request.identity.organizationId,
-    limits: means.pointLimits,
-    reading: request.place.reading,
-  };
+  const read = { organization, limits: means.points, reading: request.place.reading };
   const pieces = fileOf(means, read, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const first = await pieces.next();

@@ -1,5 +1,5 @@
-import { Type } from '@sinclair/typebox';
-import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
+import { type Static, Type } from '@sinclair/typebox';
+import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/schemas.ts';
 import { channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
@@ -39,21 +39,30 @@ const fileFields = {
   ),
 };
 
+/** Whether a field of a query says what of the streams is exported and how, and not which streams. */
+export const isContentField = (name: string) => name in contentFields || name in fileFields;
+
 /** What is exported. */
 export const ContentQuery = Type.Object(contentFields);
 export const ExportQuery = Type.Object({ ...contentFields, ...fileFields });
 
-const { data_ids, ...filters } = DataEntryQuery.properties;
-const selectionFields = {
-  data_ids: Type.Optional(
-    Type.Array(Uuid('id'), { description: 'these streams, in this order; each must exist; repeated' }),
-  ),
-  ...filters,
-};
+/** The filters of the catalogue's search, and streams by their ids. */
+function selectionFields(limits: SearchLimits) {
+  const { data_ids, ...filters } = DataEntryQuery(limits).properties;
+  return {
+    data_ids: Type.Optional(
+      Type.Array(Uuid('id'), { description: 'these streams, in this order; each must exist; repeated' }),
+    ),
+    ...filters,
+  };
+}
 
 /** Streams by their ids, by the filters of the catalogue's search, or by both. */
-export const SelectionContentQuery = Type.Object({ ...selectionFields, ...contentFields });
-export const SelectionQuery = Type.Object({ ...selectionFields, ...contentFields, ...fileFields });
+export const SelectionContentQuery = (limits: SearchLimits) =>
+  Type.Object({ ...selectionFields(limits), ...contentFields });
+export type SelectionContentQuery = Static<ReturnType<typeof SelectionContentQuery>>;
+export const SelectionQuery = (limits: SearchLimits) =>
+  Type.Object({ ...selectionFields(limits), ...contentFields, ...fileFields });
 
 const file = (description: string) => ({ schema: { type: 'string', format: 'binary', description } });
 

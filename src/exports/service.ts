@@ -1,22 +1,15 @@
 /** Guarantees: an export holds the streams that were asked for, all of them, and nothing of another organization. */
 import type { Static } from '@sinclair/typebox';
-import type { Identity } from '../auth/store.ts';
-import { DataEntryQuery } from '../catalogue/data-entries/schemas.ts';
-import { searchDataEntries } from '../catalogue/data-entries/service.ts';
+import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries/service.ts';
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { invalid, notFound } from '../errors.ts';
 import { describeExport, type Export } from './export.ts';
 import type { ExportLimits } from './limits.ts';
-import type { ContentQuery, SelectionContentQuery } from './schemas.ts';
+import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
 import { type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
-
-export interface ExportMeans {
-  database: Database;
-  limits: ExportLimits;
-}
 
 /**
  * One stream.
@@ -24,14 +17,14 @@ export interface ExportMeans {
  * 422 for a wide layout of too many channels.
  */
 export async function openStreamExport(
-  means: ExportMeans,
-  { organizationId }: Identity,
+  organization: OrganizationDatabase,
   dataId: string,
   content: Content,
+  limits: ExportLimits,
 ): Promise<Export> {
-  const streams = await findStreamsToExport(means.database, organizationId, [dataId]);
+  const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(means, organizationId, streams, content, false);
+  return openExport(organization, streams, content, false, limits);
 }
 
 /**
@@ -40,13 +33,12 @@ export async function openStreamExport(
  * request that names neither, for too many streams and for a wide layout of too many channels.
  */
 export async function openSelectionExport(
-  means: ExportMeans & { idleSeconds: number },
-  identity: Identity,
-  { data_ids, ...query }: Static<typeof SelectionContentQuery>,
+  organization: OrganizationDatabase,
+  userId: string,
+  { data_ids, ...query }: SelectionContentQuery,
+  { limits, search }: { limits: ExportLimits; search: SearchOptions },
 ): Promise<Export> {
-  const { database, limits, idleSeconds } = means;
-  const { organizationId } = identity;
-  const isFiltered = Object.keys(query).some((name) => name in DataEntryQuery.properties);
+  const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
     throw invalid(
       ['query', 'data_ids'],
@@ -55,49 +47,48 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(means, organizationId, data_ids);
-  if (!isFiltered) return openExport(means, organizationId, named ?? [], query, true);
+  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, limits);
+  if (!isFiltered) return openExport(organization, named ?? [], query, true, limits);
   const passed: string[] = [];
   for await (const page of searchDataEntries(
-    database,
-    identity,
+    organization,
+    userId,
     { ...query, ...(data_ids && { data_ids }) },
-    { idleSeconds },
+    search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
     limitStreams(passed.length, limits);
   }
   const streams = await findStreamsToExport(
-    database,
-    organizationId,
+    organization,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(means, organizationId, streams, query, true);
+  return openExport(organization, streams, query, true, limits);
 }
 
 const idOf = (stream: StreamRow) => stream.data_id;
 
 async function requireStreams(
-  { database, limits }: ExportMeans,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataIds: string[],
+  limits: ExportLimits,
 ): Promise<StreamRow[]> {
   const ids = distinctIds(dataIds);
   limitStreams(ids.length, limits);
-  const streams = await findStreamsToExport(database, organizationId, ids);
+  const streams = await findStreamsToExport(organization, ids);
   requireAll('Data entry', ids, streams.map(idOf));
   return streams;
 }
 
 async function openExport(
-  { database, limits: { channelsMax, columnsMax } }: ExportMeans,
-  organizationId: string,
+  organization: OrganizationDatabase,
   streams: StreamRow[],
   { layout = 'long', channel_names }: Content,
   isSelection: boolean,
+  { channelsMax, columnsMax }: ExportLimits,
 ): Promise<Export> {
   const ids = streams.map(idOf);
-  const channels = await listChannelsToExport(database, organizationId, ids, channel_names, channelsMax + 1);
+  const channels = await listChannelsToExport(organization, ids, channel_names, channelsMax + 1);
   if (channels.length > channelsMax) throw tooMany('channels', channelsMax);
   const names = [...new Set(channels.map((channel) => channel.channel_name))];
   if (channel_names?.some((name) => !names.includes(name))) throw notFound('channel');

@@ -1,5 +1,5 @@
 /** What an export says of streams and their channels. The points themselves are read as `timeseries` reads them. */
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 
 export interface StreamRow {
   data_id: string;
@@ -29,11 +29,10 @@ export interface ChannelRow {
 
 /** Those of the streams that the organization has, with what is linked to them, in the order of the ids. */
 export async function findStreamsToExport(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
 ): Promise<StreamRow[]> {
-  const { rows } = await database.as(organizationId).pool.query<StreamRow>({
+  const { rows } = await pool.query<StreamRow>({
     name: 'find_streams_to_export',
     text: `
       select s.data_id, s.stream_name, s.points_per_chunk, s.created_at, s.finalized_at, s.instrument_type,
@@ -68,13 +67,12 @@ export async function findStreamsToExport(
  * so many.
  */
 export async function listChannelsToExport(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   channelNames: readonly string[] | undefined,
   countMax: number,
 ): Promise<ChannelRow[]> {
-  const { rows } = await database.as(organizationId).pool.query<ChannelRow>({
+  const { rows } = await pool.query<ChannelRow>({
     name: 'list_channels_to_export',
     text: `
       select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { AggregatorRegistry, type Registry } from 'prom-client';
+import { type HttpLimits, httpLimits } from './limits.ts';
 
 /*
  * The metrics of several processes as those of one server: one that is scraped asks the process that started it, which
@@ -9,15 +10,14 @@ import { AggregatorRegistry, type Registry } from 'prom-client';
 
 type Metrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
+type MetricsLimits = Pick<HttpLimits, 'metricsMsMax'>;
+
 type Message =
   | { type: 'metrics wanted'; id: number }
   /** Without a text there is nobody but who asks. */
   | { type: 'metrics of all'; id: number; text?: string }
   | { type: 'metrics of one wanted'; id: number }
   | { type: 'metrics of one'; id: number; metrics: Metrics };
-
-/** Longest wait for a process that has much to do; without its answer the others are added up. */
-const answerMsMax = 2_000;
 
 /** A process that has just died still counts as connected. Without a callback its broken channel would end this process. */
 const unheard = () => {};
@@ -26,24 +26,28 @@ const unheard = () => {};
  * In the process that has started those that serve: answers one of them.
  * @param all those that serve now
  */
-export function answerMetrics(child: ChildProcess, all: () => ChildProcess[]): void {
+export function answerMetrics(
+  child: ChildProcess,
+  all: () => ChildProcess[],
+  { metricsMsMax }: MetricsLimits = httpLimits,
+): void {
   child.on('message', async (message: Message) => {
     if (message.type !== 'metrics wanted') return;
     const asked = all();
-    const text = asked.every((one) => one === child) ? undefined : await sumOf(asked);
+    const text = asked.every((one) => one === child) ? undefined : await sumOf(asked, metricsMsMax);
     if (child.connected) child.send({ type: 'metrics of all', id: message.id, text }, unheard);
   });
 }
 
-async function sumOf(children: ChildProcess[]): Promise<string> {
-  const collected = await Promise.all(children.map(metricsOf));
+async function sumOf(children: ChildProcess[], waitMsMax: number): Promise<string> {
+  const collected = await Promise.all(children.map((child) => metricsOf(child, waitMsMax)));
   const given = collected.filter((one) => one !== undefined);
   return AggregatorRegistry.aggregate(given as unknown as object[]).metrics();
 }
 
-async function metricsOf(child: ChildProcess): Promise<Metrics | undefined> {
+async function metricsOf(child: ChildProcess, waitMsMax: number): Promise<Metrics | undefined> {
   if (!child.connected) return undefined;
-  const answer = await ask(child, 'metrics of one wanted', 'metrics of one', answerMsMax);
+  const answer = await ask(child, 'metrics of one wanted', 'metrics of one', waitMsMax);
   return answer?.type === 'metrics of one' ? answer.metrics : undefined;
 }
 
@@ -56,7 +60,7 @@ export interface MetricsOfAll {
 }
 
 /** By the channel to the process that has started this one. */
-export function metricsThrough(channel: NodeJS.Process): MetricsOfAll {
+export function metricsThrough(channel: NodeJS.Process, { metricsMsMax }: MetricsLimits = httpLimits): MetricsOfAll {
   return {
     share(registry) {
       channel.on('message', async (message: Message) => {
@@ -66,7 +70,7 @@ export function metricsThrough(channel: NodeJS.Process): MetricsOfAll {
       });
     },
     async text(registry) {
-      const answer = await ask(channel, 'metrics wanted', 'metrics of all', 2 * answerMsMax);
+      const answer = await ask(channel, 'metrics wanted', 'metrics of all', 2 * metricsMsMax);
       return (answer?.type === 'metrics of all' ? answer.text : undefined) ?? registry.metrics();
     },
   };

@@ -3,6 +3,7 @@ import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { collectPaths } from './paths.ts';
 import { ClientGone } from './reading-room.ts';
+import { hasGone } from './readings.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { commonHeaders } from './response-headers.ts';
 import { toDetail } from './validation-detail.ts';
@@ -25,7 +26,7 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
   app.setErrorHandler((error: unknown, request, reply) => {
     // Fastify has rules of its own for the method QUERY, also where there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
-    if (error instanceof ClientGone) {
+    if (error instanceof ClientGone || hasGone(request)) {
       // There is nobody to answer.
       reply.hijack();
       return;

@@ -1,9 +1,15 @@
 /** What bounds the door: connections, requests on them, headers and bodies, and the log of what is refused. */
 export const httpLimits = {
+  /** Bytes of request line and headers: the SDK searches for 1,000 ids in one URL (46 KB). */
+  headerBytesMax: 262_144,
   /** Header fields of one request; one that has more is answered 431, and nothing of it is acted upon. */
   headersMax: 1_000,
   /** Longest wait for the request line and the headers of a request, from its first byte on; then 408. */
   headersMsMax: 60_000,
+  /** Idle sockets: the SDK's streamer keeps its own for 90 s and would lose a chunk on one that the server closed. */
+  keepAliveMs: 120_000,
+  /** How long a connection that sent no valid request is read on, so that its sender reads the answer. */
+  clientErrorDrainMsMax: 2_000,
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
@@ -54,6 +60,8 @@ export const httpLimits = {
   bodyStringsMax: 100_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
+  /** Longest wait for the metrics of a process that has much to do; without its answer the others are added up. */
+  metricsMsMax: 2_000,
   /** Refused requests of one status that are logged one by one in each refusalLogMs; the others are only counted. */
   refusalsLoggedMax: 20,
   /** How often the refused requests that were only counted are summed up in the log. */

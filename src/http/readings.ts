@@ -1,4 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './reading-room.ts';
@@ -10,13 +13,17 @@ declare module 'fastify' {
   }
 }
 
+const places = new WeakMap<FastifyRequest, Place>();
+
+/** Whether a read has ended before it was answered: then there is nobody to be told of an error, and it may be of no one. */
+export const hasGone = (request: FastifyRequest) => places.get(request)?.reading.signal.aborted === true;
+
 /**
  * Gives every read its place before its handler runs, and takes it back when the answer has been written or its client has
  * gone. Whoever waits for a place, or at anything later, is told by the signal of the place when its client goes.
  */
 export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Metrics): void {
   const room = createReadingRoom(limits);
-  const places = new WeakMap<FastifyRequest, Place>();
   app.decorateRequest('place', {
     getter(this: FastifyRequest) {
       const place = places.get(this);
@@ -50,4 +57,13 @@ async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: Fastif
   };
   place = await room.enter(request.identity.organizationId, gone.signal, cut);
   return place;
+}
+
+/** What a read of a request has: the database of its organization, whose waits and statements end with the read. */
+export function readFor(
+  database: Database,
+  { identity, place }: FastifyRequest,
+): { organization: OrganizationDatabase; reading: Reading } {
+  const { reading } = place;
+  return { organization: database.as(identity.organizationId, reading.signal), reading };
 }

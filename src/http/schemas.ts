@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 
 /**
  * Text that PostgreSQL can store and JSON can carry: no U+0000 and no lone surrogate. The pattern is matched by code
@@ -8,14 +8,14 @@ import { limits } from '../config.ts';
 export const storableTextPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 
 export const Text = (options: { minLength?: number; maxLength?: number; description?: string } = {}) =>
-  Type.String({ maxLength: limits.textLengthMax, pattern: storableTextPattern, ...options });
+  Type.String({ maxLength: contract.textLengthMax, pattern: storableTextPattern, ...options });
 
 /** The name of a thing of which an organization has one. */
 export const Name = ({ description }: { description: string }) =>
-  Text({ minLength: 1, maxLength: limits.nameLengthMax, description });
+  Text({ minLength: 1, maxLength: contract.nameLengthMax, description });
 
 /** Characters of the name of a channel. */
-export const { channelNameLengthMax } = limits;
+export const { channelNameLengthMax } = contract;
 
 /** A value or null, as one JSON type list. */
 export const Nullable = <Schema extends TSchema>(schema: Schema) =>

@@ -1,12 +1,11 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { Identities } from '../auth/identities.ts';
-import { limits } from '../config.ts';
 import { ajvOptions } from './ajv-options.ts';
 import type { App } from './app-type.ts';
 import { requireKeys } from './auth.ts';
 import { readJsonBodies } from './body.ts';
-import { answerClientError } from './client-errors.ts';
+import { createClientErrors } from './client-errors.ts';
 import { createConnections } from './connections.ts';
 import { connectionsFor } from './descriptors.ts';
 import { answerBadUrl, answerErrors } from './error-handler.ts';
@@ -15,6 +14,7 @@ import type { Metrics } from './metrics.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
+import { lazyCompilers } from './schema-compilers.ts';
 
 interface DoorOptions {
   identities: Identities;
@@ -31,8 +31,8 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
   const pace = createReadingPace(bounds.unwantedBytesPerTurn);
   const connections = createConnections({
     server: {
-      maxHeaderSize: limits.headerBytesMax,
-      keepAliveTimeout: limits.keepAliveMs,
+      maxHeaderSize: bounds.headerBytesMax,
+      keepAliveTimeout: bounds.keepAliveMs,
       // The reader of bodies answers sooner; this ends what no route reads.
       requestTimeout: bounds.headersMsMax + bounds.bodyMsMax + bounds.roomWaitMsMax,
     },
@@ -50,9 +50,10 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     frameworkErrors: answerBadUrl,
-    clientErrorHandler: answerClientError,
-    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
+    clientErrorHandler: createClientErrors(bounds),
+    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
     ajv: { customOptions: ajvOptions },
+    schemaController: { compilersFactory: lazyCompilers() },
   });
   await setResponseHeaders(app, options.corsOrigins);
   const refusalLog = createRefusalLog({

@@ -1,5 +1,5 @@
 import type { FastifyError } from 'fastify';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 import { clip, type ValidationDetail } from '../errors.ts';
 import { storableTextPattern } from './schemas.ts';
 
@@ -52,7 +52,7 @@ function follow(part: unknown, steps: string[]): { path: (string | number)[]; va
 
 /** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */
 function showName(name: string): string {
-  return name.length > limits.channelNameLengthMax
-    ? `${name.slice(0, limits.channelNameLengthMax)}…`.toWellFormed()
+  return name.length > contract.channelNameLengthMax
+    ? `${name.slice(0, contract.channelNameLengthMax)}…`.toWellFormed()
     : name.toWellFormed();
 }

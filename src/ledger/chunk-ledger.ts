@@ -1,4 +1,3 @@
-import { limits } from '../config.ts';
 import { notFound } from '../errors.ts';
 import { isoOfMicros } from '../lib/date-time.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
@@ -56,7 +55,7 @@ async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: Chann
       after = chunkIndex;
       if (writer.isFull) yield writer.take();
     }
-    isLast = page.length < limits.ledgerPageChunksMax;
+    isLast = page.length < read.pageChunksMax;
   }
   if (count < countMin) throw notFound('data_id');
   writer.raw(']');

@@ -1,5 +1,7 @@
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { ChannelAccount } from './channel-account.ts';
+import type { LedgerLimits } from './limits.ts';
 import {
   type ChannelName,
   findStreamFacts,
@@ -13,7 +15,9 @@ import {
 export interface LedgerRead {
   stream: StreamFacts;
   channels: ChannelName[];
+  pageChunksMax: number;
   accountOf(channel: ChannelName): Promise<ChannelAccount>;
+  /** The next hashes of a channel, at most `pageChunksMax`; fewer are the last. */
   hashesAfter(channel: ChannelName, chunkIndex: number): ReturnType<typeof readContentHashes>;
 }
 
@@ -22,17 +26,18 @@ export interface LedgerRead {
  * @throws ApiError 404 for a stream that is unknown or of another organization
  */
 export async function openLedgerRead(
-  database: Database,
-  organizationId: string,
+  { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
+  { pageChunksMax }: LedgerLimits,
   names?: readonly string[],
 ): Promise<LedgerRead> {
-  const stream = await findStreamFacts(database, organizationId, dataId);
+  const stream = await findStreamFacts(organization, dataId);
   return {
     stream,
-    channels: await listChannelNames(database, organizationId, stream.data_id, names),
-    accountOf: (channel) => readAccount(database, organizationId, stream, channel),
+    pageChunksMax,
+    channels: await listChannelNames(organization, stream.data_id, names),
+    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, reading.rest),
     hashesAfter: (channel, chunkIndex) =>
-      readContentHashes(database, organizationId, stream.data_id, channel, chunkIndex),
+      readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };
 }

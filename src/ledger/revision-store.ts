@@ -1,6 +1,5 @@
-import { limits } from '../config.ts';
-import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 
 /** What a chunk held before it was replaced, without its arrays. Hashes in hexadecimal digits, times in ISO 8601. */
@@ -58,16 +57,16 @@ const keyAndUser = 'select k.key_hint, u.name as user_name from api_keys k join 
 
 /**
  * The next revisions of a stream after a place, by channel in the order of their first use, then by chunk, then by
- * revision; fewer than `limits.revisionPageMax` are the last.
+ * revision; at most so many, and fewer are the last.
  */
 export async function listRevisions(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataId: string,
   { channel_name, chunk_index }: RevisionFilter,
   after: RevisionPlace | undefined,
+  countMax: number,
 ): Promise<Revision[]> {
-  const { rows } = await database.as(organizationId).pool.query<Revision>({
+  const { rows } = await pool.query<Revision>({
     name: 'list_revisions',
     // The page is cut by the primary key before anything is joined to it, whatever the planner believes of the tables.
     text: `with page as materialized (
@@ -85,7 +84,7 @@ export async function listRevisions(
            select ${columns} from ${tables('page')} order by r.channel_id, r.chunk_index, r.revision`,
     values: [
       ...[dataId, organizationId, channel_name ?? null, chunk_index ?? null],
-      ...[after?.channel_id ?? 0, after?.chunk_index ?? 0, after?.revision ?? 0, limits.revisionPageMax],
+      ...[after?.channel_id ?? 0, after?.chunk_index ?? 0, after?.revision ?? 0, countMax],
     ],
   });
   return rows;
@@ -93,12 +92,11 @@ export async function listRevisions(
 
 /** @throws ApiError 404 for a revision that is not kept; that the stream is the organization's is for the caller to see */
 export async function findRevision(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataId: string,
   place: { channel_name: string; chunk_index: number; revision: number },
 ): Promise<Revision & RevisionArrays> {
-  const { rows } = await database.as(organizationId).pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
+  const { rows } = await pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
     name: 'find_revision',
     text: `select ${columns}, array_send(r.timestamps) as timestamps, array_send(r.values) as values
            from ${tables('chunk_revisions')}

@@ -1,6 +1,6 @@
-import { limits } from '../config.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
+import type { LedgerLimits } from './limits.ts';
 import {
   listRevisions,
   type Revision,
@@ -15,25 +15,25 @@ import { findStreamFacts } from './store.ts';
  * @throws ApiError 404 when the stream has been deleted by the end: some may have been removed
  */
 export async function* revisionsAnswer(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataId: string,
   filter: RevisionFilter,
+  { pageRevisionsMax }: LedgerLimits,
 ): Pieces {
   const writer = new JsonWriter(pieceBytes);
   writer.raw('{"data_id":').value(dataId).raw(',"revisions":[');
   let last: RevisionPlace | undefined;
   for (let isLast = false; !isLast; ) {
-    const page = await listRevisions(database, organizationId, dataId, filter, last);
+    const page = await listRevisions(organization, dataId, filter, last, pageRevisionsMax);
     for (const revision of page) {
       if (last !== undefined) writer.raw(',');
       writer.value(shown(revision));
       last = revision;
       if (writer.isFull) yield writer.take();
     }
-    isLast = page.length < limits.revisionPageMax;
+    isLast = page.length < pageRevisionsMax;
   }
-  await findStreamFacts(database, organizationId, dataId);
+  await findStreamFacts(organization, dataId);
   yield writer.raw(']}').take();
 }
 

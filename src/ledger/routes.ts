@@ -1,10 +1,12 @@
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import { certificateAnswer } from './certificate.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
+import type { LedgerLimits } from './limits.ts';
 import { findRevision } from './revision-store.ts';
 import { revisionAnswer, revisionsAnswer } from './revisions.ts';
 import {
@@ -23,7 +25,7 @@ import { findStreamFacts } from './store.ts';
 const tags = ['ledger'];
 
 /** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
-export function ledgerRoutes(app: App, { database }: { database: Database }): void {
+export function ledgerRoutes(app: App, { database, limits }: { database: Database; limits: LedgerLimits }): void {
   app.get(
     '/:data_id/chunks',
     {
@@ -31,13 +33,14 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         tags,
         summary: 'List which chunks are stored and which are missing',
         params: StreamPath,
-        querystring: LedgerQuery,
+        querystring: LedgerQuery(limits),
         response: { 200: LedgerAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params, query }, reply) => {
-      const read = await openLedgerRead(database, identity.organizationId, params.data_id, query.channel_name);
-      return sendPieces(reply, ledgerAnswer(read, { withHashes: query.content_hashes === true }));
+    async (request, reply) => {
+      const { channel_name: names, content_hashes = false } = request.query;
+      const read = await openLedgerRead(readFor(database, request), request.params.data_id, limits, names);
+      return sendPieces(reply, ledgerAnswer(read, { withHashes: content_hashes }));
     },
   );
 
@@ -51,8 +54,8 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         response: { 200: CertificateAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params }, reply) => {
-      const read = await openLedgerRead(database, identity.organizationId, params.data_id);
+    async (request, reply) => {
+      const read = await openLedgerRead(readFor(database, request), request.params.data_id, limits);
       return sendPieces(reply, certificateAnswer(read));
     },
   );
@@ -64,13 +67,15 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         tags,
         summary: 'List what chunks held before they were replaced',
         params: StreamPath,
-        querystring: RevisionsQuery,
+        querystring: RevisionsQuery(limits),
         response: { 200: RevisionsAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity: { organizationId }, params, query }, reply) => {
-      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
-      return sendPieces(reply, revisionsAnswer(database, organizationId, data_id, query));
+    async (request, reply) => {
+      const { params, query } = request;
+      const { organization } = readFor(database, request);
+      const { data_id } = await findStreamFacts(organization, params.data_id);
+      return sendPieces(reply, revisionsAnswer(organization, data_id, query, limits));
     },
   );
 
@@ -85,10 +90,12 @@ export function ledgerRoutes(app: App, { database }: { database: Database }): vo
         response: { 200: RevisionAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity: { organizationId }, params, query }, reply) => {
-      const { data_id } = await findStreamFacts(database, organizationId, params.data_id);
+    async (request, reply) => {
+      const { params, query } = request;
+      const { organization } = readFor(database, request);
+      const { data_id } = await findStreamFacts(organization, params.data_id);
       const place = { ...query, revision: Number(params.revision) };
-      const revision = await findRevision(database, organizationId, data_id, place);
+      const revision = await findRevision(organization, data_id, place);
       return sendPieces(reply, revisionAnswer(data_id, revision));
     },
   );

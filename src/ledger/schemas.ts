@@ -1,6 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 import { DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import type { LedgerLimits } from './limits.ts';
 
 export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -10,21 +11,24 @@ export const RevisionPath = Type.Object({
 });
 
 const channelName = (description: string) =>
-  Text({ minLength: 1, maxLength: limits.channelNameLengthMax, description });
-const channelNames = Type.Optional(
-  Type.Array(channelName('a channel_name'), {
-    maxItems: limits.channelsPerRequestMax,
-    description: 'only these channels; repeated. One that holds no chunk is left out of the answer',
-  }),
-);
-const chunkIndex = Type.Integer({ minimum: 0, maximum: limits.offsetMax, description: 'the chunk' });
+  Text({ minLength: 1, maxLength: contract.channelNameLengthMax, description });
+const channelNames = ({ namedChannelsMax }: LedgerLimits) =>
+  Type.Optional(
+    Type.Array(channelName('a channel_name'), {
+      maxItems: namedChannelsMax,
+      description: 'only these channels; repeated. One that holds no chunk is left out of the answer',
+    }),
+  );
+const chunkIndex = Type.Integer({ minimum: 0, maximum: contract.offsetMax, description: 'the chunk' });
 
-export const LedgerQuery = Type.Object({
-  channel_name: channelNames,
-  content_hashes: Type.Optional(Type.Boolean({ description: 'also the content hash of every chunk' })),
-});
+export const LedgerQuery = (limits: LedgerLimits) =>
+  Type.Object({
+    channel_name: channelNames(limits),
+    content_hashes: Type.Optional(Type.Boolean({ description: 'also the content hash of every chunk' })),
+  });
 
-export const RevisionsQuery = Type.Object({ channel_name: channelNames, chunk_index: Type.Optional(chunkIndex) });
+export const RevisionsQuery = (limits: LedgerLimits) =>
+  Type.Object({ channel_name: channelNames(limits), chunk_index: Type.Optional(chunkIndex) });
 
 export const RevisionQuery = Type.Object({ channel_name: channelName('the channel'), chunk_index: chunkIndex });
 

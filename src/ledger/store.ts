@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { limits } from '../config.ts';
 import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
-import { type Database, inTransaction } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { inTransaction } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
@@ -35,11 +35,10 @@ export interface ChannelName {
 
 /** @throws ApiError 404 for an id that is unknown, deleted or of another organization */
 export async function findStreamFacts(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<StreamFacts> {
-  const { rows } = await database.as(organizationId).pool.query<StreamFacts>({
+  const { rows } = await pool.query<StreamFacts>({
     name: 'find_stream_facts',
     text: `select data_id, stream_name, points_per_chunk, instrument_type, synth_source_id, physical_sample_id,
                   project_id, created_at, finalized_at, clock_timestamp() as read_at
@@ -52,12 +51,11 @@ export async function findStreamFacts(
 
 /** The channels that hold chunks, all or those of some names, in the order of the UTF-8 bytes of their names. */
 export async function listChannelNames(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataId: string,
   names?: readonly string[],
 ): Promise<ChannelName[]> {
-  const { rows } = await database.as(organizationId).pool.query<ChannelName>({
+  const { rows } = await pool.query<ChannelName>({
     name: 'list_channel_names',
     text: `select c.channel_id, c.channel_name
            from channels c join streams s on s.data_id = c.data_id
@@ -71,18 +69,20 @@ export async function listChannelNames(
 
 /**
  * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
+ * @param rest is awaited between pages
  * @throws ApiError 404 when the stream is being removed
  */
 export async function readAccount(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
+  pageChunksMax: number,
+  rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
-  const account = await inTransaction(database.as(organizationId).pool, async (client) => {
+  const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
-    await requireStream(client, organizationId, stream.data_id);
+    await requireStream(client, organization.organizationId, stream.data_id);
     const account = new ChannelAccount(stream.points_per_chunk);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
@@ -92,8 +92,8 @@ export async function readAccount(
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
       replaced_count, ${isLate}, content_hash`;
-    const query = `select ${columns} from chunks where ${chunksOf(organizationId, addressOf(stream.data_id, channel))}`;
-    while ((await addPage(client, account, query, image)) === limits.ledgerPageChunksMax);
+    const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
+    while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.
@@ -116,13 +116,21 @@ async function requireStream(
 }
 
 /** @returns the number of chunks that were added */
-async function addPage(client: pg.PoolClient, account: ChannelAccount, query: string, image: GrowingBytes) {
+async function addPage(
+  client: pg.PoolClient,
+  account: ChannelAccount,
+  query: string,
+  image: GrowingBytes,
+  countMax: number,
+  rest: () => Promise<void>,
+) {
   const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
   const page = await copyOutOn(
     client,
-    `${query} and ${after} order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+    `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,
     image,
   );
+  await rest();
   let count = 0;
   forEachCopyRow(page, (row) => {
     count++;
@@ -145,25 +153,25 @@ async function addPage(client: pg.PoolClient, account: ChannelAccount, query: st
 }
 
 /**
- * The next content hashes of a channel after an index, in order; fewer than `limits.ledgerPageChunksMax` are the last.
+ * The next content hashes of a channel after an index, in order; at most so many; fewer are the last.
  * @throws ApiError 404 when the stream has been deleted meanwhile, rather than fewer than there were
  */
 export async function readContentHashes(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataId: string,
   channel: ChannelName,
   afterIndex: number,
+  countMax: number,
 ): Promise<{ chunkIndex: number; contentHash: string }[]> {
   const page = await copyOut(
-    database.as(organizationId),
+    organization,
     `select chunk_index, content_hash from chunks
-     where ${chunksOf(organizationId, addressOf(dataId, channel))} and chunk_index > ${integerLiteral(afterIndex)}
-     order by chunk_index limit ${limits.ledgerPageChunksMax}`,
+     where ${chunksOf(organization, addressOf(dataId, channel))} and chunk_index > ${integerLiteral(afterIndex)}
+     order by chunk_index limit ${integerLiteral(countMax)}`,
   );
   const hashes: { chunkIndex: number; contentHash: string }[] = [];
   // A removal hides its stream first, so what was read before it was seen is whole.
-  await requireStream(database.as(organizationId).pool, organizationId, dataId);
+  await requireStream(organization.pool, organization.organizationId, dataId);
   forEachCopyRow(page, (row) => hashes.push({ chunkIndex: row.int8(0), contentHash: row.bytes(1).toString('hex') }));
   return hashes;
 }

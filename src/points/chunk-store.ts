@@ -1,8 +1,8 @@
 import type { Access } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
-import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
@@ -27,15 +27,14 @@ export interface FetchMeans {
  * are missing.
  */
 export function chunkReader(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   means: FetchMeans,
 ): FetchChunks {
   return async (chunkIndexes, withValues, pointCount) => {
     const columns = `chunk_index, timestamps${withValues ? ', values' : ''}`;
-    const text = chunksAt(organizationId, channel, chunkIndexes, columns);
-    return fetch(database.as(organizationId), text, means, pointCount, (row) => ({
+    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    return fetch(organization, text, means, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: row.bytes(1),
       values: withValues ? row.bytes(2) : undefined,
@@ -45,15 +44,14 @@ export function chunkReader(
 
 /** Reads some chunks as they are stored, in order of index. */
 export function storedChunkReader(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   means: FetchMeans,
 ): FetchChunks<StoredPoints> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = 'chunk_index, timestamps, values, start_offset, units';
-    const text = chunksAt(organizationId, channel, chunkIndexes, columns);
-    return fetch(database.as(organizationId), text, means, pointCount, (row) => ({
+    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    return fetch(organization, text, means, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: row.bytes(1),
       values: row.bytes(2),
@@ -108,14 +106,14 @@ const noValues = new Float64Array(0);
  * looked up by its whole key: by `= any (…)` PostgreSQL 15 may go through the whole channel in order of the key.
  */
 function chunksAt(
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   chunkIndexes: readonly number[],
   columns: string,
 ): string {
   const first = chunkIndexes[0] as number;
   const last = first + chunkIndexes.length - 1;
-  const those = `select ${columns} from chunks where ${chunksOf(organizationId, channel)}`;
+  const those = `select ${columns} from chunks where ${chunksOf(organization, channel)}`;
   const isRun = chunkIndexes.every((chunkIndex, i) => chunkIndex === first + i);
   if (isRun) return `${those} and chunk_index between ${integer(first)} and ${integer(last)} order by chunk_index`;
   return `select chunk.* from unnest(${integersLiteral(chunkIndexes)}) as listed (listed_index)

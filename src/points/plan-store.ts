@@ -1,6 +1,6 @@
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyRows, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
@@ -25,29 +25,27 @@ export interface PlanMeans {
 
 /** The chunks whose span of times touches a range, in order of time. */
 export async function planByTime(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
   { rest, chunksMax }: PlanMeans,
 ): Promise<ChunkPlan> {
   const plan = createChunkPlan();
   await copyRows(
-    database.as(organizationId),
+    organization,
     `select chunk_index, point_count, time_min, time_max from chunks
-     where ${touching(organizationId, channel, range)} limit ${integer(chunksMax + 1)}`,
+     where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
     rest,
     (row) => {
       if (touches(row, range)) addChunk(plan, row);
     },
   );
-  return unlessRemoved(database, organizationId, channel, await plan.byTime(rest));
+  return unlessRemoved(organization, channel, await plan.byTime(rest));
 }
 
 /** The same with the extreme values of each chunk. */
 export async function planWithSummaries(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
   { rest, chunksMax }: PlanMeans,
@@ -55,9 +53,9 @@ export async function planWithSummaries(
   const plan = createSummaryPlan();
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
   await copyRows(
-    database.as(organizationId),
+    organization,
     `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
-     from chunks where ${touching(organizationId, channel, range)} limit ${integer(chunksMax + 1)}`,
+     from chunks where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
     rest,
     (row) => {
       if (!touches(row, range)) return;
@@ -65,38 +63,36 @@ export async function planWithSummaries(
       plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
     },
   );
-  return unlessRemoved(database, organizationId, channel, await plan.byTime(rest));
+  return unlessRemoved(organization, channel, await plan.byTime(rest));
 }
 
 /** The first chunks from one index to another, both included, in order of index; their times are not told. */
 export async function planByIndex(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: { from: number; to: number },
   { rest, chunksMax }: PlanMeans,
 ): Promise<ChunkPlan> {
   const plan = createChunkPlan();
   await copyRows(
-    database.as(organizationId),
-    `select chunk_index, point_count from chunks where ${chunksOf(organizationId, channel)}
+    organization,
+    `select chunk_index, point_count from chunks where ${chunksOf(organization, channel)}
      and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index
      limit ${integer(chunksMax)}`,
     rest,
     (row) => plan.add(row.int8(0), row.int4(1), 0, 0),
   );
-  return unlessRemoved(database, organizationId, channel, plan.asAdded());
+  return unlessRemoved(organization, channel, plan.asAdded());
 }
 
 /** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
 export async function listNewest(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
   beforeSeconds: number,
   chunksMax: number,
 ): Promise<TimedChunk[]> {
-  const { rows } = await database.as(organizationId).pool.query<TimedChunk>(
+  const { rows } = await pool.query<TimedChunk>(
     `select chunk_index, point_count, time_min, time_max from chunks
      where channel_id::float8 = $3::float8 and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
@@ -109,14 +105,13 @@ export async function listNewest(
 
 /** What is stored on one side of each index that is missing its direct neighbour there. */
 export async function listNeighbours(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
   chunkIndexes: readonly number[],
   side: 'above' | 'below',
 ): Promise<Neighbour[]> {
   const [beyond, order, step] = side === 'above' ? ['>', 'asc', 1] : ['<', 'desc', -1];
-  const { rows } = await database.as(organizationId).pool.query<Neighbour>(
+  const { rows } = await pool.query<Neighbour>(
     `select r.chunk_index, n.chunk_index as neighbour_index, t.time_min, t.time_max
      from unnest($4::bigint[]) as r (chunk_index)
      left join lateral (
@@ -141,8 +136,8 @@ export async function listNeighbours(
  * The condition for chunks that may touch a range. One that does begins no earlier than the longest chunk of the channel
  * is long, before the range; the statement itself looks up how long that is, so that both are of one moment.
  */
-function touching(organizationId: string, channel: ChannelAddress, range: MsRange): string {
-  if (isWholeRange(range)) return `${chunksOf(organizationId, channel)} and time_min is not null`;
+function touching(organization: OrganizationDatabase, channel: ChannelAddress, range: MsRange): string {
+  if (isWholeRange(range)) return `${chunksOf(organization, channel)} and time_min is not null`;
   const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
   const from = seconds(range.fromMs, -slackSeconds);
   // Both bounds are there even where a range has one: between two bounds PostgreSQL expects few chunks, whatever it knows
@@ -152,24 +147,21 @@ function touching(organizationId: string, channel: ChannelAddress, range: MsRang
     and time_min between (
       select ${from} - chunk_seconds_max from channels join streams using (data_id)
       where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}
-        and streams.organization_id = ${uuid(organizationId)} and removed_at is null
+        and streams.organization_id = ${uuid(organization.organizationId)} and removed_at is null
     ) and ${seconds(range.toMs, slackSeconds)}`;
 }
 
 /** A plan without chunks may be that of a stream that is being removed. @throws ApiError 404 when it is */
 async function unlessRemoved<Plan extends ChunkPlan>(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   { dataId }: ChannelAddress,
   plan: Plan,
 ): Promise<Plan> {
   if (plan.length > 0) return plan;
-  const { rowCount } = await database
-    .as(organizationId)
-    .pool.query('select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null', [
-      organizationId,
-      dataId,
-    ]);
+  const { rowCount } = await pool.query(
+    'select from streams where data_id = $2::uuid and organization_id = $1::uuid and removed_at is null',
+    [organizationId, dataId],
+  );
   if (rowCount === 0) throw notFound('data_id');
   return plan;
 }

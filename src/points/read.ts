@@ -1,5 +1,5 @@
 import type { ChannelAddress } from '../database/channel-address.ts';
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import { type PlannedRead, planChannelPoints } from './channel-points.ts';
@@ -21,8 +21,7 @@ import type { Wanted } from './selection.ts';
 
 /** What points are read with, and for whom. */
 export interface ReadMeans {
-  database: Database;
-  organizationId: string;
+  organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
 }
@@ -101,12 +100,11 @@ export async function openStored(
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
-  const { database, organizationId, limits, reading } = means;
+  const { organization, limits, reading } = means;
   const address = addressOf(channel);
   const planFrom = (from: number) =>
     planByIndex(
-      database,
-      organizationId,
+      organization,
       address,
       { from, to: chunks.to },
       {
@@ -114,7 +112,7 @@ export async function openStored(
         chunksMax: limits.planPageChunksMax,
       },
     );
-  const fetch = storedChunkReader(database, organizationId, address, { image: new GrowingBytes(), rest: reading.rest });
+  const fetch = storedChunkReader(organization, address, { image: new GrowingBytes(), rest: reading.rest });
   let plan = await planFrom(chunks.from);
   return (async function* () {
     for (;;) {
@@ -144,7 +142,7 @@ async function* readPlanned(
 
 /** Every statement by which a channel is read by time. */
 function sourceOf(
-  { database, organizationId, reading, limits }: ReadMeans,
+  { organization, reading, limits }: ReadMeans,
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {
@@ -154,11 +152,11 @@ function sourceOf(
   return {
     chunkCount: channel.chunk_count,
     pointCount: channel.point_count,
-    plan: (range) => planByTime(database, organizationId, address, range, planning),
-    planWithSummaries: (range) => planWithSummaries(database, organizationId, address, range, planning),
-    listNewest: (before, chunksMax) => listNewest(database, organizationId, address, before, chunksMax),
-    listNeighbours: (indexes, side) => listNeighbours(database, organizationId, address, indexes, side),
-    fetch: chunkReader(database, organizationId, address, { image, rest }),
+    plan: (range) => planByTime(organization, address, range, planning),
+    planWithSummaries: (range) => planWithSummaries(organization, address, range, planning),
+    listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
+    listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
+    fetch: chunkReader(organization, address, { image, rest }),
     rest,
   };
 }

@@ -13,6 +13,8 @@ export interface Connections {
   inFlight(): number;
   /** Closes those on which nothing is going on. */
   closeIdle(): void;
+  /** Comes back when none is left, nor any request. */
+  gone(): Promise<void>;
   closeAll(): void;
 }
 
@@ -68,6 +70,9 @@ export function followConnections(server: Server): Connections {
     },
     inFlight: () => answering.size,
     closeIdle,
+    async gone() {
+      while (connections.size > 0 || answering.size > 0) await sleep(lookMs);
+    },
     closeAll: () => {
       for (const socket of connections.keys()) socket.destroy();
     },

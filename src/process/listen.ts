@@ -27,6 +27,8 @@ type Limits = Pick<ProcessLimits, 'listenBacklog' | 'shutdownMsMax'>;
  */
 export async function listen(app: App, descriptors: number[], limits: Limits): Promise<Front> {
   const connections = followConnections(app.server);
+  // Fastify waits for requests of a server that it listens with itself. Here nothing may be closed below one that is answered.
+  app.addHook('preClose', connections.gone);
   await app.ready();
   const [first, ...others] = descriptors as [number, ...number[]];
   const more = others.map(() =>

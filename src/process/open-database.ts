@@ -130,11 +130,11 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
 
 async function checkDatabase(database: Database, connectionString: string): Promise<void> {
   const name = decodeURIComponent(new URL(connectionString).username);
-  const problem = await migrationProblem(database.service).catch((error) => {
+  const problem = await migrationProblem(database.everyOrganization.upkeep).catch((error) => {
     throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
-  const bare = await database.service.pool.query<{ name: string }>(
+  const bare = await database.everyOrganization.upkeep.pool.query<{ name: string }>(
     `select relname as name from pg_class c
      where relnamespace = to_regnamespace(current_schema()) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)`,

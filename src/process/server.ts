@@ -23,10 +23,12 @@ import { waitingWelcome, welcome } from './welcome.ts';
  * listens at once: what comes before the database is fit to be used waits as while PostgreSQL is away.
  */
 export async function serveRequests(config: Config, part: Part, log: Logger, limits: ProcessLimits): Promise<void> {
-  let front: Front | undefined;
+  let front: Promise<Front> | undefined;
+  let isEnding = false;
   const end = async (why: string, closing: { drainMs: number; takesNew: boolean }) => {
     log.info({ why }, 'stopping');
-    await front?.close(closing);
+    isEnding = true;
+    await (await front)?.close(closing);
     await database.close();
     process.exit(0);
   };
@@ -72,7 +74,10 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   try {
     if (part.preparesFirst) await prepared;
     const app = await buildApp({ config, database, log, metricsOfAll: metricsThrough(process) });
-    front = await listen(app, part.descriptors, limits);
+    // What connects to a held socket now is for the next server.
+    if (isEnding) return;
+    front = listen(app, part.descriptors, limits);
+    await front;
     const endpoint = endpointFor(app, config);
     log.info(`Server listening at ${endpoint}`);
     send({ type: 'serving' });

@@ -5,7 +5,7 @@ import { type JsonLimits, parseJson } from '../http/parse-json.ts';
 import { toDetail } from '../http/validation-detail.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
 import type { Arrival } from './rows.ts';
-import { ChunkBody, MultiChunkBody } from './schemas.ts';
+import { ChunkBody, type ChunkBodyLimits, MultiChunkBody } from './schemas.ts';
 
 /** The two forms of a body that brings chunks. */
 export type ChunkForm = 'single' | 'multi';
@@ -23,23 +23,47 @@ export class ChunkRequest {
   }
 }
 
-const ajv = new Ajv(ajvOptions);
-const validators: Record<ChunkForm, ValidateFunction> = {
-  single: ajv.compile<ChunkBody>(ChunkBody),
-  multi: ajv.compile<MultiChunkBody>(MultiChunkBody),
-};
+/** How bodies that bring chunks are read and checked. */
+export interface ChunkBodies {
+  /**
+   * Reads the body of a request that brings chunks: JSON, schema, and the images of what it brings.
+   * @throws ApiError 400, 413 or 422, which names the field that is wrong or the channel whose lengths differ
+   */
+  read(form: ChunkForm, body: Buffer): ChunkRequest;
+  /** For Fastify, which validates what was read: only a body that is not there can still be wrong. */
+  validator(form: ChunkForm): ((body: unknown) => boolean) & Pick<ValidateFunction, 'errors'>;
+}
 
-/**
- * Reads the body of a request that brings chunks: JSON, schema, and the images of what it brings.
- * @throws ApiError 400, 413 or 422, which names the field that is wrong or the channel whose lengths differ
- */
-export function readChunkBody(form: ChunkForm, body: Buffer, limits: JsonLimits): ChunkRequest {
-  const value = parseJson(body, limits);
-  const validate = validators[form];
-  if (!validate(value ?? null)) {
-    const [broken] = validate.errors ?? [];
-    throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
-  }
+export function createChunkBodies(limits: JsonLimits & ChunkBodyLimits): ChunkBodies {
+  const ajv = new Ajv(ajvOptions);
+  const validators: Record<ChunkForm, ValidateFunction> = {
+    single: ajv.compile<ChunkBody>(ChunkBody),
+    multi: ajv.compile<MultiChunkBody>(MultiChunkBody(limits)),
+  };
+  return {
+    read(form, body) {
+      const value = parseJson(body, limits);
+      const validate = validators[form];
+      if (validate(value ?? null)) return toRequest(form, value);
+      const [broken] = validate.errors ?? [];
+      throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
+    },
+    validator(form) {
+      const check = Object.assign(
+        (body: unknown): boolean => {
+          if (body instanceof ChunkRequest) return true;
+          const isValid = validators[form](body);
+          check.errors = validators[form].errors ?? null;
+          return isValid;
+        },
+        { errors: null as NonNullable<ValidateFunction['errors']> | null },
+      );
+      return check;
+    },
+  };
+}
+
+function toRequest(form: ChunkForm, value: unknown): ChunkRequest {
   if (form === 'single') {
     const chunk = value as ChunkBody;
     return new ChunkRequest(chunk.data_id, chunk.chunk_index, [toArrival(chunk.channel_name, chunk, false)]);
@@ -48,20 +72,6 @@ export function readChunkBody(form: ChunkForm, body: Buffer, limits: JsonLimits)
   const named = Object.entries(channels);
   const arrivals = named.map(([name, readings]) => toArrival(name, readings, named.length > 1));
   return new ChunkRequest(data_id, chunk_index, arrivals);
-}
-
-/** For Fastify, which validates what was read: only a body that is not there can still be wrong. */
-export function chunkValidator(form: ChunkForm) {
-  const check = Object.assign(
-    (body: unknown): boolean => {
-      if (body instanceof ChunkRequest) return true;
-      const isValid = validators[form](body);
-      check.errors = validators[form].errors ?? null;
-      return isValid;
-    },
-    { errors: null as NonNullable<ValidateFunction['errors']> | null },
-  );
-  return check;
 }
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {

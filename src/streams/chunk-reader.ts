@@ -2,14 +2,15 @@ import { ApiError } from '../errors.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
-import { type ChunkForm, ChunkRequest, readChunkBody } from './chunk-body.ts';
-import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
+import { type ChunkBodies, type ChunkForm, ChunkRequest, createChunkBodies } from './chunk-body.ts';
+import type { ThreadLimits, ThreadResult, ThreadTask } from './chunk-thread.ts';
 import type { StreamLimits } from './limits.ts';
 
 /** Reads the bodies of chunks, wherever that is best done. */
 export interface ChunkReader {
   /** The body must not be used any more. @throws ApiError 400, 413, 422 */
   read(form: ChunkForm, body: Buffer): ChunkRequest | Promise<ChunkRequest>;
+  validator: ChunkBodies['validator'];
   close(): Promise<void>;
 }
 
@@ -24,9 +25,12 @@ const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url
 /** Reads small bodies at once, and large ones in a thread, one after the other, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax } = json;
+  const { channelsPerRequestMax } = limits;
+  const own: ThreadLimits = { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, channelsPerRequestMax };
+  const bodies = createChunkBodies(own);
   const thread = createWorkThread<ThreadTask, ThreadResult>({
     file: threadFile,
-    workerData: { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax },
+    workerData: own,
     idleMs: limits.threadIdleMs,
   });
 
@@ -38,8 +42,8 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
   }
 
   return {
-    read: (form, body) =>
-      body.length > limits.loopBodyBytesMax ? readInThread(form, body) : readChunkBody(form, body, json),
+    read: (form, body) => (body.length > limits.loopBodyBytesMax ? readInThread(form, body) : bodies.read(form, body)),
+    validator: bodies.validator,
     close: () => thread.close(),
   };
 }

@@ -9,6 +9,7 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
+import type { StreamLimits } from './limits.ts';
 import type { Means } from './means.ts';
 import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 import { statementParts } from './statement-parts.ts';
@@ -95,6 +96,9 @@ interface Inserted {
   pointCount: number;
 }
 
+/** In what parts a statement of many rows is sent. */
+type PartLimits = Pick<StreamLimits, 'nullRowsMax'>;
+
 export interface InsertedChunks {
   /** By `sliceKey`. */
   inserted: Set<string>;
@@ -106,21 +110,30 @@ export interface InsertedChunks {
  * Inserts the chunks whose slice is free and adds them to the counters of their channels; those whose slice is taken are
  * left alone. A unit counts for the channel when no higher chunk has one.
  */
-export function insertChunks(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<InsertedChunks> {
-  return insertWith(client, rows, { name: 'insert_chunks', text: insertSql('on conflict do nothing') });
+export function insertChunks(
+  client: pg.PoolClient,
+  rows: readonly PlacedRow[],
+  limits: PartLimits,
+): Promise<InsertedChunks> {
+  return insertWith(client, rows, limits, { name: 'insert_chunks', text: insertSql('on conflict do nothing') });
 }
 
 /** As insertChunks, of chunks whose slices are all free. @throws 23505 when one is taken: then nothing is inserted */
-export function insertNewChunks(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<InsertedChunks> {
-  return insertWith(client, rows, { name: 'insert_new_chunks', text: insertSql('') });
+export function insertNewChunks(
+  client: pg.PoolClient,
+  rows: readonly PlacedRow[],
+  limits: PartLimits,
+): Promise<InsertedChunks> {
+  return insertWith(client, rows, limits, { name: 'insert_new_chunks', text: insertSql('') });
 }
 
 async function insertWith(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
+  limits: PartLimits,
   statement: { name: string; text: string },
 ): Promise<InsertedChunks> {
-  const parts = statementParts(rows).map((part) =>
+  const parts = statementParts(rows, limits.nullRowsMax).map((part) =>
     client.query<Inserted>({ ...statement, values: rowsParameters(part) }),
   );
   const inserted = new Set<string>();
@@ -236,8 +249,9 @@ export async function readStoredChunks(
 export async function replaceChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
+  limits: PartLimits,
 ): Promise<{ channelId: number; pointCount: number }[]> {
-  const parts = statementParts(rows).map((part) =>
+  const parts = statementParts(rows, limits.nullRowsMax).map((part) =>
     client.query<{ channelId: number; pointCount: number }>({
       name: 'replace_chunks',
       text: replaceSql,

@@ -7,14 +7,17 @@
  * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
  */
 import type pg from 'pg';
-import { limits } from '../config.ts';
-import { type Database, inTransaction } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { inTransaction } from '../database/transactions.ts';
+import type { StreamLimits } from './limits.ts';
+
+/** How much one statement of a removal deletes. */
+export type RemovalLimits = Pick<StreamLimits, 'removedRowsMax' | 'removedPointsMax'>;
 
 /** Hides entries. @returns those that were there */
-export async function deleteStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+export async function deleteStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
-    database,
-    organizationId,
+    organization,
     `with found as materialized (
        select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
@@ -27,10 +30,9 @@ export async function deleteStreams(database: Database, organizationId: string, 
 }
 
 /** Shows deleted entries again as they were. @returns those that are there now */
-export async function restoreStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+export async function restoreStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
-    database,
-    organizationId,
+    organization,
     `with found as materialized (
        select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and removed_at is null
@@ -45,10 +47,9 @@ export async function restoreStreams(database: Database, organizationId: string,
 }
 
 /** Gives entries up for removal, deleted or not. @returns those that have rows, of an earlier removal too */
-export async function giveUpStreams(database: Database, organizationId: string, dataIds: string[]): Promise<string[]> {
+export async function giveUpStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
-    database,
-    organizationId,
+    organization,
     `with found as materialized (
        select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
        order by data_id for no key update
@@ -62,23 +63,25 @@ export async function giveUpStreams(database: Database, organizationId: string, 
 
 /** Runs a statement with the parameters organization and entries. @returns the entries that it gives */
 async function marked(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   statement: string,
   dataIds: string[],
 ): Promise<string[]> {
-  const { pool } = database.as(organizationId);
   const { rows } = await pool.query<{ data_id: string }>(statement, [organizationId, dataIds]);
   return rows.map((row) => row.data_id);
 }
 
 /** Removes all rows of an entry that has been given up. */
-export async function removeStream(database: Database, organizationId: string, dataId: string): Promise<void> {
-  const { pool } = database.as(organizationId);
+export async function removeStream(
+  organization: OrganizationDatabase,
+  dataId: string,
+  limits: RemovalLimits,
+): Promise<void> {
+  const { organizationId, pool } = organization;
   do {
     await inTransaction(pool, (client) => removeChannels(client, organizationId, dataId));
-    await removeRows(database, organizationId, dataId, 'chunks', ['channel_id', 'chunk_index']);
-    await removeRows(database, organizationId, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision']);
+    await removeRows(organization, dataId, 'chunks', ['channel_id', 'chunk_index'], limits);
+    await removeRows(organization, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision'], limits);
   } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId))));
 }
 
@@ -96,13 +99,12 @@ const ofGivenUp = `
 
 /** Removes the rows of a stream in the order of their key, some at a time. */
 async function removeRows(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataId: string,
   table: string,
   key: string[],
+  limits: RemovalLimits,
 ): Promise<void> {
-  const { pool } = database.as(organizationId);
   const place = (first: number) => `(${key.map((_, i) => `$${first + i}::bigint`).join(', ')})`;
   const columns = key.join(', ');
   const pieceEnd = `

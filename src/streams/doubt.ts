@@ -46,7 +46,7 @@ export async function settleDoubt(means: Means, items: IngestItem[], now: () => 
 
 async function settleUnderLock(
   client: pg.PoolClient,
-  { grace }: Means,
+  means: Means,
   rows: PlacedRow[],
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
@@ -61,7 +61,7 @@ async function settleUnderLock(
   }
   const rest = rows.filter(({ item }) => !overtaken.has(item));
   const missing = rest.filter((row) => findings.get(row) === 'not stored');
-  const written = missing.length > 0 ? await writeRows(client, missing, grace) : [];
+  const written = missing.length > 0 ? await writeRows(client, missing, means) : [];
   const totals = new Map(written.map(({ channelId, totalPoints }) => [channelId, totalPoints]));
   const there = rest
     .filter((row) => findings.get(row) !== 'not stored')

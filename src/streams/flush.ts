@@ -45,12 +45,15 @@ interface FlushOptions {
 /** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
 export function createFlush(options: FlushOptions): Flush {
   const { database, graceSeconds, limits, now, listeners = [], report = () => {} } = options;
-  const pool = database.ingestPool;
+  const pool = database.everyOrganization.ingest;
   const known = createKnownChannels(limits.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): Means => ({ pool, known, grace, onCommitted, patience: { ...limits, lockMsMax } });
+  const means = (lockMsMax: number): Means => ({
+    ...{ pool, known, grace, onCommitted, limits },
+    patience: { ...limits, lockMsMax },
+  });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);

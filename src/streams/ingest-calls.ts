@@ -1,4 +1,4 @@
-import type { Database, RunStatement } from '../database/database.ts';
+import type { Database } from '../database/database.ts';
 import { DatabaseAway } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { whileAway } from '../database/while-away.ts';
@@ -12,17 +12,16 @@ export interface IngestCalls {
    * @param arrivedAt milliseconds
    * @throws ApiError 503 when too many wait, or the server stops while this one waits; what the attempt throws
    */
-  run<Result>(
-    organizationId: string,
-    arrivedAt: number,
-    attempt: (run: RunStatement, patience: Patience) => Promise<Result>,
-  ): Promise<Result>;
+  run<Result>(arrivedAt: number, attempt: (patience: Patience) => Promise<Result>): Promise<Result>;
   /** Refuses what waits for a database that is away. A call that comes later is tried once. */
   close(): void;
 }
 
-export function createIngestCalls(database: Database, limits: StreamLimits, now: () => number): IngestCalls {
-  const { outage } = database;
+export function createIngestCalls(
+  { outage }: Pick<Database, 'outage'>,
+  limits: StreamLimits,
+  now: () => number,
+): IngestCalls {
   const options = { outage, now, limits: { callMsMax: limits.waitMsMax } };
   const patience = { lateAnswerMs: limits.lateAnswerMs, lookMsMax: limits.lookMsMax };
   const waiting: (() => void)[] = [];
@@ -47,14 +46,13 @@ export function createIngestCalls(database: Database, limits: StreamLimits, now:
   }
 
   return {
-    async run(organizationId, arrivedAt, attempt) {
+    async run(arrivedAt, attempt) {
       if (count >= limits.waitingCallsMax) {
         throw unavailable(`${limits.waitingCallsMax} calls are waiting for the database; nothing was stored.`);
       }
       count++;
-      const run = database.ingestAs(organizationId);
       try {
-        const once = () => inTurn(arrivedAt, () => attempt(run, patience));
+        const once = () => inTurn(arrivedAt, () => attempt(patience));
         const isAway = () => outage.ms() !== undefined;
         if (closing.signal.aborted && isAway()) throw stopping();
         if (closing.signal.aborted) return await once();

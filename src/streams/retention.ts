@@ -1,5 +1,5 @@
-import { limits } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import { type StreamLimits, streamLimits } from './limits.ts';
 import { deleteOldRevisions } from './revision-store.ts';
 
 /**
@@ -11,17 +11,18 @@ export function forgetOldRevisions(
   database: Database,
   keepDays: number,
   report: (error: Error) => void,
+  given?: Partial<StreamLimits>,
 ): () => Promise<void> {
+  const { revisionSweepMs, revisionSweepRowsMax: rowsMax } = { ...streamLimits, ...given };
   let stopped = false;
   let sweeping = Promise.resolve();
   const sweep = async () => {
-    const rowsMax = limits.revisionSweepRowsMax;
     while (!stopped && (await deleteOldRevisions(database, keepDays, rowsMax)) === rowsMax);
   };
   const begin = () => {
     sweeping = sweeping.then(sweep).catch(report);
   };
-  const timer = setInterval(begin, limits.revisionSweepMs);
+  const timer = setInterval(begin, revisionSweepMs);
   timer.unref();
   begin();
   return () => {

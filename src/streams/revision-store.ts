@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { ChannelReadings } from './chunk-image.ts';
 
 /* What replaced chunks held: chunk_revisions, which replaceChunks in chunk-store.ts fills. */
@@ -14,22 +15,19 @@ export interface RevisionAddress {
 
 /** The readings of a revision, or undefined where there is none. */
 export async function readRevision(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   { dataId, channelName, chunkIndex, revision }: RevisionAddress,
 ): Promise<ChannelReadings | undefined> {
-  const { rows } = await database
-    .as(organizationId)
-    .pool.query<{ timestamps: Buffer; values: Buffer; units: string | null }>({
-      name: 'read_revision',
-      text: `select array_send(r.timestamps) as timestamps, array_send(r."values") as "values", r.units
+  const { rows } = await pool.query<{ timestamps: Buffer; values: Buffer; units: string | null }>({
+    name: 'read_revision',
+    text: `select array_send(r.timestamps) as timestamps, array_send(r."values") as "values", r.units
            from streams s
            join channels c on c.data_id = s.data_id and c.channel_name = $3::text
            join chunk_revisions r on r.data_id = c.data_id and r.channel_id = c.channel_id
            where s.organization_id = $1::uuid and s.data_id = $2::uuid and s.deleted_at is null
              and r.chunk_index = $4::bigint and r.revision = $5::integer`,
-      values: [organizationId, dataId, channelName, chunkIndex, revision],
-    });
+    values: [organizationId, dataId, channelName, chunkIndex, revision],
+  });
   return rows.map(({ timestamps, values, units }) => ({
     timestamps: readingsOf(timestamps),
     values: readingsOf(values),
@@ -42,7 +40,7 @@ const readingsOf = (image: Buffer) =>
 
 /** Removes some revisions that are older than so many days, of all organizations. @returns how many */
 export async function deleteOldRevisions(database: Database, keepDays: number, countMax: number): Promise<number> {
-  const { rowCount } = await database.service.pool.query({
+  const { rowCount } = await database.everyOrganization.upkeep.pool.query({
     name: 'delete_old_revisions',
     text: `delete from chunk_revisions where ctid = any (array(
              select ctid from chunk_revisions

@@ -3,11 +3,12 @@ import type { FastifyRequest } from 'fastify';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
-import { type ChunkRequest, chunkValidator } from './chunk-body.ts';
+import type { ChunkRequest } from './chunk-body.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import type { Outcome } from './outcomes.ts';
 import {
   ChunkBody,
+  type ChunkBodyLimits,
   ChunkReceipt,
   InitializeBody,
   MultiChunkBody,
@@ -35,8 +36,14 @@ const outcomesHeader = {
   },
 };
 
+export interface StreamDependencies {
+  streams: StreamService;
+  chunks: ChunkReader;
+  limits: ChunkBodyLimits;
+}
+
 /** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
-export function streamRoutes(app: App, { streams, chunks }: { streams: StreamService; chunks: ChunkReader }): void {
+export function streamRoutes(app: App, { streams, chunks, limits }: StreamDependencies): void {
   app.post(
     '/initialize',
     {
@@ -54,7 +61,7 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
     '/chunk',
     {
       config: { readBody: (body) => chunks.read('single', body) },
-      validatorCompiler: () => chunkValidator('single'),
+      validatorCompiler: () => chunks.validator('single'),
       schema: {
         tags,
         summary: 'Store one chunk of one channel, or replace it',
@@ -78,11 +85,11 @@ export function streamRoutes(app: App, { streams, chunks }: { streams: StreamSer
     '/chunk/multi',
     {
       config: { readBody: (body) => chunks.read('multi', body) },
-      validatorCompiler: () => chunkValidator('multi'),
+      validatorCompiler: () => chunks.validator('multi'),
       schema: {
         tags,
         summary: 'Store the chunks of several channels, all or none',
-        body: refer(MultiChunkBody),
+        body: refer(MultiChunkBody(limits)),
         response: {
           201: Type.Array(refer(ChunkReceipt), {
             description: 'one receipt for each channel; all are committed',

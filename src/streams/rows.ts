@@ -1,4 +1,4 @@
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import type { BatchItem } from './queue.ts';
 
@@ -58,5 +58,5 @@ export const channelKey = (dataId: string, channelName: string) => `${dataId} ${
 /** Whether every point of a request has an offset that is an exact integer. */
 export function hasExactOffsets({ chunkIndex, arrivals }: IngestItem, pointsPerChunk: number): boolean {
   const longest = arrivals.reduce((most, { image }) => Math.max(most, image.pointCount), 0);
-  return chunkIndex * pointsPerChunk + longest <= limits.offsetMax;
+  return chunkIndex * pointsPerChunk + longest <= contract.offsetMax;
 }

@@ -1,12 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 import { Nullable, storableTextPattern, Text, Uuid } from '../http/schemas.ts';
+import type { StreamLimits } from './limits.ts';
 
 export const InitializeBody = Type.Object(
   {
     points_per_chunk: Type.Integer({
       minimum: 1,
-      maximum: limits.pointsPerChunkMax,
+      maximum: contract.pointsPerChunkMax,
       description: 'points that a chunk nominally holds, fixed for the stream; offsets are multiples of it',
       examples: [100],
     }),
@@ -37,7 +38,7 @@ export type StreamIds = Static<typeof StreamIds>;
 const Readings = (description: string) =>
   Type.Unsafe<(number | null)[]>({ type: 'array', items: { type: ['number', 'null'] }, description });
 
-const channelNameRules = { minLength: 1, maxLength: limits.channelNameLengthMax, pattern: storableTextPattern };
+const channelNameRules = { minLength: 1, maxLength: contract.channelNameLengthMax, pattern: storableTextPattern };
 
 const readings = {
   timestamps: Readings('Unix seconds, at least one; null where there is none'),
@@ -47,7 +48,11 @@ const readings = {
 
 const address = {
   data_id: Uuid('the stream'),
-  chunk_index: Type.Integer({ minimum: 0, maximum: limits.offsetMax, description: 'zero-based position of the chunk' }),
+  chunk_index: Type.Integer({
+    minimum: 0,
+    maximum: contract.offsetMax,
+    description: 'zero-based position of the chunk',
+  }),
 };
 
 export const ChunkBody = Type.Object(
@@ -62,21 +67,25 @@ export type ChunkBody = Static<typeof ChunkBody>;
 
 const Channel = Type.Object(readings);
 
-export const MultiChunkBody = Type.Object(
-  {
-    ...address,
-    channels: Type.Unsafe<Record<string, Static<typeof Channel>>>({
-      type: 'object',
-      minProperties: 1,
-      maxProperties: limits.channelsPerRequestMax,
-      propertyNames: channelNameRules,
-      additionalProperties: Channel,
-      description: 'channel name to readings; all are stored or none',
-    }),
-  },
-  { $id: 'MultiChunkBody', description: 'the chunks of several channels under one index' },
-);
-export type MultiChunkBody = Static<typeof MultiChunkBody>;
+/** What bounds a body that brings chunks, beside its bytes. */
+export type ChunkBodyLimits = Pick<StreamLimits, 'channelsPerRequestMax'>;
+
+export const MultiChunkBody = ({ channelsPerRequestMax }: ChunkBodyLimits) =>
+  Type.Object(
+    {
+      ...address,
+      channels: Type.Unsafe<Record<string, Static<typeof Channel>>>({
+        type: 'object',
+        minProperties: 1,
+        maxProperties: channelsPerRequestMax,
+        propertyNames: channelNameRules,
+        additionalProperties: Channel,
+        description: 'channel name to readings; all are stored or none',
+      }),
+    },
+    { $id: 'MultiChunkBody', description: 'the chunks of several channels under one index' },
+  );
+export type MultiChunkBody = Static<ReturnType<typeof MultiChunkBody>>;
 
 export const RestoreBody = Type.Object(
   {
@@ -105,4 +114,11 @@ export type ChunkReceipt = Static<typeof ChunkReceipt>;
 export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
 
 /** What stands once for all three prefixes. */
-export const streamSchemas = [InitializeBody, StreamIds, ChunkBody, MultiChunkBody, RestoreBody, ChunkReceipt];
+export const streamSchemas = (limits: ChunkBodyLimits) => [
+  InitializeBody,
+  StreamIds,
+  ChunkBody,
+  MultiChunkBody(limits),
+  RestoreBody,
+  ChunkReceipt,
+];

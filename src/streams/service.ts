@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/store.ts';
-import { limits as settings } from '../config.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
 import { notFound, unavailable } from '../errors.ts';
@@ -87,7 +86,7 @@ export function createStreamService(options: Options): StreamService {
       ...(listeners && { listeners }),
       ...(report && { report }),
     }),
-    limits: { ...settings, ...limits },
+    limits,
     now,
     untilBack: (cause, tries) => untilBack(database, limits, cause, tries),
     repeat: asUnchanged,
@@ -105,13 +104,13 @@ export function createStreamService(options: Options): StreamService {
   );
   return {
     async initialize(identity, body, arrivedAt = now()) {
-      const { organizationId, userId } = identity;
+      const organization = database.as(identity.organizationId);
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
       const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
-      const stream = { ...body, ...ids, user_id: userId, stream_name: streamName(body) };
-      return calls.run(organizationId, arrivedAt, async (run, patience) => {
-        checkLinks(body, await findLinks(run, patience, organizationId, body));
-        return insertStream(run, patience, organizationId, stream);
+      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body) };
+      return calls.run(arrivedAt, async (patience) => {
+        checkLinks(body, await findLinks(organization, patience, body));
+        return insertStream(organization, patience, stream);
       });
     },
 
@@ -120,13 +119,13 @@ export function createStreamService(options: Options): StreamService {
       return batcher.submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
         // A flush has just settled them; the receipts of 10,000 channels are work of their own.
-        return arrivals.length > settings.flushRowsMax ? nextTurn().then(answer) : answer();
+        return arrivals.length > limits.flushRowsMax ? nextTurn().then(answer) : answer();
       });
     },
 
     async restore(identity, { dataId, ...address }) {
       const revision = { ...address, dataId: dataId.toLowerCase() };
-      const readings = await readRevision(database, identity.organizationId, revision);
+      const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
       const arrival = { channelName: revision.channelName, image: toChunkImage(readings) };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now());
@@ -137,9 +136,8 @@ export function createStreamService(options: Options): StreamService {
     },
 
     async finalize({ organizationId }, dataId, arrivedAt = now()) {
-      const ids = await calls.run(organizationId, arrivedAt, (run, patience) =>
-        finalizeStream(run, patience, organizationId, dataId),
-      );
+      const organization = database.as(organizationId);
+      const ids = await calls.run(arrivedAt, (patience) => finalizeStream(organization, patience, dataId));
       if (ids === undefined) throw notFound('Stream');
       return ids;
     },

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { limits } from '../config.ts';
+import { contract } from '../contract.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -15,7 +15,7 @@ import {
   replaceChunks,
   type StoredChunk,
 } from './chunk-store.ts';
-import type { Grace, Means } from './means.ts';
+import type { Means } from './means.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 import {
   channelKey,
@@ -37,7 +37,7 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  */
 export async function settle(means: Means, items: IngestItem[]): Promise<Settled> {
   const found = await readAddresses(means, rowsOf(items));
-  await breathe(found);
+  await breathe(found, means);
   const settled: Settled = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
@@ -50,18 +50,18 @@ export async function settle(means: Means, items: IngestItem[]): Promise<Settled
   }
   if (writes.length === 0) return settled;
   const placed = await place(means, writes);
-  await breathe(placed);
+  await breathe(placed, means);
   const areNew = writes.every(({ standing }) => standing.isSame === null);
   const stored =
     (areNew ? await writeNewRows(means, placed) : undefined) ??
-    (await inTransaction(means.pool, (client) => writeRows(client, placed, means.grace), means.patience));
-  await breathe(stored);
+    (await inTransaction(means.pool, (client) => writeRows(client, placed, means), means.patience));
+  await breathe(stored, means);
   means.onCommitted(stored);
   return new Map([...settled, ...byRequest(stored)]);
 }
 
 /** Between two parts of a flush of very many rows, others have their turn. */
-async function breathe(rows: readonly unknown[]): Promise<void> {
+async function breathe(rows: readonly unknown[], { limits }: Means): Promise<void> {
   if (rows.length > limits.flushRowsMax) await nextTurn();
 }
 
@@ -89,7 +89,7 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
   if (hasExactOffsets({ chunkIndex, ...item }, pointsPerChunk)) return undefined;
   return invalid(
     ['body', 'chunk_index'],
-    `chunk_index × points_per_chunk (${pointsPerChunk}) must keep array offsets within ${limits.offsetMax}`,
+    `chunk_index × points_per_chunk (${pointsPerChunk}) must keep array offsets within ${contract.offsetMax}`,
     chunkIndex,
   );
 }
@@ -119,12 +119,12 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
 
 /** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
 export async function insertInOneTrip(
-  { pool, patience, grace }: Means,
+  { pool, patience, grace, limits }: Means,
   rows: PlacedRow[],
 ): Promise<(PlacedRow & Stored)[]> {
   const [, , { totals }] = await inOneTrip<[unknown, unknown, InsertedChunks]>(
     pool,
-    (client) => [lockChannels(client, rows), requireOpen(client, rows, grace), insertNewChunks(client, rows)],
+    (client) => [lockChannels(client, rows), requireOpen(client, rows, grace), insertNewChunks(client, rows, limits)],
     patience,
   );
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
@@ -136,16 +136,16 @@ const uniqueViolation = '23505';
 export async function writeRows(
   client: pg.PoolClient,
   rows: PlacedRow[],
-  grace: Grace,
+  { grace, limits }: Pick<Means, 'grace' | 'limits'>,
 ): Promise<(PlacedRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them one after the other, so the insert sees what the lock has waited for.
   const [, , { inserted, totals }] = await Promise.all([
     lockChannels(client, rows),
     requireOpen(client, rows, grace),
-    insertChunks(client, rows),
+    insertChunks(client, rows, limits),
   ]);
   const standing = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced = standing.length > 0 ? await settleStanding(client, standing, totals) : new Set<PlacedRow>();
+  const replaced = standing.length > 0 ? await settleStanding(client, standing, totals, limits) : new Set<PlacedRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
@@ -157,6 +157,7 @@ async function settleStanding(
   client: pg.PoolClient,
   rows: PlacedRow[],
   totals: Map<number, number>,
+  limits: Means['limits'],
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
   // Chunks go after their channels, which are locked.
@@ -164,7 +165,8 @@ async function settleStanding(
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {
-    for (const { channelId, pointCount } of await replaceChunks(client, differing)) totals.set(channelId, pointCount);
+    for (const { channelId, pointCount } of await replaceChunks(client, differing, limits))
+      totals.set(channelId, pointCount);
     const shrunk = differing.filter((row) => mayShrink(row.image, before(row)));
     if (shrunk.length > 0) await recountChannels(client, shrunk);
   }

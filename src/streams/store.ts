@@ -1,6 +1,6 @@
 /* The statements of initialize and finalize, which run on connections of ingest. */
 import type pg from 'pg';
-import type { RunStatement } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Patience } from '../database/transactions.ts';
 import type { InitializeBody, StreamIds } from './schemas.ts';
 
@@ -12,9 +12,8 @@ export interface FoundLinks {
 
 /** Which of the things that a new stream links to are the organization's own. */
 export async function findLinks(
-  run: RunStatement,
+  { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
-  organizationId: string,
   links: InitializeBody,
 ): Promise<FoundLinks> {
   const statement = {
@@ -28,7 +27,7 @@ export async function findLinks(
         exists (select from projects where organization_id = $1::uuid and project_id = $4::uuid) as project`,
     values: [organizationId, links.synth_source_id ?? null, links.physical_sample_id ?? null, links.project_id ?? null],
   };
-  const { rows } = await run<FoundLinks & pg.QueryResultRow>(statement, patience);
+  const { rows } = await runAsIngest<FoundLinks & pg.QueryResultRow>(statement, patience);
   return rows[0] as FoundLinks;
 }
 
@@ -40,9 +39,8 @@ export type NewStream = Omit<InitializeBody, 'stream_name'> & StreamIds & { stre
  * project's, as when the SDK tracks it there.
  */
 export async function insertStream(
-  run: RunStatement,
+  { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
-  organizationId: string,
   stream: NewStream,
 ): Promise<StreamIds> {
   const { data_id, processed_data_id } = stream;
@@ -80,15 +78,14 @@ export async function insertStream(
       stream.project_id ?? null,
     ],
   };
-  await run(statement, patience);
+  await runAsIngest(statement, patience);
   return { data_id, processed_data_id };
 }
 
 /** Marks a stream as finalized unless it is already. @returns its ids, or undefined for an unknown one. */
 export async function finalizeStream(
-  run: RunStatement,
+  { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
-  organizationId: string,
   dataId: string,
 ): Promise<StreamIds | undefined> {
   const values = [organizationId, dataId];
@@ -99,8 +96,8 @@ export async function finalizeStream(
       where organization_id = $1::uuid and data_id = $2::uuid and deleted_at is null and finalized_at is null`,
     values,
   };
-  await run(statement, patience);
-  const { rows } = await run<StreamIds & pg.QueryResultRow>(
+  await runAsIngest(statement, patience);
+  const { rows } = await runAsIngest<StreamIds & pg.QueryResultRow>(
     {
       name: 'find_stream_ids',
       text: `

@@ -1,10 +1,11 @@
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
 import type { Reading } from '../lib/reading.ts';
+import type { PointLimits } from '../points/limits.ts';
 import type { Batches, StoredPoints } from '../points/points.ts';
 import { openStored } from '../points/read.ts';
 import { type ChannelHead, findStream, listChannels, type StreamHead } from './store.ts';
-import type { TimeseriesMeans } from './stream-read.ts';
 
 /** The chunks of one channel that a raw read wants. */
 export interface RawRead {
@@ -15,21 +16,21 @@ export interface RawRead {
 
 /** @throws ApiError 404 for an unknown or foreign stream and for a channel that it does not have */
 export async function openRawRead(
-  { database, limits }: TimeseriesMeans,
-  organizationId: string,
-  reading: Reading,
+  organization: OrganizationDatabase,
   dataId: string,
   { channel: name, from_chunk, to_chunk }: { channel: string; from_chunk?: number; to_chunk?: number },
+  limits: PointLimits,
+  reading: Reading,
 ): Promise<RawRead> {
-  const stream = await findStream(database, organizationId, dataId);
-  const channels = await listChannels(database, organizationId, stream.data_id);
+  const stream = await findStream(organization, dataId);
+  const channels = await listChannels(organization, stream.data_id);
   const channel = channels.find(({ channel_name }) => channel_name === name);
   if (channel === undefined) throw notFound('channel');
   const range = { from: from_chunk ?? 0, to: to_chunk ?? Number.MAX_SAFE_INTEGER };
   return {
     stream,
     channel,
-    chunks: await openStored({ database, organizationId, limits: limits.points, reading }, channel, range),
+    chunks: await openStored({ organization, limits, reading }, channel, range),
   };
 }
 

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
@@ -23,7 +24,7 @@ import {
 import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
 import { findSystem } from './store.ts';
-import { openStreamRead, type TimeseriesMeans } from './stream-read.ts';
+import { openStreamRead, type ReadLimits } from './stream-read.ts';
 
 /**
  * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
@@ -43,6 +44,11 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
   pointsRoute(app, means, '/tool-state');
   pointsRoute(app, means, '/metrology');
   stagedRoute(app, means);
+}
+
+interface TimeseriesMeans {
+  database: Database;
+  limits: ReadLimits;
 }
 
 export interface TimeseriesDependencies {
@@ -76,14 +82,10 @@ function timeseriesRoute(
     async (request, reply) => {
       const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
       const selection = toSelection(query);
+      const { organization, reading } = readFor(means.database, request);
+      const dataId = request.params.data_id;
       try {
-        const read = await openStreamRead(
-          means,
-          request.identity.organizationId,
-          request.place.reading,
-          request.params.data_id,
-          reservedNames,
-        );
+        const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading);
         return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
@@ -106,14 +108,9 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openStreamRead(
-        means,
-        organizationId,
-        request.place.reading,
-        request.params.data_id,
-        reservedRheedNames,
-      );
+      const { organization, reading } = readFor(means.database, request);
+      const names = reservedRheedNames;
+      const read = await openStreamRead(organization, request.params.data_id, names, means.limits, reading);
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
@@ -131,15 +128,9 @@ function stagedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openStreamRead(
-        means,
-        organizationId,
-        request.place.reading,
-        request.params.data_id,
-        new Set(),
-      );
-      return sendPieces(reply, stagedAnswer(read, await findSystem(means.database, organizationId, read.dataId)));
+      const { organization, reading } = readFor(means.database, request);
+      const read = await openStreamRead(organization, request.params.data_id, new Set(), means.limits, reading);
+      return sendPieces(reply, stagedAnswer(read, await findSystem(organization, read.dataId)));
     },
   );
 }
@@ -157,14 +148,9 @@ function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const read = await openRawRead(
-        means,
-        organizationId,
-        request.place.reading,
-        request.params.data_id,
-        request.query,
-      );
+      const { organization, reading } = readFor(means.database, request);
+      const { points } = means.limits;
+      const read = await openRawRead(organization, request.params.data_id, request.query, points, reading);
       return sendPieces(reply, rawAnswer(read));
     },
   );

@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 
 export interface StreamHead {
@@ -21,8 +21,8 @@ export interface ChannelHead {
 }
 
 /** @throws ApiError 404 for an id that is unknown or of another organization */
-export async function findStream(database: Database, organizationId: string, dataId: string): Promise<StreamHead> {
-  const { rows } = await database.as(organizationId).pool.query<StreamHead>({
+export async function findStream({ organizationId, pool }: OrganizationDatabase, dataId: string): Promise<StreamHead> {
+  const { rows } = await pool.query<StreamHead>({
     name: 'find_stream_to_read',
     text: `select data_id, points_per_chunk from streams
            where data_id = $1::uuid and organization_id = $2::uuid and deleted_at is null`,
@@ -33,8 +33,11 @@ export async function findStream(database: Database, organizationId: string, dat
 }
 
 /** What a stream was measured with, as far as it is known: its growth instrument, or the kind of it. */
-export async function findSystem(database: Database, organizationId: string, dataId: string): Promise<string | null> {
-  const { rows } = await database.as(organizationId).pool.query<{ system: string | null }>(
+export async function findSystem(
+  { organizationId, pool }: OrganizationDatabase,
+  dataId: string,
+): Promise<string | null> {
+  const { rows } = await pool.query<{ system: string | null }>(
     `select coalesce(i.source_name, s.instrument_type) as system
      from streams s
      left join growth_instruments i on i.synth_source_id = s.synth_source_id and i.organization_id = s.organization_id
@@ -45,8 +48,11 @@ export async function findSystem(database: Database, organizationId: string, dat
 }
 
 /** The channels of a stream that hold points, by name in the order of code points. */
-export async function listChannels(database: Database, organizationId: string, dataId: string): Promise<ChannelHead[]> {
-  const { rows } = await database.as(organizationId).pool.query<ChannelHead>({
+export async function listChannels(
+  { organizationId, pool }: OrganizationDatabase,
+  dataId: string,
+): Promise<ChannelHead[]> {
+  const { rows } = await pool.query<ChannelHead>({
     name: 'list_channels_to_read',
     text: `select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max,
                   c.changed_at

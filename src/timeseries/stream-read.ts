@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { PointLimits } from '../points/limits.ts';
@@ -8,9 +8,10 @@ import type { TimeseriesLimits } from './limits.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type ChannelHead, findStream, listChannels } from './store.ts';
 
-export interface TimeseriesMeans {
-  database: Database;
-  limits: { points: PointLimits; timeseries: TimeseriesLimits };
+/** What bounds a read. */
+export interface ReadLimits {
+  points: PointLimits;
+  timeseries: TimeseriesLimits;
 }
 
 /** A channel under the name that it has in an answer. */
@@ -32,21 +33,21 @@ export interface StreamRead {
 
 /** @throws ApiError 404 for a stream that is unknown or of another organization */
 export async function openStreamRead(
-  { database, limits }: TimeseriesMeans,
-  organizationId: string,
-  reading: Reading,
+  organization: OrganizationDatabase,
   dataId: string,
   reservedNames: ReadonlySet<string>,
+  limits: ReadLimits,
+  reading: Reading,
 ): Promise<StreamRead> {
-  const stream = await findStream(database, organizationId, dataId);
-  const heads = await listChannels(database, organizationId, stream.data_id);
+  const stream = await findStream(organization, dataId);
+  const heads = await listChannels(organization, stream.data_id);
   const channelNames = heads.map((head) => head.channel_name);
   const names = renameReserved(channelNames, reservedNames, 'channel');
   return {
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { database, organizationId, limits: limits.points, reading },
+    means: { organization, limits: limits.points, reading },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }

@@ -53,7 +53,7 @@ export async function checkContents(
   after: ContentKey,
   limit: number,
 ): Promise<CheckedContent[]> {
-  const { rows } = await database.service.pool.query<CheckedContent>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<CheckedContent>(
     `select ${keyOf(table)}, c.channel_name as "channelName",
             case
               when c.channel_id is null and s.removed_at is null then 'its channel is gone'
@@ -81,7 +81,7 @@ export async function listContents(
   after: ContentKey,
   limit: number,
 ): Promise<ContentKey[]> {
-  const { rows } = await database.service.pool.query<ContentKey>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<ContentKey>(
     `select ${keyOf(table)} from ${table} k ${pageOf(table)}`,
     pageParameters(after, limit),
   );
@@ -104,7 +104,7 @@ export async function checkChannels(
   after: Pick<CheckedChannel, 'dataId' | 'channelId'>,
   limit: number,
 ): Promise<CheckedChannel[]> {
-  const { rows } = await database.service.pool.query<CheckedChannel>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<CheckedChannel>(
     `select c.data_id as "dataId", c.channel_id as "channelId", c.channel_name as "channelName",
             case
               when s.removed_at is not null then null

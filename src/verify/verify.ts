@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import { type VerifyLimits, verifyLimits } from './limits.ts';
 import {
   type CheckedChannel,
   type CheckedContent,
@@ -34,8 +35,6 @@ export interface Verification {
   channels: Tally;
 }
 
-const contentsOfPage = 1_000;
-const channelsOfPage = 500;
 const nowhere = { dataId: '00000000-0000-0000-0000-000000000000', channelId: -1, chunkIndex: -1, revision: -1 };
 
 /**
@@ -46,43 +45,51 @@ const nowhere = { dataId: '00000000-0000-0000-0000-000000000000', channelId: -1,
 export async function verify(
   database: Database,
   onDifference: (difference: Difference) => void,
+  given?: Partial<VerifyLimits>,
 ): Promise<Verification> {
+  const { pageContentsMax, pageChannelsMax } = { ...verifyLimits, ...given };
   return {
-    chunks: await verifyContents(database, 'chunks', onDifference),
-    revisions: await verifyContents(database, 'chunk_revisions', onDifference),
-    channels: await verifyChannels(database, onDifference),
+    chunks: await verifyContents(database, 'chunks', pageContentsMax, onDifference),
+    revisions: await verifyContents(database, 'chunk_revisions', pageContentsMax, onDifference),
+    channels: await verifyChannels(database, pageChannelsMax, onDifference),
   };
 }
 
 async function verifyContents(
   database: Database,
   table: ContentTable,
+  pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
   for (let after: ContentKey = nowhere; ; ) {
-    const page = await checkPage(database, table, after);
+    const page = await checkPage(database, table, after, pageMax);
     for (const content of page) {
       tally.checked++;
       if (content.problem === null) continue;
       tally.differ++;
       onDifference({ dataId: content.dataId, place: placeOf(content), problem: content.problem });
     }
-    if (page.length < contentsOfPage) return tally;
+    if (page.length < pageMax) return tally;
     after = page.at(-1) as CheckedContent;
   }
 }
 
 /** A page that PostgreSQL cannot read, since a block of it is damaged, is read one by one. */
-async function checkPage(database: Database, table: ContentTable, after: ContentKey): Promise<CheckedContent[]> {
+async function checkPage(
+  database: Database,
+  table: ContentTable,
+  after: ContentKey,
+  pageMax: number,
+): Promise<CheckedContent[]> {
   try {
-    return await checkContents(database, table, after, contentsOfPage);
+    return await checkContents(database, table, after, pageMax);
   } catch (error) {
     if (!isDamage(error)) throw error;
   }
   const contents: CheckedContent[] = [];
   let before = after;
-  for (const key of await listContents(database, table, after, contentsOfPage)) {
+  for (const key of await listContents(database, table, after, pageMax)) {
     try {
       contents.push(...(await checkContents(database, table, before, 1)));
     } catch (error) {
@@ -104,17 +111,21 @@ function placeOf({ channelName, channelId, chunkIndex, revision }: CheckedConten
   return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
 }
 
-async function verifyChannels(database: Database, onDifference: (difference: Difference) => void): Promise<Tally> {
+async function verifyChannels(
+  database: Database,
+  pageMax: number,
+  onDifference: (difference: Difference) => void,
+): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
   for (let after: Pick<CheckedChannel, 'dataId' | 'channelId'> = nowhere; ; ) {
-    const page = await checkChannels(database, after, channelsOfPage);
+    const page = await checkChannels(database, after, pageMax);
     for (const { dataId, channelName, problem } of page) {
       tally.checked++;
       if (problem === null) continue;
       tally.differ++;
       onDifference({ dataId, place: `channel "${channelName}"`, problem });
     }
-    if (page.length < channelsOfPage) return tally;
+    if (page.length < pageMax) return tally;
     after = page.at(-1) as CheckedChannel;
   }
 }

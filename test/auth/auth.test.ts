@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiKeyHint, hashApiKey, isMistyped, newApiKey, publicIdOf } from '../../src/auth/api-key.ts';
 import { createKey, importKey, provideKey } from '../../src/auth/keys.ts';
+import { authLimits } from '../../src/auth/limits.ts';
 import { findIdentity, listKeys, revokeKey, type Scope, scopes } from '../../src/auth/store.ts';
-import { limits } from '../../src/config.ts';
+import { contract } from '../../src/contract.ts';
 import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -77,7 +78,7 @@ describe('a request', () => {
         });
       }
       // What no key can be is not looked up either; what may be one is.
-      for (const key of ['short', 'k'.repeat(limits.keyLengthMax + 1)]) {
+      for (const key of ['short', 'k'.repeat(contract.keyLengthMax + 1)]) {
         expect((await server.get('/data_entries/', key)).status).toBe(401);
       }
       const { status, json } = await server.get('/data_entries/', newApiKey());
@@ -92,7 +93,7 @@ describe('a request', () => {
     const key = await createKey(server.database, 'lab', 'ada');
     expect((await server.get('/tags/', key)).status).toBe(200);
     await revokeKey(server.database, await keyId(key));
-    const deadline = Date.now() + limits.keyCacheMsMax + 500;
+    const deadline = Date.now() + authLimits.keyCacheMsMax + 500;
     let { status } = await server.get('/tags/', key);
     while (status === 200 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi
 import { hashApiKey, newApiKey, publicIdOf } from '../../src/auth/api-key.ts';
 import { openIdentities } from '../../src/auth/identities.ts';
 import { createKey, importKey, rotateKey } from '../../src/auth/keys.ts';
+import { authLimits } from '../../src/auth/limits.ts';
 import { findIdentity, insertKey, listKeys, noteKeyUse, revokeKey, scopes } from '../../src/auth/store.ts';
-import { limits } from '../../src/config.ts';
+import { contract } from '../../src/contract.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
@@ -31,17 +32,17 @@ const opens = async (key: string) => (await findIdentity(database, key)) !== und
 const idOf = async (key: string) => (await findIdentity(database, key))?.keyId as number;
 const listed = async (id: number) => (await listKeys(database)).find((key) => key.key_id === id);
 const alter = (id: number, change: string) =>
-  database.service.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
+  database.everyOrganization.upkeep.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
 /** Hours from now until a time. */
 const hoursUntil = (time: string | null | undefined) => (Date.parse(String(time)) - Date.now()) / 3_600_000;
 
 describe('a key', () => {
   test('whose id is right but whose secret is not opens nothing', async () => {
     const key = await createKey(database, 'lab');
-    await database.service.pool.query('update api_keys set key_hash = $1::bytea where public_id = $2::text', [
-      hashApiKey('another'),
-      publicIdOf(key),
-    ]);
+    await database.everyOrganization.upkeep.pool.query(
+      'update api_keys set key_hash = $1::bytea where public_id = $2::text',
+      [hashApiKey('another'), publicIdOf(key)],
+    );
     expect(await opens(key)).toBe(false);
   });
 
@@ -99,7 +100,7 @@ describe('importKey', () => {
 
   test.each([
     ['the shortest', 'sixteen-letters!'],
-    ['the longest', 'x'.repeat(limits.keyLengthMax)],
+    ['the longest', 'x'.repeat(contract.keyLengthMax)],
     ['a UUID', '5f0c6a1e-6f8f-4f9e-8f0a-3b3a0a7f0c11'],
     ['one of the form of old', `msk_${'Q'.repeat(43)}`],
     ['one of another server', newApiKey()],
@@ -112,7 +113,7 @@ describe('importKey', () => {
 
   test.each([
     ['too short', 'fifteen-letters'],
-    ['too long', 'x'.repeat(limits.keyLengthMax + 1)],
+    ['too long', 'x'.repeat(contract.keyLengthMax + 1)],
     ['with a space', 'sixteen letters and'],
     ['of two lines', 'sixteen-letters!\nsixteen-letters!'],
     ['beyond ASCII', 'sechzehn-Zeichen-ä'],
@@ -177,10 +178,10 @@ describe('the last use of a key', () => {
     await expect.poll(async () => (await listed(id))?.last_used_at, { interval: 20 }).not.toBeNull();
     const first = (await listed(id))?.last_used_at;
     const { organizationId } = (await findIdentity(database, key)) as { organizationId: string };
-    await noteKeyUse(database, organizationId, id);
+    await noteKeyUse(database, organizationId, id, authLimits);
     expect((await listed(id))?.last_used_at).toBe(first);
     await alter(id, `last_used_at = now() - interval '61 seconds'`);
-    await noteKeyUse(database, organizationId, id);
+    await noteKeyUse(database, organizationId, id, authLimits);
     expect(Math.abs(hoursUntil((await listed(id))?.last_used_at))).toBeLessThan(0.01);
   });
 
@@ -201,10 +202,13 @@ describe('the last use of a key', () => {
 });
 
 test('only so many keys are remembered as the limit says, the newest ones', async () => {
-  const users = await database.service.pool.query(`select organization_id, user_id from users limit 1`);
+  const users = await database.everyOrganization.upkeep.pool.query(
+    `select organization_id, user_id from users limit 1`,
+  );
   const { organization_id, user_id } = users.rows[0] as { organization_id: string; user_id: string };
-  const names = Array.from({ length: limits.keyCacheEntriesMax + 1 }, (_, i) => `one-key-of-many-${i}`);
-  await database.service.pool.query(
+  const keyCacheEntriesMax = 20;
+  const names = Array.from({ length: keyCacheEntriesMax + 1 }, (_, i) => `one-key-of-many-${i}`);
+  await database.everyOrganization.upkeep.pool.query(
     `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, last_used_at)
      select $1::uuid, $2::uuid, encode(substring(sha256(k::bytea) from 1 for 8), 'hex'), sha256(k::bytea), 'a', now()
      from unnest($3::text[]) k`,
@@ -213,11 +217,11 @@ test('only so many keys are remembered as the limit says, the newest ones', asyn
   // However long it takes here, no key is forgotten for its age.
   vi.spyOn(performance, 'now').mockReturnValue(0);
   onTestFinished(() => void vi.restoreAllMocks());
-  const { of: identityOf } = openIdentities(database, quiet);
+  const { of: identityOf } = openIdentities(database, quiet, { keyCacheEntriesMax });
   const [first, second] = names as [string, string];
-  for (let i = 0; i < names.length; i += 500) await Promise.all(names.slice(i, i + 500).map(identityOf));
-  await database.service.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
+  await Promise.all(names.map(identityOf));
+  await database.everyOrganization.upkeep.pool.query(`update api_keys set revoked_at = now() where key_hint = 'a'`);
   expect(await identityOf(second)).toBeDefined();
   expect(await identityOf(first)).toBeUndefined();
   expect(await insertKey(database, { organization_id, user_id }, first)).toBeUndefined();
-}, 60_000);
+});

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
-import type { Access, Connections } from '../../src/database/access.ts';
-import type { Database } from '../../src/database/database.ts';
+import type { Connections } from '../../src/database/access.ts';
+import type { OrganizationDatabase } from '../../src/database/organizations.ts';
 import { giveUpStreams, removeStream } from '../../src/streams/deletion-store.ts';
+import { streamLimits } from '../../src/streams/limits.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { rowsOf } from '../support/rows-of.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -109,11 +109,11 @@ describe('a removed entry', () => {
     const { rows } = await inDatabase('select organization_id as id from streams where data_id = $1', [kept]);
     await inDatabase('delete from streams where data_id = $1::uuid', [dataId]);
     expect(await rowsOf(server.owner, dataId)).toEqual({ chunks: 1, chunk_revisions: 1 });
-    await removeStream(server.database, rows[0].id, dataId);
+    await removeStream(server.database.as(rows[0].id), dataId, streamLimits);
     expect(await rowsOf(server.owner, dataId)).toEqual({});
     const before = await rowsOf(server.owner, kept);
     await inDatabase('update streams set deleted_at = now(), removed_at = now() where data_id = $1', [kept]);
-    await removeStream(server.database, randomUUID(), kept);
+    await removeStream(server.database.as(randomUUID()), kept, streamLimits);
     expect(await rowsOf(server.owner, kept)).toEqual(before);
   });
 
@@ -128,28 +128,26 @@ describe('a removed entry', () => {
     await inDatabase(fill, [dataId, 600_000]);
     const organizationId = (await inDatabase('select organization_id from streams where data_id = $1', [dataId]))
       .rows[0].organization_id;
-    expect(await giveUpStreams(server.database, organizationId, [dataId])).toEqual([dataId]);
-    const { database, deleted } = countingDeletes(server.database);
-    await removeStream(database, organizationId, dataId);
+    const lab = server.database.as(organizationId);
+    expect(await giveUpStreams(lab, [dataId])).toEqual([dataId]);
+    const { organization, deleted } = countingDeletes(lab);
+    await removeStream(organization, dataId, { removedRowsMax: 5_000, removedPointsMax: 1_000_000 });
     expect(await rowsOf(server.owner, dataId)).toEqual({});
     // Chunks 0 to 4999; 5000 to 9001, as the next long chunk would be too much; the other two long ones; the rest.
-    expect(deleted).toEqual([limits.removedRowsMax, 4_002, 1, 1998]);
+    expect(deleted).toEqual([5_000, 4_002, 1, 1998]);
   });
 });
 
-/** The same database, but it is noted how many chunks each of its statements deletes. */
-function countingDeletes(database: Database): { database: Database; deleted: number[] } {
+/** The same organization, but it is noted how many chunks each of its statements deletes. */
+function countingDeletes(organization: OrganizationDatabase) {
+  const { pool } = organization;
   const deleted: number[] = [];
-  const as = (id: string): Access => {
-    const { pool, kysely } = database.as(id);
-    const query: Connections['query'] = async (text, values) => {
-      const result = await pool.query(text, values);
-      if (/^\s*delete from chunks/.test(String(text))) deleted.push(result.rowCount as number);
-      return result as never;
-    };
-    return { pool: { connect: () => pool.connect(), query }, kysely };
+  const query: Connections['query'] = async (text, values) => {
+    const result = await pool.query(text, values);
+    if (/^\s*delete from chunks/.test(String(text))) deleted.push(result.rowCount as number);
+    return result as never;
   };
-  return { database: { ...database, as }, deleted };
+  return { organization: { ...organization, pool: { connect: () => pool.connect(), query } }, deleted };
 }
 
 test.each([

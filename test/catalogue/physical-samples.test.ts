@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { contract } from '../../src/contract.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into rows of every shape.
@@ -177,9 +177,9 @@ test('stores the longest names and refuses longer ones', async () => {
   // Characters that do not compress: the index of names has to hold them as they are.
   const random = (length: number) =>
     Array.from({ length }, () => String.fromCodePoint(0x20000 + Math.floor(Math.random() * 40_000))).join('');
-  const longest = random(limits.nameLengthMax);
+  const longest = random(contract.nameLengthMax);
   expect((await create({ name: longest })).name).toBe(longest);
-  const answer = await server.post('/physical_samples/', { name: random(limits.nameLengthMax + 1) });
+  const answer = await server.post('/physical_samples/', { name: random(contract.nameLengthMax + 1) });
   expect(answer.status).toBe(422);
   expect(answer.json.detail[0]).toMatchObject({ loc: ['body', 'name'], msg: expect.stringContaining('255') });
 });

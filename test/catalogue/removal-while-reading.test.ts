@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OrganizationDatabase } from '../../src/database/organizations.ts';
 import { exportLimits } from '../../src/exports/limits.ts';
 import { readLong } from '../../src/exports/long.ts';
 import { openStreamExport } from '../../src/exports/service.ts';
@@ -6,6 +7,7 @@ import { readWide } from '../../src/exports/wide.ts';
 import { certificateAnswer } from '../../src/ledger/certificate.ts';
 import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
+import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { revisionsAnswer } from '../../src/ledger/revisions.ts';
 import { freely } from '../../src/lib/reading.ts';
 import { pointLimits } from '../../src/points/limits.ts';
@@ -18,14 +20,14 @@ import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
 
 let server: TestServer;
-let organizationId: string;
+let organization: OrganizationDatabase;
 beforeAll(async () => {
   server = await startTestServer();
   const { rows } = await server.owner.pool.query(
     'select organization_id from api_keys join users using (organization_id, user_id) where users.name = $1',
     ['ada'],
   );
-  organizationId = rows[0].organization_id;
+  organization = server.database.as(rows[0].organization_id);
 });
 afterAll(() => server.close());
 
@@ -49,13 +51,10 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 
 const gone = { status: 404 };
 const limits = { points: pointLimits, timeseries: timeseriesLimits };
-const means = () => ({ database: server.database, organizationId, limits: pointLimits, reading: freely });
-const openRead = (dataId: string) =>
-  openStreamRead({ database: server.database, limits }, organizationId, freely, dataId, new Set());
+const means = () => ({ organization, limits: pointLimits, reading: freely });
+const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits, freely);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
-  openStreamExport({ database: server.database, limits: exportLimits }, { organizationId } as never, dataId, {
-    layout,
-  });
+  openStreamExport(organization, dataId, { layout }, exportLimits);
 
 describe('a stream that is being removed for good is never read in part', () => {
   test.each([
@@ -100,7 +99,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in a certificate or a ledger', async () => {
     const dataId = await filledStream();
-    const read = await openLedgerRead(server.database, organizationId, dataId);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
     await removeHalf(dataId);
     await expect(readAll(certificateAnswer(read))).rejects.toMatchObject(gone);
     await expect(readAll(ledgerAnswer(read, { withHashes: false }))).rejects.toMatchObject(gone);
@@ -109,7 +108,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in a ledger or a certificate, deleted at the very moment, with all its channels and chunks still there', async () => {
     for (const answer of [certificateAnswer, (read: never) => ledgerAnswer(read, { withHashes: true })]) {
       const dataId = await filledStream();
-      const read = await openLedgerRead(server.database, organizationId, dataId);
+      const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
       await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
       await expect(readAll(answer(read as never))).rejects.toMatchObject(gone);
     }
@@ -117,7 +116,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in the hashes of a ledger that has begun', async () => {
     const dataId = await filledStream(25_000);
-    const read = await openLedgerRead(server.database, organizationId, dataId);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
     const answer = ledgerAnswer(read, { withHashes: true });
     await answer.next();
     await removeHalf(dataId);
@@ -127,7 +126,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in the list of its revisions', async () => {
     const dataId = await filledStream();
     await removeHalf(dataId);
-    const list = revisionsAnswer(server.database, organizationId, dataId, {});
+    const list = revisionsAnswer(organization, dataId, {}, ledgerLimits);
     await expect(readAll(list)).rejects.toMatchObject(gone);
   });
 });

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inTransaction, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
+import { type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { isoTime } from '../../src/database/pool.ts';
+import { inTransaction } from '../../src/database/transactions.ts';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
@@ -170,8 +171,10 @@ test('options of the URL are kept and leave those of the server in force, on eve
   try {
     const plans = 'auto';
     expect((await other.as(randomUUID()).pool.query(settings)).rows).toEqual([{ ...expected, plans }]);
-    expect((await other.service.pool.query(settings)).rows).toEqual([{ ...expected, plans }]);
-    expect((await other.ingestPool.query(settings)).rows).toEqual([{ ...expected, plans: 'force_generic_plan' }]);
+    expect((await other.everyOrganization.upkeep.pool.query(settings)).rows).toEqual([{ ...expected, plans }]);
+    expect((await other.everyOrganization.ingest.query(settings)).rows).toEqual([
+      { ...expected, plans: 'force_generic_plan' },
+    ]);
   } finally {
     await other.close();
   }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Access } from '../../src/database/access.ts';
-import { inTransaction } from '../../src/database/database.ts';
+import { inTransaction } from '../../src/database/transactions.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
 import { chunkBody, openStream } from '../streams/support.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -142,7 +142,9 @@ describe('every table', () => {
 
   test('shows the service all', async () => {
     for (const table of tables) {
-      const { rows } = await server.database.service.pool.query(`select distinct organization_id from ${table}`);
+      const { rows } = await server.database.everyOrganization.upkeep.pool.query(
+        `select distinct organization_id from ${table}`,
+      );
       expect([table, rows.length]).toEqual([table, 2]);
     }
   });
@@ -166,7 +168,7 @@ describe('the API', () => {
 });
 
 test('who logs in owns nothing, is above no policy, and without a role may do nothing', async () => {
-  const client = await server.database.service.pool.connect();
+  const client = await server.database.everyOrganization.upkeep.pool.connect();
   try {
     const login = await client.query(
       `select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolinherit as mighty,
@@ -220,7 +222,7 @@ test('a flush locks a channel for its own organization only', async () => {
   await server.post(chunkUrl, chunkBody(dataId, 0, 't', [1]));
   const { rows } = await server.owner.pool.query('select channel_id from channels where data_id = $1', [dataId]);
   const lockFor = (organizationId: string) =>
-    inTransaction(server.database.ingestPool, (client) =>
+    inTransaction(server.database.everyOrganization.ingest, (client) =>
       lockChannels(client, [
         { channelId: rows[0].channel_id, channelName: 't', item: { organizationId, dataId } } as never,
       ]),

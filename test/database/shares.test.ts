@@ -116,7 +116,7 @@ describe('connections', () => {
       // Those of the first one wait meanwhile, and would for ever.
       await patient.as(rival).pool.query('select 1');
       expect((await findKeys(patient, [server.keys.ada]))[0]).toBeDefined();
-      await patient.ingestPool.query('select 1');
+      await patient.everyOrganization.ingest.query('select 1');
       expect(await patient.standing.look()).toBeUndefined();
       expect(patient.pools.general.waitingCount).toBe(10);
       await holder.query('select pg_advisory_unlock(7)');
@@ -131,7 +131,7 @@ describe('connections', () => {
   test('a statement of a read ends after readStatementMsMax, one of ingest does not', async () => {
     const lab = await organization(server.keys.ada);
     await expect(database.as(lab).pool.query('select pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });
-    await database.ingestPool.query('select pg_sleep(2)');
+    await database.everyOrganization.ingest.query('select pg_sleep(2)');
   });
 
   test('a connection that cannot be opened gives its share back', async () => {

@@ -36,7 +36,8 @@ const faults = { left: Number.POSITIVE_INFINITY, asked: 0 };
 /** The database of the server, with these faults. */
 function withFaults(database: Database): Database {
   const as = (organizationId: string) => {
-    const { pool } = database.as(organizationId);
+    const organization = database.as(organizationId);
+    const { pool } = organization;
     const admit = async () => {
       faults.asked++;
       if (faults.left-- > 0) return;
@@ -48,7 +49,7 @@ function withFaults(database: Database): Database {
       query: (...given: Parameters<Connections['query']>) => admit().then(() => pool.query(...given)),
     } as Connections;
     const dialect = new PostgresDialect({ pool: { connect: () => some.connect(), end: async () => {} } });
-    return { pool: some, kysely: new Kysely<Tables>({ dialect }) };
+    return { ...organization, pool: some, kysely: new Kysely<Tables>({ dialect }) };
   };
   return { ...database, as };
 }

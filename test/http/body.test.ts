@@ -2,7 +2,6 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
 import { readJsonBodies } from '../../src/http/body.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
 import { httpLimits } from '../../src/http/limits.ts';
@@ -206,14 +205,14 @@ describe('head', () => {
     const ids = Array.from({ length: 5_000 }, () => `data_ids=${crypto.randomUUID()}`).join('&');
     expect(ids.length).toBeGreaterThan(200_000);
     expect(await answerTo(`/data_entries/?${ids}`)).toMatchObject({ status: 200 });
-    expect(await answerTo(`/data_entries/?keywords=${'x'.repeat(limits.headerBytesMax)}`)).toMatchObject({
+    expect(await answerTo(`/data_entries/?keywords=${'x'.repeat(httpLimits.headerBytesMax)}`)).toMatchObject({
       status: 431,
     });
   });
 
   test('connections are kept for longer than the 90 s that the SDK keeps its own', async () => {
     expect((await answerTo('/healthz')).head).toMatch(/^keep-alive: timeout=120$/im);
-    expect(limits.keepAliveMs).toBeGreaterThan(90_000);
+    expect(httpLimits.keepAliveMs).toBeGreaterThan(90_000);
   });
 });
 

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inTransaction, type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
+import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { CommitInDoubt } from '../../src/database/failures.ts';
+import { inTransaction } from '../../src/database/transactions.ts';
 import { toApiError } from '../../src/http/error-handler.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 

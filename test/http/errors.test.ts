@@ -1,8 +1,9 @@
 import Fastify from 'fastify';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { contract } from '../../src/contract.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
+import { streamLimits } from '../../src/streams/limits.ts';
 import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 const unknownId = '00000000-0000-4000-8000-000000000000';
@@ -55,7 +56,7 @@ describe('wrong types are refused by name and store nothing', () => {
 
   test.each([
     ['points_per_chunk', [...except(), ...outOfRange.points_per_chunk]],
-    ['stream_name', [true, 2, {}, [], 'a\u0000b', '\ud800', 'x'.repeat(limits.textLengthMax + 1)]],
+    ['stream_name', [true, 2, {}, [], 'a\u0000b', '\ud800', 'x'.repeat(contract.textLengthMax + 1)]],
     ['synth_source_id', [true, '2', {}, [], 1.5, 0, 2 ** 31]],
     ['instrument_type', [true, 2, {}, 'a\u0000b', '\udfff']],
     ['physical_sample_id', [true, 2, {}, '', 'x', `${unknownId}0`, unknownId.replaceAll('-', '')]],
@@ -76,7 +77,7 @@ describe('wrong types are refused by name and store nothing', () => {
     ['channel_name', [null, true, {}, [], 1, '', 'x'.repeat(256), 'a\u0000b', '\ud83d']],
     ['timestamps', [null, true, '2', {}, 1]],
     ['values', [null, true, '2', {}, 1, []]],
-    ['units', [true, 2, {}, [], 'a\u0000b', '\ud800', 'x'.repeat(limits.textLengthMax + 1)]],
+    ['units', [true, 2, {}, [], 'a\u0000b', '\ud800', 'x'.repeat(contract.textLengthMax + 1)]],
   ])('chunk: %s', async (field, values) => {
     for (const value of values) {
       const error = onlyError(await chunk({ [field]: value }));
@@ -110,9 +111,12 @@ describe('wrong types are refused by name and store nothing', () => {
     expect(onlyError(await chunk({ chunk_index: 2 ** 52 })).msg).toContain('9007199254740991');
     expect(onlyError(await initialize({ points_per_chunk: 2 ** 31 })).msg).toContain('2147483647');
     const many = Object.fromEntries(
-      Array.from({ length: limits.channelsPerRequestMax + 1 }, (_, i) => [`c${i}`, { timestamps: [1], values: [1] }]),
+      Array.from({ length: streamLimits.channelsPerRequestMax + 1 }, (_, i) => [
+        `c${i}`,
+        { timestamps: [1], values: [1] },
+      ]),
     );
-    expect(onlyError(await multi(many)).msg).toContain(String(limits.channelsPerRequestMax));
+    expect(onlyError(await multi(many)).msg).toContain(String(streamLimits.channelsPerRequestMax));
     expect(await storedPoints()).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { httpLimits } from '../../src/http/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
 
@@ -29,7 +29,7 @@ const get = (path: string, headers = '') =>
   `GET ${path} HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${server.keys.ada}\r\n${headers}\r\n`;
 
 test.each([
-  ['one long header', [`X-Flood: ${'x'.repeat(limits.headerBytesMax)}\r\n`]],
+  ['one long header', [`X-Flood: ${'x'.repeat(httpLimits.headerBytesMax)}\r\n`]],
   ['many short headers', Array.from({ length: 90 }, (_, i) => `X-${i}: 1\r\n`.repeat(1_000))],
   ['8 MB of headers', Array.from({ length: 128 }, (_, i) => `X-${i}: ${'x'.repeat(64 * 1024)}\r\n`)],
 ])('%s: 431, which names the bound and reaches a client that sends on', async (_what, headers) => {

@@ -1,9 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import ajvCompiler from '@fastify/ajv-compiler';
+import serializerCompiler from '@fastify/fast-json-stringify-compiler';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
 import { createKey } from '../../src/auth/keys.ts';
 import { findIdentity, type Identity, type Scope, scopes } from '../../src/auth/store.ts';
+import { ajvOptions } from '../../src/http/ajv-options.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /** Ids that a request can carry: those of ada's organization, or such as nobody has. */
@@ -169,8 +172,7 @@ beforeAll(async () => {
   const rival = (await findIdentity(server.database, server.keys.rival)) as Identity;
   forgetful = await joinTestServer(server, {}, (database) => ({
     ...database,
-    ingestAs: () => database.ingestAs(rival.organizationId),
-    as: () => database.as(rival.organizationId),
+    as: (organizationId) => ({ ...database.as(rival.organizationId), organizationId }),
   }));
   refused.expired = await keyWith(`expires_at = now() - interval '1 second'`);
   refused.revoked = await keyWith('revoked_at = now()');
@@ -235,6 +237,24 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
   return { ...own, data };
 }
 
+/** Things of ada's that no test may change: those that send what must change nothing share them. */
+const lastingThings = once(() => makeThings());
+
+/** The same, with a data entry that is deleted. */
+const deletedThings = once(async () => {
+  const own = await makeThings();
+  await server.send('DELETE', `/data_entries/?data_ids=${own.data}`);
+  return own;
+});
+
+function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
+  let made: Promise<Result> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 const send = (name: string, { url, body }: Request, key?: string | null): Promise<Answer> =>
   server.send(name.split(' ')[0] as string, url, body, key);
 
@@ -267,6 +287,30 @@ test('every route has its cases here, and no case is left over', () => {
   expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual(known);
 });
 
+test('every schema compiles, also one that is not used before its first request', () => {
+  const shared = server.app.getSchemas() as Record<string, object>;
+  const validate = ajvCompiler.AjvCompiler()(shared, { customOptions: ajvOptions });
+  const serialize = serializerCompiler.SerializerSelector()(shared, {});
+  let count = 0;
+  for (const [url, { schema }] of routes) {
+    for (const part of ['body', 'params', 'querystring'] as const) {
+      if (schema?.[part] === undefined) continue;
+      const route = { method: 'GET', url, httpPart: part, schema: schema[part] as object };
+      expect(() => validate(route), `${part} of ${url}`).not.toThrow();
+    }
+    for (const [httpStatus, response] of Object.entries(schema?.response ?? {})) {
+      const { content } = response as { content?: Record<string, { schema?: object }> };
+      const schemas = content === undefined ? [response] : Object.values(content).map(({ schema }) => schema);
+      for (const schema of schemas) {
+        count++;
+        const route = { method: 'GET', url, httpStatus, schema };
+        expect(() => serialize(route), `${httpStatus} of ${url}`).not.toThrow();
+      }
+    }
+  }
+  expect(count).toBeGreaterThan(100);
+});
+
 describe.each(open)('%s', (name) => {
   test('says that it is open, and answers without a key and under any', async () => {
     expect(routeOf(name)?.config).toMatchObject({ open: true });
@@ -278,7 +322,7 @@ describe.each(open)('%s', (name) => {
 
 describe.each(Object.entries(requests))('%s', (name, request) => {
   test('refuses who has no key, a wrong one or one without the scope, and does nothing', async () => {
-    const own = await makeThings();
+    const own = await lastingThings();
     const before = await everythingOfAda();
     const missing = await send(name, request(own), null);
     expect([missing.status, missing.json]).toEqual([401, { detail: expect.stringContaining('X-API-KEY') }]);
@@ -296,7 +340,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   });
 
   test('answers another organization as if ids were unknown, shows nothing and changes nothing', async () => {
-    const own = await makeThings();
+    const own = await lastingThings();
     const rivals = await makeThings('rival');
     const before = await everythingOfAda();
     // Each id by itself is foreign while the others are the asker's own, so that no check can hide behind another.
@@ -323,7 +367,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   test.skipIf(/^POST \S+\/chunk(\/multi)?$/.test(name))(
     'is kept by PostgreSQL itself from another organization, though it asks for its rows',
     async () => {
-      const own = await makeThings();
+      const own = await lastingThings();
       const before = await everythingOfAda();
       const [asOwn, asUnknown] = [own, unknown].map(request) as [Request, Request];
       const answer = await forgetful.send(name.split(' ')[0] as string, asOwn.url, asOwn.body);
@@ -338,8 +382,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   test.skipIf(name === 'POST /data_entries/restore')(
     'answers the owner of a deleted data entry as if its id were unknown, and changes nothing',
     async () => {
-      const own = await makeThings();
-      await server.send('DELETE', `/data_entries/?data_ids=${own.data}`);
+      const own = await deletedThings();
       const before = await everythingOfAda();
       const [asDeleted, asUnknown] = [own.data, unknown.data].map((data) => request({ ...own, data })) as [
         Request,

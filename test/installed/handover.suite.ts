@@ -60,7 +60,8 @@ async function pushOn(endpoint: string): Promise<{ load: Load; check(): Promise<
       const outcomes = await load.stop();
       const slowest = Math.round(Math.max(...outcomes.map(({ ms }) => ms)));
       console.info(`${outcomes.length} requests, ${outcomes.filter(isFailure).length} failed, slowest ${slowest} ms`);
-      expect(outcomes.filter(isFailure)).toEqual([]);
+      const failures = outcomes.filter(isFailure);
+      expect(failures, JSON.stringify(failures.slice(0, 10))).toEqual([]);
       const { json: receipt } = await post(endpoint, '/tool-state/stream/chunk', chunk(json.data_id, index));
       expect(receipt.total_points).toBe(index + 1);
     },

@@ -2,15 +2,15 @@ import { PassThrough, Readable } from 'node:stream';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { streamPrefixes } from '../../src/app.ts';
-import { limits } from '../../src/config.ts';
 import type { Database } from '../../src/database/database.ts';
 import { readAccount } from '../../src/ledger/store.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
 
 let server: TestServer;
+const page = 20;
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({}, { ledger: { pageChunksMax: page } });
 });
 afterAll(() => server?.close());
 
@@ -107,7 +107,6 @@ describe('the ledger of an active stream', () => {
 });
 
 describe('a channel of many pages', () => {
-  const page = limits.ledgerPageChunksMax;
   const end = 2 * page + 10;
   let dataId: string;
   let channelId: number;
@@ -135,7 +134,13 @@ describe('a channel of many pages', () => {
 
   test('is shown as it stands at one moment, whatever is stored between its pages', async () => {
     const read = (database: Database) =>
-      readAccount(database, organizationId, { data_id: dataId, points_per_chunk: 1, finalized_at: null }, channel);
+      readAccount(
+        database.as(organizationId),
+        { data_id: dataId, points_per_chunk: 1, finalized_at: null },
+        channel,
+        page,
+        async () => {},
+      );
     const channel = { channel_id: channelId, channel_name: 'v' };
     const { rows } = await server.owner.pool.query('select organization_id from streams where data_id = $1::uuid', [
       dataId,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { apiKeyHint } from '../../src/auth/api-key.ts';
-import { limits } from '../../src/config.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
 
+const pageRevisionsMax = 10;
 let server: TestServer;
 let dataId: string;
 const url = (query = '') => `/metrology/stream/${dataId}/chunks/revisions${query}`;
@@ -14,7 +14,7 @@ const wrong = { timestamps: [1], values: [25] };
 const right = readingsFrom(0, 3);
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({}, { ledger: { pageRevisionsMax } });
   dataId = await openStream(server, 3);
   await storeChunk(server, dataId, 'v', 4, exact);
   await storeChunk(server, dataId, 'v', 4, wrong, server.keys.grace);
@@ -92,7 +92,7 @@ test('what is not there is not found', async () => {
 
 test('a list of many pages is whole', async () => {
   const own = await openStream(server, 1);
-  const count = 2 * limits.revisionPageMax + 1;
+  const count = 2 * pageRevisionsMax + 1;
   const channelId = await fillChannel(server, own, 'v', 3);
   await server.owner.pool.query(
     `insert into chunk_revisions (organization_id, data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,

@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http';
+import { Agent, createServer, type RequestListener, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import Fastify from 'fastify';
 import { pino } from 'pino';
@@ -16,13 +16,19 @@ afterEach(() => {
   endsWait = () => {};
 });
 
-async function start(limits = {}): Promise<{ app: App; front: Front; port: number; answer: () => void }> {
+async function start(
+  limits = {},
+  onClose = async () => {},
+): Promise<{ app: App; front: Front; port: number; answer: () => void }> {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
     answer = resolve;
   });
-  const app = Fastify({ return503OnClosing: false }) as unknown as App;
+  // As the app is made: Fastify does not wait for the requests of a server that it was given.
+  const serverFactory = (listener: RequestListener) => createServer(listener);
+  const app = Fastify({ return503OnClosing: false, serverFactory }) as unknown as App;
   app.addHook('preClose', async () => endsWait());
+  app.addHook('onClose', onClose);
   app.get('/quick', async () => 'quick');
   app.get('/slow', () => answered.then(() => 'slow'));
   const log = pino({ level: 'silent' });
@@ -101,6 +107,17 @@ test('what can end a wait does so before the wait is waited for', async () => {
   endsWait = answer;
   await front.close({ drainMs: 0, takesNew: false });
   expect(await slow).toEqual({ connection: 'close', text: 'slow' });
+});
+
+test('nothing is closed below a request that is answered', async () => {
+  const order: string[] = [];
+  const { front, port, answer } = await start({}, async () => void order.push('closed'));
+  const slow = get(port, '/slow', keepingAgent()).then(() => order.push('answered'));
+  await expect.poll(() => front.inFlight()).toBe(1);
+  const closed = front.close({ drainMs: 0, takesNew: false });
+  setTimeout(answer, 100);
+  await Promise.all([slow, closed]);
+  expect(order).toEqual(['answered', 'closed']);
 });
 
 test('a request that hangs is cut after shutdownMsMax', async () => {

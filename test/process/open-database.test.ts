@@ -44,9 +44,9 @@ async function emptyDatabase(adminUrl: string, rights = '') {
 async function work({ database }: Store): Promise<void> {
   const lab = await ensureUser(database, 'lab', 'ada');
   const rival = await ensureUser(database, 'rival', 'eve');
-  await insertTag(database, lab.organization_id, lab.user_id, 'growth');
-  expect(await nextTags(database, lab.organization_id, undefined, 9)).toHaveLength(1);
-  expect(await nextTags(database, rival.organization_id, undefined, 9)).toEqual([]);
+  await insertTag(database.as(lab.organization_id), lab.user_id, 'growth');
+  expect(await nextTags(database.as(lab.organization_id), undefined, 9)).toHaveLength(1);
+  expect(await nextTags(database.as(rival.organization_id), undefined, 9)).toEqual([]);
   const seen = await database.as(rival.organization_id).pool.query('select from tags');
   expect(seen.rowCount).toBe(0);
   expect((await verify(database, () => {})).channels).toEqual({ checked: 0, differ: 0 });

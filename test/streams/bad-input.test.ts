@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { contract } from '../../src/contract.ts';
+import { streamLimits } from '../../src/streams/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { chunkBody, openStream } from './support.ts';
 
@@ -30,12 +31,12 @@ describe('initialize', () => {
     ['points_per_chunk', '100'],
     ['points_per_chunk', null],
     ['points_per_chunk', true],
-    ['points_per_chunk', limits.pointsPerChunkMax + 1],
+    ['points_per_chunk', contract.pointsPerChunkMax + 1],
     ['points_per_chunk', undefined],
     ['stream_name', 5],
     ['stream_name', 'a\u0000b'],
     ['stream_name', 'a\ud800b'],
-    ['stream_name', 'x'.repeat(limits.textLengthMax + 1)],
+    ['stream_name', 'x'.repeat(contract.textLengthMax + 1)],
     ['instrument_type', ['mbe']],
     ['project_id', 'not a uuid'],
     ['project_id', ''],
@@ -66,7 +67,7 @@ describe('chunk', () => {
     ['channel_name', ''],
     ['channel_name', null],
     ['channel_name', 7],
-    ['channel_name', 'x'.repeat(limits.channelNameLengthMax + 1)],
+    ['channel_name', 'x'.repeat(contract.channelNameLengthMax + 1)],
     ['channel_name', 'a\u0000'],
     ['channel_name', '\udc00'],
     ['timestamps', 'now'],
@@ -75,7 +76,7 @@ describe('chunk', () => {
     ['values', undefined],
     ['units', 5],
     ['units', '\u0000'],
-    ['units', 'x'.repeat(limits.textLengthMax + 1)],
+    ['units', 'x'.repeat(contract.textLengthMax + 1)],
   ])('%s = %j', async (name, value) => {
     const { status, json } = await server.post('/metrology/stream/chunk', {
       ...chunkBody(dataId, 0, 't', [1]),
@@ -109,13 +110,13 @@ describe('chunk', () => {
   });
 
   test('an offset that would not be an exact integer; the largest that is one passes the check', async () => {
-    const largest = Math.floor(limits.offsetMax / 1_000);
+    const largest = Math.floor(contract.offsetMax / 1_000);
     const { status, json } = await server.post(
       '/metrology/stream/chunk',
       chunkBody(dataId, largest, 't', Array(992).fill(1)),
     );
     expect([status, field(json)]).toEqual([422, 'chunk_index']);
-    expect(json.detail[0].msg).toContain(String(limits.offsetMax));
+    expect(json.detail[0].msg).toContain(String(contract.offsetMax));
   });
 
   test('an answer never echoes an array', async () => {
@@ -161,10 +162,12 @@ describe('chunk/multi', () => {
 
   test('more channels than a request may hold', async () => {
     const channel = '{"timestamps":[1],"values":[1]}';
-    const many = Array.from({ length: limits.channelsPerRequestMax + 1 }, (_, i) => `"${i}":${channel}`).join(',');
+    const many = Array.from({ length: streamLimits.channelsPerRequestMax + 1 }, (_, i) => `"${i}":${channel}`).join(
+      ',',
+    );
     const { status, json } = await send(`{"data_id":"${dataId}","chunk_index":0,"channels":{${many}}}`);
     expect([status, field(json)]).toEqual([422, 'channels']);
-    expect(json.detail[0].msg).toContain(String(limits.channelsPerRequestMax));
+    expect(json.detail[0].msg).toContain(String(streamLimits.channelsPerRequestMax));
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { limits } from '../../src/config.ts';
+import { streamLimits } from '../../src/streams/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { chunkBody, openStream } from './support.ts';
 
@@ -62,7 +62,7 @@ test.each<[string, (number | null)[], (number | null)[]]>([
 
 test('as many channels as one request may hold are stored and named one by one', async () => {
   const dataId = await openStream(server, { points_per_chunk: 1 });
-  const names = Array.from({ length: limits.channelsPerRequestMax }, (_, i) => `channel ${i}`);
+  const names = Array.from({ length: streamLimits.channelsPerRequestMax }, (_, i) => `channel ${i}`);
   const channels = Object.fromEntries(names.map((name, i) => [name, { timestamps: [1], values: [i] }]));
   const { status, json } = await server.post('/metrology/stream/chunk/multi', {
     data_id: dataId,

@@ -17,7 +17,8 @@ export function joinThrough(
   const change = (own: Database): Database => {
     const far = openDatabase(url, { poolMax: 8, onIdleError: () => {}, bounds });
     const close = async () => void (await Promise.all([far.close(), own.close()]));
-    return { ...far, keyPool: own.keyPool, service: own.service, close };
+    const { keys, upkeep } = own.everyOrganization;
+    return { ...far, everyOrganization: { ...far.everyOrganization, keys, upkeep }, close };
   };
   return joinTestServer(near, config, change, limits);
 }

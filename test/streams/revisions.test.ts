@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { forgetOldRevisions } from '../../src/streams/retention.ts';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support.ts';
@@ -187,6 +188,21 @@ describe('REVISIONS_KEEP_DAYS', () => {
     await sweeping.close();
     await send(dataId, 0, [4]);
     expect((await revisions(dataId)).map((row) => row.revision)).toEqual([2, 3]);
+  });
+
+  test('goes again and again, in pieces, as its limits say', async () => {
+    const dataId = await openStream(server);
+    for (let value = 0; value <= 5; value++) await send(dataId, 0, [value]);
+    const limits = { revisionSweepMs: 50, revisionSweepRowsMax: 2 };
+    const errors: Error[] = [];
+    const stop = forgetOldRevisions(server.database, 7, (error) => errors.push(error), limits);
+    onTestFinished(stop);
+    await server.owner.pool.query(
+      `update chunk_revisions set replaced_at = now() - interval '8 days' where data_id = $1::uuid and revision < 5`,
+      [dataId],
+    );
+    await expect.poll(async () => (await revisions(dataId)).map((row) => row.revision)).toEqual([5]);
+    expect(errors).toEqual([]);
   });
 
   test('removes at most so many in one statement', async () => {

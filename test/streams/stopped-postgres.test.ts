@@ -47,7 +47,8 @@ describe.skipIf(!existsSync('/usr/lib/postgresql/15/bin/initdb'))('a PostgreSQL'
       'lab',
     );
     opened = openDatabase(cluster.url('lab'), { poolMax: 4, onIdleError: () => {} });
-    database = { ...opened, keyPool: keys.database.keyPool };
+    const everyOrganization = { ...opened.everyOrganization, keys: keys.database.everyOrganization.keys };
+    database = { ...opened, everyOrganization };
     key = keys.keys.ada;
     app = await buildApp({
       config: {

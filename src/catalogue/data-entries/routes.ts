@@ -2,8 +2,10 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
+import type { RemovalLimits } from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { Ok } from '../schemas.ts';
@@ -26,10 +28,14 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-export function dataEntryRoutes(
-  app: App,
-  { database, idleSeconds, limits }: { database: Database; idleSeconds: number; limits: CatalogueLimits },
-): void {
+export interface DataEntryDependencies {
+  database: Database;
+  idleSeconds: number;
+  limits: CatalogueLimits;
+  removal: RemovalLimits;
+}
+
+export function dataEntryRoutes(app: App, { database, idleSeconds, limits, removal }: DataEntryDependencies): void {
   app.get(
     '/',
     {
@@ -37,16 +43,16 @@ export function dataEntryRoutes(
       schema: {
         tags,
         summary: 'Search the catalogue: the entries that pass every filter, newest first',
-        querystring: DataEntryQuery,
+        querystring: DataEntryQuery(limits),
         response: { 200: Type.Array(DataEntry), ...refusals(422) },
       },
     },
     (request, reply) => {
+      const { organization } = readFor(database, request);
       const { searchPageEntriesMax } = limits;
-      return sendList(
-        reply,
-        asRows(searchDataEntries(database, request.identity, request.query, { idleSeconds, searchPageEntriesMax })),
-      );
+      const bounds = { idleSeconds, searchPageEntriesMax };
+      const { userId } = request.identity;
+      return sendList(reply, asRows(searchDataEntries(organization, userId, request.query, bounds)));
     },
   );
 
@@ -62,8 +68,8 @@ export function dataEntryRoutes(
       },
     },
     (request) => {
-      const { organizationId } = request.identity;
-      return changeDataEntry(database, organizationId, request.params.data_id.toLowerCase(), request.body, idleSeconds);
+      const organization = database.as(request.identity.organizationId);
+      return changeDataEntry(organization, request.params.data_id.toLowerCase(), request.body, idleSeconds);
     },
   );
 
@@ -73,23 +79,23 @@ export function dataEntryRoutes(
       schema: {
         tags,
         summary: 'Say which physical sample data entries come from, for all of them or none',
-        body: NewSampleLink,
+        body: NewSampleLink(limits),
         response: { 200: Ok, ...refusals(...bodyRefusals, 404) },
       },
     },
     async (request, reply) => {
       const { data_ids, physical_sample_id } = request.body;
-      const { organizationId } = request.identity;
+      const organization = database.as(request.identity.organizationId);
       await database.whileAway(arrivalOf(reply), () =>
-        linkPhysicalSample(database, organizationId, distinctIds(data_ids), physical_sample_id.toLowerCase()),
+        linkPhysicalSample(organization, distinctIds(data_ids), physical_sample_id.toLowerCase()),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
-  deletionRoutes(app, database);
+  deletionRoutes(app, { database, limits, removal });
 }
 
-function deletionRoutes(app: App, database: Database): void {
+function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryDependencies, 'idleSeconds'>): void {
   app.delete(
     '/',
     {
@@ -97,11 +103,11 @@ function deletionRoutes(app: App, database: Database): void {
       schema: {
         tags,
         summary: 'Delete entries, so that they are as if unknown until they are restored, or remove them for good',
-        querystring: DataEntryDeletion,
+        querystring: DataEntryDeletion(limits),
         response: { 200: ChangedIds('the deleted ids'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => deleteDataEntries(database, request.identity.organizationId, request.query),
+    (request) => deleteDataEntries(database.as(request.identity.organizationId), request.query, removal),
   );
 
   app.post(
@@ -111,10 +117,10 @@ function deletionRoutes(app: App, database: Database): void {
       schema: {
         tags,
         summary: 'Restore deleted entries with all that they held; not those that were removed for good',
-        body: DataEntryRestoration,
+        body: DataEntryRestoration(limits),
         response: { 200: ChangedIds('the ids of those that are there now'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => restoreDataEntries(database, request.identity.organizationId, request.body.data_ids),
+    (request) => restoreDataEntries(database.as(request.identity.organizationId), request.body.data_ids),
   );
 }

@@ -1,6 +1,6 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Text, Uuid } from '../../http/schemas.ts';
-import { catalogueLimits } from '../limits.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { LinkedIds, ProjectReference } from '../schemas.ts';
 
 /** The types that name what this server holds. They are one set: older SDKs say metrology, newer ones tool_state. */
@@ -45,46 +45,51 @@ const Time = (description: string) =>
       examples: ['2026-01-31 08:00:00'],
     }),
   );
-const Ids = (description: string) =>
-  Type.Optional(Type.Array(Uuid('id'), { maxItems: catalogueLimits.searchIdsMax, description }));
+const Ids = (description: string, maxItems: number) => Type.Optional(Type.Array(Uuid('id'), { maxItems, description }));
 
-export const DataEntryQuery = Type.Object({
-  keywords: Type.Optional(
-    Type.Array(Text(), {
-      maxItems: catalogueLimits.searchKeywordsMax,
-      description: 'any of them in any text of the row, without regard to case',
-    }),
-  ),
-  include_organization_data: Type.Optional(
-    Type.Boolean({ description: "false: only the caller's own entries; true when absent" }),
-  ),
-  data_ids: Ids('only these entries'),
-  physical_sample_ids: Ids('only entries of these samples'),
-  project_ids: Ids('only entries of these projects, by themselves or by their sample'),
-  data_type: Type.Optional(
-    Type.Unsafe<DataType>({
-      type: 'string',
-      enum: [...heldDataTypes, ...otherDataTypes],
-      description: 'metrology and tool_state are the same; the other types exist elsewhere only and find nothing',
-    }),
-  ),
-  status: Type.Optional(Type.Unsafe<(typeof statuses)[number]>({ type: 'string', enum: [...statuses] })),
-  growth_length_min: Seconds('seconds; leaves out entries without a length'),
-  growth_length_max: Seconds('seconds; leaves out entries without a length'),
-  upload_datetime_min: Time('earliest upload'),
-  upload_datetime_max: Time('latest upload'),
-  last_updated_min: Time('earliest last change'),
-  last_updated_max: Time('latest last change'),
-  last_accessed_datetime_min: Time('what older SDKs call last_updated_min'),
-  last_accessed_datetime_max: Time('what older SDKs call last_updated_max'),
-  include_orphans: Type.Optional(
-    Type.Boolean({
-      description:
-        'also list open streams that hold no data and are older than STREAM_IDLE_SECONDS; false when absent, true where ' +
-        'data_ids names them',
-    }),
-  ),
-});
+/** How much one search may name. */
+export type SearchLimits = Pick<CatalogueLimits, 'searchKeywordsMax' | 'searchIdsMax'>;
+
+export const DataEntryQuery = ({ searchKeywordsMax, searchIdsMax }: SearchLimits) =>
+  Type.Object({
+    keywords: Type.Optional(
+      Type.Array(Text(), {
+        maxItems: searchKeywordsMax,
+        description: 'any of them in any text of the row, without regard to case',
+      }),
+    ),
+    include_organization_data: Type.Optional(
+      Type.Boolean({ description: "false: only the caller's own entries; true when absent" }),
+    ),
+    data_ids: Ids('only these entries', searchIdsMax),
+    physical_sample_ids: Ids('only entries of these samples', searchIdsMax),
+    project_ids: Ids('only entries of these projects, by themselves or by their sample', searchIdsMax),
+    data_type: Type.Optional(
+      Type.Unsafe<DataType>({
+        type: 'string',
+        enum: [...heldDataTypes, ...otherDataTypes],
+        description: 'metrology and tool_state are the same; the other types exist elsewhere only and find nothing',
+      }),
+    ),
+    status: Type.Optional(Type.Unsafe<(typeof statuses)[number]>({ type: 'string', enum: [...statuses] })),
+    growth_length_min: Seconds('seconds; leaves out entries without a length'),
+    growth_length_max: Seconds('seconds; leaves out entries without a length'),
+    upload_datetime_min: Time('earliest upload'),
+    upload_datetime_max: Time('latest upload'),
+    last_updated_min: Time('earliest last change'),
+    last_updated_max: Time('latest last change'),
+    last_accessed_datetime_min: Time('what older SDKs call last_updated_min'),
+    last_accessed_datetime_max: Time('what older SDKs call last_updated_max'),
+    include_orphans: Type.Optional(
+      Type.Boolean({
+        description:
+          'also list open streams that hold no data and are older than STREAM_IDLE_SECONDS; false when absent, true where ' +
+          'data_ids names them',
+      }),
+    ),
+  });
+
+export type DataEntryQuery = Static<ReturnType<typeof DataEntryQuery>>;
 
 const FileMetadata = Type.Object({
   points_per_chunk: Type.Integer(),
@@ -134,12 +139,14 @@ export const DataEntry = Type.Object({
   has_instrument_logs: Type.Boolean(),
 });
 
-export const DataEntryDeletion = Type.Object({
-  data_ids: LinkedIds('entries to delete; those that are not there are not in the answer'),
-  permanent: Type.Optional(Type.Boolean({ description: 'remove them with all their data, deleted before or not' })),
-});
+export const DataEntryDeletion = (limits: CatalogueLimits) =>
+  Type.Object({
+    data_ids: LinkedIds('entries to delete; those that are not there are not in the answer', limits),
+    permanent: Type.Optional(Type.Boolean({ description: 'remove them with all their data, deleted before or not' })),
+  });
 
-export const DataEntryRestoration = Type.Object({ data_ids: LinkedIds('deleted entries to restore') });
+export const DataEntryRestoration = (limits: CatalogueLimits) =>
+  Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) });
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
 
@@ -163,7 +170,8 @@ export const DataEntryChange = Type.Object({
   ),
 });
 
-export const NewSampleLink = Type.Object({
-  data_ids: LinkedIds('data entries to link'),
-  physical_sample_id: Uuid('the sample that they belong to from now on'),
-});
+export const NewSampleLink = (limits: CatalogueLimits) =>
+  Type.Object({
+    data_ids: LinkedIds('data entries to link', limits),
+    physical_sample_id: Uuid('the sample that they belong to from now on'),
+  });

@@ -1,12 +1,17 @@
 /** Guarantees: every filter that is given filters, and a value that a filter cannot mean is refused. */
 import type { Static } from '@sinclair/typebox';
-import type { Identity } from '../../auth/store.ts';
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid, notFound } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
-import { deleteStreams, giveUpStreams, removeStream, restoreStreams } from '../../streams/deletion-store.ts';
+import {
+  deleteStreams,
+  giveUpStreams,
+  type RemovalLimits,
+  removeStream,
+  restoreStreams,
+} from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
-import { catalogueLimits } from '../limits.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import {
   type DataEntry,
   type DataEntryChange,
@@ -27,6 +32,11 @@ const timeFilters = [
 
 type Entry = Static<typeof DataEntry>;
 
+export type SearchOptions = Pick<CatalogueLimits, 'searchPageEntriesMax'> & {
+  /** After how long without a chunk a stream shows as interrupted. */
+  idleSeconds: number;
+};
+
 /**
  * Searches the catalogue, in pages: each is made by short statements of its own, between which others have their turn.
  * @returns the entries that pass every filter, newest first. They are called `metrology`, which every SDK understands,
@@ -34,13 +44,10 @@ type Entry = Static<typeof DataEntry>;
  * @throws ApiError 422 for a date-time that is none, before anything is read.
  */
 export function searchDataEntries(
-  database: Database,
-  { organizationId, userId }: Identity,
-  query: Static<typeof DataEntryQuery>,
-  {
-    idleSeconds,
-    searchPageEntriesMax = catalogueLimits.searchPageEntriesMax,
-  }: { idleSeconds: number; searchPageEntriesMax?: number },
+  organization: OrganizationDatabase,
+  userId: string,
+  query: DataEntryQuery,
+  { idleSeconds, searchPageEntriesMax }: SearchOptions,
 ): AsyncGenerator<Entry[], void, void> {
   const { include_organization_data = true, data_type, status = 'all', keywords = [], ...filters } = query;
   const times = Object.fromEntries(timeFilters.map((name) => [name, time(name, query[name])]));
@@ -56,25 +63,24 @@ export function searchDataEntries(
     user_id: include_organization_data ? undefined : userId,
     pipeline_status: status === 'all' ? undefined : status,
   };
-  return searchByPages(database, organizationId, type, filter, searchPageEntriesMax);
+  return searchByPages(organization, type, filter, searchPageEntriesMax);
 }
 
 async function* noEntries(): AsyncGenerator<Entry[], void, void> {}
 
 async function* searchByPages(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   type: Entry['char_source_type'] | undefined,
   filter: DataEntryFilter,
   countMax: number,
 ): AsyncGenerator<Entry[], void, void> {
   let after: EntryPlace | undefined;
   for (;;) {
-    const next = await nextEntries(database, organizationId, filter, after, countMax);
+    const next = await nextEntries(organization, filter, after, countMax);
     after = next.at(-1);
     if (after === undefined) return;
     const dataIds = next.map(({ data_id }) => data_id);
-    yield await findDataEntries(database, organizationId, dataIds, type, filter);
+    yield await findDataEntries(organization, dataIds, type, filter);
     if (next.length < countMax) return;
   }
 }
@@ -85,17 +91,16 @@ async function* searchByPages(
  * @throws ApiError 404 for an unknown entry, 422 for a blank name
  */
 export async function changeDataEntry(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   dataId: string,
   change: Static<typeof DataEntryChange>,
   idleSeconds: number,
 ): Promise<Static<typeof DataEntry>> {
   if (change.raw_name?.trim() === '')
     throw invalid(['body', 'raw_name'], 'raw_name must not be blank', change.raw_name);
-  await updateStream(database, organizationId, dataId, change);
+  await updateStream(organization, dataId, change);
   const filter = { data_ids: [dataId], idle_seconds: idleSeconds };
-  const [entry] = await findDataEntries(database, organizationId, [dataId], undefined, filter);
+  const [entry] = await findDataEntries(organization, [dataId], undefined, filter);
   if (entry === undefined) throw notFound(`Data entry ${dataId}`);
   return entry;
 }
@@ -107,14 +112,14 @@ export async function changeDataEntry(
  * @throws ApiError 404 when none was
  */
 export async function deleteDataEntries(
-  database: Database,
-  organizationId: string,
-  { data_ids, permanent = false }: Static<typeof DataEntryDeletion>,
+  organization: OrganizationDatabase,
+  { data_ids, permanent = false }: Static<ReturnType<typeof DataEntryDeletion>>,
+  limits: RemovalLimits,
 ): Promise<string[]> {
   const wanted = distinctIds(data_ids);
-  if (!permanent) return known(wanted, await deleteStreams(database, organizationId, wanted));
-  const found = known(wanted, await giveUpStreams(database, organizationId, wanted));
-  for (const dataId of found) await removeStream(database, organizationId, dataId);
+  if (!permanent) return known(wanted, await deleteStreams(organization, wanted));
+  const found = known(wanted, await giveUpStreams(organization, wanted));
+  for (const dataId of found) await removeStream(organization, dataId, limits);
   return found;
 }
 
@@ -123,13 +128,9 @@ export async function deleteDataEntries(
  * @returns the ids of those that are there now, in the order asked for
  * @throws ApiError 404 when none is
  */
-export async function restoreDataEntries(
-  database: Database,
-  organizationId: string,
-  dataIds: string[],
-): Promise<string[]> {
+export async function restoreDataEntries(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   const wanted = distinctIds(dataIds);
-  return known(wanted, await restoreStreams(database, organizationId, wanted));
+  return known(wanted, await restoreStreams(organization, wanted));
 }
 
 function known(wanted: string[], found: string[]): string[] {

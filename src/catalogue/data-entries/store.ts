@@ -1,15 +1,13 @@
 /** The catalogue's view of streams: what it shows of one is derived from the stream, its channels and its links. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
-import { type Database, inTransaction } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery, heldDataTypes } from './schemas.ts';
 
-export type DataEntryFilter = Omit<
-  Static<typeof DataEntryQuery>,
-  'include_organization_data' | 'data_type' | 'status'
-> & {
+export type DataEntryFilter = Omit<DataEntryQuery, 'include_organization_data' | 'data_type' | 'status'> & {
   /** After how long without a chunk an open stream shows as interrupted. */
   idle_seconds: number;
   /** Only entries of this user. */
@@ -28,8 +26,7 @@ export interface EntryPlace {
  * search; at most so many.
  */
 export async function nextEntries(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   filter: DataEntryFilter,
   after: EntryPlace | undefined,
   countMax: number,
@@ -46,7 +43,7 @@ export async function nextEntries(
         or physical_sample_id = any(${filter.physical_sample_ids}::uuid[]))
       and ${between('created_at', filter.upload_datetime_min, filter.upload_datetime_max)}
     order by created_at desc, data_id
-    limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
+    limit ${countMax}::integer`.execute(kysely);
   return rows;
 }
 
@@ -55,8 +52,7 @@ export async function nextEntries(
  * PostgreSQL reads. `charSourceType` is what the rows say of their type; without it each says its own.
  */
 export async function findDataEntries(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   dataIds: readonly string[],
   charSourceType: (typeof heldDataTypes)[number] | undefined,
   filter: DataEntryFilter,
@@ -80,7 +76,7 @@ export async function findDataEntries(
           as keyword
         where strpos(searched.text, keyword) > 0
       ))
-    order by upload_datetime desc, data_id`.execute(database.as(organizationId).kysely);
+    order by upload_datetime desc, data_id`.execute(kysely);
   return rows;
 }
 
@@ -198,12 +194,11 @@ const channelsOfStream = sql`
  * @throws ApiError 404 that names the first stream, or the sample, that the organization does not have; nothing changes.
  */
 export function linkPhysicalSample(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   dataIds: string[],
   physicalSampleId: string,
 ): Promise<void> {
-  return inTransaction(database.as(organizationId).pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     const sample = await client.query(
       `select from physical_samples where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
       [organizationId, physicalSampleId],
@@ -229,8 +224,7 @@ export function linkPhysicalSample(
 
 /** Changes the fields that are given, where they differ; an unknown stream is left to who reads it next. */
 export async function updateStream(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   dataId: string,
   { raw_name, pipeline_status, char_source_type }: Static<typeof DataEntryChange>,
 ): Promise<void> {
@@ -251,7 +245,5 @@ export async function updateStream(
     from wanted
     where stream.data_id = wanted.data_id
       and (stream.stream_name, stream.pipeline_status, stream.char_source_type)
-        is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type)`.execute(
-    database.as(organizationId).kysely,
-  );
+        is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type)`.execute(kysely);
 }

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -24,9 +25,9 @@ export function growthInstrumentRoutes(
       },
     },
     (request, reply) => {
-      const { organizationId } = request.identity;
+      const { organization } = readFor(database, request);
       const next = (after: Static<typeof GrowthInstrument> | undefined, countMax: number) =>
-        nextGrowthInstruments(database, organizationId, after, countMax);
+        nextGrowthInstruments(organization, after, countMax);
       return sendList(reply, pagesOf(limits.listPageRowsMax, next));
     },
   );
@@ -43,7 +44,8 @@ export function growthInstrumentRoutes(
     },
     async (request, reply) => {
       const { organizationId, userId } = request.identity;
-      return reply.code(201).send(await createGrowthInstrument(database, organizationId, userId, request.body));
+      const instrument = await createGrowthInstrument(database.as(organizationId), userId, request.body);
+      return reply.code(201).send(instrument);
     },
   );
 
@@ -53,7 +55,7 @@ export function growthInstrumentRoutes(
       schema: {
         tags,
         summary: 'Delete growth instruments, all or none; what they grew still shows their name',
-        querystring: GrowthInstrumentIds,
+        querystring: GrowthInstrumentIds(limits),
         response: {
           200: Type.Array(Type.Integer(), { description: 'the deleted ids, ascending' }),
           ...refusals(...bodyRefusals, 404),
@@ -61,6 +63,6 @@ export function growthInstrumentRoutes(
       },
     },
     (request) =>
-      deleteGrowthInstruments(database, request.identity.organizationId, request.query.synthesis_instrument_ids),
+      deleteGrowthInstruments(database.as(request.identity.organizationId), request.query.synthesis_instrument_ids),
   );
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { limits } from '../../config.ts';
 import { Nullable, Text } from '../../http/schemas.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { InstrumentId } from '../schemas.ts';
 
 export const instrumentTypes = ['mbe', 'cvd', 'pvd', 'sputter', 'ald', 'pld'] as const;
@@ -21,9 +21,7 @@ export const NewGrowthInstrument = Type.Object({
   serial_id: Type.Optional(Nullable(Text({ description: 'serial number' }))),
 });
 
-export const GrowthInstrumentIds = Type.Object({
-  synthesis_instrument_ids: Type.Array(InstrumentId('instrument to delete'), {
-    minItems: 1,
-    maxItems: limits.linkedIdsMax,
-  }),
-});
+export const GrowthInstrumentIds = ({ linkedIdsMax }: CatalogueLimits) =>
+  Type.Object({
+    synthesis_instrument_ids: Type.Array(InstrumentId('instrument to delete'), { minItems: 1, maxItems: linkedIdsMax }),
+  });

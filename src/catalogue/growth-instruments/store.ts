@@ -4,7 +4,8 @@
  */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
-import { type Database, inTransaction } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { trimmedText } from '../names.ts';
 import type { GrowthInstrument, instrumentTypes } from './schemas.ts';
@@ -24,8 +25,7 @@ const columns = sql.raw(
 
 /** The next of the organization's instruments that are not deleted, by id. */
 export async function nextGrowthInstruments(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   after: Pick<Instrument, 'synth_source_id'> | undefined,
   countMax: number,
 ): Promise<Instrument[]> {
@@ -33,7 +33,7 @@ export async function nextGrowthInstruments(
     select ${columns} from growth_instruments
     where organization_id = ${organizationId}::uuid and deleted_at is null
       and synth_source_id > ${after?.synth_source_id ?? 0}::integer
-    order by synth_source_id limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
+    order by synth_source_id limit ${countMax}::integer`.execute(kysely);
   return rows;
 }
 
@@ -42,15 +42,14 @@ export async function nextGrowthInstruments(
  * @throws ApiError 422 for a blank label.
  */
 export async function createGrowthInstrument(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   userId: string,
   { label, type, name = null, serial_id = null }: GrowthInstrumentFields,
 ) {
   const { rows } = await sql<Static<typeof GrowthInstrument>>`
     insert into growth_instruments (organization_id, user_id, source_name, synth_source_type, source_model, serial_id)
     values (${organizationId}::uuid, ${userId}::uuid, ${trimmedText(label, 'label')}::text, ${type}::text, ${name}::text, ${serial_id}::text)
-    returning ${columns}`.execute(database.as(organizationId).kysely);
+    returning ${columns}`.execute(kysely);
   return rows[0] as Static<typeof GrowthInstrument>;
 }
 
@@ -59,9 +58,12 @@ export async function createGrowthInstrument(
  * @returns their ids in ascending order
  * @throws ApiError 404 that names the first one that is not there.
  */
-export function deleteGrowthInstruments(database: Database, organizationId: string, ids: number[]): Promise<number[]> {
+export function deleteGrowthInstruments(
+  { organizationId, pool }: OrganizationDatabase,
+  ids: number[],
+): Promise<number[]> {
   const wanted = [...new Set(ids)].sort((a, b) => a - b);
-  return inTransaction(database.as(organizationId).pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     // Locked in one order, so that two requests that delete the same instruments wait for each other.
     const { rows } = await client.query<{ synth_source_id: number }>(
       `select synth_source_id from growth_instruments

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -47,7 +48,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listPhysicalSamples(database, request.identity.organizationId, request.query, limits)),
+        sendList(reply, listPhysicalSamples(readFor(database, request).organization, request.query, limits)),
       ),
   );
 
@@ -62,10 +63,12 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: PhysicalSample, ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request, reply) =>
-      database.whileAway(arrivalOf(reply), () =>
-        createOrFindPhysicalSample(database, request.identity, request.body, limits),
-      ),
+    (request, reply) => {
+      const { organizationId, userId } = request.identity;
+      return database.whileAway(arrivalOf(reply), () =>
+        createOrFindPhysicalSample(database.as(organizationId), userId, request.body, limits),
+      );
+    },
   );
 
   app.get(
@@ -78,7 +81,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: SampleTimeseries, ...refusals(400, 404, 422) },
       },
     },
-    (request) => sampleTimeseries(database, request.identity.organizationId, request.params.physical_sample_id),
+    (request) => sampleTimeseries(readFor(database, request).organization, request.params.physical_sample_id),
   );
   changeRoutes(app, means);
 }
@@ -96,7 +99,7 @@ function changeRoutes(app: App, { database, limits }: Means): void {
       },
     },
     ({ identity, params, body }) =>
-      changePhysicalSample(database, identity.organizationId, params.physical_sample_id, body, limits),
+      changePhysicalSample(database.as(identity.organizationId), params.physical_sample_id, body, limits),
   );
 
   app.patch(
@@ -111,6 +114,6 @@ function changeRoutes(app: App, { database, limits }: Means): void {
       },
     },
     ({ identity, params, body }) =>
-      assignInstrument(database, identity.organizationId, params.physical_sample_id, body.growth_instrument_id),
+      assignInstrument(database.as(identity.organizationId), params.physical_sample_id, body.growth_instrument_id),
   );
 }

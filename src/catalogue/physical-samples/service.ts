@@ -1,7 +1,6 @@
 /** Guarantees: one sample per name, whoever else creates it at the same time; creating never changes an existing one. */
 import type { Static } from '@sinclair/typebox';
-import type { Identity } from '../../auth/store.ts';
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
@@ -24,15 +23,14 @@ import {
 
 /** The organization's samples that pass the filter, newest first, page by page; metadata that is not small is read apart. */
 export function listPhysicalSamples(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   filter: PhysicalSampleFilter,
   limits: CatalogueLimits,
 ): AsyncGenerator<ListRow[]> {
-  const read = (id: string) => () => readMetadata(database, organizationId, id);
+  const read = (id: string) => () => readMetadata(organization, id);
   return pagesOf(
     limits.listPageRowsMax,
-    (after?: ListedSample) => nextPhysicalSamples(database, organizationId, filter, after, limits),
+    (after?: ListedSample) => nextPhysicalSamples(organization, filter, after, limits),
     ({ id, is_apart }) => (is_apart ? { key: 'physical_sample_metadata', read: read(id) } : undefined),
   );
 }
@@ -42,8 +40,8 @@ export function listPhysicalSamples(
  * @throws ApiError 404 for an unknown growth instrument, 422 for a name or metadata that cannot be stored.
  */
 export async function createOrFindPhysicalSample(
-  database: Database,
-  { organizationId, userId }: Identity,
+  organization: OrganizationDatabase,
+  userId: string,
   body: Static<typeof NewPhysicalSample>,
   limits: CatalogueLimits,
 ) {
@@ -54,13 +52,12 @@ export async function createOrFindPhysicalSample(
     growth_instrument_id,
     sample_id,
     detail_notes_id,
-    physical_sample_metadata:
-      metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
+    physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits),
   };
-  await requireInstrument(database, organizationId, growth_instrument_id);
+  await requireInstrument(organization, growth_instrument_id);
   const sample =
-    (await insertPhysicalSample(database, organizationId, userId, fields)) ??
-    (await findPhysicalSampleByName(database, organizationId, fields.name));
+    (await insertPhysicalSample(organization, userId, fields)) ??
+    (await findPhysicalSampleByName(organization, fields.name));
   if (sample === undefined) throw new Error('a sample that stood in the way of a new one is gone');
   return sample;
 }
@@ -70,8 +67,7 @@ export async function createOrFindPhysicalSample(
  * @throws ApiError 404 for an unknown sample, 409 for the name of another one, 422 for what cannot be stored
  */
 export async function changePhysicalSample(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   physicalSampleId: string,
   change: Static<typeof PhysicalSampleChange>,
   limits: CatalogueLimits,
@@ -81,33 +77,31 @@ export async function changePhysicalSample(
     ...others,
     ...(name !== undefined && { name: trimmedText(name, 'name') }),
     ...(metadata !== undefined && {
-      physical_sample_metadata:
-        metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits.documentBytesMax),
+      physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits),
     }),
   };
-  return changedSample(database, organizationId, physicalSampleId, fields);
+  return changedSample(organization, physicalSampleId, fields);
 }
 
 /** Says which instrument made a sample. @throws ApiError 404 for an unknown sample or instrument */
 export async function assignInstrument(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   physicalSampleId: string,
   growth_instrument_id: number | null,
 ) {
-  await requireInstrument(database, organizationId, growth_instrument_id);
-  return changedSample(database, organizationId, physicalSampleId, { growth_instrument_id });
+  await requireInstrument(organization, growth_instrument_id);
+  return changedSample(organization, physicalSampleId, { growth_instrument_id });
 }
 
-async function changedSample(database: Database, organizationId: string, sampleId: string, fields: Partial<NewSample>) {
+async function changedSample(organization: OrganizationDatabase, sampleId: string, fields: Partial<NewSample>) {
   const id = sampleId.toLowerCase();
-  const sample = await updatePhysicalSample(database, organizationId, id, fields);
+  const sample = await updatePhysicalSample(organization, id, fields);
   if (sample === undefined) throw notFound(`Physical sample ${id}`);
   return sample;
 }
 
-async function requireInstrument(database: Database, organizationId: string, id: number | null): Promise<void> {
-  if (id !== null && !(await hasGrowthInstrument(database, organizationId, id))) {
+async function requireInstrument(organization: OrganizationDatabase, id: number | null): Promise<void> {
+  if (id !== null && !(await hasGrowthInstrument(organization, id))) {
     throw notFound(`Growth instrument ${id}`);
   }
 }
@@ -116,9 +110,9 @@ async function requireInstrument(database: Database, organizationId: string, id:
  * What the sample-wide analyses of the official service would have found: nothing.
  * @throws ApiError 404 for an unknown sample.
  */
-export async function sampleTimeseries(database: Database, organizationId: string, physicalSampleId: string) {
+export async function sampleTimeseries(organization: OrganizationDatabase, physicalSampleId: string) {
   const physical_sample_id = physicalSampleId.toLowerCase();
-  if (!(await hasPhysicalSample(database, organizationId, physical_sample_id))) {
+  if (!(await hasPhysicalSample(organization, physical_sample_id))) {
     throw notFound(`Physical sample ${physical_sample_id}`);
   }
   return { physical_sample_id, properties: [] };

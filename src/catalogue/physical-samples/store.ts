@@ -1,7 +1,7 @@
 /** Physical samples of an organization, one per name without regard to case. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { ApiError } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -29,8 +29,7 @@ export type ListedSample = Static<typeof PhysicalSampleRow> & { is_apart: boolea
  * metadata of one that `is_apart` is null here, and to be read by itself.
  */
 export async function nextPhysicalSamples(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   { physical_sample_id = undefined, project_id = undefined, has_data_item = undefined }: PhysicalSampleFilter,
   after: Pick<ListedSample, 'id' | 'created_datetime'> | undefined,
   { listPageRowsMax, documentInlineBytesMax }: CatalogueLimits,
@@ -74,13 +73,13 @@ export async function nextPhysicalSamples(
       and (${after?.id}::uuid is null
         or (sample.created_at, ${after?.id}::uuid) < (${after?.created_datetime}::timestamptz, sample.physical_sample_id))
     order by sample.created_at desc, sample.physical_sample_id
-    limit ${listPageRowsMax}::integer`.execute(database.as(organizationId).kysely);
+    limit ${listPageRowsMax}::integer`.execute(kysely);
   return rows;
 }
 
 /** JSON text of the metadata of a sample. */
-export async function readMetadata(database: Database, organizationId: string, sampleId: string): Promise<string> {
-  const { rows } = await database.as(organizationId).pool.query<{ text: string | null }>(
+export async function readMetadata({ organizationId, pool }: OrganizationDatabase, sampleId: string): Promise<string> {
+  const { rows } = await pool.query<{ text: string | null }>(
     `select physical_sample_metadata::text as text from physical_samples
      where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
     [organizationId, sampleId],
@@ -99,8 +98,7 @@ export interface NewSample {
 
 /** @returns undefined when the organization has a sample of that name. */
 export async function insertPhysicalSample(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   userId: string,
   sample: NewSample,
 ) {
@@ -112,15 +110,15 @@ export async function insertPhysicalSample(
       ${sample.sample_id}::bigint, ${sample.detail_notes_id}::uuid, ${sample.physical_sample_metadata}::jsonb
     )
     on conflict do nothing
-    returning ${columns}`.execute(database.as(organizationId).kysely);
+    returning ${columns}`.execute(kysely);
   return rows[0];
 }
 
-export async function findPhysicalSampleByName(database: Database, organizationId: string, name: string) {
+export async function findPhysicalSampleByName({ organizationId, kysely }: OrganizationDatabase, name: string) {
   const { rows } = await sql<Sample>`
     select ${columns} from physical_samples as sample
     where sample.organization_id = ${organizationId}::uuid
-      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(database.as(organizationId).kysely);
+      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(kysely);
   return rows[0];
 }
 
@@ -130,8 +128,7 @@ export async function findPhysicalSampleByName(database: Database, organizationI
  * @throws ApiError 409 for the name of another sample
  */
 export async function updatePhysicalSample(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   physicalSampleId: string,
   change: Partial<NewSample>,
 ): Promise<Sample | undefined> {
@@ -145,33 +142,29 @@ export async function updatePhysicalSample(
     await sql`
       update physical_samples
       set (${names}, version, changed_at) = (select ${fields}, version + 1, clock_timestamp())
-      where ${own} and (${names}) is distinct from (${fields})`.execute(database.as(organizationId).kysely);
+      where ${own} and (${names}) is distinct from (${fields})`.execute(kysely);
   } catch (error) {
     const isTaken = (error as { code?: string }).code === uniqueViolation;
     throw isTaken ? new ApiError('conflict', `Another physical sample is called "${change.name}".`) : error;
   }
-  const { rows } = await sql<Sample>`select ${columns} from physical_samples as sample where ${own}`.execute(
-    database.as(organizationId).kysely,
-  );
+  const { rows } = await sql<Sample>`select ${columns} from physical_samples as sample where ${own}`.execute(kysely);
   return rows[0];
 }
 
 const uniqueViolation = '23505';
 
-export async function hasPhysicalSample(database: Database, organizationId: string, physicalSampleId: string) {
+export async function hasPhysicalSample({ organizationId, kysely }: OrganizationDatabase, physicalSampleId: string) {
   const { rows } = await sql`
     select from physical_samples
-    where organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`.execute(
-    database.as(organizationId).kysely,
-  );
+    where organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`.execute(kysely);
   return rows.length > 0;
 }
 
 /** Whether a sample may be said to come from an instrument: the organization has it and has not deleted it. */
-export async function hasGrowthInstrument(database: Database, organizationId: string, synthSourceId: number) {
+export async function hasGrowthInstrument({ organizationId, kysely }: OrganizationDatabase, synthSourceId: number) {
   const { rows } = await sql`
     select from growth_instruments
     where organization_id = ${organizationId}::uuid and synth_source_id = ${synthSourceId}::integer
-      and deleted_at is null`.execute(database.as(organizationId).kysely);
+      and deleted_at is null`.execute(kysely);
   return rows.length > 0;
 }

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -44,7 +45,7 @@ export function projectRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listProjects(database, request.identity.organizationId, limits)),
+        sendList(reply, listProjects(readFor(database, request).organization, limits)),
       ),
   );
 
@@ -65,7 +66,7 @@ export function projectRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const { organizationId, userId } = request.identity;
-      const project = await createProject(database, organizationId, userId, request.body.name);
+      const project = await createProject(database.as(organizationId), userId, request.body.name);
       return reply.code(project.is_new ? 201 : 200).send(project);
     },
   );
@@ -81,9 +82,9 @@ export function projectRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const { organizationId } = request.identity;
-      const { id } = await getProject(database, organizationId, request.params.project_id);
-      return sendList(reply, listPhysicalSamples(database, organizationId, { project_id: id }, limits));
+      const { organization } = readFor(database, request);
+      const { id } = await getProject(organization, request.params.project_id);
+      return sendList(reply, listPhysicalSamples(organization, { project_id: id }, limits));
     },
   );
 
@@ -98,7 +99,7 @@ export function projectRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      await deleteProject(database, request.identity.organizationId, request.params.project_id, limits);
+      await deleteProject(database.as(request.identity.organizationId), request.params.project_id, limits);
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
@@ -117,7 +118,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
       },
     },
     async (request) =>
-      (await getProject(database, request.identity.organizationId, request.params.project_id)).configuration,
+      (await getProject(readFor(database, request).organization, request.params.project_id)).configuration,
   );
 
   app.post(
@@ -134,7 +135,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        replaceConfiguration(database, identity.organizationId, params.project_id, body, limits),
+        replaceConfiguration(database.as(identity.organizationId), params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
@@ -154,7 +155,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
     async (request, reply) => {
       const { identity, params, body } = request;
       await database.whileAway(arrivalOf(reply), () =>
-        trackSample(database, identity.organizationId, params.project_id, body, limits),
+        trackSample(database.as(identity.organizationId), params.project_id, body, limits),
       );
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },

@@ -1,5 +1,5 @@
 /** Guarantees: a change to a project happens whole or not at all, and twice is once. */
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid, notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
@@ -17,23 +17,22 @@ import {
 } from './store.ts';
 
 /** @throws ApiError 404 */
-export async function getProject(database: Database, organizationId: string, projectId: string): Promise<ProjectRow> {
+export async function getProject(organization: OrganizationDatabase, projectId: string): Promise<ProjectRow> {
   const project_id = projectId.toLowerCase();
-  const project = await findProject(database, organizationId, { project_id });
+  const project = await findProject(organization, { project_id });
   if (project === undefined) throw notFound(`Project ${project_id}`);
   return project;
 }
 
 /** Adds a sample to the project and, if asked, makes it the active one. @throws ApiError 404 */
 export async function trackSample(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   projectId: string,
   { physical_sample_id, set_active = false }: { physical_sample_id: string; set_active?: boolean },
   limits: CatalogueLimits,
 ): Promise<void> {
   const change = { trackedSampleId: physical_sample_id.toLowerCase(), setActive: set_active };
-  await changeProject(database, organizationId, projectId.toLowerCase(), change, limits);
+  await changeProject(organization, projectId.toLowerCase(), change, limits);
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -45,32 +44,27 @@ const trackedKey = 'tracking_physical_sample_id';
  * @throws ApiError 404 for an unknown project or sample, 422 for an object that cannot be stored; nothing is changed.
  */
 export async function replaceConfiguration(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   projectId: string,
   configuration: Record<string, unknown>,
   limits: CatalogueLimits,
 ): Promise<void> {
-  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body'], limits.documentBytesMax) };
+  const change: ProjectChange = { apiConfiguration: jsonDocument(configuration, ['body'], limits) };
   const tracked = Object.hasOwn(configuration, trackedKey) ? configuration[trackedKey] : undefined;
   if (typeof tracked === 'string') {
     if (!uuidPattern.test(tracked)) throw invalid(['body', trackedKey], `${trackedKey} must be a UUID`, tracked);
     change.trackedSampleId = tracked.toLowerCase();
     change.setActive = true;
   }
-  await changeProject(database, organizationId, projectId.toLowerCase(), change, limits);
+  await changeProject(organization, projectId.toLowerCase(), change, limits);
 }
 
 /** The organization's projects, newest first, page by page; a configuration that is not small is read apart. */
-export function listProjects(
-  database: Database,
-  organizationId: string,
-  limits: CatalogueLimits,
-): AsyncGenerator<ListRow[]> {
-  const read = (id: string) => () => readConfiguration(database, organizationId, id);
+export function listProjects(organization: OrganizationDatabase, limits: CatalogueLimits): AsyncGenerator<ListRow[]> {
+  const read = (id: string) => () => readConfiguration(organization, id);
   return pagesOf(
     limits.listPageRowsMax,
-    (after?: Listed) => nextProjects(database, organizationId, after, limits),
+    (after?: Listed) => nextProjects(organization, after, limits),
     ({ id, is_apart }) => (is_apart ? { key: 'api_configuration', read: read(id) } : undefined),
   );
 }
@@ -83,13 +77,12 @@ type Listed = Awaited<ReturnType<typeof nextProjects>>[number];
  * @throws ApiError 404
  */
 export async function deleteProject(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   projectId: string,
   { listPageRowsMax }: CatalogueLimits,
 ): Promise<void> {
-  const { id } = await getProject(database, organizationId, projectId);
+  const { id } = await getProject(organization, projectId);
   do {
-    while ((await unlinkStreams(database, organizationId, id, listPageRowsMax)) === listPageRowsMax);
-  } while (!(await removeProject(database, organizationId, id)));
+    while ((await unlinkStreams(organization, id, listPageRowsMax)) === listPageRowsMax);
+  } while (!(await removeProject(organization, id)));
 }

@@ -5,7 +5,8 @@
 import type { Static } from '@sinclair/typebox';
 import { type RawBuilder, sql } from 'kysely';
 import type pg from 'pg';
-import { type Database, inTransaction } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { inTransaction } from '../../database/transactions.ts';
 import { ApiError, notFound } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -39,8 +40,7 @@ const source = sql`
 
 /** The project of that id or name, without regard to case, with its whole configuration. */
 export async function findProject(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   { project_id = undefined, name = undefined }: { project_id?: string; name?: string },
 ): Promise<ProjectRow | undefined> {
   const { rows } = await sql<ProjectRow>`
@@ -48,7 +48,7 @@ export async function findProject(
     where project.organization_id = ${organizationId}::uuid
       and (${project_id}::uuid is null or project.project_id = ${project_id}::uuid)
       and (${name}::text is null or lower(btrim(project.name)) = lower(btrim(${name}::text)))
-      and coalesce(${project_id}::text, ${name}::text) is not null`.execute(database.as(organizationId).kysely);
+      and coalesce(${project_id}::text, ${name}::text) is not null`.execute(kysely);
   return rows[0];
 }
 
@@ -57,8 +57,7 @@ export async function findProject(
  * read by itself.
  */
 export async function nextProjects(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   after: Pick<ProjectRow, 'id' | 'created_datetime'> | undefined,
   { listPageRowsMax, documentInlineBytesMax }: CatalogueLimits,
 ): Promise<(ProjectRow & { is_apart: boolean })[]> {
@@ -71,13 +70,13 @@ export async function nextProjects(
       and (${after?.id}::uuid is null
         or (project.created_at, ${after?.id}::uuid) < (${after?.created_datetime}::timestamptz, project.project_id))
     order by project.created_at desc, project.project_id
-    limit ${listPageRowsMax}::integer`.execute(database.as(organizationId).kysely);
+    limit ${listPageRowsMax}::integer`.execute(kysely);
   return rows;
 }
 
 /** JSON text of the configuration of a project; `null` of one that is gone meanwhile. */
-export async function readConfiguration(database: Database, organizationId: string, projectId: string) {
-  const { rows } = await database.as(organizationId).pool.query<{ text: string | null }>(
+export async function readConfiguration({ organizationId, pool }: OrganizationDatabase, projectId: string) {
+  const { rows } = await pool.query<{ text: string | null }>(
     `select api_configuration::text as text from projects
      where organization_id = $1::uuid and project_id = $2::uuid`,
     [organizationId, projectId],
@@ -90,19 +89,19 @@ export async function readConfiguration(database: Database, organizationId: stri
  * @throws ApiError 422 for a name that is blank or too long.
  */
 export async function createProject(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   userId: string,
   wanted: string,
 ): Promise<ProjectRow & { is_new: boolean }> {
+  const { organizationId, kysely } = organization;
   const name = trimmedText(wanted, 'name');
   const { rows } = await sql<{ project_id: string }>`
     insert into projects (organization_id, user_id, name)
     values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
     on conflict do nothing
-    returning project_id`.execute(database.as(organizationId).kysely);
+    returning project_id`.execute(kysely);
   const created = rows[0];
-  const project = await findProject(database, organizationId, created ?? { name });
+  const project = await findProject(organization, created ?? { name });
   if (project === undefined) throw new Error('a project that has just been there is gone');
   return { ...project, is_new: created !== undefined };
 }
@@ -121,13 +120,12 @@ export interface ProjectChange {
  * @throws ApiError 404 for a project or a sample that the organization does not have; nothing is changed.
  */
 export function changeProject(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   projectId: string,
   { apiConfiguration, trackedSampleId, setActive = false }: ProjectChange,
   limits: Pick<CatalogueLimits, 'projectSamplesMax' | 'sampleProjectsMax'>,
 ): Promise<void> {
-  return inTransaction(database.as(organizationId).pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     await lockProject(client, organizationId, projectId);
     if (trackedSampleId !== undefined) await addMember(client, organizationId, projectId, trackedSampleId, limits);
     await client.query(
@@ -189,12 +187,11 @@ async function addMember(
 
 /** Tells so many streams of a project, at most, that they belong to none. @returns how many it told */
 export async function unlinkStreams(
-  database: Database,
-  organizationId: string,
+  { organizationId, pool }: OrganizationDatabase,
   projectId: string,
   countMax: number,
 ): Promise<number> {
-  const { rowCount } = await database.as(organizationId).pool.query(
+  const { rowCount } = await pool.query(
     `with found as materialized (
        select data_id from streams where organization_id = $1::uuid and project_id = $2::uuid
        order by data_id limit $3::integer for no key update
@@ -206,8 +203,8 @@ export async function unlinkStreams(
 }
 
 /** Removes a project and what says which samples are its own. @returns false, and removes nothing, while it has streams */
-export function removeProject(database: Database, organizationId: string, projectId: string): Promise<boolean> {
-  return inTransaction(database.as(organizationId).pool, async (client) => {
+export function removeProject({ organizationId, pool }: OrganizationDatabase, projectId: string): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
     // With this lock no new stream can refer to it any more.
     const ids = [organizationId, projectId];
     const own = 'organization_id = $1::uuid and project_id = $2::uuid';

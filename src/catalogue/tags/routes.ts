@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -21,7 +22,7 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listTags(database, request.identity.organizationId, limits)),
+        sendList(reply, listTags(readFor(database, request).organization, limits)),
       ),
   );
 
@@ -41,8 +42,9 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
       },
     },
     async (request, reply) => {
+      const { organizationId, userId } = request.identity;
       const { tag, isNew } = await database.whileAway(arrivalOf(reply), () =>
-        createOrFindTag(database, request.identity, request.body.name),
+        createOrFindTag(database.as(organizationId), userId, request.body.name),
       );
       return reply.code(isNew ? 201 : 200).send(tag);
     },
@@ -54,13 +56,13 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
       schema: {
         tags,
         summary: 'Put tags on data entries: every tag on every entry, or nothing when one id is unknown',
-        body: NewTagLinks,
+        body: NewTagLinks(limits),
         response: { 200: TagLinks, ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => {
       const created = await database.whileAway(arrivalOf(reply), () =>
-        linkTags(database, request.identity.organizationId, request.body, limits),
+        linkTags(database.as(request.identity.organizationId), request.body, limits),
       );
       return { success: true as const, associations_created: created };
     },

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { DateTime, Name } from '../../http/schemas.ts';
+import type { CatalogueLimits } from '../limits.ts';
 import { LinkedIds } from '../schemas.ts';
 
 export const Tag = Type.Object({
@@ -12,10 +13,11 @@ export const NewTag = Type.Object({
   name: Name({ description: 'trimmed; one tag per name, without regard to case' }),
 });
 
-export const NewTagLinks = Type.Object({
-  data_ids: LinkedIds('data entries to tag'),
-  tag_ids: LinkedIds('tags that each of them gets'),
-});
+export const NewTagLinks = (limits: CatalogueLimits) =>
+  Type.Object({
+    data_ids: LinkedIds('data entries to tag', limits),
+    tag_ids: LinkedIds('tags that each of them gets', limits),
+  });
 
 export const TagLinks = Type.Object({
   success: Type.Literal(true),

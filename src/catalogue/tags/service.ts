@@ -1,7 +1,6 @@
 /** Guarantees: one tag per name, whoever else creates it at the same time; tags are linked all or none. */
 
-import type { Identity } from '../../auth/store.ts';
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { ApiError, invalid } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { distinctIds, requireAll } from '../ids.ts';
@@ -11,10 +10,10 @@ import { pagesOf } from '../pages.ts';
 import { findTagByName, insertStreamTags, insertTag, nextTags, type TagRow } from './store.ts';
 
 /** @returns the tag of that name, and whether it is new. */
-export async function createOrFindTag(database: Database, { organizationId, userId }: Identity, wanted: string) {
+export async function createOrFindTag(organization: OrganizationDatabase, userId: string, wanted: string) {
   const name = trimmedText(wanted, 'name');
-  const created = await insertTag(database, organizationId, userId, name);
-  const tag = created ?? (await findTagByName(database, organizationId, name));
+  const created = await insertTag(organization, userId, name);
+  const tag = created ?? (await findTagByName(organization, name));
   if (tag === undefined) throw new Error('a tag that stood in the way of a new one is gone');
   return { tag, isNew: created !== undefined };
 }
@@ -26,8 +25,7 @@ export async function createOrFindTag(database: Database, { organizationId, user
  * 409 for an entry that would have more than `entryTagsMax` tags; nothing is stored.
  */
 export async function linkTags(
-  database: Database,
-  organizationId: string,
+  organization: OrganizationDatabase,
   { data_ids, tag_ids }: { data_ids: string[]; tag_ids: string[] },
   { tagLinksMax, entryTagsMax }: CatalogueLimits,
 ) {
@@ -36,7 +34,7 @@ export async function linkTags(
   if (links > tagLinksMax) {
     throw invalid(['body'], `data_ids × tag_ids must not be more than ${tagLinksMax} links; these are ${links}`);
   }
-  const linked = await insertStreamTags(database, organizationId, wanted.dataIds, wanted.tagIds, entryTagsMax);
+  const linked = await insertStreamTags(organization, wanted.dataIds, wanted.tagIds, entryTagsMax);
   requireAll('Data entry', wanted.dataIds, linked.known_data_ids);
   requireAll('Tag', wanted.tagIds, linked.known_tag_ids);
   const crowded = linked.crowded_data_id;
@@ -46,12 +44,8 @@ export async function linkTags(
 }
 
 /** The organization's tags by name, page by page. */
-export function listTags(
-  database: Database,
-  organizationId: string,
-  limits: CatalogueLimits,
-): AsyncGenerator<ListRow[]> {
+export function listTags(organization: OrganizationDatabase, limits: CatalogueLimits): AsyncGenerator<ListRow[]> {
   return pagesOf(limits.listPageRowsMax, (after: TagRow | undefined, countMax) =>
-    nextTags(database, organizationId, after, countMax),
+    nextTags(organization, after, countMax),
   );
 }

@@ -1,7 +1,7 @@
 /** Tags of an organization, one per name without regard to case, and which streams carry them. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
-import type { Database } from '../../database/database.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
 import type { Tag } from './schemas.ts';
 
 export type TagRow = Static<typeof Tag>;
@@ -10,32 +10,31 @@ const columns = sql.raw('tag_id as id, name, created_at as created_datetime');
 
 /** The next of the organization's tags, by name without regard to case. */
 export async function nextTags(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   after: Pick<TagRow, 'name'> | undefined,
   countMax: number,
 ): Promise<TagRow[]> {
   const { rows } = await sql<TagRow>`
     select ${columns} from tags
     where organization_id = ${organizationId}::uuid and (${after?.name}::text is null or lower(name) > lower(${after?.name}::text))
-    order by lower(name) limit ${countMax}::integer`.execute(database.as(organizationId).kysely);
+    order by lower(name) limit ${countMax}::integer`.execute(kysely);
   return rows;
 }
 
 /** @returns undefined when the organization has a tag of that name. */
-export async function insertTag(database: Database, organizationId: string, userId: string, name: string) {
+export async function insertTag({ organizationId, kysely }: OrganizationDatabase, userId: string, name: string) {
   const { rows } = await sql<TagRow>`
     insert into tags (organization_id, user_id, name) values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
     on conflict do nothing
-    returning ${columns}`.execute(database.as(organizationId).kysely);
+    returning ${columns}`.execute(kysely);
   return rows[0];
 }
 
-export async function findTagByName(database: Database, organizationId: string, name: string) {
+export async function findTagByName({ organizationId, kysely }: OrganizationDatabase, name: string) {
   const { rows } = await sql<TagRow>`
     select ${columns} from tags
     where organization_id = ${organizationId}::uuid and lower(btrim(name)) = lower(btrim(${name}::text))`.execute(
-    database.as(organizationId).kysely,
+    kysely,
   );
   return rows[0];
 }
@@ -54,8 +53,7 @@ export interface LinkedTags {
  * The ids are distinct and in lower case. Nothing is stored either when a stream would have more than `entryTagsMax` tags.
  */
 export async function insertStreamTags(
-  database: Database,
-  organizationId: string,
+  { organizationId, kysely }: OrganizationDatabase,
   dataIds: string[],
   tagIds: string[],
   entryTagsMax: number,
@@ -93,7 +91,7 @@ export async function insertStreamTags(
     select array(select data_id::text from known_streams) as known_data_ids,
       array(select tag_id::text from known_tags) as known_tag_ids,
       (select count(*) from created) as associations_created, (select data_id::text from crowded) as crowded_data_id`.execute(
-    database.as(organizationId).kysely,
+    kysely,
   );
   return rows[0] as LinkedTags;
 }

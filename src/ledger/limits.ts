@@ -1,0 +1,11 @@
+/** What bounds the answers of the ledger. */
+export const ledgerLimits = {
+  /** Channels that one request may name. */
+  namedChannelsMax: 10_000,
+  /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
+  pageChunksMax: 10_000,
+  /** Revisions of chunks, without their arrays, that their list fetches at a time. */
+  pageRevisionsMax: 1_000,
+};
+
+export type LedgerLimits = Readonly<typeof ledgerLimits>;

@@ -53,9 +53,23 @@ export interface AppDependencies {
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
   streams?: StreamService;
+  /** The server's time, in milliseconds of Unix time; the true one by default. */
+  now?: () => number;
+  /** A new UUID, by chance by default. */
+  newId?: () => string;
+  /** Adds hooks of its own before there are routes, and learns how what is remembered is forgotten: the test mode. */
+  extend?: (app: App, remembered: Remembered) => Promise<void>;
   /** How the metrics of other processes of this server come in; without it there are none. */
   metricsOfAll?: MetricsOfAll;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
+}
+
+/** What an app keeps in memory of its database, and does from time to time. */
+export interface Remembered {
+  /** All that was remembered is forgotten: somebody has changed it in the database. */
+  forget(): void;
+  /** What is done from time to time is done now: the time has moved. */
+  catchUp(): void;
 }
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
@@ -87,12 +101,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
     limits: limits.http,
   });
+  const remembering: Partial<Remembered>[] = [identities];
+  await given.extend?.(app, {
+    forget: () => remembering.forEach((one) => void one.forget?.()),
+    catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
+  });
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas(limits.streams)]) app.addSchema(schema);
 
+  const now = given.now ?? Date.now;
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const streams =
@@ -101,9 +121,13 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       database,
       metrics,
       graceSeconds,
+      now,
+      newId: given.newId,
       limits: limits.streams,
+      memberLimits: limits.catalogue,
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
+  remembering.push(streams);
   // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
@@ -114,6 +138,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
     const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
     app.addHook('onClose', stop);
+    remembering.push(stop);
   }
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, limits: limits.streams }), { prefix });
@@ -121,7 +146,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const publicUrl = config.PUBLIC_URL;
-  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, limits }));
+  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, now, limits }));
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
@@ -135,7 +160,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   });
   healthRoutes(app, database.standing);
   metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
-  if (config.REFERENCE_CLOCK) clockRoutes(app);
+  if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   openapiRoutes(app);
   docsPageRoutes(app);
   return app;

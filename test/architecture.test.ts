@@ -58,7 +58,16 @@ const below = [...shared, 'database', 'auth', 'http'];
 /** Who may import whom: an arrow points to what is nearer to PostgreSQL. */
 const arrows: Record<string, string[]> = {
   main: ['config', 'errors', 'process'],
-  commands: ['process', 'app', 'demo', 'verify', 'catalogue/growth-instruments', 'catalogue/projects', ...below],
+  commands: [
+    'process',
+    'app',
+    'demo',
+    'testing',
+    'verify',
+    'catalogue/growth-instruments',
+    'catalogue/projects',
+    ...below,
+  ],
   process: ['app', ...below],
   app: [
     'streams',
@@ -76,6 +85,8 @@ const arrows: Record<string, string[]> = {
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
+  // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
+  testing: ['app', ...below],
   streams: below,
   timeseries: ['points', ...below],
   points: [...shared, 'database'],
@@ -197,16 +208,18 @@ describe('imports', () => {
   test('there is one feed between rooms, of what has been committed, and no emitter', () => {
     const emitters = files.filter(({ text }) => /EventEmitter|EventTarget|\.emit\(/.test(text)).map(({ path }) => path);
     // A connection that it has accepted is handed to the server of HTTP.
-    expect(emitters).toEqual(['process/listen.ts']);
+    // Nor is a request that asks for leave to send its body, which is to be one like the others.
+    expect(emitters).toEqual(['http/connections.ts', 'process/listen.ts']);
     const feeds = files.filter(({ text }) => /export type On[A-Z]\w* =/.test(text)).map(({ path }) => path);
     expect(feeds).toEqual(['streams/committed.ts']);
   });
 
-  test('Fastify is known in http, routes and app only; process.env in the two programs only', () => {
+  test('Fastify is known in http, routes and app only; process.env in the programs only', () => {
     const fastify = files.filter((file) => /from 'fastify'/.test(file.text)).map((file) => file.path);
-    expect(fastify.filter((path) => !/^http\/|^app\.ts$|\/routes\.ts$/.test(path))).toEqual([]);
+    expect(fastify.filter((path) => !/^http\/|^testing\/|^app\.ts$|\/routes\.ts$/.test(path))).toEqual([]);
     const environment = files.filter((file) => /process\.env/.test(file.text)).map((file) => file.path);
-    const own = ['main.ts', 'commands/cli.ts'];
+    // Of the last another program is the one that runs.
+    const own = ['main.ts', 'commands/cli.ts', 'commands/test-alone.ts', 'testing/client.ts'];
     expect(environment.filter((path) => !own.includes(path) && !path.startsWith('database/embedded'))).toEqual([]);
   });
 
@@ -221,7 +234,19 @@ describe('imports', () => {
     ]);
 
     const opens = files.filter(({ path, text }) => path !== 'database/database.ts' && /openAsOwner\(/.test(text));
-    expect(opens.map((file) => file.path)).toEqual(['commands/cli.ts', 'process/open-database.ts']);
+    expect(opens.map((file) => file.path)).toEqual([
+      'commands/cli.ts',
+      'process/open-database.ts',
+      'testing/made-cluster.ts',
+      'testing/serve.ts',
+    ]);
+  });
+
+  test('the test mode is reached by its command alone', () => {
+    const reached = imports.filter(({ from, to }) => to.startsWith('testing/') && !from.startsWith('testing/'));
+    expect([...new Set(reached.map(({ from }) => from))]).toEqual(['commands/test.ts']);
+    const words = files.filter(({ path, text }) => !path.startsWith('testing/') && /_test\/|testing\//.test(text));
+    expect(words.map(({ path }) => path)).toEqual(['commands/test.ts']);
   });
 
   test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
@@ -258,6 +283,8 @@ describe('imports', () => {
       // A flush and its transaction.
       'streams: Pick<Means',
       'streams: pg.PoolClient',
+      // All that a server for tests holds is emptied and moved in time at once.
+      'testing: OwnerDatabase',
       'verify: Database',
     ]);
   });
@@ -288,7 +315,12 @@ describe('imports', () => {
   });
 
   test('nobody imports a program, and every exception is needed', () => {
-    expect(imports.filter(({ to }) => to === 'main.ts' || to === 'commands/cli.ts').map(shown)).toEqual([]);
+    const programs = ['main.ts', 'commands/metrology-server.ts', 'commands/cli.ts', 'commands/test-alone.ts'];
+    expect(imports.filter(({ to }) => programs.includes(to)).map(shown)).toEqual([
+      // Which of the two is needed depends on the command.
+      'commands/metrology-server.ts -> commands/test-alone.ts',
+      'commands/metrology-server.ts -> commands/cli.ts',
+    ]);
     const there = new Set(imports.map(shown));
     expect(Object.keys(exceptions).filter((arrow) => !there.has(arrow))).toEqual([]);
   });

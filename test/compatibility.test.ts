@@ -10,6 +10,7 @@ import { replay } from './sdk/recording/replay.ts';
 import { readTranscripts } from './sdk/recording/transcript.ts';
 import { pins } from './sdk/support/releases.ts';
 import { cloneDatabase } from './support/test-server.ts';
+import { readFaultResults } from './testing/sdk-fault-results.ts';
 
 const transcripts = await readTranscripts();
 let database: Database;
@@ -42,7 +43,7 @@ describe('what each release of the SDK sent is answered as it was', () => {
 });
 
 test('docs/compatibility.md is what the transcripts show', async () => {
-  const text = compatibilityDocument(transcripts, await readCaseCounts());
+  const text = compatibilityDocument(transcripts, await readCaseCounts(), await readFaultResults());
   expect(await readFile(documentFile, 'utf8'), 'stale: npm run compatibility').toBe(text);
 });
 

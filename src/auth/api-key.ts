@@ -13,9 +13,12 @@ const ownForm = /^(msk1_([0-9A-Za-z]{10})_[0-9A-Za-z]{43})_([0-9A-Za-z]{6})$/;
 const hintLength = 10;
 const hashIdBytes = 8;
 
-/** A new random key, `msk1_id_secret_checksum` in base 62. The id is no secret; the secret has 256 bits of chance. */
-export function newApiKey(): string {
-  const key = `${keyPrefix}${randomText(idLength)}_${randomText(secretLength)}`;
+/**
+ * A new random key, `msk1_id_secret_checksum` in base 62. The id is no secret; the secret has 256 bits of chance.
+ * @param chance where its random bytes come from; only the test mode has another source, which can be repeated
+ */
+export function newApiKey(chance: (length: number) => Buffer = randomBytes): string {
+  const key = `${keyPrefix}${randomText(idLength, chance)}_${randomText(secretLength, chance)}`;
   return `${key}_${checksum(key)}`;
 }
 
@@ -46,10 +49,10 @@ export function apiKeyHint(key: string): string {
   return id === undefined ? key.slice(0, Math.min(hintLength, Math.floor(key.length / 4))) : keyPrefix + id;
 }
 
-function randomText(length: number): string {
+function randomText(length: number, chance: (length: number) => Buffer): string {
   let text = '';
   while (text.length < length) {
-    for (const byte of randomBytes(length)) {
+    for (const byte of chance(length)) {
       // Bytes from 248 on would make the first characters of the alphabet likelier than the rest.
       if (byte < 248 && text.length < length) text += alphabet[byte % alphabet.length];
     }

@@ -11,8 +11,10 @@ export interface Identities {
    * @throws ApiError 503 when the key is not known and the database could not be asked for too long
    */
   of(key: string): Promise<Identity | undefined>;
-  /** Whether a key is remembered: whoever sends it is no stranger. Costs one look into a map. */
-  knows(key: string): boolean;
+  /** The organization of a key that is remembered: whoever sends it is no stranger. Costs one look into a map. */
+  organizationOf(key: string): string | undefined;
+  /** Forgets all keys: somebody has changed them in the database. */
+  forget(): void;
 }
 
 /** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
@@ -38,6 +40,7 @@ interface Options {
 
 /** A key that the database knew when it was last asked. */
 interface KnownKey {
+  organizationId: string;
   identity: Promise<Identity>;
   /** When that question was sent: what was revoked before it is not among the known. */
   askedAt: number;
@@ -58,7 +61,9 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
   function remember(key: string, found: Identity | undefined, askedAt: number): void {
     known.delete(key);
     if (found === undefined) return;
-    known.set(key, { identity: Promise.resolve(found), askedAt, freshUntil: askedAt + limits.keyCacheMsMax });
+    const { organizationId } = found;
+    const freshUntil = askedAt + limits.keyCacheMsMax;
+    known.set(key, { organizationId, identity: Promise.resolve(found), askedAt, freshUntil });
     // A Map keeps the order of insertion: the first was confirmed the longest time ago.
     if (known.size > limits.keyCacheEntriesMax) known.delete(known.keys().next().value as string);
   }
@@ -90,7 +95,8 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
       if (entry === undefined) return find(key, lookUp.find);
       return now() < entry.freshUntil ? entry.identity : renew(key, entry);
     },
-    knows: (key) => known.has(key),
+    organizationOf: (key) => known.get(key)?.organizationId,
+    forget: () => known.clear(),
   };
 }
 

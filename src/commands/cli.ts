@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --max-semi-space-size=32 --no-memory-reducer
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pino } from 'pino';
@@ -16,6 +15,7 @@ import { openStore, type Store } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
+import { addTestCommand } from './test.ts';
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
@@ -31,6 +31,8 @@ program
     const { serve } = await import('../process/serve.ts');
     await serve(readConfig(process.env), process.env);
   });
+
+addTestCommand(program.command('test'), process.env);
 
 program
   .command('migrate')

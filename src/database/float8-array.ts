@@ -95,6 +95,8 @@ export function decodeFloat8Array(buffer: Buffer): Float64Array {
  * The images must all have NULL elements or all have none, so that the null flag of the whole is that of each slice.
  */
 export function joinFloat8Arrays(images: readonly Buffer[]): Buffer {
+  // A large chunk goes alone, and to copy 40 MB takes 20 ms.
+  if (images.length === 1) return images[0] as Buffer;
   let bytes = headerBytes;
   let length = 0;
   for (const image of images) {

@@ -28,14 +28,19 @@ export interface Export {
   exportedAt: Date;
 }
 
-export function describeExport(layout: Layout, isSelection: boolean, streams: ExportedStream[]): Export {
+export function describeExport(
+  layout: Layout,
+  isSelection: boolean,
+  streams: ExportedStream[],
+  exportedAt: Date,
+): Export {
   const columns = layout === 'long' ? longColumns : [...instantColumns, ...channelColumns(streams)];
   return {
     layout,
     isSelection,
     streams,
     columns: isSelection ? [dataIdColumn, ...columns] : columns,
-    exportedAt: new Date(),
+    exportedAt,
   };
 }
 

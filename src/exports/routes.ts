@@ -40,6 +40,8 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -49,7 +51,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -93,7 +95,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request, reply) => {
       const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
       return sendFile(means, organization, request, reply, exported);
     },
   );
@@ -111,7 +113,7 @@ function streamRoutes(app: App, means: Means): void {
     },
     async (request) => {
       const { organization } = readFor(means.database, request);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means.limits));
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
     },
   );
 }
@@ -168,7 +170,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
     },
     async (request) => {
       const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means.limits);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;

@@ -11,6 +11,12 @@ import { type ChannelRow, findStreamsToExport, listChannelsToExport, type Stream
 
 type Content = Static<typeof ContentQuery>;
 
+export interface ExportMeans {
+  limits: ExportLimits;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
+}
+
 /**
  * One stream.
  * @throws ApiError 404 for a stream that is unknown or of another organization and for a channel that it does not have;
@@ -20,11 +26,11 @@ export async function openStreamExport(
   organization: OrganizationDatabase,
   dataId: string,
   content: Content,
-  limits: ExportLimits,
+  means: ExportMeans,
 ): Promise<Export> {
   const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(organization, streams, content, false, limits);
+  return openExport(organization, streams, content, false, means);
 }
 
 /**
@@ -36,7 +42,7 @@ export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
   { data_ids, ...query }: SelectionContentQuery,
-  { limits, search }: { limits: ExportLimits; search: SearchOptions },
+  { search, ...means }: ExportMeans & { search: SearchOptions },
 ): Promise<Export> {
   const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
@@ -47,8 +53,8 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, limits);
-  if (!isFiltered) return openExport(organization, named ?? [], query, true, limits);
+  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, means.limits);
+  if (!isFiltered) return openExport(organization, named ?? [], query, true, means);
   const passed: string[] = [];
   for await (const page of searchDataEntries(
     organization,
@@ -57,13 +63,13 @@ export async function openSelectionExport(
     search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
-    limitStreams(passed.length, limits);
+    limitStreams(passed.length, means.limits);
   }
   const streams = await findStreamsToExport(
     organization,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(organization, streams, query, true, limits);
+  return openExport(organization, streams, query, true, means);
 }
 
 const idOf = (stream: StreamRow) => stream.data_id;
@@ -85,7 +91,7 @@ async function openExport(
   streams: StreamRow[],
   { layout = 'long', channel_names }: Content,
   isSelection: boolean,
-  { channelsMax, columnsMax }: ExportLimits,
+  { limits: { channelsMax, columnsMax }, now }: ExportMeans,
 ): Promise<Export> {
   const ids = streams.map(idOf);
   const channels = await listChannelsToExport(organization, ids, channel_names, channelsMax + 1);
@@ -101,6 +107,7 @@ async function openExport(
     layout,
     isSelection,
     streams.map((stream) => ({ ...stream, channels: byStream.get(stream.data_id) ?? [] })),
+    new Date(now()),
   );
 }
 

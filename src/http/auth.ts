@@ -51,7 +51,7 @@ export async function authenticate(identities: Identities, request: FastifyReque
     throw new ApiError('unauthorized', 'An API key is required in the header X-API-KEY.');
   }
   // What cannot be a key is refused without the database, also while that is away.
-  const canBeKey = identities.knows(key) || publicIdOf(key) !== undefined;
+  const canBeKey = identities.organizationOf(key) !== undefined || publicIdOf(key) !== undefined;
   const identity = canBeKey ? await identities.of(key) : undefined;
   if (identity === undefined) {
     const why = isMistyped(key) ? 'cut or mistyped: its checksum does not fit.' : 'unknown, revoked or expired.';

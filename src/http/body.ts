@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.ts';
+import { createFairTurns } from '../lib/fair-turns.ts';
 import { type BodyPlace, createBodyRoom } from './body-room.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -15,7 +16,7 @@ declare module 'fastify' {
      * Makes of the bytes of a body what the handler gets, instead of what JSON says; such a route takes bodies up to
      * BODY_LIMIT_BYTES, every other one up to `otherBodyBytesMax`. It gets no empty body.
      */
-    readBody?: (body: Buffer) => unknown;
+    readBody?: (body: Buffer, organizationId: string) => unknown;
   }
   interface FastifyRequest {
     /** What the body takes of the room, from its first byte until it is answered or said to be held no more. */
@@ -50,6 +51,7 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     passesMax: limits.roomPassesMax,
   });
   const boundsOf = createBounds(options, pace);
+  const parsing = createFairTurns(limits.parsedBytesPerTurn);
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
   app.decorateRequest('bodyPlace', undefined);
@@ -69,12 +71,16 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     /^application\/([\w.-]+\+)?json\s*(;|$)/i,
     async (request: FastifyRequest, payload: IncomingMessage) => {
       const declared = Number(payload.headers?.['content-length'] ?? 0);
-      const place = room.enter(request.identity?.organizationId ?? '', declared);
+      const organizationId = request.identity?.organizationId ?? '';
+      const place = room.enter(organizationId, declared);
       request.bodyPlace = place;
       const { readBody: readAs } = request.routeOptions.config;
       const bounds = boundsOf(readAs !== undefined);
       const body = takeArrived(payload, bounds, place) ?? (await readBody(payload, bounds, place));
-      return readAs === undefined || body.length === 0 ? parseJson(body, limits) : readAs(body);
+      if (body.length > limits.uncountedBodyBytesMax) {
+        await new Promise<void>((resolve) => parsing.run(organizationId, body.length, resolve));
+      }
+      return readAs === undefined || body.length === 0 ? parseJson(body, limits) : readAs(body, organizationId);
     },
   );
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpLimits } from './limits.ts';
+import type { ReadingPace } from './reading-pace.ts';
 import { commonHeaders } from './response-headers.ts';
 
 type Limits = Pick<HttpLimits, 'headerBytesMax' | 'headersMsMax' | 'clientErrorDrainMsMax'>;
@@ -8,36 +9,54 @@ type Limits = Pick<HttpLimits, 'headerBytesMax' | 'headersMsMax' | 'clientErrorD
 /**
  * Answers what is no HTTP request, or has too long a head, in the shape of all errors; no route and no hook sees it. The
  * connection is then closed, but read on for a while: closed at once, a sender that is not done would see a reset.
+ * @param pace of that reading
  */
-export function createClientErrors(limits: Limits): (error: NodeJS.ErrnoException, socket: Socket) => void {
-  const refusals = refusalsBy(limits);
+export function createClientErrors(
+  limits: Limits,
+  pace: ReadingPace,
+): (error: NodeJS.ErrnoException, socket: Socket) => void {
+  const answers = answersBy(limits);
   return (error, socket) => {
-    const isReset = error.code === 'ECONNRESET';
+    const hasGone = goneCodes.has(error.code);
     // The parser complains of all that comes after the first error too.
-    if (socket.writableEnded && !isReset) return;
-    if (isReset || !socket.writable) return void socket.destroy();
-    const [status, detail] = refusals[error.code ?? ''] ?? notHttp;
-    const body = JSON.stringify({ detail });
-    const headers = {
-      ...commonHeaders,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-      connection: 'close',
-    };
-    const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-    socket.resume();
+    if (socket.writableEnded && !hasGone) return;
+    if (hasGone || !socket.writable) return void socket.destroy();
+    socket.end(answers[error.code ?? ''] ?? notHttp);
+    drain(socket, pace);
     const late = setTimeout(() => socket.destroy(), limits.clientErrorDrainMsMax);
     socket.once('close', () => clearTimeout(late));
   };
 }
 
-const notHttp: [number, string] = [400, 'What was sent is not valid HTTP/1.1.'];
+/** The sender has reset its connection, or has ended it within a request: no answer would reach it, and each costs an error. */
+const goneCodes = new Set<string | undefined>(['ECONNRESET', 'HPE_INVALID_EOF_STATE']);
 
-const refusalsBy = ({ headerBytesMax, headersMsMax }: Limits): Record<string, [number, string]> => ({
-  HPE_HEADER_OVERFLOW: [431, `The request line and headers are longer than ${headerBytesMax} bytes.`],
-  ERR_HTTP_REQUEST_TIMEOUT: [
+/** Reads on without the parser, which would make an error of each read: a sender may have much on its way. */
+function drain(socket: Socket, pace: ReadingPace): void {
+  socket.removeAllListeners('data');
+  // Node takes the parser off the socket when somebody else listens.
+  socket.on('data', (part: Buffer) => pace.took(socket, part.length));
+  socket.resume();
+}
+
+function answerOf(status: number, detail: string): string {
+  const body = JSON.stringify({ detail });
+  const headers = {
+    ...commonHeaders,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`;
+}
+
+const notHttp = answerOf(400, 'What was sent is not valid HTTP/1.1.');
+
+const answersBy = ({ headerBytesMax, headersMsMax }: Limits): Record<string, string> => ({
+  HPE_HEADER_OVERFLOW: answerOf(431, `The request line and headers are longer than ${headerBytesMax} bytes.`),
+  ERR_HTTP_REQUEST_TIMEOUT: answerOf(
     408,
     `The headers did not arrive within ${headersMsMax} ms (headersMsMax), or the body not in time.`,
-  ],
+  ),
 });

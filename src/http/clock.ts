@@ -8,9 +8,9 @@ const Clock = Type.Object(
 
 /**
  * The reference clock of the newest SDK: it measures its host's offset here and adds it to every timestamp that it
- * sends. Mounted only on request, since what is shifted no longer comes back bit for bit and a replay differs.
+ * sends (`now` is in milliseconds of Unix time). Mounted only on request, since what is shifted no longer comes back bit for bit and a replay differs.
  */
-export function clockRoutes(app: App): void {
+export function clockRoutes(app: App, now: () => number): void {
   app.get(
     '/gateway/time',
     {
@@ -18,7 +18,7 @@ export function clockRoutes(app: App): void {
       schema: { tags: ['operation'], summary: 'Reference clock of the SDK', response: { 200: Clock } },
     },
     async (_request, reply) => {
-      const transmittedAtUnixMs = Date.now();
+      const transmittedAtUnixMs = now();
       return { receivedAtUnixMs: transmittedAtUnixMs - reply.elapsedTime, transmittedAtUnixMs };
     },
   );

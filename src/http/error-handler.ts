@@ -33,7 +33,10 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
     }
     const answer = toApiError(error, request);
     if (refusalLog === undefined || refusalLog.takes(answer.status)) logRefusal(request, answer, error);
-    return send(reply, answer);
+    if (!request.raw.socket.destroyed) return send(reply, answer);
+    // The client has gone: what an answer takes would be a third of what one that breaks off costs.
+    request.bodyPlace?.leave();
+    reply.hijack();
   });
 }
 

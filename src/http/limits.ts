@@ -21,6 +21,11 @@ export const httpLimits = {
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 4_000,
+  /**
+   * Requests under known keys that are begun in one turn of the event loop, of each organization in turn; the rest wait for
+   * the next. Fewer than connections are accepted in one, so that none waits behind what many others ask for.
+   */
+  requestsPerTurnMax: 8,
   /** Requests without a known key that are begun in one turn of the event loop; the rest wait for the next. */
   strangersPerTurnMax: 8,
   /**
@@ -60,6 +65,8 @@ export const httpLimits = {
   bodyStringsMax: 100_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
+  /** Bytes of bodies larger than that which are parsed in one turn of the event loop, of each organization in turn. */
+  parsedBytesPerTurn: 524_288,
   /** Longest wait for the metrics of a process that has much to do; without its answer the others are added up. */
   metricsMsMax: 2_000,
   /** Refused requests of one status that are logged one by one in each refusalLogMs; the others are only counted. */

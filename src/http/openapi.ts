@@ -15,21 +15,28 @@ const info = {
   license: { name: 'MIT', identifier: 'MIT' },
 };
 
-/** Collects the schema of every route that is registered after it. */
-export async function collectOpenapi(app: App): Promise<void> {
+const tags = [
+  { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
+  { name: 'time series', description: 'Read back' },
+  { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
+  { name: 'exports', description: 'Files of streams: CSV and Parquet' },
+  { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
+  { name: 'operation', description: 'Health, metrics and this document' },
+];
+
+/**
+ * Collects the schema of every route that is registered after it.
+ * @param about what the document says of itself, where it is not that of the API
+ */
+export async function collectOpenapi(
+  app: App,
+  about: { info: typeof info; tags: typeof tags } = { info, tags },
+): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info,
+      ...about,
       servers: [{ url: 'http://127.0.0.1:8000', description: 'a server started with the defaults' }],
-      tags: [
-        { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
-        { name: 'time series', description: 'Read back' },
-        { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
-        { name: 'exports', description: 'Files of streams: CSV and Parquet' },
-        { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
-        { name: 'operation', description: 'Health, metrics and this document' },
-      ],
       components: { securitySchemes: { key: { type: 'apiKey', name: 'X-API-KEY', in: 'header' } } },
       security: [{ key: [] }],
     },

@@ -3,6 +3,7 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import { ApiError, clip } from '../errors.ts';
 import { lastAnswer, startBodyClock } from './body-clock.ts';
 import type { BodyPlace } from './body-room.ts';
+import { askForBody, isAwaited } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
 
@@ -30,6 +31,7 @@ export function takeArrived(payload: IncomingMessage, bounds: BodyBounds, place:
   if (!isWhole || readableLength > Math.min(bounds.limits.smallBodyBytesMax, bounds.bytesMax)) return undefined;
   if (payload.destroyed || !isPlain(payload) || !place.takeWhole(readableLength)) return undefined;
   const body = payload.read() as Buffer;
+  askForBody(payload);
   // So that the request ends, which it has not yet.
   payload.resume();
   return body;
@@ -50,8 +52,12 @@ export async function readBody(payload: IncomingMessage, bounds: BodyBounds, pla
   return Buffer.alloc(0);
 }
 
-/** Reads a body of which nothing is wanted, keeping nothing. @throws `refusal`, unless the body is empty */
+/**
+ * Reads a body of which nothing is wanted, keeping nothing; one that waits to be asked for is not.
+ * @throws `refusal`, unless the body is empty
+ */
 export async function refuseBody(payload: IncomingMessage, bounds: BodyBounds, refusal: ApiError): Promise<void> {
+  if (isAwaited(payload)) throw refusal;
   let arrived = 0;
   const take = (bytes: number) => {
     arrived += bytes;
@@ -144,8 +150,11 @@ function read(
     gunzip?.on('data', keep);
     gunzip?.on('end', () => finish());
     gunzip?.on('error', (error) => giveUp(noGzip(error)));
+    const isTooLarge = Number(payload.headers?.['content-length']) > bytesMax;
     if (payload.destroyed) finish(brokenOff(lastAnswer));
-    else if (Number(payload.headers?.['content-length']) > bytesMax) giveUp(tooLarge);
+    else if (isTooLarge && isAwaited(payload)) finish(tooLarge(lastAnswer));
+    else if (isTooLarge) giveUp(tooLarge);
+    else askForBody(payload);
   });
 }
 

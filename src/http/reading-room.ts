@@ -105,7 +105,7 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
         signal,
         async rest() {
           signal.throwIfAborted();
-          await turns.rest(one);
+          await turns.rest(organizationId, one);
           signal.throwIfAborted();
         },
         async plan(work) {

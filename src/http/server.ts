@@ -38,11 +38,13 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     },
     limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
     pace,
-    knowsKey: identities.knows,
+    organizationOf: identities.organizationOf,
   });
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     bodyLimit: options.bodyLimitBytes,
+    // Nothing of a start waits for anything outside, and on a busy machine it may take longer than the 10 s of Fastify.
+    pluginTimeout: 0,
     serverFactory: (listener) => connections.createServer(listener),
     forceCloseConnections: 'idle',
     // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
@@ -50,7 +52,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     logController: new LogController({ disableRequestLogging: true }),
     exposeHeadRoutes: false,
     frameworkErrors: answerBadUrl,
-    clientErrorHandler: createClientErrors(bounds),
+    clientErrorHandler: createClientErrors(bounds, pace),
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
     ajv: { customOptions: ajvOptions },
     schemaController: { compilersFactory: lazyCompilers() },

@@ -1,3 +1,5 @@
+import { createRotation } from './rotation.ts';
+
 /** Resolves in the next turn of the event loop, when all that has arrived meanwhile has been served. */
 export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -5,16 +7,16 @@ export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolv
 export interface Turns {
   /**
    * To be awaited again and again by whoever works long, before each step of a few ms. It comes back at once while the turn
-   * of the event loop is that of this work and has time left. Otherwise it comes back in a later turn; those that wait go
-   * on in the order in which they came.
+   * of the event loop is that of this work and has time left. Otherwise it comes back in a later turn: owners that wait go
+   * on in turn, and the works of one in the order in which they came.
    * @param work the same object each time
    */
-  rest(work: object): Promise<void>;
+  rest(owner: string, work: object): Promise<void>;
 }
 
 /** Each turn of the event loop is that of one work, for `turnMs`: so the steps of several never add up to a stall. */
 export function createTurns({ turnMs, now = () => performance.now() }: { turnMs: number; now?: () => number }): Turns {
-  const waiting: { work: object; go: () => void }[] = [];
+  const waiting = createRotation<{ work: object; go: () => void }>();
   /** Whose turn it is; undefined when nobody has worked in it yet. */
   let working: object | undefined;
   let beganAt = 0;
@@ -34,10 +36,10 @@ export function createTurns({ turnMs, now = () => performance.now() }: { turnMs:
   }
 
   return {
-    async rest(work) {
+    async rest(owner, work) {
       if (working === undefined) begin(work);
       else if (working !== work || now() - beganAt >= turnMs) {
-        await new Promise<void>((go) => waiting.push({ work, go }));
+        await new Promise<void>((go) => waiting.push(owner, { work, go }));
       }
     },
   };

@@ -1,9 +1,10 @@
 import { type Transferable, Worker } from 'node:worker_threads';
+import { createRotation } from './rotation.ts';
 
-/** A thread that does one task after another; it is there while there are some, and for a while after. */
+/** A thread that does one task after another, of each owner in turn; it is there while there are some, and for a while after. */
 export interface WorkThread<Task, Result> {
   /** @throws what has ended the thread; the tasks behind it go on in a new one */
-  run(task: Task, transfer: Transferable[]): Promise<Result>;
+  run(owner: string, task: Task, transfer: Transferable[]): Promise<Result>;
   /** Ends the thread. Tasks that wait fail. */
   close(): Promise<void>;
 }
@@ -24,7 +25,7 @@ interface Job<Task, Result> {
 }
 
 export function createWorkThread<Task, Result>(options: Options): WorkThread<Task, Result> {
-  const waiting: Job<Task, Result>[] = [];
+  const waiting = createRotation<Job<Task, Result>>();
   let current: Job<Task, Result> | undefined;
   let worker: Worker | undefined;
   let idle: NodeJS.Timeout | undefined;
@@ -74,16 +75,17 @@ export function createWorkThread<Task, Result>(options: Options): WorkThread<Tas
   }
 
   return {
-    run(task, transfer) {
+    run(owner, task, transfer) {
       return new Promise((resolve, reject) => {
-        waiting.push({ task, transfer, resolve, reject });
+        waiting.push(owner, { task, transfer, resolve, reject });
         next();
       });
     },
     async close() {
-      const failed = [current, ...waiting.splice(0)];
+      for (let job = current ?? waiting.shift(); job !== undefined; job = waiting.shift()) {
+        job.reject(new Error('The server is stopping.'));
+      }
       current = undefined;
-      for (const job of failed) job?.reject(new Error('The server is stopping.'));
       await end();
     },
   };

@@ -37,7 +37,9 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
   let isStopping = false;
 
   function start(part: Pick<Part, 'isFirst' | 'preparesFirst'>): Member {
-    const { descriptors, areHeldElsewhere } = sockets;
+    const { areHeldElsewhere } = sockets;
+    // Each descriptor is listened on by itself and accepts one connection a turn.
+    const descriptors = sockets.descriptors.flatMap((one) => Array<number>(limits.connectionsPerTurn).fill(one));
     const member = startMember({ ...part, areHeldElsewhere }, descriptors, environment);
     members.add(member);
     answerMetrics(member.child, () => [...members].filter(({ isLeaving }) => !isLeaving).map(({ child }) => child));

@@ -10,6 +10,11 @@ export const processLimits = {
   orphanMsMax: 1_000,
   /** Sockets that wait for accept: `run` opens one per chunk, all at once. While nobody serves, they wait here too. */
   listenBacklog: 4_096,
+  /**
+   * Connections of a socket that are accepted in one turn of the event loop. Node accepts one, so that a new connection
+   * would wait for as many turns as others stand before it, and a turn of a flood takes 40 ms.
+   */
+  connectionsPerTurn: 16,
   /** Longest wait for the port, which a server that has just been killed may still hold. */
   portWaitMsMax: 2_000,
   /** A process that served for this long before it ended is replaced at once. */

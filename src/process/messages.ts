@@ -29,7 +29,7 @@ export type FromServer =
 
 /** How a process that serves was started. */
 export interface Part {
-  /** Its file descriptors of the sockets. */
+  /** Its file descriptors of the sockets: several for each, and each of them accepts by itself. */
   descriptors: number[];
   /** It makes the first key and says where everything is. */
   isFirst: boolean;

@@ -9,7 +9,7 @@ import type { StreamLimits } from './limits.ts';
 /** Reads the bodies of chunks, wherever that is best done. */
 export interface ChunkReader {
   /** The body must not be used any more. @throws ApiError 400, 413, 422 */
-  read(form: ChunkForm, body: Buffer): ChunkRequest | Promise<ChunkRequest>;
+  read(form: ChunkForm, body: Buffer, organizationId: string): ChunkRequest | Promise<ChunkRequest>;
   validator: ChunkBodies['validator'];
   close(): Promise<void>;
 }
@@ -22,7 +22,7 @@ interface Options {
 /** Compiled by the build; from `src` and from `dist` this is the same file. */
 const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url);
 
-/** Reads small bodies at once, and large ones in a thread, one after the other, so that none holds up the event loop. */
+/** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax } = json;
   const { channelsPerRequestMax } = limits;
@@ -34,15 +34,16 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
     idleMs: limits.threadIdleMs,
   });
 
-  async function readInThread(form: ChunkForm, body: Buffer): Promise<ChunkRequest> {
+  async function readInThread(form: ChunkForm, body: Buffer, organizationId: string): Promise<ChunkRequest> {
     const owned = ownMemoryOf(body);
-    const result = await thread.run({ form, body: owned }, [owned.buffer]);
+    const result = await thread.run(organizationId, { form, body: owned }, [owned.buffer]);
     if ('refusal' in result) throw new ApiError(result.refusal.code, result.refusal.detail);
     return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed));
   }
 
   return {
-    read: (form, body) => (body.length > limits.loopBodyBytesMax ? readInThread(form, body) : bodies.read(form, body)),
+    read: (form, body, organizationId) =>
+      body.length > limits.loopBodyBytesMax ? readInThread(form, body, organizationId) : bodies.read(form, body),
     validator: bodies.validator,
     close: () => thread.close(),
   };

@@ -9,10 +9,9 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
-import type { StreamLimits } from './limits.ts';
 import type { Means } from './means.ts';
 import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
-import { statementParts } from './statement-parts.ts';
+import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
  * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
@@ -96,9 +95,6 @@ interface Inserted {
   pointCount: number;
 }
 
-/** In what parts a statement of many rows is sent. */
-type PartLimits = Pick<StreamLimits, 'nullRowsMax'>;
-
 export interface InsertedChunks {
   /** By `sliceKey`. */
   inserted: Set<string>;
@@ -133,16 +129,12 @@ async function insertWith(
   limits: PartLimits,
   statement: { name: string; text: string },
 ): Promise<InsertedChunks> {
-  const parts = statementParts(rows, limits.nullRowsMax).map((part) =>
-    client.query<Inserted>({ ...statement, values: rowsParameters(part) }),
-  );
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
-  for (const { rows: channels } of await Promise.all(parts)) {
-    for (const { channelId, chunkIndexes, pointCount } of channels) {
-      for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
-      totals.set(channelId, pointCount);
-    }
+  const channels = await sendInParts<Inserted>(client, rows, limits, { ...statement, values: rowsParameters });
+  for (const { channelId, chunkIndexes, pointCount } of channels) {
+    for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
+    totals.set(channelId, pointCount);
   }
   return { inserted, totals };
 }
@@ -251,14 +243,7 @@ export async function replaceChunks(
   rows: readonly PlacedRow[],
   limits: PartLimits,
 ): Promise<{ channelId: number; pointCount: number }[]> {
-  const parts = statementParts(rows, limits.nullRowsMax).map((part) =>
-    client.query<{ channelId: number; pointCount: number }>({
-      name: 'replace_chunks',
-      text: replaceSql,
-      values: rowsParameters(part),
-    }),
-  );
-  return (await Promise.all(parts)).flatMap((result) => result.rows);
+  return sendInParts(client, rows, limits, { name: 'replace_chunks', text: replaceSql, values: rowsParameters });
 }
 
 const replaceSql = `

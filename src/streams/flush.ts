@@ -5,12 +5,12 @@ import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
 import { settleDoubt } from './doubt.ts';
-import { createKnownChannels } from './known-channels.ts';
+import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
 import type { IngestItem } from './rows.ts';
-import { insertInOneTrip, rowsOf, settle } from './settle.ts';
+import { insertNew, rowsOf, settle } from './settle.ts';
 import { createTouch } from './touch.ts';
 
 /*
@@ -36,6 +36,8 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
+  /** What is known of the channels; nothing by default. */
+  known?: KnownChannels;
   /** Who else is told of what has been committed. */
   listeners?: readonly OnCommitted[];
   /** Is given what one of those throws. */
@@ -43,10 +45,10 @@ interface FlushOptions {
 }
 
 /** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
-export function createFlush(options: FlushOptions): Flush {
-  const { database, graceSeconds, limits, now, listeners = [], report = () => {} } = options;
+export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
+  const { database, graceSeconds, limits, now } = given;
   const pool = database.everyOrganization.ingest;
-  const known = createKnownChannels(limits.knownChannelsMax);
+  const known = given.known ?? createKnownChannels(limits.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
@@ -95,7 +97,7 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
-    const stored = await insertInOneTrip(means, rows);
+    const stored = await insertNew(means, rows);
     onCommitted(stored);
     return byRequest(stored);
   } catch (error) {

@@ -3,16 +3,24 @@ import { DatabaseAway } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { whileAway } from '../database/while-away.ts';
 import { unavailable } from '../errors.ts';
+import { createRotation } from '../lib/rotation.ts';
 import type { StreamLimits } from './limits.ts';
 
-/** Calls that open and finalize streams. They use the connections of ingest, a few at a time, and wait as chunks do. */
+/**
+ * Calls that open and finalize streams. They use the connections of ingest, a few at a time, of each organization in turn, and
+ * wait as chunks do. An organization may have as many of them here as it leaves free.
+ */
 export interface IngestCalls {
   /**
    * Runs a call, again while the database is away; each attempt must come to the same.
    * @param arrivedAt milliseconds
    * @throws ApiError 503 when too many wait, or the server stops while this one waits; what the attempt throws
    */
-  run<Result>(arrivedAt: number, attempt: (patience: Patience) => Promise<Result>): Promise<Result>;
+  run<Result>(
+    organizationId: string,
+    arrivedAt: number,
+    attempt: (patience: Patience) => Promise<Result>,
+  ): Promise<Result>;
   /** Refuses what waits for a database that is away. A call that comes later is tried once. */
   close(): void;
 }
@@ -24,14 +32,19 @@ export function createIngestCalls(
 ): IngestCalls {
   const options = { outage, now, limits: { callMsMax: limits.waitMsMax } };
   const patience = { lateAnswerMs: limits.lateAnswerMs, lookMsMax: limits.lookMsMax };
-  const waiting: (() => void)[] = [];
+  const waiting = createRotation<() => void>();
+  const ofOrganization = new Map<string, number>();
   const closing = new AbortController();
   let running = 0;
   let count = 0;
 
   /** A turn among the calls that are with PostgreSQL. */
-  async function inTurn<Result>(arrivedAt: number, work: () => Promise<Result>): Promise<Result> {
-    if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(resolve));
+  async function inTurn<Result>(
+    organizationId: string,
+    arrivedAt: number,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(organizationId, resolve));
     else running++;
     try {
       // It has been answered meanwhile.
@@ -45,20 +58,30 @@ export function createIngestCalls(
     }
   }
 
+  function enter(organizationId: string): () => void {
+    const own = ofOrganization.get(organizationId) ?? 0;
+    if (own >= limits.waitingCallsMax - count) throw tooMany(limits.waitingCallsMax);
+    ofOrganization.set(organizationId, own + 1);
+    count++;
+    return () => {
+      const left = (ofOrganization.get(organizationId) as number) - 1;
+      if (left === 0) ofOrganization.delete(organizationId);
+      else ofOrganization.set(organizationId, left);
+      count--;
+    };
+  }
+
   return {
-    async run(arrivedAt, attempt) {
-      if (count >= limits.waitingCallsMax) {
-        throw unavailable(`${limits.waitingCallsMax} calls are waiting for the database; nothing was stored.`);
-      }
-      count++;
+    async run(organizationId, arrivedAt, attempt) {
+      const leave = enter(organizationId);
       try {
-        const once = () => inTurn(arrivedAt, () => attempt(patience));
+        const once = () => inTurn(organizationId, arrivedAt, () => attempt(patience));
         const isAway = () => outage.ms() !== undefined;
         if (closing.signal.aborted && isAway()) throw stopping();
         if (closing.signal.aborted) return await once();
         return await untilClosed(whileAway({ ...options, arrivedAt }, once), closing.signal, isAway);
       } finally {
-        count--;
+        leave();
       }
     },
     close: () => closing.abort(),
@@ -85,5 +108,10 @@ async function untilClosed<Result>(
     signal.removeEventListener('abort', stop);
   }
 }
+
+const tooMany = (callsMax: number) =>
+  unavailable(
+    `As many calls of this organization are waiting for the database as it leaves free of ${callsMax} (waitingCallsMax); nothing was stored.`,
+  );
 
 const stopping = () => unavailable('The database is away and the server is stopping; send it again.');

@@ -15,6 +15,8 @@ export const streamLimits = {
   flushBytesMax: 8_388_608,
   /** Chunks with absent readings that one statement writes: PostgreSQL walks through them to find each. */
   nullRowsMax: 128,
+  /** Chunks that one statement writes: a request of 10,000 channels takes four, and between them others have their turn. */
+  statementRowsMax: 2_500,
   /** Flushes of one server process at the same time, when all but one take longer than slowFlushMs. */
   flushesMax: 3,
   /** How long a flush may take until another one, of other streams, begins beside it. */
@@ -49,8 +51,8 @@ export const streamLimits = {
   awayRetryMsMax: 1_000,
   /** Calls that open or finalize streams and are with PostgreSQL at the same time; more wait. */
   callsMax: 2,
-  /** Such calls that wait, of one server process; over it 503. */
-  waitingCallsMax: 2_000,
+  /** Such calls of one server process that wait; an organization may have as many as it leaves free. Over it 503. */
+  waitingCallsMax: 4_000,
   /**
    * Channels of which a server process remembers where they are and up to which index it has written them, at least the
    * half that it wrote last: 270 bytes each.

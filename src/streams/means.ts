@@ -2,8 +2,8 @@ import type pg from 'pg';
 import type { Patience } from '../database/transactions.ts';
 import type { OnCommitted } from './committed.ts';
 import type { KnownChannels } from './known-channels.ts';
-import type { StreamLimits } from './limits.ts';
 import type { IngestItem } from './rows.ts';
+import type { PartLimits } from './statement-parts.ts';
 
 /** Until when a finalized stream takes chunks. */
 export interface Grace {
@@ -33,7 +33,7 @@ export interface Means {
   pool: pg.Pool;
   patience: Patience;
   grace: Grace;
-  limits: Pick<StreamLimits, 'flushRowsMax' | 'nullRowsMax'>;
+  limits: PartLimits;
   known: KnownChannels;
   /** Is told of what a transaction has stored, after its commit. */
   onCommitted: OnCommitted;

@@ -51,7 +51,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
         tags,
         summary: 'Open a stream',
         body: refer(InitializeBody),
-        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404, 409) },
       },
     },
     async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),
@@ -60,7 +60,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
   app.post(
     '/chunk',
     {
-      config: { readBody: (body) => chunks.read('single', body) },
+      config: { readBody: (body, organizationId) => chunks.read('single', body, organizationId) },
       validatorCompiler: () => chunks.validator('single'),
       schema: {
         tags,
@@ -84,7 +84,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
   app.post(
     '/chunk/multi',
     {
-      config: { readBody: (body) => chunks.read('multi', body) },
+      config: { readBody: (body, organizationId) => chunks.read('multi', body, organizationId) },
       validatorCompiler: () => chunks.validator('multi'),
       schema: {
         tags,

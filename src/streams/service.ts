@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/store.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
-import { notFound, unavailable } from '../errors.ts';
+import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { Batcher } from './batcher.ts';
@@ -11,12 +11,13 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
+import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import type { IngestResult, Outcome, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findLinks, insertStream } from './store.ts';
+import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLimits } from './store.ts';
 
 /*
  * What ingest guarantees is said where it is kept: the commit before the receipt, all or nothing, exact counters in
@@ -27,7 +28,7 @@ import { type FoundLinks, finalizeStream, findLinks, insertStream } from './stor
  * milliseconds of `performance.now()`; when it is not given, they have just come. 503 when that time is over.
  */
 export interface StreamService {
-  /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's. */
+  /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's. */
   initialize(identity: Identity, body: InitializeBody, arrivedAt?: number): Promise<StreamIds>;
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
@@ -54,6 +55,8 @@ export interface StreamService {
    * of requests that had begun by now, is taken all the same.
    */
   close(): Promise<void>;
+  /** Forgets what it remembers of channels: somebody has emptied the database. */
+  forget?(): void;
 }
 
 export interface Acknowledgement {
@@ -65,7 +68,13 @@ interface Options {
   database: Database;
   metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
   graceSeconds: number;
+  /** The server's time, in milliseconds of Unix time; the true one by default. */
+  now?: (() => number) | undefined;
+  /** A new UUID, by chance by default. */
+  newId?: (() => string) | undefined;
   limits?: Partial<StreamLimits> | undefined;
+  /** Of what a new stream makes a member: its sample of its project. */
+  memberLimits: MemberLimits;
   /** Who is told of what has been committed. */
   listeners?: readonly OnCommitted[];
   /** Is given what one of them throws. */
@@ -75,14 +84,17 @@ interface Options {
 const now = () => performance.now();
 
 export function createStreamService(options: Options): StreamService {
-  const { database, metrics, graceSeconds, listeners, report } = options;
+  const { database, metrics, graceSeconds, memberLimits, listeners, report } = options;
+  const { now: wallClock = Date.now, newId = randomUUID } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
+  const known = createKnownChannels(limits.knownChannelsMax);
   const batcher = new Batcher<IngestItem, IngestResult>({
     flush: createFlush({
       database,
       graceSeconds,
       limits,
       now,
+      known,
       ...(listeners && { listeners }),
       ...(report && { report }),
     }),
@@ -106,10 +118,10 @@ export function createStreamService(options: Options): StreamService {
     async initialize(identity, body, arrivedAt = now()) {
       const organization = database.as(identity.organizationId);
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
-      const ids = { data_id: randomUUID(), processed_data_id: randomUUID() };
-      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body) };
-      return calls.run(arrivedAt, async (patience) => {
-        checkLinks(body, await findLinks(organization, patience, body));
+      const ids = { data_id: newId(), processed_data_id: newId() };
+      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
+      return calls.run(organization.organizationId, arrivedAt, async (patience) => {
+        checkLinks(body, await findLinks(organization, patience, body, memberLimits), memberLimits);
         return insertStream(organization, patience, stream);
       });
     },
@@ -137,7 +149,9 @@ export function createStreamService(options: Options): StreamService {
 
     async finalize({ organizationId }, dataId, arrivedAt = now()) {
       const organization = database.as(organizationId);
-      const ids = await calls.run(arrivedAt, (patience) => finalizeStream(organization, patience, dataId));
+      const ids = await calls.run(organization.organizationId, arrivedAt, (patience) =>
+        finalizeStream(organization, patience, dataId),
+      );
       if (ids === undefined) throw notFound('Stream');
       return ids;
     },
@@ -146,6 +160,7 @@ export function createStreamService(options: Options): StreamService {
       calls.close();
       await batcher.close();
     },
+    forget: () => known.forgetAll(),
   };
 }
 
@@ -184,15 +199,18 @@ function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['m
   return { receipts, outcomes };
 }
 
-function checkLinks(body: InitializeBody, found: FoundLinks): void {
+function checkLinks(body: InitializeBody, found: FoundLinks, limits: MemberLimits): void {
   if (body.synth_source_id != null && !found.instrument) throw notFound('Growth instrument');
   if (body.physical_sample_id != null && !found.sample) throw notFound('Physical sample');
   if (body.project_id != null && !found.project) throw notFound('Project');
+  const full = (sentence: string) => new ApiError('conflict', `${sentence}; no stream was opened.`);
+  if (found.isProjectFull) throw full(`A project has at most ${limits.projectSamplesMax} samples (projectSamplesMax)`);
+  if (found.isSampleFull) throw full(`A sample has at most ${limits.sampleProjectsMax} projects (sampleProjectsMax)`);
 }
 
-function streamName(body: InitializeBody): string {
+function streamName(body: InitializeBody, now: number): string {
   if (body.stream_name?.trim()) return body.stream_name;
-  return `Stream ${new Date().toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+  return `Stream ${new Date(now).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 function toItem(

@@ -110,7 +110,7 @@ export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]
 /** Writes chunks that were not there a moment ago. Undefined where another writer was faster, and so nothing was stored. */
 async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
-    return await insertInOneTrip(means, rows);
+    return await insertNew(means, rows);
   } catch (error) {
     if ((error as { code?: string }).code === uniqueViolation) return undefined;
     throw error;
@@ -118,16 +118,29 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
 }
 
 /** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
-export async function insertInOneTrip(
-  { pool, patience, grace, limits }: Means,
-  rows: PlacedRow[],
-): Promise<(PlacedRow & Stored)[]> {
-  const [, , { totals }] = await inOneTrip<[unknown, unknown, InsertedChunks]>(
-    pool,
-    (client) => [lockChannels(client, rows), requireOpen(client, rows, grace), insertNewChunks(client, rows, limits)],
-    patience,
-  );
+export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+  const { pool, patience, grace, limits } = means;
+  const { totals } =
+    rows.length > limits.flushRowsMax
+      ? await inTransaction(pool, (client) => insertInTurns(client, rows, means), patience)
+      : await inOneTrip<[unknown, unknown, InsertedChunks]>(
+          pool,
+          (client) => [
+            lockChannels(client, rows),
+            requireOpen(client, rows, grace),
+            insertNewChunks(client, rows, limits),
+          ],
+          patience,
+        ).then(([, , inserted]) => inserted);
+  await breathe(rows, means);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
+}
+
+/** The same of very many chunks, of which no turn of the event loop has to encode all. */
+async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<InsertedChunks> {
+  await lockChannels(client, rows);
+  await requireOpen(client, rows, means.grace);
+  return insertNewChunks(client, rows, means.limits);
 }
 
 const uniqueViolation = '23505';

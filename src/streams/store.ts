@@ -4,17 +4,27 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Patience } from '../database/transactions.ts';
 import type { InitializeBody, StreamIds } from './schemas.ts';
 
+/** How many samples a project may have, and how many projects a sample. */
+export interface MemberLimits {
+  projectSamplesMax: number;
+  sampleProjectsMax: number;
+}
+
 export interface FoundLinks {
   instrument: boolean;
   sample: boolean;
   project: boolean;
+  /** The sample would be a new one of a project that has no room for one, or has no room for a project itself. */
+  isProjectFull: boolean;
+  isSampleFull: boolean;
 }
 
-/** Which of the things that a new stream links to are the organization's own. */
+/** Which of the things that a new stream links to are the organization's own, and whether they can be linked to each other. */
 export async function findLinks(
   { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
   links: InitializeBody,
+  { projectSamplesMax, sampleProjectsMax }: MemberLimits,
 ): Promise<FoundLinks> {
   const statement = {
     name: 'find_links',
@@ -24,8 +34,32 @@ export async function findLinks(
                 where organization_id = $1::uuid and deleted_at is null and synth_source_id = $2::integer) as instrument,
         exists (select from physical_samples
                 where organization_id = $1::uuid and physical_sample_id = $3::uuid) as sample,
-        exists (select from projects where organization_id = $1::uuid and project_id = $4::uuid) as project`,
-    values: [organizationId, links.synth_source_id ?? null, links.physical_sample_id ?? null, links.project_id ?? null],
+        exists (select from projects where organization_id = $1::uuid and project_id = $4::uuid) as project,
+        is_new and $5::integer <= (
+          select count(*) from (
+            select from project_physical_samples where organization_id = $1::uuid and project_id = $4::uuid limit $5::integer
+          ) of_project
+        ) as "isProjectFull",
+        is_new and $6::integer <= (
+          select count(*) from (
+            select from project_physical_samples
+            where organization_id = $1::uuid and physical_sample_id = $3::uuid limit $6::integer
+          ) of_sample
+        ) as "isSampleFull"
+      from (
+        select $3::uuid is not null and $4::uuid is not null and not exists (
+          select from project_physical_samples
+          where organization_id = $1::uuid and project_id = $4::uuid and physical_sample_id = $3::uuid
+        ) as is_new
+      ) pair`,
+    values: [
+      organizationId,
+      links.synth_source_id ?? null,
+      links.physical_sample_id ?? null,
+      links.project_id ?? null,
+      projectSamplesMax,
+      sampleProjectsMax,
+    ],
   };
   const { rows } = await runAsIngest<FoundLinks & pg.QueryResultRow>(statement, patience);
   return rows[0] as FoundLinks;

@@ -43,7 +43,9 @@ describe('Dockerfile', () => {
 
 test('the command has the flags of npm start', () => {
   expect(nodeFlags.length).toBeGreaterThan(0);
-  expect(read('src/commands/cli.ts').split('\n', 1)).toEqual([`#!/usr/bin/env -S node ${nodeFlags.join(' ')}`]);
+  expect(read('src/commands/metrology-server.ts').split('\n', 1)).toEqual([
+    `#!/usr/bin/env -S node ${nodeFlags.join(' ')}`,
+  ]);
 });
 
 describe('Compose', () => {

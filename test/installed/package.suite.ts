@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -49,7 +49,12 @@ test('holds the program, the migrations, the documents, and nothing else', async
   const sources = await readdir(join(project, 'src'), { recursive: true });
   const migrations = await readdir(join(project, 'migrations'));
   const expected = [
-    ...['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'openapi.yaml'],
+    ...['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'openapi.yaml', 'openapi.test.yaml'],
+    ...['Dockerfile', 'docker-compose.yml', 'docker-compose.tls.yml'],
+    ...(await committedBelow('deploy', 'docs', 'examples')),
+    ...['client', 'ready-line', 'wire'].map((name) => `dist/testing/${name}.d.ts`),
+    // What the bundle of the server for tests is made of, beside its first file.
+    ...packed.filter((path) => /^dist\/commands\/test-(?!alone)[a-z-]+\.js$/.test(path)),
     ...migrations.map((name) => `migrations/${name}`),
     'tools/verify_certificate.py',
     ...sources.filter((path) => path.endsWith('.ts')).map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
@@ -59,6 +64,30 @@ test('holds the program, the migrations, the documents, and nothing else', async
     ),
   ];
   expect(packed.sort()).toEqual(expected.sort());
+});
+
+/** What is committed in these folders, so that a file which lies there by chance would be seen. */
+async function committedBelow(...folders: string[]): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('git', ['ls-files', ...folders], { cwd: project });
+  return stdout.trim().split('\n');
+}
+
+test('links of its documents lead to what is in it', async () => {
+  const { stdout } = await promisify(execFile)('tar', ['-tzf', tarball]);
+  const packed = stdout
+    .trim()
+    .split('\n')
+    .map((path) => path.replace(/^package\//, ''));
+  const broken: string[] = [];
+  for (const document of packed.filter((path) => path.endsWith('.md'))) {
+    const text = (await readFile(join(project, document), 'utf8')).replaceAll(/```[\s\S]*?```/g, '');
+    for (const [, link] of text.matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)) {
+      const target = join(dirname(document), link as string).replace(/\/$/, '');
+      const isThere = packed.some((path) => path === target || path.startsWith(`${target}/`));
+      if (!isThere) broken.push(`${document}: ${link}`);
+    }
+  }
+  expect(broken).toEqual([]);
 });
 
 test('says its version in one voice', async () => {

@@ -15,7 +15,7 @@ test('a turn of the event loop is that of one work, for turnMs, and every one go
   const work = async () => {
     const me = {};
     for (let step = 0; step < 6; step++) {
-      await turns.rest(me);
+      await turns.rest('lab', me);
       clock.ms += stepMs;
     }
   };
@@ -40,7 +40,7 @@ test('who is alone and short does not wait', async () => {
   let steps = 0;
   const work = async () => {
     const me = {};
-    for (; steps < 100; steps++) await turns.rest(me);
+    for (; steps < 100; steps++) await turns.rest('lab', me);
   };
   void work();
   // No turn of the event loop passes here.
@@ -50,14 +50,28 @@ test('who is alone and short does not wait', async () => {
 
 test('those that wait go on in the order in which they came', async () => {
   const { clock, turns } = turnsOf(1);
-  await turns.rest({});
+  await turns.rest('lab', {});
   clock.ms += 5;
   const order: number[] = [];
   const one = async (name: number) => {
-    await turns.rest({});
+    await turns.rest('lab', {});
     order.push(name);
     clock.ms += 5;
   };
   await Promise.all([1, 2, 3, 4].map(one));
   expect(order).toEqual([1, 2, 3, 4]);
+});
+
+test('owners go on in turn, however many works one of them has', async () => {
+  const { clock, turns } = turnsOf(1);
+  await turns.rest('lab', {});
+  clock.ms += 5;
+  const order: string[] = [];
+  const one = async (name: string) => {
+    await turns.rest(name.slice(0, -2), {});
+    order.push(name);
+    clock.ms += 5;
+  };
+  await Promise.all(['lab 1', 'lab 2', 'lab 3', 'rival 1'].map(one));
+  expect(order).toEqual(['lab 1', 'rival 1', 'lab 2', 'lab 3']);
 });

@@ -1,8 +1,10 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { processLimits } from '../../src/process/limits.ts';
 import { buildServer, isRunning, type Server, serve, servingPids } from '../built-server.ts';
 
 const key = 'a-key-for-the-workers';
@@ -59,6 +61,18 @@ describe.sequential('WORKERS=2', () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
     const totals = answers.map(({ text }) => JSON.parse(text).total_points);
     expect(Math.max(...totals)).toBe(120);
+  });
+
+  test('each takes connectionsPerTurn connections in a turn of its event loop: so many descriptors has its socket', () => {
+    for (const pid of servingPids(server)) {
+      const folder = `/proc/${pid}/fd`;
+      const counts = new Map<string, number>();
+      for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+        const target = readlinkSync(`${folder}/${name}`);
+        if (target.startsWith('socket:')) counts.set(target, (counts.get(target) ?? 0) + 1);
+      }
+      if (process.platform === 'linux') expect(Math.max(...counts.values())).toBe(processLimits.connectionsPerTurn);
+    }
   });
 
   test('metrics are those of both', async () => {

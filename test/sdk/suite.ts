@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { welcome } from '../../src/process/welcome.ts';
+import { readFaultResults } from '../testing/sdk-fault-results.ts';
 import { readCaseCounts, writeCaseCounts } from './recording/case-counts.ts';
 import { compatibilityDocument, documentFile } from './recording/document.ts';
 import { record } from './recording/record.ts';
@@ -140,7 +141,10 @@ describe('Python that people paste', () => {
 test('docs/compatibility.md counts the cases that ran', async () => {
   if (isRecording) {
     await writeCaseCounts(caseCounts());
-    await writeFile(documentFile, compatibilityDocument(await readTranscripts(), caseCounts()));
+    await writeFile(
+      documentFile,
+      compatibilityDocument(await readTranscripts(), caseCounts(), await readFaultResults()),
+    );
   } else expect(caseCounts(), 'npm run compatibility counts anew').toEqual(await readCaseCounts());
 });
 

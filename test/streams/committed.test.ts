@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { catalogueLimits } from '../../src/catalogue/limits.ts';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import type { CommittedChunk } from '../../src/streams/committed.ts';
 import { createStreamService, type StreamService } from '../../src/streams/service.ts';
@@ -20,6 +21,7 @@ beforeAll(async () => {
     database: server.database,
     metrics: { chunks: none, points: none, watch() {} } as never,
     graceSeconds: 120,
+    memberLimits: catalogueLimits,
     listeners: [
       () => {
         throw new Error('a listener of the test fails');

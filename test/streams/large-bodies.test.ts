@@ -34,7 +34,7 @@ const multi = (channels: unknown) => JSON.stringify({ data_id: id, chunk_index: 
 
 const outcome = async (reader: typeof inLoop, form: 'single' | 'multi', text: string | Buffer) => {
   try {
-    return await reader.read(form, Buffer.from(text as string));
+    return await reader.read(form, Buffer.from(text as string), 'o');
   } catch (error) {
     const { status, detail } = error as { status: number; detail: unknown };
     if (status === undefined) throw error;
@@ -71,8 +71,8 @@ test('10,000 channels pass through the thread as they are', async () => {
   const channels = Object.fromEntries(
     Array.from({ length: 10_000 }, (_, i) => [`c${i}`, channel({ values: [i, null, 1] })]),
   );
-  const there = await inThread.read('multi', Buffer.from(multi(channels)));
-  const here = await inLoop.read('multi', Buffer.from(multi(channels)));
+  const there = await inThread.read('multi', Buffer.from(multi(channels)), 'o');
+  const here = await inLoop.read('multi', Buffer.from(multi(channels)), 'o');
   const shown = (arrivals: typeof here.arrivals) =>
     arrivals.map(({ channelName, image }) => `${channelName} ${image.contentHash.toString('hex')}`);
   expect(shown(there.arrivals)).toEqual(shown(here.arrivals));

@@ -48,6 +48,13 @@ export async function lockDataDir(dataDir: string, log: EmbeddedLog): Promise<Da
   }
 }
 
+/** Whether a server that is alive holds the folder, one that has gone did (its claim is removed), or none has ever. */
+export async function isHeld(dataDir: string): Promise<'held' | 'left' | 'never'> {
+  if (!readdirSync(dataDir).some((name) => claimOf(dataDir, name))) return 'never';
+  const nobody = { path: '', pid: 0, birth: '', machine: machineName() };
+  return (await liveHolder(dataDir, nobody)) === undefined ? 'left' : 'held';
+}
+
 function putDown(own: Claim, dataDir: string): void {
   try {
     writeFileSync(own.path, '', { flag: 'wx', mode: 0o600 });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
@@ -27,9 +27,13 @@ interface Command {
   options: { env: NodeJS.ProcessEnv; cwd: string; uid?: number; gid?: number };
 }
 
+/** Where the programs of the system are, whatever the PATH of this process leads to. */
+const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** The command as `runAs` runs it. The environment is made anew: PGDATA, LD_LIBRARY_PATH and their like stay out. */
 export function commandAs(runAs: RunAs, file: string, args: string[]): Command {
-  const options = { env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, cwd: '/' };
+  const PATH = process.env.PATH ? `${process.env.PATH}:${systemPath}` : systemPath;
+  const options = { env: { PATH, LC_ALL: 'C', TZ: 'UTC' }, cwd: '/' };
   if (runAs.kind === 'self') return { file, args, options };
   if (runAs.kind === 'user') return { file, args, options: { ...options, uid: runAs.uid, gid: runAs.gid } };
   const map = ['--user', `--map-user=${runAs.uid}`, `--map-group=${runAs.gid}`];
@@ -116,16 +120,26 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   if ((await obstacleFor(user, join(binaries.native, 'bin', 'postgres'), '/')) === undefined) return binaries;
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
-    mkdirSync(root, { recursive: true, mode: 0o755 });
+    // The mode that it is made with is cut by the umask.
+    if (mkdirSync(root, { recursive: true })) chmodSync(root, 0o755);
     const unfinished = mkdtempSync(join(root, 'copying-'));
     cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
     await runAndWait({ kind: 'self' }, 'chmod', ['-R', 'a+rX', unfinished]);
-    renameSync(join(unfinished, 'native'), native);
-    rmdirSync(unfinished);
+    publishFolder(join(unfinished, 'native'), native);
+    rmSync(unfinished, { recursive: true });
   }
   const obstacle = await obstacleFor(user, join(native, 'bin', 'postgres'), '/');
   if (obstacle === undefined) return { ...binaries, native };
   throw new Error(`${cannot} (${obstacle}): ${instead}`);
+}
+
+/** Of two servers that make it at the same time the first one's stays. */
+function publishFolder(made: string, target: string): void {
+  try {
+    renameSync(made, target);
+  } catch (error) {
+    if (!existsSync(target)) throw error;
+  }
 }
 
 function readAccounts(): Account[] {

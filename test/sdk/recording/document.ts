@@ -1,13 +1,19 @@
 import { resolve } from 'node:path';
+import type { FaultResult } from '../../testing/sdk-fault-results.ts';
 import type { CaseCounts } from './case-counts.ts';
 import { deviations } from './deviations.ts';
+import { faultTable } from './fault-table.ts';
 import type { Exchange, Step, Transcript } from './transcript.ts';
 
 export const documentFile = resolve(import.meta.dirname, '../../../docs/compatibility.md');
 
 /** The text of docs/compatibility.md: what the kept transcripts and counts show, and nothing else. */
-export function compatibilityDocument(transcripts: readonly Transcript[], counts: CaseCounts): string {
-  return [head(transcripts), callTable(transcripts), caseTable(counts), sentLists(transcripts)]
+export function compatibilityDocument(
+  transcripts: readonly Transcript[],
+  counts: CaseCounts,
+  faults: Record<string, FaultResult[]>,
+): string {
+  return [head(transcripts), callTable(transcripts), caseTable(counts), faultTable(faults), sentLists(transcripts)]
     .concat([deviationList(transcripts), notes])
     .join('\n\n')
     .concat('\n');
@@ -134,6 +140,5 @@ its journal again and goes on; at the end every channel, chunk and bit is compar
 
 ## Not run
 
-RHEED streaming, file upload and download, and the analysis calls: this server answers them as absent. Attempts after a failed chunk
-(one until 0.21.0, up to three from 0.21.1 on, by what the packages hold): no failure was provoked. Releases between those of the
+RHEED streaming, file upload and download, and the analysis calls: this server answers them as absent. Releases between those of the
 table: the generations were drawn by comparing what the packages hold, only the releases above are run here. Other systems than Linux.`;

@@ -16,7 +16,13 @@ export async function buildWhenStale(): Promise<void> {
 
 async function newestSourceMs(): Promise<number> {
   const sources = await readdir(join(projectFolder, 'src'), { recursive: true });
-  const files = [...sources.map((file) => join('src', file)), 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
+  const files = [
+    ...sources.map((file) => join('src', file)),
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'rolldown.config.js',
+    'package.json',
+  ];
   const times = await Promise.all(files.map((file) => modifiedAtMs(join(projectFolder, file))));
   return Math.max(...times.map((time) => time ?? 0));
 }

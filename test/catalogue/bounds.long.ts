@@ -168,6 +168,26 @@ describe('links', () => {
     const many = await track(third, samples[0] as string);
     expect([many.status, many.json.detail]).toEqual([409, 'A sample has at most 2 projects.']);
     expect((await server.get(`/projects/${first}/physical_samples`)).json).toHaveLength(3);
+    // Nor does a stream that is opened with both make one a member of the other.
+    const opened = async (project_id: string, physical_sample_id: string | undefined) => {
+      const { status, json } = await server.post('/metrology/stream/initialize', {
+        points_per_chunk: 1,
+        project_id,
+        physical_sample_id,
+      });
+      return [status, json.detail];
+    };
+    expect(await opened(first, samples[3])).toEqual([
+      409,
+      'A project has at most 3 samples (projectSamplesMax); no stream was opened.',
+    ]);
+    expect(await opened(third, samples[0])).toEqual([
+      409,
+      'A sample has at most 2 projects (sampleProjectsMax); no stream was opened.',
+    ]);
+    for (const sample of [samples[0], undefined]) expect(await opened(first, sample)).toEqual([200, undefined]);
+    expect(await opened(third, samples[3])).toEqual([200, undefined]);
+    expect((await server.get(`/projects/${first}/physical_samples`)).json).toHaveLength(3);
   });
 });
 

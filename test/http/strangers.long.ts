@@ -58,6 +58,14 @@ async function store(app: ListeningApp = listening, key = server.keys.ada): Prom
   return { status, ms: performance.now() - startedAt };
 }
 
+/** Stores a chunk that takes all the room there is. */
+async function storeLargest(): Promise<void> {
+  const chunk = { data_id: dataId, chunk_index: index++, channel_name: 'p', timestamps: [1], values: [1] };
+  const connection = await connect();
+  await connection.send(chunkRequest(server.keys.ada, JSON.stringify(chunk).padEnd(limit, ' ')));
+  expect((await connection.answer()).status).toBe(201);
+}
+
 describe('bodies without a key', () => {
   const bundle = head('GET /docs/swagger-ui-bundle.js');
   const unread: [string, string][] = [
@@ -91,16 +99,7 @@ test('a read that announces a body takes no room, under a key that may only read
     const connection = await connect();
     await connection.send(head(`GET ${path}`, `Content-Length: ${limit}`, keyed()));
   }
-  const large = JSON.stringify({
-    data_id: dataId,
-    chunk_index: index++,
-    channel_name: 'p',
-    timestamps: [1],
-    values: [1],
-  });
-  const connection = await connect();
-  await connection.send(chunkRequest(server.keys.ada, large.padEnd(limit, ' ')));
-  expect((await connection.answer()).status).toBe(201);
+  await storeLargest();
 });
 
 test('bodies that drip hold what has arrived of them, and others go on', async () => {
@@ -115,16 +114,7 @@ test('bodies that drip hold what has arrived of them, and others go on', async (
     await (await connect()).send(Buffer.concat([Buffer.from(dripping), gzipSync('{').subarray(0, 5)]));
   await sleep(100);
   expect((await listening.app.inject('/metrics')).body).toContain('metrology_http_bodies_bytes 0\n');
-  const large = JSON.stringify({
-    data_id: dataId,
-    chunk_index: index++,
-    channel_name: 'p',
-    timestamps: [1],
-    values: [1],
-  });
-  const connection = await connect();
-  await connection.send(chunkRequest(server.keys.ada, large.padEnd(limit, ' ')));
-  expect((await connection.answer()).status).toBe(201);
+  await storeLargest();
 });
 
 describe('a body that was answered before it was read', () => {
@@ -175,14 +165,46 @@ describe('a body that was answered before it was read', () => {
   });
 });
 
-test('Expect: 100-continue from a stranger is answered 401', async () => {
-  const connection = await connect();
-  await connection.send(
-    head('POST /tool-state/stream/chunk', `Content-Length: ${limit}`, 'Expect: 100-continue', keyed(newApiKey())),
-  );
-  const { status } = await connection.answer();
-  expect([100, 401]).toContain(status);
-  if (status === 100) expect((await connection.answer()).status).toBe(401);
+describe('Expect: 100-continue', () => {
+  const announced = (path: string, key: string | undefined, ...more: string[]) =>
+    head(
+      `POST ${path}`,
+      'Expect: 100-continue',
+      'Content-Type: application/json',
+      ...more,
+      ...(key === undefined ? [] : [keyed(key)]),
+    );
+  const chunk = '/tool-state/stream/chunk';
+  const length = `Content-Length: ${limit}`;
+
+  test.each<[string, number, () => string]>([
+    ['without a key', 401, () => announced(chunk, undefined, length)],
+    ['under an unknown key', 401, () => announced(chunk, newApiKey(), length)],
+    ['for no route', 404, () => announced('/nothing', server.keys.ada, length)],
+    ['for more than is taken', 413, () => announced(chunk, server.keys.ada, `Content-Length: ${limit + 1}`)],
+    ['for an encoding that is not taken', 415, () => announced(chunk, server.keys.ada, length, 'Content-Encoding: br')],
+  ])('%s is answered %i at once, and the body is not asked for', async (_what, status, request) => {
+    const connection = await connect();
+    await connection.send(request());
+    const answer = await connection.answer();
+    expect(answer.status).toBe(status);
+    expect(answer.head).toMatch(/^connection: close$/im);
+    expect(await connection.ended()).toBe('closed');
+  });
+
+  test('under a known key the body is asked for, stored, and the connection kept', async () => {
+    const connection = await connect();
+    for (let i = 0; i < 2; i++) {
+      const [, body] = chunkRequest(server.keys.ada).toString('latin1').split('\r\n\r\n') as [string, string];
+      await connection.send(announced(chunk, server.keys.ada, `Content-Length: ${body.length}`));
+      expect((await connection.answer()).status).toBe(100);
+      await connection.send(body);
+      expect(await connection.answer()).toMatchObject({
+        status: 201,
+        head: expect.not.stringMatching(/^connection: close$/im),
+      });
+    }
+  });
 });
 
 describe('pipelined requests', () => {

@@ -1,0 +1,36 @@
+import type { FaultResult } from '../../testing/sdk-fault-results.ts';
+
+/** The part of docs/compatibility.md on faults: what `npm run compatibility` has kept. */
+export function faultTable(results: Record<string, FaultResult[]>): string {
+  const releases = Object.keys(results);
+  const rows = (Object.values(results)[0] ?? []).map(({ fault, call }) => {
+    const cells = releases.map((release) => {
+      const found = results[release]?.find((one) => one.fault === fault && one.call === call);
+      return found === undefined ? '–' : cellOf(found);
+    });
+    return `| ${fault} | ${calls[call]} | ${cells.join(' | ')} |`;
+  });
+  return `## Under faults
+
+Three chunks were streamed, and the fault met the second one, on a server of the mode \`test\` ([testing.md](testing.md)). Each cell says how
+often that chunk was sent, the seconds between the attempts, whether all points were stored in the end, and what the caller got; under
+\`push\` that is never anything. Under \`finalize\` the second chunk was held up until the stream was finalized.
+\`npm run compatibility\` makes the table anew, in about seven minutes: it runs every release under every fault and writes down what
+came. \`npm test\` only sees that the page shows what was written down.
+
+| fault | call | ${releases.join(' | ')} |
+|---|---|${releases.map(() => '---').join('|')}|
+${rows.join('\n')}
+
+What is lost is lost before the server knows of it, or by its refusal. So it makes such faults rare where it can: while PostgreSQL is away a
+chunk waits instead of getting a 503 at once, every wait ends before the 30 s after which the SDK gives an answer up, what is sent
+again is stored once, a chunk behind finalize is taken for \`FINALIZE_GRACE_SECONDS\`, and a 409 is for nothing but a late chunk with new content.`;
+}
+
+const calls: Record<FaultResult['call'], string> = { run: '`run`', push: '`push`', finalize: '`push`, `finalize`' };
+
+function cellOf({ sent, pausesS, isComplete, sees }: FaultResult): string {
+  const pauses = pausesS.length === 0 ? '' : ` after ${pausesS.join(' s, ')} s`;
+  const caller = sees === 'nothing' ? '' : `; \`${sees.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').slice(0, 60)}\``;
+  return `${sent}×${pauses}, ${isComplete ? 'complete' : '**lost**'}${caller}`;
+}

@@ -16,6 +16,7 @@ import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
+import { tellUnknownNames } from './http/ignored.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
@@ -109,6 +110,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
+  tellUnknownNames(app, { limits: limits.http, metrics });
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas(limits.streams)]) app.addSchema(schema);
 
@@ -141,7 +143,9 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     remembering.push(stop);
   }
   for (const prefix of streamPrefixes) {
-    await app.register(async (room) => streamRoutes(room, { streams, chunks, limits: limits.streams }), { prefix });
+    await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
+      prefix,
+    });
     await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));

@@ -29,6 +29,8 @@ export class ApiError extends Error {
   readonly status: number;
   readonly detail: string | ValidationDetail[];
   readonly headers: Record<string, string>;
+  /** Which stream it is about, for the log, where only what was refused says so. */
+  dataId: string | undefined;
 
   constructor(code: ErrorCode, detail: string | ValidationDetail[], headers: Record<string, string> = {}) {
     super(typeof detail === 'string' ? detail : detail.map((one) => one.msg).join('; '));

@@ -5,7 +5,7 @@ import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
-import { publicUrlOf } from '../http/public-url.ts';
+import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
@@ -175,7 +175,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${publicUrlOf(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -196,7 +196,8 @@ async function sendFile(
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl)}${path}/metadata${query}`;
+  // Without a host (HTTP/1.0) it is relative, which a link may be.
+  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
   const read = { organization, limits: means.points, reading: request.place.reading };
   const pieces = fileOf(means, read, exported, format, escapeFormulas);
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.

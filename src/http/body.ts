@@ -6,7 +6,7 @@ import { createFairTurns } from '../lib/fair-turns.ts';
 import { type BodyPlace, createBodyRoom } from './body-room.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
-import { parseJson } from './parse-json.ts';
+import { parseJson, refuseRoundedNumbers } from './parse-json.ts';
 import { type BodyBounds, readBody, refuseBody, takeArrived } from './read-body.ts';
 import { createReadingPace, type ReadingPace } from './reading-pace.ts';
 
@@ -17,6 +17,8 @@ declare module 'fastify' {
      * BODY_LIMIT_BYTES, every other one up to `otherBodyBytesMax`. It gets no empty body.
      */
     readBody?: (body: Buffer, organizationId: string) => unknown;
+    /** Something of the body is a document of the client, kept as it is: a number that would be rounded is refused. */
+    keepsDocument?: boolean;
   }
   interface FastifyRequest {
     /** What the body takes of the room, from its first byte until it is answered or said to be held no more. */
@@ -74,13 +76,16 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
       const organizationId = request.identity?.organizationId ?? '';
       const place = room.enter(organizationId, declared);
       request.bodyPlace = place;
-      const { readBody: readAs } = request.routeOptions.config;
+      const { readBody: readAs, keepsDocument } = request.routeOptions.config;
       const bounds = boundsOf(readAs !== undefined);
       const body = takeArrived(payload, bounds, place) ?? (await readBody(payload, bounds, place));
       if (body.length > limits.uncountedBodyBytesMax) {
         await new Promise<void>((resolve) => parsing.run(organizationId, body.length, resolve));
       }
-      return readAs === undefined || body.length === 0 ? parseJson(body, limits) : readAs(body, organizationId);
+      if (readAs !== undefined && body.length > 0) return readAs(body, organizationId);
+      const { value, text } = parseJson(body, limits);
+      if (keepsDocument) refuseRoundedNumbers(text);
+      return value;
     },
   );
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => {

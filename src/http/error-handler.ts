@@ -5,12 +5,14 @@ import { collectPaths } from './paths.ts';
 import { ClientGone } from './reading-room.ts';
 import { hasGone } from './readings.ts';
 import type { RefusalLog } from './refusal-log.ts';
+import { describeRequest } from './refused-request.ts';
 import { commonHeaders } from './response-headers.ts';
 import { toDetail } from './validation-detail.ts';
 
 /**
  * Answers every thrown error as `{"detail": …}`: refusals as they say, PostgreSQL being away or full as 503 with
- * Retry-After, anything else as 500 without a word about the inside. Each is logged, unless the log of refusals only counts it.
+ * Retry-After, anything else as 500 without a word about the inside. Each is logged, with who sent it for which stream, unless the
+ * log of refusals only counts it.
  */
 export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): void {
   const methodsOf = collectPaths(app);
@@ -18,9 +20,17 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
     const path = request.url.split('?')[0] as string;
     const what = `${request.method} ${clip(path)}`;
     const methods = methodsOf(path).join(', ');
-    if (methods === '') return send(reply, new ApiError('not_found', `${what} does not exist here.`));
+    if (methods === '') return refuse(request, reply, new ApiError('not_found', `${what} does not exist here.`));
     const sentence = `${what} does not exist here; the methods of this path are ${methods}.`;
-    return send(reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
+    return refuse(request, reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
+  };
+  const note = (request: FastifyRequest, answer: ApiError, error: unknown) => {
+    const isStranger = request.identity === undefined;
+    if (refusalLog === undefined || refusalLog.takes(answer.status, isStranger)) logRefusal(request, answer, error);
+  };
+  const refuse = (request: FastifyRequest, reply: FastifyReply, answer: ApiError) => {
+    note(request, answer, answer);
+    return send(reply, answer);
   };
   app.setNotFoundHandler(answerUnknownPath);
   app.setErrorHandler((error: unknown, request, reply) => {
@@ -32,7 +42,7 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
       return;
     }
     const answer = toApiError(error, request);
-    if (refusalLog === undefined || refusalLog.takes(answer.status)) logRefusal(request, answer, error);
+    note(request, answer, error);
     if (!request.raw.socket.destroyed) return send(reply, answer);
     // The client has gone: what an answer takes would be a third of what one that breaks off costs.
     request.bodyPlace?.leave();
@@ -48,9 +58,11 @@ export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, rep
   send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
 }
 
-function logRefusal({ log }: FastifyRequest, { status, message }: ApiError, error: unknown): void {
-  if (status >= 500) log.error({ err: error }, message);
-  else log.info({ status, detail: message }, 'refused');
+function logRefusal(request: FastifyRequest, answer: ApiError, error: unknown): void {
+  const { status, message } = answer;
+  const what = describeRequest(request, answer);
+  if (status >= 500) request.log.error({ ...what, err: error }, message);
+  else request.log.info({ status, detail: message, ...what }, 'refused');
 }
 
 function send(reply: FastifyReply, error: ApiError) {

@@ -65,6 +65,8 @@ export const httpLimits = {
   bodyStringsMax: 100_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
+  /** Unknown parameters and fields of one request that the header Ignored, or a 422, names; the rest is a number. */
+  unknownNamesShownMax: 10,
   /** Bytes of bodies larger than that which are parsed in one turn of the event loop, of each organization in turn. */
   parsedBytesPerTurn: 524_288,
   /** Longest wait for the metrics of a process that has much to do; without its answer the others are added up. */

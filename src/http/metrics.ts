@@ -50,6 +50,17 @@ export function createMetrics(database: Database) {
       buckets: durationBucketsSeconds,
       registers,
     }),
+    unknownNames: new Counter({
+      name: 'metrology_unknown_names_total',
+      help: 'Parameters and fields that a route does not know, by whether they were ignored or the request refused for them',
+      labelNames: ['route', 'place', 'outcome'],
+      registers,
+    }),
+    roundedNumbers: new Counter({
+      name: 'metrology_rounded_numbers_total',
+      help: 'Integers beyond 2^53 that were stored as the float64 next to them',
+      registers,
+    }),
     chunks: new Counter({
       name: 'metrology_chunks_total',
       help: 'Chunks acknowledged, by what became of them: created, unchanged or replaced',

@@ -4,6 +4,7 @@ import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
+import { isOfficial } from './official-routes.ts';
 import { withExampleBodies } from './openapi-examples.ts';
 
 const info = {
@@ -43,18 +44,32 @@ export async function collectOpenapi(
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
     transform: ({ schema, url, route }) => {
       const open = (route.config as { open?: boolean } | undefined)?.open;
-      return { schema: { ...describeAnswers(schema), ...(open && { security: [] }) }, url };
+      const headers = isOfficial([route.method].flat()[0] as string, route.url) ? ignoredHeader : {};
+      return { schema: { ...describeAnswers(schema, headers), ...(open && { security: [] }) }, url };
     },
   });
 }
 
-/** OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is. */
-function describeAnswers(schema: FastifySchema): FastifySchema {
-  const answers = (schema?.response ?? {}) as Record<string, object>;
-  const described = Object.entries(answers).map(([status, answer]) => [
-    status,
-    { description: schema.summary, ...answer },
-  ]);
+/** On the answers of official routes. */
+const ignoredHeader = {
+  Ignored: {
+    type: 'string',
+    examples: ['"unit";in=body;did-you-mean="units"'],
+    description:
+      'only where the request has parameters or fields that are not known: which, and what is probably meant',
+  },
+};
+
+/**
+ * OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is.
+ * @param headers that answers may have when all is well
+ */
+function describeAnswers(schema: FastifySchema, headers: object): FastifySchema {
+  const answers = (schema?.response ?? {}) as Record<string, { headers?: object }>;
+  const described = Object.entries(answers).map(([status, answer]) => {
+    const all = { ...answer.headers, ...(status.startsWith('2') && headers) };
+    return [status, { description: schema.summary, ...answer, ...(Object.keys(all).length > 0 && { headers: all }) }];
+  });
   return { ...schema, response: Object.fromEntries(described) };
 }
 

@@ -1,19 +1,27 @@
 import { isUtf8 } from 'node:buffer';
-import { ApiError, clip } from '../errors.ts';
+import { ApiError, clip, invalid } from '../errors.ts';
 import { duplicateName } from '../lib/duplicate-names.ts';
 import { countJson } from '../lib/json-counts.ts';
+import { explainFault } from './json-fault.ts';
 import type { HttpLimits } from './limits.ts';
+import { findRoundedNumbers } from './rounded-numbers.ts';
 
 export type JsonLimits = Pick<HttpLimits, 'bodyContainersMax' | 'bodyStringsMax' | 'uncountedBodyBytesMax'>;
 
+/** A body, and the text that it was. */
+export interface ParsedJson {
+  value: unknown;
+  text: string;
+}
+
 /**
- * @returns undefined for an empty body
- * @throws ApiError 400 for what is not UTF-8, not JSON, or names one field twice, of which one would be lost; but for that
- *   name, the text of the body is not echoed. 413 for more objects, arrays and strings than any request needs, before they are
+ * @returns undefined as the value of an empty body
+ * @throws ApiError 400 for what is not UTF-8, not JSON, or names one field twice, of which one would be lost; but for names and
+ *   the word that is wrong, the text of the body is not echoed. 413 for more objects, arrays and strings than any request needs, before they are
  *   built: 33 MB of `{}` would take 1.4 GB and seconds.
  */
-export function parseJson(body: Buffer, limits: JsonLimits): unknown {
-  if (body.length === 0) return undefined;
+export function parseJson(body: Buffer, limits: JsonLimits): ParsedJson {
+  if (body.length === 0) return { value: undefined, text: '' };
   if (!isUtf8(body)) throw new ApiError('bad_request', 'The body is not valid UTF-8.');
   if (body.length > limits.uncountedBodyBytesMax) checkCounts(body, limits);
   const hasByteOrderMark = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
@@ -21,16 +29,28 @@ export function parseJson(body: Buffer, limits: JsonLimits): unknown {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    const position = /at position \d+/.exec((error as Error).message)?.[0] ?? 'at its end';
-    throw new ApiError('bad_request', `The body is not valid JSON (${position}).`);
+  } catch {
+    throw new ApiError('bad_request', explainFault(text));
   }
   const name = duplicateName(text, value);
-  if (name === undefined) return value;
+  if (name === undefined) return { value, text };
   throw new ApiError(
     'bad_request',
     `The name "${clip(name)}" stands twice in one object of the body; nothing was stored.`,
   );
+}
+
+/**
+ * For a body of which something is kept as it is, and not as a reading.
+ * @throws ApiError 422 for a number that would be stored as another one
+ */
+export function refuseRoundedNumbers(text: string): void {
+  const rounded = findRoundedNumbers(text);
+  if (rounded === undefined) return;
+  const literal = clip(rounded.literal);
+  const rule = 'numbers are float64, exact for integers up to 2^53 only; send a text instead';
+  const input = clip(rounded.literal);
+  throw invalid(['body', ...rounded.path], `${literal} would be stored as ${Number(rounded.literal)}: ${rule}`, input);
 }
 
 function checkCounts(body: Buffer, { bodyContainersMax, bodyStringsMax }: JsonLimits): void {

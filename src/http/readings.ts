@@ -44,16 +44,20 @@ export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Me
 
 async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: FastifyReply): Promise<Place> {
   const gone = new AbortController();
+  const { socket } = request.raw;
   let place: Place | undefined;
   const end = () => {
+    socket.off('close', end);
     gone.abort(new ClientGone());
     place?.leave();
   };
   raw.once('close', end);
-  if (raw.destroyed || raw.socket?.destroyed) end();
+  // An answer that waits for those before it on its connection has no socket yet, and is not told of its end.
+  socket.once('close', end);
+  if (raw.destroyed || socket.destroyed) end();
   const cut = () => {
     request.log.info({ url: request.url }, 'a read was cut off: its client took nothing, and others wait for its room');
-    raw.destroy();
+    socket.destroy();
   };
   place = await room.enter(request.identity.organizationId, gone.signal, cut);
   return place;

@@ -7,8 +7,10 @@ const json = 'application/json; charset=utf-8';
 
 /** Answers a read piece by piece, as fast as the client takes them; when the client goes away the reading ends. */
 export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = json): FastifyReply {
-  const paced = inTurns(pieces, reply.request.place);
-  return reply.type(contentType).send(Readable.from(paced, { objectMode: false, highWaterMark: pieceBytes }));
+  const { place } = reply.request;
+  const stream = Readable.from(inTurns(pieces, place), { objectMode: false, highWaterMark: pieceBytes });
+  place.reading.signal.addEventListener('abort', () => stream.destroy());
+  return reply.type(contentType).send(stream);
 }
 
 /** Each piece is made when it is the turn of this read. Its place is free when the last is made. */

@@ -1,6 +1,7 @@
 import type { FastifyError } from 'fastify';
 import { contract } from '../contract.ts';
 import { clip, type ValidationDetail } from '../errors.ts';
+import { closestName } from '../lib/close-name.ts';
 import { storableTextPattern } from './schemas.ts';
 
 type BrokenRule = NonNullable<FastifyError['validation']>[number];
@@ -18,11 +19,12 @@ export function toDetail(error: BrokenRule, context: string | undefined, part: u
   // A rule on the names of an object is broken by a name, which is then the last step and the input too.
   const { propertyName } = error as { propertyName?: string };
   for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
-  const { path, value } = follow(part, steps);
+  const { path, value, holder } = follow(part, steps);
+  const hint = missingProperty === undefined ? '' : similarTo(missingProperty, holder);
   return {
     type: error.keyword === 'required' ? 'missing' : error.keyword,
     loc: [contextNames[context ?? ''] ?? context ?? 'body', ...path],
-    msg: sentence(error, pattern, path.at(-1)),
+    msg: `${sentence(error, pattern, path.at(-1))}${hint}`,
     input: clip(propertyName ?? value),
   };
 }
@@ -34,20 +36,32 @@ function sentence(error: BrokenRule, pattern: string | undefined, field: string 
   return `${name} ${error.message ?? 'is not valid'}`;
 }
 
+/** What stands in the place of a missing name when that was mistyped. No two names of one schema are so close to each other. */
+function similarTo(missing: string, holder: unknown): string {
+  const names = typeof holder === 'object' && holder !== null && !Array.isArray(holder) ? Object.keys(holder) : [];
+  const mistyped = names.slice(0, namesComparedMax).find((name) => name !== missing && closestName(name, [missing]));
+  return mistyped === undefined ? '' : `; was it meant by "${clip(mistyped)}"?`;
+}
+
+/** Enough for every schema; an object of a client may have thousands. */
+const namesComparedMax = 50;
+
 function unescapePointer(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-/** Walks to the field that is wrong: its value, and its place as it may be shown, numbers where there is an array. */
-function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown } {
+/** Walks to the field that is wrong: its value, what holds it, and its place as it may be shown, numbers where there is an array. */
+function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown; holder: unknown } {
   let value = part;
+  let holder: unknown;
   const path = steps.map((step) => {
+    holder = value;
     const isIndex = Array.isArray(value);
     const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, step);
     value = isThere ? (value as Record<string, unknown>)[step] : undefined;
     return isIndex ? Number(step) : showName(step);
   });
-  return { path, value };
+  return { path, value, holder };
 }
 
 /** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */

@@ -1,7 +1,11 @@
 import { Ajv, type ValidateFunction } from 'ajv';
 import { ApiError, invalid } from '../errors.ts';
 import { ajvOptions } from '../http/ajv-options.ts';
-import { type JsonLimits, parseJson } from '../http/parse-json.ts';
+import { createNameCheck, type NameCheck, type UnknownNames } from '../http/known-names.ts';
+import type { HttpLimits } from '../http/limits.ts';
+import { type JsonLimits, type ParsedJson, parseJson } from '../http/parse-json.ts';
+import { dataIdOf } from '../http/refused-request.ts';
+import { findRoundedNumbers, type RoundedNumbers } from '../http/rounded-numbers.ts';
 import { toDetail } from '../http/validation-detail.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
 import type { Arrival } from './rows.ts';
@@ -10,16 +14,28 @@ import { ChunkBody, type ChunkBodyLimits, MultiChunkBody } from './schemas.ts';
 /** The two forms of a body that brings chunks. */
 export type ChunkForm = 'single' | 'multi';
 
+/** What of a body is not stored as it was sent; undefined where that is nothing, as it nearly always is. */
+export interface BodyNotes {
+  /** Fields that no schema has. */
+  unknownNames: UnknownNames | undefined;
+  /** Readings and timestamps that no float64 is exactly. */
+  roundedNumbers: RoundedNumbers | undefined;
+}
+
 /** What a body brings, as it is stored; the body itself is not held any more. */
-export class ChunkRequest {
+export class ChunkRequest implements BodyNotes {
   readonly dataId: string;
   readonly chunkIndex: number;
   readonly arrivals: Arrival[];
+  readonly unknownNames: UnknownNames | undefined;
+  readonly roundedNumbers: RoundedNumbers | undefined;
 
-  constructor(dataId: string, chunkIndex: number, arrivals: Arrival[]) {
+  constructor(dataId: string, chunkIndex: number, arrivals: Arrival[], notes: BodyNotes) {
     this.dataId = dataId;
     this.chunkIndex = chunkIndex;
     this.arrivals = arrivals;
+    this.unknownNames = notes.unknownNames;
+    this.roundedNumbers = notes.roundedNumbers;
   }
 }
 
@@ -34,19 +50,33 @@ export interface ChunkBodies {
   validator(form: ChunkForm): ((body: unknown) => boolean) & Pick<ValidateFunction, 'errors'>;
 }
 
-export function createChunkBodies(limits: JsonLimits & ChunkBodyLimits): ChunkBodies {
+/** What bounds the reading of a body that brings chunks. */
+export type ChunkReadingLimits = JsonLimits & ChunkBodyLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
+
+export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
   const ajv = new Ajv(ajvOptions);
+  const namesOf = (schema: object) => createNameCheck(schema, () => undefined, limits.unknownNamesShownMax);
+  const nameChecks: Record<ChunkForm, NameCheck> = {
+    single: namesOf(ChunkBody),
+    multi: namesOf(MultiChunkBody(limits)),
+  };
   const validators: Record<ChunkForm, ValidateFunction> = {
     single: ajv.compile<ChunkBody>(ChunkBody),
     multi: ajv.compile<MultiChunkBody>(MultiChunkBody(limits)),
   };
   return {
     read(form, body) {
-      const value = parseJson(body, limits);
-      const validate = validators[form];
-      if (validate(value ?? null)) return toRequest(form, value);
-      const [broken] = validate.errors ?? [];
-      throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
+      const parsed = parseJson(body, limits);
+      const { value } = parsed;
+      try {
+        const validate = validators[form];
+        if (validate(value ?? null)) return toRequest(form, parsed, nameChecks[form](value));
+        const [broken] = validate.errors ?? [];
+        throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
+      } catch (error) {
+        if (error instanceof ApiError) error.dataId = dataIdOf(value);
+        throw error;
+      }
     },
     validator(form) {
       const check = Object.assign(
@@ -63,15 +93,31 @@ export function createChunkBodies(limits: JsonLimits & ChunkBodyLimits): ChunkBo
   };
 }
 
-function toRequest(form: ChunkForm, value: unknown): ChunkRequest {
+function toRequest(form: ChunkForm, { value, text }: ParsedJson, unknownNames: UnknownNames | undefined): ChunkRequest {
   if (form === 'single') {
     const chunk = value as ChunkBody;
-    return new ChunkRequest(chunk.data_id, chunk.chunk_index, [toArrival(chunk.channel_name, chunk, false)]);
+    const arrival = toArrival(chunk.channel_name, chunk, false);
+    const roundedNumbers = holdsLarge(chunk) ? findRoundedNumbers(text) : undefined;
+    return new ChunkRequest(chunk.data_id, chunk.chunk_index, [arrival], { unknownNames, roundedNumbers });
   }
   const { data_id, chunk_index, channels } = value as MultiChunkBody;
   const named = Object.entries(channels);
   const arrivals = named.map(([name, readings]) => toArrival(name, readings, named.length > 1));
-  return new ChunkRequest(data_id, chunk_index, arrivals);
+  const roundedNumbers = named.some(([, readings]) => holdsLarge(readings)) ? findRoundedNumbers(text) : undefined;
+  return new ChunkRequest(data_id, chunk_index, arrivals, { unknownNames, roundedNumbers });
+}
+
+/** Whether some number is so large that not every integer is a float64: 0.1 µs for 100 points. Only then the text is looked at. */
+function holdsLarge({ timestamps, values }: ChannelReadings): boolean {
+  return someLarge(values) || someLarge(timestamps);
+}
+
+function someLarge(numbers: readonly (number | null)[]): boolean {
+  for (let i = 0; i < numbers.length; i++) {
+    const one = numbers[i] as number | null;
+    if (one !== null && (one > Number.MAX_SAFE_INTEGER || one < Number.MIN_SAFE_INTEGER)) return true;
+  }
+  return false;
 }
 
 function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {

@@ -1,9 +1,16 @@
 import { ApiError } from '../errors.ts';
+import type { HttpLimits } from '../http/limits.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
-import { type ChunkBodies, type ChunkForm, ChunkRequest, createChunkBodies } from './chunk-body.ts';
-import type { ThreadLimits, ThreadResult, ThreadTask } from './chunk-thread.ts';
+import {
+  type ChunkBodies,
+  type ChunkForm,
+  type ChunkReadingLimits,
+  ChunkRequest,
+  createChunkBodies,
+} from './chunk-body.ts';
+import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
 import type { StreamLimits } from './limits.ts';
 
 /** Reads the bodies of chunks, wherever that is best done. */
@@ -15,7 +22,7 @@ export interface ChunkReader {
 }
 
 interface Options {
-  json: JsonLimits;
+  json: JsonLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
 }
 
@@ -24,9 +31,15 @@ const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url
 
 /** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
-  const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax } = json;
+  const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
   const { channelsPerRequestMax } = limits;
-  const own: ThreadLimits = { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, channelsPerRequestMax };
+  const own: ChunkReadingLimits = {
+    bodyContainersMax,
+    bodyStringsMax,
+    uncountedBodyBytesMax,
+    unknownNamesShownMax,
+    channelsPerRequestMax,
+  };
   const bodies = createChunkBodies(own);
   const thread = createWorkThread<ThreadTask, ThreadResult>({
     file: threadFile,
@@ -37,8 +50,11 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
   async function readInThread(form: ChunkForm, body: Buffer, organizationId: string): Promise<ChunkRequest> {
     const owned = ownMemoryOf(body);
     const result = await thread.run(organizationId, { form, body: owned }, [owned.buffer]);
-    if ('refusal' in result) throw new ApiError(result.refusal.code, result.refusal.detail);
-    return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed));
+    if ('refusal' in result) {
+      const { code, detail, dataId } = result.refusal;
+      throw Object.assign(new ApiError(code, detail), { dataId });
+    }
+    return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed), result.notes);
   }
 
   return {

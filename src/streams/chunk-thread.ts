@@ -1,17 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ApiError, type ErrorCode, type ValidationDetail } from '../errors.ts';
-import type { JsonLimits } from '../http/parse-json.ts';
 import { type PackedArrivals, packArrivals } from './arrival-pack.ts';
-import { type ChunkForm, createChunkBodies } from './chunk-body.ts';
-import type { ChunkBodyLimits } from './schemas.ts';
+import { type BodyNotes, type ChunkForm, type ChunkReadingLimits, createChunkBodies } from './chunk-body.ts';
 
 /*
  * The thread in which large bodies of chunks are read, by the function that reads small ones on the event loop, so that both
  * are answered alike.
  */
-
-/** Given to the thread when it starts. */
-export type ThreadLimits = JsonLimits & ChunkBodyLimits;
 
 export interface ThreadTask {
   form: ChunkForm;
@@ -19,10 +14,10 @@ export interface ThreadTask {
 }
 
 export type ThreadResult =
-  | { dataId: string; chunkIndex: number; packed: PackedArrivals }
-  | { refusal: { code: ErrorCode; detail: string | ValidationDetail[] } };
+  | { dataId: string; chunkIndex: number; packed: PackedArrivals; notes: BodyNotes }
+  | { refusal: { code: ErrorCode; detail: string | ValidationDetail[]; dataId: string | undefined } };
 
-const bodies = createChunkBodies(workerData as ThreadLimits);
+const bodies = createChunkBodies(workerData as ChunkReadingLimits);
 
 parentPort?.on('message', (task: ThreadTask) => {
   const result = read(task);
@@ -33,10 +28,10 @@ parentPort?.on('message', (task: ThreadTask) => {
 function read({ form, body }: ThreadTask): ThreadResult {
   try {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    const { dataId, chunkIndex, arrivals } = bodies.read(form, bytes);
-    return { dataId, chunkIndex, packed: packArrivals(arrivals) };
+    const { dataId, chunkIndex, arrivals, unknownNames, roundedNumbers } = bodies.read(form, bytes);
+    return { dataId, chunkIndex, packed: packArrivals(arrivals), notes: { unknownNames, roundedNumbers } };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    return { refusal: { code: error.code, detail: error.detail } };
+    return { refusal: { code: error.code, detail: error.detail, dataId: error.dataId } };
   }
 }

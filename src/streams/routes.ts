@@ -1,8 +1,11 @@
 import { Type } from '@sinclair/typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
+import { showPath } from '../http/json-fault.ts';
+import type { Metrics } from '../http/metrics.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
+import { fieldString } from '../lib/structured-fields.ts';
 import type { ChunkRequest } from './chunk-body.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import type { Outcome } from './outcomes.ts';
@@ -21,6 +24,13 @@ import type { StreamService } from './service.ts';
 const tags = ['stream'];
 const chunkRefusals = refusals(...bodyRefusals, 404, 409);
 
+const roundedHeader = {
+  Rounded: {
+    type: 'string',
+    examples: ['"values[3]";count=2'],
+    description: 'only where integers beyond 2^53 were stored as the float64 next to them: the first one, and how many',
+  },
+};
 const outcomeHeader = {
   'Chunk-Outcome': {
     type: 'string',
@@ -39,11 +49,12 @@ const outcomesHeader = {
 export interface StreamDependencies {
   streams: StreamService;
   chunks: ChunkReader;
+  metrics: Pick<Metrics, 'roundedNumbers'>;
   limits: ChunkBodyLimits;
 }
 
 /** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
-export function streamRoutes(app: App, { streams, chunks, limits }: StreamDependencies): void {
+export function streamRoutes(app: App, { streams, chunks, metrics, limits }: StreamDependencies): void {
   app.post(
     '/initialize',
     {
@@ -66,13 +77,16 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
         tags,
         summary: 'Store one chunk of one channel, or replace it',
         body: refer(ChunkBody),
-        response: { 201: { ...refer(ChunkReceipt), headers: outcomeHeader }, ...chunkRefusals },
+        response: {
+          201: { ...refer(ChunkReceipt), headers: { ...outcomeHeader, ...roundedHeader } },
+          ...chunkRefusals,
+        },
       },
     },
     (request, reply) => {
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
-      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const { dataId, chunkIndex, arrivals } = takeChunks(request, reply, metrics);
       const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
@@ -93,7 +107,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
         response: {
           201: Type.Array(refer(ChunkReceipt), {
             description: 'one receipt for each channel; all are committed',
-            headers: outcomesHeader,
+            headers: { ...outcomesHeader, ...roundedHeader },
           }),
           ...chunkRefusals,
         },
@@ -102,7 +116,7 @@ export function streamRoutes(app: App, { streams, chunks, limits }: StreamDepend
     (request, reply) => {
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
-      const { dataId, chunkIndex, arrivals } = takeChunks(request);
+      const { dataId, chunkIndex, arrivals } = takeChunks(request, reply, metrics);
       const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
@@ -156,9 +170,19 @@ function countsOf(outcomes: Outcome[]): string {
 }
 
 /** What the body of a request has brought, by its `readBody`; from now on nothing of the body is held. */
-function takeChunks(request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown }): ChunkRequest {
+function takeChunks(
+  request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown },
+  reply: Pick<FastifyReply, 'header'>,
+  metrics: StreamDependencies['metrics'],
+): ChunkRequest {
   const chunks = request.body as ChunkRequest;
-  request.body = undefined;
+  const rounded = chunks.roundedNumbers;
+  if (rounded !== undefined) {
+    metrics.roundedNumbers.inc(rounded.count);
+    reply.header('rounded', `${fieldString(showPath(rounded.path))};count=${rounded.count}`);
+  }
+  // What the log says if it is refused.
+  request.body = { data_id: chunks.dataId };
   request.bodyPlace?.leave();
   return chunks;
 }

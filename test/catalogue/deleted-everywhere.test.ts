@@ -13,23 +13,30 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
+interface Operation {
+  parameters?: { name: string; in: string }[];
+}
 const { paths } = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as {
-  paths: Record<string, Record<string, unknown>>;
+  paths: Record<string, Record<string, Operation>>;
 };
 const operations = Object.entries(paths).flatMap(([path, methods]) =>
   Object.keys(methods).map((method) => [method.toUpperCase(), path] as const),
 );
 const named = operations.filter(([, path]) => path.includes('{data_id}'));
 
-/** Whatever one of them needs; the others ignore it. */
-const query = 'channel=t&channel_name=t&chunk_index=0&return_as=url-download';
+/** What some of them need. */
+const query = { channel: 't', channel_name: 't', chunk_index: '0', return_as: 'url-download' };
 const bodies: Record<string, object> = {
   'POST /metrology/stream/{data_id}/chunks/restore': { channel_name: 't', chunk_index: 0, revision: 1 },
   'PATCH /data_entries/{data_id}': { raw_name: 'another name' },
 };
 
 function ask(method: string, path: string, dataId: string) {
-  const url = `${path.replace('{data_id}', dataId).replace('{revision}', '1')}?${query}`;
+  const { parameters = [] } = paths[path]?.[method.toLowerCase()] ?? {};
+  const taken = Object.entries(query).filter(([name]) =>
+    parameters.some((one) => one.in === 'query' && one.name === name),
+  );
+  const url = `${path.replace('{data_id}', dataId).replace('{revision}', '1')}?${new URLSearchParams(taken)}`;
   const body =
     bodies[`${method} ${path.replace(/^\/(tool-state\/stream|instrument-timeseries)/, '/metrology/stream')}`];
   return server.send(method, url, body);

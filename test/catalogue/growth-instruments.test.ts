@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const path = '/instruments/synthesis';
@@ -63,6 +63,55 @@ test.each([
   expect(answer.status, answer.text).toBe(422);
   expect(answer.json.detail[0].loc).toEqual(['body', field]);
   expect(await listedIds()).toEqual(before);
+});
+
+describe('changes', () => {
+  const change = (id: number | string, body: object, key?: string) => server.send('PATCH', `${path}/${id}`, body, key);
+
+  test('only what is said, and what it grew shows its new name', async () => {
+    const created = await create();
+    const id = created.synth_source_id;
+    const stream = await server.post('/metrology/stream/initialize', { points_per_chunk: 1, synth_source_id: id });
+    const renamed = await change(id, { label: '  Bay 3 ' });
+    expect([renamed.status, renamed.json]).toEqual([200, { ...created, source_name: 'Bay 3' }]);
+    const [entry] = (await server.get(`/data_entries/?data_ids=${stream.json.data_id}`)).json;
+    expect(entry.source_name).toBe('Bay 3');
+    const all = await change(id, { type: 'ald', name: null, serial_id: 'SN-2' });
+    const expected = { ...renamed.json, synth_source_type: 'ald', source_model: null, serial_id: 'SN-2' };
+    expect(all.json).toEqual(expected);
+    expect((await change(id, {})).json).toEqual(expected);
+    expect((await server.get(path)).json).toContainEqual(expected);
+  });
+
+  test.each([
+    ['a blank label', { label: ' ' }, 'label'],
+    ['a null label', { label: null }, 'label'],
+    ['another type', { type: 'MBE' }, 'type'],
+    ['U+0000', { name: 'a\0b' }, 'name'],
+    ['a serial number that is no text', { serial_id: 7 }, 'serial_id'],
+  ])('not to %s', async (_what, body, field) => {
+    const created = await create();
+    const { status, json } = await change(created.synth_source_id, { label: 'other', ...body });
+    expect([status, json.detail[0].loc]).toEqual([422, ['body', field]]);
+    expect((await server.get(path)).json).toContainEqual(created);
+  });
+
+  test('none that is unknown, foreign or deleted', async () => {
+    const { synth_source_id: deleted } = await create();
+    await server.send('DELETE', `${path}?synthesis_instrument_ids=${deleted}`);
+    const { synth_source_id: foreign } = await create(veeco, server.keys.rival);
+    for (const id of [deleted, foreign, 2_147_483_647, 9_999_999_999]) {
+      const { status, json } = await change(id, { label: 'taken over' });
+      expect([status, json]).toEqual([404, { detail: `Growth instrument ${id} not found` }]);
+    }
+    const [kept] = (await server.get(path, server.keys.rival)).json.slice(-1);
+    expect(kept).toMatchObject({ synth_source_id: foreign, source_name: 'Main MBE' });
+  });
+
+  test.each(['0', '-1', '1.5', 'x', '12345678901'])('none by the id %s', async (id) => {
+    const { status, json } = await change(id, { label: 'x' });
+    expect([status, json.detail[0].loc]).toEqual([422, ['path', 'synth_source_id']]);
+  });
 });
 
 test('deletes softly: gone from the list, and what it grew still shows its name', async () => {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { acquiredWhile, beginRead, readOn } from '../support/slow-client.ts';
+import { beginRead, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
-import { type ListeningApp, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
 
 let server: TestServer;
 let dataId: string;
@@ -16,7 +16,7 @@ afterAll(() => server.close());
 
 /** A server that allows few reads. */
 async function listen(http: Record<string, number>): Promise<ListeningApp> {
-  const listening = await startListeningApp(server.database, {}, { http });
+  const listening = await startListeningApp(server.database, { METRICS_OPEN: true }, { http });
   onTestFinished(() => listening.close());
   return listening;
 }
@@ -25,6 +25,11 @@ const long = () => `/tool-state/${dataId}/timeseries/`;
 const addressOf = ({ port }: ListeningApp) => `http://127.0.0.1:${port}`;
 const get = (listening: ListeningApp, path: string, key = server.keys.ada) =>
   fetch(addressOf(listening) + path, { headers: { 'x-api-key': key } });
+
+async function metric(listening: ListeningApp, name: string): Promise<string | undefined> {
+  const text = await (await get(listening, '/metrics')).text();
+  return new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1];
+}
 
 test('a read waits for a place, and is refused with the bound after readWaitMsMax', async () => {
   const listening = await listen({ readsMax: 2, readWaitMsMax: 300 });
@@ -55,6 +60,16 @@ test('an answer that is made whole keeps no place, whether it is read or not', a
   expect((await get(listening, '/tags/')).status).toBe(200);
 });
 
+test('reads that were sent ahead on one connection end with it, also those whose answer had not begun', async () => {
+  const listening = await listen({ readsMax: 8, readWaitMsMax: 2_000 });
+  const connection = await openConnection(listening.port);
+  await connection.send(`GET ${long()} HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`.repeat(10));
+  const reads = () => metric(listening, 'metrology_reads');
+  await expect.poll(reads).toBe('4');
+  connection.socket.destroy();
+  await expect.poll(reads).toBe('0');
+});
+
 test('a read whose client goes while it waits never begins', async () => {
   const listening = await listen({ readsMax: 2, readWaitMsMax: 5_000 });
   const slow = await beginRead(addressOf(listening), long(), server.keys.ada);
@@ -62,14 +77,12 @@ test('a read whose client goes while it waits never begins', async () => {
   const waits = Array.from({ length: 5 }, () =>
     fetch(addressOf(listening) + long(), { headers: { 'x-api-key': server.keys.ada }, signal: gone.signal }),
   );
-  await sleep(200);
+  await expect.poll(() => metric(listening, 'metrology_reads_waiting')).toBe('5');
   gone.abort();
   await Promise.allSettled(waits);
-  await sleep(100);
-  const acquired = await acquiredWhile(server, async () => {
-    slow.destroy();
-    await sleep(300);
-  });
-  expect(acquired).toBe(0);
+  await expect.poll(() => metric(listening, 'metrology_reads_waiting')).toBe('0');
+  // The slow one has kept its place all the time.
+  expect(await metric(listening, 'metrology_reads')).toBe('1');
+  slow.on('error', () => {}).destroy();
   expect((await get(listening, '/tags/')).status).toBe(200);
 });

@@ -111,6 +111,10 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /physical_samples/:physical_sample_id/timeseries/': (ids) => ({
     url: `/physical_samples/${ids.sample}/timeseries/`,
   }),
+  'PATCH /instruments/synthesis/:synth_source_id': (ids) => ({
+    url: `/instruments/synthesis/${ids.instrument}`,
+    body: { serial_id: 'SN-2' },
+  }),
   'GET /projects/': () => ({ url: '/projects/' }),
   'POST /projects/': () => ({ url: '/projects/', body: { name: 'another project' } }),
   'GET /projects/:project_id/physical_samples': (ids) => ({ url: `/projects/${ids.project}/physical_samples` }),

@@ -20,6 +20,7 @@ import { record } from './recording/record.ts';
 import { callsOf, readTranscript, readTranscripts, transcriptFile, writeTranscript } from './recording/transcript.ts';
 import { buildWhenStale } from './support/build.ts';
 import { deferred } from './support/deferred.ts';
+import { unknownCalls } from './support/known-calls.ts';
 import { projectFolder } from './support/places.ts';
 import { type Case, listCases, type PythonRun, startCases } from './support/python-cases.ts';
 import { installReleases } from './support/python-environment.ts';
@@ -51,6 +52,16 @@ test('the newest atomscale installs from PyPI', () => {
   const newest = releases.find((release) => release.isNewest);
   if (newest?.installed === undefined) throw new Error(newest?.failure ?? 'no release is the newest');
   console.log(`${nameOf(newest)} on Python ${newest.installed.pythonVersion}`);
+});
+
+test('the newest atomscale has no call that nobody has looked at', () => {
+  const newest = releases.find((release) => release.isNewest);
+  if (newest?.installed === undefined) throw new Error(newest?.failure ?? 'no release is the newest');
+  expect(newest.installed.calls.length).toBeGreaterThan(50);
+  expect(
+    unknownCalls(newest.installed.calls),
+    'put each into test/sdk/support/known-calls.ts, and serve what belongs here',
+  ).toEqual([]);
 });
 
 test('every case applies to a release', () => {

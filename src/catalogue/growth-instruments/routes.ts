@@ -6,8 +6,19 @@ import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { pagesOf } from '../pages.ts';
-import { GrowthInstrument, GrowthInstrumentIds, NewGrowthInstrument } from './schemas.ts';
-import { createGrowthInstrument, deleteGrowthInstruments, nextGrowthInstruments } from './store.ts';
+import {
+  GrowthInstrument,
+  GrowthInstrumentChange,
+  GrowthInstrumentIds,
+  GrowthInstrumentParams,
+  NewGrowthInstrument,
+} from './schemas.ts';
+import {
+  changeGrowthInstrument,
+  createGrowthInstrument,
+  deleteGrowthInstruments,
+  nextGrowthInstruments,
+} from './store.ts';
 
 const tags = ['catalogue'];
 
@@ -47,6 +58,25 @@ export function growthInstrumentRoutes(
       const instrument = await createGrowthInstrument(database.as(organizationId), userId, request.body);
       return reply.code(201).send(instrument);
     },
+  );
+
+  changeRoutes(app, { database, limits });
+}
+
+function changeRoutes(app: App, { database, limits }: { database: Database; limits: CatalogueLimits }): void {
+  app.patch(
+    '/:synth_source_id',
+    {
+      schema: {
+        tags,
+        summary: 'Change what is said of a growth instrument: only the fields that are there',
+        params: GrowthInstrumentParams,
+        body: GrowthInstrumentChange,
+        response: { 200: GrowthInstrument, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    ({ identity, params, body }) =>
+      changeGrowthInstrument(database.as(identity.organizationId), params.synth_source_id, body),
   );
 
   app.delete(

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { Nullable, Text } from '../../http/schemas.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { InstrumentId } from '../schemas.ts';
@@ -19,6 +19,20 @@ export const NewGrowthInstrument = Type.Object({
   type: Type.Unsafe<(typeof instrumentTypes)[number]>({ type: 'string', enum: [...instrumentTypes] }),
   name: Type.Optional(Nullable(Text({ description: 'manufacturer and model; answered as source_model' }))),
   serial_id: Type.Optional(Nullable(Text({ description: 'serial number' }))),
+});
+
+const { label, type, name, serial_id } = NewGrowthInstrument.properties;
+
+export const GrowthInstrumentChange = Type.Object({
+  label: Type.Optional(label),
+  type: Type.Optional(type),
+  name,
+  serial_id,
+});
+export type GrowthInstrumentChange = Static<typeof GrowthInstrumentChange>;
+
+export const GrowthInstrumentParams = Type.Object({
+  synth_source_id: Type.String({ pattern: '^[1-9][0-9]{0,9}$', description: 'growth instrument' }),
 });
 
 export const GrowthInstrumentIds = ({ linkedIdsMax }: CatalogueLimits) =>

@@ -8,7 +8,7 @@ import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { trimmedText } from '../names.ts';
-import type { GrowthInstrument, instrumentTypes } from './schemas.ts';
+import type { GrowthInstrument, GrowthInstrumentChange, instrumentTypes } from './schemas.ts';
 
 type Instrument = Static<typeof GrowthInstrument>;
 
@@ -51,6 +51,32 @@ export async function createGrowthInstrument(
     values (${organizationId}::uuid, ${userId}::uuid, ${trimmedText(label, 'label')}::text, ${type}::text, ${name}::text, ${serial_id}::text)
     returning ${columns}`.execute(kysely);
   return rows[0] as Static<typeof GrowthInstrument>;
+}
+
+/**
+ * Changes what is said in `change` of an instrument; null takes away. What it grew shows its new name.
+ * @param synthSourceId decimal digits
+ * @throws ApiError 404 for an unknown one, 422 for a blank label
+ */
+export async function changeGrowthInstrument(
+  { organizationId, kysely }: OrganizationDatabase,
+  synthSourceId: string,
+  change: GrowthInstrumentChange,
+) {
+  const { label, type, name, serial_id } = change;
+  const given = (value: string | null | undefined, column: string) =>
+    value === undefined ? sql.ref(column) : sql`${value}::text`;
+  const { rows } = await sql<Static<typeof GrowthInstrument>>`
+    update growth_instruments
+    set source_name = ${given(label && trimmedText(label, 'label'), 'source_name')},
+        synth_source_type = ${given(type, 'synth_source_type')},
+        source_model = ${given(name, 'source_model')},
+        serial_id = ${given(serial_id, 'serial_id')}
+    where organization_id = ${organizationId}::uuid and synth_source_id = ${synthSourceId}::bigint and deleted_at is null
+    returning ${columns}`.execute(kysely);
+  const [instrument] = rows;
+  if (instrument === undefined) throw notFound(`Growth instrument ${synthSourceId}`);
+  return instrument;
 }
 
 /**

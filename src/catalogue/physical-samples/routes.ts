@@ -56,6 +56,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
     '/',
     {
       prefixTrailingSlash,
+      config: { keepsDocument: true },
       schema: {
         tags,
         summary: 'Create a physical sample, or find the one of that name, which stays as it is',
@@ -90,6 +91,7 @@ function changeRoutes(app: App, { database, limits }: Means): void {
   app.patch(
     '/:physical_sample_id',
     {
+      config: { keepsDocument: true },
       schema: {
         tags,
         summary: 'Change what is said of a physical sample: only the fields that are there',

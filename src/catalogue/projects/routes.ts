@@ -124,6 +124,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
   app.post(
     '/:project_id/configuration',
     {
+      config: { keepsDocument: true },
       schema: {
         tags,
         summary: "Replace a project's configuration object (older SDKs track a sample by it)",

@@ -1,9 +1,11 @@
 """initialize: samples, projects, tags and instruments"""
 
+import contextlib
 import subprocess
 import sys
 import textwrap
 import uuid
+from pathlib import Path
 
 import pytest
 from workbench import (
@@ -217,3 +219,63 @@ def test_four_processes_that_start_at_once_share_one_new_sample_and_tag():
     assert set(rows["Physical Sample ID"]) == {sample_id_of(sample)}
     assert list(rows["Tags"]) == [tags] * 4
     assert len(tags_named(tag)) == len(tags)
+
+
+@contextlib.contextmanager
+def proxy_that_refuses(*ends):
+    """The address of a proxy before the server that answers 503 to paths with one of these ends."""
+    script = Path(__file__).parent / "failing_proxy.py"
+    proxy = subprocess.Popen(
+        [sys.executable, str(script), ENDPOINT, *ends], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield f"http://127.0.0.1:{int(proxy.stdout.readline())}"
+    finally:
+        proxy.kill()
+        proxy.wait()
+
+
+@needs("clock")
+def test_a_sample_a_project_and_tags_are_linked_at_once():
+    name, project = fresh("run"), make_project(fresh("project"))
+    sample, tag = fresh("wafer"), fresh("tag")
+    data_id = streamer().initialize(
+        stream_name=name, physical_sample=sample, project_id=project, tags=[tag, "growth"]
+    )
+    shown = row(data_id)
+    assert shown["Physical Sample Name"] == sample
+    assert shown["Project ID"] == project
+    assert sorted(shown["Tags"]) == sorted([tag, "growth"])
+
+
+@needs("clock")
+def test_when_linking_fails_the_empty_stream_is_finalized():
+    project = make_project(fresh("project"))
+    for end in ("/data_entries/physical_sample", "/configuration/tracking_samples", "/tags/data-items"):
+        name = fresh("run")
+        links = {"physical_sample": fresh("wafer"), "project_id": project, "tags": [fresh("tag")]}
+        with proxy_that_refuses(end) as endpoint:
+            with pytest.raises(RuntimeError, match="could not be linked, so it was ended") as failed:
+                streamer(endpoint=endpoint).initialize(stream_name=name, **links)
+        left = client().search(keywords=name)
+        assert list(left["Status"]) == ["success"]
+        (data_id,) = left["Data ID"]
+        assert data_id in str(failed.value)
+        assert answer("GET", f"/tool-state/{data_id}/timeseries/")["properties"] == {}
+        # The same again works, and finds the sample and the tag that were made before.
+        again = row(streamer().initialize(stream_name=name, **links))
+        assert again["Status"] == "stream_active"
+        assert again["Physical Sample Name"] == links["physical_sample"]
+        assert list(again["Tags"]) == links["tags"]
+
+
+@needs("clock")
+def test_when_ending_fails_too_the_stream_that_is_left_can_be_finalized():
+    name = fresh("run")
+    with proxy_that_refuses("/tags/data-items", "/finalize") as endpoint:
+        with pytest.raises(RuntimeError, match="ending it failed") as failed:
+            streamer(endpoint=endpoint).initialize(stream_name=name, tags=[fresh("tag")])
+    (data_id,) = client().search(keywords=name)["Data ID"]
+    assert f'finalize("{data_id}")' in str(failed.value)
+    streamer().finalize(data_id)
+    assert row(data_id)["Status"] == "success"

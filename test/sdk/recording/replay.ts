@@ -17,6 +17,8 @@ export async function replay(transcript: Transcript, server: { port: number; key
     for (const exchange of exchanges) {
       const answer = await send(exchange, ids, server);
       const found = answer.status === exchange.status ? [] : [`status ${answer.status} instead of ${exchange.status}`];
+      // The server knows all that the SDK sends.
+      if (answer.ignored !== undefined) found.push(`ignored: ${answer.ignored}`);
       compare(parsed(exchange.answer), parsed(answer.text), ids, 'answer', found);
       differences.push(...found.map((one) => `${step}: ${exchange.method} ${exchange.path}: ${one}`));
     }
@@ -29,7 +31,7 @@ function send(exchange: Exchange, ids: Map<string, string>, server: { port: numb
   const filled = (text: string) => text.replaceAll(placeholder, (name) => ids.get(name) ?? name);
   const body = filled((exchange.body ?? '').replaceAll(/"(<instrument-\d+>)"/g, '$1'));
   const { 'content-length': length, 'x-api-key': key, ...headers } = exchange.headers;
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+  return new Promise<{ status: number; text: string; ignored: string | undefined }>((resolve, reject) => {
     const sent = request(
       {
         host: '127.0.0.1',
@@ -43,7 +45,11 @@ function send(exchange: Exchange, ids: Map<string, string>, server: { port: numb
         },
         timeout: answerMsMax,
       },
-      (answer) => textOf(answer).then((text) => resolve({ status: answer.statusCode ?? 0, text }), reject),
+      (answer) => {
+        const { statusCode: status = 0, headers } = answer;
+        const ignored = headers.ignored as string | undefined;
+        textOf(answer).then((text) => resolve({ status, text, ignored }), reject);
+      },
     );
     if (length === undefined) for (const name of ['content-length', 'transfer-encoding']) sent.removeHeader(name);
     sent.on('timeout', () => sent.destroy(new Error(`no answer to ${exchange.method} ${exchange.path}`)));

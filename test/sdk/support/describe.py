@@ -5,6 +5,7 @@ import importlib.metadata
 import inspect
 import json
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -73,6 +74,21 @@ def capabilities():
         yield "clock"
 
 
+def calls():
+    """Everything that a user can call, and every path that stands in the sources, with {} for what is filled in."""
+    streamer = getattr(importlib.import_module(f"{package_name}.streaming"), "TimeseriesStreamer", None)
+    for owner, one in (("Client", package.Client), ("TimeseriesStreamer", streamer)):
+        for name in dir(one) if one is not None else ():
+            if not name.startswith("_"):
+                yield f"{owner}.{name}"
+    # The wheel carries the Rust of its streamer beside the binary.
+    for file in sorted([*home.rglob("*.py"), *home.rglob("*.rs")]):
+        # The tests in a Rust file come last and speak to a server of their own.
+        text = file.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
+        for path in re.findall(r'"(?:\{[a-z_]*\})?/?([a-z_-]+/[a-z0-9_{}/-]*)"', text):
+            yield "/" + re.sub(r"\{[^}]*\}", "{}", path).strip("/")
+
+
 print(
     json.dumps(
         {
@@ -80,6 +96,7 @@ print(
             "pythonVersion": platform.python_version(),
             "missing": list(missing_requirements()),
             "has": sorted(capabilities()),
+            "calls": sorted(set(calls())),
         }
     )
 )

@@ -94,15 +94,19 @@ async function describe(base: Base, pin: Pin, folder: string | undefined): Promi
   try {
     const args = [describeFile, pin.package, folder ?? base.folder];
     const said = await runToEnd(base.python, args, { msMax: checkMsMax, env: { ...process.env, ...pathOf(folder) } });
-    const found = JSON.parse(said) as { version: string; pythonVersion: string; missing: string[]; has: string[] };
+    const found = JSON.parse(said) as {
+      version: string;
+      pythonVersion: string;
+      missing: string[];
+      has: string[];
+      calls: string[];
+    };
     if (found.version !== pin.version) throw new Error(`${pin.version} was asked for, ${found.version} is installed`);
     if (found.missing.length > 0) throw new Error(`Not in the environment: ${found.missing.join(', ')}`);
+    const { pythonVersion, calls } = found;
+    const { python } = base;
     const environment = pathOf(folder);
-    return {
-      ...pin,
-      isNewest,
-      installed: { python: base.python, pythonVersion: found.pythonVersion, environment, has: new Set(found.has) },
-    };
+    return { ...pin, isNewest, installed: { python, pythonVersion, environment, has: new Set(found.has), calls } };
   } catch (reason) {
     return { ...pin, isNewest, failure: (reason as Error).message };
   }

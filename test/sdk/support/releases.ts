@@ -14,6 +14,8 @@ export interface Release extends Pin {
     readonly environment: Record<string, string>;
     /** What the package can do, as `describe.py` finds it. */
     readonly has: ReadonlySet<string>;
+    /** What users call, and the paths in its sources. */
+    readonly calls: readonly string[];
   };
   /** Why the release could not be installed. */
   readonly failure?: string;

@@ -1,0 +1,56 @@
+/** Longer names are nobody's typing error, and comparing them would cost. */
+const comparedLengthMax = 64;
+
+/**
+ * Which known name is probably meant by one that is not known: the same but for case and separators (`maxPoints`), one with few
+ * typing errors (`raw_nam`), or one of which it is a whole part (`channel` for `channel_names`).
+ * @returns undefined when none is close
+ */
+export function closestName(given: string, known: Iterable<string>): string | undefined {
+  if (given.length > comparedLengthMax) return undefined;
+  const wanted = plain(given);
+  if (wanted === '') return undefined;
+  let closest: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const name of known) {
+    const distance = distanceBetween(wanted, plain(name));
+    if (distance >= least) continue;
+    least = distance;
+    closest = name;
+  }
+  return closest;
+}
+
+const plain = (name: string) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+
+/** Typing errors count one each; a name that is a part of another is further away than any of them. */
+function distanceBetween(wanted: string, name: string): number {
+  const errorsMax = Math.floor(Math.max(wanted.length, name.length) / 4);
+  const errors = typingErrors(wanted, name);
+  if (errors <= errorsMax) return errors;
+  const isPart = wanted.length >= partLengthMin && name.includes(wanted);
+  return isPart ? comparedLengthMax + name.length : Number.POSITIVE_INFINITY;
+}
+
+const partLengthMin = 4;
+
+/** Characters that were left out, added, changed or exchanged with their neighbour (optimal string alignment). */
+function typingErrors(a: string, b: string): number {
+  let before: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      let least = Math.min(at(last, j) + 1, at(row, j - 1) + 1, at(last, j - 1) + (isSame ? 0 : 1));
+      const isExchanged = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (isExchanged) least = Math.min(least, at(before, j - 2) + 1);
+      row.push(least);
+    }
+    before = last;
+    last = row;
+  }
+  return at(last, b.length);
+}
+
+const at = (row: number[], i: number) => row[i] as number;

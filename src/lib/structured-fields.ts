@@ -1,0 +1,10 @@
+/** A text in a header, as RFC 9651 has it: a String, or a Display String where there is more than ASCII. */
+export function fieldString(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return `"${text.replace(/["\\]/g, '\\$&')}"`;
+  const bytes = [...Buffer.from(text.toWellFormed())].map((byte) =>
+    byte < 0x20 || byte > 0x7e || byte === 0x25 || byte === 0x22
+      ? `%${byte.toString(16).padStart(2, '0')}`
+      : String.fromCharCode(byte),
+  );
+  return `%"${bytes.join('')}"`;
+}

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { contract } from './contract.ts';
+import { AddressError, completeAddress } from './lib/postgres-address.ts';
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
   Type.Integer({ default: fallback, minimum, maximum, description });
@@ -14,13 +15,11 @@ export const ConfigSchema = Type.Object({
   PORT: integer(8000, 0, 65_535, 'port to listen on; 0 picks a free one'),
   DATABASE_URL: Type.Optional(
     Type.String({
-      pattern: '^postgres(ql)?://',
       description: 'PostgreSQL 15 to 18, postgresql://user:password@host:port/name; unset, the embedded one is used',
     }),
   ),
   MIGRATION_DATABASE_URL: Type.Optional(
     Type.String({
-      pattern: '^postgres(ql)?://',
       description: 'the same database as the role that owns the tables; unset, DATABASE_URL owns them',
     }),
   ),
@@ -62,6 +61,18 @@ export const ConfigSchema = Type.Object({
     1_024,
     1024 ** 4,
     'bytes of request bodies in memory at one time, of those up to 64 KiB and of larger ones each; more wait',
+  ),
+  EXPORT_CACHE_BYTES: integer(
+    1024 ** 3,
+    0,
+    1024 ** 5,
+    'bytes of exports that are kept as files, of streams that do not change any more; 0 keeps none',
+  ),
+  EXPORT_CACHE_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'folder of kept exports; unset, one under the temporary folder of the system',
+    }),
   ),
   PUBLIC_URL: Type.Optional(
     Type.String({
@@ -113,8 +124,15 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     const value = text ? parse(text, schema.type) : schema.default;
     if (value === undefined) continue;
     candidate[name] = value;
-    const isUrl = !name.endsWith('DATABASE_URL') || URL.canParse(String(value));
-    if (!isUrl || !Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
+    if (!Value.Check(schema, value)) problems.push(describe(name, schema, text ?? String(value)));
+    else if (name.endsWith('DATABASE_URL')) {
+      try {
+        candidate[name] = completeAddress(String(value), environment);
+      } catch (error) {
+        if (!(error instanceof AddressError)) throw error;
+        problems.push(describe(name, schema, '', error.reason));
+      }
+    }
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const config = candidate as Config;
@@ -128,8 +146,14 @@ function parse(text: string, type: string | undefined): unknown {
 }
 
 /** Never shows the value of a variable that may hold a secret. */
-function describe(name: string, schema: { minimum?: number; maximum?: number; description?: string }, text: string) {
+function describe(
+  name: string,
+  schema: { minimum?: number; maximum?: number; description?: string },
+  text: string,
+  reason?: string,
+) {
   const shown = /KEY|URL/.test(name) ? 'its value' : `"${text}"`;
   const range = schema.minimum === undefined ? '' : ` (a whole number from ${schema.minimum} to ${schema.maximum})`;
-  return `${name}: ${shown} is not valid. ${name} is: ${schema.description}${range}.`;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  return `${name}: ${shown} is not valid${why}. ${name} is: ${schema.description}${range}.`;
 }

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
 import { contract } from '../contract.ts';
 import type { Database } from '../database/database.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import {
   ensureUser,
@@ -122,7 +123,7 @@ async function holdsKeyOf(database: Database, organizationId: string, path: stri
 
 async function writeKeyFile(path: string, key: string): Promise<void> {
   try {
-    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     // A file that is there already would keep its mode, and a full disk would leave half a key.
     const draft = `${path}.${process.pid}`;
     await writeFile(draft, `${key}\n`, { mode: 0o600 });

@@ -5,8 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { OwnerDatabase } from '../database/database.ts';
+import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
 import { inTransaction } from '../database/transactions.ts';
+import { type Address, hostsOf, readAddress, urlOf } from '../lib/postgres-address.ts';
 
 /** How a new reader connects: whoever has the address can read. */
 export interface SqlReader {
@@ -27,17 +29,34 @@ export async function createSqlReader(
 ): Promise<SqlReader> {
   const role = `metrology_reader_${randomBytes(5).toString('hex')}`;
   const password = randomBytes(24).toString('base64url');
-  await inTransaction(database.pool, async (client) => {
+  const schema = await inTransaction(database.pool, async (client) => {
     const organizationId = await findOrganization(client, organization);
     await createRole(client, role, password, organization);
     await admit(client, role, organizationId);
+    const { rows } = await client.query<{ schema: string }>('select current_schema() as schema');
+    return rows[0]?.schema as string;
   });
-  const url = new URL(connectionString);
-  const mode = url.searchParams.get('sslmode');
-  url.search = mode === null ? '' : `sslmode=${mode}`;
-  url.username = role;
-  url.password = password;
-  return { role, url: url.href };
+  return { role, url: readerUrl(connectionString, { user: role, password, schema }) };
+}
+
+const ofTheServer = ['options', 'application_name', 'passfile', 'sslcert', 'sslkey', 'sslpassword'];
+
+/** What psql takes: it has no mode `no-verify`. The server's own certificate is no business of a reader. */
+function readerUrl(
+  connectionString: string,
+  { user, password, schema }: { user: string; password: string; schema: string },
+): string {
+  const given = Object.entries(readAddress(connectionString));
+  const place: Address = Object.fromEntries(given.filter(([name]) => !ofTheServer.includes(name)));
+  return urlOf({
+    ...place,
+    user,
+    password,
+    // An address without a place means the sockets of this machine here, and perhaps another one where it is read.
+    ...(place.host === undefined && place.hostaddr === undefined && { host: hostsOf(place)[0]?.host as string }),
+    ...(place.sslmode === 'no-verify' && { sslmode: 'require' }),
+    ...(schema !== 'public' && { options: `-csearch_path=${schema}` }),
+  });
 }
 
 /**
@@ -86,8 +105,10 @@ export async function dropSqlReader(database: OwnerDatabase, role: string): Prom
 }
 
 async function findOrganization(client: pg.PoolClient, name: string): Promise<string> {
+  const fold = await findFolding(client);
   const { rows } = await client.query<{ organization_id: string }>(
-    'select organization_id from organizations where lower(name) = lower($1::text)',
+    `select organization_id from organizations where ${fold('name')} = ${fold('$1::text')}
+     order by name = $1::text desc, lower(name) = lower($1::text) desc, created_at limit 1`,
     [name],
   );
   if (rows[0] === undefined) throw new Error(`There is no organization "${name}".`);

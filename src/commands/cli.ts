@@ -11,6 +11,7 @@ import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/datab
 import { demo } from '../demo/demo.ts';
 import { explainFailure } from '../errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
+import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
 import { addKeysCommands, owner } from './keys.ts';
@@ -151,7 +152,7 @@ try {
 /** Runs one command on the configured database: as the server does, beside a running server or without one. */
 async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
-  const log = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }));
+  const log = openLog('warn');
   const store = await openStore(config, log, { mayJoin: true });
   try {
     await work(store);

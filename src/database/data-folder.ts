@@ -1,8 +1,10 @@
 /** Sees whether the data folder of a PostgreSQL on this machine is still the one that it was started on. */
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { hostsOf, readAddress } from '../lib/postgres-address.ts';
 import { clusterFolder } from './embedded/cluster.ts';
 import { isPostgresOf, readPostmasterFile } from './embedded/processes.ts';
+import { isThisMachine } from './tls.ts';
 
 /** PostgreSQL makes each of them once and never anew, and goes on for a while when they are gone. */
 const parts = ['.', 'PG_VERSION', 'global/pg_control', 'base', 'pg_wal'];
@@ -54,12 +56,10 @@ export function dataFolderBehind(dataDir: string, connectionString: string): str
   try {
     const folder = clusterFolder(realpathSync(dataDir));
     const found = readPostmasterFile(folder);
-    const { hostname, port } = new URL(connectionString);
-    if (found === undefined || !isLoopback(hostname) || Number(port) !== found.port) return undefined;
+    const [place] = hostsOf(readAddress(connectionString));
+    if (found === undefined || !isThisMachine(place?.host ?? '') || place?.port !== found.port) return undefined;
     return isPostgresOf(folder, found.pid) ? folder : undefined;
   } catch {
     return undefined;
   }
 }
-
-const isLoopback = (hostname: string) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);

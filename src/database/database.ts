@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
-import { DatabaseAway, DatabaseSilent, isAway, isReadable } from './failures.ts';
+import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
-import { openPool } from './pool.ts';
+import { openPool, type PoolOptions } from './pool.ts';
 import { apiRole, serviceRole } from './roles.ts';
+import { type Route, routeTo } from './route.ts';
 import { createShares } from './shares.ts';
 import { createStanding, type Standing } from './standing.ts';
 import { whileAway } from './while-away.ts';
@@ -66,8 +67,6 @@ interface OpenOptions {
   statementMsMax?: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits> | undefined;
-  /** The pools themselves; default those of `pg` (`gate.ts` has some for a database that is not fit to be used yet). */
-  Pool?: typeof pg.Pool | undefined;
 }
 
 interface DatabaseOptions extends OpenOptions {
@@ -79,30 +78,32 @@ interface DatabaseOptions extends OpenOptions {
   migrationsFolder?: URL | undefined;
 }
 
-/** Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement. */
-export function openDatabase(connectionString: string, options: DatabaseOptions): Database {
+/**
+ * Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement.
+ * @param place its address, or a way there that is not known yet (`gate.ts`)
+ * @throws AddressError
+ */
+export function openDatabase(place: string | Route, options: DatabaseOptions): Database {
   const bounds = { ...databaseLimits, ...options.bounds };
   const { statementMsMax = bounds.statementMsMax, poolMax } = options;
-  const open = (role: string, max: number, settings = '', more: pg.PoolConfig = {}, msMax: number = statementMsMax) =>
-    openPool(connectionString, poolOptions(options, bounds, msMax, `-c role=${role} ${settings}`), { max, ...more });
-  const general = open(apiRole, poolMax, '', {}, Math.min(statementMsMax, bounds.readStatementMsMax));
+  const route = typeof place === 'string' ? routeTo(place, bounds) : place;
+  const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
+    openPool(route, { ...poolOptions(options, bounds, statementMsMax), role, onStarved, ...more }, { max, ...config });
+  const onStarved = () => void spareOne(Object.values(pools));
+  const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, bounds.serviceConnectionsMax);
-  const looks = openPool(
-    connectionString,
-    {
-      ...poolOptions(options, bounds, Math.min(statementMsMax, bounds.standingMsMax), `-c role=${serviceRole}`),
-      waitMsMax: bounds.standingMsMax,
-    },
-    { max: bounds.standingConnectionsMax },
-  );
+  const looks = open(serviceRole, bounds.standingConnectionsMax, {
+    statementMsMax: Math.min(statementMsMax, bounds.standingMsMax),
+    waitMsMax: bounds.standingMsMax,
+  });
   const standing = createStanding({
     pool: looks,
     dataFolder: options.dataFolder,
     migrationsFolder: options.migrationsFolder,
     ...bounds,
   });
-  const ingest = open(serviceRole, bounds.ingestConnectionsMax, ingestSessionOptions, {
+  const ingestConfig = {
     pipeline: true,
     // A plan that was made for small tables does not outlive its connection.
     maxLifetimeSeconds: bounds.ingestConnectionSecondsMax,
@@ -116,7 +117,8 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
       )
         .then(() => done())
         .catch(done),
-  } as pg.PoolConfig);
+  } as pg.PoolConfig;
+  const ingest = open(serviceRole, bounds.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, { limits: bounds, now });
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
@@ -124,7 +126,7 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: createOrganizations({ ...bounds, general: unlessUnreachable(general, outage), shares, ingest }),
+    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, standing), shares, ingest }),
     everyOrganization: { ingest, keys, upkeep: accessTo(service) },
     standing,
     outage,
@@ -137,10 +139,15 @@ export function openDatabase(connectionString: string, options: DatabaseOptions)
   };
 }
 
-/** Connections that are refused at once while the database answers nothing, instead of after the wait for one. */
-function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connect'> {
+/**
+ * Connections that are refused at once while the database answers nothing, instead of after the wait for one; and while it
+ * would show the rows of others.
+ */
+function unlessRefused(pool: pg.Pool, outage: Outage, standing: Standing): Pick<pg.Pool, 'connect'> {
   return {
     async connect() {
+      const refusal = standing.readRefusal();
+      if (refusal !== undefined) throw new ServesNoMore(refusal);
       if (outage.isUnreachable()) throw new DatabaseAway();
       try {
         return await pool.connect();
@@ -156,23 +163,28 @@ function unlessUnreachable(pool: pg.Pool, outage: Outage): Pick<pg.Pool, 'connec
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
   const bounds = { ...databaseLimits, ...options.bounds };
   const { statementMsMax = bounds.statementMsMax, poolMax = 2 } = options;
-  const pool = openPool(connectionString, poolOptions(options, bounds, statementMsMax, ''), { max: poolMax });
+  const pool = openPool(routeTo(connectionString, bounds), poolOptions(options, bounds, statementMsMax), {
+    max: poolMax,
+  });
   return Object.assign(accessTo(pool), { close: () => endPools([pool], bounds.closeMsMax) });
 }
 
-const poolOptions = (
-  { onIdleError, Pool }: OpenOptions,
-  { answerMsMax, connectionWaitMsMax }: DatabaseLimits,
-  statementMsMax: number,
-  settings: string,
-) => ({
+const poolOptions = ({ onIdleError }: OpenOptions, bounds: DatabaseLimits, statementMsMax: number): PoolOptions => ({
   onIdleError,
-  Pool,
   statementMsMax,
-  settings,
-  answerMsMax,
-  waitMsMax: connectionWaitMsMax,
+  answerMsMax: bounds.answerMsMax,
+  waitMsMax: bounds.connectionWaitMsMax,
+  sessionMsMax: bounds.sessionMsMax,
+  fullPauseMs: bounds.fullPauseMs,
+  fullKeepMs: bounds.fullKeepMs,
 });
+
+/** Gives back a connection that nobody uses, of a pool that has others. */
+async function spareOne(pools: pg.Pool[]): Promise<void> {
+  const rich = pools.find(({ idleCount, totalCount }) => idleCount > 0 && totalCount > 1);
+  const client = await rich?.connect().catch(() => undefined);
+  client?.release(true);
+}
 
 /** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
 async function endPools(pools: pg.Pool[], closeMsMax: number): Promise<void> {
@@ -185,5 +197,9 @@ async function endPools(pools: pg.Pool[], closeMsMax: number): Promise<void> {
  * it was small, would be kept while it grows, so such plans are ruled out; and planning anew for the parameters at hand
  * costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run).
  */
-const ingestSessionOptions =
-  '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan';
+const ingestSettings = {
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  plan_cache_mode: 'force_generic_plan',
+};

@@ -5,9 +5,10 @@
  * - a PostgreSQL that dies is started again, at the same address.
  * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
  */
-import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../lib/make-folder.ts';
 import { findPostgresBinaries, type PostgresBinaries } from './embedded/binaries.ts';
 import {
   clusterFolder,
@@ -126,8 +127,7 @@ interface Prepared {
 /** Makes the folder if need be; its real path. */
 function openDataDir(dataDir: string): string {
   try {
-    mkdirSync(dirname(resolve(dataDir)), { recursive: true });
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir, 0o700);
     accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
     return realpathSync(dataDir);
   } catch (error) {
@@ -180,7 +180,7 @@ async function stopOldPostmaster(clusterDir: string, stopWaitMsMax: number, log:
   const old = readPostmasterFile(clusterDir);
   if (!old) return;
   if (isPostgresOf(clusterDir, old.pid)) {
-    log.warn({ pid: old.pid }, 'a PostgreSQL is left from a server that was killed; stopping it');
+    log.warn({ postgres: old.pid }, 'a PostgreSQL is left from a server that was killed; stopping it');
     await stopPostmaster(old.pid, stopWaitMsMax, () => isPostgresOf(clusterDir, old.pid));
   }
   await clearOldBackends(clusterDir);

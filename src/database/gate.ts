@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { type Route, routeTo } from './route.ts';
 
 /**
  * A gate before a database that is being made fit to be used, and whose address need not be known yet. Whoever connects
@@ -7,82 +8,52 @@ import pg from 'pg';
  */
 export interface Gate {
   /** For `openDatabase`. */
-  Pool: typeof pg.Pool;
+  route: Route;
   /** PostgreSQL does not answer: until the gate is opened, whoever waits or comes is told so at once. */
   refuse(): void;
-  /** Lets everybody through, to this address. The options of the pool's own address stay. */
+  /** Lets everybody through, to this address. */
   open(connectionString: string): void;
 }
 
-/** What a pool is opened with while its address is not known. */
-export const unknownAddress = 'postgresql://not-known-yet/';
-
 export function createGate(): Gate {
-  let address: string | undefined;
+  let behind: Route | undefined;
   let isAway = false;
   let turn: () => void = () => {};
   const settled = new Promise<void>((resolve) => {
     turn = resolve;
   });
 
-  async function pass(waitMsMax: number): Promise<void> {
+  async function pass(msMax: number): Promise<Route> {
+    if (behind !== undefined) return behind;
+    if (isAway) throw isStarting();
     const giveUp = new AbortController();
-    const late = sleep(waitMsMax, undefined, { signal: giveUp.signal, ref: false }).catch(() => {});
-    await Promise.race([settled, late]);
+    const late = sleep(Math.min(msMax, longestTimerMs), undefined, { signal: giveUp.signal, ref: false });
+    await Promise.race([settled, late.catch(() => {})]);
     giveUp.abort();
-    if (address === undefined) throw isStarting();
+    if (behind === undefined) throw isStarting();
+    return behind;
   }
 
-  class AddressedClient extends pg.Client {
-    constructor(config: pg.ClientConfig) {
-      super({ ...config, connectionString: withOptionsOf(config, address) });
-    }
-  }
-
-  class GatedPool extends pg.Pool {
-    constructor(config: pg.PoolConfig) {
-      super({ ...config, Client: AddressedClient as typeof pg.Client });
-    }
-
-    override connect(): Promise<pg.PoolClient>;
-    override connect(callback: Connected): void;
-    override connect(callback?: Connected): unknown {
-      if (address !== undefined) return callback === undefined ? super.connect() : super.connect(callback);
-      const connected = isAway
-        ? Promise.reject(isStarting())
-        : pass(this.options.connectionTimeoutMillis ?? 0).then(() => super.connect());
-      if (callback === undefined) return connected;
-      return connected.then(
-        (client) => callback(undefined, client, client.release),
-        (error) => callback(error, undefined, () => {}),
-      );
-    }
-  }
   return {
-    Pool: GatedPool as typeof pg.Pool,
+    route: {
+      find: async (msMax) => (await pass(msMax)).find(msMax),
+      config: () => (behind as Route).config(),
+      forget: () => behind?.forget(),
+      unfit: (client) => (behind as Route).unfit(client),
+      settingNames: () => (behind as Route).settingNames(),
+    },
     refuse() {
       isAway = true;
       turn();
     },
     open(connectionString) {
-      address = connectionString;
+      behind = routeTo(connectionString);
       turn();
     },
   };
 }
 
-type Connected = (
-  error: Error | undefined,
-  client: pg.PoolClient | undefined,
-  release: (error?: Error | boolean) => void,
-) => void;
-
-function withOptionsOf({ connectionString = unknownAddress }: pg.ClientConfig, address = unknownAddress): string {
-  const url = new URL(address);
-  const options = new URL(connectionString).searchParams.get('options');
-  if (options !== null) url.searchParams.set('options', options);
-  return url.href;
-}
+const longestTimerMs = 2 ** 31 - 1;
 
 /** What a PostgreSQL says that is just starting: whoever is told does what it does then. */
 function isStarting(): pg.DatabaseError {

@@ -37,6 +37,16 @@ export const databaseLimits = {
   abandonedMsMax: 100,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
+  /** Longest time in which a new connection takes its role and its settings; a pooler that is full lets it wait. */
+  sessionMsMax: 5_000,
+  /** Pause until PostgreSQL is asked again for a connection, when it has none left and the pool has none either. */
+  fullPauseMs: 100,
+  /** How long a pool makes do with the connections that it has, when PostgreSQL has given it no more. */
+  fullKeepMs: 5_000,
+  /** Longest wait for one of several places of an address, where the address has no `connect_timeout`. */
+  placeMsMax: 5_000,
+  /** Longest wait for one of several answers by which a pooler in transaction mode is found out. */
+  poolerLookMsMax: 1_000,
   /** Longest time in which a connection of ingest is made or comes free. */
   ingestConnectMsMax: 4_000,
   /** Longest time in which a database that was away answers the question whether it is back. */

@@ -9,8 +9,8 @@ import type { OwnerDatabase } from './database.ts';
 import { databaseLimits } from './limits.ts';
 import { holdersBefore, holdersOfAdvisoryLock, type LockHolder } from './lock-holders.ts';
 import {
+  foreignProblem,
   type MigrationFile,
-  newerProblem,
   pendingOf,
   type RanMigration,
   ranMigrations,
@@ -72,7 +72,7 @@ export async function migrate(database: OwnerDatabase, options: MigrateOptions =
 /** @throws when the database is of a newer release, beside which this one may not serve */
 async function isWorkLeft(database: OwnerDatabase, files: MigrationFile[]): Promise<boolean> {
   const ran = await ranMigrations(database);
-  const problem = newerProblem(files, ran);
+  const problem = foreignProblem(files, ran);
   if (problem !== undefined) throw new Error(problem);
   return pendingOf(files, ran).length > 0 || unrecorded(files, ran).length > 0;
 }
@@ -128,7 +128,10 @@ const recordsSql = `
     add column if not exists checksum text,
     add column if not exists release_before_serves boolean`;
 
-/** Those that ran when no checksum was kept. A file never changes once it has shipped, so it is what ran. */
+/**
+ * Those that ran when no checksum was kept. Of 0001 to 0003 that may have been an earlier text; 0009 makes up for what that
+ * one lacked.
+ */
 function unrecorded(files: readonly MigrationFile[], ran: readonly RanMigration[]): MigrationFile[] {
   const lacking = new Set(ran.filter(({ checksum }) => checksum === null).map(({ name }) => name));
   return files.filter(({ name }) => lacking.has(name));

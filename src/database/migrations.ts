@@ -65,7 +65,7 @@ export function problemBetween(files: readonly MigrationFile[], ran: readonly Ra
     const names = pending.map(({ name }) => name).join(', ');
     return `The database is not migrated: ${names} missing; run "metrology-server migrate".`;
   }
-  return newerProblem(files, ran);
+  return foreignProblem(files, ran);
 }
 
 /** Those that the database has not had. */
@@ -74,13 +74,33 @@ export function pendingOf(files: readonly MigrationFile[], ran: readonly RanMigr
   return files.filter(({ name }) => !known.has(name));
 }
 
+/** Why this release can do nothing with what a database has had, in one sentence. */
+export function foreignProblem(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
+  const checksums = new Map(files.map(({ name, checksum }) => [name, checksum]));
+  const changed = ran.filter(({ name, checksum }) => {
+    const shipped = checksums.get(name);
+    return checksum !== null && shipped !== undefined && shipped !== checksum;
+  });
+  if (changed.length === 0) return newerProblem(files, ran);
+  const names = changed.map(({ name }) => name).join(', ');
+  return (
+    `The database has had other migrations under the names of this release (${names}): run the release or build that has ` +
+    'made its tables.'
+  );
+}
+
 /** Why this release may not serve beside what a newer one has made of the tables, in one sentence. */
-export function newerProblem(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
+function newerProblem(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
   const known = new Set(files.map(({ name }) => name));
   const refusing = ran.filter(({ name, releaseBeforeServes }) => !known.has(name) && releaseBeforeServes !== true);
   if (refusing.length === 0) return undefined;
   const names = refusing.map(({ name }) => name).join(', ');
-  return `The database was migrated by a newer release (${names}), beside which this one may not serve: run that release.`;
+  // Our own releases have kept checksums since the one that runs beside others.
+  const isAnother = refusing.every(({ checksum }) => checksum === null);
+  const or = isAnother
+    ? ' If another program keeps its migrations in this database, give each a database of its own.'
+    : '';
+  return `The database was migrated by a newer release (${names}), beside which this one may not serve: run that release.${or}`;
 }
 
 /** Why this program cannot work with the tables as they are, in one sentence. @throws when the database cannot be reached */

@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type Connections } from './access.ts';
+import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience } from './transactions.ts';
@@ -24,6 +25,8 @@ export interface OrganizationDatabase extends Access {
    * read keeps it waiting. @throws CommitInDoubt when the connection is lost on the way
    */
   runAsIngest: RunStatement;
+  /** How names and keywords are compared in this database. */
+  folding: () => Promise<Fold>;
   readonly [isBound]: true;
 }
 
@@ -42,9 +45,16 @@ export function createOrganizations(pools: {
   abandonedMsMax: number;
 }): BindOrganization {
   const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
+  const folding = rememberFolding();
   return (organizationId, signal) => {
-    const own = { organizationId, runAsIngest: runAs(pools.ingest, organizationId) };
-    return Object.assign(accessTo(connectionsOf(organizationId, signal)), own) as OrganizationDatabase;
+    const access = accessTo(connectionsOf(organizationId, signal));
+    const own = {
+      organizationId,
+      runAsIngest: runAs(pools.ingest, organizationId),
+      // It is remembered for all, so that it does not end with whoever asks first.
+      folding: () => folding(connectionsOf(organizationId)),
+    };
+    return Object.assign(access, own) as OrganizationDatabase;
   };
 }
 

@@ -1,7 +1,10 @@
 /** How a pool of connections to PostgreSQL is opened, and what its values look like here. */
 import pg from 'pg';
+import type { Route } from './route.ts';
+import { type PoolBounds, RoutedPool } from './routed-pool.ts';
+import { beginSession } from './session.ts';
 
-export interface PoolOptions {
+export interface PoolOptions extends PoolBounds {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. */
@@ -10,10 +13,11 @@ export interface PoolOptions {
   answerMsMax: number;
   /** Longest wait for a connection. */
   waitMsMax: number;
-  /** Settings of PostgreSQL for every connection, each as `-c name=value`. */
-  settings: string;
-  /** Default `pg.Pool`. */
-  Pool?: typeof pg.Pool | undefined;
+  /** Longest time in which a new connection becomes what `session.ts` makes of it. */
+  sessionMsMax: number;
+  /** The role that connections take, and settings of PostgreSQL beside those that all have. */
+  role?: string;
+  settings?: Readonly<Record<string, string>>;
 }
 
 const int8Oid = 20;
@@ -39,32 +43,35 @@ export function isoTime(text: string): string {
 }
 
 /** Opens a pool. Nothing connects before the first statement. */
-export function openPool(connectionString: string, options: PoolOptions, config: pg.PoolConfig): pg.Pool {
-  const { statementMsMax } = options;
-  const pool = new (options.Pool ?? pg.Pool)({
-    connectionString: withOptions(connectionString, `${sessionOptions} ${options.settings}`),
+export function openPool(route: Route, options: PoolOptions, config: pg.PoolConfig): pg.Pool {
+  const { statementMsMax, role, sessionMsMax } = options;
+  const timeouts = {
+    statement_timeout: String(statementMsMax),
+    idle_in_transaction_session_timeout: String(statementMsMax),
+  };
+  const session = { ...(role !== undefined && { role }), settings: { ...shown, ...timeouts, ...options.settings } };
+  const all: pg.PoolConfig = {
     types,
     connectionTimeoutMillis: options.waitMsMax,
-    statement_timeout: statementMsMax,
-    idle_in_transaction_session_timeout: statementMsMax,
     // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + options.answerMsMax,
     application_name: 'metrology-server',
     keepAlive: true,
+    onConnect: (client) => beginSession(client, session, route, sessionMsMax),
     ...config,
-  });
-  pool.on('error', options.onIdleError);
+  };
+  const pool = new RoutedPool(all, route, options);
+  pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
-const sessionOptions = '-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1';
-
-/** For `pg` the options of the URL replace those given beside it, so ours go there, after those of the operator. */
-function withOptions(connectionString: string, options: string): string {
-  const url = new URL(connectionString);
-  url.searchParams.set('options', [url.searchParams.get('options') ?? '', options].join(' ').trim());
-  return url.href;
+/** The pool puts the whole client into the error, with the key that cancels its statements: nothing for a log. */
+function withoutClient(error: Error & { client?: unknown }): Error {
+  delete error.client;
+  return error;
 }
+
+/** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
+const shown = { TimeZone: 'UTC', DateStyle: 'ISO', extra_float_digits: '1' };

@@ -3,6 +3,7 @@
  * for itself. What they may do is in migration 0007. Roles belong to all databases of one PostgreSQL.
  */
 import pg from 'pg';
+import { loginName, readAddress } from '../lib/postgres-address.ts';
 import type { Access } from './access.ts';
 import { scramSecret } from './scram.ts';
 
@@ -38,10 +39,10 @@ export async function makeRoles(owner: Access): Promise<void> {
  * @throws Error with the statements that an administrator has to run, when the owner may not make roles
  */
 export async function makeLogin(owner: Access, url: string, options: { ownsPassword: boolean }): Promise<void> {
-  const { username, password } = new URL(url);
-  const name = decodeURIComponent(username);
+  const address = readAddress(url);
+  const name = loginName(address);
   const role = pg.escapeIdentifier(name);
-  const secret = password === '' ? '' : `password ${pg.escapeLiteral(scramSecret(decodeURIComponent(password)))}`;
+  const secret = address.password ? `password ${pg.escapeLiteral(scramSecret(address.password))}` : '';
   if (!(await exists(owner, name))) await change(owner, `create role ${role} login noinherit ${secret}`, name);
   else if (options.ownsPassword) await change(owner, `alter role ${role} ${secret}`, name);
   await admit(owner, name, { inherits: false });

@@ -3,12 +3,15 @@ import type pg from 'pg';
 import type { Connections } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
+import { backendOf, rolesLost, sessionLost } from './session.ts';
 
 /** Why the server may not go on, in one sentence for everybody: no address and no name of a database is in it. */
 export interface Problem {
   sentence: string;
   /** It is of the kind that passes by itself, and nothing can be stored meanwhile: the database is away, or a standby. */
   passes: boolean;
+  /** Reads would be wrong too: they might show what another organization has stored. */
+  forbidsReads?: boolean;
 }
 
 /** Which database it is: the same after a restart, a crash and a switch to a replica; another one after a restore. */
@@ -25,9 +28,9 @@ export const otherDatabase =
 
 /** What is wrong with the database, the worst first. @throws when it cannot be asked */
 export async function findProblem(pool: Connections, files: readonly MigrationFile[]): Promise<Problem | undefined> {
-  const { rows } = await pool.query<Facts>(factsSql);
-  const facts = rows[0] as Facts;
+  const { facts, isOwnBackend } = await askFacts(pool);
   const lasting = (sentence: string): Problem => ({ sentence, passes: false });
+  if (!isOwnBackend || facts.role !== serviceRole) return { ...lasting(sessionLost('role')), forbidsReads: true };
   if (facts.isStandby) return { sentence: 'The database is a standby, which takes no writes.', passes: true };
   if (facts.weakSettings !== null) {
     return lasting(`The database may lose what it has committed: ${facts.weakSettings} must not be off.`);
@@ -40,7 +43,25 @@ export async function findProblem(pool: Connections, files: readonly MigrationFi
   return undefined;
 }
 
+/** On a connection whose role and process of PostgreSQL are known from its beginning. */
+async function askFacts(pool: Connections): Promise<{ facts: Facts; isOwnBackend: boolean }> {
+  const client = await pool.connect();
+  let failure: Error | undefined;
+  try {
+    const { rows } = await client.query<Facts>(factsSql);
+    const facts = rows[0] as Facts;
+    return { facts, isOwnBackend: facts.backend === backendOf(client) };
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
 interface Facts {
+  role: string;
+  backend: number;
   isStandby: boolean;
   weakSettings: string | null;
   roleLost: boolean;
@@ -48,14 +69,12 @@ interface Facts {
   bare: string | null;
 }
 
-export const rolesLost = `The server cannot take the roles ${apiRole} and ${serviceRole} of the database any more (docs/operations.md#roles).`;
-
 /** Tables without which no chunk is stored. */
 const needed = '{organizations,api_keys,streams,processed_data_entries,channels,chunks,chunk_revisions}';
 
 /** Since PostgreSQL 16 a member may be one that cannot take the role. */
 const factsSql = `
-  select pg_is_in_recovery() as "isStandby",
+  select current_user as role, pg_backend_pid() as backend, pg_is_in_recovery() as "isStandby",
     (select string_agg(name, ', ' order by name) from pg_settings
      where name in ('synchronous_commit', 'fsync', 'full_page_writes') and setting = 'off') as "weakSettings",
     (select count(*) from pg_roles
@@ -68,7 +87,7 @@ const factsSql = `
        or not has_table_privilege(to_regclass(name), 'select') or not has_table_privilege(to_regclass(name), 'insert')
        or not has_table_privilege(to_regclass(name), 'update')) as missing,
     (select min(relname) from pg_class c
-     where relnamespace = to_regnamespace(current_schema()) and relrowsecurity
+     where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)) as bare`;
 
 /** What an error of a connection or a look says about the server's standing. */

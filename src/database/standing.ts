@@ -20,6 +20,8 @@ export interface Standing {
    * folder as it was `dataFolderKeepMs` ago at most.
    */
   refusal(): string | undefined;
+  /** Why nothing may be read either: the last look has found that organizations are not kept apart. */
+  readRefusal(): string | undefined;
   /** Looks every `standingEveryMs` and tells `log` what changes. @returns what ends it */
   watch(log: StandingLog): () => void;
   /** For a new connection that stores: refuses one to another database than the first was to. @throws ServesNoMore */
@@ -97,6 +99,7 @@ export function createStanding(options: Options): Standing {
   return {
     look,
     refusal: () => folderProblem?.() ?? (found?.passes === false ? found.sentence : undefined),
+    readRefusal: () => (found?.forbidsReads ? found.sentence : undefined),
     watch(given) {
       log = given;
       void look();

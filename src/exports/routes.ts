@@ -3,18 +3,20 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
-import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
-import { sendPieces } from '../http/send-pieces.ts';
+import { sendFile } from '../http/send-file.ts';
+import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
-import { longCsv, wideCsv } from './csv.ts';
+import type { ExportCache, KeptFile } from './cache.ts';
+import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { findUnchanging } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
 import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
@@ -24,10 +26,12 @@ import {
   DownloadQuery,
   ExportFile,
   ExportMetadata,
+  ExportPart,
   ExportPath,
   ExportQuery,
   type Format,
   type Layout,
+  NotModified,
   SelectionContentQuery,
   SelectionQuery,
 } from './schemas.ts';
@@ -40,6 +44,10 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** How long after finalize late chunks are still accepted. */
+  graceSeconds: number;
+  /** Where exports that do not change any more are kept; without it every one is made anew. */
+  cache?: ExportCache | undefined;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
   limits?:
@@ -51,7 +59,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'now'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -90,13 +98,13 @@ function streamRoutes(app: App, means: Means): void {
         tags,
         params: ExportPath,
         querystring: ExportQuery,
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { organization } = readFor(means.database, request);
       const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, request, reply, exported);
     },
   );
 
@@ -126,14 +134,14 @@ function selectionRoutes(app: App, means: Means): void {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
         querystring: SelectionQuery(means.search),
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { userId } = request.identity;
       const { organization } = readFor(means.database, request);
       const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, request, reply, exported);
     },
   );
 
@@ -184,40 +192,74 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 }
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
-async function sendFile(
+async function sendExport(
   means: Means,
-  organization: OrganizationDatabase,
-  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
+  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
 ): Promise<FastifyReply> {
-  const { format = 'csv', escape_formulas: escapeFormulas = false } = request.query;
+  const { format = 'csv', escape_formulas: escapeFormulas = false, bom = false } = request.query;
+  const form = { escapeFormulas, bom };
   // As it came: the query may hold question marks of its own.
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
-  const read = { organization, limits: means.points, reading: request.place.reading };
-  const pieces = fileOf(means, read, exported, format, escapeFormulas);
+  const begin = (what: Export, read: Omit<ReadMeans, 'limits'>) =>
+    begun(fileOf(means, { ...read, limits: means.points }, what, format, form));
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const first = await pieces.next();
+  const kept = await openKept(means, request, exported, begin, { format, ...form });
+  const pieces = kept ?? (await begin(exported, readFor(means.database, request)));
   reply
+    .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
     .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
-  return sendPieces(reply, continued(first, pieces), contentTypes[format]);
+  if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
+  // Nobody gets the rest of it.
+  if (request.method === 'HEAD') await pieces.return();
+  return sendPieces(reply, pieces, contentTypes[format]);
 }
 
-function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, escapeFormulas: boolean): Pieces {
+/**
+ * A file that is kept is made for all that ask for it, so that it does not end with whose request is the first.
+ * @returns undefined when the file is none that is kept
+ */
+async function openKept(
+  { cache, graceSeconds, database }: Means,
+  request: FastifyRequest,
+  exported: Export,
+  begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
+  form: object,
+): Promise<{ file: KeptFile; key: string } | undefined> {
+  if (cache === undefined) return undefined;
+  const { organization } = readFor(database, request);
+  const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
+  if (unchanging === undefined) return undefined;
+  const { key } = unchanging;
+  const file = await cache.open(key, async () => {
+    const place = request.place.apart();
+    const forAll = { organization: database.as(request.identity.organizationId), reading: place.reading };
+    return inTurns(await begin(unchanging.exported, forAll), place);
+  });
+  return file && { file, key };
+}
+
+function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+  const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
-    return format === 'csv'
-      ? longCsv(exported, chunks, escapeFormulas)
-      : longParquet(exported, chunks, limits, read.reading.rest);
+    return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits, rest);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(read, exported, rowsMax);
-  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows, read.reading.rest);
+  return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
+}
+
+/** With its first piece read already. */
+async function begun(pieces: Pieces): Promise<Pieces> {
+  const first = await pieces.next();
+  return continued(first, pieces);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {

@@ -1,7 +1,7 @@
 import { unavailable } from '../errors.ts';
 import { createFairRoom, type FairRoom } from '../lib/fair-room.ts';
 import type { Reading } from '../lib/reading.ts';
-import { createTurns } from '../lib/turns.ts';
+import { createTurns, type Turns } from '../lib/turns.ts';
 import type { HttpLimits } from './limits.ts';
 
 type Limits = Pick<
@@ -33,6 +33,11 @@ export interface Place {
   /** From here on the client is waited for, to take what it has been sent; until `goOn`. */
   waitForClient(): void;
   goOn(): void;
+  /**
+   * For what is made for others too, and so does not end with this client: it takes turns, and large memory, like every read.
+   * How many there are is up to whoever makes it.
+   */
+  apart(): Place;
   /** Gives back everything. May be called again. */
   leave(): void;
 }
@@ -73,6 +78,7 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
   const places = roomOf(limits.readsMax, `readsMax, ${limits.readsMax} reads`);
   const plans = roomOf(limits.readPlansMax, `readPlansMax, ${limits.readPlansMax} reads that begin`);
   const large = roomOf(limits.largeReadBytesMax, `largeReadBytesMax, ${limits.largeReadBytesMax} bytes of large reads`);
+  const rooms: Rooms = { turns, plans, large, held, now };
   let timer: NodeJS.Timeout | undefined;
 
   /** Looks again and again while anybody waits. */
@@ -98,49 +104,7 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
   return {
     async enter(organizationId, signal, cut) {
       const givePlace = await places.take(organizationId, 1, signal);
-      const one: Held = { organizationId, cut, stalledAt: undefined, largeBytes: 0 };
-      const given = new Set([givePlace]);
-      held.add(one);
-      const reading: Reading = {
-        signal,
-        async rest() {
-          signal.throwIfAborted();
-          await turns.rest(organizationId, one);
-          signal.throwIfAborted();
-        },
-        async plan(work) {
-          const give = await plans.take(organizationId, 1, signal);
-          try {
-            return await work();
-          } finally {
-            give();
-          }
-        },
-        async enlarge(bytes) {
-          if (bytes <= 0) return () => {};
-          const back = await large.take(organizationId, bytes, signal);
-          one.largeBytes += bytes;
-          const give = () => {
-            if (given.delete(give)) one.largeBytes -= bytes;
-            back();
-          };
-          given.add(give);
-          return give;
-        },
-      };
-      return {
-        reading,
-        waitForClient() {
-          one.stalledAt = now();
-        },
-        goOn() {
-          one.stalledAt = undefined;
-        },
-        leave() {
-          held.delete(one);
-          for (const give of given) give();
-        },
-      };
+      return createPlace(rooms, { organizationId, cut, stalledAt: undefined, largeBytes: 0 }, signal, givePlace);
     },
     counts: () => ({
       reads: places.heldUnits(),
@@ -148,6 +112,66 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
       largeBytes: large.heldUnits(),
     }),
     close: () => clearTimeout(timer),
+  };
+}
+
+interface Rooms {
+  turns: Turns;
+  plans: FairRoom;
+  large: FairRoom;
+  /** All that are there. */
+  held: Set<Held>;
+  now: () => number;
+}
+
+function createPlace(rooms: Rooms, one: Held, signal: AbortSignal, givePlace: () => void): Place {
+  const { turns, plans, large, held, now } = rooms;
+  const { organizationId } = one;
+  const given = new Set([givePlace]);
+  held.add(one);
+  const reading: Reading = {
+    signal,
+    async rest() {
+      signal.throwIfAborted();
+      await turns.rest(organizationId, one);
+      signal.throwIfAborted();
+    },
+    async plan(work) {
+      const give = await plans.take(organizationId, 1, signal);
+      try {
+        return await work();
+      } finally {
+        give();
+      }
+    },
+    async enlarge(bytes) {
+      if (bytes <= 0) return () => {};
+      const back = await large.take(organizationId, bytes, signal);
+      one.largeBytes += bytes;
+      const give = () => {
+        if (given.delete(give)) one.largeBytes -= bytes;
+        back();
+      };
+      given.add(give);
+      return give;
+    },
+  };
+  return {
+    reading,
+    waitForClient() {
+      one.stalledAt = now();
+    },
+    goOn() {
+      one.stalledAt = undefined;
+    },
+    apart() {
+      const other: Held = { organizationId, cut: () => {}, stalledAt: undefined, largeBytes: 0 };
+      return createPlace(rooms, other, new AbortController().signal, () => {});
+    },
+    leave() {
+      held.delete(one);
+      for (const give of given) give();
+    },
   };
 }
 

@@ -8,10 +8,12 @@ import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './r
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** That of a read: every GET under a key. Other requests have none; asking it there throws. */
+    /** That of a read: every GET and HEAD under a key. Other requests have none; asking it there throws. */
     place: Place;
   }
 }
+
+const readMethods = ['GET', 'HEAD'];
 
 const places = new WeakMap<FastifyRequest, Place>();
 
@@ -32,7 +34,7 @@ export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Me
     },
   });
   app.addHook('preHandler', async (request, reply) => {
-    const isRead = request.method === 'GET' && !request.routeOptions.config.open && !request.is404;
+    const isRead = readMethods.includes(request.method) && !request.routeOptions.config.open && !request.is404;
     if (isRead) places.set(request, await enter(room, request, reply));
   });
   app.addHook('onResponse', async (request) => places.get(request)?.leave());

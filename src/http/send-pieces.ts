@@ -14,7 +14,7 @@ export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = js
 }
 
 /** Each piece is made when it is the turn of this read. Its place is free when the last is made. */
-async function* inTurns(pieces: Pieces, place: Place): Pieces {
+export async function* inTurns(pieces: Pieces, place: Place): Pieces {
   try {
     for (;;) {
       await place.reading.rest();

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
+import { placeOf, readAddress, withLogin } from '../lib/postgres-address.ts';
 import type { DatabaseAddresses } from './messages.ts';
 
 /** Where the database is, and how to leave it again. */
@@ -22,7 +23,7 @@ export async function findDatabase(
   if (config.DATABASE_URL !== undefined) {
     const connectionString = config.DATABASE_URL;
     const ownerUrl = config.MIGRATION_DATABASE_URL ?? connectionString;
-    const place = withoutSecret(connectionString);
+    const place = placeOf(connectionString);
     return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
   }
   const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
@@ -42,15 +43,8 @@ export async function findDatabase(
  * from it: nothing more has to be stored.
  */
 function loginBeside(ownerUrl: string): string {
-  const url = new URL(ownerUrl);
-  url.password = createHmac('sha256', decodeURIComponent(url.password)).update(embeddedLogin).digest('base64url');
-  url.username = embeddedLogin;
-  return url.href;
+  const { password = '' } = readAddress(ownerUrl);
+  return withLogin(ownerUrl, embeddedLogin, createHmac('sha256', password).update(embeddedLogin).digest('base64url'));
 }
 
 const embeddedLogin = 'metrology_app';
-
-function withoutSecret(connectionString: string): string {
-  const url = new URL(connectionString);
-  return `postgresql://${url.host}${url.pathname}`;
-}

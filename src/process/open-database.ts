@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import type { Access } from '../database/access.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
-import { passingFailure } from '../database/failures.ts';
+import { passingFailure, ServesNoMore } from '../database/failures.ts';
+import { fitnessOf } from '../database/fitness.ts';
+import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { migrate } from '../database/migrate.ts';
-import { migrationProblem } from '../database/migrations.ts';
+import { migrationProblem, readMigrations } from '../database/migrations.ts';
+import { keepsSessions } from '../database/pooler.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
+import { routeTo } from '../database/route.ts';
+import { AddressError, loginName, readAddress } from '../lib/postgres-address.ts';
 import { findDatabase } from './database-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
 import type { DatabaseAddresses } from './messages.ts';
@@ -19,8 +22,6 @@ export interface Store extends DatabaseAddresses {
   database: Database;
   close(): Promise<void>;
 }
-
-const supportedVersions = { first: 15, last: 18 };
 
 /**
  * Opens the PostgreSQL of DATABASE_URL, or starts the embedded one in DATA_DIR, and migrates it as the role of
@@ -40,7 +41,7 @@ export async function openStore(
     const database = openDatabase(addresses.connectionString, {
       dataFolder: () => dataFolderBehind(config.DATA_DIR, addresses.connectionString),
       poolMax: config.DATABASE_POOL_MAX,
-      onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
+      onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
     });
     return { ...addresses, database, close: () => database.close().then(close) };
   } catch (error) {
@@ -76,6 +77,7 @@ export async function prepareDatabase(
       return await check(addresses, mustBeDurable);
     } catch (error) {
       const reason = (error as Error).message;
+      if (error instanceof ServesNoMore || error instanceof AddressError) throw error;
       if (isRefusal(error)) throw new Error(`The database refuses the connection: ${reason}`);
       if (passingFailure(error) === undefined) throw error;
       if (performance.now() > deadline) throw new Error(`The database cannot be reached: ${reason}`);
@@ -89,29 +91,39 @@ export async function prepareDatabase(
   }
 }
 
-/** Makes roles and tables, where that is for this server to do. */
-async function bringUpToDate({ connectionString, ownerUrl, ownsLogin }: DatabaseAddresses, log: Logger): Promise<void> {
+/**
+ * Makes roles and tables, where that is for this server to do. Nobody stands between it and the PostgreSQL that it has
+ * started itself. @throws with a sentence where it cannot be done
+ */
+async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise<void> {
+  const { connectionString, ownerUrl, ownsLogin } = addresses;
+  if (!ownsLogin) await checkSessions(ownerUrl);
   const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
   try {
-    await checkVersion(owner);
-    if (ownerUrl === connectionString && (await isOfAnother(owner))) return;
+    const { problem, isOfAnother } = await fitnessOf(owner, await readMigrations(), {
+      mustOwn: ownerUrl !== connectionString,
+    });
+    if (problem !== undefined) throw new Error(problem);
+    if (ownerUrl === connectionString && isOfAnother) return;
     await makeRoles(owner);
     const ran = await migrate(owner, { log });
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
-    if (ownerUrl !== connectionString) await makeLogin(owner, connectionString, { ownsPassword: ownsLogin });
+    if (ownerUrl === connectionString) return;
+    await makeLogin(owner, connectionString, { ownsPassword: ownsLogin });
+    if (!ownsLogin) await checkSessions(connectionString);
   } finally {
     await owner.close();
   }
 }
 
-/** Whether the tables are there already and owned by another role, so that migrating is for that one. */
-async function isOfAnother({ pool }: Access): Promise<boolean> {
-  const { rowCount } = await pool.query(
-    `select from pg_class
-     where relname = 'streams' and relnamespace = to_regnamespace(current_schema())
-       and not pg_has_role(relowner, 'USAGE')`,
+/** @throws Error with a sentence when a pooler lends the connections of this address for one transaction only */
+async function checkSessions(connectionString: string, limits: DatabaseLimits = databaseLimits): Promise<void> {
+  if (await keepsSessions(routeTo(connectionString, limits), limits)) return;
+  throw new Error(
+    'The address of the database leads to a pooler in transaction mode: what the server sets for its own connections could ' +
+      'stay on those of others. Let the pooler work in session mode (PgBouncer: pool_mode = session), or name PostgreSQL ' +
+      'itself (docs/operations.md#poolers).',
   );
-  return rowCount !== 0;
 }
 
 /** @throws Error with a sentence when the server's own role cannot work with the tables as they are, or they may be lost */
@@ -129,14 +141,21 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
 }
 
 async function checkDatabase(database: Database, connectionString: string): Promise<void> {
-  const name = decodeURIComponent(new URL(connectionString).username);
-  const problem = await migrationProblem(database.everyOrganization.upkeep).catch((error) => {
+  const name = loginName(readAddress(connectionString));
+  const { upkeep } = database.everyOrganization;
+  const problem = await migrationProblem(upkeep).catch((error) => {
     throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
-  const bare = await database.everyOrganization.upkeep.pool.query<{ name: string }>(
+  const mode = await upkeep.pool.query<{ isReadOnly: boolean }>(
+    `select current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`,
+  );
+  if (mode.rows[0]?.isReadOnly) {
+    throw new Error(`The database is read-only for the role "${name}": set default_transaction_read_only off for it.`);
+  }
+  const bare = await upkeep.pool.query<{ name: string }>(
     `select relname as name from pg_class c
-     where relnamespace = to_regnamespace(current_schema()) and relrowsecurity
+     where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)`,
   );
   if (bare.rowCount !== 0) {
@@ -145,15 +164,6 @@ async function checkDatabase(database: Database, connectionString: string): Prom
         `${apiRole} and ${serviceRole}. They are there now: restore the backup once more (docs/operations.md).`,
     );
   }
-}
-
-/** @throws Error that names the version, when it is none that this program works with */
-async function checkVersion({ kysely }: Access): Promise<void> {
-  const { rows } = await sql<{ major: number }>`
-    select current_setting('server_version_num')::integer / 10000 as major`.execute(kysely);
-  const major = rows[0]?.major ?? 0;
-  if (major >= supportedVersions.first && major <= supportedVersions.last) return;
-  throw new Error(`PostgreSQL ${major} is not supported: use ${supportedVersions.first} to ${supportedVersions.last}.`);
 }
 
 /** Wrong password, unknown role or database: waiting does not help, as it does for one that starts (57P03) or is full. */

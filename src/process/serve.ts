@@ -1,10 +1,11 @@
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { type DatabaseAddress, findDatabase } from './database-address.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
+import { openLog } from './log.ts';
 import { partIn } from './messages.ts';
-import { onStopSignal } from './signals.ts';
+import { leave, onStopSignal } from './signals.ts';
 import { openSockets, type Sockets } from './sockets.ts';
 
 /**
@@ -20,7 +21,7 @@ export async function serve(
   environment: Record<string, string | undefined>,
   limits: ProcessLimits = processLimits,
 ): Promise<void> {
-  const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
+  const log = openLog(config.LOG_LEVEL);
   const part = partIn(environment);
   if (part !== undefined) {
     // Not part of what holds the sockets: it would keep 60 MB of what serves in memory.
@@ -58,10 +59,10 @@ async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promis
     await close(opened);
     log.info('stopped');
     // What hangs with the database does not keep the process.
-    process.exit(0);
+    leave(0, signal);
   } catch (error) {
     log.error({ err: error }, 'did not stop in order');
-    process.exit(1);
+    leave(1, signal);
   }
 }
 

@@ -7,7 +7,7 @@ import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
-import { createGate, unknownAddress } from '../database/gate.ts';
+import { createGate } from '../database/gate.ts';
 import { explainFailure } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { metricsThrough } from '../http/cluster-metrics.ts';
@@ -15,7 +15,7 @@ import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
 import { prepareDatabase } from './open-database.ts';
-import { onStopSignal } from './signals.ts';
+import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
 /**
@@ -30,7 +30,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     isEnding = true;
     await (await front)?.close(closing);
     await database.close();
-    process.exit(0);
+    leave(0, why);
   };
   const orEnd = (ending: Promise<void>) =>
     ending.catch((error) => {
@@ -51,10 +51,9 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
 
   let known: DatabaseAddresses | undefined;
   const gate = createGate();
-  const database = openDatabase(unknownAddress, {
+  const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
-    onIdleError: (error) => log.warn({ err: error }, 'lost an idle database connection'),
-    Pool: gate.Pool,
+    onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
     dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
   });
   const prepared = addresses.then(async (found) => {

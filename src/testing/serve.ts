@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { buildApp, type Remembered } from '../app.ts';
 import type { Config } from '../config.ts';
 import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
-import { createGate, unknownAddress } from '../database/gate.ts';
+import { createGate } from '../database/gate.ts';
 import { ajvOptions } from '../http/ajv-options.ts';
 import type { App } from '../http/app-type.ts';
 import { answerErrors } from '../http/error-handler.ts';
@@ -43,9 +43,7 @@ export async function prepare(options: ServeOptions, urlOf: TestPostgres['urlOf'
   const limits = { ...testingLimits, ...options.limits };
   const onIdleError = (error: Error) => log.debug({ err: error }, 'lost an idle database connection');
   const gate = createGate();
-  const database = notDurable(
-    openDatabase(unknownAddress, { poolMax: config.DATABASE_POOL_MAX, onIdleError, Pool: gate.Pool }),
-  );
+  const database = notDurable(openDatabase(gate.route, { poolMax: config.DATABASE_POOL_MAX, onIdleError }));
   const owner = openAsOwner(urlOf(), { onIdleError });
   const connections = new Set<Socket>();
   const cutConnections = () => {

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { findPostgresBinaries } from '../database/embedded/binaries.ts';
 import { lockDataDir } from '../database/embedded/lock.ts';
 import { binariesFor, chooseRunAs, otherAccount } from '../database/embedded/user.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { packageVersion } from '../lib/package-info.ts';
 import { newServerFolder, removeFolder, removeLeftOvers, sharedFolder } from './folders.ts';
 import { testingLimits } from './limits.ts';
@@ -90,6 +91,6 @@ function emptyFolder(folder: string): string {
   if (existsSync(path) && readdirSync(path).length > 0) {
     throw new Error(`--keep ${folder} holds something already: name a folder that is empty or not there`);
   }
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path, 0o700);
   return realpathSync(path);
 }

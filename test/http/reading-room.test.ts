@@ -68,6 +68,21 @@ describe('places', () => {
   });
 });
 
+test('what is made apart goes on when the client has gone, and gives back its own', async () => {
+  open({ largeReadBytesMax: 100 });
+  const gone = new AbortController();
+  const held = enter('lab', { by: gone.signal });
+  await settle();
+  const apart = held.place?.apart() as Place;
+  gone.abort(new Error('gone'));
+  held.place?.leave();
+  await apart.reading.rest();
+  await apart.reading.enlarge(30);
+  expect(room.counts()).toEqual({ reads: 0, waiting: 0, largeBytes: 30 });
+  apart.leave();
+  expect(room.counts().largeBytes).toBe(0);
+});
+
 describe('what a read takes beside its place', () => {
   test('a few plan at a time', async () => {
     open({ readPlansMax: 4 });

@@ -1,19 +1,26 @@
 import pg from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { createGate, unknownAddress } from '../../src/database/gate.ts';
+import { createGate } from '../../src/database/gate.ts';
+import { openPool } from '../../src/database/pool.ts';
 
 /** A pool before a gate. It gives up waiting after `waitMs`. */
 function openGated(waitMs: number) {
   const gate = createGate();
-  const url = new URL(unknownAddress);
-  url.searchParams.set('options', '-c work_mem=77MB');
-  const pool = new gate.Pool({ connectionString: url.href, connectionTimeoutMillis: waitMs });
+  const bounds = {
+    statementMsMax: 10_000,
+    answerMsMax: 1_000,
+    waitMsMax: waitMs,
+    sessionMsMax: 5_000,
+    fullPauseMs: 50,
+    fullKeepMs: 500,
+  };
+  const pool = openPool(gate.route, { ...bounds, settings: { work_mem: '77MB' }, onIdleError: () => {} }, { max: 4 });
   onTestFinished(() => pool.end());
   return { gate, pool };
 }
 const nameOf = async (pool: pg.Pool) => (await pool.query('show work_mem')).rows[0].work_mem;
 
-test('who comes before it is opened waits, and gets through with the options of the pool', async () => {
+test('who comes before it is opened waits, and gets through with the settings of the pool', async () => {
   const { gate, pool } = openGated(20_000);
   const waiting = [nameOf(pool), nameOf(pool)];
   const client = pool.connect();

@@ -49,8 +49,7 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
     },
     (request, reply) => {
       const { organization } = readFor(database, request);
-      const { searchPageEntriesMax } = limits;
-      const bounds = { idleSeconds, searchPageEntriesMax };
+      const bounds = { ...limits, idleSeconds };
       const { userId } = request.identity;
       return sendList(reply, asRows(searchDataEntries(organization, userId, request.query, bounds)));
     },

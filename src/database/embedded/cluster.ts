@@ -9,7 +9,6 @@ import {
   existsSync,
   fsyncSync,
   lchownSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -21,6 +20,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 import { type Account, obstacleFor, type RunAs, runAndWait } from './user.ts';
 
@@ -171,7 +171,7 @@ export async function handOver(
     chownSync(dataDir, 0, gid);
     chmodSync(dataDir, mode & 0o777);
   }
-  mkdirSync(root, { recursive: true, mode: 0o755 });
+  makeFolder(root, 0o755);
   const folder = mkdtempSync(join(root, 'data-'));
   chownSync(folder, account.uid, account.gid);
   const moved = join(folder, 'postgres');

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 
 /**
@@ -121,7 +122,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
     // The mode that it is made with is cut by the umask.
-    if (mkdirSync(root, { recursive: true })) chmodSync(root, 0o755);
+    if (makeFolder(root, 0o755)) chmodSync(root, 0o755);
     const unfinished = mkdtempSync(join(root, 'copying-'));
     cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
     await runAndWait({ kind: 'self' }, 'chmod', ['-R', 'a+rX', unfinished]);

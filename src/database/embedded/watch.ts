@@ -30,7 +30,7 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
       const startedAt = performance.now();
       const how = await current.exited;
       if (ending.signal.aborted) return;
-      log.error({ pid: current.pid, how }, 'PostgreSQL has died; starting it again');
+      log.error({ postgres: current.pid, how }, 'PostgreSQL has died; starting it again');
       failures = performance.now() - startedAt > STEADY_MS ? 0 : Math.min(failures, FAILURES_MAX_ONCE_UP);
       while (!(await startAgain())) if (ending.signal.aborted) return;
     }
@@ -43,7 +43,7 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
       // This wait alone must not keep a process alive that is done.
       await sleep(pauseMs, undefined, { signal: ending.signal, ref: false });
       current = await startPostmaster(options, first.port, ending.signal);
-      log.warn({ pid: current.pid, port: current.port }, 'PostgreSQL is back');
+      log.warn({ postgres: current.pid, port: current.port }, 'PostgreSQL is back');
       return true;
     } catch (error) {
       if (ending.signal.aborted) return false;

@@ -1,0 +1,151 @@
+/** Where new connections lead: to the place of an address that takes them and is of the kind that the address asks for. */
+import pg from 'pg';
+import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
+import { isConnectionLoss } from './failures.ts';
+import { type DatabaseLimits, databaseLimits } from './limits.ts';
+import { tlsOf } from './tls.ts';
+
+export interface Route {
+  /** Waits, up to so many milliseconds, until it is known where connections lead. @throws what the places have said */
+  find(msMax: number): Promise<void>;
+  /** For a client that is made now; `find` has been called. */
+  config(): pg.ClientConfig;
+  /** A connection has failed: the next one looks for its place anew. */
+  forget(): void;
+  /** Why a connection is of the wrong kind; undefined when it is as the address asks for. */
+  unfit(client: Pick<pg.ClientBase, 'query'>): Promise<Error | undefined>;
+  /** Settings of PostgreSQL that the address itself asks for. */
+  settingNames(): string[];
+}
+
+/**
+ * @param limits `placeMsMax`: longest wait for one of several places, where the address has no `connect_timeout`
+ * @throws AddressError
+ */
+export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, 'placeMsMax'> = databaseLimits): Route {
+  const address = readAddress(connectionString);
+  const wanted = address.target_session_attrs ?? 'any';
+  const placeMsMax = Number(address.connect_timeout ?? 0) * 1_000 || limits.placeMsMax;
+  let found: pg.ClientConfig | undefined;
+  let finding: Promise<void> | undefined;
+
+  const unfit = async (client: Pick<pg.ClientBase, 'query'>, kind = wanted) =>
+    kind === 'any' || (await isOfKind(client, kind)) ? undefined : ofOtherKind(kind);
+
+  async function findNow(): Promise<void> {
+    const kinds = wanted === 'prefer-standby' ? ['standby', 'any'] : [wanted];
+    let failure: unknown;
+    for (const kind of kinds) {
+      for (const waysTo of waysOf(address)) {
+        for (const way of waysTo) {
+          const refusal = await refusalOf(way, placeMsMax, (client) => unfit(client, kind));
+          if (refusal === undefined) {
+            found = way;
+            return;
+          }
+          // What a PostgreSQL has said tells more than that another place says nothing.
+          if (!(failure instanceof pg.DatabaseError) || refusal instanceof pg.DatabaseError) failure = refusal;
+          if (!(refusal instanceof pg.DatabaseError) && isConnectionLoss(refusal)) break;
+        }
+      }
+    }
+    throw failure;
+  }
+
+  return {
+    async find() {
+      if (found !== undefined) return;
+      const ways = waysOf(address).flat();
+      if (ways.length === 1 && wanted === 'any') {
+        found = ways[0];
+        return;
+      }
+      finding ??= findNow().finally(() => {
+        finding = undefined;
+      });
+      await finding;
+    },
+    config: () => found as pg.ClientConfig,
+    forget() {
+      found = undefined;
+    },
+    unfit: (client) => unfit(client, wanted === 'prefer-standby' ? 'any' : wanted),
+    settingNames: () => namesIn(address.options ?? ''),
+  };
+}
+
+/** For each place of the address the ways in which it is tried: with TLS, without, or both. */
+function waysOf(address: Address): pg.ClientConfig[][] {
+  const { password, options, application_name, channel_binding } = address;
+  const sslnegotiation = address.sslnegotiation as 'postgres' | 'direct' | undefined;
+  const user = loginName(address);
+  const login = {
+    user,
+    database: address.dbname ?? user,
+    ...(password !== undefined && { password }),
+    ...(options !== undefined && { options }),
+    ...(application_name !== undefined && { application_name }),
+    ...(channel_binding === 'prefer' && { enableChannelBinding: true }),
+  };
+  return hostsOf(address).map((place) =>
+    tlsOf(address, place).map((ssl) => ({
+      ...login,
+      host: place.host,
+      port: place.port,
+      ssl,
+      ...(ssl !== false && sslnegotiation !== undefined && { sslnegotiation }),
+    })),
+  );
+}
+
+/** Connects once. @returns why there can be no connection that is as it should be */
+async function refusalOf(
+  way: pg.ClientConfig,
+  msMax: number,
+  unfit: (client: pg.Client) => Promise<Error | undefined>,
+): Promise<Error | undefined> {
+  const client = new pg.Client({ ...way, connectionTimeoutMillis: msMax, query_timeout: msMax });
+  client.on('error', () => {}); // A connection that breaks also rejects the call below.
+  try {
+    await client.connect();
+    return await unfit(client);
+  } catch (error) {
+    return error as Error;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function isOfKind(client: Pick<pg.ClientBase, 'query'>, kind: string): Promise<boolean> {
+  const { rows } = await client.query<{ isStandby: boolean; isReadOnly: boolean }>(
+    `select pg_is_in_recovery() as "isStandby", current_setting('transaction_read_only')::boolean as "isReadOnly"`,
+  );
+  const { isStandby, isReadOnly } = rows[0] as { isStandby: boolean; isReadOnly: boolean };
+  switch (kind) {
+    case 'read-write':
+      return !isReadOnly;
+    case 'read-only':
+      return isReadOnly;
+    case 'primary':
+      return !isStandby;
+    default:
+      return isStandby;
+  }
+}
+
+/** As from a PostgreSQL that is just starting: another place may become what this one is not. */
+function ofOtherKind(kind: string): pg.DatabaseError {
+  const error = new pg.DatabaseError(
+    `no place of the address is "${kind}", as its target_session_attrs asks`,
+    0,
+    'error',
+  );
+  error.code = '57P03';
+  return error;
+}
+
+/** The names in options such as `-c search_path=lab --work_mem=8MB`. */
+const namesIn = (options: string): string[] =>
+  [...options.matchAll(/(?:^|\s)(?:-c\s*|--)([\w.-]+)=/g)].map(([, name]) =>
+    (name as string).replaceAll('-', '_').toLowerCase(),
+  );

@@ -1,0 +1,138 @@
+/** Pools of connections whose place is looked for, and which wait when PostgreSQL has no connection left for them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { DatabaseSilent, isAway } from './failures.ts';
+import type { Route } from './route.ts';
+
+export interface PoolBounds {
+  /** Pause until a connection is asked for again, where there is none. */
+  fullPauseMs: number;
+  /** How long the pool makes do with the connections that it has. */
+  fullKeepMs: number;
+  /** Called when PostgreSQL has no connection left and the pool has none: other pools may have some to spare. */
+  onStarved?: (() => void) | undefined;
+}
+
+export class RoutedPool extends pg.Pool {
+  readonly #route: Route;
+  readonly #bounds: PoolBounds;
+  readonly #max: number;
+  /** Connections that have been made; `totalCount` counts attempts too. */
+  #made = 0;
+  #making: Promise<void> | undefined;
+
+  constructor(config: pg.PoolConfig, route: Route, bounds: PoolBounds) {
+    super({ ...config, Client: clientOf(route) });
+    this.#route = route;
+    this.#bounds = bounds;
+    this.#max = this.options.max as number;
+    this.on('connect', () => this.#made++);
+    this.on('remove', () => this.#made--);
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: Connected): void;
+  override connect(callback?: Connected): unknown {
+    const connected = this.#connect();
+    if (callback === undefined) return connected;
+    return connected.then(
+      (client) => callback(undefined, client, client.release),
+      (error) => callback(error, undefined, () => {}),
+    );
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    const waitMsMax = this.options.connectionTimeoutMillis || Number.POSITIVE_INFINITY;
+    const deadline = performance.now() + waitMsMax;
+    await this.#route.find(waitMsMax);
+    try {
+      return await super.connect();
+    } catch (error) {
+      return this.#connectLater(error, deadline);
+    }
+  }
+
+  /** While PostgreSQL has none left: one of those that are there will come free. */
+  async #connectLater(failure: unknown, deadline: number): Promise<pg.PoolClient> {
+    let error = failure;
+    while (isFull(error) && performance.now() < deadline) {
+      this.#makeNoMore();
+      if (this.#made === 0) {
+        this.#making ??= this.#makeOne(deadline).finally(() => {
+          this.#making = undefined;
+        });
+        await this.#making;
+      }
+      try {
+        await this.#route.find(deadline - performance.now());
+        return await before(deadline, super.connect(), error);
+      } catch (next) {
+        error = next;
+      }
+    }
+    if (isAway(error)) this.#route.forget();
+    throw error;
+  }
+
+  /** One asks for all who wait. */
+  async #makeOne(deadline: number): Promise<void> {
+    while (this.#made === 0 && performance.now() < deadline) {
+      this.#bounds.onStarved?.();
+      await sleep(this.#bounds.fullPauseMs);
+      try {
+        (await super.connect()).release();
+      } catch (error) {
+        // Whoever waits meets it too, and says it.
+        if (!isFull(error)) return;
+      }
+    }
+  }
+
+  /** For a while, whoever wants a connection waits for one that is there, instead of being refused another one. */
+  #makeNoMore(): void {
+    if (this.options.max !== this.#max) return;
+    this.options.max = Math.max(1, Math.min(this.#max, this.#made));
+    setTimeout(() => {
+      this.options.max = this.#max;
+    }, this.#bounds.fullKeepMs).unref();
+  }
+}
+
+function clientOf(route: Route): typeof pg.Client {
+  class RoutedClient extends pg.Client {
+    constructor(config: pg.ClientConfig) {
+      super({ ...config, ...route.config() });
+    }
+  }
+  return RoutedClient as typeof pg.Client;
+}
+
+/** A pooler whose own connections are used up takes one more from us, and does not answer on it. */
+function isFull(error: unknown): boolean {
+  if (error instanceof DatabaseSilent) return true;
+  const { code, message } = error as { code?: string; message: string };
+  return code === tooManyConnections || /no more connections allowed/.test(message);
+}
+
+/** The pool counts its own wait from each call. */
+async function before(deadline: number, connecting: Promise<pg.PoolClient>, failure: unknown): Promise<pg.PoolClient> {
+  const giveUp = new AbortController();
+  const msLeft = Math.min(Math.max(0, deadline - performance.now()), longestTimerMs);
+  const late = sleep(msLeft, undefined, { signal: giveUp.signal, ref: false });
+  const first = await Promise.race([connecting, late.catch(() => undefined)]).finally(() => giveUp.abort());
+  if (first !== undefined) return first;
+  connecting.then(
+    (client) => client.release(),
+    () => {},
+  );
+  throw failure;
+}
+
+type Connected = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  release: (error?: Error | boolean) => void,
+) => void;
+
+const tooManyConnections = '53300';
+const longestTimerMs = 2 ** 31 - 1;

@@ -1,0 +1,99 @@
+/**
+ * What every connection relies on: its role and its settings. The server sets both by a statement and then asks PostgreSQL
+ * what holds. Options of the connection would cost no statement, but a pooler may refuse or drop them: then the role would
+ * be the one that logs in, and no policy would keep organizations apart.
+ */
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { within } from '../lib/within.ts';
+import { DatabaseSilent, ServesNoMore } from './failures.ts';
+import { apiRole, serviceRole } from './roles.ts';
+import type { Route } from './route.ts';
+
+export interface Session {
+  /** The role that the connection takes; without it, it stays the one that logs in. */
+  role?: string;
+  /** Settings of PostgreSQL by their names. */
+  settings: Readonly<Record<string, string>>;
+}
+
+const backends = new WeakMap<object, number>();
+
+/** The process of PostgreSQL that a connection led to when it was made: a pooler in transaction mode changes it. */
+export const backendOf = (client: object): number | undefined => backends.get(client);
+
+/**
+ * Makes a new connection what the session says.
+ * @param msMax the longest that it may take; a pooler whose pool is used up lets the first statement wait
+ * @throws ServesNoMore with a sentence when the connection cannot be that; DatabaseSilent when no answer comes in time
+ */
+export async function beginSession(
+  client: pg.ClientBase,
+  { role, settings }: Session,
+  route: Route,
+  msMax: number,
+): Promise<void> {
+  const wanted = Object.entries({ ...settings, ...(role !== undefined && { role }) });
+  const begin = async () => {
+    await prove(client, await setAll(client, wanted), role);
+    await proveOptions(client, route.settingNames());
+    const unfit = await route.unfit(client);
+    if (unfit !== undefined) throw unfit;
+  };
+  await within(begin(), msMax, () => new DatabaseSilent(msMax)).catch((error: Error & { code?: string }) => {
+    if (error instanceof DatabaseSilent) streamOf(client).destroy(error);
+    throw isRoleFailure(error)
+      ? Object.assign(new ServesNoMore(rolesLost, { cause: error }), { code: error.code })
+      : error;
+  });
+}
+
+/** @returns the settings as PostgreSQL shows them: `25s` for 25000 ms */
+async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promise<[string, string][]> {
+  const { rows } = await client.query<{ name: string; value: string }>(
+    'select name, set_config(name, value, false) as value from unnest($1::text[], $2::text[]) as wanted (name, value)',
+    [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
+  );
+  return rows.map(({ name, value }) => [name, value]);
+}
+
+/** Asks anew, in a transaction of its own, whether what was set holds. */
+async function prove(client: pg.ClientBase, set: [string, string][], role: string | undefined): Promise<void> {
+  const { rows } = await client.query<{ backend: number; role: string; lost: string | null }>(
+    `select pg_backend_pid() as backend, current_user as role,
+       (select string_agg(name, ', ') from unnest($1::text[], $2::text[]) as was (name, value)
+        where current_setting(name, true) is distinct from value) as lost`,
+    [set.map(([name]) => name), set.map(([, value]) => value)],
+  );
+  const { backend, lost, ...held } = rows[0] as { backend: number; role: string; lost: string | null };
+  if (role !== undefined && held.role !== role) throw new ServesNoMore(sessionLost('role'));
+  if (lost !== null) throw new ServesNoMore(sessionLost(lost));
+  backends.set(client, backend);
+}
+
+/** What the address of the database asks for came with the options of the connection, if nobody has dropped them. */
+async function proveOptions(client: pg.ClientBase, names: string[]): Promise<void> {
+  if (names.length === 0) return;
+  const { rows } = await client.query<{ lost: string | null }>(
+    `select string_agg(asked, ', ') as lost from unnest($1::text[]) as asked
+     where not exists (select from pg_settings where name = asked and source in ('client', 'session'))
+       and (exists (select from pg_settings where name = asked)
+            or coalesce(nullif(current_setting(asked, true), 'none'), '') = '')`,
+    [names],
+  );
+  const lost = rows[0]?.lost ?? null;
+  if (lost === null) return;
+  throw new ServesNoMore(
+    `A pooler drops the options that the address of the database asks for (${lost}): set them with "alter role … set" instead.`,
+  );
+}
+
+export const rolesLost = `The server cannot take the roles ${apiRole} and ${serviceRole} of the database any more (docs/operations.md#roles).`;
+
+export const sessionLost = (what: string) =>
+  `Connections to the database do not keep what the server sets (${what}): a pooler must be in session mode (docs/operations.md#poolers).`;
+
+/** PostgreSQL knows no such role, or does not let this one take it. */
+const isRoleFailure = ({ code }: { code?: string }) => code === '22023' || code === '42501';
+
+const streamOf = (client: pg.ClientBase) => (client as unknown as { connection: { stream: Socket } }).connection.stream;

@@ -24,6 +24,7 @@ import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { coerceQueries } from './http/query.ts';
+import { boundReads } from './http/readings.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
@@ -111,6 +112,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   });
   refuseWithoutStanding(app, database.standing, log);
   coerceQueries(app);
+  boundReads(app, limits.http, metrics);
   tellUnknownNames(app, { limits: limits.http, metrics });
   await collectOpenapi(app);
   for (const schema of [...sharedSchemas, ...streamSchemas(limits.streams)]) app.addSchema(schema);

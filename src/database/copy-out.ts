@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
+import { type CopyRow, createCopyRowReader } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Access } from './access.ts';
 
@@ -33,6 +35,34 @@ export async function copyOutOn(client: pg.PoolClient, query: string, image = ne
   return image.view();
 }
 
+/**
+ * The rows of one COPY, one after the other while they arrive, so that a long result is never held. The connection is in
+ * use until the last has been visited.
+ * @param rest is awaited between the pieces in which they arrive, of some thousand rows at most
+ */
+export async function copyRows(
+  { pool }: Access,
+  query: string,
+  rest: () => Promise<void>,
+  visit: (row: CopyRow) => void,
+): Promise<void> {
+  const client = await pool.connect();
+  let failure: Error | undefined;
+  try {
+    const rows = createCopyRowReader(visit);
+    for await (const piece of startCopy(client, query)) {
+      await rest();
+      rows.push(piece as Buffer);
+    }
+    rows.end();
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
 /** A UUID as SQL text. */
 export function uuidLiteral(text: string): string {
   if (!uuidPattern.test(text)) throw new Error('not a UUID');
@@ -60,15 +90,17 @@ function integerText(value: number): string {
 
 async function collect(client: pg.PoolClient, query: string, image: GrowingBytes): Promise<void> {
   image.clear();
+  const output = startCopy(client, query);
+  output.on('data', (piece: Buffer) => image.push(piece));
+  await once(output, 'end');
+}
+
+function startCopy(client: pg.PoolClient, query: string): Readable {
   const copy = copyTo(`copy (${query}) to stdout (format binary)`);
   const output: typeof copy & { callback?: () => void } = client.query(copy);
-  output.on('data', (piece: Buffer) => image.push(piece));
+  // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
+  const stopClock = () => output.callback?.();
   // A connection can still break between the last row and PostgreSQL's word that it is ready again.
-  output.on('error', () => {});
-  try {
-    await once(output, 'end');
-  } finally {
-    // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
-    output.callback?.();
-  }
+  output.on('error', stopClock).on('end', stopClock).on('close', stopClock);
+  return output;
 }

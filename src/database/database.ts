@@ -4,7 +4,7 @@ import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
-import { createOrganizations, type OrganizationDatabase } from './organizations.ts';
+import { type BindOrganization, createOrganizations } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool, type PoolOptions } from './pool.ts';
 import { apiRole, serviceRole } from './roles.ts';
@@ -19,7 +19,7 @@ import { whileAway } from './while-away.ts';
  */
 export interface Database {
   /** The way of the API: what belongs to one organization. */
-  as(organizationId: string): OrganizationDatabase;
+  as: BindOrganization;
   /** The ways that are bound to no organization. */
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
@@ -126,7 +126,7 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: createOrganizations({ general: unlessRefused(general, outage, standing), shares, ingest }),
+    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, standing), shares, ingest }),
     everyOrganization: { ingest, keys, upkeep: accessTo(service) },
     standing,
     outage,

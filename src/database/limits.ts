@@ -33,6 +33,8 @@ export const databaseLimits = {
    * a list come in pages, each a statement of its own.
    */
   readStatementMsMax: 10_000,
+  /** How long a statement of a read whose client has gone may go on; then PostgreSQL is asked to cancel it. */
+  abandonedMsMax: 100,
   /** Requests of one organization that wait for a connection at the same time; over it 503. */
   waitingPerOrganizationMax: 1_000,
   /** Longest time in which a new connection takes its role and its settings; a pooler that is full lets it wait. */

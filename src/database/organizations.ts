@@ -3,6 +3,7 @@
  * 0021-a-handle-of-one-organization.md).
  */
 import type pg from 'pg';
+import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type Connections } from './access.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
@@ -34,20 +35,24 @@ export type RunStatement = <Row extends pg.QueryResultRow>(
   patience: Patience,
 ) => Promise<pg.QueryResult<Row>>;
 
-/** Makes the handles of organizations. */
+/** Makes the handles of organizations. With a signal, what a handle waits for and runs ends when that is aborted. */
+export type BindOrganization = (organizationId: string, signal?: AbortSignal) => OrganizationDatabase;
+
 export function createOrganizations(pools: {
   general: Pick<pg.Pool, 'connect'>;
   shares: Shares;
   ingest: pg.Pool;
-}): (organizationId: string) => OrganizationDatabase {
-  const connectionsOf = connectionsByOrganization(pools.general, pools.shares);
+  abandonedMsMax: number;
+}): BindOrganization {
+  const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
   const folding = rememberFolding();
-  return (organizationId) => {
-    const access = accessTo(connectionsOf(organizationId));
+  return (organizationId, signal) => {
+    const access = accessTo(connectionsOf(organizationId, signal));
     const own = {
       organizationId,
       runAsIngest: runAs(pools.ingest, organizationId),
-      folding: () => folding(access.pool),
+      // It is remembered for all, so that it does not end with whoever asks first.
+      folding: () => folding(connectionsOf(organizationId)),
     };
     return Object.assign(access, own) as OrganizationDatabase;
   };
@@ -61,11 +66,12 @@ export function createOrganizations(pools: {
 function connectionsByOrganization(
   pool: Pick<pg.Pool, 'connect'>,
   shares: Shares,
-): (organizationId: string) => Connections {
+  abandonedMsMax: number,
+): (organizationId: string, signal?: AbortSignal) => Connections {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
-  async function connect(organizationId: string): Promise<pg.PoolClient> {
-    const give = await shares.take(organizationId);
+  async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+    const give = await shares.take(organizationId, signal);
     let client: pg.PoolClient;
     try {
       client = await pool.connect();
@@ -74,11 +80,17 @@ function connectionsByOrganization(
       throw error;
     }
     const release = client.release.bind(client);
+    const isReturned = signal && abandonOn(signal, client, abandonedMsMax);
     // The pool makes `release` anew whenever it hands the connection out.
     client.release = (error?: Error | boolean) => {
+      isReturned?.();
       release(error);
       give();
     };
+    if (signal?.aborted) {
+      client.release();
+      throw signal.reason;
+    }
     if (organizationOf.get(client) === organizationId) return client;
     organizationOf.delete(client);
     try {
@@ -91,15 +103,16 @@ function connectionsByOrganization(
     return client;
   }
 
-  return (organizationId) => ({
-    connect: () => connect(organizationId),
+  return (organizationId, signal) => ({
+    connect: () => connect(organizationId, signal),
     async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
-      const client = await connect(organizationId);
+      const client = await connect(organizationId, signal);
       let failure: Error | undefined;
       try {
         return await client.query<Row>(statement as string, values);
       } catch (error) {
         failure = error as Error;
+        signal?.throwIfAborted();
         throw error;
       } finally {
         client.release(failure);

@@ -1,6 +1,7 @@
 import { ByteWriter, type ColumnSource, ParquetWriter } from 'hyparquet-writer';
-import type { Pieces } from '../lib/json-writer.ts';
+import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import { packageName, packageVersion } from '../lib/package-info.ts';
+import type { Reading } from '../lib/reading.ts';
 import { CalendarTime } from './calendar.ts';
 import { type Export, type ExportColumn, metadataOf } from './export.ts';
 import type { ExportLimits } from './limits.ts';
@@ -8,8 +9,8 @@ import type { LongChunk } from './long.ts';
 import type { WideRows } from './wide.ts';
 
 /*
- * Row groups are encoded one at a time, each in one go. What stays in memory until the end is Parquet's directory: half a
- * kilobyte a row group and column.
+ * Row groups are encoded one at a time, column by column, between which others have their turn. What stays in memory until
+ * the end is Parquet's directory: half a kilobyte a row group and column.
  */
 
 /** Rows of a row group of a wide export. */
@@ -21,34 +22,40 @@ export function wideGroupRows(
 }
 
 type Cells = ColumnSource['data'];
+/** Makes the cells of a column when its turn has come. */
+type MakeCells = () => Cells;
+type Rest = Reading['rest'];
+type RowGroup = ParquetWriter['row_groups'][number];
 
 export async function* longParquet(
   exported: Export,
   chunks: AsyncIterable<LongChunk>,
   { groupRowsMax }: ExportLimits,
+  rest: Rest,
 ): Pieces {
-  const file = createFile(exported);
+  const file = createFile(exported, rest);
   const group = new LongGroup(groupRowsMax);
   for await (const { dataId, channelName, chunk } of chunks) {
     for (let from = 0; from < chunk.values.length; ) {
       from = group.add(dataId, channelName, chunk, from);
-      if (group.length === groupRowsMax) yield file.rowGroup(group.take(exported.isSelection));
+      if (group.length === groupRowsMax) yield* file.rowGroup(group.take(exported.isSelection));
     }
+    await rest();
   }
-  if (group.length > 0) yield file.rowGroup(group.take(exported.isSelection));
+  if (group.length > 0) yield* file.rowGroup(group.take(exported.isSelection));
   yield file.end();
 }
 
-export async function* wideParquet(exported: Export, batches: AsyncIterable<WideRows>): Pieces {
-  const file = createFile(exported);
+export async function* wideParquet(exported: Export, batches: AsyncIterable<WideRows>, rest: Rest): Pieces {
+  const file = createFile(exported, rest);
   const time = new CalendarTime();
   for await (const { dataId, times, columns } of batches) {
     const nulls = new Array<null>(times.length).fill(null);
-    yield file.rowGroup([
-      ...(exported.isSelection ? [new Array<string>(times.length).fill(dataId)] : []),
-      Array.from(times, (seconds) => (time.set(seconds) ? time.micros() : null)),
-      times,
-      ...columns.map((column) => (column === undefined ? nulls : nullable(column))),
+    yield* file.rowGroup([
+      ...(exported.isSelection ? [() => new Array<string>(times.length).fill(dataId)] : []),
+      () => Array.from(times, (seconds) => (time.set(seconds) ? time.micros() : null)),
+      () => times,
+      ...columns.map((column) => () => (column === undefined ? nulls : nullable(column))),
     ]);
   }
   yield file.end();
@@ -90,16 +97,26 @@ class LongGroup {
     return end;
   }
 
-  take(withDataIds: boolean): Cells[] {
-    const cells: Cells[] = [
-      ...(withDataIds ? [this.#dataIds] : []),
+  /** The columns; valid until more points are added. */
+  take(withDataIds: boolean): MakeCells[] {
+    const [dataIds, channelNames, chunkIndexes, offsets] = [
+      this.#dataIds,
       this.#channelNames,
       this.#chunkIndexes,
       this.#offsets,
-      nullable(this.#timestamps.subarray(0, this.length)),
-      this.#times,
-      nullable(this.#values.subarray(0, this.length)),
-      this.#units,
+    ];
+    const [times, units] = [this.#times, this.#units];
+    const timestamps = this.#timestamps.subarray(0, this.length);
+    const values = this.#values.subarray(0, this.length);
+    const cells: MakeCells[] = [
+      ...(withDataIds ? [() => dataIds] : []),
+      () => channelNames,
+      () => chunkIndexes,
+      () => offsets,
+      () => nullable(timestamps),
+      () => times,
+      () => nullable(values),
+      () => units,
     ];
     this.length = 0;
     this.#dataIds = [];
@@ -119,7 +136,7 @@ function nullable(numbers: Float64Array): Cells {
 }
 
 /** A file that is given out as it is written: what each call returns comes after what the calls before returned. */
-function createFile(exported: Export) {
+function createFile(exported: Export, rest: Rest) {
   const bytes = new ByteWriter();
   const metadata = JSON.stringify(metadataOf(exported));
   const { columns } = exported;
@@ -140,16 +157,31 @@ function createFile(exported: Export) {
   };
   const keysOf = columns.map(columnMetadata);
   return {
-    rowGroup(cells: Cells[]): Buffer {
-      const columnData = columns.map(({ name, type }, i) => {
+    /**
+     * The library encodes all columns that it is given in one go. So each is written as a row group of its own, of which
+     * only the column is kept: together they are the row group.
+     */
+    async *rowGroup(cells: MakeCells[]): Pieces {
+      const group: RowGroup = { columns: [], total_byte_size: 0n, num_rows: 0n, total_compressed_size: 0n };
+      const rowsBefore = file.num_rows;
+      for (const [i, { name, type }] of columns.entries()) {
+        await rest();
+        const data = (cells[i] as MakeCells)();
         const encoding = encodings[type];
-        return { name, data: cells[i] as Cells, ...(encoding && { encoding }) };
-      });
-      file.write({ columnData, rowGroupSize: columnData[0]?.data.length ?? 0 });
-      file.row_groups.at(-1)?.columns.forEach(({ meta_data }, i) => {
-        if (meta_data && keysOf[i]) meta_data.key_value_metadata = keysOf[i];
-      });
-      return take();
+        file.write({ columnData: [{ name, data, ...(encoding && { encoding }) }], rowGroupSize: data.length });
+        const written = file.row_groups.pop() as RowGroup;
+        for (const { meta_data } of written.columns) {
+          if (meta_data && keysOf[i]) meta_data.key_value_metadata = keysOf[i];
+        }
+        group.columns.push(...written.columns);
+        group.total_byte_size += written.total_byte_size;
+        group.total_compressed_size = (group.total_compressed_size ?? 0n) + (written.total_compressed_size ?? 0n);
+        group.num_rows = written.num_rows;
+        if (bytes.index >= pieceBytes) yield take();
+      }
+      file.row_groups.push(group);
+      file.num_rows = rowsBefore + group.num_rows;
+      if (bytes.index > 0) yield take();
     },
     end(): Buffer {
       file.finish();

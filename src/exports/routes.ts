@@ -3,14 +3,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
-import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendFile } from '../http/send-file.ts';
-import { sendPieces } from '../http/send-pieces.ts';
+import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
+import type { ReadMeans } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
@@ -101,9 +102,9 @@ function streamRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const organization = means.database.as(request.identity.organizationId);
+      const { organization } = readFor(means.database, request);
       const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendExport(means, organization, request, reply, exported);
+      return sendExport(means, request, reply, exported);
     },
   );
 
@@ -119,7 +120,7 @@ function streamRoutes(app: App, means: Means): void {
       },
     },
     async (request) => {
-      const organization = means.database.as(request.identity.organizationId);
+      const { organization } = readFor(means.database, request);
       return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
     },
   );
@@ -137,10 +138,10 @@ function selectionRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const { organizationId, userId } = request.identity;
-      const organization = means.database.as(organizationId);
+      const { userId } = request.identity;
+      const { organization } = readFor(means.database, request);
       const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendExport(means, organization, request, reply, exported);
+      return sendExport(means, request, reply, exported);
     },
   );
 
@@ -155,8 +156,8 @@ function selectionRoutes(app: App, means: Means): void {
       },
     },
     async (request) => {
-      const { organizationId, userId } = request.identity;
-      const organization = means.database.as(organizationId);
+      const { userId } = request.identity;
+      const { organization } = readFor(means.database, request);
       return metadataOf(await openSelectionExport(organization, userId, request.query, means));
     },
   );
@@ -176,7 +177,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       },
     },
     async (request) => {
-      const organization = means.database.as(request.identity.organizationId);
+      const { organization } = readFor(means.database, request);
       const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
@@ -193,7 +194,6 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendExport(
   means: Means,
-  organization: OrganizationDatabase,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -206,10 +206,11 @@ async function sendExport(
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
-  const begin = (what: Export) => begun(fileOf(means, organization, what, format, form));
+  const begin = (what: Export, read: Omit<ReadMeans, 'limits'>) =>
+    begun(fileOf(means, { ...read, limits: means.points }, what, format, form));
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const kept = await openKept(means, organization, exported, begin, { format, ...form });
-  const pieces = kept ?? (await begin(exported));
+  const kept = await openKept(means, request, exported, begin, { format, ...form });
+  const pieces = kept ?? (await begin(exported, readFor(means.database, request)));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
@@ -220,37 +221,39 @@ async function sendExport(
   return sendPieces(reply, pieces, contentTypes[format]);
 }
 
-/** @returns undefined when the file is none that is kept */
+/**
+ * A file that is kept is made for all that ask for it, so that it does not end with whose request is the first.
+ * @returns undefined when the file is none that is kept
+ */
 async function openKept(
-  { cache, graceSeconds }: Means,
-  organization: OrganizationDatabase,
+  { cache, graceSeconds, database }: Means,
+  request: FastifyRequest,
   exported: Export,
-  begin: (exported: Export) => Promise<Pieces>,
+  begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
   form: object,
 ): Promise<{ file: KeptFile; key: string } | undefined> {
   if (cache === undefined) return undefined;
+  const { organization } = readFor(database, request);
   const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
   if (unchanging === undefined) return undefined;
   const { key } = unchanging;
-  const file = await cache.open(key, () => begin(unchanging.exported));
+  const file = await cache.open(key, async () => {
+    const place = request.place.apart();
+    const forAll = { organization: database.as(request.identity.organizationId), reading: place.reading };
+    return inTurns(await begin(unchanging.exported, forAll), place);
+  });
   return file && { file, key };
 }
 
-function fileOf(
-  { limits, points }: Means,
-  organization: OrganizationDatabase,
-  exported: Export,
-  format: Format,
-  form: CsvForm,
-): Pieces {
-  const read = { organization, limits: points };
+function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+  const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
-    return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits);
+    return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits, rest);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(read, exported, rowsMax);
-  return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows);
+  return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
 }
 
 /** With its first piece read already. */

@@ -36,15 +36,19 @@ export async function* readWide(
       });
       return rows;
     };
-    for await (const { times, values, channels } of read.batches({ withValues: true })) {
-      for (let i = 0; i < times.length; i++) {
-        const isNewRow = i === 0 || times[i] !== times[i - 1];
-        if (isNewRow && group.isFull) yield rowsOf();
-        if (isNewRow) group.begin(times[i] as number);
-        group.set(channels[i] as number, values[i] as number);
+    try {
+      for await (const { times, values, channels } of read.batches({ withValues: true })) {
+        for (let i = 0; i < times.length; i++) {
+          const isNewRow = i === 0 || times[i] !== times[i - 1];
+          if (isNewRow && group.isFull) yield rowsOf();
+          if (isNewRow) group.begin(times[i] as number);
+          group.set(channels[i] as number, values[i] as number);
+        }
       }
+      if (!group.isEmpty) yield rowsOf();
+    } finally {
+      read.close();
     }
-    if (!group.isEmpty) yield rowsOf();
   }
 }
 

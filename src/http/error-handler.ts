@@ -2,6 +2,8 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { collectPaths } from './paths.ts';
+import { ClientGone } from './reading-room.ts';
+import { hasGone } from './readings.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import { describeRequest } from './refused-request.ts';
 import { commonHeaders } from './response-headers.ts';
@@ -34,6 +36,11 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
   app.setErrorHandler((error: unknown, request, reply) => {
     // Fastify has rules of its own for the method QUERY, also where there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
+    if (error instanceof ClientGone || hasGone(request)) {
+      // There is nobody to answer.
+      reply.hijack();
+      return;
+    }
     const answer = toApiError(error, request);
     note(request, answer, error);
     if (!request.raw.socket.destroyed) return send(reply, answer);

@@ -75,6 +75,20 @@ export const httpLimits = {
   refusalsLoggedMax: 20,
   /** How often the refused requests that were only counted are summed up in the log. */
   refusalLogMs: 60_000,
+  /** Reads of one server process at a time, each of a few MB; more wait. An organization has as many as are still free. */
+  readsMax: 64,
+  /** Reads of one organization that wait; over it 503. */
+  waitingReadsMax: 1_000,
+  /** Longest wait of a read for each of what it needs: a place, a plan, room in memory; then 503. */
+  readWaitMsMax: 25_000,
+  /** Reads that find out at the same time which chunks they go through. */
+  readPlansMax: 6,
+  /** Bytes that all reads together hold beyond the few MB of each: rows of many channels, plans of many chunks, large chunks. */
+  largeReadBytesMax: 268_435_456,
+  /** A read whose client has taken nothing for so long is cut off when others of its organization wait for room. */
+  stalledReadMsMax: 10_000,
+  /** Milliseconds that all reads together work in one turn of the event loop. */
+  readTurnMsMax: 10,
 };
 
 export type HttpLimits = Readonly<typeof httpLimits>;

@@ -41,7 +41,10 @@ async function* piecesOf(reply: FastifyReply, pages: AsyncIterable<readonly List
     text += isEmpty ? rows.slice(1, -1) : `,${rows.slice(1, -1)}`;
     isEmpty = false;
   };
+  const { rest } = reply.request.place.reading;
+  await rest();
   for await (const page of pages) {
+    await rest();
     if (page.every(({ apart }) => apart === undefined)) add(write(page.map(({ row }) => row)));
     else for (const { row, apart } of page) add(await withDocument(write([row]), apart));
     if (text.length < pieceBytes) continue;

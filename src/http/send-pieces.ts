@@ -1,10 +1,31 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
+import type { Place } from './reading-room.ts';
 
 const json = 'application/json; charset=utf-8';
 
-/** Sends an answer piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+/** Answers a read piece by piece, as fast as the client takes them; when the client goes away the reading ends. */
 export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = json): FastifyReply {
-  return reply.type(contentType).send(Readable.from(pieces, { objectMode: false, highWaterMark: pieceBytes }));
+  const { place } = reply.request;
+  const stream = Readable.from(inTurns(pieces, place), { objectMode: false, highWaterMark: pieceBytes });
+  place.reading.signal.addEventListener('abort', () => stream.destroy());
+  return reply.type(contentType).send(stream);
+}
+
+/** Each piece is made when it is the turn of this read. Its place is free when the last is made. */
+export async function* inTurns(pieces: Pieces, place: Place): Pieces {
+  try {
+    for (;;) {
+      await place.reading.rest();
+      const { done, value } = await pieces.next();
+      if (done) return;
+      place.waitForClient();
+      yield value;
+      place.goOn();
+    }
+  } finally {
+    await pieces.return();
+    place.leave();
+  }
 }

@@ -1,4 +1,5 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 import {
@@ -25,7 +26,7 @@ export interface LedgerRead {
  * @throws ApiError 404 for a stream that is unknown or of another organization
  */
 export async function openLedgerRead(
-  organization: OrganizationDatabase,
+  { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
   { pageChunksMax }: LedgerLimits,
   names?: readonly string[],
@@ -35,7 +36,7 @@ export async function openLedgerRead(
     stream,
     pageChunksMax,
     channels: await listChannelNames(organization, stream.data_id, names),
-    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax),
+    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, reading.rest),
     hashesAfter: (channel, chunkIndex) =>
       readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };

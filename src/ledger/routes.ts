@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import { certificateAnswer } from './certificate.ts';
@@ -36,14 +37,10 @@ export function ledgerRoutes(app: App, { database, limits }: { database: Databas
         response: { 200: LedgerAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params, query }, reply) => {
-      const read = await openLedgerRead(
-        database.as(identity.organizationId),
-        params.data_id,
-        limits,
-        query.channel_name,
-      );
-      return sendPieces(reply, ledgerAnswer(read, { withHashes: query.content_hashes === true }));
+    async (request, reply) => {
+      const { channel_name: names, content_hashes = false } = request.query;
+      const read = await openLedgerRead(readFor(database, request), request.params.data_id, limits, names);
+      return sendPieces(reply, ledgerAnswer(read, { withHashes: content_hashes }));
     },
   );
 
@@ -57,8 +54,8 @@ export function ledgerRoutes(app: App, { database, limits }: { database: Databas
         response: { 200: CertificateAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params }, reply) => {
-      const read = await openLedgerRead(database.as(identity.organizationId), params.data_id, limits);
+    async (request, reply) => {
+      const read = await openLedgerRead(readFor(database, request), request.params.data_id, limits);
       return sendPieces(reply, certificateAnswer(read));
     },
   );
@@ -74,8 +71,9 @@ export function ledgerRoutes(app: App, { database, limits }: { database: Databas
         response: { 200: RevisionsAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params, query }, reply) => {
-      const organization = database.as(identity.organizationId);
+    async (request, reply) => {
+      const { params, query } = request;
+      const { organization } = readFor(database, request);
       const { data_id } = await findStreamFacts(organization, params.data_id);
       return sendPieces(reply, revisionsAnswer(organization, data_id, query, limits));
     },
@@ -92,8 +90,9 @@ export function ledgerRoutes(app: App, { database, limits }: { database: Databas
         response: { 200: RevisionAnswer, ...refusals(400, 404, 422) },
       },
     },
-    async ({ identity, params, query }, reply) => {
-      const organization = database.as(identity.organizationId);
+    async (request, reply) => {
+      const { params, query } = request;
+      const { organization } = readFor(database, request);
       const { data_id } = await findStreamFacts(organization, params.data_id);
       const place = { ...query, revision: Number(params.revision) };
       const revision = await findRevision(organization, data_id, place);

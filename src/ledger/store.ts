@@ -69,6 +69,7 @@ export async function listChannelNames(
 
 /**
  * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
+ * @param rest is awaited between pages
  * @throws ApiError 404 when the stream is being removed
  */
 export async function readAccount(
@@ -76,6 +77,7 @@ export async function readAccount(
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
   pageChunksMax: number,
+  rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
@@ -91,7 +93,7 @@ export async function readAccount(
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
       replaced_count, ${isLate}, content_hash`;
     const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
-    while ((await addPage(client, account, query, image, pageChunksMax)) === pageChunksMax);
+    while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.
@@ -120,6 +122,7 @@ async function addPage(
   query: string,
   image: GrowingBytes,
   countMax: number,
+  rest: () => Promise<void>,
 ) {
   const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
   const page = await copyOutOn(
@@ -127,6 +130,7 @@ async function addPage(
     `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,
     image,
   );
+  await rest();
   let count = 0;
   forEachCopyRow(page, (row) => {
     count++;

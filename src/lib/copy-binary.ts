@@ -18,42 +18,85 @@ const headerBytes = signature.length + 8;
  * @throws when the bytes are not such an output or are cut.
  */
 export function forEachCopyRow(image: Buffer, visit: (row: CopyRow) => void): void {
-  if (!image.subarray(0, signature.length).equals(signature)) throw new Error('not a binary COPY image');
-  let at = headerBytes + image.readInt32BE(signature.length + 4);
-  const starts: number[] = [];
-  const lengths: number[] = [];
-  const row = rowOver(image, starts, lengths);
-  for (;;) {
-    const fields = image.readInt16BE(at);
-    at += 2;
-    if (fields === -1) return;
-    for (let field = 0; field < fields; field++) {
-      const length = image.readInt32BE(at);
-      at += 4;
-      starts[field] = at;
-      lengths[field] = length;
-      if (length > 0) at += length;
-    }
-    visit(row);
-  }
+  const reader = createCopyRowReader(visit);
+  reader.push(image);
+  reader.end();
 }
 
-function rowOver(image: Buffer, starts: number[], lengths: number[]): CopyRow {
+/** Reads such an output while it arrives, in pieces that are cut anywhere. */
+export function createCopyRowReader(visit: (row: CopyRow) => void) {
+  /** What has arrived and was not read yet; `at` is where the next row begins. */
+  let image: Buffer = Buffer.alloc(0);
+  let at = 0;
+  let isBegun = false;
+  let isOver = false;
+  const starts: number[] = [];
+  const lengths: number[] = [];
+  const row = rowOver(() => image, starts, lengths);
+
+  function readHeader(): void {
+    if (image.length < headerBytes) return;
+    if (!image.subarray(0, signature.length).equals(signature)) throw new Error('not a binary COPY image');
+    const end = headerBytes + image.readInt32BE(signature.length + 4);
+    if (image.length < end) return;
+    at = end;
+    isBegun = true;
+  }
+
+  /** Finds the fields of the row at `at`. @returns where it ends; undefined while it has not arrived whole */
+  function findRow(): number | undefined {
+    if (image.length < at + 2) return undefined;
+    const fields = image.readInt16BE(at);
+    if (fields === -1) {
+      isOver = true;
+      return undefined;
+    }
+    let end = at + 2;
+    for (let field = 0; field < fields; field++) {
+      if (image.length < end + 4) return undefined;
+      const length = image.readInt32BE(end);
+      end += 4;
+      starts[field] = end;
+      lengths[field] = length;
+      if (length > 0) end += length;
+    }
+    return image.length < end ? undefined : end;
+  }
+
+  return {
+    push(piece: Buffer): void {
+      image = at === image.length ? piece : Buffer.concat([image.subarray(at), piece]);
+      at = 0;
+      if (!isBegun) readHeader();
+      while (isBegun && !isOver) {
+        const end = findRow();
+        if (end === undefined) return;
+        visit(row);
+        at = end;
+      }
+    },
+    end(): void {
+      if (!isOver) throw new Error('a COPY image is cut');
+    },
+  };
+}
+
+function rowOver(image: () => Buffer, starts: number[], lengths: number[]): CopyRow {
   const start = (field: number) => {
     if ((lengths[field] ?? -1) < 0) throw new Error(`field ${field} of a COPY row is null`);
     return starts[field] as number;
   };
   const bytes = (field: number) => {
     const from = start(field);
-    return image.subarray(from, from + (lengths[field] as number));
+    return image().subarray(from, from + (lengths[field] as number));
   };
   return {
     isNull: (field) => (lengths[field] ?? -1) < 0,
-    int4: (field) => image.readInt32BE(start(field)),
+    int4: (field) => image().readInt32BE(start(field)),
     // In two halves, which spares a BigInt: an account of a million chunks reads three million of these.
-    int8: (field) => image.readInt32BE(start(field)) * 2 ** 32 + image.readUInt32BE(start(field) + 4),
-    float8: (field) => image.readDoubleBE(start(field)),
-    bool: (field) => image[start(field)] === 1,
+    int8: (field) => image().readInt32BE(start(field)) * 2 ** 32 + image().readUInt32BE(start(field) + 4),
+    float8: (field) => image().readDoubleBE(start(field)),
+    bool: (field) => image()[start(field)] === 1,
     bytes,
     text: (field) => bytes(field).toString('utf8'),
   };

@@ -1,5 +1,6 @@
 import type { ChannelSource } from './channel-source.ts';
 import { downSample } from './down-sample.ts';
+import { downSampledFootprintOf, type Footprint, footprintOf, requireFewChunks } from './footprint.ts';
 import { findGaps } from './gaps.ts';
 import type { PointLimits } from './limits.ts';
 import { readInOrder } from './merge.ts';
@@ -7,24 +8,36 @@ import type { PointRead } from './points.ts';
 import type { Wanted } from './selection.ts';
 import { newestRange, rangeOf } from './window.ts';
 
-/** Finds out what a selection leaves of a channel, in order of time. */
-export async function openChannelPoints(
+/** The points of a channel, and what reading them will hold. */
+export interface PlannedRead extends PointRead {
+  footprint(limits: PointLimits): Footprint;
+}
+
+/**
+ * Finds out what a selection leaves of a channel, in order of time.
+ * @throws ApiError 422 for more chunks than a read may go through
+ */
+export async function planChannelPoints(
   source: ChannelSource,
   { selection, zeroMs, collapse }: Wanted,
   limits: PointLimits,
-): Promise<PointRead> {
+): Promise<PlannedRead> {
   let range = rangeOf(selection, zeroMs);
   if (selection.last_n !== undefined) range = await newestRange(source, range, selection.last_n, limits);
   if (selection.max_points === undefined) {
     const plan = await source.plan(range);
+    requireFewChunks(plan.length, limits);
     return {
+      footprint: (shared) => footprintOf(plan, shared),
       gaps: [],
-      batches: ({ withValues }) =>
-        readInOrder({ plan, fetch: source.fetch }, { ...range, withValues }, collapse, limits),
+      batches: ({ withValues, limits: shared = limits }) =>
+        readInOrder({ ...source, plan }, { ...range, withValues }, collapse, shared),
     };
   }
   const plan = await source.planWithSummaries(range);
+  requireFewChunks(plan.length, limits);
   const gaps = await findGaps(source, plan, range);
-  const batches = await downSample({ plan, fetch: source.fetch }, range, gaps, selection.max_points, limits);
-  return { gaps, batches };
+  const batches = await downSample({ ...source, plan }, range, gaps, selection.max_points, limits);
+  const { max_points } = selection;
+  return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, batches };
 }

@@ -1,3 +1,4 @@
+import type { Reading } from '../lib/reading.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { ChunkPoints } from './points.ts';
 import type { MsRange } from './time.ts';
@@ -15,12 +16,15 @@ export interface ChannelSource {
   /** What is stored on one side of each index that is missing its direct neighbour there. */
   listNeighbours(chunkIndexes: readonly number[], side: 'above' | 'below'): Promise<Neighbour[]>;
   fetch: FetchChunks;
+  /** Is awaited between two steps of work. */
+  rest: Reading['rest'];
 }
 
-/** Fetches chunks by their indexes, which ascend. Chunks that are gone are missing. */
+/** Fetches chunks by their indexes, which ascend, of about so many points. Chunks that are gone are missing. */
 export type FetchChunks<Chunk extends ChunkPoints = ChunkPoints> = (
   chunkIndexes: readonly number[],
   withValues: boolean,
+  pointCount: number,
 ) => Promise<Chunk[]>;
 
 /** A chunk with the span of its times, in Unix seconds. */

@@ -1,4 +1,6 @@
+import { ascendingOrder } from '../lib/ascending-order.ts';
 import { GrowingFloats } from '../lib/growing-floats.ts';
+import type { Reading } from '../lib/reading.ts';
 import { msOf } from './time.ts';
 
 /**
@@ -35,7 +37,7 @@ export function createChunkPlan() {
     },
     asAdded: (): ChunkPlan => viewOf(columns),
     /** In order of first time, then of chunk index. */
-    byTime: (): ChunkPlan => sortedByTime(viewOf(columns)),
+    byTime: (rest: Rest): Promise<ChunkPlan> => sortedByTime(viewOf(columns), rest),
   };
 }
 
@@ -51,7 +53,8 @@ export function createSummaryPlan() {
       columns.maxValues.push(valueMax);
       columns.maxMs.push(msOf(valueMaxTime));
     },
-    byTime: (): SummaryPlan => sortedByTime({ ...asAdded(), ...mapColumns(columns, (column) => column.view()) }),
+    byTime: (rest: Rest): Promise<SummaryPlan> =>
+      sortedByTime({ ...asAdded(), ...mapColumns(columns, (column) => column.view()) }, rest),
   };
 }
 
@@ -64,13 +67,17 @@ function viewOf<Name extends string>(columns: Record<Name | 'firstMs', GrowingFl
   return { length: columns.firstMs.length, ...views };
 }
 
-function sortedByTime<Plan extends ChunkPlan>(plan: Plan): Plan {
+type Rest = Reading['rest'];
+
+async function sortedByTime<Plan extends ChunkPlan>(plan: Plan, rest: Rest): Promise<Plan> {
   const { length, ...columns } = plan;
   const { firstMs, chunkIndexes } = columns;
-  const compare = (a: number, b: number) =>
-    (firstMs[a] as number) - (firstMs[b] as number) || (chunkIndexes[a] as number) - (chunkIndexes[b] as number);
-  if (firstMs.every((_, i) => i === 0 || compare(i - 1, i) <= 0)) return plan;
-  const order = Uint32Array.from(firstMs, (_, i) => i).sort(compare);
+  const isAfter = (a: number, b: number) =>
+    firstMs[a] === firstMs[b]
+      ? (chunkIndexes[a] as number) > (chunkIndexes[b] as number)
+      : (firstMs[a] as number) > (firstMs[b] as number);
+  if (firstMs.every((_, i) => i === 0 || !isAfter(i - 1, i))) return plan;
+  const order = await ascendingOrder(length, isAfter, rest);
   const sorted = mapColumns(columns as Omit<ChunkPlan, 'length'>, (column) =>
     Float64Array.from(order, (i) => column[i] as number),
   );

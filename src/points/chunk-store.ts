@@ -1,9 +1,11 @@
+import type { Access } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import { forEachCopyRow } from '../lib/copy-binary.ts';
-import { GrowingBytes } from '../lib/growing-bytes.ts';
+import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
+import type { GrowingBytes } from '../lib/growing-bytes.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { FetchChunks } from './channel-source.ts';
 import type { ChunkPoints, StoredPoints } from './points.ts';
 
@@ -13,53 +15,90 @@ import type { ChunkPoints, StoredPoints } from './points.ts';
  * fetched; what that means for chunks that are replaced meanwhile stands in merge.ts.
  */
 
+/** How arrays are fetched. */
+export interface FetchMeans {
+  /** All pages of a read pass through it, so ask for the next page when the last one has come. */
+  image: GrowingBytes;
+  rest: Reading['rest'];
+}
+
 /**
  * Reads the arrays of some chunks of a channel, in order of index; without values they come empty. Chunks that are gone
- * are missing. The bytes of all pages pass through one buffer, so ask for the next page when the last one has come.
+ * are missing.
  */
-export function chunkReader(organization: OrganizationDatabase, channel: ChannelAddress): FetchChunks {
-  const image = new GrowingBytes();
-  return async (chunkIndexes, withValues) => {
-    const page = await copyOut(
-      organization,
-      chunksAt(organization, channel, chunkIndexes, `chunk_index, timestamps${withValues ? ', values' : ''}`),
-      image,
-    );
-    const chunks: ChunkPoints[] = [];
-    forEachCopyRow(page, (row) =>
-      chunks.push({
-        chunkIndex: row.int8(0),
-        times: decodeFloat8Array(row.bytes(1)),
-        values: withValues ? decodeFloat8Array(row.bytes(2)) : noValues,
-      }),
-    );
-    return chunks;
+export function chunkReader(
+  organization: OrganizationDatabase,
+  channel: ChannelAddress,
+  means: FetchMeans,
+): FetchChunks {
+  return async (chunkIndexes, withValues, pointCount) => {
+    const columns = `chunk_index, timestamps${withValues ? ', values' : ''}`;
+    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    return fetch(organization, text, means, pointCount, (row) => ({
+      chunkIndex: row.int8(0),
+      times: row.bytes(1),
+      values: withValues ? row.bytes(2) : undefined,
+    }));
   };
 }
 
-/** Some chunks as they are stored, in order of index. */
-export async function readStoredChunks(
+/** Reads some chunks as they are stored, in order of index. */
+export function storedChunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  chunkIndexes: readonly number[],
-): Promise<StoredPoints[]> {
-  const image = await copyOut(
-    organization,
-    chunksAt(organization, channel, chunkIndexes, 'chunk_index, timestamps, values, start_offset, units'),
-  );
-  const chunks: StoredPoints[] = [];
-  forEachCopyRow(image, (row) =>
-    chunks.push({
+  means: FetchMeans,
+): FetchChunks<StoredPoints> {
+  return async (chunkIndexes, _withValues, pointCount) => {
+    const columns = 'chunk_index, timestamps, values, start_offset, units';
+    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    return fetch(organization, text, means, pointCount, (row) => ({
       chunkIndex: row.int8(0),
-      times: decodeFloat8Array(row.bytes(1)),
-      values: decodeFloat8Array(row.bytes(2)),
+      times: row.bytes(1),
+      values: row.bytes(2),
       startOffset: row.int8(3),
       units: row.isNull(4) ? null : row.text(4),
-    }),
-  );
+    }));
+  };
+}
+
+/** A chunk whose arrays are still in PostgreSQL's format. */
+type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: Buffer; values: Buffer | undefined };
+
+async function fetch<Chunk extends ChunkPoints>(
+  access: Access,
+  text: string,
+  { image, rest }: FetchMeans,
+  pointCount: number,
+  read: (row: CopyRow) => Raw<Chunk>,
+): Promise<Chunk[]> {
+  await rest();
+  image.reserve(pointCount * pointBytes);
+  const raw: Raw<Chunk>[] = [];
+  forEachCopyRow(await copyOut(access, text, image), (row) => raw.push(read(row)));
+  const chunks: Chunk[] = [];
+  let isLong = true;
+  const decode = async (array: Buffer) => {
+    if (isLong) await rest();
+    isLong = array.length > longArrayBytes;
+    return decodeFloat8Array(array);
+  };
+  for (const { times, values, ...more } of raw) {
+    chunks.push({
+      ...more,
+      times: await decode(times),
+      values: values === undefined ? noValues : await decode(values),
+    } as unknown as Chunk);
+  }
+  image.shrink(keptBytes);
   return chunks;
 }
 
+/** Bytes of a point in PostgreSQL's format: a length and a float64, twice. */
+const pointBytes = 24;
+/** Arrays of this size take a few ms each to decode. */
+const longArrayBytes = 1024 * 1024;
+/** Room that is kept from page to page; a longer chunk has room of its own. */
+const keptBytes = 2 * 1024 * 1024;
 const noValues = new Float64Array(0);
 
 /**

@@ -22,13 +22,13 @@ export async function downSample(
 ): Promise<PointRead['batches']> {
   const breaks = lineBreaksOf(gaps);
   const broken = (points: Batches) => (breaks.length === 0 ? points : withLineBreaks(points, breaks));
-  const readAll = ({ withValues }: { withValues: boolean }) =>
-    broken(readInOrder(source, { ...range, withValues }, byMs, limits));
+  const readAll: PointRead['batches'] = ({ withValues, limits: shared = limits }) =>
+    broken(readInOrder(source, { ...range, withValues }, byMs, shared));
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   if (mayBeFew && !(await exceeds(readAll({ withValues: false }), pointsMax))) return readAll;
   const grid = gridOver(held, Math.floor(pointsMax / (breaks.length === 0 ? 2 : 4)));
-  return () => broken(readExtremes(source, grid, limits));
+  return ({ limits: shared = limits }) => broken(readExtremes(source, grid, shared));
 }
 
 /** The part of a range in which the chunks of a plan have points. */

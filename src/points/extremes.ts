@@ -15,13 +15,14 @@ import { msOf } from './time.ts';
  * behind it. All stored points count, also those that share a ms, of which a plain read shows the last.
  */
 export async function* readExtremes(
-  { plan, fetch }: PlannedChannel<SummaryPlan>,
+  { plan, fetch, rest }: PlannedChannel<SummaryPlan>,
   grid: Grid,
   limits: PointLimits,
 ): Batches {
   const buckets = new Buckets(grid);
   const isAcross = (position: number) => !isInsideOneBucket(plan, position, grid);
   for (let from = 0; from < plan.length; ) {
+    await rest();
     const page = nextPage(plan, from, limits, isAcross);
     for (let position = from; position < page.next; position++) {
       if (!isAcross(position)) addSummary(buckets, plan, position);

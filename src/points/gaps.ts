@@ -1,3 +1,4 @@
+import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { Gap } from './points.ts';
@@ -8,11 +9,11 @@ import { type MsRange, msOf } from './time.ts';
  * the gap in which it lies. Costs two look-ups for each gap, whatever is stored outside of the range.
  */
 export async function findGaps(
-  source: Pick<ChannelSource, 'listNeighbours' | 'listNewest'>,
+  source: Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'rest'>,
   plan: ChunkPlan,
   range: MsRange,
 ): Promise<Gap[]> {
-  const { ends, starts } = runsOf(plan);
+  const { ends, starts } = await runsOf(plan, source.rest);
   if (plan.length === 0) {
     for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);
   }
@@ -39,9 +40,9 @@ interface Span {
 }
 
 /** The last and the first chunk of every run of chunk indexes. */
-function runsOf({ length, chunkIndexes, firstMs, lastMs }: ChunkPlan) {
-  const order = Uint32Array.from(chunkIndexes, (_, i) => i);
-  order.sort((a, b) => (chunkIndexes[a] as number) - (chunkIndexes[b] as number));
+async function runsOf({ length, chunkIndexes, firstMs, lastMs }: ChunkPlan, rest: ChannelSource['rest']) {
+  const isAfter = (a: number, b: number) => (chunkIndexes[a] as number) > (chunkIndexes[b] as number);
+  const order = await ascendingOrder(length, isAfter, rest);
   const ends = new Map<number, Span>();
   const starts = new Map<number, Span>();
   for (let i = 0; i < length; i++) {

@@ -7,12 +7,22 @@ export const pointLimits = {
   pagePointsMax: 25_000,
   /** Chunks of one statement: it lists them by index. */
   pageChunksMax: 5_000,
-  /** Points of one channel that may wait to be merged: 32 bytes each, and as much again while they are sorted. */
-  bufferPointsMax: 500_000,
+  /** Points of one channel that may wait to be merged: 32 bytes each, and half as much again while they are sorted. */
+  bufferPointsMax: 100_000,
   /** Points of several channels, merged into rows, that are given out together; a longer row is given out whole. */
   mergedPointsMax: 8_192,
   /** The share of the points of pages and buffers that each channel has, however many are read at once. */
-  sharePointsMin: 1_000,
+  sharePointsMin: 500,
+  /** Channels that are read side by side, as rows; over it 422. */
+  rowChannelsMax: 2_000,
+  /** Points that rows hold at a time, of each channel at least its longest chunk; over it 422. */
+  heldPointsMax: 2_000_000,
+  /** Chunks that one read goes through in order of time, of all channels that it reads side by side; over it 422. */
+  plannedChunksMax: 1_000_000,
+  /** Chunks that a raw read or a long export plans at a time. */
+  planPageChunksMax: 20_000,
+  /** Bytes of plans, pages and buffers that every read has room for; what one needs beyond it is counted apart. */
+  usualBytesMax: 2_097_152,
 };
 
 export type PointLimits = Readonly<typeof pointLimits>;

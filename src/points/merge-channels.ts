@@ -1,21 +1,29 @@
+import { createLaneOrder, type LaneOrder } from './lane-order.ts';
 import type { Batches, ChannelsPoints, Points } from './points.ts';
 
 /**
- * Merges the points of several channels into one order, so that the points of one time stand together as a row.
- * A row looks at every channel: with the few hundred that an instrument has, that is cheaper than a heap.
+ * Merges the points of several channels into one order, so that the points of one time stand together as a row. What a row
+ * costs depends on the points in it, and hardly on the channels that have none there.
  * @param readers each in order of time
  * @param pointsMax points of a batch; a row of more is a batch of its own
+ * @param rest is awaited between two batches
  */
-export async function* mergeChannels(readers: readonly Batches[], pointsMax: number): Batches<ChannelsPoints> {
+export async function* mergeChannels(
+  readers: readonly Batches[],
+  pointsMax: number,
+  rest: () => Promise<void> = async () => {},
+): Batches<ChannelsPoints> {
   const lanes = createLanes(readers.length);
   const merged = createMerged(Math.max(pointsMax, readers.length));
   try {
     for (;;) {
-      await refill(lanes, readers);
-      let time = earliest(lanes.fronts);
-      while (lanes.used.length === 0 && time !== Number.POSITIVE_INFINITY) {
-        if (merged.length + readers.length > merged.times.length) yield take(merged);
-        time = addRow(merged, lanes, time);
+      await refill(lanes, readers, rest);
+      while (lanes.used.length === 0 && lanes.order.earliest() !== Number.POSITIVE_INFINITY) {
+        if (merged.length + readers.length > merged.times.length) {
+          yield take(merged);
+          await rest();
+        }
+        addRow(merged, lanes);
       }
       if (lanes.used.length === 0) break;
     }
@@ -27,11 +35,11 @@ export async function* mergeChannels(readers: readonly Batches[], pointsMax: num
 
 /** The channels side by side, each at its next point. */
 interface Lanes {
-  /** The time of each channel's next point, infinite at its end. */
-  fronts: Float64Array;
+  /** Which channels come next. The front of each is the time of its next point, infinite at its end. */
+  order: LaneOrder;
   batches: Points[];
   at: Uint32Array;
-  /** Channels whose batch has been used up. */
+  /** Channels whose batch has been used up. Their fronts are not known. */
   used: number[];
 }
 
@@ -39,30 +47,24 @@ const nothing: Points = { times: new Float64Array(0), values: new Float64Array(0
 
 function createLanes(count: number): Lanes {
   return {
-    fronts: new Float64Array(count),
+    order: createLaneOrder(count),
     batches: new Array<Points>(count).fill(nothing),
     at: new Uint32Array(count),
     used: Array.from({ length: count }, (_, lane) => lane),
   };
 }
 
-async function refill(lanes: Lanes, readers: readonly Batches[]): Promise<void> {
-  for (const lane of lanes.used) {
+async function refill(lanes: Lanes, readers: readonly Batches[], rest: () => Promise<void>): Promise<void> {
+  const { order, used } = lanes;
+  for (const lane of used) {
     const { value: batch = nothing } = await (readers[lane] as Batches).next();
     lanes.batches[lane] = batch;
-    lanes.fronts[lane] = batch.times[0] ?? Number.POSITIVE_INFINITY;
+    order.fronts[lane] = batch.times[0] ?? Number.POSITIVE_INFINITY;
     lanes.at[lane] = 0;
+    await rest();
   }
+  if (used.length > 0) order.settle();
   lanes.used = [];
-}
-
-function earliest(fronts: Float64Array): number {
-  let time = Number.POSITIVE_INFINITY;
-  for (let lane = 0; lane < fronts.length; lane++) {
-    const front = fronts[lane] as number;
-    if (front < time) time = front;
-  }
-  return time;
 }
 
 interface Merged extends ChannelsPoints {
@@ -86,30 +88,25 @@ function take(merged: Merged): ChannelsPoints {
   };
 }
 
-/** Adds the points of one time. @returns the time of the next row, as far as batches that are used up do not hide it */
-function addRow(merged: Merged, lanes: Lanes, time: number): number {
-  const { fronts, batches, at, used } = lanes;
+/** Adds the points of the earliest time. */
+function addRow(merged: Merged, { order, batches, at, used }: Lanes): void {
+  const { fronts, row } = order;
   const { times, values, channels } = merged;
+  const count = order.takeEarliest();
+  const time = fronts[row[0] as number] as number;
   let { length } = merged;
-  let next = Number.POSITIVE_INFINITY;
-  for (let lane = 0; lane < fronts.length; lane++) {
-    let front = fronts[lane] as number;
-    if (front === time) {
-      const batch = batches[lane] as Points;
-      const position = at[lane] as number;
-      times[length] = time;
-      channels[length] = lane;
-      values[length++] = batch.values[position] as number;
-      at[lane] = position + 1;
-      if (position + 1 === batch.times.length) {
-        used.push(lane);
-        continue;
-      }
-      front = batch.times[position + 1] as number;
-      fronts[lane] = front;
-    }
-    if (front < next) next = front;
+  for (let i = 0; i < count; i++) {
+    const lane = row[i] as number;
+    const batch = batches[lane] as Points;
+    const position = at[lane] as number;
+    times[length] = time;
+    channels[length] = lane;
+    values[length++] = batch.values[position] as number;
+    at[lane] = position + 1;
+    if (position + 1 === batch.times.length) used.push(lane);
+    else fronts[lane] = batch.times[position + 1] as number;
   }
   merged.length = length;
-  return next;
+  // One whose batch is used up has no front before it is given the next.
+  if (used.length === 0) order.settle();
 }

@@ -5,8 +5,8 @@ import type { PointLimits } from './limits.ts';
 import type { ChunkPoints } from './points.ts';
 
 /*
- * Arrays of chunks are fetched here and nowhere else, by pages of a bounded number of points: whatever is to end a read
- * that nobody waits for any more, or to let others have their turn, has its place in `fetchPage`.
+ * Arrays of chunks are fetched here and nowhere else, by pages of a bounded number of points. How they are fetched is said
+ * by the source; it ends a read that nobody waits for any more, and lets others have their turn.
  */
 
 /** Chunks of a plan that are fetched together, by their positions in it, and the position to go on from. */
@@ -14,6 +14,9 @@ export interface Page {
   positions: number[];
   next: number;
 }
+
+/** Chunks of a plan that one page passes over at most, wanted or not: a millisecond of work. */
+const passedChunksMax = 20_000;
 
 /** The next page from a position on, of the chunks that are wanted; one chunk is a page however long it is. */
 export function nextPage(
@@ -25,7 +28,8 @@ export function nextPage(
   const positions: number[] = [];
   let points = 0;
   let next = from;
-  for (; next < length && positions.length < pageChunksMax; next++) {
+  const end = Math.min(length, from + passedChunksMax);
+  for (; next < end && positions.length < pageChunksMax; next++) {
     if (!isWanted(next)) continue;
     points += pointCounts[next] as number;
     if (points > pagePointsMax && positions.length > 0) break;
@@ -40,15 +44,17 @@ export function nextPage(
  */
 export async function fetchPage<Chunk extends ChunkPoints>(
   fetch: FetchChunks<Chunk>,
-  { chunkIndexes }: ChunkPlan,
+  { chunkIndexes, pointCounts }: ChunkPlan,
   { positions }: Page,
   withValues: boolean,
 ): Promise<Chunk[]> {
   if (positions.length === 0) return [];
   const indexes = positions.map((position) => chunkIndexes[position] as number);
+  const points = positions.reduce((sum, position) => sum + (pointCounts[position] as number), 0);
   const chunks = await fetch(
     indexes.toSorted((a, b) => a - b),
     withValues,
+    points,
   );
   const byIndex = new Map(chunks.map((chunk) => [chunk.chunkIndex, chunk]));
   return indexes.map((chunkIndex) => {

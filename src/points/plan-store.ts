@@ -1,8 +1,9 @@
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
-import { copyOut, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
+import { copyRows, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
-import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
+import type { CopyRow } from '../lib/copy-binary.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { Neighbour, TimedChunk } from './channel-source.ts';
 import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
@@ -15,21 +16,31 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
  * stream is being removed and it is an error.
  */
 
+/** How a plan is made. */
+export interface PlanMeans {
+  rest: Reading['rest'];
+  /** Chunks that it may have; one that has more breaks off there, with one or some more. */
+  chunksMax: number;
+}
+
 /** The chunks whose span of times touches a range, in order of time. */
 export async function planByTime(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
+  { rest, chunksMax }: PlanMeans,
 ): Promise<ChunkPlan> {
-  const image = await copyOut(
-    organization,
-    `select chunk_index, point_count, time_min, time_max from chunks where ${touching(organization, channel, range)}`,
-  );
   const plan = createChunkPlan();
-  forEachCopyRow(image, (row) => {
-    if (touches(row, range)) addChunk(plan, row);
-  });
-  return unlessRemoved(organization, channel, plan.byTime());
+  await copyRows(
+    organization,
+    `select chunk_index, point_count, time_min, time_max from chunks
+     where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
+    rest,
+    (row) => {
+      if (touches(row, range)) addChunk(plan, row);
+    },
+  );
+  return unlessRemoved(organization, channel, await plan.byTime(rest));
 }
 
 /** The same with the extreme values of each chunk. */
@@ -37,35 +48,40 @@ export async function planWithSummaries(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
+  { rest, chunksMax }: PlanMeans,
 ): Promise<SummaryPlan> {
-  const image = await copyOut(
-    organization,
-    `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
-     from chunks where ${touching(organization, channel, range)}`,
-  );
   const plan = createSummaryPlan();
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
-  forEachCopyRow(image, (row) => {
-    if (!touches(row, range)) return;
-    addChunk(plan, row);
-    plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
-  });
-  return unlessRemoved(organization, channel, plan.byTime());
+  await copyRows(
+    organization,
+    `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
+     from chunks where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
+    rest,
+    (row) => {
+      if (!touches(row, range)) return;
+      addChunk(plan, row);
+      plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
+    },
+  );
+  return unlessRemoved(organization, channel, await plan.byTime(rest));
 }
 
-/** The chunks from one index to another, both included, in order of index; their times are not told. */
+/** The first chunks from one index to another, both included, in order of index; their times are not told. */
 export async function planByIndex(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: { from: number; to: number },
+  { rest, chunksMax }: PlanMeans,
 ): Promise<ChunkPlan> {
-  const image = await copyOut(
+  const plan = createChunkPlan();
+  await copyRows(
     organization,
     `select chunk_index, point_count from chunks where ${chunksOf(organization, channel)}
-     and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index`,
+     and chunk_index between ${integer(range.from)} and ${integer(range.to)} order by chunk_index
+     limit ${integer(chunksMax)}`,
+    rest,
+    (row) => plan.add(row.int8(0), row.int4(1), 0, 0),
   );
-  const plan = createChunkPlan();
-  forEachCopyRow(image, (row) => plan.add(row.int8(0), row.int4(1), 0, 0));
   return unlessRemoved(organization, channel, plan.asAdded());
 }
 

@@ -1,11 +1,12 @@
+import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { ChunkPoints, Points } from './points.ts';
 import type { Collapse } from './selection.ts';
 import { msOf } from './time.ts';
 
 /**
  * Gathers points of chunks, keyed by their exact seconds, and gives them out in order of time, those that collapse as one.
- * Chunks that arrive in order are passed straight through; the first point out of order makes it sort, once, when points
- * are taken. 32 bytes a point, reused from batch to batch. Bounds are in ms whatever collapses, as those of plans are.
+ * After points were added it must be settled before any are taken; that sorts them, unless they came in order. 32 bytes a
+ * point, reused from batch to batch. Bounds are in ms whatever collapses, as those of plans are.
  */
 export class PointBuffer {
   readonly #collapse: Collapse;
@@ -55,7 +56,6 @@ export class PointBuffer {
   /** Takes the points before an ms; undefined when there are none. The views are valid until points are added. */
   takeBefore(endMs: number): Points | undefined {
     if (this.length === 0 || this.#lowestMs >= endMs) return undefined;
-    this.#settle();
     const from = this.#start;
     const to = this.#firstFrom(endMs);
     this.#start = to;
@@ -64,37 +64,35 @@ export class PointBuffer {
     return { times: times.subarray(from, to), values: values.subarray(from, to) };
   }
 
-  /** How many points are held once those that collapse are one. */
-  settledLength(): number {
-    this.#settle();
-    return this.length;
-  }
-
   /** Keeps only so many of the first points, and all others of the same ms; returns the ms of the last one kept. */
   keepFirst(count: number): number {
-    this.#settle();
     const lastMs = msOf(this.#columns.seconds[this.#start + count - 1] as number);
     this.#end = this.#firstFrom(lastMs + 1);
     return lastMs;
   }
 
-  #settle(): void {
+  /** Puts what is held in order, those that collapse as one. @param rest is awaited between two steps of work */
+  async settle(rest: () => Promise<void>): Promise<void> {
     if (this.#inOrder) return;
-    const kept = this.#columns;
-    const held = mapColumns(kept, (column) => column.slice(this.#start, this.#end));
-    const { seconds, chunks } = held;
-    const order = Uint32Array.from(seconds, (_, i) => i);
-    order.sort(
-      (a, b) =>
-        (seconds[a] as number) - (seconds[b] as number) || (chunks[a] as number) - (chunks[b] as number) || a - b,
-    );
+    const { seconds, chunks } = mapColumns(this.#columns, (column) => column.subarray(this.#start, this.#end));
+    const isAfter = (a: number, b: number) =>
+      seconds[a] === seconds[b]
+        ? (chunks[a] as number) > (chunks[b] as number)
+        : (seconds[a] as number) > (seconds[b] as number);
+    const order = await ascendingOrder(seconds.length, isAfter, rest);
     let end = this.#start;
-    for (const i of order) {
-      if (end > this.#start && kept.times[end - 1] === held.times[i]) end--;
-      kept.seconds[end] = seconds[i] as number;
-      kept.times[end] = held.times[i] as number;
-      kept.chunks[end] = chunks[i] as number;
-      kept.values[end++] = held.values[i] as number;
+    // One column after the other, so that only one is held twice.
+    for (const name of columnNames) {
+      const column = this.#columns[name];
+      const held = column.slice(this.#start, this.#end);
+      for (let i = 0; i < order.length; i++) column[this.#start + i] = held[order[i] as number] as number;
+      await rest();
+    }
+    const kept = this.#columns;
+    for (let i = this.#start; i < this.#end; i++) {
+      if (end > this.#start && kept.times[end - 1] === kept.times[i]) end--;
+      for (const name of columnNames) kept[name][end] = kept[name][i] as number;
+      end++;
     }
     this.#end = end;
     this.#inOrder = true;

@@ -1,3 +1,5 @@
+import type { PointLimits } from './limits.ts';
+
 /** Points in one order. The arrays are views that are valid until the next batch is asked for, and none is empty. */
 export interface Points {
   /**
@@ -16,8 +18,17 @@ export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void,
 export interface PointRead<Batch extends Points = Points> {
   /** The chunks that are missing among them; told where points of one channel are down-sampled. */
   gaps: Gap[];
-  /** From the first to the last point, as often as it is asked for. Without values they are cheaper. */
-  batches(options: { withValues: boolean }): Batches<Batch>;
+  /**
+   * From the first to the last point, as often as it is asked for. Without values they are cheaper. With limits they are
+   * read within those, as one of several that are read at once.
+   */
+  batches(options: { withValues: boolean; limits?: PointLimits | undefined }): Batches<Batch>;
+}
+
+/** Points that are being read, and memory that is counted for them until it is closed. */
+export interface OpenRead<Batch extends Points = Points> extends PointRead<Batch> {
+  /** May be called again. */
+  close(): void;
 }
 
 /** Points of several channels, in order of time and then of channel. Those of one time are in one batch: a row. */

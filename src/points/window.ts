@@ -7,7 +7,7 @@ import { byMs } from './selection.ts';
 import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 
 /** What finding the newest points needs of a channel. */
-type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch'>;
+type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch' | 'rest'>;
 
 /** The range that a selection names by times; `zeroMs` is where relative times count from. */
 export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
@@ -31,7 +31,7 @@ export async function newestRange(
     const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted, limits));
     const newest = { fromMs, toMs: range.toMs };
     const plan = await source.plan(newest);
-    const instants = () => readInOrder({ plan, fetch: source.fetch }, { ...newest, withValues: false }, byMs, limits);
+    const instants = () => readInOrder({ ...source, plan }, { ...newest, withValues: false }, byMs, limits);
     let found = 0;
     for await (const { times } of instants()) found += times.length;
     if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };

@@ -1,7 +1,7 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import type { Gap } from '../points/points.ts';
-import { openChannel } from '../points/read.ts';
-import { byMs } from '../points/selection.ts';
+import type { Gap, OpenRead, PointRead } from '../points/points.ts';
+import { openChannel, openChannels } from '../points/read.ts';
+import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
 import { writeRows } from './rows.ts';
 import type { TimeseriesSelection } from './selection.ts';
@@ -15,15 +15,23 @@ export async function* timeseriesAnswer(
 ): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = namesOnly ? [] : selectChannels(read, selection);
-  writeHead(writer, read);
-  writer.raw(',"properties":');
-  const gaps = yield* writeProperties(writer, read, channels, selection);
-  if (withSeries) {
-    writer.raw(',"series":');
-    yield* writeRows(writer, read, channels, selection);
+  const wanted = wantedOf(read, selection);
+  // Before the first byte: rows that would be too wide are refused.
+  const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
+  try {
+    writeHead(writer, read);
+    writer.raw(',"properties":');
+    const open = (i: number) =>
+      rows === undefined
+        ? openChannel(read.means, channels[i] as NamedChannel, wanted)
+        : asOpen(rows.each[i] as PointRead);
+    const gaps = yield* writeProperties(writer, read, channels, open);
+    if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
+    if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), gaps);
+    yield writer.raw('}').take();
+  } finally {
+    rows?.close();
   }
-  if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), gaps);
-  yield writer.raw('}').take();
 }
 
 /** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
@@ -32,32 +40,51 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
   const channels = selectChannels(read, selection);
   writer.raw('{"series_by_angle":[');
   if (channels.length > 0) {
-    writer.raw('{"angle":0,"series":');
-    yield* writeRows(writer, read, channels, selection, selection.last_n);
-    writer.raw('}');
+    const wanted = wantedOf(read, selection);
+    const rows = await openChannels(read.means, channels, wanted);
+    try {
+      writer.raw('{"angle":0,"series":');
+      yield* writeRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
+      writer.raw('}');
+    } finally {
+      rows.close();
+    }
   }
   yield writer.raw(']}').take();
 }
+
+/** One that somebody else closes. */
+const asOpen = (read: PointRead): OpenRead => ({ ...read, close: () => {} });
+
+const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => ({
+  selection,
+  zeroMs: zeroMsOf(read),
+  collapse: byMs,
+});
 
 /** Writes the object of properties, three arrays for each channel. @returns the gaps of each channel, by name */
 async function* writeProperties(
   writer: JsonWriter,
   read: StreamRead,
   channels: NamedChannel[],
-  selection: TimeseriesSelection,
+  open: (position: number) => OpenRead | Promise<OpenRead>,
 ): AsyncGenerator<Buffer, Map<string, Gap[]>, void> {
   const gaps = new Map<string, Gap[]>();
   const zeroMs = zeroMsOf(read);
   const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
   writer.raw('{');
   let separator = '';
-  for (const channel of channels) {
-    writer.raw(separator).value(channel.name).raw(':{');
-    separator = ',';
-    const points = await openChannel(read.means, channel, { selection, zeroMs, collapse: byMs });
-    gaps.set(channel.name, points.gaps);
-    yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
-    writer.raw(',"units":').value(channel.units).raw('}');
+  for (const [i, channel] of channels.entries()) {
+    const points = await open(i);
+    try {
+      writer.raw(separator).value(channel.name).raw(':{');
+      separator = ',';
+      gaps.set(channel.name, points.gaps);
+      yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
+      writer.raw(',"units":').value(channel.units).raw('}');
+    } finally {
+      points.close();
+    }
   }
   writer.raw('}');
   return gaps;

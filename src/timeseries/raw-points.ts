@@ -1,6 +1,7 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { PointLimits } from '../points/limits.ts';
 import type { Batches, StoredPoints } from '../points/points.ts';
 import { openStored } from '../points/read.ts';
@@ -19,6 +20,7 @@ export async function openRawRead(
   dataId: string,
   { channel: name, from_chunk, to_chunk }: { channel: string; from_chunk?: number; to_chunk?: number },
   limits: PointLimits,
+  reading: Reading,
 ): Promise<RawRead> {
   const stream = await findStream(organization, dataId);
   const channels = await listChannels(organization, stream.data_id);
@@ -28,7 +30,7 @@ export async function openRawRead(
   return {
     stream,
     channel,
-    chunks: await openStored({ organization, limits }, channel, range),
+    chunks: await openStored({ organization, limits, reading }, channel, range),
   };
 }
 

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
@@ -81,9 +82,10 @@ function timeseriesRoute(
     async (request, reply) => {
       const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
       const selection = toSelection(query);
-      const organization = means.database.as(request.identity.organizationId);
+      const { organization, reading } = readFor(means.database, request);
+      const dataId = request.params.data_id;
       try {
-        const read = await openStreamRead(organization, request.params.data_id, reservedNames, means.limits);
+        const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading);
         return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
@@ -106,8 +108,9 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const organization = means.database.as(request.identity.organizationId);
-      const read = await openStreamRead(organization, request.params.data_id, reservedRheedNames, means.limits);
+      const { organization, reading } = readFor(means.database, request);
+      const names = reservedRheedNames;
+      const read = await openStreamRead(organization, request.params.data_id, names, means.limits, reading);
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
@@ -125,8 +128,8 @@ function stagedRoute(app: App, means: TimeseriesMeans): void {
       },
     },
     async (request, reply) => {
-      const organization = means.database.as(request.identity.organizationId);
-      const read = await openStreamRead(organization, request.params.data_id, new Set(), means.limits);
+      const { organization, reading } = readFor(means.database, request);
+      const read = await openStreamRead(organization, request.params.data_id, new Set(), means.limits, reading);
       return sendPieces(reply, stagedAnswer(read, await findSystem(organization, read.dataId)));
     },
   );
@@ -145,8 +148,9 @@ function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
       },
     },
     async (request, reply) => {
-      const organization = means.database.as(request.identity.organizationId);
-      const read = await openRawRead(organization, request.params.data_id, request.query, means.limits.points);
+      const { organization, reading } = readFor(means.database, request);
+      const { points } = means.limits;
+      const read = await openRawRead(organization, request.params.data_id, request.query, points, reading);
       return sendPieces(reply, rawAnswer(read));
     },
   );

@@ -1,9 +1,5 @@
 import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelsPoints, PointRead } from '../points/points.ts';
-import { openChannels } from '../points/read.ts';
-import { byMs } from '../points/selection.ts';
-import type { TimeseriesSelection } from './selection.ts';
-import { type NamedChannel, type StreamRead, zeroMsOf } from './stream-read.ts';
 
 /**
  * Writes the list of rows: one for each ms at which any of the channels has a point, in order, with the channels that
@@ -12,13 +8,11 @@ import { type NamedChannel, type StreamRead, zeroMsOf } from './stream-read.ts';
  */
 export async function* writeRows(
   writer: JsonWriter,
-  read: StreamRead,
-  channels: NamedChannel[],
-  selection: TimeseriesSelection,
+  rows: PointRead<ChannelsPoints>,
+  channels: readonly { name: string }[],
+  zeroMs: number,
   lastRows?: number,
 ): AsyncGenerator<Buffer, void, void> {
-  const zeroMs = zeroMsOf(read);
-  const rows = await openChannels(read.means, channels, { selection, zeroMs, collapse: byMs });
   const keys = channels.map(({ name }) => Buffer.from(`,${JSON.stringify(name)}:`));
   let skip = 0;
   if (lastRows !== undefined && channels.length > 1) skip = Math.max(0, (await countRows(rows)) - lastRows);

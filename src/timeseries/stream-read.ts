@@ -1,4 +1,5 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { Reading } from '../lib/reading.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { PointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
@@ -36,6 +37,7 @@ export async function openStreamRead(
   dataId: string,
   reservedNames: ReadonlySet<string>,
   limits: ReadLimits,
+  reading: Reading,
 ): Promise<StreamRead> {
   const stream = await findStream(organization, dataId);
   const heads = await listChannels(organization, stream.data_id);
@@ -45,7 +47,7 @@ export async function openStreamRead(
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { organization, limits: limits.points },
+    means: { organization, limits: limits.points, reading },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }

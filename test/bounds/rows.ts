@@ -3,6 +3,7 @@ import { database } from './rows/database.ts';
 import { fairness } from './rows/fairness.ts';
 import { heads } from './rows/heads.ts';
 import { heavyBodies } from './rows/heavy-bodies.ts';
+import { heldReads } from './rows/held-reads.ts';
 import { ingest } from './rows/ingest.ts';
 import { keys } from './rows/keys.ts';
 import { memory } from './rows/memory.ts';
@@ -21,6 +22,7 @@ export const groups: { name: string; rows: Row[] }[] = [
   { name: 'fairness', rows: fairness },
   { name: 'catalogue', rows: catalogue },
   { name: 'reads', rows: reads },
+  { name: 'held-reads', rows: heldReads },
   { name: 'ingest', rows: ingest },
   { name: 'database', rows: database },
   { name: 'process', rows: processes },

@@ -9,6 +9,7 @@ import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
 import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { revisionsAnswer } from '../../src/ledger/revisions.ts';
+import { freely } from '../../src/lib/reading.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { openStored } from '../../src/points/read.ts';
 import { rheedAnswer, timeseriesAnswer } from '../../src/timeseries/answers.ts';
@@ -50,8 +51,8 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 
 const gone = { status: 404 };
 const limits = { points: pointLimits, timeseries: timeseriesLimits };
-const means = () => ({ organization, limits: pointLimits });
-const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits);
+const means = () => ({ organization, limits: pointLimits, reading: freely });
+const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits, freely);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
   openStreamExport(organization, dataId, { layout }, { limits: exportLimits, now: Date.now });
 
@@ -98,7 +99,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in a certificate or a ledger', async () => {
     const dataId = await filledStream();
-    const read = await openLedgerRead(organization, dataId, ledgerLimits);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
     await removeHalf(dataId);
     await expect(readAll(certificateAnswer(read))).rejects.toMatchObject(gone);
     await expect(readAll(ledgerAnswer(read, { withHashes: false }))).rejects.toMatchObject(gone);
@@ -107,7 +108,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in a ledger or a certificate, deleted at the very moment, with all its channels and chunks still there', async () => {
     for (const answer of [certificateAnswer, (read: never) => ledgerAnswer(read, { withHashes: true })]) {
       const dataId = await filledStream();
-      const read = await openLedgerRead(organization, dataId, ledgerLimits);
+      const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
       await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
       await expect(readAll(answer(read as never))).rejects.toMatchObject(gone);
     }
@@ -115,7 +116,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in the hashes of a ledger that has begun', async () => {
     const dataId = await filledStream(25_000);
-    const read = await openLedgerRead(organization, dataId, ledgerLimits);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
     const answer = ledgerAnswer(read, { withHashes: true });
     await answer.next();
     await removeHalf(dataId);

@@ -139,6 +139,7 @@ describe('a channel of many pages', () => {
         { data_id: dataId, points_per_chunk: 1, finalized_at: null },
         channel,
         page,
+        async () => {},
       );
     const channel = { channel_id: channelId, channel_name: 'v' };
     const { rows } = await server.owner.pool.query('select organization_id from streams where data_id = $1::uuid', [

@@ -11,7 +11,15 @@ let dataId: string;
 beforeAll(async () => {
   server = await startTestServer();
   small = await joinTestServer(server, {}, undefined, {
-    points: { pagePointsMax: 7, pageChunksMax: 3, bufferPointsMax: 9, mergedPointsMax: 2, sharePointsMin: 2 },
+    points: {
+      pagePointsMax: 7,
+      pageChunksMax: 3,
+      bufferPointsMax: 9,
+      mergedPointsMax: 2,
+      sharePointsMin: 2,
+      planPageChunksMax: 3,
+      usualBytesMax: 0,
+    },
     timeseries: { downSampledPointsMin: 6, downSampledPointsMax: 20, timesBytesMax: 0 },
     exports: {
       streamsMax: 1,
@@ -81,6 +89,40 @@ describe('a bound stands in the error that it causes', () => {
   ])('%s', async (query, words) => {
     const { status, text } = await small.get(`/metrology/${dataId}/timeseries/?${query}`);
     expect([status, text]).toEqual([422, expect.stringContaining(words)]);
+  });
+
+  test.each([
+    ['rowChannelsMax', { rowChannelsMax: 2 }, 'rows of 3 channels', 'at most 2', 'property_names'],
+    [
+      'heldPointsMax',
+      { heldPointsMax: 20, pagePointsMax: 4, sharePointsMin: 4, bufferPointsMax: 4 },
+      'hold',
+      'at most 20',
+      'property_names',
+    ],
+    ['plannedChunksMax', { plannedChunksMax: 7 }, 'more than 7 chunks', 'window', 'long layout'],
+  ])('%s of rows', async (name, points, ...words) => {
+    const narrow = await joinTestServer(server, {}, undefined, { points });
+    try {
+      for (const path of [
+        `/metrology/${dataId}/timeseries/`,
+        `/rheed/timeseries/${dataId}/?last_n=1000`,
+        `/exports/${dataId}?layout=wide`,
+      ]) {
+        const { status, text } = await narrow.get(path);
+        expect([status, text], path).toEqual([422, expect.stringContaining(name)]);
+        for (const word of words) expect(text, path).toContain(word);
+      }
+      const byProperty = await narrow.get(`/tool-state/${dataId}/timeseries/`);
+      expect(byProperty.status).toBe(name === 'plannedChunksMax' ? 422 : 200);
+      // The ways round.
+      const shorter = `property_names=a&start=1000&end=1000`;
+      expect((await narrow.get(`/metrology/${dataId}/timeseries/?${shorter}`)).status).toBe(200);
+      expect((await narrow.get(`/metrology/${dataId}/points/?channel=a`)).status).toBe(200);
+      expect((await narrow.get(`/exports/${dataId}?layout=long`)).status).toBe(200);
+    } finally {
+      await narrow.close();
+    }
   });
 
   test('of exports', async () => {

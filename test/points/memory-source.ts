@@ -1,4 +1,5 @@
-import { openChannelPoints } from '../../src/points/channel-points.ts';
+import { freely } from '../../src/lib/reading.ts';
+import { planChannelPoints } from '../../src/points/channel-points.ts';
 import type { ChannelSource, Neighbour } from '../../src/points/channel-source.ts';
 import { createChunkPlan, createSummaryPlan } from '../../src/points/chunk-plan.ts';
 import { type PointLimits, pointLimits } from '../../src/points/limits.ts';
@@ -19,12 +20,13 @@ export function memorySource(
       ({ timeMin, timeMax }) => Number.isFinite(timeMin) && msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs,
     );
   return {
+    rest: freely.rest,
     chunkCount: stored.size,
     pointCount: chunks().reduce((sum, { pointCount }) => sum + pointCount, 0),
     async plan(range) {
       const plan = createChunkPlan();
       for (const one of touching(range)) plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
-      return plan.byTime();
+      return plan.byTime(freely.rest);
     },
     async planWithSummaries(range) {
       const plan = createSummaryPlan();
@@ -32,7 +34,7 @@ export function memorySource(
         plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
         plan.summarise(one.valueMin, one.valueMinTime, one.valueMax, one.valueMaxTime);
       }
-      return plan.byTime();
+      return plan.byTime(freely.rest);
     },
     async fetch(chunkIndexes, withValues) {
       const found = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
@@ -78,7 +80,7 @@ export function memorySource(
 /** What a selection leaves of a channel whose relative times count from 1970; an absent reading is null. */
 export async function readOf(source: ChannelSource, selection: Selection, bounds: Partial<PointLimits> = {}) {
   const wanted = { selection, zeroMs: 0, collapse: byMs };
-  const opened = await openChannelPoints(source, wanted, { ...pointLimits, ...bounds });
+  const opened = await planChannelPoints(source, wanted, { ...pointLimits, ...bounds });
   const points: ModelPoint[] = [];
   for await (const { times, values } of opened.batches({ withValues: true })) {
     times.forEach((at, i) => {

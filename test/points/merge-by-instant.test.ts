@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { freely } from '../../src/lib/reading.ts';
 import { createChunkPlan } from '../../src/points/chunk-plan.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { readInOrder } from '../../src/points/merge.ts';
@@ -10,7 +11,7 @@ import { wholeRange } from '../../src/points/time.ts';
 type Point = [time: number, value: number];
 
 /** A source of the chunks, and how many points were fetched from it. */
-function sourceOf(chunks: Point[][]) {
+async function sourceOf(chunks: Point[][]) {
   const plan = createChunkPlan();
   const stored = chunks.map((points, chunkIndex): ChunkPoints => {
     const times = points.map(([time]) => time);
@@ -24,7 +25,8 @@ function sourceOf(chunks: Point[][]) {
   });
   let fetched = 0;
   return {
-    plan: plan.byTime(),
+    plan: await plan.byTime(freely.rest),
+    rest: freely.rest,
     async fetch(chunkIndexes: readonly number[]) {
       const page = chunkIndexes.map((index) => stored[index] as ChunkPoints);
       fetched += page.reduce((sum, chunk) => sum + chunk.values.length, 0);
@@ -34,7 +36,10 @@ function sourceOf(chunks: Point[][]) {
   };
 }
 
-async function read(source: ReturnType<typeof sourceOf>, bounds: { pagePointsMax: number; bufferPointsMax: number }) {
+async function read(
+  source: Awaited<ReturnType<typeof sourceOf>>,
+  bounds: { pagePointsMax: number; bufferPointsMax: number },
+) {
   const points: Point[] = [];
   let longest = 0;
   const all = { ...wholeRange, withValues: true };
@@ -68,7 +73,7 @@ test('whatever the chunks are, they come out as if all points had been sorted at
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 60 }),
       async (chunks, pagePointsMax, bufferPointsMax) => {
-        const { points } = await read(sourceOf(chunks), { pagePointsMax, bufferPointsMax });
+        const { points } = await read(await sourceOf(chunks), { pagePointsMax, bufferPointsMax });
         // −0 and 0 are one time.
         const plain = (list: Point[]) => list.map(([at, reading]) => [at + 0, reading]);
         expect(plain(points)).toEqual(plain(sorted(chunks)));
@@ -82,7 +87,7 @@ test('chunks in order are fetched once', async () => {
   const chunks = Array.from({ length: 50 }, (_, k) =>
     Array.from({ length: 10 }, (_, i): Point => [k * 10 + i, k * 10 + i]),
   );
-  const source = sourceOf(chunks);
+  const source = await sourceOf(chunks);
   const { points, longest } = await read(source, { pagePointsMax: 40, bufferPointsMax: 1_000 });
   expect(points).toEqual(chunks.flat());
   expect(source.fetched()).toBe(500);
@@ -92,7 +97,7 @@ test('chunks in order are fetched once', async () => {
 test('a chunk over the whole run is fetched again for each slice, not for each chunk', async () => {
   const small = Array.from({ length: 200 }, (_, k): Point[] => [[k + 0.5, k]]);
   const long = Array.from({ length: 100 }, (_, i): Point => [i * 2, i]);
-  const source = sourceOf([long, ...small]);
+  const source = await sourceOf([long, ...small]);
   const { points } = await read(source, { pagePointsMax: 50, bufferPointsMax: 1_000 });
   expect(points).toEqual(sorted([long, ...small]));
   expect(source.fetched()).toBeLessThanOrEqual(200 + 6 * 100);
@@ -100,7 +105,7 @@ test('a chunk over the whole run is fetched again for each slice, not for each c
 
 test('chunks over the same time never wait in numbers', async () => {
   const chunks = Array.from({ length: 100 }, (_, k) => Array.from({ length: 50 }, (_, i): Point => [i + k / 100, k]));
-  const { points, longest } = await read(sourceOf(chunks), { pagePointsMax: 100, bufferPointsMax: 400 });
+  const { points, longest } = await read(await sourceOf(chunks), { pagePointsMax: 100, bufferPointsMax: 400 });
   expect(points).toEqual(sorted(chunks));
   expect(longest).toBeLessThanOrEqual(500);
 });

@@ -26,7 +26,7 @@ const bounds = fc.record({
 /** The chunks in memory, with their plan as it is now. */
 async function sourceOf(stored: Map<number, ModelChunk>, onFetch?: (points: number) => void): Promise<PlannedChannel> {
   const source = memorySource(stored, onFetch);
-  return { plan: await source.plan(wholeRange), fetch: source.fetch };
+  return { ...source, plan: await source.plan(wholeRange) };
 }
 
 async function collect(source: PlannedChannel, limits: Partial<PointLimits>, window = {}) {
@@ -103,7 +103,7 @@ test('the newest points of a range are those of the model, and only their chunks
     fc.asyncProperty(channel, bounds, range, fc.integer({ min: 1, max: 40 }), async (chunks, limits, within, count) => {
       const source = memorySource(asMap(chunks));
       const newest = await newestRange(source, within, count, { ...pointLimits, ...limits });
-      const points = await collect({ plan: await source.plan(newest), fetch: source.fetch }, limits, newest);
+      const points = await collect({ ...source, plan: await source.plan(newest) }, limits, newest);
       const all = modelPoints(chunks).filter(({ ms }) => ms >= within.fromMs && ms <= within.toMs);
       expect(points).toEqual(all.slice(-count));
     }),

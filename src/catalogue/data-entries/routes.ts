@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
 import type { RemovalLimits } from '../../streams/deletion-store.ts';
@@ -47,9 +48,10 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
       },
     },
     (request, reply) => {
-      const { organizationId, userId } = request.identity;
+      const { organization } = readFor(database, request);
       const bounds = { ...limits, idleSeconds };
-      return sendList(reply, asRows(searchDataEntries(database.as(organizationId), userId, request.query, bounds)));
+      const { userId } = request.identity;
+      return sendList(reply, asRows(searchDataEntries(organization, userId, request.query, bounds)));
     },
   );
 

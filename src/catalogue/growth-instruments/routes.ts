@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -35,7 +36,7 @@ export function growthInstrumentRoutes(
       },
     },
     (request, reply) => {
-      const organization = database.as(request.identity.organizationId);
+      const { organization } = readFor(database, request);
       const next = (after: Static<typeof GrowthInstrument> | undefined, countMax: number) =>
         nextGrowthInstruments(organization, after, countMax);
       return sendList(reply, pagesOf(limits.listPageRowsMax, next));

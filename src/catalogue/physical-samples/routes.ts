@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -47,7 +48,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listPhysicalSamples(database.as(request.identity.organizationId), request.query, limits)),
+        sendList(reply, listPhysicalSamples(readFor(database, request).organization, request.query, limits)),
       ),
   );
 
@@ -81,7 +82,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
         response: { 200: SampleTimeseries, ...refusals(400, 404, 422) },
       },
     },
-    (request) => sampleTimeseries(database.as(request.identity.organizationId), request.params.physical_sample_id),
+    (request) => sampleTimeseries(readFor(database, request).organization, request.params.physical_sample_id),
   );
   changeRoutes(app, means);
 }

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -44,7 +45,7 @@ export function projectRoutes(app: App, means: Means): void {
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listProjects(database.as(request.identity.organizationId), limits)),
+        sendList(reply, listProjects(readFor(database, request).organization, limits)),
       ),
   );
 
@@ -81,7 +82,7 @@ export function projectRoutes(app: App, means: Means): void {
       },
     },
     async (request, reply) => {
-      const organization = database.as(request.identity.organizationId);
+      const { organization } = readFor(database, request);
       const { id } = await getProject(organization, request.params.project_id);
       return sendList(reply, listPhysicalSamples(organization, { project_id: id }, limits));
     },
@@ -117,7 +118,7 @@ function configurationRoutes(app: App, { database, limits }: Means): void {
       },
     },
     async (request) =>
-      (await getProject(database.as(request.identity.organizationId), request.params.project_id)).configuration,
+      (await getProject(readFor(database, request).organization, request.params.project_id)).configuration,
   );
 
   app.post(

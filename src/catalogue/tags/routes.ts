@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Database } from '../../database/database.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
@@ -21,7 +22,7 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
     },
     (request, reply) =>
       database.whileAway(arrivalOf(reply), () =>
-        sendList(reply, listTags(database.as(request.identity.organizationId), limits)),
+        sendList(reply, listTags(readFor(database, request).organization, limits)),
       ),
   );
 

@@ -172,7 +172,7 @@ async function searches(ground: Ground, paths: string[]): Promise<void> {
 const filled = new Set<string>();
 
 /** 25,000 streams of the attackers, made by SQL once for each database. */
-async function manyStreams(ground: Ground): Promise<void> {
+export async function manyStreams(ground: Ground): Promise<void> {
   if (filled.has(ground.site.database)) return;
   await ground.openStream(ground.keys.attacker);
   await ground.query(`

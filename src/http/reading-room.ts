@@ -1,0 +1,184 @@
+import { unavailable } from '../errors.ts';
+import { createFairRoom, type FairRoom } from '../lib/fair-room.ts';
+import type { Reading } from '../lib/reading.ts';
+import { createTurns, type Turns } from '../lib/turns.ts';
+import type { HttpLimits } from './limits.ts';
+
+type Limits = Pick<
+  HttpLimits,
+  | 'readsMax'
+  | 'waitingReadsMax'
+  | 'readWaitMsMax'
+  | 'readPlansMax'
+  | 'largeReadBytesMax'
+  | 'stalledReadMsMax'
+  | 'readTurnMsMax'
+>;
+
+/** Bounds all reads of a server process together, fairly between organizations. */
+export interface ReadingRoom {
+  /**
+   * Waits for a place.
+   * @param cut ends the read for the good of others
+   * @throws ApiError 503 when too many wait already or it has waited for too long; ClientGone
+   */
+  enter(organizationId: string, signal: AbortSignal, cut: () => void): Promise<Place>;
+  /** Reads that have a place, those that wait for something, and bytes of large reads. */
+  counts(): { reads: number; waiting: number; largeBytes: number };
+  close(): void;
+}
+
+export interface Place {
+  reading: Reading;
+  /** From here on the client is waited for, to take what it has been sent; until `goOn`. */
+  waitForClient(): void;
+  goOn(): void;
+  /**
+   * For what is made for others too, and so does not end with this client: it takes turns, and large memory, like every read.
+   * How many there are is up to whoever makes it.
+   */
+  apart(): Place;
+  /** Gives back everything. May be called again. */
+  leave(): void;
+}
+
+/** The client of a read has gone, or the read was cut off: nobody waits for an answer. */
+export class ClientGone extends Error {
+  constructor() {
+    super('the client has gone');
+  }
+}
+
+interface Held {
+  organizationId: string;
+  cut: () => void;
+  /** Since when its client takes nothing. */
+  stalledAt: number | undefined;
+  largeBytes: number;
+}
+
+/**
+ * Each read has a place, of which there are `readsMax`, and in it memory that is the same for all: a page of points, what is
+ * remembered of a channel, a piece of the answer. Whoever needs more takes `largeReadBytesMax` too, one after the other. A
+ * place comes first, then a plan, then large memory; who has one of them never waits for one before it, so that reads never
+ * all wait for each other. They may wait for slow clients: one that has taken nothing for `stalledReadMsMax` is cut off as
+ * soon as somebody else of its organization waits for room.
+ */
+export function createReadingRoom(limits: Limits, now: () => number = () => performance.now()): ReadingRoom {
+  const turns = createTurns({ turnMs: limits.readTurnMsMax, now });
+  const held = new Set<Held>();
+  const roomOf = (unitsMax: number, what: string) =>
+    createFairRoom({
+      unitsMax,
+      waitingPerOwnerMax: limits.waitingReadsMax,
+      waitMsMax: limits.readWaitMsMax,
+      refuse: (why) => refusal(why, what, limits),
+      onWait: lookForStalled,
+    });
+  const places = roomOf(limits.readsMax, `readsMax, ${limits.readsMax} reads`);
+  const plans = roomOf(limits.readPlansMax, `readPlansMax, ${limits.readPlansMax} reads that begin`);
+  const large = roomOf(limits.largeReadBytesMax, `largeReadBytesMax, ${limits.largeReadBytesMax} bytes of large reads`);
+  const rooms: Rooms = { turns, plans, large, held, now };
+  let timer: NodeJS.Timeout | undefined;
+
+  /** Looks again and again while anybody waits. */
+  function lookForStalled(): void {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      cutStalled(places, () => true);
+      cutStalled(large, ({ largeBytes }) => largeBytes > 0);
+      if (places.waitingCount() + large.waitingCount() > 0) lookForStalled();
+    }, limits.stalledReadMsMax / 10);
+  }
+
+  function cutStalled(room: FairRoom, isOfUse: (one: Held) => boolean): void {
+    for (const [organizationId, count] of room.waiting()) {
+      const stalled = [...held]
+        .filter((one) => one.organizationId === organizationId && isOfUse(one))
+        .filter(({ stalledAt }) => stalledAt !== undefined && now() - stalledAt >= limits.stalledReadMsMax)
+        .sort((a, b) => (a.stalledAt as number) - (b.stalledAt as number));
+      for (const one of stalled.slice(0, count)) one.cut();
+    }
+  }
+
+  return {
+    async enter(organizationId, signal, cut) {
+      const givePlace = await places.take(organizationId, 1, signal);
+      return createPlace(rooms, { organizationId, cut, stalledAt: undefined, largeBytes: 0 }, signal, givePlace);
+    },
+    counts: () => ({
+      reads: places.heldUnits(),
+      waiting: places.waitingCount() + plans.waitingCount() + large.waitingCount(),
+      largeBytes: large.heldUnits(),
+    }),
+    close: () => clearTimeout(timer),
+  };
+}
+
+interface Rooms {
+  turns: Turns;
+  plans: FairRoom;
+  large: FairRoom;
+  /** All that are there. */
+  held: Set<Held>;
+  now: () => number;
+}
+
+function createPlace(rooms: Rooms, one: Held, signal: AbortSignal, givePlace: () => void): Place {
+  const { turns, plans, large, held, now } = rooms;
+  const { organizationId } = one;
+  const given = new Set([givePlace]);
+  held.add(one);
+  const reading: Reading = {
+    signal,
+    async rest() {
+      signal.throwIfAborted();
+      await turns.rest(organizationId, one);
+      signal.throwIfAborted();
+    },
+    async plan(work) {
+      const give = await plans.take(organizationId, 1, signal);
+      try {
+        return await work();
+      } finally {
+        give();
+      }
+    },
+    async enlarge(bytes) {
+      if (bytes <= 0) return () => {};
+      const back = await large.take(organizationId, bytes, signal);
+      one.largeBytes += bytes;
+      const give = () => {
+        if (given.delete(give)) one.largeBytes -= bytes;
+        back();
+      };
+      given.add(give);
+      return give;
+    },
+  };
+  return {
+    reading,
+    waitForClient() {
+      one.stalledAt = now();
+    },
+    goOn() {
+      one.stalledAt = undefined;
+    },
+    apart() {
+      const other: Held = { organizationId, cut: () => {}, stalledAt: undefined, largeBytes: 0 };
+      return createPlace(rooms, other, new AbortController().signal, () => {});
+    },
+    leave() {
+      held.delete(one);
+      for (const give of given) give();
+    },
+  };
+}
+
+function refusal(why: 'many' | 'late', what: string, { waitingReadsMax, readWaitMsMax }: Limits): Error {
+  return unavailable(
+    why === 'many'
+      ? `More than ${waitingReadsMax} reads of this organization wait for room (waitingReadsMax).`
+      : `This read has waited for ${readWaitMsMax} ms for the room of this organization (${what}), which other reads of it keep.`,
+  );
+}

@@ -1,0 +1,75 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { Reading } from '../lib/reading.ts';
+import type { HttpLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './reading-room.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** That of a read: every GET and HEAD under a key. Other requests have none; asking it there throws. */
+    place: Place;
+  }
+}
+
+const readMethods = ['GET', 'HEAD'];
+
+const places = new WeakMap<FastifyRequest, Place>();
+
+/** Whether a read has ended before it was answered: then there is nobody to be told of an error, and it may be of no one. */
+export const hasGone = (request: FastifyRequest) => places.get(request)?.reading.signal.aborted === true;
+
+/**
+ * Gives every read its place before its handler runs, and takes it back when the answer has been written or its client has
+ * gone. Whoever waits for a place, or at anything later, is told by the signal of the place when its client goes.
+ */
+export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Metrics): void {
+  const room = createReadingRoom(limits);
+  app.decorateRequest('place', {
+    getter(this: FastifyRequest) {
+      const place = places.get(this);
+      if (place === undefined) throw new Error(`${this.method} ${this.routeOptions.url} is no read`);
+      return place;
+    },
+  });
+  app.addHook('preHandler', async (request, reply) => {
+    const isRead = readMethods.includes(request.method) && !request.routeOptions.config.open && !request.is404;
+    if (isRead) places.set(request, await enter(room, request, reply));
+  });
+  app.addHook('onResponse', async (request) => places.get(request)?.leave());
+  app.addHook('onClose', async () => room.close());
+  metrics.watch('metrology_reads', 'Reads that have a place', () => room.counts().reads);
+  metrics.watch('metrology_reads_waiting', 'Reads that wait for room', () => room.counts().waiting);
+  metrics.watch('metrology_large_read_bytes', 'Bytes that reads hold beyond the usual', () => room.counts().largeBytes);
+}
+
+async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: FastifyReply): Promise<Place> {
+  const gone = new AbortController();
+  const { socket } = request.raw;
+  let place: Place | undefined;
+  const end = () => {
+    socket.off('close', end);
+    gone.abort(new ClientGone());
+    place?.leave();
+  };
+  raw.once('close', end);
+  // An answer that waits for those before it on its connection has no socket yet, and is not told of its end.
+  socket.once('close', end);
+  if (raw.destroyed || socket.destroyed) end();
+  const cut = () => {
+    request.log.info({ url: request.url }, 'a read was cut off: its client took nothing, and others wait for its room');
+    socket.destroy();
+  };
+  place = await room.enter(request.identity.organizationId, gone.signal, cut);
+  return place;
+}
+
+/** What a read of a request has: the database of its organization, whose waits and statements end with the read. */
+export function readFor(
+  database: Database,
+  { identity, place }: FastifyRequest,
+): { organization: OrganizationDatabase; reading: Reading } {
+  const { reading } = place;
+  return { organization: database.as(identity.organizationId, reading.signal), reading };
+}

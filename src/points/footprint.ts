@@ -1,0 +1,81 @@
+import { invalid } from '../errors.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
+import type { PointLimits } from './limits.ts';
+
+/*
+ * How much memory a read will take, as far as its plan tells. All but the plans themselves is still to come when that is
+ * asked, so a read that there is no room for waits, or is refused, before it has begun.
+ */
+
+/** What is held of one channel. */
+export interface Footprint {
+  /** In its plan. */
+  chunks: number;
+  /** Points at a time. */
+  points: number;
+  bytes: number;
+}
+
+/** Bytes of a chunk in a plan, and in one with summaries. */
+const [planBytes, summaryBytes] = [32, 64];
+/** Bytes of a point: 24 as it comes and 16 decoded. */
+const pointBytes = 40;
+/** Bytes of one of the parts between whose extremes a down-sampled read chooses; there are half as many as points. */
+const partBytes = 40;
+
+/** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
+export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {
+  let largest = 0;
+  let all = 0;
+  let isOverlapping = false;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < plan.length; i++) {
+    const points = plan.pointCounts[i] as number;
+    all += points;
+    if (points > largest) largest = points;
+    if ((plan.firstMs[i] as number) <= lastMs) isOverlapping = true;
+    lastMs = Math.max(lastMs, plan.lastMs[i] as number);
+  }
+  const page = Math.min(all, Math.max(pagePointsMax, largest));
+  const points = isOverlapping ? Math.min(all, bufferPointsMax + page) * 2 : page;
+  return { chunks: plan.length, points, bytes: plan.length * planBytes + points * pointBytes };
+}
+
+export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, pointsMax: number): Footprint {
+  const held = footprintOf(plan, limits);
+  return { ...held, bytes: held.bytes + plan.length * (summaryBytes - planBytes) + (pointsMax / 2) * partBytes };
+}
+
+/** The largest chunk of a plan is held as it comes and decoded. */
+export function largestChunkBytes({ pointCounts, length }: ChunkPlan): number {
+  let largest = 0;
+  for (let i = 0; i < length; i++) largest = Math.max(largest, pointCounts[i] as number);
+  return largest * pointBytes;
+}
+
+/** @throws ApiError 422 for chunks beyond the bound */
+export function requireFewChunks(chunks: number, { plannedChunksMax }: PointLimits): void {
+  if (chunks <= plannedChunksMax) return;
+  throw invalid(
+    ['query'],
+    `this read goes through more than ${plannedChunksMax} chunks (plannedChunksMax): ask for a window, by start and end or last_n, or for fewer channels; …/points/ and the long layout of exports have no such bound`,
+  );
+}
+
+/** @throws ApiError 422 for more channels than rows may have */
+export function requireFewChannels(channels: number, { rowChannelsMax }: PointLimits): void {
+  if (channels <= rowChannelsMax) return;
+  throw invalid(
+    ['query'],
+    `rows of ${channels} channels are too wide, at most ${rowChannelsMax} are possible (rowChannelsMax): choose some by property_names, or read by property under /tool-state/`,
+  );
+}
+
+/** @throws ApiError 422 for rows that would hold more points at a time than they may */
+export function requireFewPoints(points: number, channels: number, { heldPointsMax }: PointLimits): void {
+  if (points <= heldPointsMax) return;
+  throw invalid(
+    ['query'],
+    `rows of these ${channels} channels hold ${points} points at a time, of each channel its longest chunk, and at most ${heldPointsMax} are possible (heldPointsMax): choose fewer by property_names, or read by property under /tool-state/`,
+  );
+}

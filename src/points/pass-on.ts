@@ -1,0 +1,55 @@
+import type { ChunkPoints, Points } from './points.ts';
+import type { Collapse } from './selection.ts';
+import { msOf } from './time.ts';
+
+/** Shorter chunks are gathered, so that a batch is worth its while. */
+const longChunkPoints = 64;
+
+/** Whether chunks are long, ascend, follow each other, and end before an ms: then none has to wait for another. */
+export function followEachOther(chunks: readonly ChunkPoints[], frontierMs: number): boolean {
+  let last = Number.NEGATIVE_INFINITY;
+  let lastChunk = -1;
+  for (const { chunkIndex, times } of chunks) {
+    // At one time the point of the higher index stays, whichever chunk begins first.
+    if (times.length < longChunkPoints || (times[0] === last && chunkIndex < lastChunk)) return false;
+    lastChunk = chunkIndex;
+    for (let i = 0; i < times.length; i++) {
+      const seconds = times[i] as number;
+      // An absent time is NaN and fails the comparison.
+      if (!(seconds >= last)) return false;
+      last = seconds;
+    }
+  }
+  return msOf(last) < frontierMs;
+}
+
+/** Passes such chunks on in their own arrays, as far as they are above one ms and not above another. */
+export function* passOn(
+  chunks: readonly ChunkPoints[],
+  { aboveMs, toMs }: { aboveMs: number; toMs: number },
+  collapse: Collapse,
+): Generator<Points, void, void> {
+  /** What the last point that was passed on has become: points of two chunks may collapse. */
+  let held: Points | undefined;
+  for (const { times, values } of chunks) {
+    let length = 0;
+    for (let i = 0; i < times.length; i++) {
+      const seconds = times[i] as number;
+      const ms = msOf(seconds);
+      if (ms <= aboveMs || ms > toMs) continue;
+      const time = collapse(seconds);
+      if (length > 0 && times[length - 1] === time) length--;
+      times[length] = time;
+      if (i < values.length) values[length] = values[i] as number;
+      length++;
+    }
+    if (length === 0) continue;
+    if (held !== undefined) {
+      const isSame = held.times.at(-1) === times[0];
+      const count = held.times.length - (isSame ? 1 : 0);
+      if (count > 0) yield { times: held.times.subarray(0, count), values: held.values.subarray(0, count) };
+    }
+    held = { times: times.subarray(0, length), values: values.subarray(0, length) };
+  }
+  if (held !== undefined) yield held;
+}

@@ -57,9 +57,11 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + options.answerMsMax,
     application_name: 'metrology-server',
     keepAlive: true,
-    onConnect: (client) => beginSession(client, session, route, sessionMsMax),
     ...config,
   };
+  // A connection that does not come to be is tried once more within the wait for one.
+  const msMax = Math.min(sessionMsMax, (all.connectionTimeoutMillis ?? sessionMsMax) / 2);
+  all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
@@ -9,6 +11,7 @@ import { projectRoutes } from './catalogue/projects/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
+import { createExportCache, type ExportCache } from './exports/cache.ts';
 import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
@@ -48,7 +51,7 @@ export interface AppDependencies {
     | 'REFERENCE_CLOCK'
     | 'CORS_ORIGINS'
   > &
-    Partial<Pick<Config, 'METRICS_OPEN'>>;
+    Partial<Pick<Config, 'METRICS_OPEN' | 'EXPORT_CACHE_BYTES' | 'EXPORT_CACHE_DIR'>>;
   database: Database;
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
@@ -148,7 +151,19 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const publicUrl = config.PUBLIC_URL;
-  await app.register(async (room) => exportRoutes(room, { database, idleSeconds, publicUrl, now, limits }));
+  const cache = exportCacheOf(config, limits.exports, log);
+  const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
+  await app.register(async (room) => exportRoutes(room, exports));
+  await catalogueRoutes(app, database, idleSeconds, limits);
+  healthRoutes(app, database.standing);
+  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
+  if (config.REFERENCE_CLOCK) clockRoutes(app, now);
+  openapiRoutes(app);
+  docsPageRoutes(app);
+  return app;
+}
+
+async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
@@ -160,12 +175,13 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => growthInstrumentRoutes(room, catalogue), {
     prefix: '/instruments/synthesis',
   });
-  healthRoutes(app, database.standing);
-  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
-  if (config.REFERENCE_CLOCK) clockRoutes(app, now);
-  openapiRoutes(app);
-  docsPageRoutes(app);
-  return app;
+}
+
+function exportCacheOf(config: AppDependencies['config'], limits: ExportLimits, log: Logger): ExportCache | undefined {
+  const { EXPORT_CACHE_BYTES: bytesMax = 0, EXPORT_CACHE_DIR } = config;
+  if (bytesMax === 0) return undefined;
+  const folder = EXPORT_CACHE_DIR ?? join(tmpdir(), `metrology-server-exports-${process.getuid?.() ?? 0}`);
+  return createExportCache({ folder, bytesMax, limits, report: (error) => log.warn({ err: error }, error.message) });
 }
 
 /** The bounds of every room: its defaults, and what is given instead. */

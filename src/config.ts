@@ -62,6 +62,18 @@ export const ConfigSchema = Type.Object({
     1024 ** 4,
     'bytes of request bodies in memory at one time, of those up to 64 KiB and of larger ones each; more wait',
   ),
+  EXPORT_CACHE_BYTES: integer(
+    1024 ** 3,
+    0,
+    1024 ** 5,
+    'bytes of exports that are kept as files, of streams that do not change any more; 0 keeps none',
+  ),
+  EXPORT_CACHE_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'folder of kept exports; unset, one under the temporary folder of the system',
+    }),
+  ),
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$',

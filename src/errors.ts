@@ -17,6 +17,7 @@ export const errorStatus = {
   conflict: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
   validation: 422,
   internal: 500,
   unavailable: 503,

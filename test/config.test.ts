@@ -12,6 +12,7 @@ const defaults = {
   STREAM_IDLE_SECONDS: 3_600,
   BODY_LIMIT_BYTES: 33_554_432,
   BODIES_LIMIT_BYTES: 134_217_728,
+  EXPORT_CACHE_BYTES: 1_073_741_824,
   LOG_LEVEL: 'info',
   REFERENCE_CLOCK: false,
   METRICS_OPEN: false,
@@ -50,6 +51,8 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   STREAM_IDLE_SECONDS: { taken: [['1', 1]], refused: ['0', '1.5', '31536001'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '512000001', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
+  EXPORT_CACHE_BYTES: { taken: [['0', 0]], refused: ['-1', '1GB'] },
+  EXPORT_CACHE_DIR: { taken: [['/var/cache/exports', '/var/cache/exports']], refused: [] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   PUBLIC_URL: {
     taken: [

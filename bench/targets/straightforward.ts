@@ -71,10 +71,9 @@ await provideKey(store.database, config, false);
 const owner = openAsOwner(store.ownerUrl, { onIdleError: () => {} });
 await owner.pool.query(tables);
 
-const { connectionString } = owner.pool.options;
 const int8 = 20;
 const pool = new pg.Pool({
-  connectionString,
+  connectionString: store.ownerUrl,
   max: config.DATABASE_POOL_MAX,
   types: {
     getTypeParser: (oid: number, format?: 'text' | 'binary') =>

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { OwnerDatabase } from '../database/database.ts';
+import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { type Address, hostsOf, readAddress, urlOf } from '../lib/postgres-address.ts';
@@ -104,8 +105,10 @@ export async function dropSqlReader(database: OwnerDatabase, role: string): Prom
 }
 
 async function findOrganization(client: pg.PoolClient, name: string): Promise<string> {
+  const fold = await findFolding(client);
   const { rows } = await client.query<{ organization_id: string }>(
-    'select organization_id from organizations where lower(name) = lower($1::text)',
+    `select organization_id from organizations where ${fold('name')} = ${fold('$1::text')}
+     order by name = $1::text desc, lower(name) = lower($1::text) desc, created_at limit 1`,
     [name],
   );
   if (rows[0] === undefined) throw new Error(`There is no organization "${name}".`);

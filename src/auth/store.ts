@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
+import { findFolding } from '../database/folding.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
 
@@ -73,20 +74,34 @@ export async function noteKeyUse(
   );
 }
 
-/** A person of an organization; both are made when they are not there yet. Names are matched without regard to case. */
+/**
+ * A person of an organization; both are made when they are not there yet. Names are matched as they are everywhere
+ * (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
+ */
 export async function ensureUser(database: Database, organization: string, user: string) {
-  const { kysely } = database.everyOrganization.upkeep;
-  await sql`insert into organizations (name) values (${organization}::text) on conflict do nothing`.execute(kysely);
-  await sql`insert into users (organization_id, name)
-            select organization_id, ${user}::text from organizations where lower(name) = lower(${organization}::text)
-            on conflict do nothing`.execute(kysely);
-  return kysely
-    .selectFrom('users')
-    .innerJoin('organizations', 'organizations.organization_id', 'users.organization_id')
-    .select(['users.organization_id', 'users.user_id'])
-    .where(sql<boolean>`lower(organizations.name) = lower(${organization}::text)`)
-    .where(sql<boolean>`lower(users.name) = lower(${user}::text)`)
-    .executeTakeFirstOrThrow();
+  const { pool } = database.everyOrganization.upkeep;
+  const fold = await findFolding(pool);
+  const isCalled = (name: string) => `(${fold('named.name')} = ${fold(name)} or lower(named.name) = lower(${name})) `;
+  const first = (name: string) =>
+    `order by named.name = ${name} desc, lower(named.name) = lower(${name}) desc, created_at`;
+  const one = `select organization_id from organizations named where ${isCalled('$1::text')} ${first('$1::text')} limit 1`;
+  await pool.query(
+    `insert into organizations (name) select $1::text where not exists (${one}) on conflict do nothing`,
+    [organization],
+  );
+  await pool.query(
+    `insert into users (organization_id, name) select organization_id, $2::text from (${one}) own
+     where not exists (
+       select from users named where named.organization_id = own.organization_id and ${isCalled('$2::text')}
+     ) on conflict do nothing`,
+    [organization, user],
+  );
+  const { rows } = await pool.query<{ organization_id: string; user_id: string }>(
+    `select organization_id, user_id from users named
+     where organization_id = (${one}) and ${isCalled('$2::text')} ${first('$2::text')} limit 1`,
+    [organization, user],
+  );
+  return rows[0] as { organization_id: string; user_id: string };
 }
 
 /** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */

@@ -2,6 +2,8 @@
 export const catalogueLimits = {
   /** Keywords of one search: each is looked for in every text of every entry. */
   searchKeywordsMax: 100,
+  /** Words of all keywords of one search together. */
+  searchWordsMax: 300,
   /** Entries, samples or projects that one search may name. */
   searchIdsMax: 5_000,
   /** Entries that one statement of a search looks through: 50 ms of work with as many keywords as a search may have. */

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { type Access, accessTo, type Connections } from './access.ts';
+import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience } from './transactions.ts';
@@ -23,6 +24,8 @@ export interface OrganizationDatabase extends Access {
    * read keeps it waiting. @throws CommitInDoubt when the connection is lost on the way
    */
   runAsIngest: RunStatement;
+  /** How names and keywords are compared in this database. */
+  folding: () => Promise<Fold>;
   readonly [isBound]: true;
 }
 
@@ -38,9 +41,15 @@ export function createOrganizations(pools: {
   ingest: pg.Pool;
 }): (organizationId: string) => OrganizationDatabase {
   const connectionsOf = connectionsByOrganization(pools.general, pools.shares);
+  const folding = rememberFolding();
   return (organizationId) => {
-    const own = { organizationId, runAsIngest: runAs(pools.ingest, organizationId) };
-    return Object.assign(accessTo(connectionsOf(organizationId)), own) as OrganizationDatabase;
+    const access = accessTo(connectionsOf(organizationId));
+    const own = {
+      organizationId,
+      runAsIngest: runAs(pools.ingest, organizationId),
+      folding: () => folding(access.pool),
+    };
+    return Object.assign(access, own) as OrganizationDatabase;
   };
 }
 

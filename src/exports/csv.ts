@@ -15,17 +15,26 @@ import type { WideRows } from './wide.ts';
 const comma = Buffer.from(',');
 const lineEnd = Buffer.from('\n');
 
+/** How a CSV file is written. */
+export interface CsvForm {
+  escapeFormulas: boolean;
+  /** Begin with a byte order mark. */
+  bom?: boolean;
+}
+
+const byteOrderMark = '\ufeff';
+
 export async function* longCsv(
   { columns, isSelection }: Export,
   chunks: AsyncIterable<LongChunk>,
-  escapeFormulas: boolean,
+  { escapeFormulas, bom = false }: CsvForm,
 ): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const time = new CalendarTime();
   const textOf = rememberLast((cells: (string | null)[]) => csvText(cells, escapeFormulas));
   const unitsOf = rememberLast((cells: (string | null)[]) => csvText(cells, escapeFormulas));
   writer.raw(
-    `${csvText(
+    `${bom ? byteOrderMark : ''}${csvText(
       columns.map(({ name }) => name),
       escapeFormulas,
     )}\n`,
@@ -51,12 +60,12 @@ export async function* longCsv(
 export async function* wideCsv(
   { columns, isSelection }: Export,
   batches: AsyncIterable<WideRows>,
-  escapeFormulas: boolean,
+  { escapeFormulas, bom = false }: CsvForm,
 ): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const time = new CalendarTime();
   writer.raw(
-    `${csvText(
+    `${bom ? byteOrderMark : ''}${csvText(
       columns.map(({ name }) => name),
       escapeFormulas,
     )}\n`,

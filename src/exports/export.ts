@@ -28,13 +28,16 @@ export interface Export {
   exportedAt: Date;
 }
 
+/** @param unitsInHeaders whether the names of channel columns have their unit */
 export function describeExport(
   layout: Layout,
   isSelection: boolean,
   streams: ExportedStream[],
   exportedAt: Date,
+  unitsInHeaders = false,
 ): Export {
-  const columns = layout === 'long' ? longColumns : [...instantColumns, ...channelColumns(streams)];
+  const channels = unitsInHeaders ? withUnits(channelColumns(streams)) : channelColumns(streams);
+  const columns = layout === 'long' ? longColumns : [...instantColumns, ...channels];
   return {
     layout,
     isSelection,
@@ -96,4 +99,19 @@ function channelColumns(streams: ExportedStream[]): ExportColumn[] {
     isRequired: false,
     channel: { name, units: unitsOf.get(name) ?? null },
   }));
+}
+
+/** The columns under `NAME [UNIT]`, each of which stays as it is where that would give two of them one name. */
+function withUnits(columns: ExportColumn[]): ExportColumn[] {
+  const named = columns.map((column) => {
+    const units = column.channel?.units?.trim();
+    return { ...column, name: units ? `${column.name} [${units}]` : column.name };
+  });
+  const counts = new Map<string, number>();
+  // Plain names count too: a column goes back to its own, which must not be another one's by then.
+  for (const name of [...named, ...columns].map((column) => column.name)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return named.map((column, i) => {
+    const plain = columns[i] as ExportColumn;
+    return column.name === plain.name || counts.get(column.name) === 1 ? column : plain;
+  });
 }

@@ -17,6 +17,14 @@ export const exportLimits = {
   groupCellsMax: 262_144,
   /** The fewest rows of one row group of wide Parquet, so that the directory of the file stays small beside the data. */
   groupRowsMin: 1_024,
+  /** The largest file that is kept, as a part of EXPORT_CACHE_BYTES; larger ones are streamed as if there were no cache. */
+  keptFileShare: 0.25,
+  /** Files that a process makes at a time in order to keep them; others wait for their turn. */
+  keptMakesMax: 2,
+  /** Exports that a process remembers to be too large to be kept. */
+  tooLargeMax: 1_000,
+  /** Milliseconds after which a file that was begun and not finished is taken for one whose maker is gone. */
+  partMsMax: 3_600_000,
 };
 
 export type ExportLimits = Readonly<typeof exportLimits>;

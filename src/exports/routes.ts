@@ -7,12 +7,15 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { App } from '../http/app-type.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { refusals } from '../http/schemas.ts';
+import { sendFile } from '../http/send-file.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import { longCsv, wideCsv } from './csv.ts';
+import type { ExportCache, KeptFile } from './cache.ts';
+import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { findUnchanging } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
 import { longParquet, wideGroupRows, wideParquet } from './parquet.ts';
@@ -22,10 +25,12 @@ import {
   DownloadQuery,
   ExportFile,
   ExportMetadata,
+  ExportPart,
   ExportPath,
   ExportQuery,
   type Format,
   type Layout,
+  NotModified,
   SelectionContentQuery,
   SelectionQuery,
 } from './schemas.ts';
@@ -38,6 +43,10 @@ export interface ExportDependencies {
   idleSeconds: number;
   /** Under which clients reach the server; undefined when it is taken from the request. */
   publicUrl: string | undefined;
+  /** How long after finalize late chunks are still accepted. */
+  graceSeconds: number;
+  /** Where exports that do not change any more are kept; without it every one is made anew. */
+  cache?: ExportCache | undefined;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
   limits?:
@@ -49,7 +58,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'now'> {
+interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
@@ -88,13 +97,13 @@ function streamRoutes(app: App, means: Means): void {
         tags,
         params: ExportPath,
         querystring: ExportQuery,
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const organization = means.database.as(request.identity.organizationId);
       const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, organization, request, reply, exported);
     },
   );
 
@@ -124,14 +133,14 @@ function selectionRoutes(app: App, means: Means): void {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
         querystring: SelectionQuery(means.search),
-        response: { 200: ExportFile, ...refusals(400, 404, 422) },
+        response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { organizationId, userId } = request.identity;
       const organization = means.database.as(organizationId);
       const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendFile(means, organization, request, reply, exported);
+      return sendExport(means, organization, request, reply, exported);
     },
   );
 
@@ -182,27 +191,49 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 }
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
-async function sendFile(
+async function sendExport(
   means: Means,
   organization: OrganizationDatabase,
-  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean } }>,
+  request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
 ): Promise<FastifyReply> {
-  const { format = 'csv', escape_formulas: escapeFormulas = false } = request.query;
+  const { format = 'csv', escape_formulas: escapeFormulas = false, bom = false } = request.query;
+  const form = { escapeFormulas, bom };
   // As it came: the query may hold question marks of its own.
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
-  const pieces = fileOf(means, organization, exported, format, escapeFormulas);
+  const begin = (what: Export) => begun(fileOf(means, organization, what, format, form));
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const first = await pieces.next();
+  const kept = await openKept(means, organization, exported, begin, { format, ...form });
+  const pieces = kept ?? (await begin(exported));
   reply
+    .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
     .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
-  return sendPieces(reply, continued(first, pieces), contentTypes[format]);
+  if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
+  // Nobody gets the rest of it.
+  if (request.method === 'HEAD') await pieces.return();
+  return sendPieces(reply, pieces, contentTypes[format]);
+}
+
+/** @returns undefined when the file is none that is kept */
+async function openKept(
+  { cache, graceSeconds }: Means,
+  organization: OrganizationDatabase,
+  exported: Export,
+  begin: (exported: Export) => Promise<Pieces>,
+  form: object,
+): Promise<{ file: KeptFile; key: string } | undefined> {
+  if (cache === undefined) return undefined;
+  const unchanging = await findUnchanging(organization, exported, form, graceSeconds);
+  if (unchanging === undefined) return undefined;
+  const { key } = unchanging;
+  const file = await cache.open(key, () => begin(unchanging.exported));
+  return file && { file, key };
 }
 
 function fileOf(
@@ -210,16 +241,22 @@ function fileOf(
   organization: OrganizationDatabase,
   exported: Export,
   format: Format,
-  escapeFormulas: boolean,
+  form: CsvForm,
 ): Pieces {
   const read = { organization, limits: points };
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
-    return format === 'csv' ? longCsv(exported, chunks, escapeFormulas) : longParquet(exported, chunks, limits);
+    return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
   const rows = readWide(read, exported, rowsMax);
-  return format === 'csv' ? wideCsv(exported, rows, escapeFormulas) : wideParquet(exported, rows);
+  return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows);
+}
+
+/** With its first piece read already. */
+async function begun(pieces: Pieces): Promise<Pieces> {
+  const first = await pieces.next();
+  return continued(first, pieces);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {

@@ -19,6 +19,13 @@ const contentFields = {
         'Default long',
     }),
   ),
+  units_in_headers: Type.Optional(
+    Type.Boolean({
+      description:
+        'wide only: call the column of a channel `NAME [UNIT]`, where all streams agree on its unit and no other column is ' +
+        'called so',
+    }),
+  ),
   channel_names: Type.Optional(
     Type.Array(Text({ minLength: 1, maxLength: channelNameLengthMax }), {
       description: 'only these channels; repeated',
@@ -27,6 +34,11 @@ const contentFields = {
 };
 
 const fileFields = {
+  bom: Type.Optional(
+    Type.Boolean({
+      description: 'CSV only: begin with a byte order mark, without which Excel takes UTF-8 for another encoding',
+    }),
+  ),
   format: Type.Optional(
     Type.Unsafe<Format>({ type: 'string', enum: [...formats], description: 'kind of the file. Default csv' }),
   ),
@@ -74,6 +86,13 @@ export const ExportFile = Type.Unsafe<unknown>({
     'application/vnd.apache.parquet': file('Apache Parquet; what describes it is in its metadata under `metrology`'),
   },
 });
+
+/** A part of the file that a range asked for. */
+export const ExportPart = Type.Unsafe<unknown>({
+  ...ExportFile,
+  description: 'the bytes of the file that Range asks for; of streams that are finalized and past the grace',
+});
+export const NotModified = Type.Null({ description: 'the file is still the one of If-None-Match' });
 
 const text = Nullable(Type.String());
 const named = (description: string) =>

@@ -89,7 +89,7 @@ async function requireStreams(
 async function openExport(
   organization: OrganizationDatabase,
   streams: StreamRow[],
-  { layout = 'long', channel_names }: Content,
+  { layout = 'long', channel_names, units_in_headers }: Content,
   isSelection: boolean,
   { limits: { channelsMax, columnsMax }, now }: ExportMeans,
 ): Promise<Export> {
@@ -108,6 +108,7 @@ async function openExport(
     isSelection,
     streams.map((stream) => ({ ...stream, channels: byStream.get(stream.data_id) ?? [] })),
     new Date(now()),
+    units_in_headers,
   );
 }
 

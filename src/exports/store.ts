@@ -84,3 +84,37 @@ export async function listChannelsToExport(
   });
   return rows;
 }
+
+/** What of streams says whether their content has changed. */
+export interface Standing {
+  /** Whether all of them are finalized and past the grace for late chunks. */
+  is_complete: boolean;
+  /** When any of them, or a channel of theirs, was last changed; null without streams. */
+  changed_at: string | null;
+  /** A digest of the counters of all of their channels and of when each was changed. */
+  digest: string;
+}
+
+export async function findStanding(
+  { organizationId, pool }: OrganizationDatabase,
+  dataIds: readonly string[],
+  graceSeconds: number,
+): Promise<Standing> {
+  const { rows } = await pool.query<Standing>({
+    name: 'find_standing_of_exports',
+    text: `
+      select coalesce(bool_and(coalesce(s.finalized_at + make_interval(secs => $3::float8) < clock_timestamp(), false)), false)
+          as is_complete,
+        greatest(max(s.changed_at), max(c.changed_at)) as changed_at,
+        encode(sha256(coalesce(string_agg(c.digest, '' order by s.data_id), '')::bytea), 'hex') as digest
+      from streams s cross join lateral (
+        select max(changed_at) as changed_at, string_agg(
+          concat_ws(',', channel_id, chunk_count, point_count, null_count, extract(epoch from changed_at)), ';' order by channel_id
+        ) as digest
+        from channels where channels.data_id = s.data_id
+      ) c
+      where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id = any($2::uuid[])`,
+    values: [organizationId, dataIds, graceSeconds],
+  });
+  return rows[0] as Standing;
+}

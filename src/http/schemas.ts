@@ -70,6 +70,7 @@ const errorAnswers = {
   409: ErrorAnswer,
   413: ErrorAnswer,
   415: ErrorAnswer,
+  416: ErrorAnswer,
   422: refer(ValidationBody),
 } as const;
 

@@ -19,6 +19,8 @@ export async function sendList(reply: FastifyReply, pages: AsyncIterable<readonl
   const first = await pieces.next();
   const second = await pieces.next();
   if (second.done) return reply.type(json).send(first.value) as never;
+  // Nobody gets the rest of it.
+  if (reply.request.method === 'HEAD') await pieces.return();
   return sendPieces(reply, resumed([first.value as Buffer, second.value], pieces)) as never;
 }
 

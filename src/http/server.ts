@@ -9,6 +9,7 @@ import { createClientErrors } from './client-errors.ts';
 import { createConnections } from './connections.ts';
 import { connectionsFor } from './descriptors.ts';
 import { answerBadUrl, answerErrors } from './error-handler.ts';
+import { endBodiesOfHead } from './head-requests.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { createReadingPace } from './reading-pace.ts';
@@ -50,7 +51,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
     return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true }),
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     frameworkErrors: answerBadUrl,
     clientErrorHandler: createClientErrors(bounds, pace),
     routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
@@ -58,6 +59,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     schemaController: { compilersFactory: lazyCompilers() },
   });
   await setResponseHeaders(app, options.corsOrigins);
+  endBodiesOfHead(app);
   const refusalLog = createRefusalLog({
     limits: bounds,
     sumUp: (counts) => log.info({ refused: counts }, 'refused requests that were not logged by themselves, by status'),

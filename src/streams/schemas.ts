@@ -97,7 +97,7 @@ export const RestoreBody = Type.Object(
       description: 'what the chunk held then; 1 is the first',
     }),
   },
-  { $id: 'RestoreBody', description: 'a revision of a chunk' },
+  { $id: 'RestoreBody', description: 'a revision of a chunk', additionalProperties: false },
 );
 
 export const ChunkReceipt = Type.Object(

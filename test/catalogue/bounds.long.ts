@@ -60,9 +60,12 @@ describe('lists and searches', () => {
     const id = await open('left');
     const found = async (keyword: string) =>
       (await server.get(`/data_entries/?data_ids=${id}&keywords=${encodeURIComponent(keyword)}`)).json.length;
-    const separators = ['', ' ', '\n', '\u0001', '\ue000', '\ue000\ue001', '\ue001'];
-    for (const separator of separators)
-      expect([separator, await found(`left${separator}metrology`)]).toEqual([separator, 0]);
+    // The next text of the row is the name of who opened it.
+    for (const separator of ['', '\u0001', '\ue000', '\ue000\ue001', '\ue001'])
+      expect([separator, await found(`left${separator}ada`)]).toEqual([separator, 0]);
+    // These end a word.
+    for (const separator of [' ', '\n', '\u00a0'])
+      expect([separator, await found(`left${separator}ada`)]).toEqual([separator, 1]);
     expect(await found('\ue000')).toBe(0);
     expect(await found('LEFT')).toBe(1);
     const strange = await open('a \ue000 b');

@@ -152,12 +152,15 @@ describe('a row', () => {
     expect(row.file_metadata.finalized_at).toMatch(isoTime);
   });
 
-  test('says tool_state where the request does, metrology otherwise', async () => {
+  test('says its own type, whatever type the search names', async () => {
     const id = await createStream();
     const types = async (query: Query) => (await search({ data_ids: id, ...query })).map((row) => row.char_source_type);
     expect(await types({})).toEqual(['metrology']);
     expect(await types({ data_type: 'metrology' })).toEqual(['metrology']);
-    expect(await types({ data_type: 'tool_state' })).toEqual(['tool_state']);
+    expect(await types({ data_type: 'tool_state' })).toEqual(['metrology']);
+    await server.send('PATCH', `/data_entries/${id}`, { char_source_type: 'tool_state' });
+    for (const query of [{}, { data_type: 'metrology' }, { data_type: 'tool_state' }])
+      expect(await types(query)).toEqual(['tool_state']);
   });
 
   test.each([
@@ -368,7 +371,7 @@ describe('filters', () => {
 });
 
 describe('keywords', () => {
-  test('are found in every text of the row, within it and in any case', async () => {
+  test('are found in what people called an entry and what it comes from, within a word and in any case', async () => {
     const instrument = await server.post('/instruments/synthesis', { label: 'Kaleidoscope MBE', type: 'mbe' });
     const sample = await createSample('Kumquat wafer');
     const ofSample = await createProject('Kohlrabi of the sample');
@@ -385,21 +388,32 @@ describe('keywords', () => {
         instrument_type: 'kryostat',
       },
     });
+    await store(id, 'Kelvin probe', [1_700_000_000]);
     const other = await createStream({ key: server.keys.grace });
     const row = await entry(id);
     const data_ids = [id, other];
     for (const keyword of [
-      ...['KRYPTON', 'köLN', 'ypto', 'kaleido', 'KUMQUAT', 'kohlrabi', 'kestrel', 'KIWI:', 'kryostat', 'success'],
-      ...[id, id.slice(3, 12).toUpperCase(), sample, own, ofSample, row.file_metadata.processed_data_id],
+      ...['KRYPTON', 'köLN', 'ypto', 'kaleido', 'KUMQUAT', 'kohlrabi', 'kestrel', 'KIWI:', 'kryostat'],
+      ...[
+        'kelvin',
+        'PROBE',
+        id,
+        id.slice(0, 8).toUpperCase(),
+        sample,
+        own,
+        ofSample,
+        row.file_metadata.processed_data_id,
+      ],
     ]) {
       expect(await found({ data_ids, keywords: keyword }), keyword).toEqual([id]);
     }
-    // Three hexadecimal digits, which may stand in the ids of the other one too.
-    expect(await found({ data_ids: [id], keywords: 'ADA' })).toEqual([id]);
+    expect(await found({ data_ids, keywords: 'ADA' })).toEqual([id]);
     expect(await found({ data_ids, keywords: 'GRACE' })).toEqual([other]);
-    expect(await found({ data_ids, keywords: 'stream_active' })).toEqual([other]);
-    expect(await found({ data_ids, keywords: 'metrology' })).toEqual([other, id]);
-    expect(await found({ data_ids, keywords: 'tool_state', data_type: 'tool_state' })).toEqual([other, id]);
+    // What stands in every row, or is a filter of its own, and parts of ids, which nobody sees, say nothing.
+    for (const keyword of ['metrology', 'success', 'stream_active', id.slice(0, 7), id.slice(1, 12), sample.slice(9)]) {
+      expect(await found({ data_ids, keywords: keyword }), keyword).toEqual([]);
+    }
+    expect(await found({ data_ids, keywords: 'tool_state', data_type: 'tool_state' })).toEqual([]);
     expect(await found({ data_ids, keywords: 'aardvark' })).toEqual([]);
   });
 
@@ -413,6 +427,61 @@ describe('keywords', () => {
     expect(await found({ data_ids, keywords: ['quartz', 'nowhere'] })).toEqual([a]);
     expect(await found({ data_ids, keywords: ['', ' ', 'quartz'] })).toEqual([a]);
     expect(await found({ data_ids, keywords: '' })).toHaveLength(3);
+  });
+
+  test('have all of their words in one entry, in any order, wherever each stands', async () => {
+    const sample = await createSample('GaN wafer W7');
+    const run = await createStream({ sample, tags: ['annealed twice'], body: { stream_name: 'MBE run 417' } });
+    const next = await createStream({ body: { stream_name: 'MBE run 418' } });
+    const data_ids = [run, next];
+    for (const keywords of [
+      'MBE 417',
+      '417 mbe',
+      ' run\t417 ',
+      'mbe\u00a0417',
+      '417 gan',
+      'TWICE w7 MBE',
+      '417 417 417',
+    ]) {
+      expect(await found({ data_ids, keywords }), keywords).toEqual([run]);
+    }
+    expect(await found({ data_ids, keywords: 'MBE run' })).toEqual([next, run]);
+    expect(await found({ data_ids, keywords: '418 gan' })).toEqual([]);
+    expect(await found({ data_ids, keywords: ['418 gan', '417 twice'] })).toEqual([run]);
+    expect(await found({ data_ids, keywords: `${run.slice(0, 13)} 417` })).toEqual([run]);
+    expect(await found({ data_ids, keywords: `${run.slice(0, 13)} 418` })).toEqual([]);
+  });
+
+  test('a number finds the runs that are called so, and no ids that hold its digits', async () => {
+    const data_ids: string[] = [];
+    for (let i = 0; i < 40; i++)
+      data_ids.push(await createStream({ body: { stream_name: `Run ${String(i).padStart(3, '0')}` } }));
+    expect(await found({ data_ids, keywords: '10' })).toEqual([data_ids[10]]);
+    expect(await found({ data_ids, keywords: '3' })).toHaveLength(13);
+  });
+
+  test.each([
+    ['composed and decomposed', 'Ölprobe Å', 'Ölprobe Å'.normalize('NFD')],
+    ['micro sign and mu', '5 \u00b5m', '5 \u03bcm'],
+    ['ohm sign and omega', '3 \u2126', '3 \u03c9'],
+    ['angstrom sign', '7 \u212b', '7 å'],
+    ['full width', 'ＭＢＥ', 'mbe'],
+    ['case of Greek, with its final sigma', 'ΟΔΟΣ', 'οδος'],
+    ['case of Cyrillic', 'ПРОБА Й', 'проба й'],
+    ['case of Latin beyond ASCII', 'ŁÓDŹ ØRE ƏZ', 'łódź øre əz'],
+    ['sharp s', 'GROẞ MASSE', 'gross maße'],
+    ['Armenian, Georgian, Adlam', 'ԱԲ ᲐᲑ 𞤀', 'աբ აბ 𞤢'],
+    ['superscripts and ligatures', 'cm² ﬁlm', 'cm2 film'],
+    ['what nobody sees', 'soft\u00adhyphen zero\u200bwidth', 'softhyphen zerowidth'],
+  ])('are folded: %s', async (_, one, other) => {
+    const data_ids = [
+      await createStream({ body: { stream_name: `<${one}>` } }),
+      await createStream({ body: { stream_name: `<${other}>` } }),
+      await createStream({ times: [1], body: { stream_name: 'neither' } }),
+    ];
+    for (const keywords of [one, other, one.normalize('NFD'), other.toUpperCase(), one.toLowerCase()]) {
+      expect(await found({ data_ids, keywords }), keywords).toEqual([data_ids[1], data_ids[0]]);
+    }
   });
 
   test('are plain text: no wildcard, no quoting, no match across two texts', async () => {

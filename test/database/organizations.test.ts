@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureUser } from '../../src/auth/store.ts';
-import { insertTag, nextTags } from '../../src/catalogue/tags/store.ts';
+import { findOrInsertTag, nextTags } from '../../src/catalogue/tags/store.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import type { OrganizationDatabase } from '../../src/database/organizations.ts';
 import { loginOf } from '../support/global-setup.ts';
@@ -15,8 +15,8 @@ beforeAll(async () => {
   const eve = await ensureUser(server.database, 'rival', 'eve');
   lab = server.database.as(ada.organization_id);
   rival = server.database.as(eve.organization_id);
-  await insertTag(lab, ada.user_id, 'ours');
-  await insertTag(rival, eve.user_id, 'theirs');
+  await findOrInsertTag(lab, ada.user_id, 'ours');
+  await findOrInsertTag(rival, eve.user_id, 'theirs');
 });
 afterAll(() => server?.close());
 

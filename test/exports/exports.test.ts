@@ -518,3 +518,42 @@ describe('the address that the SDK downloads from', () => {
     expect((await server.get(`/data_entries/raw_data/${dataId}?return_as=bytes`)).status).toBe(422);
   });
 });
+
+describe('for Excel', () => {
+  test('a byte order mark goes before a CSV of either layout, on request', async () => {
+    const dataId = await openStream(server, 10);
+    await store(dataId, 'Dicke', 0, [[start, 1]], 'µm');
+    for (const layout of ['long', 'wide']) {
+      const url = `/exports/${dataId}?layout=${layout}`;
+      const bytes = async (more: string) =>
+        (await server.app.inject({ url: url + more, headers: { 'x-api-key': server.keys.ada } })).rawPayload;
+      const plain = await bytes('');
+      expect(plain.subarray(0, 3).equals(Buffer.from('\ufeff'))).toBe(false);
+      expect((await bytes('&bom=true')).equals(Buffer.concat([Buffer.from('\ufeff'), plain]))).toBe(true);
+      expect((await bytes('&bom=false')).equals(plain)).toBe(true);
+    }
+  });
+
+  test('units stand in the headers of wide files, on request, where no two columns come to be called alike', async () => {
+    const [dataId, other] = [await openStream(server, 10), await openStream(server, 10)];
+    await store(dataId, 'd', 0, [[start, 1]], 'nm');
+    await store(dataId, 'e', 0, [[start, 2]]);
+    await store(dataId, 'f', 0, [[start, 3]], 's');
+    await store(dataId, 'f [s]', 0, [[start, 4]]);
+    await store(dataId, 'time', 0, [[start, 5]], 's');
+    await store(other, 'd', 0, [[start, 6]], 'Å');
+    await store(other, 'e', 0, [[start, 7]]);
+    const header = async (url: string) => (await csv(url)).split('\n')[0];
+    const url = `/exports/${dataId}?layout=wide`;
+    expect(await header(url)).toBe('time,timestamp,d,e,f,f [s],time (channel)');
+    expect(await header(`${url}&units_in_headers=true`)).toBe('time,timestamp,d [nm],e,f,f [s],time (channel) [s]');
+    expect(
+      await header(`/exports/?data_ids=${dataId}&data_ids=${other}&layout=wide&units_in_headers=true&channel_names=d`),
+    ).toBe('data_id,time,timestamp,d');
+    const { json } = await server.get(`/exports/${dataId}/metadata?layout=wide&units_in_headers=true`);
+    expect(json.columns[2]).toEqual({ name: 'd [nm]', type: 'float64', channel_name: 'd', units: 'nm' });
+    const { rows } = await parquet(`${url}&units_in_headers=true&format=parquet`);
+    expect(rows[0]).toMatchObject({ 'd [nm]': 1, e: 2, f: 3, 'f [s]': 4, 'time (channel) [s]': 5 });
+    expect(await header(`/exports/${dataId}?units_in_headers=true`)).toContain('channel_name,');
+  });
+});

@@ -201,12 +201,12 @@ describe('paths', () => {
     ['GET', '/tool-state/stream/initialize', 'POST'],
     ['PUT', `/metrology/stream/${unknownId}/finalize`, 'POST'],
     ['DELETE', '//metrology//stream/chunk/', 'POST'],
-    ['POST', '/healthz', 'GET'],
-    ['HEAD', '/healthz', 'GET'],
-    ['OPTIONS', '/physical_samples', 'GET, POST'],
-    ['PATCH', '/tags/', 'GET, POST'],
-    ['QUERY', '/healthz', 'GET'],
-    ['TRACE', '/projects/', 'GET, POST'],
+    ['POST', '/healthz', 'GET, HEAD'],
+    ['HEAD', '/tool-state/stream/chunk', 'POST'],
+    ['OPTIONS', '/physical_samples', 'GET, HEAD, POST'],
+    ['PATCH', '/tags/', 'GET, HEAD, POST'],
+    ['QUERY', '/healthz', 'GET, HEAD'],
+    ['TRACE', '/projects/', 'GET, HEAD, POST'],
   ])('%s %s is answered 405 with Allow: %s', async (method, path, allow) => {
     const answer = await server.send(method, path, method === 'PUT' ? {} : undefined, null);
     expect(answer.status).toBe(405);

@@ -288,7 +288,26 @@ async function digest(where: string): Promise<string> {
 
 test('every route has its cases here, and no case is left over', () => {
   const known = [...Object.keys(requests), ...open].map(plain).sort();
-  expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual(known);
+  const heads = known.filter((name) => name.startsWith('GET ')).map(headOf);
+  expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual([...known, ...heads].sort());
+});
+
+const headOf = (name: string) => name.replace(/^GET /, 'HEAD ');
+
+describe.each([...Object.keys(requests), ...open].filter((name) => name.startsWith('GET ')))('%s', (name) => {
+  test('is answered the same to HEAD, without the body', async () => {
+    const request = requests[name] ?? (() => ({ url: name.split(' ')[1] as string }));
+    for (const ids of [await lastingThings(), unknown]) {
+      for (const key of [server.keys.ada, server.keys.rival, only.write, null]) {
+        const [got, head] = [await send(name, request(ids), key), await send(headOf(name), request(ids), key)];
+        expect([head.status, head.text]).toEqual([got.status, '']);
+        // A body that is not sent is not chunked.
+        const { date: _, 'transfer-encoding': __, 'content-length': length, ...headers } = got.headers;
+        expect(head.headers).toMatchObject(headers);
+        if (!/metrics|gateway|certificate/.test(name)) expect(head.headers['content-length']).toBe(length);
+      }
+    }
+  });
 });
 
 test('every schema compiles, also one that is not used before its first request', () => {

@@ -11,7 +11,7 @@ import { startTestServer, type TestServer } from '../support/test-server.ts';
 const limits = {
   streams: { channelsPerRequestMax: 2, loopBodyBytesMax: 2_000 },
   ledger: { namedChannelsMax: 2 },
-  catalogue: { linkedIdsMax: 2, searchIdsMax: 2, searchKeywordsMax: 2, jsonDepthMax: 2 },
+  catalogue: { linkedIdsMax: 2, searchIdsMax: 2, searchKeywordsMax: 2, searchWordsMax: 2, jsonDepthMax: 2 },
 } satisfies { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> };
 
 let server: TestServer;
@@ -57,6 +57,15 @@ const asks: [string, Ask][] = [
     (count) => ['GET', `/metrology/stream/${dataId}/chunks/revisions?${query('channel_name', count, () => 'v')}`],
   ],
   ['ids of a search', (count) => ['GET', `/data_entries/?${query('data_ids', count, randomUUID)}`]],
+  [
+    'words of a search',
+    (count) => [
+      'GET',
+      `/data_entries/?keywords=${list(count, () => 0)
+        .map((_, i) => `w${i}`)
+        .join('+')}`,
+    ],
+  ],
   ['keywords of a search', (count) => ['GET', `/data_entries/?${query('keywords', count, () => 'x')}`]],
   ['keywords of an export', (count) => ['GET', `/exports/metadata/?${query('keywords', count, () => 'x')}`]],
   ['entries to delete', (count) => ['DELETE', `/data_entries/?${query('data_ids', count, randomUUID)}`]],

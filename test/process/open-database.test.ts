@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { createSqlReader } from '../../src/auth/sql-readers.ts';
 import { ensureUser } from '../../src/auth/store.ts';
-import { insertTag, nextTags } from '../../src/catalogue/tags/store.ts';
+import { findOrInsertTag, nextTags } from '../../src/catalogue/tags/store.ts';
 import { readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts';
@@ -44,7 +44,7 @@ async function emptyDatabase(adminUrl: string, rights = '') {
 async function work({ database }: Store): Promise<void> {
   const lab = await ensureUser(database, 'lab', 'ada');
   const rival = await ensureUser(database, 'rival', 'eve');
-  await insertTag(database.as(lab.organization_id), lab.user_id, 'growth');
+  await findOrInsertTag(database.as(lab.organization_id), lab.user_id, 'growth');
   expect(await nextTags(database.as(lab.organization_id), undefined, 9)).toHaveLength(1);
   expect(await nextTags(database.as(rival.organization_id), undefined, 9)).toEqual([]);
   const seen = await database.as(rival.organization_id).pool.query('select from tags');

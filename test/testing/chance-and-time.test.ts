@@ -27,6 +27,7 @@ const unseen: Record<string, string> = {
   'database/scram.ts': 'the salt of a password',
   'demo/': 'a client',
   'database/migrate.ts': 'when a migration ran, which no client sees',
+  'exports/cache.ts': 'names and ages of files that are being made',
   'testing/clock.ts': 'the true time, which is moved',
   'streams/service.ts': 'the default of `newId`',
   'testing/folders.ts': 'the age of folders that are left over',

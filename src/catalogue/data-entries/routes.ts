@@ -48,8 +48,7 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
     },
     (request, reply) => {
       const { organizationId, userId } = request.identity;
-      const { searchPageEntriesMax } = limits;
-      const bounds = { idleSeconds, searchPageEntriesMax };
+      const bounds = { ...limits, idleSeconds };
       return sendList(reply, asRows(searchDataEntries(database.as(organizationId), userId, request.query, bounds)));
     },
   );

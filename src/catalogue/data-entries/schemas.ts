@@ -55,7 +55,10 @@ export const DataEntryQuery = ({ searchKeywordsMax, searchIdsMax }: SearchLimits
     keywords: Type.Optional(
       Type.Array(Text(), {
         maxItems: searchKeywordsMax,
-        description: 'any of them in any text of the row, without regard to case',
+        description:
+          'entries that any of them describes: all of its words, in any order, are in the names of the entry, its owner, ' +
+          'sample, projects, instrument, tags and channels, without regard to case and to how a character is encoded; or ' +
+          'begin one of its ids with at least 8 characters',
       }),
     ),
     include_organization_data: Type.Optional(
@@ -146,7 +149,7 @@ export const DataEntryDeletion = (limits: CatalogueLimits) =>
   });
 
 export const DataEntryRestoration = (limits: CatalogueLimits) =>
-  Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) });
+  Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) }, { additionalProperties: false });
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
 
@@ -165,7 +168,7 @@ export const DataEntryChange = Type.Object({
     Type.Unsafe<(typeof heldDataTypes)[number] | null>({
       type: ['string', 'null'],
       enum: [...heldDataTypes, null],
-      description: 'type that the entry shows where a search names none; null for metrology',
+      description: 'type that the entry shows; null for metrology',
     }),
   ),
 });

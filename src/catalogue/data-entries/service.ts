@@ -20,6 +20,7 @@ import {
   heldDataTypes,
 } from './schemas.ts';
 import { type DataEntryFilter, type EntryPlace, findDataEntries, nextEntries, updateStream } from './store.ts';
+import { wordsOf } from './words.ts';
 
 const timeFilters = [
   'upload_datetime_min',
@@ -32,55 +33,55 @@ const timeFilters = [
 
 type Entry = Static<typeof DataEntry>;
 
-export type SearchOptions = Pick<CatalogueLimits, 'searchPageEntriesMax'> & {
+export type SearchOptions = Pick<CatalogueLimits, 'searchPageEntriesMax' | 'searchWordsMax'> & {
   /** After how long without a chunk a stream shows as interrupted. */
   idleSeconds: number;
 };
 
 /**
  * Searches the catalogue, in pages: each is made by short statements of its own, between which others have their turn.
- * @returns the entries that pass every filter, newest first. They are called `metrology`, which every SDK understands,
- * except where the request itself, or a person who has changed the entry, says `tool_state`.
- * @throws ApiError 422 for a date-time that is none, before anything is read.
+ * @returns the entries that pass every filter, newest first. Each is called `metrology`, which every SDK understands, unless
+ * a person who has changed it says `tool_state`; the filter says nothing of it (decision 0031).
+ * @throws ApiError 422 for a date-time that is none, before anything is read; for too many words with the first page.
  */
 export function searchDataEntries(
   organization: OrganizationDatabase,
   userId: string,
   query: DataEntryQuery,
-  { idleSeconds, searchPageEntriesMax }: SearchOptions,
+  { idleSeconds, ...limits }: SearchOptions,
 ): AsyncGenerator<Entry[], void, void> {
   const { include_organization_data = true, data_type, status = 'all', keywords = [], ...filters } = query;
   const times = Object.fromEntries(timeFilters.map((name) => [name, time(name, query[name])]));
-  const type = heldDataTypes.find((held) => held === data_type);
-  if (type !== data_type) return noEntries();
-  // A blank keyword is in every text; it comes from an empty search field and stands for no keyword.
-  const words = keywords.filter((keyword) => keyword.trim() !== '');
+  if (data_type !== undefined && !heldDataTypes.some((held) => held === data_type)) return noEntries();
   const filter: DataEntryFilter = {
     ...filters,
     ...times,
     idle_seconds: idleSeconds,
-    ...(words.length > 0 && { keywords: words }),
     user_id: include_organization_data ? undefined : userId,
     pipeline_status: status === 'all' ? undefined : status,
   };
-  return searchByPages(organization, type, filter, searchPageEntriesMax);
+  return searchByPages(organization, filter, keywords, limits);
 }
 
 async function* noEntries(): AsyncGenerator<Entry[], void, void> {}
 
 async function* searchByPages(
   organization: OrganizationDatabase,
-  type: Entry['char_source_type'] | undefined,
-  filter: DataEntryFilter,
-  countMax: number,
+  given: DataEntryFilter,
+  keywords: string[],
+  { searchPageEntriesMax: countMax, searchWordsMax }: Omit<SearchOptions, 'idleSeconds'>,
 ): AsyncGenerator<Entry[], void, void> {
+  const words = await wordsOf(organization, keywords);
+  if (words !== undefined && words.keywords.flat().length > searchWordsMax)
+    throw invalid(['query', 'keywords'], `all keywords together must not have more than ${searchWordsMax} words`);
+  const filter = { ...given, words };
   let after: EntryPlace | undefined;
   for (;;) {
     const next = await nextEntries(organization, filter, after, countMax);
     after = next.at(-1);
     if (after === undefined) return;
     const dataIds = next.map(({ data_id }) => data_id);
-    yield await findDataEntries(organization, dataIds, type, filter);
+    yield await findDataEntries(organization, dataIds, filter);
     if (next.length < countMax) return;
   }
 }
@@ -100,7 +101,7 @@ export async function changeDataEntry(
     throw invalid(['body', 'raw_name'], 'raw_name must not be blank', change.raw_name);
   await updateStream(organization, dataId, change);
   const filter = { data_ids: [dataId], idle_seconds: idleSeconds };
-  const [entry] = await findDataEntries(organization, [dataId], undefined, filter);
+  const [entry] = await findDataEntries(organization, [dataId], filter);
   if (entry === undefined) throw notFound(`Data entry ${dataId}`);
   return entry;
 }

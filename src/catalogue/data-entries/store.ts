@@ -5,9 +5,15 @@ import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
-import type { DataEntry, DataEntryChange, DataEntryQuery, heldDataTypes } from './schemas.ts';
+import type { DataEntry, DataEntryChange, DataEntryQuery } from './schemas.ts';
+import { hasWords, type Words } from './words.ts';
 
-export type DataEntryFilter = Omit<DataEntryQuery, 'include_organization_data' | 'data_type' | 'status'> & {
+export type DataEntryFilter = Omit<
+  DataEntryQuery,
+  'include_organization_data' | 'data_type' | 'status' | 'keywords'
+> & {
+  /** Entries pass that have all words of any keyword. */
+  words?: Words | undefined;
   /** After how long without a chunk an open stream shows as interrupted. */
   idle_seconds: number;
   /** Only entries of this user. */
@@ -49,17 +55,15 @@ export async function nextEntries(
 
 /**
  * Those of some of the organization's entries that pass every filter that is given, newest first. Times are text that
- * PostgreSQL reads. `charSourceType` is what the rows say of their type; without it each says its own.
+ * PostgreSQL reads.
  */
 export async function findDataEntries(
   { organizationId, kysely }: OrganizationDatabase,
   dataIds: readonly string[],
-  charSourceType: (typeof heldDataTypes)[number] | undefined,
   filter: DataEntryFilter,
 ): Promise<Static<typeof DataEntry>[]> {
-  const separator = separatorOf(filter.keywords);
   const { rows } = await sql<Static<typeof DataEntry>>`
-    select entry.* from (${entries(organizationId, dataIds, charSourceType, filter.idle_seconds)}) as entry
+    select entry.* from (${entries(organizationId, dataIds, filter.idle_seconds)}) as entry
     where (${showsOrphans(filter)}::boolean or not is_orphan)
       and (${filter.project_ids}::uuid[] is null or exists (
         select from json_array_elements(projects) as project
@@ -70,25 +74,10 @@ export async function findDataEntries(
       and (${filter.growth_length_max}::float8 is null or growth_length <= ${filter.growth_length_max}::float8)
       and ${between('last_updated', filter.last_updated_min, filter.last_updated_max)}
       and ${between('last_accessed_datetime', filter.last_accessed_datetime_min, filter.last_accessed_datetime_max)}
-      and (${filter.keywords}::text[] is null or exists (
-        select from (select lower(array_to_string(${rowTexts}, ${separator}::text)) as text offset 0) as searched
-        cross join unnest((select array_agg(lower(keyword)) from unnest(${filter.keywords}::text[]) as keyword))
-          as keyword
-        where strpos(searched.text, keyword) > 0
-      ))
+      and ${filter.words === undefined ? sql`true` : hasWords(filter.words)}
     order by upload_datetime desc, data_id`.execute(kysely);
   return rows;
 }
-
-/** A character that is in none of the keywords, so that none is found across two texts of a row that it separates. */
-function separatorOf(keywords: readonly string[] = []): string {
-  for (let code = firstPrivateCode; ; code++) {
-    const character = String.fromCharCode(code);
-    if (!keywords.some((keyword) => keyword.includes(character))) return character;
-  }
-}
-
-const firstPrivateCode = 0xe000;
 
 /** Who names an entry gets it: the SDK looks for a stream by its id right after it has opened it. */
 const showsOrphans = ({ include_orphans = false, data_ids }: DataEntryFilter) =>
@@ -100,29 +89,15 @@ function between(column: string, minimum: string | undefined, maximum: string | 
     and (${maximum}::timestamptz is null or ${sql.ref(column)} <= ${maximum}::timestamptz)`;
 }
 
-/** Every text of a row that a keyword may be found in. */
-const rowTexts = sql`array[
-    data_id::text, raw_name, char_source_type, pipeline_status, raw_file_type, source_name, sample_name,
-    physical_sample_id::text, physical_sample_name, name, file_metadata ->> 'instrument_type',
-    file_metadata ->> 'processed_data_id'
-  ] || tags || array(
-    select project ->> field from json_array_elements(projects) as project, unnest(array['id', 'name']) as field
-  )`;
-
 /** Unix seconds of the years 1 to 9999: what both PostgreSQL and ISO 8601 with four digits can say. */
 const firstSecond = sql.raw('-62135596800');
 const endSecond = sql.raw('253402300800');
 
 /** Some of the entries of an organization; whoever selects from it may filter on any column. */
-function entries(
-  organizationId: string,
-  dataIds: readonly string[],
-  charSourceType: string | undefined,
-  idleSeconds: number,
-) {
+function entries(organizationId: string, dataIds: readonly string[], idleSeconds: number) {
   return sql`
     select stream.data_id, stream.stream_name as raw_name,
-      coalesce(${charSourceType}::text, stream.char_source_type, 'metrology') as char_source_type,
+      coalesce(stream.char_source_type, 'metrology') as char_source_type,
       coalesce(stream.pipeline_status, case when stream.finalized_at is not null then 'success'
         when activity.is_idle then 'stream_interrupted' else 'stream_active' end) as pipeline_status,
       activity.is_idle and channel.chunk_count = 0 and stream.finalized_at is null

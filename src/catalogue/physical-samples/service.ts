@@ -9,10 +9,9 @@ import { trimmedText } from '../names.ts';
 import { pagesOf } from '../pages.ts';
 import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
 import {
-  findPhysicalSampleByName,
+  findOrInsertPhysicalSample,
   hasGrowthInstrument,
   hasPhysicalSample,
-  insertPhysicalSample,
   type ListedSample,
   type NewSample,
   nextPhysicalSamples,
@@ -55,11 +54,7 @@ export async function createOrFindPhysicalSample(
     physical_sample_metadata: metadata && jsonDocument(metadata, ['body', 'physical_sample_metadata'], limits),
   };
   await requireInstrument(organization, growth_instrument_id);
-  const sample =
-    (await insertPhysicalSample(organization, userId, fields)) ??
-    (await findPhysicalSampleByName(organization, fields.name));
-  if (sample === undefined) throw new Error('a sample that stood in the way of a new one is gone');
-  return sample;
+  return findOrInsertPhysicalSample(organization, userId, fields);
 }
 
 /**

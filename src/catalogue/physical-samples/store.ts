@@ -1,10 +1,12 @@
-/** Physical samples of an organization, one per name without regard to case. */
+/** Physical samples of an organization, one per name (`one-per-name.ts`). */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { inTransaction } from '../../database/transactions.ts';
 import { ApiError } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
+import { findOrMake, isNameTaken } from '../one-per-name.ts';
 import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
 
 type Sample = Static<typeof PhysicalSample>;
@@ -96,29 +98,38 @@ export interface NewSample {
   physical_sample_metadata: string | null;
 }
 
-/** @returns undefined when the organization has a sample of that name. */
-export async function insertPhysicalSample(
-  { organizationId, kysely }: OrganizationDatabase,
+/** The sample of that name as it is, or a new one with these fields. */
+export async function findOrInsertPhysicalSample(
+  organization: OrganizationDatabase,
   userId: string,
   sample: NewSample,
-) {
-  const { rows } = await sql<Sample>`
-    insert into physical_samples as sample (
-      organization_id, user_id, name, growth_instrument_id, sample_id, detail_notes_id, physical_sample_metadata
-    ) values (
-      ${organizationId}::uuid, ${userId}::uuid, ${sample.name}::text, ${sample.growth_instrument_id}::integer,
-      ${sample.sample_id}::bigint, ${sample.detail_notes_id}::uuid, ${sample.physical_sample_metadata}::jsonb
-    )
-    on conflict do nothing
-    returning ${columns}`.execute(kysely);
-  return rows[0];
+): Promise<Sample> {
+  const { organizationId } = organization;
+  const { id } = await findOrMake(organization, 'physical_samples', sample.name, async (client) => {
+    const { rows } = await client.query<{ physical_sample_id: string }>(
+      `insert into physical_samples (
+         organization_id, user_id, name, growth_instrument_id, sample_id, detail_notes_id, physical_sample_metadata
+       ) values ($1::uuid, $2::uuid, $3::text, $4::integer, $5::bigint, $6::uuid, $7::jsonb)
+       on conflict do nothing returning physical_sample_id`,
+      [
+        ...[organizationId, userId, sample.name, sample.growth_instrument_id, sample.sample_id],
+        ...[sample.detail_notes_id, sample.physical_sample_metadata],
+      ],
+    );
+    return rows[0]?.physical_sample_id;
+  });
+  const found = await findPhysicalSample(organization, id);
+  if (found === undefined) throw new Error('a sample that has just been there is gone');
+  return found;
 }
 
-export async function findPhysicalSampleByName({ organizationId, kysely }: OrganizationDatabase, name: string) {
+async function findPhysicalSample(
+  { organizationId, kysely }: OrganizationDatabase,
+  physicalSampleId: string,
+): Promise<Sample | undefined> {
   const { rows } = await sql<Sample>`
     select ${columns} from physical_samples as sample
-    where sample.organization_id = ${organizationId}::uuid
-      and lower(btrim(sample.name)) = lower(btrim(${name}::text))`.execute(kysely);
+    where organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`.execute(kysely);
   return rows[0];
 }
 
@@ -128,27 +139,33 @@ export async function findPhysicalSampleByName({ organizationId, kysely }: Organ
  * @throws ApiError 409 for the name of another sample
  */
 export async function updatePhysicalSample(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   physicalSampleId: string,
   change: Partial<NewSample>,
 ): Promise<Sample | undefined> {
+  const { organizationId, kysely, pool } = organization;
+  const { name } = change;
   const value = <Name extends keyof NewSample>(name: Name, type: 'text' | 'integer' | 'bigint' | 'uuid' | 'jsonb') =>
     change[name] === undefined ? sql.ref(name) : sql`${change[name]}::${sql.raw(type)}`;
   const fields = sql`${value('name', 'text')}, ${value('growth_instrument_id', 'integer')},
     ${value('sample_id', 'bigint')}, ${value('detail_notes_id', 'uuid')}, ${value('physical_sample_metadata', 'jsonb')}`;
   const names = sql.raw('name, growth_instrument_id, sample_id, detail_notes_id, physical_sample_metadata');
   const own = sql`organization_id = ${organizationId}::uuid and physical_sample_id = ${physicalSampleId}::uuid`;
-  try {
-    await sql`
-      update physical_samples
-      set (${names}, version, changed_at) = (select ${fields}, version + 1, clock_timestamp())
-      where ${own} and (${names}) is distinct from (${fields})`.execute(kysely);
-  } catch (error) {
-    const isTaken = (error as { code?: string }).code === uniqueViolation;
-    throw isTaken ? new ApiError('conflict', `Another physical sample is called "${change.name}".`) : error;
-  }
-  const { rows } = await sql<Sample>`select ${columns} from physical_samples as sample where ${own}`.execute(kysely);
-  return rows[0];
+  const update = sql`
+    update physical_samples
+    set (${names}, version, changed_at) = (select ${fields}, version + 1, clock_timestamp())
+    where ${own} and (${names}) is distinct from (${fields})`.compile(kysely);
+  const taken = () => new ApiError('conflict', `Another physical sample is called "${name}".`);
+  await inTransaction(pool, async (client) => {
+    if (name !== undefined) {
+      const wanted = { id: physicalSampleId, name };
+      if (await isNameTaken(organization, 'physical_samples', wanted, client)) throw taken();
+    }
+    await client.query(update.sql, [...update.parameters]);
+  }).catch((error: { code?: string }) => {
+    throw error.code === uniqueViolation ? taken() : error;
+  });
+  return findPhysicalSample(organization, physicalSampleId);
 }
 
 const uniqueViolation = '23505';

@@ -28,9 +28,10 @@ export const Project = Type.Object({
   configuration: ProjectConfiguration,
 });
 
-export const NewProject = Type.Object({
-  name: Name({ description: 'trimmed; one project per name, without regard to case' }),
-});
+export const NewProject = Type.Object(
+  { name: Name({ description: 'trimmed; one project per name, without regard to case' }) },
+  { additionalProperties: false },
+);
 
 export const NewConfiguration = ApiConfiguration;
 

@@ -19,7 +19,7 @@ import {
 /** @throws ApiError 404 */
 export async function getProject(organization: OrganizationDatabase, projectId: string): Promise<ProjectRow> {
   const project_id = projectId.toLowerCase();
-  const project = await findProject(organization, { project_id });
+  const project = await findProject(organization, project_id);
   if (project === undefined) throw notFound(`Project ${project_id}`);
   return project;
 }

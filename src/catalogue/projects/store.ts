@@ -1,5 +1,5 @@
 /**
- * Projects of an organization, one per name without regard to case, and the samples that they track. The samples of a
+ * Projects of an organization, one per name (`one-per-name.ts`), and the samples that they track. The samples of a
  * project and the samples that it tracks are the same; one of them may be the active one.
  */
 import type { Static } from '@sinclair/typebox';
@@ -11,6 +11,7 @@ import { ApiError, notFound } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
+import { findOrMake } from '../one-per-name.ts';
 import type { Project } from './schemas.ts';
 
 export type ProjectRow = Static<typeof Project>;
@@ -38,17 +39,16 @@ const source = sql`
     ) as ids
   ) as member`;
 
-/** The project of that id or name, without regard to case, with its whole configuration. */
+/** The project of that id, with its whole configuration. */
 export async function findProject(
   { organizationId, kysely }: OrganizationDatabase,
-  { project_id = undefined, name = undefined }: { project_id?: string; name?: string },
+  projectId: string,
 ): Promise<ProjectRow | undefined> {
   const { rows } = await sql<ProjectRow>`
     select ${columns}, ${configurationOf(sql`project.api_configuration`)} ${source}
-    where project.organization_id = ${organizationId}::uuid
-      and (${project_id}::uuid is null or project.project_id = ${project_id}::uuid)
-      and (${name}::text is null or lower(btrim(project.name)) = lower(btrim(${name}::text)))
-      and coalesce(${project_id}::text, ${name}::text) is not null`.execute(kysely);
+    where project.organization_id = ${organizationId}::uuid and project.project_id = ${projectId}::uuid`.execute(
+    kysely,
+  );
   return rows[0];
 }
 
@@ -93,17 +93,18 @@ export async function createProject(
   userId: string,
   wanted: string,
 ): Promise<ProjectRow & { is_new: boolean }> {
-  const { organizationId, kysely } = organization;
   const name = trimmedText(wanted, 'name');
-  const { rows } = await sql<{ project_id: string }>`
-    insert into projects (organization_id, user_id, name)
-    values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
-    on conflict do nothing
-    returning project_id`.execute(kysely);
-  const created = rows[0];
-  const project = await findProject(organization, created ?? { name });
+  const { id, isNew } = await findOrMake(organization, 'projects', name, async (client) => {
+    const { rows } = await client.query<{ project_id: string }>(
+      `insert into projects (organization_id, user_id, name) values ($1::uuid, $2::uuid, $3::text)
+       on conflict do nothing returning project_id`,
+      [organization.organizationId, userId, name],
+    );
+    return rows[0]?.project_id;
+  });
+  const project = await findProject(organization, id);
   if (project === undefined) throw new Error('a project that has just been there is gone');
-  return { ...project, is_new: created !== undefined };
+  return { ...project, is_new: isNew };
 }
 
 export interface ProjectChange {

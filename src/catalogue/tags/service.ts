@@ -7,15 +7,11 @@ import { distinctIds, requireAll } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
 import { pagesOf } from '../pages.ts';
-import { findTagByName, insertStreamTags, insertTag, nextTags, type TagRow } from './store.ts';
+import { findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
 
 /** @returns the tag of that name, and whether it is new. */
 export async function createOrFindTag(organization: OrganizationDatabase, userId: string, wanted: string) {
-  const name = trimmedText(wanted, 'name');
-  const created = await insertTag(organization, userId, name);
-  const tag = created ?? (await findTagByName(organization, name));
-  if (tag === undefined) throw new Error('a tag that stood in the way of a new one is gone');
-  return { tag, isNew: created !== undefined };
+  return findOrInsertTag(organization, userId, trimmedText(wanted, 'name'));
 }
 
 /**

@@ -1,7 +1,8 @@
-/** Tags of an organization, one per name without regard to case, and which streams carry them. */
+/** Tags of an organization, one per name (`one-per-name.ts`), and which streams carry them. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { findOrMake } from '../one-per-name.ts';
 import type { Tag } from './schemas.ts';
 
 export type TagRow = Static<typeof Tag>;
@@ -21,22 +22,23 @@ export async function nextTags(
   return rows;
 }
 
-/** @returns undefined when the organization has a tag of that name. */
-export async function insertTag({ organizationId, kysely }: OrganizationDatabase, userId: string, name: string) {
+/** The tag of that name, which is made when the organization has none, and whether it is new. */
+export async function findOrInsertTag(organization: OrganizationDatabase, userId: string, name: string) {
+  const { organizationId, kysely } = organization;
+  const { id, isNew } = await findOrMake(organization, 'tags', name, async (client) => {
+    const { rows } = await client.query<{ tag_id: string }>(
+      `insert into tags (organization_id, user_id, name) values ($1::uuid, $2::uuid, $3::text)
+       on conflict do nothing returning tag_id`,
+      [organizationId, userId, name],
+    );
+    return rows[0]?.tag_id;
+  });
   const { rows } = await sql<TagRow>`
-    insert into tags (organization_id, user_id, name) values (${organizationId}::uuid, ${userId}::uuid, ${name}::text)
-    on conflict do nothing
-    returning ${columns}`.execute(kysely);
-  return rows[0];
-}
-
-export async function findTagByName({ organizationId, kysely }: OrganizationDatabase, name: string) {
-  const { rows } = await sql<TagRow>`
-    select ${columns} from tags
-    where organization_id = ${organizationId}::uuid and lower(btrim(name)) = lower(btrim(${name}::text))`.execute(
+    select ${columns} from tags where organization_id = ${organizationId}::uuid and tag_id = ${id}::uuid`.execute(
     kysely,
   );
-  return rows[0];
+  if (rows[0] === undefined) throw new Error('a tag that has just been there is gone');
+  return { tag: rows[0], isNew };
 }
 
 export interface LinkedTags {

@@ -16,8 +16,9 @@ def pandas():
 
     if format == "parquet":
         return pandas.read_parquet(path)
-    # Without the option pandas reads some numbers one bit off.
-    return pandas.read_csv(path, float_precision="round_trip", parse_dates=["time"])
+    # Without the option pandas before 3 reads some numbers one bit off; later ones read all of them right, and deprecate it.
+    is_old = int(pandas.__version__.split(".")[0]) < 3
+    return pandas.read_csv(path, parse_dates=["time"], **({"float_precision": "round_trip"} if is_old else {}))
 
 
 def pyarrow():

@@ -1,0 +1,62 @@
+/** Keywords of a search: what they are made of, and where they are found. */
+import { sql } from 'kysely';
+import type { Fold } from '../../database/folding.ts';
+import type { OrganizationDatabase } from '../../database/organizations.ts';
+
+/** Keywords as a search looks for them, and how the texts that it looks into are folded. */
+export interface Words {
+  /** The folded words of each keyword; a blank keyword, which comes from an empty search field, is left out. */
+  keywords: string[][];
+  fold: Fold;
+}
+
+/** The words of keywords, each once. @returns undefined when all of them are blank */
+export async function wordsOf(
+  organization: OrganizationDatabase,
+  keywords: readonly string[],
+): Promise<Words | undefined> {
+  if (keywords.every((keyword) => keyword.trim() === '')) return undefined;
+  const fold = await organization.folding();
+  const { rows } = await organization.pool.query<{ text: string }>(
+    `select ${fold('keyword')} as text from unnest($1::text[]) with ordinality as given (keyword, position)
+     order by position`,
+    [keywords],
+  );
+  const found = rows.map(({ text }) => [...new Set(text.split(space).filter((word) => word !== ''))]);
+  const kept = found.filter((words) => words.length > 0);
+  return kept.length === 0 ? undefined : { keywords: kept, fold };
+}
+
+const space = /\s+/;
+
+/**
+ * Whether a row of the search has all words of one of the keywords, in any order: each within one of the texts that a person
+ * gave, or as the beginning of an id. Texts are set apart by line ends, which are in no word.
+ */
+export function hasWords({ keywords, fold }: Words) {
+  const has = (word: string) => {
+    const inTexts = sql`strpos(searched.texts, ${word}::text) > 0`;
+    return idBeginning.test(word) ? sql`(${inTexts} or strpos(searched.ids, ${`\n${word}`}::text) > 0)` : inTexts;
+  };
+  const all = (words: string[]) => sql`(${sql.join(words.map(has), sql` and `)})`;
+  // Behind "offset 0", texts are put together and folded once a row, and not once a word.
+  return sql`exists (
+    select from (
+      select ${sql.raw(fold('given.texts'))} as texts, given.ids from (${rowTexts} offset 0) as given offset 0
+    ) as searched
+    where ${sql.join(keywords.map(all), sql` or `)}
+  )`;
+}
+
+/** Fewer characters are in some id of every hundredth entry, where nobody sees them. */
+const idBeginning = /^[0-9a-f-]{8,36}$/;
+
+/** What people called an entry and what it comes from, and the ids under which programs know these. */
+const rowTexts = sql`
+  select
+    concat_ws(E'\\n', raw_name, source_name, sample_name, physical_sample_name, name,
+      file_metadata ->> 'instrument_type', detail_note_content, array_to_string(tags, E'\\n'),
+      (select string_agg(project ->> 'name', E'\\n') from json_array_elements(projects) as project),
+      (select string_agg(channel_name, E'\\n') from channels where channels.data_id = entry.data_id)) as texts,
+    concat(E'\\n', concat_ws(E'\\n', data_id, physical_sample_id, file_metadata ->> 'processed_data_id',
+      (select string_agg(project ->> 'id', E'\\n') from json_array_elements(projects) as project))) as ids`;

@@ -1,0 +1,91 @@
+/** Guarantees: an organization makes no second sample, project or tag under a name that folds to that of another one. */
+import type pg from 'pg';
+import type { Connections } from '../database/access.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { inTransaction } from '../database/transactions.ts';
+
+/** The tables of what has such a name, each with its key. */
+const keys = { physical_samples: 'physical_sample_id', projects: 'project_id', tags: 'tag_id' } as const;
+export type NamedTable = keyof typeof keys;
+
+/**
+ * The id of what an organization calls by a name. Older releases told more names apart, so that several may fold to the
+ * same: the one that is spelled alike stands first, then the oldest.
+ */
+export async function findIdByName(
+  { organizationId, folding, pool }: OrganizationDatabase,
+  table: NamedTable,
+  name: string,
+  connection: Pick<Connections, 'query'> = pool,
+): Promise<string | undefined> {
+  const fold = await folding();
+  const key = keys[table];
+  const { rows } = await connection.query<{ id: string }>(
+    `select ${key} as id from ${table}
+     where organization_id = $1::uuid
+       and (${fold('name')} = ${fold('$2::text')} or lower(btrim(name)) = lower(btrim($2::text)))
+     order by name = $2::text desc, lower(btrim(name)) = lower(btrim($2::text)) desc, created_at, ${key} limit 1`,
+    [organizationId, name],
+  );
+  return rows[0]?.id;
+}
+
+/**
+ * Finds what is called so, or makes it; others who look for the same name meanwhile wait for it.
+ * @param insert makes it in the transaction of the client; undefined where a unique index says that it is there
+ */
+export async function findOrMake(
+  organization: OrganizationDatabase,
+  table: NamedTable,
+  name: string,
+  insert: (client: pg.PoolClient) => Promise<string | undefined>,
+): Promise<{ id: string; isNew: boolean }> {
+  const found = await findIdByName(organization, table, name);
+  if (found !== undefined) return { id: found, isNew: false };
+  return inTransaction(organization.pool, async (client) => {
+    await lockName(organization, table, name, client);
+    const earlier = await findIdByName(organization, table, name, client);
+    if (earlier !== undefined) return { id: earlier, isNew: false };
+    const made = await insert(client);
+    if (made !== undefined) return { id: made, isNew: true };
+    // An older release, which does not lock, was quicker.
+    const id = await findIdByName(organization, table, name, client);
+    if (id === undefined) throw new Error(`what stood in the way of a new row of ${table} is gone`);
+    return { id, isNew: false };
+  });
+}
+
+/** Whether one of `id` cannot be called so, since another one is. What folds to its own name it can always be called. */
+export async function isNameTaken(
+  organization: OrganizationDatabase,
+  table: NamedTable,
+  { id, name }: { id: string; name: string },
+  client: pg.PoolClient,
+): Promise<boolean> {
+  await lockName(organization, table, name, client);
+  const fold = await organization.folding();
+  const key = keys[table];
+  const { rows } = await client.query<{ is_taken: boolean }>(
+    `select exists (
+       select from ${table} as own join ${table} as other using (organization_id)
+       where own.organization_id = $1::uuid and own.${key} = $2::uuid and other.${key} <> own.${key}
+         and ${fold('own.name')} <> ${fold('$3::text')} and ${fold('other.name')} = ${fold('$3::text')}
+     ) as is_taken`,
+    [organization.organizationId, id, name],
+  );
+  return rows[0]?.is_taken === true;
+}
+
+/** Until the end of the transaction nobody else makes or takes a name that folds to this one. */
+async function lockName(
+  { organizationId, folding }: OrganizationDatabase,
+  table: NamedTable,
+  name: string,
+  client: pg.PoolClient,
+): Promise<void> {
+  const fold = await folding();
+  await client.query(
+    `select pg_advisory_xact_lock(hashtextextended(concat($1::text, ' ${table} ', ${fold('$2::text')}), 0))`,
+    [organizationId, name],
+  );
+}

@@ -1,0 +1,60 @@
+import type { FileHandle } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError } from '../errors.ts';
+
+export interface OpenFile {
+  /** It is closed once it is sent, or not needed. */
+  handle: FileHandle;
+  bytes: number;
+}
+
+/**
+ * Sends a file, or what the request asks of it: a range, whether it is still the one that is known, or its head alone.
+ * @param tag what stands for the bytes of the file, and for no others
+ * @throws ApiError 416 for a range that is beyond the end of the file
+ */
+export async function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { handle, bytes }: OpenFile,
+  tag: string,
+): Promise<FastifyReply> {
+  const etag = `"${tag}"`;
+  const { 'if-none-match': known, 'if-range': ifRange, range: wanted } = request.headers;
+  const isKnown = known?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
+  reply.header('etag', etag).header('accept-ranges', 'bytes').header('cache-control', 'private, no-cache');
+  const range = ifRange === undefined || ifRange === etag ? rangeOf(wanted, bytes) : undefined;
+  if (isKnown || range === 'beyond' || request.method === 'HEAD' || bytes === 0) await handle.close();
+  if (isKnown) return reply.code(304).send();
+  if (range === 'beyond') {
+    throw new ApiError('range_not_satisfiable', `The file has ${bytes} bytes.`, {
+      'content-range': `bytes */${bytes}`,
+    });
+  }
+  const { first, last } = range ?? { first: 0, last: bytes - 1 };
+  if (range !== undefined) reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
+  reply.header('content-length', last - first + 1);
+  if (request.method === 'HEAD' || bytes === 0) return reply.send(Readable.from([]));
+  return reply.send(handle.createReadStream({ start: first, end: last }));
+}
+
+/**
+ * The bytes that a request asks for, both ends included; undefined for the whole file, which several ranges at once are
+ * answered with too.
+ */
+export function rangeOf(
+  header: string | undefined,
+  bytes: number,
+): { first: number; last: number } | 'beyond' | undefined {
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(header?.replaceAll(' ', '') ?? '') ?? [];
+  if (from === undefined || to === undefined || (from === '' && to === '')) return undefined;
+  if (from === '') {
+    const count = Math.min(Number(to), bytes);
+    return count === 0 ? 'beyond' : { first: bytes - count, last: bytes - 1 };
+  }
+  const first = Number(from);
+  const last = to === '' ? bytes - 1 : Math.min(Number(to), bytes - 1);
+  if (to !== '' && Number(to) < first) return undefined;
+  return first >= bytes ? 'beyond' : { first, last };
+}

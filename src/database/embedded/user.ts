@@ -121,7 +121,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
     // The mode that it is made with is cut by the umask.
-    if (makeFolder(root, 0o755)) chmodSync(root, 0o755);
+    if (mkdirSync(root, { recursive: true, mode: 0o755 }) !== undefined) chmodSync(root, 0o755);
     const unfinished = mkdtempSync(join(root, 'copying-'));
     cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
     await runAndWait({ kind: 'self' }, 'chmod', ['-R', 'a+rX', unfinished]);

@@ -59,8 +59,7 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     keepAlive: true,
     ...config,
   };
-  // A connection that does not come to be is tried once more within the wait for one.
-  const msMax = Math.min(sessionMsMax, (all.connectionTimeoutMillis ?? sessionMsMax) / 2);
+  const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
   all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));

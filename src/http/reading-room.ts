@@ -102,10 +102,13 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
     for (const { organizationId } of held) reads.set(organizationId, (reads.get(organizationId) ?? 0) + 1);
     const readsOf = (organizationId: string) => reads.get(organizationId) ?? 0;
     for (const [organizationId, count] of room.waiting()) {
-      const own = stalled.filter((one) => one.organizationId === organizationId);
-      const ofLarger = stalled.filter((one) => readsOf(one.organizationId) > readsOf(organizationId));
-      for (const one of [...own, ...ofLarger].slice(0, count)) {
+      for (let given = 0; given < count; given++) {
+        const isOwn = (one: Held) => one.organizationId === organizationId;
+        const isOfLarger = (one: Held) => readsOf(one.organizationId) > readsOf(organizationId) + given;
+        const one = stalled.find(isOwn) ?? stalled.find(isOfLarger);
+        if (one === undefined) break;
         stalled.splice(stalled.indexOf(one), 1);
+        reads.set(one.organizationId, readsOf(one.organizationId) - 1);
         one.cut();
       }
     }

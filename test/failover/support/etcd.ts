@@ -6,6 +6,7 @@ import type { Machine } from './machine.ts';
 interface Status {
   header: { member_id: string };
   leader?: string;
+  raftTerm: string;
 }
 
 async function ask<Answer>({ address }: Machine, path: string, body: object = {}): Promise<Answer> {
@@ -18,24 +19,27 @@ async function ask<Answer>({ address }: Machine, path: string, body: object = {}
   return (await answer.json()) as Answer;
 }
 
-async function leads(machine: Machine): Promise<boolean> {
-  const { header, leader } = await ask<Status>(machine, 'maintenance/status');
-  return header.member_id === leader;
-}
+const statusOf = (machine: Machine) => ask<Status>(machine, 'maintenance/status');
+const isLeader = ({ header, leader }: Status) => header.member_id === leader;
 
-/** Gives a machine the leadership, as an election may at any time. @throws when it did not get it */
+/** Gives a machine the leadership, as an election may at any time, and comes back when it knows of it. */
 export async function leadEtcd(machines: readonly Machine[], machine: Machine): Promise<void> {
+  const before = await statusOf(machine);
+  if (isLeader(before)) return;
   for (const one of machines) {
-    if (one === machine || !(await leads(one))) continue;
-    const { header } = await ask<Status>(machine, 'maintenance/status');
-    // Answered when it has the leadership.
-    await ask(one, 'maintenance/transfer-leadership', { targetID: header.member_id });
+    if (one === machine || !isLeader(await statusOf(one))) continue;
+    await ask(one, 'maintenance/transfer-leadership', { targetID: before.header.member_id });
   }
+  const hasChanged = async () => {
+    const { raftTerm, leader } = await statusOf(machine);
+    return Number(raftTerm) > Number(before.raftTerm) && Number(leader ?? 0) !== 0;
+  };
+  await until(hasChanged, `etcd of ${machine.name} knows of no new leader`);
 }
 
 /** @throws when the machine still leads after ten seconds */
 export const untilAnotherLeads = (machine: Machine) =>
-  until(async () => !(await leads(machine)), `${machine.name} leads etcd and is the primary`);
+  until(async () => !isLeader(await statusOf(machine)), `${machine.name} leads etcd and is the primary`);
 
 async function until(is: () => Promise<boolean>, sentence: string): Promise<void> {
   const giveUpAt = performance.now() + 10_000;

@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Machine } from './machine.ts';
 
-/** Who leads etcd, and who shall, through the JSON gateway of its members. */
-
 interface Status {
   header: { member_id: string };
   leader?: string;
-  raftTerm: string;
 }
 
 async function ask<Answer>({ address }: Machine, path: string, body: object = {}): Promise<Answer> {
@@ -22,29 +19,16 @@ async function ask<Answer>({ address }: Machine, path: string, body: object = {}
 const statusOf = (machine: Machine) => ask<Status>(machine, 'maintenance/status');
 const isLeader = ({ header, leader }: Status) => header.member_id === leader;
 
-/** Gives a machine the leadership, as an election may at any time, and comes back when it knows of it. */
+/** Gives a machine etcd's leadership, as an election may at any time. @throws when it does not lead after ten seconds */
 export async function leadEtcd(machines: readonly Machine[], machine: Machine): Promise<void> {
-  const before = await statusOf(machine);
-  if (isLeader(before)) return;
-  for (const one of machines) {
-    if (one === machine || !isLeader(await statusOf(one))) continue;
-    await ask(one, 'maintenance/transfer-leadership', { targetID: before.header.member_id });
-  }
-  const hasChanged = async () => {
-    const { raftTerm, leader } = await statusOf(machine);
-    return Number(raftTerm) > Number(before.raftTerm) && Number(leader ?? 0) !== 0;
-  };
-  await until(hasChanged, `etcd of ${machine.name} knows of no new leader`);
-}
-
-/** @throws when the machine still leads after ten seconds */
-export const untilAnotherLeads = (machine: Machine) =>
-  until(async () => !isLeader(await statusOf(machine)), `${machine.name} leads etcd and is the primary`);
-
-async function until(is: () => Promise<boolean>, sentence: string): Promise<void> {
+  const { header } = await statusOf(machine);
   const giveUpAt = performance.now() + 10_000;
-  while (!(await is())) {
-    if (performance.now() > giveUpAt) throw new Error(sentence);
+  while (!isLeader(await statusOf(machine))) {
+    if (performance.now() > giveUpAt) throw new Error(`${machine.name} does not lead etcd`);
+    for (const one of machines) {
+      if (!isLeader(await statusOf(one))) continue;
+      await ask(one, 'maintenance/transfer-leadership', { targetID: header.member_id });
+    }
     await sleep(100);
   }
 }

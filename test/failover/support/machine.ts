@@ -2,13 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { accountOf, asAccount } from './account.ts';
 
-/**
- * A database machine: a member of etcd, Patroni, the PostgreSQL that Patroni runs, and what keeps the two leaderships apart.
- * All end together, as when the power fails.
- */
+/** A database machine: a member of etcd, Patroni, and the PostgreSQL that Patroni runs. All end together, as when the power fails. */
 export interface Machine {
   name: string;
   address: string;
@@ -34,10 +30,6 @@ export interface MachineOptions {
   etcdConfig: string;
   patroniConfig: string;
 }
-
-const leadershipsApart = fileURLToPath(
-  new URL('../../../deploy/high-availability/leaderships-apart.py', import.meta.url),
-);
 
 export function createMachine({ name, address, folder, etcdConfig, patroniConfig }: MachineOptions): Machine {
   const account = accountOf();
@@ -81,7 +73,6 @@ export function createMachine({ name, address, folder, etcdConfig, patroniConfig
       children = [];
       run('/usr/bin/etcd', ['--config-file', files.etcd], false);
       run('/usr/bin/patroni', [files.patroni], true);
-      run('/usr/bin/python3', [leadershipsApart, `http://${address}:8008`, `http://${address}:2379`], false);
     },
     async kill() {
       for (let pids = processesOf(folder); pids.length > 0; pids = processesOf(folder)) {

@@ -16,6 +16,7 @@ import type { ExportCache, KeptFile } from './cache.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { readGrid } from './grid-reading.ts';
 import { findUnchanging } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
@@ -252,7 +253,8 @@ function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Fo
     return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits, rest);
   }
   const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
-  const rows = readWide(read, exported, rowsMax);
+  const { grid } = exported;
+  const rows = grid ? readGrid(read, exported, grid, rowsMax) : readWide(read, exported, rowsMax);
   return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
 }
 

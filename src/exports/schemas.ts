@@ -5,7 +5,7 @@ import { channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/sc
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
 
 export const layouts = ['long', 'wide'] as const;
-export const formats = ['csv', 'parquet'] as const;
+export const formats = ['csv', 'parquet', 'xlsx'] as const;
 export type Layout = (typeof layouts)[number];
 export type Format = (typeof formats)[number];
 export const fills = ['previous', 'mean'] as const;
@@ -112,6 +112,9 @@ export const ExportFile = Type.Unsafe<unknown>({
   description: 'the file, streamed; Link points at what describes it',
   content: {
     'text/csv': file('UTF-8, comma, line feed, one header row; nothing stands for null'),
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': file(
+      'XLSX of one sheet, with dates in UTC; texts are never formulas',
+    ),
     'application/vnd.apache.parquet': file('Apache Parquet; what describes it is in its metadata under `metrology`'),
   },
 });

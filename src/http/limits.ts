@@ -65,6 +65,10 @@ export const httpLimits = {
   roomStepBytes: 65_536,
   /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
   roomPassesMax: 4,
+  /** How long such a body goes on while others wait to do so; a body that has stopped or drips keeps them no longer. */
+  roomTurnMs: 100,
+  /** Bytes that bodies may hold which have gone on so and lost their turn, of small and of large ones each. */
+  lapsedBytesMax: 4_194_304,
   /** Longest wait of a body for room; then 503. */
   roomWaitMsMax: 25_000,
   /** A body of which nothing arrives for so long is answered 408; so is one that is slower than bodyBytesPerSecondMin then. */

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox';
-import { packageName, packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
 import type { ChannelRow, StreamRow } from './store.ts';
@@ -50,7 +50,7 @@ export function describeExport(
 /** Where the data come from and what the columns hold: the answer of its own route, and the metadata of Parquet. */
 export function metadataOf({ layout, streams, columns, exportedAt }: Export): Static<typeof ExportMetadata> {
   return {
-    server: { name: packageName, version: packageVersion },
+    server: { name: packageName, version: packageVersion, commit: packageCommit },
     exported_at: exportedAt.toISOString(),
     layout,
     columns: columns.map(({ name, type, channel }) => ({

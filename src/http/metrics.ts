@@ -18,6 +18,7 @@ export function createMetrics(database: Database) {
   const registers = [registry];
   const { pools } = database;
   collectDefaultMetrics({ register: registry });
+  dropSums(registry);
   new Gauge({
     name: 'metrology_build_info',
     help: 'Always 1; the labels say which release serves, and of which commit it was built',
@@ -87,6 +88,17 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge
+ * of the same name without the ending.
+ */
+function dropSums(registry: Registry): void {
+  for (const { name, type } of registry.getMetricsAsArray()) {
+    // The types of the library say that it is a number.
+    if (name.endsWith('_total') && String(type) !== 'counter') registry.removeSingleMetric(name);
+  }
+}
 
 interface MetricsOptions {
   identities: Identities;

@@ -149,7 +149,9 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: { ...limits.http, ...limits.ledger } }), {
+      prefix,
+    });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const publicUrl = config.PUBLIC_URL;

@@ -53,6 +53,6 @@ function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter
 
 const kinds = Object.entries(irregularities);
 /** The names of every sum of `irregularities`, as JSON. */
-const kindsText = Array.from({ length: 2 ** kinds.length }, (_, sum) =>
+const kindsText = Array.from({ length: 2 * Math.max(...Object.values(irregularities)) }, (_, sum) =>
   JSON.stringify(kinds.filter(([, bit]) => (sum & bit) !== 0).map(([name]) => name)),
 );

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GrowingFloats } from '../lib/growing-floats.ts';
+import { finerUnitOf, type PlausibleTimes } from '../lib/time-unit.ts';
 
 /** What an account needs to know of a stored chunk. */
 export interface ChunkFacts {
@@ -10,6 +11,8 @@ export interface ChunkFacts {
   timeMin: number | null;
   timeMax: number | null;
   ascending: boolean;
+  /** The first timestamp that is no plausible Unix seconds; null when there is none. */
+  implausibleTime: number | null;
   units: string | null;
   /** First stored and last changed, in µs since 2000, as PostgreSQL counts. */
   storedMicros: number;
@@ -21,7 +24,16 @@ export interface ChunkFacts {
 }
 
 /** Ways of a chunk to be irregular, as bits. */
-export const irregularities = { long: 1, short: 2, not_ascending: 4, overlapping: 8 } as const;
+export const irregularities = {
+  long: 1,
+  short: 2,
+  not_ascending: 4,
+  overlapping: 8,
+  times_in_ms: 32,
+  times_in_us: 64,
+  times_in_ns: 128,
+  implausible_times: 256,
+} as const;
 
 /**
  * What the chunks of one channel add up to, given in order of their index. Lists are arrays of numbers, so that a million
@@ -54,9 +66,11 @@ export class ChannelAccount {
   readonly #pointsPerChunk: number;
   readonly #hash = createHash('sha256');
   readonly #index = Buffer.alloc(8);
+  readonly #plausible: PlausibleTimes;
 
-  constructor(pointsPerChunk: number) {
+  constructor(pointsPerChunk: number, plausible: PlausibleTimes) {
     this.#pointsPerChunk = pointsPerChunk;
+    this.#plausible = plausible;
   }
 
   add(chunk: ChunkFacts): void {
@@ -91,17 +105,23 @@ export class ChannelAccount {
   }
 
   /** Compares with the times of the chunks before, so it comes before `#addTimes`. */
-  #addIrregularities({ chunkIndex, pointCount, ascending, timeMin }: ChunkFacts): void {
+  #addIrregularities({ chunkIndex, pointCount, ascending, timeMin, implausibleTime }: ChunkFacts): void {
     const isOverlapping = timeMin !== null && this.#previousTimeMax !== null && timeMin < this.#previousTimeMax;
     if (!ascending || isOverlapping) this.ascending = false;
     const kinds =
       (pointCount > this.#pointsPerChunk ? irregularities.long : 0) |
       (pointCount < this.#pointsPerChunk ? irregularities.short : 0) |
       (ascending ? 0 : irregularities.not_ascending) |
-      (isOverlapping ? irregularities.overlapping : 0);
+      (isOverlapping ? irregularities.overlapping : 0) |
+      (implausibleTime === null ? 0 : this.#kindOf(implausibleTime));
     if (kinds === 0) return;
     this.irregularCount++;
     for (const number of [chunkIndex, pointCount, kinds]) this.irregular.push(number);
+  }
+
+  #kindOf(implausibleTime: number): number {
+    const unit = finerUnitOf(implausibleTime, this.#plausible);
+    return unit === undefined ? irregularities.implausible_times : irregularities[`times_in_${unit}`];
   }
 
   #previousTimeMax: number | null = null;

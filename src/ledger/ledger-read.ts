@@ -1,5 +1,6 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 import {
@@ -28,7 +29,7 @@ export interface LedgerRead {
 export async function openLedgerRead(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
-  { pageChunksMax }: LedgerLimits,
+  { pageChunksMax, ...plausible }: LedgerLimits & PlausibleTimes,
   names?: readonly string[],
 ): Promise<LedgerRead> {
   const stream = await findStreamFacts(organization, dataId);
@@ -36,7 +37,7 @@ export async function openLedgerRead(
     stream,
     pageChunksMax,
     channels: await listChannelNames(organization, stream.data_id, names),
-    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, reading.rest),
+    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, plausible, reading.rest),
     hashesAfter: (channel, chunkIndex) =>
       readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };

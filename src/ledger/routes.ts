@@ -3,6 +3,7 @@ import type { App } from '../http/app-type.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { certificateAnswer } from './certificate.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
@@ -25,7 +26,10 @@ import { findStreamFacts } from './store.ts';
 const tags = ['ledger'];
 
 /** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
-export function ledgerRoutes(app: App, { database, limits }: { database: Database; limits: LedgerLimits }): void {
+export function ledgerRoutes(
+  app: App,
+  { database, limits }: { database: Database; limits: LedgerLimits & PlausibleTimes },
+): void {
   app.get(
     '/:data_id/chunks',
     {

@@ -47,7 +47,8 @@ const Irregular = Type.Array(
     irregularities: Type.Array(Type.String(), {
       description:
         'long, short: more or fewer points than points_per_chunk; not_ascending: a timestamp steps back, is null or no ' +
-        'possible time; overlapping: it begins before the chunk before it ends',
+        'possible time; overlapping: it begins before the chunk before it ends; times_in_ms, times_in_us, times_in_ns: its ' +
+        'first timestamp that is no plausible Unix seconds is one in that unit; implausible_times: it is one in none of them',
     }),
   }),
   { description: 'chunks that are not as they should be; a last chunk that is short is normal, and is listed' },

@@ -1,16 +1,17 @@
 import type pg from 'pg';
 import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
-import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
+import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { ChannelAccount } from './channel-account.ts';
 
 /*
- * What is read of a channel's chunks here leaves their arrays alone. Every connection is back in the pool before any of
+ * What is read of a channel's chunks here leaves their arrays alone, but for chunks whose times are in doubt. Every connection is back in the pool before any of
  * its result is sent, so a slow client holds none.
  */
 
@@ -69,6 +70,7 @@ export async function listChannelNames(
 
 /**
  * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
+ * @param plausible which timestamps are not told of
  * @param rest is awaited between pages
  * @throws ApiError 404 when the stream is being removed
  */
@@ -77,13 +79,14 @@ export async function readAccount(
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
   pageChunksMax: number,
+  plausible: PlausibleTimes,
   rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
     await requireStream(client, organization.organizationId, stream.data_id);
-    const account = new ChannelAccount(stream.points_per_chunk);
+    const account = new ChannelAccount(stream.points_per_chunk, plausible);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
     const isLate =
@@ -91,7 +94,7 @@ export async function readAccount(
         ? 'false'
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
-      replaced_count, ${isLate}, content_hash`;
+      replaced_count, ${isLate}, content_hash, ${firstImplausibleTime(plausible)}`;
     const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
     while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
     return account;
@@ -99,6 +102,14 @@ export async function readAccount(
   // It held some when it was listed, and chunks go with their stream only.
   if (account.chunkCount === 0) throw notFound('data_id');
   return account;
+}
+
+/** Looks into the arrays of those chunks only whose span of times does not settle it. */
+function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes): string {
+  const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
+  return `case when ascending and time_min ${range} and time_max ${range} then null else (
+    select time from unnest(timestamps) with ordinality as stamped (time, position)
+    where time not ${range} order by position limit 1) end`;
 }
 
 /** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */
@@ -147,6 +158,7 @@ async function addPage(
       replacedCount: row.int4(9),
       isLate: row.bool(10),
       contentHash: row.bytes(11),
+      implausibleTime: row.isNull(12) ? null : row.float8(12),
     });
   });
   return count;

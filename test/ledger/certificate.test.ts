@@ -5,7 +5,8 @@ import { contentHash, openStream, type Readings, readingsFrom, storeChunk } from
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer();
+  // Times are small numbers here.
+  server = await startTestServer({}, { http: { plausibleSecondsMin: 0 } });
 });
 afterAll(() => server?.close());
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { httpLimits } from '../../src/http/limits.ts';
 import { writeIrregular, writeMissing, writePresent } from '../../src/ledger/account-lists.ts';
 import { ChannelAccount, type ChunkFacts } from '../../src/ledger/channel-account.ts';
 import { JsonWriter } from '../../src/lib/json-writer.ts';
@@ -22,6 +23,7 @@ const chunk = fc.record({
 const rest = {
   ...{ nullCount: 0, units: null, storedMicros: 0, changedMicros: 0, replacedCount: 0, isLate: false },
   contentHash: Buffer.alloc(32),
+  implausibleTime: null,
 };
 
 test('ranges and irregular chunks are those that a look at each chunk finds', () => {
@@ -35,7 +37,7 @@ test('ranges and irregular chunks are those that a look at each chunk finds', ()
           ...one,
           timeMax: one.timeMin === null ? null : one.timeMin + seconds,
         }));
-      const account = new ChannelAccount(2);
+      const account = new ChannelAccount(2, httpLimits);
       for (const one of chunks) account.add(one);
 
       const present = listOf(writePresent, account) as [number, number][];

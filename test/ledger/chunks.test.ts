@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { streamPrefixes } from '../../src/app.ts';
 import type { Database } from '../../src/database/database.ts';
+import { httpLimits } from '../../src/http/limits.ts';
 import { readAccount } from '../../src/ledger/store.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
@@ -10,7 +11,7 @@ import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from '
 let server: TestServer;
 const page = 20;
 beforeAll(async () => {
-  server = await startTestServer({}, { ledger: { pageChunksMax: page } });
+  server = await startTestServer({}, { ledger: { pageChunksMax: page }, http: { plausibleSecondsMin: 0 } });
 });
 afterAll(() => server?.close());
 
@@ -139,6 +140,7 @@ describe('a channel of many pages', () => {
         { data_id: dataId, points_per_chunk: 1, finalized_at: null },
         channel,
         page,
+        httpLimits,
         async () => {},
       );
     const channel = { channel_id: channelId, channel_name: 'v' };

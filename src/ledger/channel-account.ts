@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GrowingFloats } from '../lib/growing-floats.ts';
+import { type JumpLimits, TimeJumps } from './time-jumps.ts';
 
 /** What an account needs to know of a stored chunk. */
 export interface ChunkFacts {
@@ -21,10 +22,10 @@ export interface ChunkFacts {
 }
 
 /** Ways of a chunk to be irregular, as bits. */
-export const irregularities = { long: 1, short: 2, not_ascending: 4, overlapping: 8 } as const;
+export const irregularities = { long: 1, short: 2, not_ascending: 4, overlapping: 8, time_jump: 16 } as const;
 
 /**
- * What the chunks of one channel add up to, given in order of their index. Lists are arrays of numbers, so that a million
+ * What the chunks of one channel add up to, given in order of their index and then finished. Lists are arrays of numbers, so that a million
  * entries stay small.
  */
 export class ChannelAccount {
@@ -55,8 +56,13 @@ export class ChannelAccount {
   readonly #hash = createHash('sha256');
   readonly #index = Buffer.alloc(8);
 
-  constructor(pointsPerChunk: number) {
+  readonly #jumps: TimeJumps;
+  /** The chunk that was added last: whether it is irregular also depends on the next one. */
+  #last: { chunk: ChunkFacts; kinds: number } | undefined;
+
+  constructor(pointsPerChunk: number, limits: JumpLimits) {
     this.#pointsPerChunk = pointsPerChunk;
+    this.#jumps = new TimeJumps(limits);
   }
 
   add(chunk: ChunkFacts): void {
@@ -75,6 +81,11 @@ export class ChannelAccount {
     }
   }
 
+  /** After the last chunk. */
+  finish(): void {
+    this.#settleLast(undefined);
+  }
+
   /** SHA-256 over index and content hash of every chunk; nothing can be added after it. */
   digest(): Buffer {
     return this.#hash.digest();
@@ -91,7 +102,8 @@ export class ChannelAccount {
   }
 
   /** Compares with the times of the chunks before, so it comes before `#addTimes`. */
-  #addIrregularities({ chunkIndex, pointCount, ascending, timeMin }: ChunkFacts): void {
+  #addIrregularities(chunk: ChunkFacts): void {
+    const { pointCount, ascending, timeMin } = chunk;
     const isOverlapping = timeMin !== null && this.#previousTimeMax !== null && timeMin < this.#previousTimeMax;
     if (!ascending || isOverlapping) this.ascending = false;
     const kinds =
@@ -99,6 +111,16 @@ export class ChannelAccount {
       (pointCount < this.#pointsPerChunk ? irregularities.short : 0) |
       (ascending ? 0 : irregularities.not_ascending) |
       (isOverlapping ? irregularities.overlapping : 0);
+    this.#settleLast(chunk);
+    this.#last = { chunk, kinds };
+  }
+
+  #settleLast(next: ChunkFacts | undefined): void {
+    if (this.#last === undefined) return;
+    const { chunkIndex, pointCount } = this.#last.chunk;
+    const jump = this.#jumps.isJump(this.#last.chunk, next) ? irregularities.time_jump : 0;
+    const kinds = this.#last.kinds | jump;
+    this.#last = undefined;
     if (kinds === 0) return;
     this.irregularCount++;
     for (const number of [chunkIndex, pointCount, kinds]) this.irregular.push(number);

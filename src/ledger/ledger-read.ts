@@ -28,15 +28,16 @@ export interface LedgerRead {
 export async function openLedgerRead(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
-  { pageChunksMax }: LedgerLimits,
+  limits: LedgerLimits,
   names?: readonly string[],
 ): Promise<LedgerRead> {
+  const { pageChunksMax } = limits;
   const stream = await findStreamFacts(organization, dataId);
   return {
     stream,
     pageChunksMax,
     channels: await listChannelNames(organization, stream.data_id, names),
-    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, reading.rest),
+    accountOf: (channel) => readAccount(organization, stream, channel, limits, reading.rest),
     hashesAfter: (channel, chunkIndex) =>
       readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };

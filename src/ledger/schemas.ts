@@ -47,7 +47,8 @@ const Irregular = Type.Array(
     irregularities: Type.Array(Type.String(), {
       description:
         'long, short: more or fewer points than points_per_chunk; not_ascending: a timestamp steps back, is null or no ' +
-        'possible time; overlapping: it begins before the chunk before it ends',
+        'possible time; overlapping: it begins before the chunk before it ends; time_jump: there is more than a day before ' +
+        'it or inside it, and a hundred times as much as between the points of its neighbours',
     }),
   }),
   { description: 'chunks that are not as they should be; a last chunk that is short is normal, and is listed' },

@@ -8,6 +8,8 @@ import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import { ChannelAccount } from './channel-account.ts';
+import type { LedgerLimits } from './limits.ts';
+import type { JumpLimits } from './time-jumps.ts';
 
 /*
  * What is read of a channel's chunks here leaves their arrays alone. Every connection is back in the pool before any of
@@ -27,6 +29,8 @@ export interface StreamFacts {
   /** The database's clock at this reading. */
   read_at: string;
 }
+
+type AccountLimits = JumpLimits & Pick<LedgerLimits, 'pageChunksMax'>;
 
 export interface ChannelName {
   channel_id: number;
@@ -76,14 +80,14 @@ export async function readAccount(
   organization: OrganizationDatabase,
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
-  pageChunksMax: number,
+  limits: AccountLimits,
   rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
     await requireStream(client, organization.organizationId, stream.data_id);
-    const account = new ChannelAccount(stream.points_per_chunk);
+    const account = new ChannelAccount(stream.points_per_chunk, limits);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
     const isLate =
@@ -93,7 +97,9 @@ export async function readAccount(
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
       replaced_count, ${isLate}, content_hash`;
     const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
+    const { pageChunksMax } = limits;
     while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
+    account.finish();
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { writeIrregular, writeMissing, writePresent } from '../../src/ledger/account-lists.ts';
 import { ChannelAccount, type ChunkFacts } from '../../src/ledger/channel-account.ts';
+import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { JsonWriter } from '../../src/lib/json-writer.ts';
 
 const pieceBytes = 8;
@@ -35,8 +36,9 @@ test('ranges and irregular chunks are those that a look at each chunk finds', ()
           ...one,
           timeMax: one.timeMin === null ? null : one.timeMin + seconds,
         }));
-      const account = new ChannelAccount(2);
+      const account = new ChannelAccount(2, ledgerLimits);
       for (const one of chunks) account.add(one);
+      account.finish();
 
       const present = listOf(writePresent, account) as [number, number][];
       const missing = listOf(writeMissing, account) as [number, number][];

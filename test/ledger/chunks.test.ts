@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { streamPrefixes } from '../../src/app.ts';
 import type { Database } from '../../src/database/database.ts';
+import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { readAccount } from '../../src/ledger/store.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
@@ -138,7 +139,7 @@ describe('a channel of many pages', () => {
         database.as(organizationId),
         { data_id: dataId, points_per_chunk: 1, finalized_at: null },
         channel,
-        page,
+        { ...ledgerLimits, pageChunksMax: page },
         async () => {},
       );
     const channel = { channel_id: channelId, channel_name: 'v' };

@@ -21,7 +21,7 @@ type Environment = Record<string, string | undefined>;
 /** Adds the options and the action of `metrology-server test`. */
 export function addTestCommand(command: Command, environment: Environment): void {
   command
-    .description('run a server for integration tests: alone, in memory of nothing, told to fail (docs/testing.md)')
+    .description('run a server for integration tests: alone, gone at its end, failing when told to (docs/testing.md)')
     .option('--port <port>', 'port on 127.0.0.1; 0 picks a free one', wholeNumber(0, 65_535), 0)
     .option('--seed <text>', 'the same requests one after another give the same ids, keys and dice of faults')
     .option('--keep <dir>', 'an empty folder for the data, which is left there at the end')

@@ -57,9 +57,10 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + options.answerMsMax,
     application_name: 'metrology-server',
     keepAlive: true,
-    onConnect: (client) => beginSession(client, session, route, sessionMsMax),
     ...config,
   };
+  const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
+  all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.

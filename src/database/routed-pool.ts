@@ -71,7 +71,7 @@ export class RoutedPool extends pg.Pool {
       }
     }
     if (isAway(error)) this.#route.forget();
-    throw error;
+    throw error instanceof DatabaseSilent ? noneLeft(error) : error;
   }
 
   /** One asks for all who wait. */
@@ -112,6 +112,13 @@ function isFull(error: unknown): boolean {
   if (error instanceof DatabaseSilent) return true;
   const { code, message } = error as { code?: string; message: string };
   return code === tooManyConnections || /no more connections allowed/.test(message);
+}
+
+/** As PostgreSQL says it: the connections that others have go on, and can be read by. */
+function noneLeft(cause: Error): pg.DatabaseError {
+  const error = new pg.DatabaseError('the database has no connection left', 0, 'error');
+  error.code = tooManyConnections;
+  return Object.assign(error, { cause });
 }
 
 /** The pool counts its own wait from each call. */

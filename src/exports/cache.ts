@@ -9,7 +9,8 @@ export interface ExportCache {
   /**
    * The file of a key, to be closed by the caller, and its bytes. When it is not there, it is made first, and whoever asks for
    * it meanwhile waits for the same one.
-   * @returns undefined when it cannot be kept: too large, or the folder does not take it
+   * @returns undefined when it cannot be kept: too large, the folder does not take it, or `keptMakesMax` others are being
+   *   made. Nobody waits for those of somebody else.
    * @throws what making it throws
    */
   open(key: string, make: () => Promise<Pieces>): Promise<KeptFile | undefined>;
@@ -39,8 +40,6 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
   const making = new Map<string, Promise<boolean>>();
   /** Which are not begun again, only to be given up at the same place. */
   const tooLarge = new Set<string>();
-  const waiting: (() => void)[] = [];
-  let busy = 0;
 
   async function find(key: string): Promise<KeptFile | undefined> {
     const path = join(folder, key);
@@ -53,18 +52,6 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
   }
 
   /** @returns whether the file is there now */
-  async function makeInTurn(key: string, make: () => Promise<Pieces>): Promise<boolean> {
-    if (busy >= limits.keptMakesMax) await new Promise<void>((resolve) => waiting.push(resolve));
-    else busy++;
-    try {
-      return await keep(key, await make());
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) busy--;
-      else next();
-    }
-  }
-
   async function keep(key: string, pieces: Pieces): Promise<boolean> {
     const part = join(folder, `${key}.${randomUUID()}.part`);
     let file: FileHandle | undefined;
@@ -97,13 +84,21 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
     }
   }
 
+  function begin(key: string, make: () => Promise<Pieces>): Promise<boolean> | undefined {
+    if (making.size >= limits.keptMakesMax) return undefined;
+    const made = make()
+      .then((pieces) => keep(key, pieces))
+      .finally(() => making.delete(key));
+    making.set(key, made);
+    return made;
+  }
+
   return {
     async open(key, make) {
       if (tooLarge.has(key)) return undefined;
       const found = await find(key);
       if (found !== undefined) return found;
-      const made = making.get(key) ?? makeInTurn(key, make).finally(() => making.delete(key));
-      making.set(key, made);
+      const made = making.get(key) ?? begin(key, make);
       return (await made) ? find(key) : undefined;
     },
   };

@@ -19,7 +19,7 @@ export const exportLimits = {
   groupRowsMin: 1_024,
   /** The largest file that is kept, as a part of EXPORT_CACHE_BYTES; larger ones are streamed as if there were no cache. */
   keptFileShare: 0.25,
-  /** Files that a process makes at a time in order to keep them; others wait for their turn. */
+  /** Files that a process makes at a time in order to keep them; what is asked for meanwhile is sent without being kept. */
   keptMakesMax: 2,
   /** Exports that a process remembers to be too large to be kept. */
   tooLargeMax: 1_000,

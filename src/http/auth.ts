@@ -21,19 +21,19 @@ declare module 'fastify' {
 /**
  * Asks every route for a key in `X-API-KEY`, but for those whose `config` says `open`. It runs before the body is read.
  * 401 for a missing, mistyped, unknown, revoked or expired key; 403 for one without the scope.
- * @param onKnown told of the connection of each request under a known key
+ * @param onKnown told of the connection of each request under a known key, and of whose it is
  */
 export function requireKeys(
   app: FastifyInstance,
   identities: Identities,
-  onKnown: (socket: Socket) => void = () => {},
+  onKnown: (socket: Socket, organizationId: string) => void = () => {},
 ): void {
   app.decorateRequest('identity');
   app.addHook('onRequest', async (request) => {
     const { open, scope } = request.routeOptions.config;
     if (open || request.is404) return;
     request.identity = await authenticate(identities, request);
-    onKnown(request.raw.socket);
+    onKnown(request.raw.socket, request.identity.organizationId);
     requireScope(request.identity, scope ?? scopeOf(request.method));
   });
 }

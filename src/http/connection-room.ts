@@ -6,10 +6,13 @@ import type { HttpLimits } from './limits.ts';
 export type Exchange = [IncomingMessage, ServerResponse];
 
 export interface ConnectionRoom {
-  /** Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come. */
+  /**
+   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come, or else one
+   * of the organization that has most.
+   */
   open(socket: Socket): void;
-  /** A known key has come on this connection. */
-  keep(socket: Socket): void;
+  /** A known key has come on this connection, of this organization. */
+  keep(socket: Socket, organizationId: string): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
   /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
@@ -25,12 +28,17 @@ interface Connection {
   ahead: Exchange[];
   /** It has sent some ahead before. */
   isGreedy: boolean;
+  /** The organization whose key has come last. */
+  organizationId?: string | undefined;
 }
 
 type RoomLimits = Pick<
   HttpLimits,
   'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'requestsAheadPerTurnMax'
 >;
+
+/** How many are looked at for one that may be closed. */
+const idleLooksMax = 100;
 
 /** Keeps the connections of a server, and what they have sent ahead, within bounds. */
 export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
@@ -41,8 +49,10 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   const rest = createRest(connections);
   const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, rest);
 
-  function keep(socket: Socket): void {
-    if (strangers.delete(socket)) strangersAhead -= connections.get(socket)?.ahead.length ?? 0;
+  function keep(socket: Socket, organizationId?: string): void {
+    const connection = connections.get(socket);
+    if (connection !== undefined) connection.organizationId = organizationId;
+    if (strangers.delete(socket)) strangersAhead -= connection?.ahead.length ?? 0;
   }
 
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
@@ -84,10 +94,11 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
         forget(connections.get(socket)?.ahead ?? []);
         connections.delete(socket);
       });
-      if (limits.connectionsMax === 0 || connections.size <= limits.connectionsMax) return;
-      // It is the new one itself, when a known key has come on every other.
-      const [oldest] = strangers;
-      oldest?.destroy();
+      if (limits.connectionsMax > 0 && connections.size > limits.connectionsMax) {
+        // The new one is the only stranger when a known key has come on every other.
+        const [oldest = socket] = strangers;
+        (oldest === socket ? (ofLargest(connections) ?? socket) : oldest).destroy();
+      }
     },
     enter(exchange) {
       const { socket } = exchange[0];
@@ -109,6 +120,30 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
       return exchange;
     },
   };
+}
+
+/** One of the organization that has most connections: its oldest, if one of its oldest is not being served. */
+function ofLargest(connections: ReadonlyMap<Socket, Connection>): Socket | undefined {
+  const sockets = new Map<string, Socket[]>();
+  for (const [socket, { organizationId }] of connections) {
+    if (organizationId === undefined) continue;
+    const others = sockets.get(organizationId);
+    if (others === undefined) sockets.set(organizationId, [socket]);
+    else others.push(socket);
+  }
+  let most: Socket[] = [];
+  for (const some of sockets.values()) if (some.length > most.length) most = some;
+  return oldestIdle(most, connections);
+}
+
+/** The first of them that is not being served, if it is among the first hundred. */
+function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, Connection>): Socket | undefined {
+  let looks = 0;
+  for (const socket of sockets) {
+    if (connections.get(socket)?.running === 0) return socket;
+    if (++looks === idleLooksMax) return undefined;
+  }
+  return undefined;
 }
 
 /**

@@ -22,7 +22,7 @@ export interface Connections {
   /** For Fastify's `serverFactory`. */
   createServer(listener: RequestListener): http.Server;
   /** A known key has come on this connection: it is not closed to make room for others. */
-  keep(socket: Socket): void;
+  keep(socket: Socket, organizationId: string): void;
 }
 
 /**
@@ -56,7 +56,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     if (organizationId === undefined) {
       strangers.run('', 1, serveIt);
     } else {
-      room.keep(socket);
+      room.keep(socket, organizationId);
       known.run(organizationId, 1, serveIt);
     }
   }

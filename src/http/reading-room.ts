@@ -62,7 +62,7 @@ interface Held {
  * remembered of a channel, a piece of the answer. Whoever needs more takes `largeReadBytesMax` too, one after the other. A
  * place comes first, then a plan, then large memory; who has one of them never waits for one before it, so that reads never
  * all wait for each other. They may wait for slow clients: one that has taken nothing for `stalledReadMsMax` is cut off as
- * soon as somebody else of its organization waits for room.
+ * soon as somebody else of its organization, or of one that has fewer reads, waits for room.
  */
 export function createReadingRoom(limits: Limits, now: () => number = () => performance.now()): ReadingRoom {
   const turns = createTurns({ turnMs: limits.readTurnMsMax, now });
@@ -91,13 +91,26 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
     }, limits.stalledReadMsMax / 10);
   }
 
+  /** Those of the same organization first; then those of others that have more reads than the one that waits. */
   function cutStalled(room: FairRoom, isOfUse: (one: Held) => boolean): void {
+    const isStalled = ({ stalledAt }: Held) => stalledAt !== undefined && now() - stalledAt >= limits.stalledReadMsMax;
+    const stalled = [...held]
+      .filter((one) => isStalled(one) && isOfUse(one))
+      .sort((a, b) => (a.stalledAt as number) - (b.stalledAt as number));
+    if (stalled.length === 0) return;
+    const reads = new Map<string, number>();
+    for (const { organizationId } of held) reads.set(organizationId, (reads.get(organizationId) ?? 0) + 1);
+    const readsOf = (organizationId: string) => reads.get(organizationId) ?? 0;
     for (const [organizationId, count] of room.waiting()) {
-      const stalled = [...held]
-        .filter((one) => one.organizationId === organizationId && isOfUse(one))
-        .filter(({ stalledAt }) => stalledAt !== undefined && now() - stalledAt >= limits.stalledReadMsMax)
-        .sort((a, b) => (a.stalledAt as number) - (b.stalledAt as number));
-      for (const one of stalled.slice(0, count)) one.cut();
+      for (let given = 0; given < count; given++) {
+        const isOwn = (one: Held) => one.organizationId === organizationId;
+        const isOfLarger = (one: Held) => readsOf(one.organizationId) > readsOf(organizationId) + given;
+        const one = stalled.find(isOwn) ?? stalled.find(isOfLarger);
+        if (one === undefined) break;
+        stalled.splice(stalled.indexOf(one), 1);
+        reads.set(one.organizationId, readsOf(one.organizationId) - 1);
+        one.cut();
+      }
     }
   }
 

@@ -1,7 +1,10 @@
+import type { ReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.ts';
+import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
+import { sendPieces } from './send-pieces.ts';
 
 export interface OpenFile {
   /** It is closed once it is sent, or not needed. */
@@ -36,7 +39,14 @@ export async function sendFile(
   if (range !== undefined) reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
   reply.header('content-length', last - first + 1);
   if (request.method === 'HEAD' || bytes === 0) return reply.send(Readable.from([]));
-  return reply.send(handle.createReadStream({ start: first, end: last }));
+  const stream = handle.createReadStream({ start: first, end: last, highWaterMark: pieceBytes });
+  // Also when nothing of it was read; it closes the file.
+  reply.raw.once('close', () => stream.destroy());
+  return sendPieces(reply, piecesOf(stream), String(reply.getHeader('content-type')));
+}
+
+async function* piecesOf(stream: ReadStream): Pieces {
+  for await (const piece of stream) yield piece;
 }
 
 /**

@@ -82,8 +82,9 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     send({ type: 'serving' });
     if (part.isFirst) void sayWhatIsAwaited(prepared, endpoint, limits);
     const { place, key } = await prepared;
-    if (key !== undefined) process.stdout.write(welcome(endpoint, place, key));
+    // First of all: whoever reads the welcome may rely on this process being replaced when it ends.
     send({ type: 'ready' });
+    if (key !== undefined) process.stdout.write(welcome(endpoint, place, key));
   } catch (error) {
     process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
   }

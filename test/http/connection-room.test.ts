@@ -14,8 +14,8 @@ const limits = {
 
 const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
 
-function roomWith(count: number) {
-  const room = createConnectionRoom(limits);
+function roomWith(count: number, given = {}) {
+  const room = createConnectionRoom({ ...limits, ...given });
   const sockets = Array.from({ length: count }, () => new Socket());
   for (const socket of sockets) room.open(socket);
   return { room, sockets };
@@ -24,7 +24,7 @@ function roomWith(count: number) {
 test('when requestsAheadPerTurnMax requests have come ahead, no connection is read until the next turn', async () => {
   const { room, sockets } = roomWith(4);
   const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
-  room.keep(known);
+  room.keep(known, 'lab');
   // One that Node has stopped to read for another reason stays so.
   waiting.pause();
   for (let i = 0; i < 10; i++) room.enter(exchangeOn(greedy));
@@ -60,4 +60,14 @@ test('in every turn as many may come again', async () => {
     expect(quiet.isPaused()).toBe(false);
     await nextTurn();
   }
+});
+
+test('beyond connectionsMax, where all have known keys, the organization that has most loses one that is not served', () => {
+  const { room, sockets } = roomWith(4, { connectionsMax: 4 });
+  const owners = ['lab', 'flood', 'flood', 'flood'];
+  for (const [i, socket] of sockets.entries()) room.keep(socket, owners[i] as string);
+  room.enter(exchangeOn(sockets[1] as Socket));
+  const next = new Socket();
+  room.open(next);
+  expect([...sockets, next].map((socket) => socket.destroyed)).toEqual([false, false, true, false, false]);
 });

@@ -126,6 +126,49 @@ describe('what a read takes beside its place', () => {
 });
 
 describe('a client that takes nothing for stalledReadMsMax', () => {
+  test('is cut off for one of an organization that has fewer reads', async () => {
+    open({ readsMax: 4, stalledReadMsMax: 100 });
+    const cuts: string[] = [];
+    const held = ['a', 'a', 'b', 'c'].map((name) => enter(name, { cut: () => cuts.push(name) }));
+    await settle();
+    for (const { place } of held) place?.waitForClient();
+    clock.ms = 200;
+    enter('d');
+    await expect.poll(() => cuts[0]).toBe('a');
+  });
+
+  test('many that wait at once take no more from a larger organization than makes both equal', async () => {
+    open({ readsMax: 4, stalledReadMsMax: 100 });
+    const cuts: string[] = [];
+    const held = ['a', 'a', 'b', 'c'].map((name) => {
+      const cut = () => {
+        cuts.push(name);
+        one.place?.leave();
+      };
+      const one = enter(name, { cut });
+      return one;
+    });
+    await settle();
+    for (const { place } of held) place?.waitForClient();
+    clock.ms = 200;
+    const waits = Array.from({ length: 3 }, () => enter('d'));
+    await expect.poll(() => waits.filter(({ place }) => place !== undefined).length).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(cuts).toEqual(['a']);
+  });
+
+  test('is not cut off for one of an organization that has as many: that one ends its own', async () => {
+    open({ readsMax: 2, stalledReadMsMax: 100 });
+    const cuts: string[] = [];
+    const held = ['a', 'b'].map((name) => enter(name, { cut: () => cuts.push(name) }));
+    await settle();
+    for (const { place } of held) place?.waitForClient();
+    clock.ms = 200;
+    enter('b');
+    await expect.poll(() => cuts[0]).toBe('b');
+    expect(cuts).not.toContain('a');
+  });
+
   test('is left alone while nobody of its organization waits, and then the longest is cut off', async () => {
     open({ readsMax: 4, stalledReadMsMax: 100 });
     const cuts: string[] = [];

@@ -3,8 +3,8 @@ import type { App } from '../http/app-type.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
-import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { certificateAnswer } from './certificate.ts';
+import type { AccountLimits } from './channel-account.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
 import type { LedgerLimits } from './limits.ts';
@@ -28,7 +28,7 @@ const tags = ['ledger'];
 /** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
 export function ledgerRoutes(
   app: App,
-  { database, limits }: { database: Database; limits: LedgerLimits & PlausibleTimes },
+  { database, limits }: { database: Database; limits: LedgerLimits & AccountLimits },
 ): void {
   app.get(
     '/:data_id/chunks',

@@ -7,8 +7,10 @@ import { inTransaction } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
+import { type HabitLimits, type UsualCounts, usualCountsMax, usualCountsOf } from '../lib/habits.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
-import { ChannelAccount } from './channel-account.ts';
+import { type AccountLimits, ChannelAccount } from './channel-account.ts';
+import type { LedgerLimits } from './limits.ts';
 
 /*
  * What is read of a channel's chunks here leaves their arrays alone, but for chunks whose times are in doubt. Every connection is back in the pool before any of
@@ -70,7 +72,6 @@ export async function listChannelNames(
 
 /**
  * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
- * @param plausible which timestamps are not told of
  * @param rest is awaited between pages
  * @throws ApiError 404 when the stream is being removed
  */
@@ -78,15 +79,16 @@ export async function readAccount(
   organization: OrganizationDatabase,
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
-  pageChunksMax: number,
-  plausible: PlausibleTimes,
+  limits: AccountLimits & Pick<LedgerLimits, 'pageChunksMax'>,
   rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
     await requireStream(client, organization.organizationId, stream.data_id);
-    const account = new ChannelAccount(stream.points_per_chunk, plausible);
+    const chunks = chunksOf(organization, addressOf(stream.data_id, channel));
+    const usual = await readUsualCounts(client, chunks, stream.points_per_chunk, limits);
+    const account = new ChannelAccount(stream.points_per_chunk, usual, limits);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
     const isLate =
@@ -94,14 +96,30 @@ export async function readAccount(
         ? 'false'
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
-      replaced_count, ${isLate}, content_hash, ${firstImplausibleTime(plausible)}`;
-    const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
+      replaced_count, ${isLate}, content_hash, ${firstImplausibleTime(limits)}`;
+    const query = `select ${columns} from chunks where ${chunks}`;
+    const { pageChunksMax } = limits;
     while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
+    account.finish();
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.
   if (account.chunkCount === 0) throw notFound('data_id');
   return account;
+}
+
+/** How many points the chunks of a channel usually have, so that the first one can already be compared. */
+async function readUsualCounts(
+  client: Pick<Connections, 'query'>,
+  chunks: string,
+  pointsPerChunk: number,
+  limits: HabitLimits,
+): Promise<UsualCounts> {
+  const { rows } = await client.query<{ pointCount: number; chunks: number; total: number }>(
+    `select point_count as "pointCount", count(*)::float8 as chunks, sum(count(*)) over ()::float8 as total
+     from chunks where ${chunks} group by point_count order by chunks desc limit ${integerLiteral(usualCountsMax(limits))}`,
+  );
+  return usualCountsOf(rows, rows[0]?.total ?? 0, pointsPerChunk, limits);
 }
 
 /** Looks into the arrays of those chunks only whose span of times does not settle it. */
@@ -135,7 +153,7 @@ async function addPage(
   countMax: number,
   rest: () => Promise<void>,
 ) {
-  const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
+  const after = `chunk_index > ${integerLiteral(account.holes.highestIndex)}`;
   const page = await copyOutOn(
     client,
     `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,

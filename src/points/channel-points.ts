@@ -36,7 +36,7 @@ export async function planChannelPoints(
   }
   const plan = await source.planWithSummaries(range);
   requireFewChunks(plan.length, limits);
-  const gaps = await findGaps(source, plan, range);
+  const gaps = await findGaps(source, plan, range, limits);
   const batches = await downSample({ ...source, plan }, range, gaps, selection.max_points, limits);
   const { max_points } = selection;
   return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, batches };

@@ -10,7 +10,14 @@ import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoin
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
 import { fetchPage, nextPage } from './pages.ts';
-import { listNeighbours, listNewest, planByIndex, planByTime, planWithSummaries } from './plan-store.ts';
+import {
+  listNeighbours,
+  listNewest,
+  listStepsBeside,
+  planByIndex,
+  planByTime,
+  planWithSummaries,
+} from './plan-store.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Wanted } from './selection.ts';
 
@@ -156,6 +163,7 @@ function sourceOf(
     planWithSummaries: (range) => planWithSummaries(organization, address, range, planning),
     listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
     listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
+    listStepsBeside: (holes, stepsMax) => listStepsBeside(organization, address, holes, stepsMax),
     fetch: chunkReader(organization, address, { image, rest }),
     rest,
   };

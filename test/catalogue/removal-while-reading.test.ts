@@ -20,7 +20,7 @@ import { openStreamRead } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
 
-const ledger = { ...httpLimits, ...ledgerLimits };
+const ledger = { ...httpLimits, ...pointLimits, ...ledgerLimits };
 let server: TestServer;
 let organization: OrganizationDatabase;
 beforeAll(async () => {

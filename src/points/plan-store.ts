@@ -85,6 +85,23 @@ export async function planByIndex(
   return unlessRemoved(organization, channel, plan.asAdded());
 }
 
+/** The last chunks from one index to another, both included, the highest index first, and at most so many. */
+export async function listHighest(
+  { organizationId, pool }: OrganizationDatabase,
+  { dataId, channelId }: ChannelAddress,
+  range: { from: number; to: number },
+  chunksMax: number,
+): Promise<{ chunk_index: number; point_count: number }[]> {
+  const { rows } = await pool.query<{ chunk_index: number; point_count: number }>(
+    `select chunk_index, point_count from chunks
+     where data_id = $2::uuid and channel_id = $3::bigint and chunk_index between $4::bigint and $5::bigint
+       and exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)
+     order by chunk_index desc limit $6::bigint`,
+    [organizationId, dataId, channelId, range.from, range.to, chunksMax],
+  );
+  return rows;
+}
+
 /** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
 export async function listNewest(
   { organizationId, pool }: OrganizationDatabase,

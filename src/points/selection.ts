@@ -13,6 +13,8 @@ export interface Selection {
   endMs?: number;
   /** At most so many points. */
   max_points?: number;
+  /** Also the last point before them. */
+  carry_in?: boolean;
 }
 
 /** Which points are wanted, and how they come out. */

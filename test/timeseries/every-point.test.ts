@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { openStream, storeChunk } from './storing.ts';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer({}, { points: { planPageChunksMax: 3 } });
+});
+afterAll(() => server.close());
+
+const begin = 1_769_846_400;
+
+describe('last_n of stored points is by their place', () => {
+  let dataId: string;
+  const all = Array.from({ length: 60 }, (_, i) => i);
+  beforeAll(async () => {
+    dataId = await openStream(server, 5);
+    // Half way the clock is set back by an hour, and one point has none; chunk 5 is lost.
+    for (let chunk_index = 0; chunk_index < 12; chunk_index++) {
+      if (chunk_index === 5) continue;
+      const values = all.slice(5 * chunk_index, 5 * chunk_index + 5);
+      const timestamps = values.map((n) => (n === 57 ? null : begin + n - (chunk_index < 6 ? 0 : 3_600)));
+      await storeChunk(server, dataId, 'v', { chunk_index, timestamps, values });
+    }
+  });
+  const read = async (query: string) => {
+    const { status, json, text } = await server.get(`/metrology/${dataId}/points/?channel=v&${query}`);
+    expect(status, text).toBe(200);
+    return json.chunks as { chunk_index: number; start_offset: number; values: number[]; timestamps: number[] }[];
+  };
+  const stored = all.filter((n) => n < 25 || n >= 30);
+
+  test.each([1, 2, 5, 7, 11, 30, 54, 55, 56, 1_000_000, Number.MAX_SAFE_INTEGER])('%s', async (n) => {
+    const chunks = await read(`last_n=${n}`);
+    expect(chunks.flatMap(({ values }) => values)).toEqual(stored.slice(-n));
+    // Offsets are those of the points that are shown.
+    for (const { start_offset, values } of chunks) expect(start_offset).toBe(values[0]);
+  });
+
+  test('shows the new hour, where last_n of a time series shows the latest times', async () => {
+    expect((await read('last_n=2')).flatMap(({ values }) => values)).toEqual([58, 59]);
+    const { json } = await server.get(`/metrology/${dataId}/timeseries/?last_n=2`);
+    expect(json.properties.v.values).toEqual([23, 24]);
+  });
+
+  test('of some chunks only', async () => {
+    const values = async (query: string) => (await read(query)).flatMap((chunk) => chunk.values);
+    expect(await values('last_n=7&to_chunk=6')).toEqual([23, 24, 30, 31, 32, 33, 34]);
+    expect(await values('last_n=50&from_chunk=10')).toEqual(all.slice(50));
+    expect(await values('last_n=3&from_chunk=5&to_chunk=5')).toEqual([]);
+  });
+
+  test.each(['last_n=0', 'last_n=1.5', 'last_n=-1', 'last_n=1&carry_in=true'])('%s is refused', async (query) => {
+    expect((await server.get(`/metrology/${dataId}/points/?channel=v&${query}`)).status).toBe(422);
+  });
+});

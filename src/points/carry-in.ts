@@ -1,6 +1,6 @@
 import type { ChannelSource } from './channel-source.ts';
 import type { PointLimits } from './limits.ts';
-import type { LineBreaks } from './line-breaks.ts';
+import { type LineBreaks, msBetween } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
 import type { PointRead, Points } from './points.ts';
 import type { Collapse } from './selection.ts';
@@ -53,7 +53,7 @@ export function withCarriedIn(
 function beforeBreak({ times, values }: Points, nextMs: number, breaks: LineBreaks): Points {
   const [ms, value] = [times[0] as number, values[0] as number];
   const isBroken = breaks.some(({ lowMs, highMs }) => lowMs < nextMs && highMs > ms);
-  if (!isBroken || nextMs - ms < 2) return { times, values };
-  const middleMs = ms + Math.floor((nextMs - ms) / 2);
+  const middleMs = isBroken ? msBetween(ms, nextMs) : undefined;
+  if (middleMs === undefined) return { times, values };
   return { times: Float64Array.of(ms, middleMs), values: Float64Array.of(value, Number.NaN) };
 }

@@ -4,9 +4,9 @@ import { readExtremes } from './extremes.ts';
 import { gridOver } from './grid.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
-import { type PlannedChannel, readInOrder } from './merge.ts';
+import type { PlannedChannel } from './merge.ts';
 import type { Batches, Gap, PointRead } from './points.ts';
-import { byMs } from './selection.ts';
+import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -22,11 +22,10 @@ export async function downSample(
 ): Promise<PointRead['batches']> {
   const breaks = lineBreaksOf(gaps);
   const broken = (points: Batches) => (breaks.length === 0 ? points : withLineBreaks(points, breaks));
-  const readAll: PointRead['batches'] = ({ withValues, limits: shared = limits }) =>
-    broken(readInOrder(source, { ...range, withValues }, byMs, shared));
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
-  if (mayBeFew && !(await exceeds(readAll({ withValues: false }), pointsMax))) return readAll;
+  const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
+  if (few !== undefined) return few;
   const partCount = partCountFor(pointsMax, breaks, source.plan);
   // Made once, and not before points are asked for: it may take another pass over the times.
   let made: Promise<Grid> | undefined;
@@ -72,13 +71,4 @@ function pointsWithin({ length, firstMs, lastMs, pointCounts }: ChunkPlan, { fro
     if ((firstMs[i] as number) >= fromMs && (lastMs[i] as number) <= toMs) points += pointCounts[i] as number;
   }
   return points;
-}
-
-async function exceeds(batches: Batches, pointsMax: number): Promise<boolean> {
-  let count = 0;
-  for await (const { times } of batches) {
-    count += times.length;
-    if (count > pointsMax) return true;
-  }
-  return false;
 }

@@ -22,7 +22,7 @@ export interface Wanted {
   selection: Selection;
   /** The ms from which the relative times of the selection count. */
   zeroMs: number;
-  /** Where the selection has `last_n` or `max_points`, which count ms, it is `byMs`. */
+  /** Where the selection has `last_n` or `max_points`, it is `byMs`. */
   collapse: Collapse;
 }
 
@@ -34,6 +34,9 @@ export type Collapse = (seconds: number) => number;
 
 /** One point per ms, as the shapes of the SDK need it. */
 export const byMs: Collapse = msOf;
+
+/** One point per exact time, in ms with fractions. */
+export const exactMs: Collapse = (seconds) => seconds * 1_000;
 
 /** One point per exact time in Unix seconds. */
 export const byInstant: Collapse = (seconds) => seconds;

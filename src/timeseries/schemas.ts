@@ -75,14 +75,17 @@ const Property = Type.Object(
   {
     values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
     relative_time_seconds: Type.Array(Type.Number()),
-    unix_timestamp_ms: Type.Array(Type.Integer(), { description: 'ascending, no two the same' }),
+    unix_timestamp_ms: Type.Array(Type.Number(), {
+      description:
+        'ascending, no two the same; whole numbers, but with max_points of a property that has several points in one of them',
+    }),
     units: Nullable(Type.String()),
   },
   { description: 'three arrays of the same length' },
 );
 
 const Row = Type.Object(
-  { unix_timestamp_ms: Type.Integer(), relative_time_seconds: Type.Number() },
+  { unix_timestamp_ms: Type.Number(), relative_time_seconds: Type.Number() },
   { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
 );
 

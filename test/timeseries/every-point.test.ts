@@ -54,3 +54,44 @@ describe('last_n of stored points is by their place', () => {
     expect((await server.get(`/metrology/${dataId}/points/?channel=v&${query}`)).status).toBe(422);
   });
 });
+
+describe('max_points shows points that share a millisecond, where there is room for them', () => {
+  const count = 2_000;
+  const values = Array.from({ length: count }, (_, i) => i);
+  let dataId: string;
+  beforeAll(async () => {
+    dataId = await openStream(server, count);
+    // 10 kHz, and a channel of whole milliseconds beside it.
+    const fast = values.map((n) => begin + n / 10_000);
+    await storeChunk(server, dataId, 'fast', { chunk_index: 0, timestamps: fast, values });
+    const slow = values.slice(0, 200).map((n) => begin + n / 1_000);
+    await storeChunk(server, dataId, 'slow', { chunk_index: 0, timestamps: slow, values: values.slice(0, 200) });
+  });
+  const read = async (query: string, room = 'tool-state') => {
+    const { status, json, text } = await server.get(`/${room}/${dataId}/timeseries/?${query}`);
+    expect(status, text).toBe(200);
+    return json;
+  };
+
+  test('all of them, each at its own time', async () => {
+    const { fast, slow } = (await read(`max_points=${count}`)).properties;
+    expect(fast.values).toEqual(values);
+    fast.unix_timestamp_ms.forEach((ms: number, i: number) => void expect(ms).toBeCloseTo(begin * 1_000 + i / 10, 3));
+    fast.relative_time_seconds.forEach((at: number, i: number) => void expect(at).toBeCloseTo(i / 10_000, 6));
+    expect(new Set(fast.unix_timestamp_ms).size).toBe(count);
+    expect(slow.unix_timestamp_ms).toEqual(values.slice(0, 200).map((n) => begin * 1_000 + n));
+    const { series, properties } = await read(`max_points=${count}&property_names=fast`, 'metrology');
+    expect(series.map((row: { fast: number }) => row.fast)).toEqual(values);
+    expect(series.map((row: { unix_timestamp_ms: number }) => row.unix_timestamp_ms)).toEqual(
+      properties.fast.unix_timestamp_ms,
+    );
+  });
+
+  test('one of each without room for all, and without max_points', async () => {
+    const plain = (await read('')).properties;
+    expect(plain.fast.values).toHaveLength(201);
+    expect(plain.fast.unix_timestamp_ms).toEqual(Array.from({ length: 201 }, (_, i) => begin * 1_000 + i));
+    expect((await read(`max_points=${count - 1}`)).properties.fast).toEqual(plain.fast);
+    expect((await read('max_points=100')).properties.fast.values.length).toBeLessThanOrEqual(100);
+  });
+});

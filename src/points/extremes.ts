@@ -1,5 +1,3 @@
-import { ascendingOrder } from '../lib/ascending-order.ts';
-import type { Reading } from '../lib/reading.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import type { PlannedChannel } from './merge.ts';
@@ -15,8 +13,8 @@ import { type MsRange, msOf } from './time.ts';
  *
  * All stored points count, also those that share a ms, of which a plain read shows the last.
  * @param range of finite bounds
- * @returns at most two points a part, their times in ms. Where chunks overlap in time they are not in order, and some may
- * have the same ms
+ * @returns at most two points a part, their times in ms. Where chunks overlap in time, or their times step back, they are not in
+ * order, and some may have the same ms
  */
 export async function readExtremes(
   { plan, fetch, rest }: PlannedChannel<SummaryPlan>,
@@ -35,7 +33,7 @@ export async function readExtremes(
     for (let position = from; position < page.next; position++) {
       const count = counts[position] as number;
       if (position !== page.positions[opened]) addSummary(parts, plan, position, count);
-      else addPoints(parts, await inOrder(chunks[opened++] as Points, range, rest), count);
+      else addPoints(parts, chunks[opened++] as Points, range, count);
     }
     from = page.next;
   }
@@ -53,52 +51,40 @@ function addSummary(parts: Parts, plan: SummaryPlan, position: number, count: nu
   parts.add(plan.maxMs[position] as number, plan.maxValues[position] as number);
 }
 
-/** Divides points in order of their ms into so many parts, evenly; points of one ms are in one part. */
-function addPoints(parts: Parts, { times, values }: Points, count: number): void {
+/**
+ * Divides the points of a chunk that lie in a range into so many parts, evenly and in their stored order. Points that share
+ * their ms with the one before are in its part, and count as one.
+ * @param chunk its times are written over
+ */
+function addPoints(parts: Parts, chunk: Points, { fromMs, toMs }: MsRange, count: number): void {
+  const { times, values } = chunk;
+  let length = 0;
   let instants = 0;
-  for (let i = 0; i < times.length; i++) if (times[i] !== times[i - 1]) instants++;
+  let previousMs = Number.NaN;
+  for (let i = 0; i < times.length; i++) {
+    const ms = msOf(times[i] as number);
+    // An absent time is NaN and fails both comparisons.
+    if (!(ms >= fromMs && ms <= toMs)) continue;
+    if (ms !== previousMs) instants++;
+    times[length] = previousMs = ms;
+    values[length++] = values[i] as number;
+  }
+  const partLength = instants / count;
   let instant = 0;
   let begun = 0;
-  for (let i = 0; i < times.length; i++) {
+  previousMs = Number.NaN;
+  for (let i = 0; i < length; i++) {
     const ms = times[i] as number;
-    if (ms !== times[i - 1]) {
-      if (begun < count && instant * count >= begun * instants) {
+    if (ms !== previousMs) {
+      if (begun < count && instant >= begun * partLength) {
         parts.begin();
         begun++;
       }
       instant++;
+      previousMs = ms;
     }
     parts.add(ms, values[i] as number);
   }
-}
-
-/** The points of a chunk that lie in a range, in order of their ms. They are in the arrays of the chunk, or in new ones. */
-async function inOrder({ times, values }: Points, range: MsRange, rest: Reading['rest']): Promise<Points> {
-  let length = 0;
-  let isAscending = true;
-  for (let i = 0; i < times.length; i++) {
-    const ms = msOf(times[i] as number);
-    // An absent time is NaN and fails both comparisons.
-    if (!(ms >= range.fromMs && ms <= range.toMs)) continue;
-    if (length > 0 && ms < (times[length - 1] as number)) isAscending = false;
-    times[length] = ms;
-    values[length++] = values[i] as number;
-  }
-  const inside = { times: times.subarray(0, length), values: values.subarray(0, length) };
-  return isAscending ? inside : sortedByTime(inside, rest);
-}
-
-/** Points in order of their times, in new arrays. */
-export async function sortedByTime({ times, values }: Points, rest: Reading['rest']): Promise<Points> {
-  const { length } = times;
-  const isAfter = (a: number, b: number) => (times[a] as number) > (times[b] as number);
-  const order = await ascendingOrder(length, isAfter, rest);
-  const sorted = { times: new Float64Array(length), values: new Float64Array(length) };
-  for (let i = 0; i < length; i++) {
-    sorted.times[i] = times[order[i] as number] as number;
-    sorted.values[i] = values[order[i] as number] as number;
-  }
-  return sorted;
 }
 
 /** Collects the extremes of parts, one part after the other. */
@@ -137,6 +123,8 @@ class Parts {
    * level line is shown in its whole length.
    */
   add(ms: number, value: number): void {
+    // Nearly all of a long part.
+    if (value > this.#least && value < this.#greatest) return;
     if (Number.isNaN(value)) {
       if (!(this.#absentMs <= ms)) this.#absentMs = ms;
       return;

@@ -1,5 +1,5 @@
+import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { Reading } from '../lib/reading.ts';
-import { sortedByTime } from './extremes.ts';
 import type { Points } from './points.ts';
 import type { MsRange } from './time.ts';
 
@@ -57,6 +57,17 @@ export async function onePerMs(points: Points, range: MsRange, rest: Reading['re
     }
   }
   return { times: times.subarray(0, length), values: values.subarray(0, length) };
+}
+
+async function sortedByTime({ times, values }: Points, rest: Reading['rest']): Promise<Points> {
+  const { length } = times;
+  const order = await ascendingOrder(length, (a, b) => (times[a] as number) > (times[b] as number), rest);
+  const sorted = { times: new Float64Array(length), values: new Float64Array(length) };
+  for (let i = 0; i < length; i++) {
+    sorted.times[i] = times[order[i] as number] as number;
+    sorted.values[i] = values[order[i] as number] as number;
+  }
+  return sorted;
 }
 
 /** The smallest and the largest of some different values of two ms next to each other, one in each. */

@@ -29,7 +29,7 @@ export async function fillUp(
   return merged(shown, others.take(room.most));
 }
 
-/** Keeps every so many of the points that are added: more than half as many as there is room for, if as many were added. */
+/** Keeps one of every so many points that are added: at least half as many as there is room for, if so many were added. */
 class Thinned {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
@@ -47,8 +47,8 @@ class Thinned {
     if (this.#seen++ % this.#stride !== 0) return;
     if (this.#length === this.#times.length) {
       this.#keep(this.#length / 2, 2);
+      // Their number was even, so what comes now is due by the new stride too.
       this.#stride *= 2;
-      // What comes now was due by the old stride, and by the new one too: so many were kept that their number is even.
     }
     this.#times[this.#length] = ms;
     this.#values[this.#length++] = value;

@@ -13,6 +13,7 @@ type Point = [ms: number, value: number];
  * @param range in which all of them lie, of at least two ms
  */
 export async function onePerMs(points: Points, range: MsRange, rest: Reading['rest']): Promise<Points> {
+  await rest();
   const isAscending = points.times.every((ms, i) => i === 0 || ms >= (points.times[i - 1] as number));
   const { times, values } = isAscending ? points : await sortedByTime(points, rest);
   let length = 0;

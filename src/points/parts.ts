@@ -1,4 +1,4 @@
-import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
+import type { ChunkPlan } from './chunk-plan.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -6,7 +6,7 @@ import type { MsRange } from './time.ts';
  * begin in each chunk. Where none begins, the chunk belongs to the part that the chunk before it has begun.
  * @returns together as many as are wanted
  */
-export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Uint32Array {
+export function partsOfChunks(plan: ChunkPlan, range: MsRange, partCount: number): Uint32Array {
   const points = pointsOfChunks(plan, range);
   const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
   const parts = new Uint32Array(plan.length);

@@ -188,6 +188,19 @@ test('where all points lie in a gap there are not more than may be, nulls includ
   expect(points.length).toBeGreaterThanOrEqual(500);
 });
 
+test('where every chunk is stored many times, points that are no extremes are added, evenly', async () => {
+  const copies = Array.from({ length: 20 }, () => at10Hz(1_000)).flat();
+  const chunks = chunksOf(copies, 1_000).map((chunk) => ({ ...chunk, values: chunk.values.map((_, i) => i % 700) }));
+  for (const max_points of [500, 501]) {
+    const { points } = await read(chunks, { max_points });
+    expect(points.length).toBeGreaterThanOrEqual(250);
+    expect(points.length).toBeLessThanOrEqual(max_points);
+    expectExtremes(points, chunks);
+    const steps = points.map(({ ms }, i) => ms - (points[i - 1]?.ms ?? begin * 1_000));
+    expect(Math.max(...steps)).toBeLessThanOrEqual(1_000);
+  }
+});
+
 test('arrays of short chunks are not fetched, those of long ones only once however their times lie', async () => {
   const many = await read(chunksOf(at10Hz(20_000), 10), { max_points: 100 });
   expect(many.fetched).toBe(0);

@@ -1,6 +1,6 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
-import type { ChannelAccount } from './channel-account.ts';
+import type { AccountLimits, ChannelAccount } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 import {
   type ChannelName,
@@ -28,7 +28,7 @@ export interface LedgerRead {
 export async function openLedgerRead(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
-  limits: LedgerLimits,
+  limits: LedgerLimits & AccountLimits,
   names?: readonly string[],
 ): Promise<LedgerRead> {
   const { pageChunksMax } = limits;

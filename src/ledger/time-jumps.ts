@@ -1,9 +1,13 @@
-import type { ChunkFacts } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 
 export type JumpLimits = Pick<LedgerLimits, 'jumpSecondsMin' | 'jumpStepsMin'>;
 
-type TimedChunk = Pick<ChunkFacts, 'pointCount' | 'timeMin' | 'timeMax'>;
+interface TimedChunk {
+  pointCount: number;
+  /** Unix seconds; null when no point has a possible time. */
+  timeMin: number | null;
+  timeMax: number | null;
+}
 
 /**
  * Finds the chunks of a channel at which time jumps: there is a pause before them, or one of their times is far from the

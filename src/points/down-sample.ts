@@ -3,11 +3,11 @@ import { readExtremes } from './extremes.ts';
 import { fillUp } from './fill-up.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
-import { type PlannedChannel, readInOrder } from './merge.ts';
+import type { PlannedChannel } from './merge.ts';
 import { onePerMs } from './one-per-ms.ts';
 import { isInside } from './parts.ts';
 import type { Batches, Gap, PointRead, Points } from './points.ts';
-import { byMs } from './selection.ts';
+import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -22,11 +22,10 @@ export async function downSample(
   limits: PointLimits,
 ): Promise<PointRead['batches']> {
   const breaks = lineBreaksOf(gaps);
-  const readAll: PointRead['batches'] = ({ withValues, limits: shared = limits }) =>
-    withLineBreaks(readInOrder(source, { ...range, withValues }, byMs, shared), breaks);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
-  if (mayBeFew && (await countUpTo(pointsMax + 1, readAll({ withValues: false }))) <= pointsMax) return readAll;
+  const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
+  if (few !== undefined) return few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
   let chosen: Promise<Points> | undefined;
   return async function* ({ limits: shared = limits }) {

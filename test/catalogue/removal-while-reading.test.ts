@@ -56,7 +56,7 @@ const limits = { points: pointLimits, timeseries: timeseriesLimits };
 const means = () => ({ organization, limits: pointLimits, reading: freely });
 const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits, freely);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
-  openStreamExport(organization, dataId, { layout }, { limits: exportLimits, now: Date.now });
+  openStreamExport(organization, dataId, { layout }, { limits: exportLimits, plausible: httpLimits, now: Date.now });
 
 describe('a stream that is being removed for good is never read in part', () => {
   test.each([

@@ -76,7 +76,7 @@ describe('a chunk whose times are no plausible Unix seconds is stored as sent, a
     expect(await post(dataId, [null, 0, seconds])).toBe('"timestamps[1]";count=1');
     expect(await post(dataId, [seconds, null, seconds * 1e3])).toBe('"timestamps[2]";count=1;looks-like=ms');
     const { channels } = (await server.get(`/metrology/stream/${dataId}/chunks`)).json;
-    expect(channels[0].irregular[0].irregularities).toEqual(['not_ascending', 'times_in_ms']);
+    expect(channels[0].irregular[0].irregularities).toEqual(['not_ascending', 'time_jump', 'times_in_ms']);
     // Absent times and such that step back are no other epoch.
     expect(await post(dataId, [null, null, null])).toBeUndefined();
     expect(await post(dataId, [seconds, null, seconds - 60])).toBeUndefined();

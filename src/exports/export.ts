@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox';
-import { packageName, packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { Grid, Window } from './grid.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
@@ -49,7 +49,7 @@ export function describeExport({ unitsInHeaders, ...wanted }: Wanted): Export {
 export function metadataOf(exported: Export): Static<typeof ExportMetadata> {
   const { layout, streams, columns, exportedAt } = exported;
   return {
-    server: { name: packageName, version: packageVersion },
+    server: { name: packageName, version: packageVersion, commit: packageCommit },
     exported_at: exportedAt.toISOString(),
     layout,
     ...rowsOf(exported),

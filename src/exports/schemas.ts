@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/schemas.ts';
-import { channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { Commit, channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -170,7 +170,7 @@ const ExportColumn = Type.Object({
 
 export const ExportMetadata = Type.Object(
   {
-    server: Type.Object({ name: Type.String(), version: Type.String() }),
+    server: Type.Object({ name: Type.String(), version: Type.String(), commit: Commit }),
     exported_at: DateTime('when the export began'),
     layout: Type.Unsafe<Layout>({ type: 'string', enum: [...layouts] }),
     window: Type.Optional(

@@ -185,6 +185,20 @@ function asInSheet(type: string, cell: Cell): unknown {
   return type === 'integer' ? bits(Number(cell)) : cell === bits(-0) ? bits(0) : cell;
 }
 
+test('verify_certificate.py reads Parquet in the long layout, and says why it cannot read a wide one', async () => {
+  const certificate = join(folder, 'certificate.json');
+  await writeFile(certificate, (await server.get(`/metrology/stream/${dataId}/certificate`)).text);
+  for (const query of [`${dataId}?format=parquet`, `?data_ids=${dataId}&format=parquet`]) {
+    const args = [join(projectFolder, 'tools/verify_certificate.py'), certificate];
+    const said = await runToEnd(python, [...args, await download(query, 'long.parquet')], { msMax: 60_000 });
+    expect(said).toContain('as certified, root ');
+    const wide = await download(`${query}&layout=wide`, 'wide.parquet');
+    await expect(runToEnd(python, [...args, wide], { msMax: 60_000 })).rejects.toThrow(
+      /wide\.parquet is an export in the wide layout, .* Export the stream with layout=long\./,
+    );
+  }
+});
+
 test('a file without rows has its columns in every tool', async () => {
   const empty = await openStream(server, 4);
   for (const format of ['csv', 'parquet']) {

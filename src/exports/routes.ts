@@ -4,12 +4,14 @@ import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendFile } from '../http/send-file.ts';
 import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
@@ -55,6 +57,7 @@ export interface ExportDependencies {
   now(): number;
   limits?:
     | {
+        http?: Partial<PlausibleTimes> | undefined;
         points?: Partial<PointLimits> | undefined;
         exports?: Partial<ExportLimits> | undefined;
         catalogue?: Partial<CatalogueLimits> | undefined;
@@ -64,6 +67,7 @@ export interface ExportDependencies {
 
 interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
+  plausible: PlausibleTimes;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
 }
@@ -84,6 +88,7 @@ export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const means: Means = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
+    plausible: { ...httpLimits, ...given?.http },
     points: { ...pointLimits, ...given?.points },
     search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };

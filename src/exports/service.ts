@@ -4,6 +4,7 @@ import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { invalid, notFound } from '../errors.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { windowOf } from '../points/selection.ts';
 import { describeExport, type Export, type ExportedStream } from './export.ts';
 import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
@@ -15,6 +16,8 @@ type Content = Static<typeof ContentQuery>;
 
 export interface ExportMeans {
   limits: ExportLimits;
+  /** In which unit `start` and `end` are. */
+  plausible: PlausibleTimes;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
 }
@@ -93,11 +96,11 @@ async function openExport(
   streams: StreamRow[],
   content: Content,
   isSelection: boolean,
-  { limits, now }: ExportMeans,
+  { limits, plausible, now }: ExportMeans,
 ): Promise<Export> {
   const { layout = 'long', channel_names, units_in_headers: unitsInHeaders } = content;
   const { channelsMax, columnsMax } = limits;
-  const [grid, window] = [gridOf(content), windowIn(content)];
+  const [grid, window] = [gridOf(content), windowIn(content, plausible)];
   const ids = streams.map(idOf);
   const channels = await listChannelsToExport(organization, ids, channel_names, channelsMax + 1);
   if (channels.length > channelsMax) throw tooMany('channels', channelsMax);
@@ -120,12 +123,12 @@ async function openExport(
   return describeExport({ layout, isSelection, streams: exported, exportedAt, window, grid, unitsInHeaders });
 }
 
-function windowIn({ layout, start, end }: Content): Window {
+function windowIn({ layout, start, end }: Content, plausible: PlausibleTimes): Window {
   if (layout !== 'wide' && (start ?? end) !== undefined) {
     const name = start === undefined ? 'end' : 'start';
     throw invalid(['query', name], `${name} is of the wide layout; the long one has every point that is stored`);
   }
-  return windowOf({ start, end });
+  return windowOf({ start, end }, plausible);
 }
 
 function limitStreams(count: number, { streamsMax }: ExportLimits): void {

@@ -113,6 +113,13 @@ export const httpLimits = {
   stalledReadMsMax: 10_000,
   /** Milliseconds that all reads together work in one turn of the event loop. */
   readTurnMsMax: 10,
+  /**
+   * Unix seconds that are plausible, 2001-09-09 to 2065-01-24; whoever sends others is told, and they are stored. The ends leave
+   * out what is counted since another time or in another unit: relative times, days, the years since 1904 of LabVIEW and
+   * those since 2001 of Cocoa, clocks that were not set (1970, 1980, 2000), ms, µs and ns since 1970.
+   */
+  plausibleSecondsMin: 1_000_000_000,
+  plausibleSecondsMax: 3_000_000_000,
 };
 
 export type HttpLimits = Readonly<typeof httpLimits>;

@@ -74,6 +74,12 @@ export function createMetrics(database: Database) {
       help: 'Integers beyond 2^53 that were stored as the float64 next to them',
       registers,
     }),
+    implausibleTimes: new Counter({
+      name: 'metrology_implausible_times_total',
+      help: 'Timestamps of chunks that are no plausible Unix seconds, by the unit in which the first of a request is plausible',
+      labelNames: ['looks_like'],
+      registers,
+    }),
     chunks: new Counter({
       name: 'metrology_chunks_total',
       help: 'Chunks acknowledged, by what became of them: created, unchanged or replaced',

@@ -6,7 +6,7 @@ import { CalendarTime } from './calendar.ts';
 import { type Export, type ExportColumn, metadataOf } from './export.ts';
 import type { ExportLimits } from './limits.ts';
 import type { LongChunk } from './long.ts';
-import type { WideRows } from './wide.ts';
+import type { WideRows } from './row-group.ts';
 
 /*
  * Row groups are encoded one at a time, column by column, between which others have their turn. What stays in memory until

@@ -65,9 +65,9 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   }
 
   /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
-  function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
-    const body = JSON.stringify({ detail: `The request has more than ${limits.headersMax} headers (headersMax).` });
-    response.writeHead(431, {
+  function refuse(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
+    const body = JSON.stringify({ detail });
+    response.writeHead(status, {
       ...commonHeaders,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
@@ -80,10 +80,18 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     room.rest();
   }
 
+  function isLongPath(url: string): boolean {
+    const { pathLengthMax } = limits;
+    return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
+  }
+
   const listener: RequestListener = (request, response) => {
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
-    if (request.rawHeaders.length > 2 * limits.headersMax) refuseHeaders(request, response);
-    else if (room.enter([request, response])) begin(request, response);
+    if (request.rawHeaders.length > 2 * limits.headersMax) {
+      refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
+    } else if (isLongPath(request.url as string)) {
+      refuse(request, response, 414, `The path is longer than ${limits.pathLengthMax} characters (pathLengthMax).`);
+    } else if (room.enter([request, response])) begin(request, response);
   };
 
   return {

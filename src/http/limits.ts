@@ -57,6 +57,12 @@ export const httpLimits = {
   descriptorsKept: 256,
   /** A connection on which no byte moves for so long, in either direction, is closed. */
   connectionSilentMsMax: 300_000,
+  /** Characters of a path, without its query; over it 414. The longest with an id has a hundred, and 250,000 take 10 ms to be no route. */
+  pathLengthMax: 4_096,
+  /** Different parameters of a query, known or not; over it 400. No route knows thirty. */
+  queryNamesMax: 200,
+  /** Values of all parameters of a query; over it 400: a search may name 5,000 ids and 100 keywords. */
+  queryValuesMax: 10_000,
   /** Largest body of every route but those that take chunks: 10,000 ids to link have 390 kB. */
   otherBodyBytesMax: 1_048_576,
   /** Bodies up to this size have room of their own, so that they never wait for larger ones. */
@@ -83,6 +89,8 @@ export const httpLimits = {
   bodyContainersMax: 40_000,
   /** Strings and names in one body: 10,000 channels have 50,009. One that has more is refused before it is built. */
   bodyStringsMax: 100_000,
+  /** Strings and names in a body of a route that takes no chunks, which is read on the event loop: 10,000 ids to link and some. */
+  otherBodyStringsMax: 20_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
   /** Unknown parameters and fields of one request that the header Ignored, or a 422, names; the rest is a number. */

@@ -5,7 +5,6 @@ import { createConnectionRoom } from './connection-room.ts';
 import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
-import { createReadsInTurns } from './reads-in-turns.ts';
 import { commonHeaders } from './response-headers.ts';
 import { createDrainAfterAnswer, drain } from './unread-bodies.ts';
 
@@ -32,8 +31,7 @@ export interface Connections {
  * next. Node alone serves all requests that it reads, of whoever sends most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
-  const reads = createReadsInTurns(limits, organizationOf);
-  const room = createConnectionRoom(limits, reads.direct);
+  const room = createConnectionRoom(limits);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
@@ -59,7 +57,6 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       strangers.run('', 1, serveIt);
     } else {
       room.keep(socket, organizationId);
-      reads.know(socket, organizationId);
       known.run(organizationId, 1, serveIt);
     }
   }
@@ -104,10 +101,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       // One more than is taken shows that there were too many.
       made.maxHeadersCount = limits.headersMax + 1;
       made.setTimeout(limits.connectionSilentMsMax);
-      made.on('connection', (socket: Socket) => {
-        reads.open(socket);
-        room.open(socket);
-      });
+      made.on('connection', room.open);
       // Node alone tells everybody to send, whoever it is.
       made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);

@@ -17,26 +17,6 @@ export const httpLimits = {
    * them, parsed in one go, and 50 connections would be read in one turn.
    */
   requestsAheadPerTurnMax: 500,
-  /**
-   * Milliseconds in which one turn of the event loop parses what connections without a known key bring. One read of 64 KiB takes
-   * up to 10 ms, and the last of a turn may go beyond.
-   */
-  strangersReadMsPerTurn: 5,
-  /** The same of what others bring, of each organization in turn, without directConnectionsMax. */
-  knownReadMsPerTurn: 10,
-  /** Bytes that connections have brought and that wait to be parsed; over it strangers are not read. */
-  waitingReadBytesMax: 8_388_608,
-  /** Strangers that are read again in one turn after that, once half of it is parsed; until then 16, those that came last. */
-  resumedPerTurnMax: 250,
-  /** Such bytes over which a stranger is closed that brings more than strangersReadBytesMin at once. */
-  strangersReadBytesMax: 67_108_864,
-  /** Reads up to this size never close a connection: that of a chunk of 100 points has 3 kB. */
-  strangersReadBytesMin: 16_384,
-  /**
-   * Connections, kept by who has a known key, that Node's parser reads by itself, which saves 10 µs a read. To leave one unread for
-   * the rest of a turn takes 5 µs.
-   */
-  directConnectionsMax: 500,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type RequestListener, type ServerOptions, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
+import { resetWhenBroken } from './broken-answers.ts';
 import { createConnectionRoom } from './connection-room.ts';
 import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
@@ -47,6 +48,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     drainAfterAnswer(response);
+    resetWhenBroken(request, response);
     response.on('close', leave);
     const key = request.headers['x-api-key'];
     const organizationId = typeof key === 'string' ? organizationOf(key) : undefined;

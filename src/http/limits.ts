@@ -51,6 +51,10 @@ export const httpLimits = {
   roomStepBytes: 65_536,
   /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
   roomPassesMax: 4,
+  /** How long such a body goes on while others wait to do so; a body that has stopped or drips keeps them no longer. */
+  roomTurnMs: 100,
+  /** Bytes that bodies may hold which have gone on so and lost their turn, of small and of large ones each. */
+  lapsedBytesMax: 4_194_304,
   /** Longest wait of a body for room; then 503. */
   roomWaitMsMax: 25_000,
   /** A body of which nothing arrives for so long is answered 408; so is one that is slower than bodyBytesPerSecondMin then. */
@@ -97,6 +101,13 @@ export const httpLimits = {
   stalledReadMsMax: 10_000,
   /** Milliseconds that all reads together work in one turn of the event loop. */
   readTurnMsMax: 10,
+  /**
+   * Unix seconds that are plausible, 2001-09-09 to 2065-01-24; whoever sends others is told, and they are stored. The ends leave
+   * out what is counted since another time or in another unit: relative times, days, the years since 1904 of LabVIEW and
+   * those since 2001 of Cocoa, clocks that were not set (1970, 1980, 2000), ms, µs and ns since 1970.
+   */
+  plausibleSecondsMin: 1_000_000_000,
+  plausibleSecondsMax: 3_000_000_000,
 };
 
 export type HttpLimits = Readonly<typeof httpLimits>;

@@ -2,6 +2,7 @@ import { ApiError } from '../errors.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
 import { countJson } from '../lib/json-counts.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
 import {
@@ -23,7 +24,7 @@ export interface ChunkReader {
 }
 
 interface Options {
-  json: JsonLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
+  json: JsonLimits & PlausibleTimes & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
 }
 
@@ -33,6 +34,7 @@ const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url
 /** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
+  const { plausibleSecondsMin, plausibleSecondsMax } = json;
   const { channelsPerRequestMax } = limits;
   const own: ChunkReadingLimits = {
     bodyContainersMax,
@@ -40,6 +42,8 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
     uncountedBodyBytesMax,
     unknownNamesShownMax,
     channelsPerRequestMax,
+    plausibleSecondsMin,
+    plausibleSecondsMax,
   };
   const bodies = createChunkBodies(own);
   const thread = createWorkThread<ThreadTask, ThreadResult>({

@@ -60,7 +60,6 @@ export interface ExportDependencies {
         http?: Partial<PlausibleTimes> | undefined;
         points?: Partial<PointLimits> | undefined;
         exports?: Partial<ExportLimits> | undefined;
-        http?: Partial<PlausibleTimes> | undefined;
         catalogue?: Partial<CatalogueLimits> | undefined;
       }
     | undefined;

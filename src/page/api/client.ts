@@ -1,0 +1,71 @@
+/** The address of the server as the page knows it, with a slash at its end; below the prefix of a proxy too. */
+export const base: string = new URL('./', document.baseURI.replace(/[?#].*$/, '')).href;
+
+/** What a request came to when it was refused, or when no answer came (`status` 0). The message is a sentence. */
+export class ApiFailure extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+let onSignedOut = () => {};
+
+/** Calls back whenever the server says that there is no session any more. */
+export function whenSignedOut(callBack: () => void): void {
+  onSignedOut = callBack;
+}
+
+export interface Call {
+  method?: string;
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  /** A 401 is an answer like any other: it is not the end of a session. */
+  signingIn?: boolean;
+}
+
+/** @param path without a slash at its start @throws ApiFailure */
+export async function call<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
+  const answer = await request(path, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    ...(signal !== undefined && { signal }),
+    cache: 'no-store',
+    credentials: 'same-origin',
+  });
+  if (answer.status === 204) return undefined as Answer;
+  const told = (await answer.json().catch(() => undefined)) as Answer | { detail?: unknown } | undefined;
+  if (answer.ok && told !== undefined) return told as Answer;
+  if (answer.status === 401 && signingIn !== true) onSignedOut();
+  throw new ApiFailure(answer.status, sentenceOf(answer.status, (told as { detail?: unknown } | undefined)?.detail));
+}
+
+async function request(path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(base + path, init);
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new ApiFailure(0, 'The server cannot be reached.');
+  }
+}
+
+/** The `detail` of a refusal: a sentence, or a list of what is wrong with the fields. */
+function sentenceOf(status: number, detail: unknown): string {
+  if (typeof detail === 'string') return detail;
+  if (Array.isArray(detail)) {
+    return (detail as { loc?: unknown[]; msg?: string }[]).map(({ loc, msg }) => `${loc?.at(-1)}: ${msg}`).join('; ');
+  }
+  return `The server answers ${status}.`;
+}
+
+/** The part of an address after the `?`; a list stands as one pair each, what is undefined is left out. */
+export function queryOf(fields: Record<string, string | number | boolean | readonly string[] | undefined>): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) {
+    if (Array.isArray(value)) for (const one of value) params.append(name, one);
+    else if (value !== undefined && value !== '') params.set(name, String(value));
+  }
+  return params.toString();
+}

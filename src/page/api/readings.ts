@@ -1,0 +1,102 @@
+import type { Reading, RunStatus } from '../live/protocol.ts';
+import type { Series } from '../plot/series.ts';
+import type { Range } from '../plot/window.ts';
+import { call, queryOf } from './client.ts';
+
+export interface LatestChannel extends Reading {
+  channel_name: string;
+  units: string | null;
+  chunk_index: number | null;
+  point_count: number;
+  chunk_count: number;
+}
+
+export interface Latest {
+  data_id: string;
+  status: RunStatus;
+  channels: LatestChannel[];
+}
+
+export const readLatest = (dataId: string, signal?: AbortSignal) =>
+  call<Latest>(`metrology/${dataId}/latest`, { signal });
+
+interface Timeseries {
+  series_max_time: number | null;
+  available_property_names: string[];
+  properties: Record<
+    string,
+    { values: (number | null)[]; unix_timestamp_ms: number[]; relative_time_seconds: number[]; units: string | null }
+  >;
+  gaps?: Record<
+    string,
+    {
+      from_chunk: number;
+      to_chunk: number;
+      data_ends_unix_timestamp_ms: number | null;
+      data_begins_unix_timestamp_ms: number | null;
+    }[]
+  >;
+  /** By property: whether only extremes are shown. */
+  down_sampled?: Record<string, boolean>;
+}
+
+/** What the time series of a run look like from afar. */
+export interface Outline {
+  /** Names of channels as answers have them: a few that the SDK needs for itself are changed there. */
+  properties: string[];
+  /** Of all channels, in Unix ms; undefined while the run holds no point with a time. */
+  span: Range | undefined;
+}
+
+export async function readOutline(dataId: string): Promise<Outline> {
+  const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?last_n=1`);
+  const any = Object.values(answer.properties).find(({ unix_timestamp_ms: times }) => times.length > 0);
+  if (any === undefined || answer.series_max_time === null)
+    return { properties: answer.available_property_names, span: undefined };
+  const fromMs = Math.round((any.unix_timestamp_ms[0] as number) - (any.relative_time_seconds[0] as number) * 1_000);
+  const toMs = fromMs + Math.round(answer.series_max_time * 1_000);
+  return { properties: answer.available_property_names, span: { fromMs, toMs } };
+}
+
+/** The name that a channel has in answers. */
+export function propertyOf(channel: string, properties: readonly string[]): string {
+  if (properties.includes(channel)) return channel;
+  return properties.find((name) => name.startsWith(`${channel} (channel`)) ?? channel;
+}
+
+export interface SeriesWanted {
+  dataId: string;
+  properties: readonly string[];
+  range: Range | undefined;
+  pointsMax: number;
+}
+
+/** Several channels of a run in one request. @returns the series by property */
+export async function readSeries(
+  { dataId, properties, range, pointsMax }: SeriesWanted,
+  signal: AbortSignal,
+): Promise<Map<string, Series>> {
+  const query = queryOf({
+    property_names: properties,
+    start: range && seconds(Math.floor(range.fromMs)),
+    end: range && seconds(Math.ceil(range.toMs)),
+    max_points: Math.max(4, Math.round(pointsMax)),
+  });
+  const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?${query}`, { signal });
+  const series = new Map<string, Series>();
+  for (const name of properties) {
+    const property = answer.properties[name];
+    const times = property?.unix_timestamp_ms ?? [];
+    const gaps = (answer.gaps?.[name] ?? []).map((gap) => ({
+      fromChunk: gap.from_chunk,
+      toChunk: gap.to_chunk,
+      endsMs: gap.data_ends_unix_timestamp_ms,
+      beginsMs: gap.data_begins_unix_timestamp_ms,
+    }));
+    series.set(name, { times, values: property?.values ?? [], gaps, downSampled: answer.down_sampled?.[name] });
+  }
+  return series;
+}
+
+/** Unix seconds, as windows take them. */
+const seconds = (ms: number) => (ms / 1_000).toFixed(3);

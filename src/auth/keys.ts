@@ -5,15 +5,8 @@ import { contract } from '../contract.ts';
 import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
-import {
-  ensureUser,
-  findIdentity,
-  hasUsableKey,
-  insertKey,
-  insertSuccessor,
-  type KeyEnd,
-  type Scope,
-} from './store.ts';
+import type { Scope } from './identity.ts';
+import { ensureUser, findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';

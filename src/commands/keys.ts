@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Scope, scopes } from '../auth/identity.ts';
 import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
-import { listKeys, revokeKey, type Scope, scopes } from '../auth/store.ts';
+import { listKeys, revokeKey } from '../auth/store.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiKeyHint, hashApiKey, isMistyped, newApiKey, publicIdOf } from '../../src/auth/api-key.ts';
+import { type Scope, scopes } from '../../src/auth/identity.ts';
 import { createKey, importKey, provideKey } from '../../src/auth/keys.ts';
 import { authLimits } from '../../src/auth/limits.ts';
-import { findIdentity, listKeys, revokeKey, type Scope, scopes } from '../../src/auth/store.ts';
+import { findIdentity, listKeys, revokeKey } from '../../src/auth/store.ts';
 import { contract } from '../../src/contract.ts';
 import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';

@@ -4,8 +4,9 @@ import serializerCompiler from '@fastify/fast-json-stringify-compiler';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
+import { type Identity, type Scope, scopes } from '../../src/auth/identity.ts';
 import { createKey } from '../../src/auth/keys.ts';
-import { findIdentity, type Identity, type Scope, scopes } from '../../src/auth/store.ts';
+import { findIdentity } from '../../src/auth/store.ts';
 import { ajvOptions } from '../../src/http/ajv-options.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 

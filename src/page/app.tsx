@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { ApiFailure } from './api/client.ts';
+import { ApiFailure } from './api/failure.ts';
 import { readSession, type Session, signIn, signOut } from './api/session.ts';
 import { CompareView } from './compare/compare-view.tsx';
 import { onSignedOut, tryAgain, useLine } from './live/use-live.ts';

@@ -1,15 +1,7 @@
+import { ApiFailure } from './failure.ts';
+
 /** The address of the server as the page knows it, with a slash at its end; below the prefix of a proxy too. */
 export const base: string = new URL('./', document.baseURI.replace(/[?#].*$/, '')).href;
-
-/** What a request came to when it was refused, or when no answer came (`status` 0). The message is a sentence. */
-export class ApiFailure extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
 
 let onSignedOut = () => {};
 

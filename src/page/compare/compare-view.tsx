@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { ApiFailure } from '../api/client.ts';
+import type { ApiFailure } from '../api/failure.ts';
 import { propertyOf, readSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
 import { formatReading } from '../lib/numbers.ts';

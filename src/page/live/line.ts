@@ -56,7 +56,7 @@ export function openLine({
     aliveMs = now();
     const headers: Record<string, string> = { accept: 'text/event-stream' };
     if (lastId !== '') headers['last-event-id'] = lastId;
-    const answer = await fetch(url, { headers, signal: attempt.signal, cache: 'no-store', credentials: 'same-origin' });
+    const answer = await fetch(url, { headers, signal: attempt.signal, credentials: 'same-origin' });
     if (answer.status === 401) return 'signed-out';
     if (!answer.ok || answer.body === null) throw new Error(await reasonOf(answer));
     const reader = readEventStream();

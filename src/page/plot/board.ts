@@ -1,4 +1,4 @@
-import type { ApiFailure } from '../api/client.ts';
+import type { ApiFailure } from '../api/failure.ts';
 import { oncePerFrame } from '../lib/frames.ts';
 import type { WindowSpec } from '../url-state.ts';
 import { Reader } from './reader.ts';

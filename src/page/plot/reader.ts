@@ -1,4 +1,4 @@
-import { ApiFailure } from '../api/client.ts';
+import { ApiFailure } from '../api/failure.ts';
 import { noSeries, rangeToRead, type Series, trimmedBefore, withRange } from './series.ts';
 import { covers, padded, type Range, united } from './window.ts';
 

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { ApiFailure } from '../api/client.ts';
+import type { ApiFailure } from '../api/failure.ts';
 import { plural } from '../lib/numbers.ts';
 import { linkTo } from '../navigation.ts';
 import type { Board } from '../plot/board.ts';

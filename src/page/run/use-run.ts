@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiFailure } from '../api/client.ts';
+import { ApiFailure } from '../api/failure.ts';
 import { type Ledger, type LedgerChannel, readLedger } from '../api/ledger.ts';
 import { type Outline, propertyOf, readLatest, readOutline } from '../api/readings.ts';
 import { type Entry, readEntry } from '../api/runs.ts';

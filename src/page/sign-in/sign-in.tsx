@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ApiFailure } from '../api/client.ts';
+import { ApiFailure } from '../api/failure.ts';
 import { type Session, signIn } from '../api/session.ts';
 
 /** One field for a key. It goes to the server once, in a body, and is kept nowhere in the browser. */

@@ -75,6 +75,7 @@ const arrows: Record<string, string[]> = {
     'timeseries',
     'ledger',
     'exports',
+    'live',
     'catalogue',
     'catalogue/*',
     'config',
@@ -91,6 +92,7 @@ const arrows: Record<string, string[]> = {
   timeseries: ['points', ...below],
   points: [...shared, 'database'],
   ledger: below,
+  live: below,
   // A file is what the reads read and the catalogue knows, in another form.
   exports: ['points', 'catalogue', 'catalogue/*', ...below],
   // Whether a name is taken is asked alike of every table that has names.
@@ -195,7 +197,7 @@ describe('imports', () => {
   });
 
   test('below the routes nothing knows HTTP, and rooms know of auth only who asks', () => {
-    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|catalogue)\//.test(path);
+    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|live|catalogue)\//.test(path);
     // A room that reads its bodies by itself does so above its service: chunk-body, chunk-reader, chunk-thread.
     const mayKnowHttp = ['routes', 'schemas', 'body', 'reader', 'thread'];
     const speaksHttp = ({ from, to }: Import) => to.startsWith('http/') && !mayKnowHttp.includes(layerOf(from) ?? '');
@@ -228,6 +230,7 @@ describe('imports', () => {
     const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
     expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
       'auth/store.ts',
+      'live/look-store.ts',
       'process/open-database.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
@@ -252,12 +255,13 @@ describe('imports', () => {
 
   test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
     const whole = imports.filter(({ from, to }) => to === 'database/database.ts' && !/\/routes\.ts$/.test(from));
-    const rooms = /^(streams|points|timeseries|ledger|exports|catalogue)\//;
+    const rooms = /^(streams|points|timeseries|ledger|exports|live|catalogue)\//;
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
-    // Ingest writes for many organizations in one flush, and old revisions go for all.
-    expect(wrong).toEqual(
-      ['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
-    );
+    // Ingest writes for many organizations in one flush, old revisions go for all, and one look finds whose runs have changed.
+    expect(wrong).toEqual([
+      ...['live', 'look-store'].map((name) => `live/${name}.ts`),
+      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
+    ]);
     const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
     // That of a read ends with its client, so routes are given it by the door.
     const mayAsk = ['commands/cli.ts', 'http/readings.ts', 'streams/service.ts'];
@@ -279,6 +283,8 @@ describe('imports', () => {
     const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
     expect([...rooms].sort()).toEqual([
       'auth: Database',
+      // A look at all runs that are followed.
+      'live: Database',
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.

@@ -64,6 +64,11 @@ const requests: Record<string, (ids: Ids) => Request> = {
     }),
     [`GET ${prefix}/:data_id/certificate`]: (ids) => ({ url: `${prefix}/${ids.data}/certificate` }),
   })),
+  ...forEach(['/metrology', '/tool-state', '/instrument-timeseries'], (prefix) => ({
+    [`GET ${prefix}/:data_id/live`]: (ids) => ({ url: `${prefix}/${ids.data}/live?max_seconds=0` }),
+    [`GET ${prefix}/:data_id/latest`]: (ids) => ({ url: `${prefix}/${ids.data}/latest` }),
+  })),
+  'GET /live': (ids) => ({ url: `/live?max_seconds=0&data_id=${ids.data}` }),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
     [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),

@@ -17,7 +17,7 @@ import { createExportCache, type ExportCache } from './exports/cache.ts';
 import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
-import { stillOpens } from './http/auth.ts';
+import { type Credentials, stillOpens } from './http/auth.ts';
 import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
@@ -155,10 +155,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
-    app.addHook('onClose', stop);
-    remembering.push(stop);
+    remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
   }
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
@@ -167,10 +164,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
-  const mayGoOn = (request: FastifyRequest) => stillOpens(identities, request);
-  await app.register(async (room) =>
-    liveRoutes(room, { ...live, database, mayGoOn, idleSeconds, limits: limits.live }),
-  );
+  const following = { ...live, database, mayGoOn: mayGoOn(credentials), idleSeconds, limits: limits.live };
+  await app.register(async (room) => liveRoutes(room, following));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
@@ -184,6 +179,16 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   docsPageRoutes(app);
   pageRoutes(app);
   return app;
+}
+
+const mayGoOn = (credentials: Credentials) => (request: FastifyRequest) => stillOpens(credentials, request);
+
+/** Removes old revisions from time to time while the app is there. */
+function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
+  const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+  const stop = forgetOldRevisions(database, keepDays, report, limits);
+  app.addHook('onClose', stop);
+  return stop;
 }
 
 interface LiveParts {

@@ -55,10 +55,10 @@ export function requireKeys(
  * Whether a request that was let in, and is still being answered, would be let in now.
  * @throws ApiError 503 when that is not known
  */
-export async function stillOpens(identities: Identities, request: FastifyRequest): Promise<boolean> {
+export async function stillOpens(credentials: Credentials, request: FastifyRequest): Promise<boolean> {
   const { scope = scopeOf(request.method) } = request.routeOptions.config;
   try {
-    return (await authenticate(identities, request)).scopes.includes(scope);
+    return (await authenticate(credentials, request)).scopes.includes(scope);
   } catch (error) {
     if (error instanceof ApiError && error.code === 'unauthorized') return false;
     throw error;

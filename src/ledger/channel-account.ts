@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GrowingFloats } from '../lib/growing-floats.ts';
+import { MarkedChunks } from './marked-chunks.ts';
 
 /** What an account needs to know of a stored chunk. */
 export interface ChunkFacts {
@@ -39,6 +40,10 @@ export class ChannelAccount {
   /** Index, points and a sum of `irregularities`, for each chunk that is not as it should be. */
   readonly irregular = new GrowingFloats();
   irregularCount = 0;
+  /** Chunks that hold another content than they did first. */
+  readonly replaced = new MarkedChunks();
+  /** Chunks that were stored or replaced after the stream was finalized. */
+  readonly late = new MarkedChunks();
   /** Unix seconds. */
   timeMin: number | null = null;
   timeMax: number | null = null;
@@ -69,6 +74,8 @@ export class ChannelAccount {
     this.#addIndex(chunk.chunkIndex);
     this.#addIrregularities(chunk);
     this.#addTimes(chunk);
+    if (chunk.replacedCount > 0) this.replaced.add(chunk);
+    if (chunk.isLate) this.late.add(chunk);
     if (chunk.units !== null) {
       if (this.units !== null && this.units !== chunk.units) this.unitsChanges++;
       this.units = chunk.units;

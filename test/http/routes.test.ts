@@ -57,7 +57,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
       body: { channel_name: 'p', chunk_index: 0, revision: 1 },
     }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
-    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true` }),
+    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true&marks=true` }),
     [`GET ${prefix}/:data_id/chunks/revisions`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks/revisions` }),
     [`GET ${prefix}/:data_id/chunks/revisions/:revision`]: (ids) => ({
       url: `${prefix}/${ids.data}/chunks/revisions/1?channel_name=p&chunk_index=0`,

@@ -71,7 +71,7 @@ function Overlay({ state, runs }: { state: CompareState; runs: OpenRun[] }) {
       if (name !== 'channels') return;
       const { data_id: dataId, channels } = data as ChannelsEvent;
       for (const { channel_name: channel, span } of channels) {
-        board.changed({ dataId, channel }, span === null ? null : { fromMs: span[0], toMs: span[1] });
+        if (span !== null) board.changed({ dataId, channel }, { fromMs: span[0], toMs: span[1] });
       }
     },
   );
@@ -146,9 +146,9 @@ function ChannelOverlay(props: {
   return (
     <section class="plot-card" aria-label={`Plot of ${name}`}>
       <div class="plot-head">
-        <h3 class="channel-name" dir="auto" title={name}>
+        <h2 class="channel-name" dir="auto" title={name}>
           {name}
-        </h3>
+        </h2>
         {lines.map((line, i) => (
           <output
             key={line.dataId}

@@ -2,11 +2,12 @@
 
 export interface LiveChannel {
   channel_name: string;
+  units: string | null;
   chunk_count: number;
   point_count: number;
   last_chunk_index: number;
   changed_at: string;
-  /** Unix ms of what has changed since the event before. */
+  /** Unix ms of what has changed since the event before. Null: nothing with a time. */
   span: [number, number] | null;
   latest: Reading | null;
 }

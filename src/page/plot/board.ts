@@ -34,7 +34,8 @@ export interface Board {
   span(): Range | undefined;
   /** Where a run begins, in Unix ms. */
   startOf(dataId: string): number;
-  changed(trace: Trace, span: Range | null): void;
+  /** A stretch of a channel has changed at the server. Unix ms. */
+  changed(trace: Trace, span: Range): void;
   redraw(): void;
   close(): void;
 }
@@ -110,7 +111,7 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure 
     series: ({ dataId, channel }) => inPlace(reading.of(dataId)?.series(channel), -spans.offsetOf(dataId)),
     isRead: ({ dataId, channel }) => reading.of(dataId)?.isRead(channel) ?? false,
     changed({ dataId, channel }, span) {
-      if (span !== null) spans.grow(dataId, span);
+      spans.grow(dataId, span);
       reading.of(dataId)?.changed(channel, span);
       show();
     },

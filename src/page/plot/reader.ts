@@ -72,10 +72,9 @@ export class Reader {
     this.#plan(0);
   }
 
-  /** A stretch of a channel has changed at the server. Null: nobody knows where. */
-  changed(channel: string, span: Range | null): void {
-    if (span === null) this.#held.delete(channel);
-    else this.#dirty.set(channel, united(this.#dirty.get(channel), span));
+  /** A stretch of a channel has changed at the server. */
+  changed(channel: string, span: Range): void {
+    this.#dirty.set(channel, united(this.#dirty.get(channel), span));
     this.#plan(Math.max(0, this.#nextLiveMs - performance.now()));
   }
 

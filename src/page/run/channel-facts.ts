@@ -35,7 +35,7 @@ export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): 
   if (isKnown) return undefined;
   return {
     name: told.channel_name,
-    units: facts?.units ?? null,
+    units: told.units,
     latest: told.latest ?? facts?.latest ?? { timestamp: null, value: null },
     pointCount: told.point_count,
     chunkCount: told.chunk_count,

@@ -8,7 +8,7 @@ export async function savePicture(title: string): Promise<boolean> {
   const ratio = devicePixelRatio;
   const [headHeight, nameHeight] = [36 * ratio, 24 * ratio];
   const plots = cards.map((card) => ({
-    names: [...card.querySelectorAll('h3')].map((name) => name.textContent).join(', '),
+    names: [...card.querySelectorAll('h2')].map((name) => name.textContent).join(', '),
     canvas: card.querySelector('.plot canvas') as HTMLCanvasElement,
   }));
   const canvas = document.createElement('canvas');

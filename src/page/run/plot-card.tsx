@@ -52,9 +52,9 @@ export function PlotCard(props: PlotCardProps) {
         {lines.map((line, i) => (
           <div class="plot-line" key={line.channel}>
             <span class="swatch" style={{ background: line.color }} />
-            <h3 class="channel-name" dir="auto" title={line.label}>
+            <h2 class="channel-name" dir="auto" title={line.label}>
               {line.label}
-            </h3>
+            </h2>
             <Latest facts={facts.get(line.channel)} />
             <output
               class="at-cursor"

@@ -103,7 +103,7 @@ function RunHead({ run, onCertificate }: { run: OpenRun; onCertificate: () => vo
       <h1 dir="auto">{entry.raw_name}</h1>
       <StatusMark status={run.status} />
       <p class="facts">
-        <span>{formatTime(Date.parse(entry.upload_datetime), 'local', 0)}</span>
+        <span>{formatTime(wholeSeconds(entry.upload_datetime), 'local', 0)}</span>
         {span !== undefined && <span>{formatDuration(span.toMs - span.fromMs)}</span>}
         <span>{plural(channels.length, 'channel')}</span>
         <span>{plural(points, 'point')}</span>
@@ -117,6 +117,8 @@ function RunHead({ run, onCertificate }: { run: OpenRun; onCertificate: () => vo
     </header>
   );
 }
+
+const wholeSeconds = (time: string) => Math.floor(Date.parse(time) / 1_000) * 1_000;
 
 /** The same for a run of somebody else, one that was deleted, and one that never was. */
 function UnknownRun() {

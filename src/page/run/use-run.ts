@@ -5,7 +5,7 @@ import { type Outline, propertyOf, readLatest, readOutline } from '../api/readin
 import { type Entry, readEntry } from '../api/runs.ts';
 import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
 import { useLive } from '../live/use-live.ts';
-import type { Range } from '../plot/window.ts';
+import { type Range, united } from '../plot/window.ts';
 import { type ChannelFacts, factsAfter, factsOf, isLedgerStale, ledgerAfter } from './channel-facts.ts';
 
 /** The shortest time from one look into the ledger to the next. */
@@ -28,9 +28,9 @@ export type RunLoading =
 
 /**
  * A run that follows what the server tells of it.
- * @param onChanged a stretch of a channel has changed; null: nobody knows which
+ * @param onChanged a stretch of a channel has changed
  */
-export function useRun(dataId: string, onChanged: (channel: string, span: Range | null) => void) {
+export function useRun(dataId: string, onChanged: (channel: string, span: Range) => void) {
   const [loading, setLoading] = useState<RunLoading>({ kind: 'loading' });
   const [turn, setTurn] = useState(0);
   const early = useRef<[string, unknown][]>([]);
@@ -99,22 +99,21 @@ export async function openRun(dataId: string): Promise<OpenRun | undefined> {
   return { entry, outline, status: latest.status, channels: latest.channels.map(factsOf) };
 }
 
-function runAfter(
-  run: OpenRun,
-  event: ChannelsEvent,
-  onChanged: (channel: string, span: Range | null) => void,
-): OpenRun {
+function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
   const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
-  let properties = run.outline.properties;
+  let { properties, span } = run.outline;
   for (const told of event.channels) {
     const facts = factsAfter(byName.get(told.channel_name), told);
     if (facts === undefined) continue;
     if (!byName.has(facts.name) && propertyOf(facts.name, properties) === facts.name)
       properties = [...properties, facts.name];
     byName.set(facts.name, facts);
-    onChanged(facts.name, told.span === null ? null : { fromMs: told.span[0], toMs: told.span[1] });
+    if (told.span === null) continue;
+    const changed = { fromMs: told.span[0], toMs: told.span[1] };
+    span = united(span, changed);
+    onChanged(facts.name, changed);
   }
-  return { ...run, status: event.status, outline: { ...run.outline, properties }, channels: [...byName.values()] };
+  return { ...run, status: event.status, outline: { properties, span }, channels: [...byName.values()] };
 }
 
 /** The ledger of all channels: read after the first picture, and again where an event says more than one chunk after the other. */

@@ -10,6 +10,7 @@ import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts
 import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
+import { runRoutes } from './catalogue/runs/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -216,6 +217,7 @@ async function catalogueRoutes(app: App, database: Database, idleSeconds: number
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
+  await app.register(async (room) => runRoutes(room, { ...catalogue, idleSeconds }), { prefix: '/runs' });
   await app.register(async (room) => physicalSampleRoutes(room, catalogue), {
     prefix: '/physical_samples',
   });

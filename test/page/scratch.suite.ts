@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, test } from 'vitest';
 import { expectAccessible, launch, picture, sizes, visit } from './support/browser.ts';
-import { growth, type Lab, openLab, openRun, finalize, sendChunk, sendTo } from './support/lab.ts';
+import { finalize, growth, type Lab, openLab, openRun, sendChunk, sendTo } from './support/lab.ts';
 
 let lab: Lab;
 let browser: Browser;
@@ -15,10 +15,16 @@ afterAll(async () => {
 
 test('look', async () => {
   const send = sendTo(lab.server);
-  const dataId = await openRun(send, { name: 'MBE run 417 GaAs', sample: 'wafer 12', project: 'Quantum wells', tags: ['calibration', 'good'] });
+  const dataId = await openRun(send, {
+    name: 'MBE run 417 GaAs',
+    sample: 'wafer 12',
+    project: 'Quantum wells',
+    tags: ['calibration', 'good'],
+  });
   const start = Date.now() / 1000 - 300;
   const other = await openRun(send, { name: 'MBE run 418 GaAs' });
-  for (let i = 0; i < 30; i++) if (i !== 10 && i !== 11 && i !== 12) await sendChunk(send, dataId, i, growth(i * 100, 100, start));
+  for (let i = 0; i < 30; i++)
+    if (i !== 10 && i !== 11 && i !== 12) await sendChunk(send, dataId, i, growth(i * 100, 100, start));
   for (let i = 0; i < 20; i++) await sendChunk(send, other, i, growth(i * 100 + 70, 100, start + 9000));
   await sendChunk(send, dataId, 20, growth(3000, 100, start + 20 * 10 - 300));
   await finalize(send, dataId);
@@ -31,7 +37,7 @@ test('look', async () => {
   console.log(visitor.complaints, await page.locator('.said').allTextContents());
   await expectAccessible(page).catch((e) => console.log(e.message));
   await page.getByRole('button', { name: 'Certificate' }).click();
-  await page.getByText('Root hash', {exact: true}).waitFor();
+  await page.getByText('Root hash', { exact: true }).waitFor();
   await picture(page, 'certificate');
   await expectAccessible(page).catch((e) => console.log(e.message));
   await page.keyboard.press('Escape');

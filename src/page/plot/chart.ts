@@ -62,7 +62,9 @@ export function createChart(options: ChartOptions): Chart {
       series: [{}, ...lines.map((line) => seriesOf(line))],
       axes: [timeAxis(options, () => range), ...units.map((unit, i) => valueAxis(unit, i, options))],
       hooks: {
-        drawClear: [(u) => drawGaps(u, shown, options.colors)],
+        drawClear: [
+          (u) => drawGaps(u, shown, lines.length === 1 ? [options.colors.hatch] : lines.map(({ color }) => color)),
+        ],
         draw: [(u) => drawMarks(u, shown, options.colors)],
         setSelect: [
           (u) => {
@@ -110,7 +112,12 @@ function joined(lines: readonly Drawn[], isLog: boolean): uPlot.AlignedData {
       isLog ? values.map((value) => (value !== null && value > 0 ? value : null)) : values,
     ],
   );
-  return tables.length === 1 ? (tables[0] as uPlot.AlignedData) : uPlot.join(tables);
+  if (tables.length === 1) return tables[0] as uPlot.AlignedData;
+  // An absent reading of one line reaches to its own next reading, over all times that only other lines have.
+  return uPlot.join(
+    tables,
+    tables.map(() => [1, 2]),
+  );
 }
 
 const scaleOf = (unit: string) => `y ${unit}`;

@@ -5,6 +5,7 @@ import { type Colors, hatchOf } from './colors.ts';
 /** Chunks of which a reader should know that they did not simply arrive. Unix ms. */
 export interface Mark {
   kind: 'replaced' | 'late';
+  chunks: number;
   fromMs: number;
   toMs: number;
 }
@@ -13,12 +14,12 @@ export interface Mark {
 const pixelsMin = 3;
 const markPixels = 5;
 
-/** Hatches where chunks are missing. It is drawn below the lines. */
-export function drawGaps(u: uPlot, lines: readonly Drawn[], colors: Colors): void {
+/** Hatches where chunks are missing, for each line in its own colour. It is drawn below the lines. */
+export function drawGaps(u: uPlot, lines: readonly Drawn[], hatches: readonly string[]): void {
   const { ctx, bbox } = u;
   ctx.save();
-  ctx.fillStyle = hatchOf(ctx, colors.hatch, devicePixelRatio);
-  for (const { gaps, times } of lines) {
+  for (const [i, { gaps, times }] of lines.entries()) {
+    if (gaps.length > 0) ctx.fillStyle = hatchOf(ctx, hatches[i] as string, devicePixelRatio);
     for (const { endsMs, beginsMs } of gaps) {
       const fromMs = endsMs ?? u.scales.x?.min ?? 0;
       const toMs = beginsMs ?? times.at(-1) ?? fromMs;

@@ -36,7 +36,10 @@ export interface Told {
   points: number;
   isDownSampled: boolean | undefined;
   isRead: boolean;
+  /** Chunks that are missing, were replaced, and came after the end, within the window. */
   missing: number;
+  replaced: number;
+  late: number;
   /** Readings that a logarithmic axis has no place for. */
   belowLog: number;
 }
@@ -108,10 +111,15 @@ function drawPanel(
     isDownSampled: false,
     isRead: lines.every((line) => board.isRead(line)),
     missing: 0,
+    replaced: 0,
+    late: 0,
     belowLog: 0,
   };
   let newest = Number.NEGATIVE_INFINITY;
-  for (const { times, values, gaps, downSampled } of all) {
+  for (const { times, values, gaps, downSampled, marks } of all) {
+    for (const { kind, fromMs, toMs, chunks } of marks)
+      if (toMs >= range.fromMs && fromMs <= range.toMs) told[kind] += chunks;
+
     for (let i = 0; i < times.length; i++) {
       const value = values[i];
       if (value === null || value === undefined || !inWindow(times[i] as number)) continue;

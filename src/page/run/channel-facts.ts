@@ -71,8 +71,10 @@ export function ledgerAfter(ledger: LedgerChannel, told: LiveChannel): LedgerCha
 /** What is marked in the picture of a channel. */
 export function marksOf(ledger: LedgerChannel | undefined): Mark[] {
   const marks = (kind: Mark['kind'], chunks: LedgerChannel['replaced'] = []) =>
-    chunks.flatMap(({ time_min, time_max }) =>
-      time_min === null || time_max === null ? [] : [{ kind, fromMs: time_min * 1_000, toMs: time_max * 1_000 }],
+    chunks.flatMap(({ from_chunk, to_chunk, time_min, time_max }) =>
+      time_min === null || time_max === null
+        ? []
+        : [{ kind, chunks: to_chunk - from_chunk + 1, fromMs: time_min * 1_000, toMs: time_max * 1_000 }],
     );
   return [...marks('replaced', ledger?.replaced), ...marks('late', ledger?.late)];
 }

@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import type { LedgerChannel } from '../api/ledger.ts';
-import { formatReading, plural } from '../lib/numbers.ts';
+import { formatCount, formatReading, plural } from '../lib/numbers.ts';
 import type { Board } from '../plot/board.ts';
 import type { Colors } from '../plot/colors.ts';
 import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
@@ -56,6 +56,7 @@ export function PlotCard(props: PlotCardProps) {
               {line.label}
             </h2>
             <Latest facts={facts.get(line.channel)} />
+            <ChannelMenu {...props} name={line.channel} isAlone={lines.length === 1} />
             <output
               class="at-cursor"
               ref={(place) => {
@@ -63,10 +64,9 @@ export function PlotCard(props: PlotCardProps) {
               }}
               title="at the cursor"
             />
-            <ChannelMenu {...props} name={line.channel} isAlone={lines.length === 1} />
           </div>
         ))}
-        <p class="said">{told !== undefined && wordsOf(told, lines)}</p>
+        <p class="said">{told !== undefined && wordsOf(told)}</p>
       </div>
       <PlotPanel {...frame} lines={lines} isLog={panel.log} onDrawn={onDrawn} onCursor={onCursor} />
       {panel.channels.map((name) => {
@@ -99,17 +99,16 @@ function Latest({ facts }: { facts: ChannelFacts | undefined }) {
 }
 
 /** What a picture does not show of itself. */
-function wordsOf(told: Told, lines: readonly PanelLine[]): string {
+function wordsOf(told: Told): string {
   if (!told.isRead) return 'reading …';
   const parts: string[] = [];
   if (told.points === 0) parts.push('no readings in this window');
   else if (told.isDownSampled === true) parts.push('down-sampled: every extreme shown');
   else if (told.isDownSampled === undefined) parts.push('every extreme shown');
   else parts.push(`every reading shown (${told.points})`);
-  if (told.missing > 0) parts.push(`▨ ${plural(told.missing, 'chunk')} missing`);
-  const count = (kind: string) => lines.flatMap(({ marks }) => marks).filter((mark) => mark.kind === kind).length;
-  if (count('replaced') > 0) parts.push('▼ replaced chunks');
-  if (count('late') > 0) parts.push('▬ chunks after the end');
+  if (told.missing > 0) parts.push(`▨ ${formatCount(told.missing)} missing`);
+  if (told.replaced > 0) parts.push(`▼ ${formatCount(told.replaced)} replaced`);
+  if (told.late > 0) parts.push(`▬ ${formatCount(told.late)} late`);
   if (told.belowLog > 0)
     parts.push(`${plural(told.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
   return parts.join(' · ');

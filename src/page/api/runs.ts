@@ -19,28 +19,40 @@ export interface Run {
   seconds: number | null;
   channel_count: number;
   point_count: number;
-  missing_chunk_count: number;
+  /** Null of a run with too many channels to count. */
+  missing_chunk_count: number | null;
   sample: Named | null;
   project: Named | null;
-  instrument: Named | string | null;
+  instrument: Named | null;
   tags: string[];
-  user: string | null;
+  user: string;
 }
 
 export interface RunPage {
   runs: Run[];
   next_cursor: string | null;
-  total: number;
+  /** Null where the server does not count: behind a cursor, in a long search, of very many. */
+  total: number | null;
 }
 
 /** Runs that one request lists at most. */
 export const runPageMax = 500;
 
-export function listRuns(
+/** A page with runs, or the last one: an answer may have none and go on, as the server looks through so many at a time. */
+export async function readRunPage(
   filters: RunFilters,
   page: { limit: number; cursor?: string | undefined },
   signal?: AbortSignal,
-) {
+): Promise<RunPage> {
+  for (let { cursor } = page, total: number | null = null; ; ) {
+    const answer: RunPage = await listRuns(filters, { ...page, cursor }, signal);
+    total ??= answer.total;
+    if (answer.runs.length > 0 || answer.next_cursor === null) return { ...answer, total };
+    cursor = answer.next_cursor;
+  }
+}
+
+function listRuns(filters: RunFilters, page: { limit: number; cursor?: string | undefined }, signal?: AbortSignal) {
   const { search, status, sample, project, instrument, tag, user } = filters;
   const query = queryOf({
     ...{ search: search.trim(), status, sample_id: sample, project_id: project, instrument, tag, user },

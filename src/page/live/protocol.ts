@@ -40,7 +40,7 @@ export interface RunEvent {
   point_count: number;
   last_chunk_at: string | null;
   status: RunStatus;
-  missing_chunk_count: number;
+  missing_chunk_count: number | null;
 }
 
 /** What a tab wants to be told of. `bye` when it goes. */

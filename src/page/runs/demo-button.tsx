@@ -22,7 +22,10 @@ export function StreamDemo() {
   return (
     <section class="empty welcome">
       <h2>No run yet</h2>
-      <p>See one grow: a year of Seattle's weather, hour by hour, streamed by this page as an instrument would.</p>
+      <p>
+        See one grow: a year of Seattle's weather, hour by hour, streamed by this page as an instrument would, in some
+        twenty seconds.
+      </p>
       <p>
         <button type="button" class="primary large" disabled={said.endsWith('…')} onClick={start}>
           Stream a demo

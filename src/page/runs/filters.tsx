@@ -7,7 +7,7 @@ import { noFilters, type RunFilters } from '../url-state.ts';
 const typedMs = 200;
 
 /** Search and filters. They live in the address, so that a list can be sent to somebody. */
-export function Filters({ filters }: { filters: RunFilters }) {
+export function Filters({ filters, users }: { filters: RunFilters; users: readonly string[] }) {
   const set = (change: Partial<RunFilters>) =>
     show({ view: 'runs', filters: { ...filters, ...change } }, { replace: true });
   const facets = useFacets();
@@ -38,12 +38,12 @@ export function Filters({ filters }: { filters: RunFilters }) {
         options={facets.instruments}
       />
       <Choice label="Tag" value={filters.tag} onChange={(tag) => set({ tag })} options={facets.tags} />
-      {filters.user !== '' && (
+      {(users.length > 1 || filters.user !== '') && (
         <Choice
           label="User"
           value={filters.user}
           onChange={(user) => set({ user })}
-          options={[[filters.user, filters.user]]}
+          options={users.map((user): Option => [user, user])}
         />
       )}
       {isFiltered && (
@@ -145,6 +145,6 @@ function useFacets(): Facets {
 const byName = (options: Option[]) => options.sort(([, a], [, b]) => a.localeCompare(b));
 
 function instrumentOption(instrument: Record<string, unknown>): Option {
-  const name = String(instrument.name ?? instrument.source_name ?? instrument.synth_source_name ?? instrument.id);
+  const name = String(instrument.source_name);
   return [name, name];
 }

@@ -5,19 +5,22 @@ import type { RunEvent } from '../live/protocol.ts';
 export interface RunList {
   live: Run[];
   others: Run[];
-  /** What the server counts, growing ones with it. */
-  total: number;
+  /** What the server counts, growing ones with it; null where it does not. */
+  total: number | null;
   /** Undefined: nothing was read yet; null: that was all. */
   cursor: string | null | undefined;
 }
 
-export const emptyList: RunList = { live: [], others: [], total: 0, cursor: undefined };
+export const emptyList: RunList = { live: [], others: [], total: null, cursor: undefined };
 
 /** The list with one more page. What is among the growing ones stands there only. */
-export function withPage(list: RunList, page: { runs: Run[]; next_cursor: string | null; total: number }): RunList {
+export function withPage(
+  list: RunList,
+  page: { runs: Run[]; next_cursor: string | null; total: number | null },
+): RunList {
   const known = new Set([...list.live, ...list.others].map(({ data_id }) => data_id));
   const fresh = page.runs.filter(({ data_id }) => !known.has(data_id));
-  return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total };
+  return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total ?? list.total };
 }
 
 /** The list after the growing ones were read anew: one that has ended takes its place among the others. */
@@ -59,7 +62,14 @@ export function without(list: RunList, dataIds: readonly string[]): RunList {
   const rest = (runs: Run[]) => runs.filter(({ data_id }) => !gone.has(data_id));
   const [live, others] = [rest(list.live), rest(list.others)];
   const count = list.live.length + list.others.length - live.length - others.length;
-  return { ...list, live, others, total: Math.max(0, list.total - count) };
+  return { ...list, live, others, total: list.total === null ? null : Math.max(0, list.total - count) };
+}
+
+/** Rows that the list has when all is read, as far as one can say. */
+export function rowCount({ live, others, total, cursor }: RunList): number {
+  const here = live.length + others.length;
+  if (cursor === null) return here;
+  return Math.max(total ?? 0, here + 50);
 }
 
 /** The rows that a scrolled list must have in the document. */

@@ -10,7 +10,7 @@ import { rowsInView } from './run-list.ts';
 
 /** Heights of a row, as the style sheet has them: on a wide screen, and on a narrow one with two lines. */
 const rowPixels = { wide: 44, narrow: 88 };
-const narrow = '(max-width: 760px)';
+const narrow = '(max-width: 900px)';
 
 interface RunTableProps {
   runs: readonly Run[];
@@ -121,11 +121,13 @@ function RunRow({ run, index, now, isChosen, onToggle }: RunRowProps) {
           </span>
         ))}
       </td>
-      <Words class="cell-user" text={run.user ?? ''} />
+      <Words class="cell-user" text={run.user} />
       <td class="number">{run.seconds === null ? '' : formatDuration(run.seconds * 1_000)}</td>
       <td class="number">{formatCount(run.point_count)}</td>
-      <td class={run.missing_chunk_count > 0 ? 'number warning' : 'number'}>
-        {run.missing_chunk_count > 0 ? `▨ ${formatCount(run.missing_chunk_count)}` : '0'}
+      <td class={run.missing_chunk_count ? 'number warning' : 'number'}>
+        {run.missing_chunk_count === null
+          ? '?'
+          : `${run.missing_chunk_count > 0 ? '▨ ' : ''}${formatCount(run.missing_chunk_count)}`}
       </td>
     </tr>
   );
@@ -139,7 +141,7 @@ function Words({ text, ...rest }: { text: string; class: string }) {
   );
 }
 
-const nameOf = (one: Named | string | null) => (one === null ? '' : typeof one === 'string' ? one : one.name);
+const nameOf = (one: Named | null) => one?.name ?? '';
 
 function useRowHeight(): number {
   const [isNarrow, setNarrow] = useState(matchMedia(narrow).matches);

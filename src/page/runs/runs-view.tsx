@@ -6,6 +6,7 @@ import { noFilters, type RunFilters } from '../url-state.ts';
 import { Actions } from './actions.tsx';
 import { StreamDemo } from './demo-button.tsx';
 import { Filters } from './filters.tsx';
+import { type RunList, rowCount } from './run-list.ts';
 import { RunTable } from './run-table.tsx';
 import { useRuns } from './use-runs.ts';
 
@@ -29,13 +30,10 @@ export function RunsView({ filters, session }: { filters: RunFilters; session: S
       <div class="runs-head">
         <h1>Runs</h1>
         <p class="quiet-text" role="status">
-          {isReading && runs.length === 0
-            ? 'reading …'
-            : `${formatCount(Math.max(list.total, runs.length))} ${isFiltered ? 'found' : list.total === 1 ? 'run' : 'runs'}`}
-          {list.live.length > 0 && `, ${plural(list.live.length, 'live')}`.replace('lives', 'live')}
+          {isReading && runs.length === 0 ? 'reading …' : countText(list, isFiltered)}
         </p>
       </div>
-      <Filters filters={filters} />
+      <Filters filters={filters} users={[...new Set(runs.map(({ user }) => user))]} />
       {error !== undefined && (
         <p class="banner" role="alert">
           {error.message}{' '}
@@ -63,9 +61,15 @@ export function RunsView({ filters, session }: { filters: RunFilters; session: S
         </p>
       )}
       {isEmpty && !isFiltered && <StreamDemo />}
-      {runs.length > 0 && (
-        <RunTable {...{ runs, chosen }} total={Math.max(list.total, runs.length)} onToggle={toggle} onMore={more} />
-      )}
+      {runs.length > 0 && <RunTable {...{ runs, chosen }} total={rowCount(list)} onToggle={toggle} onMore={more} />}
     </main>
   );
+}
+
+function countText(list: RunList, isFiltered: boolean): string {
+  const here = list.live.length + list.others.length;
+  const count = list.cursor === null ? here : list.total;
+  const runs = count === null ? `more than ${formatCount(here)} runs` : plural(count, 'run');
+  const live = list.live.length === 0 ? '' : `, ${formatCount(list.live.length)} live`;
+  return `${runs}${isFiltered ? ' found' : ''}${live}`;
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { listRuns, runPageMax } from '../api/runs.ts';
+import { readRunPage, runPageMax } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
 import { useLine, useLive } from '../live/use-live.ts';
 import type { RunFilters } from '../url-state.ts';
@@ -39,12 +39,12 @@ export function useRuns(filters: RunFilters) {
   const growing = (signal?: AbortSignal) =>
     filters.status === 'ended'
       ? Promise.resolve([])
-      : listRuns({ ...filters, status: 'live' }, { limit: runPageMax }, signal).then(({ runs }) => runs);
+      : readRunPage({ ...filters, status: 'live' }, { limit: runPageMax }, signal).then(({ runs }) => runs);
 
   useEffect(() => {
     reading.current?.abort();
     void attempt(async (signal) => {
-      const [live, page] = await Promise.all([growing(signal), listRuns(filters, { limit: firstPage }, signal)]);
+      const [live, page] = await Promise.all([growing(signal), readRunPage(filters, { limit: firstPage }, signal)]);
       return () => withPage({ ...emptyList, live }, page);
     });
   }, [key, turn]);
@@ -89,7 +89,7 @@ export function useRuns(filters: RunFilters) {
       const { cursor } = list;
       if (reading.current !== undefined || typeof cursor !== 'string' || error !== undefined) return;
       void attempt(async (signal) => {
-        const page = await listRuns(filters, { limit: runPageMax, cursor }, signal);
+        const page = await readRunPage(filters, { limit: runPageMax, cursor }, signal);
         return (before) => withPage(before, page);
       });
     },

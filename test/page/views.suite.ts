@@ -2,7 +2,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectAccessible, launch, picture, sizes, type Visitor, visit } from './support/browser.ts';
+import { expectAccessible, isDrawn, launch, picture, sideways, sizes, type Visitor, visit } from './support/browser.ts';
 import { finalize, growth, type Lab, openLab, openRun, sendChunk, sendTo } from './support/lab.ts';
 
 /**
@@ -47,9 +47,6 @@ afterAll(async () => {
   await lab?.close();
 });
 
-const isDrawn = (page: Page) =>
-  expect.poll(() => page.locator('.plot').first().getAttribute('data-points')).toMatch(/^[1-9]/);
-
 describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
   let visitor: Visitor;
   beforeAll(async () => {
@@ -70,9 +67,7 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
     // Whoever signs in sees what the address says.
     await page.getByRole('heading', { name: 'MBE run 417 GaAs' }).waitFor();
     expect(page.url()).not.toContain(lab.key);
-    const stored = await page.evaluate(() =>
-      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
-    );
+    const stored = await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])');
     expect(stored).not.toContain('msk1_');
     expect(stored).not.toContain('metrology_session');
     expect(stranger.complaints).toEqual([]);
@@ -192,10 +187,6 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
     expect(visitor.complaints).toEqual([]);
   });
 });
-
-/** Pixels that a page is wider than its screen. */
-const sideways = (page: Page) =>
-  page.evaluate(() => Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth));
 
 describe('a run by hand', () => {
   let page: Page;

@@ -59,7 +59,7 @@ export async function readOutline(dataId: string): Promise<Outline> {
 }
 
 /** The name that a channel has in answers. */
-export function propertyOf(channel: string, properties: readonly string[]): string {
+function propertyOf(channel: string, properties: readonly string[]): string {
   if (properties.includes(channel)) return channel;
   return properties.find((name) => name.startsWith(`${channel} (channel`)) ?? channel;
 }
@@ -71,31 +71,50 @@ export interface SeriesWanted {
   pointsMax: number;
 }
 
-/** Several channels of a run in one request. @returns the series by property */
-export async function readSeries(
-  { dataId, properties, range, pointsMax }: SeriesWanted,
+/** Reads channels of a run within a range, at most so many points each. */
+export type ReadSeries = (
+  channels: readonly string[],
+  range: Range,
+  pointsMax: number,
   signal: AbortSignal,
-): Promise<Map<string, Series>> {
-  const query = queryOf({
-    property_names: properties,
-    start: range && seconds(Math.floor(range.fromMs)),
-    end: range && seconds(Math.ceil(range.toMs)),
-    max_points: Math.max(4, Math.round(pointsMax)),
-  });
-  const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?${query}`, { signal });
-  const series = new Map<string, Series>();
-  for (const name of properties) {
-    const property = answer.properties[name];
-    const times = property?.unix_timestamp_ms ?? [];
-    const gaps = (answer.gaps?.[name] ?? []).map((gap) => ({
+) => Promise<Map<string, Series>>;
+
+/**
+ * Several channels of a run by one request.
+ * @param properties names of channels as answers have them, as far as they are known; every answer tells them anew
+ */
+export function openSeries(dataId: string, properties: readonly string[]): ReadSeries {
+  let known = properties;
+  const read: ReadSeries = async (channels, range, pointsMax, signal) => {
+    const asked = new Map(channels.map((channel) => [channel, propertyOf(channel, known)]));
+    const query = queryOf({
+      property_names: [...asked.values()],
+      start: seconds(Math.floor(range.fromMs)),
+      end: seconds(Math.ceil(range.toMs)),
+      max_points: Math.max(4, Math.round(pointsMax)),
+    });
+    const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?${query}`, { signal });
+    known = answer.available_property_names;
+    const series = new Map([...asked].map(([channel, property]) => [channel, seriesOf(answer, property)]));
+    const misnamed = channels.filter((channel) => asked.get(channel) !== propertyOf(channel, known));
+    if (misnamed.length === 0) return series;
+    return new Map([...series, ...(await read(misnamed, range, pointsMax, signal))]);
+  };
+  return read;
+}
+
+function seriesOf({ properties, gaps, down_sampled }: Timeseries, property: string): Series {
+  return {
+    times: properties[property]?.unix_timestamp_ms ?? [],
+    values: properties[property]?.values ?? [],
+    gaps: (gaps?.[property] ?? []).map((gap) => ({
       fromChunk: gap.from_chunk,
       toChunk: gap.to_chunk,
       endsMs: gap.data_ends_unix_timestamp_ms,
       beginsMs: gap.data_begins_unix_timestamp_ms,
-    }));
-    series.set(name, { times, values: property?.values ?? [], gaps, downSampled: answer.down_sampled?.[name] });
-  }
-  return series;
+    })),
+    downSampled: down_sampled?.[property],
+  };
 }
 
 /** Unix seconds, as windows take them. */

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
-import { propertyOf, readSeries } from '../api/readings.ts';
+import { openSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
 import { formatReading } from '../lib/numbers.ts';
 import type { ChannelsEvent } from '../live/protocol.ts';
@@ -180,14 +180,7 @@ function useCompareBoard(
         runs: runs.map(({ entry, outline }) => ({
           dataId: entry.data_id,
           span: outline.span,
-          async read(channels, range, pointsMax, signal) {
-            const names = new Map(channels.map((channel) => [propertyOf(channel, outline.properties), channel]));
-            const answer = await readSeries(
-              { dataId: entry.data_id, properties: [...names.keys()], range, pointsMax },
-              signal,
-            );
-            return new Map([...answer].map(([property, series]) => [names.get(property) as string, series]));
-          },
+          read: openSeries(entry.data_id, outline.properties),
         })),
         spec: state.window,
         isAligned: true,

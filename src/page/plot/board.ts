@@ -1,4 +1,5 @@
 import type { ApiFailure } from '../api/failure.ts';
+import type { ReadSeries } from '../api/readings.ts';
 import { oncePerFrame } from '../lib/frames.ts';
 import type { WindowSpec } from '../url-state.ts';
 import { Reader } from './reader.ts';
@@ -44,7 +45,7 @@ export interface BoardRun {
   dataId: string;
   /** Unix ms of all that it holds. */
   span: Range | undefined;
-  read(channels: readonly string[], range: Range, pointsMax: number, signal: AbortSignal): Promise<Map<string, Series>>;
+  read: ReadSeries;
 }
 
 interface BoardOptions {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
 import type { Ledger } from '../api/ledger.ts';
-import { propertyOf, readSeries } from '../api/readings.ts';
+import { openSeries } from '../api/readings.ts';
 import { useTheme, useWidth } from '../lib/hooks.ts';
 import { show } from '../navigation.ts';
 import { type Board, createBoard } from '../plot/board.ts';
@@ -94,21 +94,15 @@ function useBoard(
   onBoard: RunPlotsProps['onBoard'],
   onFailure: RunPlotsProps['onFailure'],
 ): Board {
-  const latest = useRef({ state, run });
-  latest.current = { state, run };
+  const latest = useRef(state);
+  latest.current = state;
   const { dataId } = state;
   const board = useMemo(() => {
-    const read = async (channels: readonly string[], range: Range, pointsMax: number, signal: AbortSignal) => {
-      const { properties } = latest.current.run.outline;
-      const names = new Map(channels.map((channel) => [propertyOf(channel, properties), channel]));
-      const answer = await readSeries({ dataId, properties: [...names.keys()], range, pointsMax }, signal);
-      return new Map([...answer].map(([property, series]) => [names.get(property) as string, series]));
-    };
     return createBoard({
-      runs: [{ dataId, span: run.outline.span, read }],
+      runs: [{ dataId, span: run.outline.span, read: openSeries(dataId, run.outline.properties) }],
       spec: state.window,
       isAligned: false,
-      onWindow: (window) => show({ ...latest.current.state, window }, { replace: true }),
+      onWindow: (window) => show({ ...latest.current, window }, { replace: true }),
       onFailure,
     });
   }, [dataId]);

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure } from '../api/failure.ts';
 import { type Ledger, type LedgerChannel, readLedger } from '../api/ledger.ts';
-import { type Outline, propertyOf, readLatest, readOutline } from '../api/readings.ts';
+import { type Outline, readLatest, readOutline } from '../api/readings.ts';
 import { type Entry, readEntry } from '../api/runs.ts';
 import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
 import { useLive } from '../live/use-live.ts';
@@ -101,19 +101,17 @@ export async function openRun(dataId: string): Promise<OpenRun | undefined> {
 
 function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
   const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
-  let { properties, span } = run.outline;
+  let { span } = run.outline;
   for (const told of event.channels) {
     const facts = factsAfter(byName.get(told.channel_name), told);
     if (facts === undefined) continue;
-    if (!byName.has(facts.name) && propertyOf(facts.name, properties) === facts.name)
-      properties = [...properties, facts.name];
     byName.set(facts.name, facts);
     if (told.span === null) continue;
     const changed = { fromMs: told.span[0], toMs: told.span[1] };
     span = united(span, changed);
     onChanged(facts.name, changed);
   }
-  return { ...run, status: event.status, outline: { properties, span }, channels: [...byName.values()] };
+  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: [...byName.values()] };
 }
 
 /** The ledger of all channels: read after the first picture, and again where an event says more than one chunk after the other. */

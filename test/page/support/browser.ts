@@ -102,3 +102,19 @@ export async function picture(page: Page, name: string, fullPage = false): Promi
   await mkdir(pictures, { recursive: true });
   await page.screenshot({ path: join(pictures, `${name}.png`), fullPage });
 }
+
+/** Waits until the first plot shows so many points. */
+export async function isDrawn(page: Page, countMin = 1): Promise<void> {
+  const plot = page.locator('.plot').first();
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const points = Number((await plot.getAttribute('data-points', { timeout: 20_000 })) ?? 0);
+    if (points >= countMin) return;
+    if (Date.now() > until) throw new Error(`The plot shows ${points} points and not ${countMin}.`);
+    await page.waitForTimeout(50);
+  }
+}
+
+/** Pixels that a page is wider than its screen. */
+export const sideways = (page: Page): Promise<number> =>
+  page.evaluate('Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)');

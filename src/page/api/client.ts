@@ -3,6 +3,9 @@ import { ApiFailure } from './failure.ts';
 /** The address of the server as the page knows it, with a slash at its end; below the prefix of a proxy too. */
 export const base: string = new URL('./', document.baseURI.replace(/[?#].*$/, '')).href;
 
+/** The server answers everything within 30 s, if only that it cannot. */
+const answerMsMax = 35_000;
+
 let onSignedOut = () => {};
 
 /** Calls back whenever the server says that there is no session any more. */
@@ -34,12 +37,24 @@ export async function call<Answer>(path: string, { method, body, signal, signing
   throw new ApiFailure(answer.status, sentenceOf(answer.status, (told as { detail?: unknown } | undefined)?.detail));
 }
 
-async function request(path: string, init: RequestInit): Promise<Response> {
+async function request(path: string, { signal, ...init }: RequestInit): Promise<Response> {
+  // On a line that was cut without a word no answer ever comes.
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), answerMsMax);
+  const giveUp = () => patience.abort();
+  signal?.addEventListener('abort', giveUp);
   try {
-    return await fetch(base + path, init);
+    const answer = await fetch(base + path, { ...init, signal: patience.signal });
+    // The body too: it may be what does not come.
+    const body = answer.status === 204 ? null : await answer.arrayBuffer();
+    return new Response(body, { status: answer.status });
   } catch (error) {
-    if (init.signal?.aborted) throw error;
-    throw new ApiFailure(0, 'The server cannot be reached.');
+    if (signal?.aborted) throw error;
+    const why = patience.signal.aborted ? 'The server does not answer.' : 'The server cannot be reached.';
+    throw new ApiFailure(0, why);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 

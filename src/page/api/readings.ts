@@ -48,14 +48,20 @@ export interface Outline {
   span: Range | undefined;
 }
 
-export async function readOutline(dataId: string): Promise<Outline> {
-  const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?last_n=1`);
-  const any = Object.values(answer.properties).find(({ unix_timestamp_ms: times }) => times.length > 0);
-  if (any === undefined || answer.series_max_time === null)
-    return { properties: answer.available_property_names, span: undefined };
-  const fromMs = Math.round((any.unix_timestamp_ms[0] as number) - (any.relative_time_seconds[0] as number) * 1_000);
-  const toMs = fromMs + Math.round(answer.series_max_time * 1_000);
-  return { properties: answer.available_property_names, span: { fromMs, toMs } };
+/**
+ * Of a run with many channels no point is read for it: the newest time of all is known of `latest`, and how long after the
+ * first that is stands beside the names.
+ */
+export async function readOutline(dataId: string, latest: Promise<Latest>): Promise<Outline> {
+  const path = `tool-state/${dataId}/timeseries/?available_properties=true`;
+  const [{ channels }, { available_property_names: properties, series_max_time: seconds }] = await Promise.all([
+    latest,
+    call<Timeseries>(path),
+  ]);
+  const newest = Math.max(...channels.map(({ timestamp }) => timestamp ?? Number.NEGATIVE_INFINITY));
+  if (!Number.isFinite(newest) || seconds === null) return { properties, span: undefined };
+  const toMs = Math.round(newest * 1_000);
+  return { properties, span: { fromMs: toMs - Math.round(seconds * 1_000), toMs } };
 }
 
 /** The name that a channel has in answers. */

@@ -4,7 +4,7 @@ import { openSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
 import { formatReading } from '../lib/numbers.ts';
 import type { ChannelsEvent } from '../live/protocol.ts';
-import { useLive } from '../live/use-live.ts';
+import { useLineBack, useLive } from '../live/use-live.ts';
 import { linkTo, show } from '../navigation.ts';
 import { type Board, createBoard } from '../plot/board.ts';
 import { readColors } from '../plot/colors.ts';
@@ -65,6 +65,7 @@ function Overlay({ state, runs }: { state: CompareState; runs: OpenRun[] }) {
   const colors = useMemo(readColors, [theme]);
   const board = useCompareBoard(state, runs, setFailure);
   useEffect(() => board.setWidth(width), [board, width]);
+  useLineBack(board.again);
   useLive(
     { dataIds: runs.filter(({ status }) => status === 'live').map(({ entry }) => entry.data_id) },
     (name, data) => {

@@ -67,4 +67,16 @@ export function useLine(): LineState {
   return state;
 }
 
+/** Calls back whenever the line is there again after it was lost. */
+export function useLineBack(callBack: () => void): void {
+  const { kind } = useLine();
+  const wasLost = useRef(false);
+  useEffect(() => {
+    if (kind === 'lost') wasLost.current = true;
+    if (kind !== 'open' || !wasLost.current) return;
+    wasLost.current = false;
+    callBack();
+  }, [kind]);
+}
+
 export const tryAgain = (): void => theFeed().again();

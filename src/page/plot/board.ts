@@ -38,6 +38,8 @@ export interface Board {
   /** A stretch of a channel has changed at the server. Unix ms. */
   changed(trace: Trace, span: Range): void;
   redraw(): void;
+  /** The server is back: what was asked of it before may never be answered. */
+  again(): void;
   close(): void;
 }
 
@@ -117,6 +119,7 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure 
       show();
     },
     redraw: show,
+    again: reading.again,
     close() {
       clearTimeout(telling);
       for (const frames of [drawing, pointing, reading]) frames.stop();
@@ -175,6 +178,9 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
     setWidth(pixels: number) {
       // A width that changes by a little asks for no other points.
       if (Math.abs(pixels - width) > 40) width = pixels;
+    },
+    again() {
+      for (const reader of readers.values()) reader.again();
     },
     stop() {
       asking.stop();

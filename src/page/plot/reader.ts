@@ -87,6 +87,12 @@ export class Reader {
     return this.#held.has(channel);
   }
 
+  /** Reads anew what is under way: the line on which it was asked for has been broken. */
+  again(): void {
+    this.#underWay?.abort.abort();
+    this.#plan(0);
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);

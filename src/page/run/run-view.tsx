@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
 import { plural } from '../lib/numbers.ts';
+import { useLineBack } from '../live/use-live.ts';
 import { linkTo } from '../navigation.ts';
 import type { Board } from '../plot/board.ts';
 import { formatDuration, formatTime } from '../time/format.ts';
@@ -24,6 +25,7 @@ export function RunView({ state }: { state: RunState }) {
   const { loading, ledger, again, setEntry } = useRun(dataId, (channel, span) =>
     board.current?.changed({ dataId, channel }, span),
   );
+  useLineBack(() => board.current?.again());
   const [failure, setFailure] = useState<ApiFailure>();
   const [dialog, setDialog] = useState<{ kind: 'certificate' } | { kind: 'ledger'; channel: string }>();
   const name = loading.kind === 'open' ? loading.run.entry.raw_name : 'Run';

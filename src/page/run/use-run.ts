@@ -94,7 +94,8 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
 
 /** @returns undefined where there is no such run */
 export async function openRun(dataId: string): Promise<OpenRun | undefined> {
-  const [entry, latest, outline] = await Promise.all([readEntry(dataId), readLatest(dataId), readOutline(dataId)]);
+  const asked = readLatest(dataId);
+  const [entry, latest, outline] = await Promise.all([readEntry(dataId), asked, readOutline(dataId, asked)]);
   if (entry === undefined) return undefined;
   return { entry, outline, status: latest.status, channels: latest.channels.map(factsOf) };
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { readRunPage, runPageMax } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
-import { useLine, useLive } from '../live/use-live.ts';
+import { useLineBack, useLive } from '../live/use-live.ts';
 import type { RunFilters } from '../url-state.ts';
 import { afterEvent, emptyList, type RunList, withLive, without, withPage } from './run-list.ts';
 
@@ -63,15 +63,8 @@ export function useRuns(filters: RunFilters) {
       look.current = undefined;
     };
   }, [key]);
-  const line = useLine();
-  const wasLost = useRef(false);
-  useEffect(() => {
-    if (line.kind === 'lost') wasLost.current = true;
-    if (line.kind !== 'open' || !wasLost.current) return;
-    // What was deleted meanwhile no event tells.
-    wasLost.current = false;
-    setTurn((count) => count + 1);
-  }, [line.kind]);
+  // What was deleted meanwhile no event tells.
+  useLineBack(() => setTurn((count) => count + 1));
   useLive({ list: true }, (name, data) => {
     if (name !== 'run') return;
     const { list: next, isStale } = afterEvent(list, data as RunEvent);

@@ -176,10 +176,8 @@ function noteBody(record: Underway, bytesMax: number): void {
     const encoding = (record.entry.headers as IncomingMessage['headers'])['content-encoding'];
     const body = /gzip/i.test(encoding ?? '') ? gunzipSync(sent, { maxOutputLength: bytesMax }) : sent;
     record.bytes = body.length;
-    if (body.length === 0) return;
-    const json = JSON.parse(body.toString('utf8'));
-    // What signs in is a secret, whatever form it has.
-    record.entry.body = record.facts.path === '/session' ? null : json;
+    // What signs in is a secret.
+    if (body.length > 0 && record.facts.path !== '/session') record.entry.body = JSON.parse(body.toString('utf8'));
   } catch {
     record.entry.body = null;
   }

@@ -153,11 +153,15 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     app.addHook('onClose', stop);
     remembering.push(stop);
   }
+  // A page of the ledger is its own.
+  const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), {
+      prefix,
+    });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const publicUrl = config.PUBLIC_URL;

@@ -148,10 +148,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
-    app.addHook('onClose', stop);
-    remembering.push(stop);
+    remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
   }
   // A page of the ledger is its own.
   const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
@@ -177,6 +174,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   docsPageRoutes(app);
   pageRoutes(app);
   return app;
+}
+
+/** Removes old revisions from time to time while the app is there. */
+function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
+  const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+  const stop = forgetOldRevisions(database, keepDays, report, limits);
+  app.addHook('onClose', stop);
+  return stop;
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {

@@ -158,11 +158,13 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
   }
+  // A page of the ledger is its own.
+  const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
   const following = { ...live, database, mayGoOn: mayGoOn(credentials), idleSeconds, limits: limits.live };
@@ -176,10 +178,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });
+  pagesForPeople(app);
+  return app;
+}
+
+function pagesForPeople(app: App): void {
   openapiRoutes(app);
   docsPageRoutes(app);
   pageRoutes(app);
-  return app;
 }
 
 const mayGoOn = (credentials: Credentials) => (request: FastifyRequest) => stillOpens(credentials, request);

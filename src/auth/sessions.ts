@@ -79,6 +79,14 @@ export function openSessions(database: Database, log: Logger, { sessionSeconds, 
 }
 
 /**
+ * The address that signs in when it is opened. The secret stands in its fragment, which a browser sends to nobody; the page exchanges it.
+ * @param pageUrl where a browser reaches the server
+ */
+export function signInLink(pageUrl: string, token: string): string {
+  return `${pageUrl.replace(/\/+$/, '')}/#token=${token}`;
+}
+
+/**
  * Makes a link's secret that begins one session of a key within `linkSeconds`.
  * @returns undefined when no key that still opens has that id
  */

@@ -54,6 +54,8 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
       smallMax: limits.smallBodyBytesMax,
       stepBytes: limits.roomStepBytes,
       passesMax: limits.roomPassesMax,
+      turnMs: limits.roomTurnMs,
+      lapsedBytesMax: limits.lapsedBytesMax,
     });
   const room = roomOf(bodiesLimitBytes);
   const strangersRoom = roomOf(limits.strangerBodiesBytesMax);
@@ -81,7 +83,8 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
       const declared = Number(payload.headers?.['content-length'] ?? 0);
       const organizationId = request.identity?.organizationId ?? '';
       const { readBody: readAs, keepsDocument, readsSecret } = request.routeOptions.config;
-      const place = (readsSecret ? strangersRoom : room).enter(organizationId, declared);
+      const isWhole = () => payload.complete === true;
+      const place = (readsSecret ? strangersRoom : room).enter(organizationId, declared, isWhole);
       request.bodyPlace = place;
       const bounds = boundsOf(request);
       const body = takeArrived(payload, bounds, place) ?? (await readBody(payload, bounds, place));

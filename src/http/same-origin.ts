@@ -58,8 +58,8 @@ function whereFrom({ headers }: FastifyRequest, publicUrl: string | undefined): 
  */
 function isOriginOf(origin: string, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(origin)) return false;
-  const { protocol, host: named } = new URL(origin);
-  if (named === '') return false;
+  const { origin: read, protocol, host: named } = new URL(origin);
+  if (read !== origin) return false;
   // In the same spelling: without the port that is that of the scheme.
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === named;
 }

@@ -95,7 +95,7 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
       schema: {
         tags,
         summary: 'Sign out: the session ends, and its cookie goes',
-        response: { 204: Type.Null({ description: 'signed out' }), ...refusals() },
+        response: { 204: Type.Null({ description: 'signed out' }), ...refusals(...bodyRefusals) },
       },
     },
     async (request, reply) => {

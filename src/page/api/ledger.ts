@@ -10,7 +10,15 @@ export interface LedgerChannel {
   highest_chunk_index: number;
   missing_count: number;
   missing: ChunkRange[];
-  irregular: { chunk_index: number; point_count: number; irregularities: string[] }[];
+  /** Indexes below the highest one that nobody has used on purpose, such as every second one. */
+  skipped_count: number;
+  irregular: {
+    chunk_index: number;
+    last_chunk_index: number;
+    chunk_count: number;
+    point_count: number;
+    irregularities: string[];
+  }[];
   point_count: number;
   null_count: number;
   present: ChunkRange[];

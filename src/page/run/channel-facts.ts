@@ -49,9 +49,9 @@ export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): 
  */
 export function isLedgerStale(ledger: LedgerChannel | undefined, told: LiveChannel): boolean {
   if (ledger === undefined) return true;
-  const missing = told.last_chunk_index + 1 - told.chunk_count;
+  const holes = told.last_chunk_index + 1 - told.chunk_count;
   const isReplaced = told.chunk_count === ledger.chunk_count;
-  return missing !== ledger.missing_count || isReplaced;
+  return holes !== ledger.missing_count + ledger.skipped_count || isReplaced;
 }
 
 /** The ledger of a channel that has only grown at its end. */

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { type LedgerChannel, listRevisions, type Revision, readChunk, readRevision } from '../api/ledger.ts';
 import { Dialog } from '../lib/dialog.tsx';
 import { useLoaded } from '../lib/hooks.ts';
+import { plural } from '../lib/numbers.ts';
 import { formatTime } from '../time/format.ts';
 import type { TimeStyle } from '../url-state.ts';
 import { BeforeAfter } from './before-after.tsx';
@@ -44,9 +45,10 @@ export function LedgerDialog({ dataId, channel, ledger, times, startMs, onClose 
         <>
           <h3>Irregular</h3>
           <ul class="plain">
-            {ledger.irregular.slice(0, listedMax).map(({ chunk_index, point_count, irregularities }) => (
-              <li key={chunk_index}>
-                chunk {chunk_index}: {point_count} points, {irregularities.join(', ').replaceAll('_', ' ')}
+            {ledger.irregular.slice(0, listedMax).map((run) => (
+              <li key={run.chunk_index}>
+                {run.chunk_count === 1 ? 'chunk' : 'chunks'} {rangesText([[run.chunk_index, run.last_chunk_index]])}:{' '}
+                {plural(run.point_count, 'point')}, {run.irregularities.join(', ').replaceAll('_', ' ')}
               </li>
             ))}
             {ledger.irregular.length > listedMax && <li>and {ledger.irregular.length - listedMax} more</li>}

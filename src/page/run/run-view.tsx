@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
+import type { Ledger } from '../api/ledger.ts';
 import { plural } from '../lib/numbers.ts';
 import { useLineBack } from '../live/use-live.ts';
 import { linkTo } from '../navigation.ts';
@@ -44,7 +45,7 @@ export function RunView({ state }: { state: RunState }) {
   const { run } = loading;
   return (
     <main class="run">
-      <RunHead run={run} onCertificate={() => setDialog({ kind: 'certificate' })} />
+      <RunHead run={run} ledger={ledger} onCertificate={() => setDialog({ kind: 'certificate' })} />
       {failure !== undefined && (
         <p class="banner" role="alert">
           Reading the data: {failure.message} What is drawn may be old.
@@ -89,13 +90,17 @@ export function RunView({ state }: { state: RunState }) {
   );
 }
 
-function RunHead({ run, onCertificate }: { run: OpenRun; onCertificate: () => void }) {
+interface RunHeadProps {
+  run: OpenRun;
+  ledger: Ledger | undefined;
+  onCertificate(): void;
+}
+
+function RunHead({ run, ledger, onCertificate }: RunHeadProps) {
   const { entry, channels, outline } = run;
   const points = channels.reduce((sum, { pointCount }) => sum + pointCount, 0);
-  const missing = channels.reduce(
-    (sum, { lastChunkIndex, chunkCount }) => sum + Math.max(0, lastChunkIndex + 1 - chunkCount),
-    0,
-  );
+  // What the highest index and the count alone cannot tell: a client may skip indexes on purpose.
+  const missing = ledger?.channels.reduce((sum, { missing_count }) => sum + missing_count, 0);
   const span = outline.span;
   return (
     <header class="run-head">
@@ -109,9 +114,11 @@ function RunHead({ run, onCertificate }: { run: OpenRun; onCertificate: () => vo
         {span !== undefined && <span>{formatDuration(span.toMs - span.fromMs)}</span>}
         <span>{plural(channels.length, 'channel')}</span>
         <span>{plural(points, 'point')}</span>
-        <span class={missing > 0 ? 'warning' : ''}>
-          {missing > 0 ? `▨ ${plural(missing, 'chunk')} missing` : 'no chunk missing'}
-        </span>
+        {missing !== undefined && (
+          <span class={missing > 0 ? 'warning' : ''}>
+            {missing > 0 ? `▨ ${plural(missing, 'chunk')} missing` : 'no chunk missing'}
+          </span>
+        )}
       </p>
       <button type="button" onClick={onCertificate}>
         Certificate

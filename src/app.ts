@@ -213,6 +213,7 @@ function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
   });
   metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
   metrics.watch('metrology_live_runs', 'Runs that are followed', live.feed.runCount);
+  metrics.watch('metrology_live_looks', 'Looks for changes of runs that are followed, since the start', live.lookCount);
   app.decorate('endEventStreams', live.close);
   // Their answers never end, and the server waits for all others.
   app.addHook('preClose', async () => live.close());

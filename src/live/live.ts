@@ -10,6 +10,8 @@ export interface Live {
   feed: Feed;
   lists: ListFeed;
   subscribers: Subscribers;
+  /** Looks at PostgreSQL that have succeeded. */
+  lookCount(): number;
   /** For the feed of ingest: costs one look into a map for each chunk where nobody follows. */
   note(chunks: readonly { item: { organizationId: string; dataId: string } }[]): void;
   /** Ends everybody in order, and takes no more: they come back to another process. */
@@ -29,6 +31,7 @@ interface LiveOptions {
 export function createLive({ database, idleSeconds, limits, report }: LiveOptions): Live {
   const now = () => performance.now();
   let hasFailed = false;
+  let lookCount = 0;
   const means = {
     ...{ limits, now, idleSeconds },
     report(error: unknown) {
@@ -38,6 +41,7 @@ export function createLive({ database, idleSeconds, limits, report }: LiveOption
   };
   const succeeded = <Result>(result: Result): Result => {
     hasFailed = false;
+    lookCount++;
     return result;
   };
   const feed = createFeed({
@@ -51,6 +55,7 @@ export function createLive({ database, idleSeconds, limits, report }: LiveOption
   const subscribers = createSubscribers(limits);
   return {
     ...{ feed, lists, subscribers },
+    lookCount: () => lookCount,
     note(chunks) {
       if (subscribers.count() === 0) return;
       for (const { item } of chunks) {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
@@ -143,9 +144,23 @@ async function answerWithEvents(
   }
   request.place.leave();
   if (seconds !== undefined) subscriber.endAfter(seconds * 1_000);
+  endWithClient(request.raw.socket, subscriber);
   // Nothing between may keep an event back, to compress it or to send more at once.
   reply.header('cache-control', 'no-store, no-transform').header('x-accel-buffering', 'no');
   return reply.type('text/event-stream; charset=utf-8').send(stream);
+}
+
+/**
+ * A client that has closed its half of the connection has gone, or wants one answer (`nc -N`). It is told the state, and no
+ * more: otherwise whoever leaves would be told until the next heartbeat.
+ */
+function endWithClient(socket: Socket, { stream, end }: Subscriber): void {
+  if (socket.readableEnded) {
+    end();
+    return;
+  }
+  socket.once('end', end);
+  stream.once('close', () => socket.off('end', end));
 }
 
 /** What the client says it has read last; a Last-Event-ID that is none of ours tells nothing. */

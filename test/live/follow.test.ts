@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type Follower, follow } from './follower.ts';
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let server: TestServer;
 let port: number;
@@ -91,7 +93,8 @@ describe('a run that is followed', () => {
 
   test('tells a late chunk far below the newest with a span that holds it', async () => {
     const id = await open();
-    for (let i = 1; i < 100; i++) await store(id, i, 'p', [i * 10, i * 10 + 1], [i, i]);
+    const indexes = Array.from({ length: 99 }, (_, i) => i + 1);
+    await Promise.all(indexes.map((i) => store(id, i, 'p', [i * 10, i * 10 + 1], [i, i])));
     const follower = await following(`/metrology/${id}/live`);
     await follower.until(([event]) => event);
     await store(id, 0, 'p', [0, 1], [0, 0]);

@@ -26,7 +26,7 @@ export interface Follower {
   response: http.IncomingMessage;
 }
 
-const waitMs = 15_000;
+const waitMs = 40_000;
 
 export async function follow(
   port: number,

@@ -21,7 +21,7 @@ interface File {
 const importPattern = /(?:^(?:import|export)\s+(type\s+)?((?:[^'";]*?)\sfrom\s+)?|\bimport\()'(\.{1,2}\/[^']+)'/gm;
 
 const files: File[] = readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.tsx?$/.test(path))
   .sort()
   .map((path) => {
     const text = readFileSync(join(src, path), 'utf8');
@@ -44,7 +44,7 @@ function namesOf(clause: string): string[] {
 
 /** `streams`, `catalogue/tags`, …; a file that stands in no room is a room of its own, such as `config`. */
 function roomOf(path: string): string {
-  const parts = path.replace(/\.ts$/, '').split('/');
+  const parts = path.replace(/\.tsx?$/, '').split('/');
   return parts.length > 2 && parts[0] === 'catalogue' ? parts.slice(0, 2).join('/') : (parts[0] as string);
 }
 
@@ -86,6 +86,8 @@ const arrows: Record<string, string[]> = {
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
+  // The same in a browser.
+  page: [],
   // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
   testing: ['app', ...below],
   streams: below,
@@ -127,7 +129,7 @@ describe('imports', () => {
     const known = new Set(files.map((file) => file.path));
     expect(imports.filter((one) => !known.has(one.to)).map(shown)).toEqual([]);
     for (const file of files) {
-      const relatives = file.text.match(/'\.{1,2}\/[^']+\.ts'/g) ?? [];
+      const relatives = file.text.match(/'\.{1,2}\/[^']+\.tsx?'/g) ?? [];
       expect(file.imports, `${file.path}: an import is written in a way that this test does not read`).toHaveLength(
         relatives.length,
       );
@@ -349,7 +351,9 @@ describe('files', () => {
   });
 
   test('are named in kebab-case', () => {
-    const odd = files.filter(({ path }) => !/^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(path));
+    const odd = files.filter(
+      ({ path }) => !/^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*\.(ts|tsx|d\.ts)$/.test(path),
+    );
     expect(odd.map(({ path }) => path)).toEqual([]);
   });
 

@@ -1,5 +1,11 @@
 import { GrowingFloats } from '../lib/growing-floats.ts';
-import type { ChunkFacts } from './channel-account.ts';
+
+interface MarkedChunk {
+  chunkIndex: number;
+  /** Unix seconds; null when no point has a possible time. */
+  timeMin: number | null;
+  timeMax: number | null;
+}
 
 /** Numbers of one run in the list. */
 const width = 4;
@@ -11,7 +17,7 @@ const width = 4;
 export class MarkedChunks {
   readonly #runs = new GrowingFloats();
 
-  add({ chunkIndex, timeMin, timeMax }: Pick<ChunkFacts, 'chunkIndex' | 'timeMin' | 'timeMax'>): void {
+  add({ chunkIndex, timeMin, timeMax }: MarkedChunk): void {
     const runs = this.#runs.view();
     const last = runs.length - width;
     if (last >= 0 && runs[last + 1] === chunkIndex - 1) {

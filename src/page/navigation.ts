@@ -1,14 +1,15 @@
 import { useEffect, useState } from 'preact/hooks';
 import { addressOf, type PageState, stateOf } from './url-state.ts';
 
-const changes = new EventTarget();
+/** Told when the page itself has changed the address; the browser tells of the Back button. */
+const watchers = new Set<() => void>();
 
 /** Shows something else. The Back button comes back to what was there, unless `replace` is true. */
 export function show(state: PageState, { replace = false } = {}): void {
   const address = addressOf(state);
   if (replace) history.replaceState(null, '', address);
   else history.pushState(null, '', address);
-  changes.dispatchEvent(new Event('change'));
+  for (const watcher of watchers) watcher();
   if (!replace) scrollTo(0, 0);
 }
 
@@ -17,10 +18,10 @@ export function usePageState(): PageState {
   const [state, setState] = useState(() => stateOf(location.search));
   useEffect(() => {
     const look = () => setState(stateOf(location.search));
-    changes.addEventListener('change', look);
+    watchers.add(look);
     addEventListener('popstate', look);
     return () => {
-      changes.removeEventListener('change', look);
+      watchers.delete(look);
       removeEventListener('popstate', look);
     };
   }, []);

@@ -134,6 +134,29 @@ describe('a line', () => {
     await vi.waitFor(() => expect(states.at(-1)).toEqual({ kind: 'open' }));
     line.close();
   });
+
+  test('one that hangs while it is made is given up when somebody asks for another try, and in time by itself', async () => {
+    let made = 0;
+    const fetch = ((_url: unknown, { signal }: { signal: AbortSignal }) => {
+      made++;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    }) as unknown as typeof globalThis.fetch;
+    let nowMs = 1_000;
+    const line = openLine({
+      ...{ url: 'x', fetch, now: () => nowMs, onEvent: () => {}, onState: () => {} },
+      limits: { ...limits, openMsMax: 100, hangMsMin: 50 },
+    });
+    await vi.waitFor(() => expect(made).toBe(1));
+    line.again();
+    await sleep(50);
+    expect(made).toBe(1);
+    nowMs += 51;
+    line.again();
+    await vi.waitFor(() => expect(made).toBe(2));
+    nowMs += 101;
+    await vi.waitFor(() => expect(made).toBe(3));
+    line.close();
+  });
 });
 
 describe('the switchboard', () => {

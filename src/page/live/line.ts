@@ -5,6 +5,10 @@ import type { LineState } from './protocol.ts';
 export const lineLimits = {
   /** Without a byte for so long the connection is taken for dead. The server sends a heartbeat every 15 s. */
   silenceMsMax: 40_000,
+  /** An answer to a new connection begins within so long, if only to say that the server cannot. */
+  openMsMax: 15_000,
+  /** One that was begun so long ago may be given up for a new one, when somebody asks for it. */
+  hangMsMin: 2_000,
   /** The first wait before the next try. It doubles up to the longest. */
   retryMsMin: 500,
   retryMsMax: 10_000,
@@ -45,10 +49,12 @@ export function openLine({
   let lastId = '';
   let waitMs = limits.retryMsMin;
   let aliveMs = now();
+  let isOpen = false;
   let attempt = new AbortController();
   let wake = () => {};
   const watchdog = setInterval(() => {
-    if (now() - aliveMs > limits.silenceMsMax) attempt.abort(new Error('The server is silent.'));
+    const msMax = isOpen ? limits.silenceMsMax : limits.openMsMax;
+    if (now() - aliveMs > msMax) attempt.abort(new Error('The server is silent.'));
   }, limits.lookMs);
 
   const connectOnce = async () => {
@@ -61,6 +67,7 @@ export function openLine({
     if (!answer.ok || answer.body === null) throw new Error(await reasonOf(answer));
     const reader = readEventStream();
     const decoder = new TextDecoder();
+    isOpen = true;
     onState({ kind: 'open' });
     for (const bytes = answer.body.getReader(); ; ) {
       const { done, value } = await bytes.read();
@@ -85,6 +92,7 @@ export function openLine({
           break;
         }
       } catch (error) {
+        isOpen = false;
         if (closed) break;
         const reason = attempt.signal.aborted ? attempt.signal.reason : error;
         onState({ kind: 'lost', sinceMs: Math.max(heardMs, aliveMs), why: sentenceOf(reason) });
@@ -107,6 +115,8 @@ export function openLine({
     },
     again: () => {
       waitMs = limits.retryMsMin;
+      // One that is still being made may hang in a network that is gone.
+      if (!isOpen && now() - aliveMs > limits.hangMsMin) attempt.abort(new Error('The server is silent.'));
       wake();
     },
   };

@@ -1,8 +1,7 @@
 import uPlot from 'uplot';
 import { axisLabels, logLabels } from '../lib/numbers.ts';
 import type { Colors } from './colors.ts';
-import { drawGaps, drawMarks, type Mark } from './honesty.ts';
-import type { Gap } from './series.ts';
+import { type Drawn, drawGaps, drawMarks } from './honesty.ts';
 import type { Range } from './window.ts';
 
 /** Width of the axis on the left, and of each one on the right. All plots have the same, so that times stand below times. */
@@ -13,13 +12,6 @@ const edgePixels = 12;
 export interface Line {
   units: string | null;
   color: string;
-}
-
-export interface Drawn {
-  times: number[];
-  values: (number | null)[];
-  gaps: Gap[];
-  marks: Mark[];
 }
 
 export interface Chart {

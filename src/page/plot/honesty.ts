@@ -1,6 +1,6 @@
 import type uPlot from 'uplot';
-import type { Drawn } from './chart.ts';
 import { type Colors, hatchOf } from './colors.ts';
+import type { Gap } from './series.ts';
 
 /** Chunks of which a reader should know that they did not simply arrive. Unix ms. */
 export interface Mark {
@@ -8,6 +8,14 @@ export interface Mark {
   chunks: number;
   fromMs: number;
   toMs: number;
+}
+
+/** What a line shows. */
+export interface Drawn {
+  times: number[];
+  values: (number | null)[];
+  gaps: Gap[];
+  marks: Mark[];
 }
 
 /** What is missing is never narrower on the screen, so that a lost second of a year is seen. */

@@ -2,10 +2,10 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { useOnScreen } from '../lib/hooks.ts';
 import { formatReading } from '../lib/numbers.ts';
 import type { Board, Trace } from './board.ts';
-import { type Chart, createChart, type Drawn } from './chart.ts';
+import { type Chart, createChart } from './chart.ts';
 import type { Colors } from './colors.ts';
 import { attachGestures } from './gestures.ts';
-import type { Mark } from './honesty.ts';
+import type { Drawn, Mark } from './honesty.ts';
 import { readingNear } from './series.ts';
 import type { Range } from './window.ts';
 

@@ -6,7 +6,7 @@ export interface Cable {
   address: string;
   /** Nothing goes through any more, and nobody is told; new connections are taken and stay silent. */
   pull(): void;
-  /** What was cut stays dead; what is opened from now on goes through. */
+  /** What is opened from now on goes through; whoever still uses what was cut learns that it is gone. */
   plug(): void;
   /** To another address from now on; open connections are broken. */
   lead(address: string): void;
@@ -48,6 +48,7 @@ export async function openCable(target: string): Promise<Cable> {
     },
     plug() {
       isPulled = false;
+      breakAll();
     },
     lead(address) {
       to = new URL(address);

@@ -19,7 +19,7 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches']> {
+): Promise<Pick<PointRead, 'batches' | 'isDownSampled'>> {
   const breaks = lineBreaksOf(gaps);
   const broken = (points: Batches) => (breaks.length === 0 ? points : withLineBreaks(points, breaks));
   const held = spanOf(source.plan, range);
@@ -29,9 +29,12 @@ export async function downSample(
   const partCount = partCountFor(pointsMax, breaks, source.plan);
   // Made once, and not before points are asked for: it may take another pass over the times.
   let made: Promise<Grid> | undefined;
-  return async function* ({ limits: shared = limits }) {
-    made ??= gridOver(source, held, partCount, shared);
-    yield* broken(readExtremes(source, await made, shared));
+  return {
+    isDownSampled: true,
+    async *batches({ limits: shared = limits }) {
+      made ??= gridOver(source, held, partCount, shared);
+      yield* broken(readExtremes(source, await made, shared));
+    },
   };
 }
 

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
+import { openSessions } from './auth/sessions.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
+import { runRoutes } from './catalogue/runs/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -23,10 +25,12 @@ import { tellUnknownNames } from './http/ignored.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
+import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
+import { sessionRoutes } from './http/session-routes.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
@@ -51,6 +55,7 @@ export interface AppDependencies {
     | 'BODIES_LIMIT_BYTES'
     | 'REFERENCE_CLOCK'
     | 'CORS_ORIGINS'
+    | 'SESSION_HOURS'
   > &
     Partial<Pick<Config, 'METRICS_OPEN' | 'EXPORT_CACHE_BYTES' | 'EXPORT_CACHE_DIR'>>;
   database: Database;
@@ -96,8 +101,11 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const limits = limitsOf(given.limits);
   const metrics = createMetrics(database);
   const identities = openIdentities(database, log, limits.auth);
+  const sessionSeconds = config.SESSION_HOURS * 3_600;
+  const sessions = openSessions(database, log, { sessionSeconds, limits: limits.auth });
+  const credentials = { identities, sessions, publicUrl: config.PUBLIC_URL };
   const app = await openDoor({
-    identities,
+    credentials,
     metrics,
     log,
     corsOrigins: config.CORS_ORIGINS,
@@ -105,7 +113,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
     limits: limits.http,
   });
-  const remembering: Partial<Remembered>[] = [identities];
+  const remembering: Partial<Remembered>[] = [identities, sessions];
   await given.extend?.(app, {
     forget: () => remembering.forEach((one) => void one.forget?.()),
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
@@ -140,10 +148,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
-    app.addHook('onClose', stop);
-    remembering.push(stop);
+    remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
   }
   // A page of the ledger is its own.
   const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
@@ -162,17 +167,28 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => exportRoutes(room, exports));
   await catalogueRoutes(app, database, idleSeconds, limits);
   healthRoutes(app, database.standing);
-  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
+  metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
+  sessionRoutes(app, { ...credentials, sessionSeconds });
   openapiRoutes(app);
   docsPageRoutes(app);
+  pageRoutes(app);
   return app;
+}
+
+/** Removes old revisions from time to time while the app is there. */
+function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
+  const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+  const stop = forgetOldRevisions(database, keepDays, report, limits);
+  app.addHook('onClose', stop);
+  return stop;
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
+  await app.register(async (room) => runRoutes(room, { ...catalogue, idleSeconds }), { prefix: '/runs' });
   await app.register(async (room) => physicalSampleRoutes(room, catalogue), {
     prefix: '/physical_samples',
   });

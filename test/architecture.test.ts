@@ -227,6 +227,7 @@ describe('imports', () => {
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
     const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
     expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
+      'auth/session-store.ts',
       'auth/store.ts',
       'process/open-database.ts',
       'streams/flush.ts',

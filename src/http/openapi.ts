@@ -22,6 +22,7 @@ const tags = [
   { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
   { name: 'exports', description: 'Files of streams: CSV and Parquet' },
   { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
+  { name: 'session', description: 'The page in a browser: signing in and out' },
   { name: 'operation', description: 'Health, metrics and this document' },
 ];
 

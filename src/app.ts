@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
@@ -17,13 +18,14 @@ import { createExportCache, type ExportCache } from './exports/cache.ts';
 import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
+import { type Credentials, stillOpens } from './http/auth.ts';
 import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
 import { tellUnknownNames } from './http/ignored.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
-import { createMetrics, metricsRoutes } from './http/metrics.ts';
+import { createMetrics, type Metrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
@@ -34,6 +36,9 @@ import { sessionRoutes } from './http/session-routes.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
+import { type LiveLimits, liveLimits } from './live/limits.ts';
+import { createLive, type Live } from './live/live.ts';
+import { liveRoutes } from './live/routes.ts';
 import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
@@ -91,6 +96,7 @@ export interface RoomLimits {
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
+  live: LiveLimits;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
@@ -128,6 +134,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const now = given.now ?? Date.now;
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
+  const live = openLive(app, { database, idleSeconds, log, metrics, limits: limits.live });
   const streams =
     given.streams ??
     createStreamService({
@@ -138,6 +145,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       newId: given.newId,
       limits: limits.streams,
       memberLimits: limits.catalogue,
+      listeners: [live.note],
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   remembering.push(streams);
@@ -156,11 +164,11 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), {
-      prefix,
-    });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
+  const following = { ...live, database, mayGoOn: mayGoOn(credentials), idleSeconds, limits: limits.live };
+  await app.register(async (room) => liveRoutes(room, following));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
@@ -170,11 +178,17 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });
+  pagesForPeople(app);
+  return app;
+}
+
+function pagesForPeople(app: App): void {
   openapiRoutes(app);
   docsPageRoutes(app);
   pageRoutes(app);
-  return app;
 }
+
+const mayGoOn = (credentials: Credentials) => (request: FastifyRequest) => stillOpens(credentials, request);
 
 /** Removes old revisions from time to time while the app is there. */
 function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
@@ -182,6 +196,28 @@ function boundRevisions(app: App, database: Database, keepDays: number, log: Log
   const stop = forgetOldRevisions(database, keepDays, report, limits);
   app.addHook('onClose', stop);
   return stop;
+}
+
+interface LiveParts {
+  database: Database;
+  idleSeconds: number;
+  log: Logger;
+  metrics: Metrics;
+  limits: LiveLimits;
+}
+
+function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
+  const live = createLive({
+    ...means,
+    report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
+  });
+  metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
+  metrics.watch('metrology_live_runs', 'Runs that are followed', live.feed.runCount);
+  metrics.watch('metrology_live_looks', 'Looks for changes of runs that are followed, since the start', live.lookCount);
+  app.decorate('endEventStreams', live.close);
+  // Their answers never end, and the server waits for all others.
+  app.addHook('preClose', async () => live.close());
+  return live;
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
@@ -217,5 +253,6 @@ function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
     points: { ...pointLimits, ...given.points },
     timeseries: { ...timeseriesLimits, ...given.timeseries },
     exports: { ...exportLimits, ...given.exports },
+    live: { ...liveLimits, ...given.live },
   };
 }

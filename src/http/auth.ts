@@ -51,6 +51,20 @@ export function requireKeys(
   });
 }
 
+/**
+ * Whether a request that was let in, and is still being answered, would be let in now.
+ * @throws ApiError 503 when that is not known
+ */
+export async function stillOpens(credentials: Credentials, request: FastifyRequest): Promise<boolean> {
+  const { scope = scopeOf(request.method) } = request.routeOptions.config;
+  try {
+    return (await authenticate(credentials, request)).scopes.includes(scope);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'unauthorized') return false;
+    throw error;
+  }
+}
+
 /** @throws ApiError 403 */
 export function requireScope(identity: Identity, scope: Scope): void {
   if (identity.scopes.includes(scope)) return;

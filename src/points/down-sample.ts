@@ -20,7 +20,7 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches']> {
+): Promise<Pick<PointRead, 'batches' | 'isDownSampled'>> {
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
@@ -28,9 +28,12 @@ export async function downSample(
   if (few !== undefined) return few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
   let chosen: Promise<Points> | undefined;
-  return async function* ({ limits: shared = limits }) {
-    chosen ??= choosePoints(source, held, breaks, pointsMax, shared);
-    yield* withLineBreaks(inBatches(await chosen), breaks);
+  return {
+    isDownSampled: true,
+    async *batches({ limits: shared = limits }) {
+      chosen ??= choosePoints(source, held, breaks, pointsMax, shared);
+      yield* withLineBreaks(inBatches(await chosen), breaks);
+    },
   };
 }
 

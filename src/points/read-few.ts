@@ -16,7 +16,7 @@ export async function readFew(
   breaks: LineBreaks,
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches'] | undefined> {
+): Promise<Pick<PointRead, 'batches' | 'isDownSampled'> | undefined> {
   const readBy =
     (collapse: Collapse): PointRead['batches'] =>
     ({ withValues, limits: shared = limits }) =>
@@ -33,5 +33,5 @@ export async function readFew(
     if (counted.instants > pointsMax) return undefined;
   }
   const isExact = counted.points > counted.instants && counted.points <= pointsMax;
-  return readBy(isExact ? exactMs : byMs);
+  return { batches: readBy(isExact ? exactMs : byMs), isDownSampled: !isExact && counted.points > counted.instants };
 }

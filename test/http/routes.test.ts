@@ -58,13 +58,20 @@ const requests: Record<string, (ids: Ids) => Request> = {
       body: { channel_name: 'p', chunk_index: 0, revision: 1 },
     }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
-    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true` }),
+    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({
+      url: `${prefix}/${ids.data}/chunks?content_hashes=true&marks=true`,
+    }),
     [`GET ${prefix}/:data_id/chunks/revisions`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks/revisions` }),
     [`GET ${prefix}/:data_id/chunks/revisions/:revision`]: (ids) => ({
       url: `${prefix}/${ids.data}/chunks/revisions/1?channel_name=p&chunk_index=0`,
     }),
     [`GET ${prefix}/:data_id/certificate`]: (ids) => ({ url: `${prefix}/${ids.data}/certificate` }),
   })),
+  ...forEach(['/metrology', '/tool-state', '/instrument-timeseries'], (prefix) => ({
+    [`GET ${prefix}/:data_id/live`]: (ids) => ({ url: `${prefix}/${ids.data}/live?max_seconds=0` }),
+    [`GET ${prefix}/:data_id/latest`]: (ids) => ({ url: `${prefix}/${ids.data}/latest` }),
+  })),
+  'GET /live': (ids) => ({ url: `/live?max_seconds=0&data_id=${ids.data}` }),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
     [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),

@@ -11,6 +11,7 @@ import { answerBadUrl, answerErrors } from './error-handler.ts';
 import { endBodiesOfHead } from './head-requests.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import { createQueryParser, refuseLargeQueries } from './query-size.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
@@ -53,7 +54,12 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, ...o
     exposeHeadRoutes: true,
     frameworkErrors: answerBadUrl,
     clientErrorHandler: createClientErrors(bounds, pace),
-    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
+    routerOptions: {
+      ignoreDuplicateSlashes: true,
+      ignoreTrailingSlash: true,
+      maxParamLength: bounds.headerBytesMax,
+      querystringParser: createQueryParser(bounds),
+    },
     ajv: { customOptions: ajvOptions },
     schemaController: { compilersFactory: lazyCompilers() },
   });
@@ -68,5 +74,6 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, ...o
   const { bodyLimitBytes, bodiesLimitBytes } = options;
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, credentials, connections.keep);
+  refuseLargeQueries(app);
   return app;
 }

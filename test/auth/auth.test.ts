@@ -246,7 +246,7 @@ describe('provideKey', () => {
   test('makes the bootstrap key of the default organization, again and again', async () => {
     for (let i = 0; i < 2; i++) {
       const config = { BOOTSTRAP_API_KEY: bootstrap, DATA_DIR: '/nonexistent' };
-      expect(await provideKey(server.database, config, false)).toEqual({ kind: 'bootstrap' });
+      expect(await provideKey(server.database, config, false)).toMatchObject({ kind: 'bootstrap' });
     }
     const listed = (await listKeys(server.database)).filter((key) => key.organization === 'default');
     expect(listed).toHaveLength(1);

@@ -5,9 +5,11 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json tsconfig.testing.json rolldown.config.js ./
+COPY tsconfig.json tsconfig.build.json tsconfig.testing.json rolldown.config.js build-commit.js ./
 COPY src src
-RUN npm run build && find dist -name '*.map' -delete
+# Git is not in here: docker build --build-arg BUILD_COMMIT="$(git rev-parse HEAD)" .
+ARG BUILD_COMMIT=
+RUN BUILD_COMMIT="$BUILD_COMMIT" npm run build && find dist -name '*.map' -delete
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { openIdentities } from './auth/identities.ts';
+import { type Identities, openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
@@ -33,7 +33,7 @@ import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
-import { createLive, type Live } from './live/live.ts';
+import { createLive } from './live/live.ts';
 import { liveRoutes } from './live/routes.ts';
 import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
@@ -126,7 +126,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const now = given.now ?? Date.now;
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const live = openLive(app, { database, idleSeconds, log, metrics, limits: limits.live });
+  const live = openLive(app, { database, identities, idleSeconds, log, metrics, limits: limits.live });
   const streams =
     given.streams ??
     createStreamService({
@@ -153,17 +153,18 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     app.addHook('onClose', stop);
     remembering.push(stop);
   }
+  // A page of the ledger is its own.
+  const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: limits.ledger }), { prefix });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), {
+      prefix,
+    });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
-  const mayGoOn = (request: FastifyRequest) => stillOpens(identities, request);
-  await app.register(async (room) =>
-    liveRoutes(room, { ...live, database, mayGoOn, idleSeconds, limits: limits.live }),
-  );
+  await app.register(async (room) => liveRoutes(room, { ...live, database, idleSeconds, limits: limits.live }));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
@@ -179,13 +180,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
 
 interface LiveParts {
   database: Database;
+  identities: Identities;
   idleSeconds: number;
   log: Logger;
   metrics: Metrics;
   limits: LiveLimits;
 }
 
-function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
+function openLive(app: App, { identities, log, metrics, ...means }: LiveParts) {
   const live = createLive({
     ...means,
     report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
@@ -196,7 +198,7 @@ function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
   app.decorate('endEventStreams', live.close);
   // Their answers never end, and the server waits for all others.
   app.addHook('preClose', async () => live.close());
-  return live;
+  return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(identities, request) };
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {

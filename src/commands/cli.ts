@@ -10,7 +10,7 @@ import { ConfigSchema, readConfig } from '../config.ts';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { demo } from '../demo/demo.ts';
 import { explainFailure } from '../errors.ts';
-import { packageVersion } from '../lib/package-info.ts';
+import { packageRelease } from '../lib/package-info.ts';
 import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
@@ -21,7 +21,7 @@ import { addTestCommand } from './test.ts';
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
   .description('A self-hosted backend for the Atomscale metrology streaming API.')
-  .version(packageVersion)
+  .version(packageRelease)
   .showHelpAfterError()
   .addHelpText('after', `\nSettings, read from the environment:\n${settingsHelp()}\n`);
 

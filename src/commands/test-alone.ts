@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { explainFailure } from '../errors.ts';
-import { packageVersion } from '../lib/package-info.ts';
+import { packageRelease } from '../lib/package-info.ts';
 import { addTestCommand } from './test.ts';
 
-const program = new Command('metrology-server').version(packageVersion).showHelpAfterError();
+const program = new Command('metrology-server').version(packageRelease).showHelpAfterError();
 addTestCommand(program.command('test'), process.env);
 
 try {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { pino } from 'pino';
 import { readConfig } from '../config.ts';
 import { processBirth } from '../database/embedded/processes.ts';
+import { openLog } from '../process/log.ts';
 import { cacheFolder } from '../testing/folders.ts';
 import { testingLimits } from '../testing/limits.ts';
 import type { TestServer } from '../testing/server.ts';
@@ -46,7 +46,7 @@ async function runTestServer(options: TestOptions, environment: Environment): Pr
   const asked = untilAsked(options.parent);
   const taken = Object.entries(environment).filter(([name]) => !notTaken.includes(name));
   const config = readConfig({ LOG_LEVEL: 'error', ...Object.fromEntries(taken) });
-  const log = pino({ level: config.LOG_LEVEL }, pino.destination({ fd: 2, sync: true }));
+  const log = openLog(config.LOG_LEVEL);
   const { port, keep, seed = randomBytes(8).toString('hex') } = options;
   const cacheDir = cacheFolder(environment);
   // Whoever asks another command for something does not wait for this to be loaded.

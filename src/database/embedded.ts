@@ -70,7 +70,7 @@ export interface EmbeddedPostgres {
 /**
  * Starts the embedded PostgreSQL of DATA_DIR and comes back when its database accepts connections.
  *
- * @throws Error with a sentence that says what to do: another server holds DATA_DIR, the data are of another major
+ * @throws Error with a sentence that says what to do: another server holds DATA_DIR (DataDirInUse), the data are of another major
  * version, there are no binaries for this platform, or PostgreSQL does not come up (with the end of its log)
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
@@ -151,7 +151,7 @@ async function prepare(
   const password = known ?? makePassword(dataDir);
   if (firstStart) {
     await makeCluster(binaries, runAs, clusterDir, password);
-    log.info({ path: clusterDir, version: binaries.version }, 'made a new database');
+    log.info({ path: clusterDir, version: binaries.release }, 'made a new database');
   } else if (known === undefined) {
     mendPostmasterFile(clusterDir);
     await replacePassword(binaries, runAs, clusterDir, password);

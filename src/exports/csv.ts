@@ -4,7 +4,7 @@ import { CalendarTime } from './calendar.ts';
 import type { Export } from './export.ts';
 import { withoutFormulas } from './formulas.ts';
 import type { LongChunk } from './long.ts';
-import type { WideRows } from './wide.ts';
+import type { WideRows } from './row-group.ts';
 
 /*
  * Text goes through csv-stringify, which knows when and how to quote. Numbers need no quotes and are most of a file, so

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox';
-import { packageName, packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
+import type { Grid, Window } from './grid.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
 import type { ChannelRow, StreamRow } from './store.ts';
 
@@ -26,33 +27,32 @@ export interface Export {
   streams: ExportedStream[];
   columns: ExportColumn[];
   exportedAt: Date;
+  /** Of which times the rows of the wide layout are. */
+  window: Window;
+  /** Wide layout: the even times of its rows; undefined where they are those of the points. */
+  grid?: Grid | undefined;
 }
 
-/** @param unitsInHeaders whether the names of channel columns have their unit */
-export function describeExport(
-  layout: Layout,
-  isSelection: boolean,
-  streams: ExportedStream[],
-  exportedAt: Date,
-  unitsInHeaders = false,
-): Export {
+interface Wanted extends Omit<Export, 'columns'> {
+  /** Whether the names of channel columns have their unit. */
+  unitsInHeaders?: boolean | undefined;
+}
+
+export function describeExport({ unitsInHeaders, ...wanted }: Wanted): Export {
+  const { layout, isSelection, streams } = wanted;
   const channels = unitsInHeaders ? withUnits(channelColumns(streams)) : channelColumns(streams);
   const columns = layout === 'long' ? longColumns : [...instantColumns, ...channels];
-  return {
-    layout,
-    isSelection,
-    streams,
-    columns: isSelection ? [dataIdColumn, ...columns] : columns,
-    exportedAt,
-  };
+  return { ...wanted, columns: isSelection ? [dataIdColumn, ...columns] : columns };
 }
 
 /** Where the data come from and what the columns hold: the answer of its own route, and the metadata of Parquet. */
-export function metadataOf({ layout, streams, columns, exportedAt }: Export): Static<typeof ExportMetadata> {
+export function metadataOf(exported: Export): Static<typeof ExportMetadata> {
+  const { layout, streams, columns, exportedAt } = exported;
   return {
-    server: { name: packageName, version: packageVersion },
+    server: { name: packageName, version: packageVersion, commit: packageCommit },
     exported_at: exportedAt.toISOString(),
     layout,
+    ...rowsOf(exported),
     columns: columns.map(({ name, type, channel }) => ({
       name,
       type,
@@ -62,6 +62,22 @@ export function metadataOf({ layout, streams, columns, exportedAt }: Export): St
       ...stream,
       channels: channels.map(({ data_id, channel_id, ...channel }) => channel),
     })),
+  };
+}
+
+/** What is said of the times of the rows, where they are not simply those of the points. */
+function rowsOf({ window: { startMs, endMs }, grid }: Export): Pick<Static<typeof ExportMetadata>, 'window' | 'grid'> {
+  const secondsOf = (ms: number | undefined) => (ms === undefined ? null : ms / 1_000);
+  const isWhole = startMs === undefined && endMs === undefined;
+  return {
+    ...(!isWhole && { window: { start: secondsOf(startMs), end: secondsOf(endMs) } }),
+    ...(grid && {
+      grid: {
+        every_seconds: grid.stepMs / 1_000,
+        fill: grid.fill,
+        ...(grid.fill === 'previous' && { max_age_seconds: grid.maxAgeMs / 1_000 }),
+      },
+    }),
   };
 }
 

@@ -7,13 +7,14 @@ const nameBytesMax = 120;
  * The name of an export's file: the stream's, made fit for every file system, with the beginning of its id, so that two
  * streams of one name do not overwrite each other.
  */
-export function fileNameOf({ streams, isSelection, layout }: Export, format: Format): string {
+export function fileNameOf({ streams, isSelection, layout, grid }: Export, format: Format): string {
   const [stream] = streams;
   const what =
     isSelection || stream === undefined
       ? `export-of-${streams.length}-streams`
       : `${fileSafe(stream.stream_name)}-${stream.data_id.slice(0, 8)}`;
-  return `${what}-${layout}.${format}`;
+  const rows = grid === undefined ? layout : `${layout}-${grid.fill}-every-${grid.stepMs / 1_000}s`;
+  return `${what}-${rows}.${format}`;
 }
 
 /** Without separators of paths, what shells and Windows refuse, blanks, control characters, and dots at its ends. */

@@ -6,7 +6,7 @@ import { findStanding } from './store.ts';
 
 /** An export that nothing changes any more but a deliberate act. */
 export interface Unchanging {
-  /** The same for the same bytes, on every server of one release. */
+  /** The same for the same bytes, on every server of one build. */
   key: string;
   /** The export, as if it had been made when it changed last: so its file is the same whenever it is made. */
   exported: Export;

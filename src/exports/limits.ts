@@ -6,6 +6,10 @@ export const exportLimits = {
   channelsMax: 50_000,
   /** Columns of channels that a wide export can have. Each is read by pages of its own, at the same time. */
   columnsMax: 500,
+  /** Rows of an even grid (every), of all streams of an export; over it 422. Gaps are rows too. */
+  gridRowsMax: 10_000_000,
+  /** Rows of a sheet of XLSX, the names of the columns among them; over it 422. No spreadsheet reads more. */
+  sheetRowsMax: 1_048_576,
   /** Rows of a wide CSV that are put together at a time. */
   csvRowsMax: 1_024,
   /**

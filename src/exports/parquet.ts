@@ -1,12 +1,12 @@
 import { ByteWriter, type ColumnSource, ParquetWriter } from 'hyparquet-writer';
 import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import { packageName, packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import type { Reading } from '../lib/reading.ts';
 import { CalendarTime } from './calendar.ts';
 import { type Export, type ExportColumn, metadataOf } from './export.ts';
 import type { ExportLimits } from './limits.ts';
 import type { LongChunk } from './long.ts';
-import type { WideRows } from './wide.ts';
+import type { WideRows } from './row-group.ts';
 
 /*
  * Row groups are encoded one at a time, column by column, between which others have their turn. What stays in memory until
@@ -143,7 +143,7 @@ function createFile(exported: Export, rest: Rest) {
   const file = new ParquetWriter({
     writer: bytes,
     schema: [{ name: 'schema', num_children: columns.length }, ...columns.map(schemaOf)],
-    createdBy: `${packageName} version ${packageVersion}`,
+    createdBy: `${packageName} version ${packageVersion} (build ${packageCommit})`,
     kvMetadata: [
       { key: 'metrology', value: metadata },
       // What pandas shows as `DataFrame.attrs`.

@@ -4,18 +4,22 @@ import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendFile } from '../http/send-file.ts';
 import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
+import { countRows } from './count-rows.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
+import { readGrid } from './grid-reading.ts';
 import { findUnchanging } from './kept.ts';
 import { type ExportLimits, exportLimits } from './limits.ts';
 import { readLong } from './long.ts';
@@ -37,6 +41,7 @@ import {
 } from './schemas.ts';
 import { openSelectionExport, openStreamExport } from './service.ts';
 import { readWide } from './wide.ts';
+import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
 export interface ExportDependencies {
   database: Database;
@@ -52,6 +57,7 @@ export interface ExportDependencies {
   now(): number;
   limits?:
     | {
+        http?: Partial<PlausibleTimes> | undefined;
         points?: Partial<PointLimits> | undefined;
         exports?: Partial<ExportLimits> | undefined;
         catalogue?: Partial<CatalogueLimits> | undefined;
@@ -61,6 +67,7 @@ export interface ExportDependencies {
 
 interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
+  plausible: PlausibleTimes;
   points: PointLimits;
   search: CatalogueLimits & SearchOptions;
 }
@@ -69,6 +76,7 @@ const tags = ['exports'];
 const contentTypes: Record<Format, string> = {
   csv: 'text/csv; charset=utf-8; header=present',
   parquet: 'application/vnd.apache.parquet',
+  xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
 };
 
 /**
@@ -80,6 +88,7 @@ export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const means: Means = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
+    plausible: { ...httpLimits, ...given?.http },
     points: { ...pointLimits, ...given?.points },
     search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
@@ -94,7 +103,7 @@ function streamRoutes(app: App, means: Means): void {
     '/exports/:data_id/',
     {
       schema: {
-        summary: 'Export a stream as CSV or Parquet',
+        summary: 'Export a stream as CSV, Parquet or XLSX',
         tags,
         params: ExportPath,
         querystring: ExportQuery,
@@ -206,8 +215,8 @@ async function sendExport(
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
-  const begin = (what: Export, read: Omit<ReadMeans, 'limits'>) =>
-    begun(fileOf(means, { ...read, limits: means.points }, what, format, form));
+  const begin = async (what: Export, read: Omit<ReadMeans, 'limits'>) =>
+    begun(await fileOf(means, { ...read, limits: means.points }, what, format, form));
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
   const pieces = kept ?? (await begin(exported, readFor(means.database, request)));
@@ -245,14 +254,24 @@ async function openKept(
   return file && { file, key };
 }
 
-function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+async function fileOf(
+  { limits }: Means,
+  read: ReadMeans,
+  exported: Export,
+  format: Format,
+  form: CsvForm,
+): Promise<Pieces> {
   const { rest } = read.reading;
+  if (format === 'xlsx') requireFitsSheet(await countRows(read, exported, limits.sheetRowsMax), limits);
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
+    if (format === 'xlsx') return longXlsx(exported, chunks, rest);
     return format === 'csv' ? longCsv(exported, chunks, form) : longParquet(exported, chunks, limits, rest);
   }
-  const rowsMax = format === 'csv' ? limits.csvRowsMax : wideGroupRows(exported.columns.length, limits);
-  const rows = readWide(read, exported, rowsMax);
+  const rowsMax = format === 'parquet' ? wideGroupRows(exported.columns.length, limits) : limits.csvRowsMax;
+  const { grid } = exported;
+  const rows = grid ? readGrid(read, exported, grid, rowsMax) : readWide(read, exported, rowsMax);
+  if (format === 'xlsx') return wideXlsx(exported, rows, rest);
   return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
 }
 

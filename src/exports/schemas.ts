@@ -1,13 +1,40 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/schemas.ts';
-import { channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { Commit, channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
 
 export const layouts = ['long', 'wide'] as const;
-export const formats = ['csv', 'parquet'] as const;
+export const formats = ['csv', 'parquet', 'xlsx'] as const;
 export type Layout = (typeof layouts)[number];
 export type Format = (typeof formats)[number];
+export const fills = ['previous', 'mean'] as const;
+export type Fill = (typeof fills)[number];
+
+const Duration = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 16, description: `${description}: 250ms, 1s, 5m, 2h, 1d` }));
+const Instant = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 40, description: `${description}; ISO 8601, or Unix seconds` }));
+
+/** Which rows the wide layout has. */
+const rowFields = {
+  start: Instant('wide only: rows at this time or later'),
+  end: Instant('wide only: rows at this time or earlier'),
+  every: Duration(
+    'wide only: one row at each even time instead of one for each time that a channel has, so that instruments a moment apart ' +
+      'stand in one row. Rows count from 1970, from the first point to the last; where there is nothing to show, a cell is empty',
+  ),
+  fill: Type.Optional(
+    Type.Unsafe<Fill>({
+      type: 'string',
+      enum: [...fills],
+      description:
+        'what a row of `every` holds. previous: the last reading at or before its time; mean: the mean of the readings from ' +
+        'its time on until the next row. Default previous',
+    }),
+  ),
+  max_age: Duration('how old a reading may be that fill=previous shows; without it twice `every`'),
+};
 
 const contentFields = {
   layout: Type.Optional(
@@ -26,6 +53,7 @@ const contentFields = {
         'called so',
     }),
   ),
+  ...rowFields,
   channel_names: Type.Optional(
     Type.Array(Text({ minLength: 1, maxLength: channelNameLengthMax }), {
       description: 'only these channels; repeated',
@@ -56,6 +84,7 @@ export const isContentField = (name: string) => name in contentFields || name in
 
 /** What is exported. */
 export const ContentQuery = Type.Object(contentFields);
+export type GridQuery = Pick<Static<typeof ContentQuery>, 'layout' | 'every' | 'fill' | 'max_age'>;
 export const ExportQuery = Type.Object({ ...contentFields, ...fileFields });
 
 /** The filters of the catalogue's search, and streams by their ids. */
@@ -83,6 +112,9 @@ export const ExportFile = Type.Unsafe<unknown>({
   description: 'the file, streamed; Link points at what describes it',
   content: {
     'text/csv': file('UTF-8, comma, line feed, one header row; nothing stands for null'),
+    'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet': file(
+      'XLSX of one sheet, with dates in UTC; texts are never formulas',
+    ),
     'application/vnd.apache.parquet': file('Apache Parquet; what describes it is in its metadata under `metrology`'),
   },
 });
@@ -138,9 +170,27 @@ const ExportColumn = Type.Object({
 
 export const ExportMetadata = Type.Object(
   {
-    server: Type.Object({ name: Type.String(), version: Type.String() }),
+    server: Type.Object({ name: Type.String(), version: Type.String(), commit: Commit }),
     exported_at: DateTime('when the export began'),
     layout: Type.Unsafe<Layout>({ type: 'string', enum: [...layouts] }),
+    window: Type.Optional(
+      Type.Object(
+        { start: Nullable(Type.Number()), end: Nullable(Type.Number()) },
+        { description: 'in Unix seconds; only where start or end was given' },
+      ),
+    ),
+    grid: Type.Optional(
+      Type.Object(
+        {
+          every_seconds: Type.Number({ description: 'row k is at k × every_seconds since 1970' }),
+          fill: Type.Unsafe<Fill>({ type: 'string', enum: [...fills] }),
+          max_age_seconds: Type.Optional(
+            Type.Number({ description: 'previous: an older reading is not shown, so that gaps stay empty' }),
+          ),
+        },
+        { description: 'only where every was given: the readings are not the stored ones, but what fill made of them' },
+      ),
+    ),
     columns: Type.Array(ExportColumn),
     streams: Type.Array(ExportedStream),
   },

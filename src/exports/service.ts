@@ -4,7 +4,10 @@ import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { invalid, notFound } from '../errors.ts';
-import { describeExport, type Export } from './export.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
+import { windowOf } from '../points/selection.ts';
+import { describeExport, type Export, type ExportedStream } from './export.ts';
+import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
 import type { ExportLimits } from './limits.ts';
 import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
 import { type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
@@ -13,6 +16,8 @@ type Content = Static<typeof ContentQuery>;
 
 export interface ExportMeans {
   limits: ExportLimits;
+  /** In which unit `start` and `end` are. */
+  plausible: PlausibleTimes;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
 }
@@ -89,10 +94,13 @@ async function requireStreams(
 async function openExport(
   organization: OrganizationDatabase,
   streams: StreamRow[],
-  { layout = 'long', channel_names, units_in_headers }: Content,
+  content: Content,
   isSelection: boolean,
-  { limits: { channelsMax, columnsMax }, now }: ExportMeans,
+  { limits, plausible, now }: ExportMeans,
 ): Promise<Export> {
+  const { layout = 'long', channel_names, units_in_headers: unitsInHeaders } = content;
+  const { channelsMax, columnsMax } = limits;
+  const [grid, window] = [gridOf(content), windowIn(content, plausible)];
   const ids = streams.map(idOf);
   const channels = await listChannelsToExport(organization, ids, channel_names, channelsMax + 1);
   if (channels.length > channelsMax) throw tooMany('channels', channelsMax);
@@ -103,13 +111,24 @@ async function openExport(
   }
   const byStream = new Map(ids.map((id): [string, ChannelRow[]] => [id, []]));
   for (const channel of channels) byStream.get(channel.data_id)?.push(channel);
-  return describeExport(
-    layout,
-    isSelection,
-    streams.map((stream) => ({ ...stream, channels: byStream.get(stream.data_id) ?? [] })),
-    new Date(now()),
-    units_in_headers,
-  );
+  const exported: ExportedStream[] = streams.map((stream) => ({
+    ...stream,
+    channels: byStream.get(stream.data_id) ?? [],
+  }));
+  if (grid) {
+    const rows = exported.map((stream) => gridRows(grid, stream.channels, window));
+    requireFewRows(grid, rows, limits);
+  }
+  const exportedAt = new Date(now());
+  return describeExport({ layout, isSelection, streams: exported, exportedAt, window, grid, unitsInHeaders });
+}
+
+function windowIn({ layout, start, end }: Content, plausible: PlausibleTimes): Window {
+  if (layout !== 'wide' && (start ?? end) !== undefined) {
+    const name = start === undefined ? 'end' : 'start';
+    throw invalid(['query', name], `${name} is of the wide layout; the long one has every point that is stored`);
+  }
+  return windowOf({ start, end }, plausible);
 }
 
 function limitStreams(count: number, { streamsMax }: ExportLimits): void {

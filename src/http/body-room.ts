@@ -1,10 +1,15 @@
+import { createHall, type Hall, type HallLimits, type HallPlace } from './body-hall.ts';
+
 /**
  * The room in which bodies are until they have become rows. It counts bytes when they have arrived and are decoded, never what
  * a request only announces.
  */
 export interface BodyRoom {
-  /** @param sizeMax bytes that it says it has, as far as it says so; a body that says nothing begins as a small one */
-  enter(organizationId: string, sizeMax?: number): BodyPlace;
+  /**
+   * @param sizeMax bytes that it says it has, as far as it says so; a body that says nothing begins as a small one
+   * @param isWhole whether all of it has come to this process, read or not
+   */
+  enter(organizationId: string, sizeMax?: number, isWhole?: () => boolean): BodyPlace;
   /** Bytes inside, and how many bodies wait for room. */
   state(): { bytes: number; waiting: number };
 }
@@ -17,166 +22,102 @@ export interface BodyPlace {
    */
   take(bytes: number, onRoom: () => void): boolean;
   /**
-   * Counts a small body that has arrived whole, where there is room for all of it.
-   * @returns whether there is; otherwise nothing was counted
+   * Counts a small body that has arrived whole, where there is room for all of it or it may go on without.
+   * @returns whether it may go on; otherwise nothing was counted
    */
   takeWhole(bytes: number): boolean;
   /** Nothing of the body is held any more; more than one call is one. */
   leave(): void;
 }
 
-interface Options {
-  /** Bytes of bodies up to smallMax, and of larger ones again. */
-  bytesMax: number;
+/** Bytes of bodies up to smallMax and of larger ones are bounded each by `bytesMax`. */
+interface Options extends HallLimits {
   smallMax: number;
-  /** Bytes that a body has ahead that has waited. */
-  stepBytes: number;
-  /** Organizations of which one body may go on beyond the room. */
-  passesMax: number;
-}
-
-interface Place extends BodyPlace {
-  organizationId: string;
-  hall: Hall | undefined;
-  held: number;
-  /** What it may hold; counted in its stead when it is more. */
-  granted: number;
-  onRoom: () => void;
-}
-
-/** One of the two halves of the room. */
-interface Hall {
-  inside: number;
-  /** Places that wait for room here; one that grows beyond a small body has its place in the other hall until then. */
-  waiting: Set<Place>;
-  ofOrganization: Map<string, number>;
-  /** By organization, the body that may go on beyond what is free. */
-  passes: Map<string, Place>;
+  /** How long a body may go on beyond the room while others wait for that, in ms. */
+  turnMs: number;
 }
 
 /**
  * Bodies up to `smallMax` and larger ones have halls of their own, so that a small one never waits for a large one.
  * In each an organization may take as much as it leaves free, so that there is always room for another one. Beyond that one
- * body of each organization goes on, so that they cannot all wait for each other; it is one that has something to read, so
- * that none that drips keeps the others. So a hall holds `bytesMax` and `passesMax` bodies at most, and what one read brings
- * of each.
+ * body of each organization goes on for a turn (`body-passes.ts`), so that they wait neither all for each other nor for one
+ * that has stopped or drips; and one small body that has arrived. So a hall holds `bytesMax`, `passesMax` bodies of each kind
+ * and `lapsedBytesMax` at most, and what one read brings of each.
  */
-export function createBodyRoom({ bytesMax, smallMax, stepBytes, passesMax }: Options): BodyRoom {
-  const [smallHall, largeHall] = [newHall(), newHall()];
+export function createBodyRoom({ smallMax, turnMs, ...hallLimits }: Options): BodyRoom {
+  const [smallHall, largeHall] = [createHall(hallLimits, true, move), createHall(hallLimits, false, move)];
+  const halls = [smallHall, largeHall];
+  let isTurnDue = false;
 
-  function mayGoOn(hall: Hall, place: Place): boolean {
-    const { organizationId } = place;
-    const holder = hall.passes.get(organizationId);
-    if (holder === place) return true;
-    if (hasRoom(hall, organizationId, bytesMax)) return true;
-    if (holder !== undefined || hall.passes.size >= passesMax) return false;
-    hall.passes.set(organizationId, place);
-    return true;
+  function wait(place: HallPlace, hall: Hall): void {
+    // One that has grown waits for the large hall, and keeps nobody in the small one.
+    if (place.hall !== hall) place.hall?.giveBack(place);
+    hall.waiting.add(place);
+    if (!isTurnDue) beginTurnLater();
   }
 
-  function move(place: Place, target: Hall | undefined): void {
-    const { hall } = place;
-    if (hall === target) return;
-    place.hall = target;
-    if (hall !== undefined) {
-      if (hall.passes.get(place.organizationId) === place) hall.passes.delete(place.organizationId);
-      count(hall, place, -countedOf(place));
-    }
-    place.granted = 0;
-    if (target !== undefined) count(target, place, place.held);
-    if (hall !== undefined) wake(hall);
+  function beginTurnLater(): void {
+    isTurnDue = true;
+    setTimeout(nextTurn, turnMs).unref();
+  }
+
+  function nextTurn(): void {
+    isTurnDue = false;
+    for (const hall of halls) hall.nextTurn();
+    if (!isTurnDue && halls.some(({ waiting }) => waiting.size > 0)) beginTurnLater();
   }
 
   /** @returns whether more may be read */
-  function take(place: Place, bytes: number): boolean {
+  function take(place: HallPlace, bytes: number): boolean {
     const { hall } = place;
     if (hall === undefined) return true;
-    grow(hall, place, () => {
-      place.held += bytes;
-    });
+    hall.change(place, { held: place.held + bytes });
     const wanted = place.held > smallMax ? largeHall : hall;
     if (hall === wanted && place.held < place.granted) return true;
-    if (!mayGoOn(wanted, place)) {
-      wanted.waiting.add(place);
+    if (!wanted.mayGoOn(place)) {
+      wait(place, wanted);
       return false;
     }
     move(place, wanted);
     return true;
   }
 
-  function wake(hall: Hall): void {
-    for (const place of hall.waiting) {
-      if (!mayGoOn(hall, place)) continue;
-      hall.waiting.delete(place);
-      move(place, hall);
-      // Taken at once, so that one free byte does not wake all.
-      grow(hall, place, () => {
-        place.granted = place.held + stepBytes;
-      });
-      place.onRoom();
-    }
+  function leave(place: HallPlace): void {
+    for (const { waiting } of halls) waiting.delete(place);
+    move(place, undefined);
   }
 
   return {
-    enter(organizationId, sizeMax = 0) {
-      const place: Place = {
-        organizationId,
-        hall: undefined,
-        held: 0,
-        granted: 0,
-        onRoom() {},
-        take: (bytes, onRoom) => {
+    enter(organizationId, sizeMax = 0, isWhole = () => false) {
+      const hall = sizeMax > smallMax ? largeHall : smallHall;
+      const place: HallPlace = { organizationId, isWhole, hall, held: 0, granted: 0, onRoom() {} };
+      return {
+        take(bytes, onRoom) {
           place.onRoom = onRoom;
           return take(place, bytes);
         },
-        takeWhole: (bytes) => takeWhole(place, bytes, bytesMax),
-        leave() {
-          if (place.hall === undefined) return;
-          smallHall.waiting.delete(place);
-          largeHall.waiting.delete(place);
-          move(place, undefined);
-        },
+        takeWhole: (bytes) => takeWhole(place, bytes),
+        leave: () => leave(place),
       };
-      // It holds nothing yet, so that there is nothing to count.
-      place.hall = sizeMax > smallMax ? largeHall : smallHall;
-      return place;
     },
     state: () => ({
-      bytes: smallHall.inside + largeHall.inside,
-      waiting: smallHall.waiting.size + largeHall.waiting.size,
+      bytes: halls.reduce((sum, hall) => sum + hall.inside(), 0),
+      waiting: halls.reduce((sum, { waiting }) => sum + waiting.size, 0),
     }),
   };
 }
 
-const newHall = (): Hall => ({ inside: 0, waiting: new Set(), ofOrganization: new Map(), passes: new Map() });
-
-/** Whether there is still something free for an organization when it has so many bytes more. */
-function hasRoom({ inside, ofOrganization }: Hall, organizationId: string, bytesMax: number, more = 0): boolean {
-  const free = bytesMax - inside - more;
-  return free > 0 && (ofOrganization.get(organizationId) ?? 0) + more <= free;
+function move(place: HallPlace, target: Hall | undefined): void {
+  const { hall } = place;
+  if (hall === target) return;
+  place.hall = target;
+  hall?.leave(place);
+  place.granted = 0;
+  target?.enter(place);
 }
 
-function takeWhole(place: Place, bytes: number, bytesMax: number): boolean {
-  const { hall, organizationId } = place;
-  if (hall === undefined) return true;
-  if (!hasRoom(hall, organizationId, bytesMax, bytes)) return false;
-  place.held = bytes;
-  count(hall, place, bytes);
+function takeWhole(place: HallPlace, bytes: number): boolean {
+  if (place.hall?.mayGoOnWhole(place, bytes) === false) return false;
+  place.hall?.change(place, { held: bytes });
   return true;
-}
-
-const countedOf = ({ held, granted }: Place) => Math.max(held, granted);
-
-/** Changes what a place takes, and counts that. */
-function grow(hall: Hall, place: Place, change: () => void): void {
-  const before = countedOf(place);
-  change();
-  count(hall, place, countedOf(place) - before);
-}
-
-function count(hall: Hall, { organizationId }: Place, bytes: number): void {
-  hall.inside += bytes;
-  const its = (hall.ofOrganization.get(organizationId) ?? 0) + bytes;
-  if (its === 0) hall.ofOrganization.delete(organizationId);
-  else hall.ofOrganization.set(organizationId, its);
 }

@@ -51,6 +51,8 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     smallMax: limits.smallBodyBytesMax,
     stepBytes: limits.roomStepBytes,
     passesMax: limits.roomPassesMax,
+    turnMs: limits.roomTurnMs,
+    lapsedBytesMax: limits.lapsedBytesMax,
   });
   const boundsOf = createBounds(options, pace);
   const parsing = createFairTurns(limits.parsedBytesPerTurn);
@@ -74,7 +76,7 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     async (request: FastifyRequest, payload: IncomingMessage) => {
       const declared = Number(payload.headers?.['content-length'] ?? 0);
       const organizationId = request.identity?.organizationId ?? '';
-      const place = room.enter(organizationId, declared);
+      const place = room.enter(organizationId, declared, () => payload.complete === true);
       request.bodyPlace = place;
       const { readBody: readAs, keepsDocument } = request.routeOptions.config;
       const bounds = boundsOf(readAs !== undefined);

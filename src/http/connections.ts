@@ -1,10 +1,12 @@
 import http, { type IncomingMessage, type RequestListener, type ServerOptions, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
+import { resetWhenBroken } from './broken-answers.ts';
 import { createConnectionRoom } from './connection-room.ts';
 import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
+import { createReadsInTurns } from './reads-in-turns.ts';
 import { commonHeaders } from './response-headers.ts';
 import { createDrainAfterAnswer, drain } from './unread-bodies.ts';
 
@@ -31,7 +33,8 @@ export interface Connections {
  * next. Node alone serves all requests that it reads, of whoever sends most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
-  const room = createConnectionRoom(limits);
+  const reads = createReadsInTurns(limits, organizationOf);
+  const room = createConnectionRoom(limits, reads.direct);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
@@ -47,6 +50,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     drainAfterAnswer(response);
+    resetWhenBroken(request, response);
     response.on('close', leave);
     const key = request.headers['x-api-key'];
     const organizationId = typeof key === 'string' ? organizationOf(key) : undefined;
@@ -57,6 +61,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       strangers.run('', 1, serveIt);
     } else {
       room.keep(socket, organizationId);
+      reads.know(socket, organizationId);
       known.run(organizationId, 1, serveIt);
     }
   }
@@ -93,7 +98,10 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       // One more than is taken shows that there were too many.
       made.maxHeadersCount = limits.headersMax + 1;
       made.setTimeout(limits.connectionSilentMsMax);
-      made.on('connection', room.open);
+      made.on('connection', (socket: Socket) => {
+        reads.open(socket);
+        room.open(socket);
+      });
       // Node alone tells everybody to send, whoever it is.
       made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);

@@ -1,9 +1,14 @@
 import { Type } from '@sinclair/typebox';
 import type { Standing } from '../database/standing.ts';
-import { packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
+import { Commit } from './schemas.ts';
 
-const Alive = Type.Object({ status: Type.Literal('ok'), version: Type.String() });
+const Alive = Type.Object({
+  status: Type.Literal('ok'),
+  version: Type.String(),
+  commit: Commit,
+});
 const Ready = Type.Object({ status: Type.Literal('ready') });
 const NotReady = Type.Object({ detail: Type.String() }, { description: 'not ready; detail says why' });
 
@@ -15,7 +20,7 @@ export function healthRoutes(app: App, standing: Pick<Standing, 'look'>): void {
   app.get(
     '/healthz',
     { config: { open: true }, schema: { tags: ['operation'], summary: 'Alive', response: { 200: Alive } } },
-    async () => ({ status: 'ok' as const, version: packageVersion }),
+    async () => ({ status: 'ok' as const, version: packageVersion, commit: packageCommit }),
   );
   app.get(
     '/readyz',

@@ -17,6 +17,26 @@ export const httpLimits = {
    * them, parsed in one go, and 50 connections would be read in one turn.
    */
   requestsAheadPerTurnMax: 500,
+  /**
+   * Milliseconds in which one turn of the event loop parses what connections without a known key bring. One read of 64 KiB takes
+   * up to 10 ms, and the last of a turn may go beyond.
+   */
+  strangersReadMsPerTurn: 5,
+  /** The same of what others bring, of each organization in turn, without directConnectionsMax. */
+  knownReadMsPerTurn: 10,
+  /** Bytes that connections have brought and that wait to be parsed; over it strangers are not read. */
+  waitingReadBytesMax: 8_388_608,
+  /** Strangers that are read again in one turn after that, once half of it is parsed; until then 16, those that came last. */
+  resumedPerTurnMax: 250,
+  /** Such bytes over which a stranger is closed that brings more than strangersReadBytesMin at once. */
+  strangersReadBytesMax: 67_108_864,
+  /** Reads up to this size never close a connection: that of a chunk of 100 points has 3 kB. */
+  strangersReadBytesMin: 16_384,
+  /**
+   * Connections, kept by who has a known key, that Node's parser reads by itself, which saves 10 µs a read. To leave one unread for
+   * the rest of a turn takes 5 µs.
+   */
+  directConnectionsMax: 500,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
@@ -45,6 +65,10 @@ export const httpLimits = {
   roomStepBytes: 65_536,
   /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
   roomPassesMax: 4,
+  /** How long such a body goes on while others wait to do so; a body that has stopped or drips keeps them no longer. */
+  roomTurnMs: 100,
+  /** Bytes that bodies may hold which have gone on so and lost their turn, of small and of large ones each. */
+  lapsedBytesMax: 4_194_304,
   /** Longest wait of a body for room; then 503. */
   roomWaitMsMax: 25_000,
   /** A body of which nothing arrives for so long is answered 408; so is one that is slower than bodyBytesPerSecondMin then. */
@@ -89,6 +113,13 @@ export const httpLimits = {
   stalledReadMsMax: 10_000,
   /** Milliseconds that all reads together work in one turn of the event loop. */
   readTurnMsMax: 10,
+  /**
+   * Unix seconds that are plausible, 2001-09-09 to 2065-01-24; whoever sends others is told, and they are stored. The ends leave
+   * out what is counted since another time or in another unit: relative times, days, the years since 1904 of LabVIEW and
+   * those since 2001 of Cocoa, clocks that were not set (1970, 1980, 2000), ms, µs and ns since 1970.
+   */
+  plausibleSecondsMin: 1_000_000_000,
+  plausibleSecondsMax: 3_000_000_000,
 };
 
 export type HttpLimits = Readonly<typeof httpLimits>;

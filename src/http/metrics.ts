@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
+import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { authenticate, requireScope } from './auth.ts';
 import type { MetricsOfAll } from './cluster-metrics.ts';
@@ -17,6 +18,18 @@ export function createMetrics(database: Database) {
   const registers = [registry];
   const { pools } = database;
   collectDefaultMetrics({ register: registry });
+  dropSums(registry);
+  new Gauge({
+    name: 'metrology_build_info',
+    help: 'Always 1; the labels say which release serves, and of which commit it was built',
+    labelNames: ['version', 'commit'],
+    registers,
+    // However many processes of this server are of one build.
+    aggregator: 'first',
+    collect() {
+      this.set({ version: packageVersion, commit: packageCommit }, 1);
+    },
+  });
   new Gauge({
     name: 'metrology_database_connections',
     help: 'Connections by pool and state; general is for what routes read and edit',
@@ -61,6 +74,12 @@ export function createMetrics(database: Database) {
       help: 'Integers beyond 2^53 that were stored as the float64 next to them',
       registers,
     }),
+    implausibleTimes: new Counter({
+      name: 'metrology_implausible_times_total',
+      help: 'Timestamps of chunks that are no plausible Unix seconds, by the unit in which the first of a request is plausible',
+      labelNames: ['looks_like'],
+      registers,
+    }),
     chunks: new Counter({
       name: 'metrology_chunks_total',
       help: 'Chunks acknowledged, by what became of them: created, unchanged or replaced',
@@ -75,6 +94,17 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge
+ * of the same name without the ending.
+ */
+function dropSums(registry: Registry): void {
+  for (const { name, type } of registry.getMetricsAsArray()) {
+    // The types of the library say that it is a number.
+    if (name.endsWith('_total') && String(type) !== 'counter') registry.removeSingleMetric(name);
+  }
+}
 
 interface MetricsOptions {
   identities: Identities;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import type { FastifySchema } from 'fastify';
 import { stringify } from 'yaml';
-import { packageVersion } from '../lib/package-info.ts';
+import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { isOfficial } from './official-routes.ts';
 import { withExampleBodies } from './openapi-examples.ts';
@@ -74,7 +74,10 @@ function describeAnswers(schema: FastifySchema, headers: object): FastifySchema 
   return { ...schema, response: Object.fromEntries(described) };
 }
 
-/** The OpenAPI document of all routes as YAML: what the committed file holds. */
+/**
+ * The OpenAPI document of all routes as YAML: what the committed file holds. The commit of a build is not in it: a file cannot
+ * name the commit that it is part of.
+ */
 export function openapiYaml(app: App): string {
   return stringify(withExampleBodies(app.swagger()), { lineWidth: 120, aliasDuplicateObjects: false });
 }
@@ -83,10 +86,18 @@ export function openapiYaml(app: App): string {
 const committed = new URL('../../openapi.yaml', import.meta.url);
 
 export function openapiRoutes(app: App): void {
-  let document: Buffer | string | undefined;
+  let document: string | undefined;
   app.get('/openapi.yaml', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => {
     // A build of the sources alone does not have it.
-    document ??= existsSync(committed) ? readFileSync(committed) : openapiYaml(app);
+    document ??= withCommit(existsSync(committed) ? readFileSync(committed, 'utf8') : openapiYaml(app));
     return reply.type('application/yaml').send(document);
   });
+}
+
+/** The document as this build hands it out: `info` says of which commit it is, in one line behind the version. */
+function withCommit(document: string): string {
+  return document.replace(
+    /^ {2}version: .*$/m,
+    (version) => `${version}\n  x-commit: ${JSON.stringify(packageCommit)}`,
+  );
 }

@@ -31,6 +31,12 @@ export const Uuid = (description: string) =>
 export const DateTime = (description: string) =>
   Type.String({ description, examples: ['2026-01-31T08:00:00.000001Z'] });
 
+/** Of which commit this build is. */
+export const Commit = Type.String({
+  description:
+    'the commit that this build was made of, `-dirty` behind it where files were changed; unknown if nobody said',
+});
+
 /**
  * A schema that stands once, under its `$id`, in the validator and in the OpenAPI document; `refer` points at it.
  * `app.ts` registers those of every room.

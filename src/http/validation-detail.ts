@@ -2,6 +2,7 @@ import type { FastifyError } from 'fastify';
 import { contract } from '../contract.ts';
 import { clip, type ValidationDetail } from '../errors.ts';
 import { closestName } from '../lib/close-name.ts';
+import { msOfDateTime, parseDateTime } from '../lib/date-time.ts';
 import { storableTextPattern } from './schemas.ts';
 
 type BrokenRule = NonNullable<FastifyError['validation']>[number];
@@ -20,7 +21,7 @@ export function toDetail(error: BrokenRule, context: string | undefined, part: u
   const { propertyName } = error as { propertyName?: string };
   for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
   const { path, value, holder } = follow(part, steps);
-  const hint = missingProperty === undefined ? '' : similarTo(missingProperty, holder);
+  const hint = missingProperty === undefined ? dateTimeHint(error, value) : similarTo(missingProperty, holder);
   return {
     type: error.keyword === 'required' ? 'missing' : error.keyword,
     loc: [contextNames[context ?? ''] ?? context ?? 'body', ...path],
@@ -34,6 +35,15 @@ function sentence(error: BrokenRule, pattern: string | undefined, field: string 
   if (error.keyword === 'required') return 'Field required';
   if (pattern === storableTextPattern) return `${name} must not hold U+0000 or a lone surrogate`;
   return `${name} ${error.message ?? 'is not valid'}`;
+}
+
+/** What a date-time is told that stands where seconds do. */
+function dateTimeHint({ keyword, params }: BrokenRule, value: unknown): string {
+  const types = [params.type].flat();
+  if (keyword !== 'type' || typeof value !== 'string' || !types.includes('number')) return '';
+  const dateTime = parseDateTime(value);
+  if (dateTime === undefined) return '';
+  return `, and no date-time: ${clip(value)} is ${msOfDateTime(dateTime) / 1_000} in Unix seconds`;
 }
 
 /** What stands in the place of a missing name when that was mistyped. No two names of one schema are so close to each other. */

@@ -1,5 +1,6 @@
 import type { JsonWriter } from '../lib/json-writer.ts';
-import { type ChannelAccount, irregularities } from './channel-account.ts';
+import type { ChannelAccount } from './channel-account.ts';
+import { irregularities, numbersPerRun } from './irregular-runs.ts';
 
 /*
  * The lists of an account as JSON, in pieces: each may hold a million entries.
@@ -7,9 +8,9 @@ import { type ChannelAccount, irregularities } from './channel-account.ts';
 
 export type PiecesOfList = Generator<Buffer, void, void>;
 
-/** The runs of chunks that are there: what lies before, between and after the missing ones. */
-export function* writePresent(writer: JsonWriter, { missing, highestChunkIndex }: ChannelAccount): PiecesOfList {
-  const gaps = missing.view();
+/** The runs of chunks that are there: what lies before, between and after the holes. */
+export function* writePresent(writer: JsonWriter, { holes }: ChannelAccount): PiecesOfList {
+  const gaps = holes.all.view();
   let first = 0;
   writer.raw('[');
   for (let i = 0; i < gaps.length; i += 2) {
@@ -18,11 +19,11 @@ export function* writePresent(writer: JsonWriter, { missing, highestChunkIndex }
     first = (gaps[i + 1] as number) + 1;
     if (writer.isFull) yield writer.take();
   }
-  writeRange(writer, first, highestChunkIndex).raw(']');
+  writeRange(writer, first, holes.highestIndex).raw(']');
 }
 
-export function* writeMissing(writer: JsonWriter, { missing }: ChannelAccount): PiecesOfList {
-  const gaps = missing.view();
+export function* writeMissing(writer: JsonWriter, { holes }: ChannelAccount): PiecesOfList {
+  const gaps = holes.missing.view();
   writer.raw('[');
   for (let i = 0; i < gaps.length; i += 2) {
     if (i > 0) writer.raw(',');
@@ -33,18 +34,27 @@ export function* writeMissing(writer: JsonWriter, { missing }: ChannelAccount): 
 }
 
 export function* writeIrregular(writer: JsonWriter, { irregular }: ChannelAccount): PiecesOfList {
-  const numbers = irregular.view();
+  const numbers = irregular.list.view();
   writer.raw('[');
-  for (let i = 0; i < numbers.length; i += 3) {
-    writer.raw(i === 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(numbers[i] as number);
-    writer.raw(',"point_count":').integer(numbers[i + 1] as number);
+  for (let i = 0; i < numbers.length; i += numbersPerRun) {
+    const [first, last, chunks, points, kinds] = numbers.subarray(i, i + numbersPerRun) as unknown as Run;
+    writer.raw(i === 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(first);
+    writer.raw(',"last_chunk_index":').integer(last).raw(',"chunk_count":').integer(chunks);
+    writer.raw(',"point_count":').integer(points);
     writer
       .raw(',"irregularities":')
-      .raw(kindsText[numbers[i + 2] as number] as string)
+      .raw(kindsText[kinds] as string)
       .raw('}');
     if (writer.isFull) yield writer.take();
   }
   writer.raw(']');
+}
+
+type Run = [first: number, last: number, chunks: number, points: number, kinds: number];
+
+/** The fewest and the most points that the chunks of the channel usually have. */
+export function writeUsual(writer: JsonWriter, { usualCounts: { fewest, most } }: ChannelAccount): void {
+  writeRange(writer.raw(',"usual_point_counts":'), fewest, most);
 }
 
 function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter {
@@ -53,6 +63,6 @@ function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter
 
 const kinds = Object.entries(irregularities);
 /** The names of every sum of `irregularities`, as JSON. */
-const kindsText = Array.from({ length: 2 ** kinds.length }, (_, sum) =>
+const kindsText = Array.from({ length: 2 * Math.max(...Object.values(irregularities)) }, (_, sum) =>
   JSON.stringify(kinds.filter(([, bit]) => (sum & bit) !== 0).map(([name]) => name)),
 );

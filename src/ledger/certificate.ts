@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isoOfMicros } from '../lib/date-time.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import { writeIrregular, writeMissing } from './account-lists.ts';
+import { writeIrregular, writeMissing, writeUsual } from './account-lists.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerRead } from './ledger-read.ts';
 import type { StreamFacts } from './store.ts';
@@ -13,7 +13,7 @@ import type { StreamFacts } from './store.ts';
 export async function* certificateAnswer({ stream, channels, accountOf }: LedgerRead): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const root = createHash('sha256');
-  const sums = { chunks: 0, missing: 0, irregular: 0, points: 0, nulls: 0, late: 0 };
+  const sums = { chunks: 0, missing: 0, skipped: 0, irregular: 0, points: 0, nulls: 0, late: 0 };
   writeStream(writer, stream);
   writer.raw(',"channels":[');
   for (const [i, channel] of channels.entries()) {
@@ -21,8 +21,9 @@ export async function* certificateAnswer({ stream, channels, accountOf }: Ledger
     const channelHash = account.digest();
     root.update(named(channel.channel_name)).update(channelHash);
     sums.chunks += account.chunkCount;
-    sums.missing += account.missingCount;
-    sums.irregular += account.irregularCount;
+    sums.missing += account.holes.missingCount;
+    sums.skipped += account.holes.skippedCount;
+    sums.irregular += account.irregular.chunkCount;
     sums.points += account.pointCount;
     sums.nulls += account.nullCount;
     sums.late += account.lateChunkCount;
@@ -32,7 +33,8 @@ export async function* certificateAnswer({ stream, channels, accountOf }: Ledger
     if (writer.isFull) yield writer.take();
   }
   writer.raw('],"channel_count":').integer(channels.length).raw(',"chunk_count":').integer(sums.chunks);
-  writer.raw(',"missing_count":').integer(sums.missing).raw(',"irregular_count":').integer(sums.irregular);
+  writer.raw(',"missing_count":').integer(sums.missing).raw(',"skipped_count":').integer(sums.skipped);
+  writer.raw(',"irregular_count":').integer(sums.irregular);
   writer.raw(',"point_count":').integer(sums.points).raw(',"null_count":').integer(sums.nulls);
   writer.raw(',"late_chunk_count":').integer(sums.late);
   yield writer.raw(`,"root_hash":"${root.digest('hex')}"}`).take();
@@ -46,10 +48,12 @@ function writeStream(writer: JsonWriter, { read_at, ...facts }: StreamFacts): vo
 /** Everything of a channel between its name and its hash. */
 function* writeChannel(writer: JsonWriter, account: ChannelAccount): Generator<Buffer, void, void> {
   writer.raw(',"chunk_count":').integer(account.chunkCount);
-  writer.raw(',"highest_chunk_index":').integer(account.highestChunkIndex);
-  writer.raw(',"missing_count":').integer(account.missingCount);
+  writer.raw(',"highest_chunk_index":').integer(account.holes.highestIndex);
+  writer.raw(',"missing_count":').integer(account.holes.missingCount);
   yield* writeMissing(writer.raw(',"missing":'), account);
-  writer.raw(',"irregular_count":').integer(account.irregularCount);
+  writer.raw(',"skipped_count":').integer(account.holes.skippedCount);
+  writeUsual(writer, account);
+  writer.raw(',"irregular_count":').integer(account.irregular.chunkCount);
   yield* writeIrregular(writer.raw(',"irregular":'), account);
   writer.raw(',"point_count":').integer(account.pointCount).raw(',"null_count":').integer(account.nullCount);
   writer.raw(',"time_min":').float(account.timeMin ?? Number.NaN);

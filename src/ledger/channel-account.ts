@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { GrowingFloats } from '../lib/growing-floats.ts';
+import type { HabitLimits, UsualCounts } from '../lib/habits.ts';
+import { finerUnitOf, type PlausibleTimes } from '../lib/time-unit.ts';
+import { Holes } from './holes.ts';
+import { IrregularRuns, irregularities } from './irregular-runs.ts';
+import { type JumpLimits, TimeJumps } from './time-jumps.ts';
+
+export type AccountLimits = JumpLimits & HabitLimits & PlausibleTimes;
 
 /** What an account needs to know of a stored chunk. */
 export interface ChunkFacts {
@@ -10,6 +16,8 @@ export interface ChunkFacts {
   timeMin: number | null;
   timeMax: number | null;
   ascending: boolean;
+  /** The first timestamp that is no plausible Unix seconds; null when there is none. */
+  implausibleTime: number | null;
   units: string | null;
   /** First stored and last changed, in µs since 2000, as PostgreSQL counts. */
   storedMicros: number;
@@ -20,25 +28,18 @@ export interface ChunkFacts {
   contentHash: Buffer;
 }
 
-/** Ways of a chunk to be irregular, as bits. */
-export const irregularities = { long: 1, short: 2, not_ascending: 4, overlapping: 8 } as const;
-
 /**
- * What the chunks of one channel add up to, given in order of their index. Lists are arrays of numbers, so that a million
- * entries stay small.
+ * What the chunks of one channel add up to, given in order of their index and then finished. Lists are
+ * arrays of numbers, so that a million entries stay small.
  */
 export class ChannelAccount {
   chunkCount = 0;
   pointCount = 0;
   nullCount = 0;
   replacedCount = 0;
-  highestChunkIndex = -1;
-  /** First and last index of each run of missing chunks below the highest one. */
-  readonly missing = new GrowingFloats();
-  missingCount = 0;
-  /** Index, points and a sum of `irregularities`, for each chunk that is not as it should be. */
-  readonly irregular = new GrowingFloats();
-  irregularCount = 0;
+  readonly holes: Holes;
+  readonly irregular = new IrregularRuns();
+  readonly usualCounts: UsualCounts;
   /** Unix seconds. */
   timeMin: number | null = null;
   timeMax: number | null = null;
@@ -52,11 +53,23 @@ export class ChannelAccount {
   lateChunkCount = 0;
   lastLateMicros: number | null = null;
   readonly #pointsPerChunk: number;
+  readonly #plausible: PlausibleTimes;
   readonly #hash = createHash('sha256');
   readonly #index = Buffer.alloc(8);
+  readonly #jumps: TimeJumps;
+  /** The chunk that was added last: whether it is irregular also depends on the next one. */
+  #last: { chunk: ChunkFacts; kinds: number } | undefined;
 
-  constructor(pointsPerChunk: number) {
+  /**
+   * @param pointsPerChunk of the stream: more are long
+   * @param usualCounts of the channel: fewer are short, more are long
+   */
+  constructor(pointsPerChunk: number, usualCounts: UsualCounts, limits: AccountLimits) {
     this.#pointsPerChunk = pointsPerChunk;
+    this.usualCounts = usualCounts;
+    this.#plausible = limits;
+    this.#jumps = new TimeJumps(limits);
+    this.holes = new Holes(limits);
   }
 
   add(chunk: ChunkFacts): void {
@@ -66,7 +79,7 @@ export class ChannelAccount {
     this.pointCount += chunk.pointCount;
     this.nullCount += chunk.nullCount;
     this.replacedCount += chunk.replacedCount;
-    this.#addIndex(chunk.chunkIndex);
+    this.holes.add(chunk.chunkIndex);
     this.#addIrregularities(chunk);
     this.#addTimes(chunk);
     if (chunk.units !== null) {
@@ -75,33 +88,45 @@ export class ChannelAccount {
     }
   }
 
+  /** After the last chunk. */
+  finish(): void {
+    this.#settleLast(undefined);
+    this.irregular.finish();
+    this.holes.finish();
+  }
+
   /** SHA-256 over index and content hash of every chunk; nothing can be added after it. */
   digest(): Buffer {
     return this.#hash.digest();
   }
 
-  #addIndex(chunkIndex: number): void {
-    const expected = this.highestChunkIndex + 1;
-    if (chunkIndex > expected) {
-      this.missing.push(expected);
-      this.missing.push(chunkIndex - 1);
-      this.missingCount += chunkIndex - expected;
-    }
-    this.highestChunkIndex = chunkIndex;
-  }
-
   /** Compares with the times of the chunks before, so it comes before `#addTimes`. */
-  #addIrregularities({ chunkIndex, pointCount, ascending, timeMin }: ChunkFacts): void {
+  #addIrregularities(chunk: ChunkFacts): void {
+    const { pointCount, ascending, timeMin, implausibleTime } = chunk;
     const isOverlapping = timeMin !== null && this.#previousTimeMax !== null && timeMin < this.#previousTimeMax;
     if (!ascending || isOverlapping) this.ascending = false;
+    const { fewest, most } = this.usualCounts;
     const kinds =
-      (pointCount > this.#pointsPerChunk ? irregularities.long : 0) |
-      (pointCount < this.#pointsPerChunk ? irregularities.short : 0) |
+      (pointCount > Math.max(most, this.#pointsPerChunk) ? irregularities.long : 0) |
+      (pointCount < fewest ? irregularities.short : 0) |
       (ascending ? 0 : irregularities.not_ascending) |
-      (isOverlapping ? irregularities.overlapping : 0);
-    if (kinds === 0) return;
-    this.irregularCount++;
-    for (const number of [chunkIndex, pointCount, kinds]) this.irregular.push(number);
+      (isOverlapping ? irregularities.overlapping : 0) |
+      (implausibleTime === null ? 0 : this.#kindOf(implausibleTime));
+    this.#settleLast(chunk);
+    this.#last = { chunk, kinds };
+  }
+
+  #settleLast(next: ChunkFacts | undefined): void {
+    if (this.#last === undefined) return;
+    const { chunk, kinds } = this.#last;
+    const jump = this.#jumps.isJump(chunk, next) ? irregularities.time_jump : 0;
+    this.irregular.add(chunk.chunkIndex, chunk.pointCount, kinds | jump);
+    this.#last = undefined;
+  }
+
+  #kindOf(implausibleTime: number): number {
+    const unit = finerUnitOf(implausibleTime, this.#plausible);
+    return unit === undefined ? irregularities.implausible_times : irregularities[`times_in_${unit}`];
   }
 
   #previousTimeMax: number | null = null;

@@ -1,7 +1,7 @@
 import { notFound } from '../errors.ts';
 import { isoOfMicros } from '../lib/date-time.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import { type PiecesOfList, writeIrregular, writeMissing, writePresent } from './account-lists.ts';
+import { type PiecesOfList, writeIrregular, writeMissing, writePresent, writeUsual } from './account-lists.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerRead } from './ledger-read.ts';
 import type { ChannelName } from './store.ts';
@@ -31,10 +31,12 @@ export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHash
 function* writeAccount(writer: JsonWriter, { channel_name }: ChannelName, account: ChannelAccount): PiecesOfList {
   writer.raw('{"channel_name":').value(channel_name).raw(',"units":').value(account.units);
   writer.raw(',"chunk_count":').integer(account.chunkCount);
-  writer.raw(',"highest_chunk_index":').integer(account.highestChunkIndex);
+  writer.raw(',"highest_chunk_index":').integer(account.holes.highestIndex);
   yield* writePresent(writer.raw(',"present":'), account);
-  writer.raw(',"missing_count":').integer(account.missingCount);
+  writer.raw(',"missing_count":').integer(account.holes.missingCount);
   yield* writeMissing(writer.raw(',"missing":'), account);
+  writer.raw(',"skipped_count":').integer(account.holes.skippedCount);
+  writeUsual(writer, account);
   yield* writeIrregular(writer.raw(',"irregular":'), account);
   writer.raw(',"point_count":').integer(account.pointCount).raw(',"null_count":').integer(account.nullCount);
   writer.raw(',"first_stored_at":').value(isoOfMicros(account.firstStoredMicros));

@@ -1,6 +1,6 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
-import type { ChannelAccount } from './channel-account.ts';
+import type { AccountLimits, ChannelAccount } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 import {
   type ChannelName,
@@ -28,15 +28,16 @@ export interface LedgerRead {
 export async function openLedgerRead(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   dataId: string,
-  { pageChunksMax }: LedgerLimits,
+  limits: LedgerLimits & AccountLimits,
   names?: readonly string[],
 ): Promise<LedgerRead> {
+  const { pageChunksMax } = limits;
   const stream = await findStreamFacts(organization, dataId);
   return {
     stream,
     pageChunksMax,
     channels: await listChannelNames(organization, stream.data_id, names),
-    accountOf: (channel) => readAccount(organization, stream, channel, pageChunksMax, reading.rest),
+    accountOf: (channel) => readAccount(organization, stream, channel, limits, reading.rest),
     hashesAfter: (channel, chunkIndex) =>
       readContentHashes(organization, stream.data_id, channel, chunkIndex, pageChunksMax),
   };

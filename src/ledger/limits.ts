@@ -6,6 +6,10 @@ export const ledgerLimits = {
   pageChunksMax: 10_000,
   /** Revisions of chunks, without their arrays, that their list fetches at a time. */
   pageRevisionsMax: 1_000,
+  /** Seconds that times must at least be apart to be shown as a jump of time: a day. */
+  jumpSecondsMin: 86_400,
+  /** And so many times as far as the points beside them are from each other. */
+  jumpStepsMin: 100,
 };
 
 export type LedgerLimits = Readonly<typeof ledgerLimits>;

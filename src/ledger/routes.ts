@@ -4,6 +4,7 @@ import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import { certificateAnswer } from './certificate.ts';
+import type { AccountLimits } from './channel-account.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
 import type { LedgerLimits } from './limits.ts';
@@ -25,7 +26,10 @@ import { findStreamFacts } from './store.ts';
 const tags = ['ledger'];
 
 /** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
-export function ledgerRoutes(app: App, { database, limits }: { database: Database; limits: LedgerLimits }): void {
+export function ledgerRoutes(
+  app: App,
+  { database, limits }: { database: Database; limits: LedgerLimits & AccountLimits },
+): void {
   app.get(
     '/:data_id/chunks',
     {

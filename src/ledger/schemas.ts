@@ -42,15 +42,24 @@ const Ranges = (description: string) =>
 
 const Irregular = Type.Array(
   Type.Object({
-    chunk_index: Type.Integer(),
-    point_count: Type.Integer(),
+    chunk_index: Type.Integer({ description: 'the first chunk of the run' }),
+    last_chunk_index: Type.Integer({ description: 'the last one' }),
+    chunk_count: Type.Integer({ description: 'stored chunks from the first to the last' }),
+    point_count: Type.Integer({ description: 'points of these chunks together' }),
     irregularities: Type.Array(Type.String(), {
       description:
-        'long, short: more or fewer points than points_per_chunk; not_ascending: a timestamp steps back, is null or no ' +
-        'possible time; overlapping: it begins before the chunk before it ends',
+        'short: fewer points than usual_point_counts; long: more than these and than points_per_chunk; not_ascending: a ' +
+        'timestamp steps back, is null or no possible time; overlapping: it begins before the chunk before it ends; ' +
+        'time_jump: there is more than a day before it or inside it, and a hundred times as much as between the points of ' +
+        'its neighbours; times_in_ms, times_in_us, times_in_ns: its first timestamp that is no plausible Unix seconds is ' +
+        'one in that unit; implausible_times: it is one in none of them',
     }),
   }),
-  { description: 'chunks that are not as they should be; a last chunk that is short is normal, and is listed' },
+  {
+    description:
+      'stored chunks that are not as they should be: those that follow each other and are so in the same ways are one run; a ' +
+      'last chunk that is short is normal, and is listed',
+  },
 );
 
 const channelFields = {
@@ -58,8 +67,17 @@ const channelFields = {
   units: Nullable(Type.String({ description: 'unit of the highest chunk that has one' })),
   chunk_count: Count('chunks that are stored'),
   highest_chunk_index: Type.Integer(),
-  missing_count: Count('chunks below the highest one that are not stored'),
-  missing: Ranges('chunks below the highest one that are not stored'),
+  missing_count: Count('chunks below the highest one that are not stored and should be'),
+  missing: Ranges(
+    'chunks below the highest one that are not stored and should be, by the steps of the index beside them',
+  ),
+  skipped_count: Count('indexes below the highest one that hold no chunk, as is the habit of the channel there'),
+  usual_point_counts: Type.Array(Type.Integer(), {
+    minItems: 2,
+    maxItems: 2,
+    description:
+      'the fewest and the most points that many of its chunks have; points_per_chunk twice, where no number of points is common',
+  }),
   irregular: Irregular,
   point_count: Count('points of all its chunks'),
   null_count: Count('readings that are null'),
@@ -107,7 +125,7 @@ export const CertificateAnswer = Type.Object(
     channels: Type.Array(
       Type.Object({
         ...channelFields,
-        irregular_count: Count('entries of irregular'),
+        irregular_count: Count('chunks that are irregular'),
         time_min: Nullable(Type.Number({ description: 'Unix seconds of the earliest point' })),
         time_max: Nullable(Type.Number({ description: 'Unix seconds of the latest point' })),
         ascending: Type.Boolean({ description: 'no chunk is not_ascending or overlapping' }),
@@ -119,7 +137,8 @@ export const CertificateAnswer = Type.Object(
       { description: 'channels that hold chunks, in the order of the UTF-8 bytes of their names' },
     ),
     channel_count: Type.Integer(),
-    ...{ chunk_count: Type.Integer(), missing_count: Type.Integer(), irregular_count: Type.Integer() },
+    ...{ chunk_count: Type.Integer(), missing_count: Type.Integer(), skipped_count: Type.Integer() },
+    irregular_count: Type.Integer(),
     ...{ point_count: Type.Integer(), null_count: Type.Integer() },
     late_chunk_count: lateCount,
     root_hash: Hash('SHA-256 over names and hashes of the channels'),

@@ -1,16 +1,19 @@
 import type pg from 'pg';
 import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
-import { copyOut, copyOutOn, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
+import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import { ChannelAccount } from './channel-account.ts';
+import { type HabitLimits, type UsualCounts, usualCountsMax, usualCountsOf } from '../lib/habits.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
+import { type AccountLimits, ChannelAccount } from './channel-account.ts';
+import type { LedgerLimits } from './limits.ts';
 
 /*
- * What is read of a channel's chunks here leaves their arrays alone. Every connection is back in the pool before any of
+ * What is read of a channel's chunks here leaves their arrays alone, but for chunks whose times are in doubt. Every connection is back in the pool before any of
  * its result is sent, so a slow client holds none.
  */
 
@@ -76,14 +79,16 @@ export async function readAccount(
   organization: OrganizationDatabase,
   stream: Pick<StreamFacts, 'data_id' | 'points_per_chunk' | 'finalized_at'>,
   channel: ChannelName,
-  pageChunksMax: number,
+  limits: AccountLimits & Pick<LedgerLimits, 'pageChunksMax'>,
   rest: () => Promise<void>,
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
     // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
     await requireStream(client, organization.organizationId, stream.data_id);
-    const account = new ChannelAccount(stream.points_per_chunk);
+    const chunks = chunksOf(organization, addressOf(stream.data_id, channel));
+    const usual = await readUsualCounts(client, chunks, stream.points_per_chunk, limits);
+    const account = new ChannelAccount(stream.points_per_chunk, usual, limits);
     const image = new GrowingBytes();
     // As the stream was when it was read, not as it may have become since.
     const isLate =
@@ -91,14 +96,38 @@ export async function readAccount(
         ? 'false'
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
-      replaced_count, ${isLate}, content_hash`;
-    const query = `select ${columns} from chunks where ${chunksOf(organization, addressOf(stream.data_id, channel))}`;
+      replaced_count, ${isLate}, content_hash, ${firstImplausibleTime(limits)}`;
+    const query = `select ${columns} from chunks where ${chunks}`;
+    const { pageChunksMax } = limits;
     while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
+    account.finish();
     return account;
   });
   // It held some when it was listed, and chunks go with their stream only.
   if (account.chunkCount === 0) throw notFound('data_id');
   return account;
+}
+
+/** How many points the chunks of a channel usually have, so that the first one can already be compared. */
+async function readUsualCounts(
+  client: Pick<Connections, 'query'>,
+  chunks: string,
+  pointsPerChunk: number,
+  limits: HabitLimits,
+): Promise<UsualCounts> {
+  const { rows } = await client.query<{ pointCount: number; chunks: number; total: number }>(
+    `select point_count as "pointCount", count(*)::float8 as chunks, sum(count(*)) over ()::float8 as total
+     from chunks where ${chunks} group by point_count order by chunks desc limit ${integerLiteral(usualCountsMax(limits))}`,
+  );
+  return usualCountsOf(rows, rows[0]?.total ?? 0, pointsPerChunk, limits);
+}
+
+/** Looks into the arrays of those chunks only whose span of times does not settle it. */
+function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes): string {
+  const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
+  return `case when ascending and time_min ${range} and time_max ${range} then null else (
+    select time from unnest(timestamps) with ordinality as stamped (time, position)
+    where time not ${range} order by position limit 1) end`;
 }
 
 /** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */
@@ -124,7 +153,7 @@ async function addPage(
   countMax: number,
   rest: () => Promise<void>,
 ) {
-  const after = `chunk_index > ${integerLiteral(account.highestChunkIndex)}`;
+  const after = `chunk_index > ${integerLiteral(account.holes.highestIndex)}`;
   const page = await copyOutOn(
     client,
     `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,
@@ -147,6 +176,7 @@ async function addPage(
       replacedCount: row.int4(9),
       isLate: row.bool(10),
       contentHash: row.bytes(11),
+      implausibleTime: row.isNull(12) ? null : row.float8(12),
     });
   });
   return count;

@@ -18,6 +18,15 @@ export function parseDateTime(text: string): string | undefined {
   return `${utc}${fraction}${zone.toUpperCase()}`;
 }
 
+/**
+ * The ms of a date-time, to the nearest; `Date.parse` would cut the digits after the third, and reads no offset without a colon.
+ * @param dateTime what `parseDateTime` returned
+ */
+export function msOfDateTime(dateTime: string): number {
+  const [, whole, fraction = '', zone = 'Z'] = /^(.{19})(\.\d+)?(.*)$/.exec(dateTime) as RegExpExecArray;
+  return Date.parse(`${whole}${zone.replace(/(\d\d):?(\d\d)$/, '$1:$2')}`) + Math.round(Number(`0${fraction}`) * 1_000);
+}
+
 /** A time that PostgreSQL gives in binary, µs since 2000, as ISO 8601 text with all its digits. */
 export function isoOfMicros(micros: number): string {
   const ms = Math.floor(micros / 1_000);

@@ -1,7 +1,14 @@
 const unitSeconds: Record<string, number> = { m: 60, h: 3_600, d: 86_400, w: 604_800 };
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Seconds of `30m`, `24h`, `90d` or `12w`; undefined for any other text. */
 export function durationSeconds(text: string): number | undefined {
   const [, amount, unit] = /^(\d{1,9})([mhdw])$/.exec(text) ?? [];
   return unit === undefined ? undefined : Number(amount) * (unitSeconds[unit] as number);
+}
+
+/** Milliseconds of `250ms`, `1s`, `5m`, `2h` or `1d`; undefined for any other text, and for none at all (`0s`). */
+export function durationMs(text: string): number | undefined {
+  const [, amount, unit] = /^(\d{1,9})(ms|[smhd])$/.exec(text) ?? [];
+  return unit === undefined ? undefined : Number(amount) * (unitMs[unit] as number) || undefined;
 }

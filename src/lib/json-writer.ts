@@ -62,7 +62,7 @@ export class JsonWriter {
     return this;
   }
 
-  /** A whole number of at most 2^53. */
+  /** A whole number of at most 2^53; any other is written as it is. */
   integer(value: number): this {
     this.#reserve(slackBytes);
     this.#length = writeInteger(this.#bytes, this.#length, value);
@@ -156,7 +156,7 @@ function writeFloat(bytes: Buffer, start: number, value: number): number {
 }
 
 function writeThousandths(bytes: Buffer, start: number, count: number): number {
-  if (Math.abs(count) >= exactDecimalMax) return writeFloat(bytes, start, count / 1_000);
+  if (Math.abs(count) >= exactDecimalMax || !Number.isInteger(count)) return writeFloat(bytes, start, count / 1_000);
   let at = start;
   let rest = count;
   if (rest < 0) {
@@ -176,6 +176,7 @@ function writeThousandths(bytes: Buffer, start: number, count: number): number {
 }
 
 function writeInteger(bytes: Buffer, start: number, value: number): number {
+  if (!Number.isInteger(value)) return writeFloat(bytes, start, value);
   if (value >= 0) return writeDigits(bytes, start, value);
   bytes[start] = minus;
   return writeDigits(bytes, start + 1, -value);

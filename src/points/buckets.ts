@@ -1,23 +1,29 @@
 import type { Points } from './points.ts';
 import type { MsRange } from './time.ts';
 
-/** Equal parts of a range of ms, of at least two ms each; only the last may be shorter, but not a single ms. */
+/** Parts of a range of ms, of at least two ms each. */
 export interface Grid extends MsRange {
-  bucketMs: number;
-  bucketCount: number;
+  /** Where each part begins, in order; it ends before the next one begins, and the last one with the range. */
+  starts: Float64Array;
 }
 
-/** @param range of at least two ms, with finite bounds */
-export function gridOver(range: MsRange, bucketsMax: number): Grid {
-  const spanMs = range.toMs - range.fromMs + 1;
-  let bucketMs = Math.max(2, Math.ceil(spanMs / bucketsMax));
-  while (spanMs % bucketMs === 1) bucketMs++;
-  return { ...range, bucketMs, bucketCount: Math.min(bucketsMax, Math.ceil(spanMs / bucketMs)) };
-}
-
-/** The bucket of an ms; one outside of the range belongs to the first or the last. */
-export function bucketOf({ fromMs, bucketMs, bucketCount }: Grid, ms: number): number {
-  return Math.max(0, Math.min(bucketCount - 1, Math.floor((ms - fromMs) / bucketMs)));
+/**
+ * The bucket of an ms; one outside of the range belongs to the first or the last.
+ * @param near is looked at first: points in order of time are mostly in the bucket of the point before, or in the next
+ */
+export function bucketOf({ starts }: Grid, ms: number, near = 0): number {
+  // A bucket that does not exist has no start, and every comparison with that fails.
+  for (let bucket = near; bucket <= near + 1; bucket++) {
+    if (ms >= (starts[bucket] as number) && !(ms >= (starts[bucket + 1] as number))) return bucket;
+  }
+  let low = 0;
+  let high = starts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (ms >= (starts[middle] as number)) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 /** What is kept of a bucket: its extreme values with their ms, and when it had an absent reading; NaN for nothing. */
@@ -37,6 +43,8 @@ export class Buckets {
   #first = 0;
   /** Cells from the first on that may hold something. */
   #touched = 0;
+  /** The bucket of the last reading. */
+  #near = 0;
 
   constructor(grid: Grid) {
     this.#grid = grid;
@@ -44,7 +52,8 @@ export class Buckets {
 
   /** Adds a reading, NaN for an absent one. Its bucket must not have been taken; otherwise it is too late and left out. */
   add(ms: number, value: number): void {
-    const position = bucketOf(this.#grid, ms) - this.#first;
+    this.#near = bucketOf(this.#grid, ms, this.#near);
+    const position = this.#near - this.#first;
     if (position < 0) return;
     if (position >= this.#touched) this.#reach(position);
     const cells = this.#cells;
@@ -93,8 +102,8 @@ export class Buckets {
     if (least[0] !== greatest[0]) return least[0] < greatest[0] ? [least, greatest] : [greatest, least];
     if (least[1] === greatest[1]) return [least];
     // Both fell into one ms, and an answer has one point per ms: one of them goes into the ms beside it.
-    const { fromMs, toMs, bucketMs } = this.#grid;
-    const lastMs = Math.min(toMs, fromMs + (this.#first + position + 1) * bucketMs - 1);
+    const { toMs, starts } = this.#grid;
+    const lastMs = Math.min(toMs, (starts[this.#first + position + 1] ?? Number.POSITIVE_INFINITY) - 1);
     const ms = Math.min(least[0], lastMs - 1);
     return [
       [ms, least[1]],

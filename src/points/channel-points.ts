@@ -1,11 +1,14 @@
+import { findCarriedIn, withCarriedIn } from './carry-in.ts';
 import type { ChannelSource } from './channel-source.ts';
 import { downSample } from './down-sample.ts';
 import { downSampledFootprintOf, type Footprint, footprintOf, requireFewChunks } from './footprint.ts';
 import { findGaps } from './gaps.ts';
 import type { PointLimits } from './limits.ts';
+import { lineBreaksOf } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
 import type { PointRead } from './points.ts';
 import type { Wanted } from './selection.ts';
+import type { MsRange } from './time.ts';
 import { newestRange, rangeOf } from './window.ts';
 
 /** The points of a channel, and what reading them will hold. */
@@ -19,12 +22,27 @@ export interface PlannedRead extends PointRead {
  */
 export async function planChannelPoints(
   source: ChannelSource,
-  { selection, zeroMs, collapse }: Wanted,
+  wanted: Wanted,
   limits: PointLimits,
 ): Promise<PlannedRead> {
+  const { selection, zeroMs, collapse } = wanted;
   let range = rangeOf(selection, zeroMs);
   if (selection.last_n !== undefined) range = await newestRange(source, range, selection.last_n, limits);
-  if (selection.max_points === undefined) {
+  const read = await planRange(source, range, wanted, limits);
+  if (selection.carry_in !== true) return read;
+  const carried = await findCarriedIn(source, range, collapse, limits);
+  if (carried === undefined) return read;
+  const batches = withCarriedIn(carried, read.batches, lineBreaksOf(read.gaps));
+  return { ...read, batches, carriedTime: carried.times[0] };
+}
+
+async function planRange(
+  source: ChannelSource,
+  range: MsRange,
+  { selection: { max_points }, collapse }: Wanted,
+  limits: PointLimits,
+): Promise<PlannedRead> {
+  if (max_points === undefined) {
     const plan = await source.plan(range);
     requireFewChunks(plan.length, limits);
     return {
@@ -36,8 +54,7 @@ export async function planChannelPoints(
   }
   const plan = await source.planWithSummaries(range);
   requireFewChunks(plan.length, limits);
-  const gaps = await findGaps(source, plan, range);
-  const batches = await downSample({ ...source, plan }, range, gaps, selection.max_points, limits);
-  const { max_points } = selection;
+  const gaps = await findGaps(source, plan, range, limits);
+  const batches = await downSample({ ...source, plan }, range, gaps, max_points, limits);
   return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, batches };
 }

@@ -15,6 +15,8 @@ export interface ChannelSource {
   listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
   /** What is stored on one side of each index that is missing its direct neighbour there. */
   listNeighbours(chunkIndexes: readonly number[], side: 'above' | 'below'): Promise<Neighbour[]>;
+  /** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */
+  listStepsBeside(holes: readonly Hole[], stepsMax: number): Promise<number[][]>;
   fetch: FetchChunks;
   /** Is awaited between two steps of work. */
   rest: Reading['rest'];
@@ -43,4 +45,10 @@ export interface Neighbour {
   neighbour_index: number | null;
   time_min: number | null;
   time_max: number | null;
+}
+
+/** Indexes that hold no chunk, from one to another, both included. */
+export interface Hole {
+  fromChunk: number;
+  toChunk: number;
 }

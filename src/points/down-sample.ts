@@ -1,17 +1,17 @@
-import { gridOver } from './buckets.ts';
+import type { Grid } from './buckets.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import { readExtremes } from './extremes.ts';
+import { gridOver } from './grid.ts';
 import type { PointLimits } from './limits.ts';
-import { lineBreaksOf, withLineBreaks } from './line-breaks.ts';
-import { type PlannedChannel, readInOrder } from './merge.ts';
+import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
+import type { PlannedChannel } from './merge.ts';
 import type { Batches, Gap, PointRead } from './points.ts';
-import { byMs } from './selection.ts';
+import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
  * At most so many points, nulls between them included: all of them where they are no more, else the extreme values of
- * equal parts of the time in which there are any. Two points a part, and half of them at most where a null may follow
- * every one.
+ * parts that hold about as many points each. Two points a part at most, and room for the nulls.
  */
 export async function downSample(
   source: PlannedChannel<SummaryPlan>,
@@ -22,13 +22,39 @@ export async function downSample(
 ): Promise<PointRead['batches']> {
   const breaks = lineBreaksOf(gaps);
   const broken = (points: Batches) => (breaks.length === 0 ? points : withLineBreaks(points, breaks));
-  const readAll: PointRead['batches'] = ({ withValues, limits: shared = limits }) =>
-    broken(readInOrder(source, { ...range, withValues }, byMs, shared));
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
-  if (mayBeFew && !(await exceeds(readAll({ withValues: false }), pointsMax))) return readAll;
-  const grid = gridOver(held, Math.floor(pointsMax / (breaks.length === 0 ? 2 : 4)));
-  return ({ limits: shared = limits }) => broken(readExtremes(source, grid, shared));
+  const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
+  if (few !== undefined) return few;
+  const partCount = partCountFor(pointsMax, breaks, source.plan);
+  // Made once, and not before points are asked for: it may take another pass over the times.
+  let made: Promise<Grid> | undefined;
+  return async function* ({ limits: shared = limits }) {
+    made ??= gridOver(source, held, partCount, shared);
+    yield* broken(readExtremes(source, await made, shared));
+  };
+}
+
+/**
+ * How many parts leave room for the nulls: one for each break where no chunk lies in any, else one after every point that
+ * is shown.
+ */
+function partCountFor(pointsMax: number, breaks: LineBreaks, plan: ChunkPlan): number {
+  const ifBetweenAll = Math.floor(pointsMax / 4);
+  if (breaks.length === 0) return Math.floor(pointsMax / 2);
+  if (isAnyChunkIn(breaks, plan)) return ifBetweenAll;
+  return Math.max(ifBetweenAll, Math.floor((pointsMax - breaks.length) / 2));
+}
+
+/** Whether the span of a chunk reaches into a break. Both are in order of where they begin. */
+function isAnyChunkIn(breaks: LineBreaks, { length, firstMs, lastMs }: ChunkPlan): boolean {
+  let next = 0;
+  for (const { lowMs, highMs } of breaks) {
+    let reach = Number.NEGATIVE_INFINITY;
+    for (; next < length && (firstMs[next] as number) < highMs; next++) reach = Math.max(reach, lastMs[next] as number);
+    if (reach > lowMs) return true;
+  }
+  return false;
 }
 
 /** The part of a range in which the chunks of a plan have points. */
@@ -45,13 +71,4 @@ function pointsWithin({ length, firstMs, lastMs, pointCounts }: ChunkPlan, { fro
     if ((firstMs[i] as number) >= fromMs && (lastMs[i] as number) <= toMs) points += pointCounts[i] as number;
   }
   return points;
-}
-
-async function exceeds(batches: Batches, pointsMax: number): Promise<boolean> {
-  let count = 0;
-  for await (const { times } of batches) {
-    count += times.length;
-    if (count > pointsMax) return true;
-  }
-  return false;
 }

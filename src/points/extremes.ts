@@ -32,7 +32,7 @@ export async function* readExtremes(
     }
     from = page.next;
     const isEnd = from === plan.length;
-    const final = buckets.takeBefore(isEnd ? grid.bucketCount : bucketOf(grid, plan.firstMs[from] as number));
+    const final = buckets.takeBefore(isEnd ? grid.starts.length : bucketOf(grid, plan.firstMs[from] as number));
     if (final.times.length > 0) yield final;
   }
 }

@@ -20,8 +20,11 @@ export interface Footprint {
 const [planBytes, summaryBytes] = [32, 64];
 /** Bytes of a point: 24 as it comes and 16 decoded. */
 const pointBytes = 40;
-/** Bytes of one of the parts between whose extremes a down-sampled read chooses; there are half as many as points. */
-const partBytes = 40;
+/**
+ * Bytes of one of the parts between whose extremes a down-sampled read chooses; there are half as many as points. Its extremes
+ * take 40, where it begins 8, and 64 the times that are looked through to find that.
+ */
+const partBytes = 112;
 
 /** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
 export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {

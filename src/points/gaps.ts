@@ -1,4 +1,5 @@
 import { ascendingOrder } from '../lib/ascending-order.ts';
+import { type HabitLimits, isMissing } from '../lib/habits.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { Gap } from './points.ts';
@@ -6,13 +7,25 @@ import { type MsRange, msOf } from './time.ts';
 
 /**
  * The gaps beside the chunks of a plan that reach into its range, in order of chunk index. Where the range holds no chunk,
- * the gap in which it lies. Costs two look-ups for each gap, whatever is stored outside of the range.
+ * the gap in which it lies. Indexes that the channel leaves out by habit are none. Costs some look-ups for each hole, whatever is
+ * stored outside of the range.
  */
 export async function findGaps(
-  source: Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'rest'>,
+  source: GapSource,
   plan: ChunkPlan,
   range: MsRange,
+  limits: HabitLimits,
 ): Promise<Gap[]> {
+  const holes = await findHoles(source, plan, range);
+  if (holes.length === 0) return holes;
+  const beside = await source.listStepsBeside(holes, limits.besideStepsMax);
+  return holes.filter(({ fromChunk, toChunk }, i) => isMissing(toChunk - fromChunk + 2, beside[i] as number[], limits));
+}
+
+type GapSource = Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'listStepsBeside' | 'rest'>;
+
+/** Where no chunk is stored between two others, or before the first. */
+async function findHoles(source: GapSource, plan: ChunkPlan, range: MsRange): Promise<Gap[]> {
   const { ends, starts } = await runsOf(plan, source.rest);
   if (plan.length === 0) {
     for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);

@@ -23,6 +23,14 @@ export const pointLimits = {
   planPageChunksMax: 20_000,
   /** Bytes of plans, pages and buffers that every read has room for; what one needs beyond it is counted apart. */
   usualBytesMax: 2_097_152,
+  /** Steps from one stored chunk to the next that are looked at on each side of a hole, to tell whether chunks are missing. */
+  besideStepsMax: 4,
+  /** Of fewer steps beside it no habit is learnt: then what is not there is missing. */
+  habitStepsMin: 3,
+  /** A number of points is usual for a channel when so many of its chunks have it, */
+  habitChunksMin: 3,
+  /** and this share of them. */
+  habitShareMin: 0.1,
 };
 
 export type PointLimits = Readonly<typeof pointLimits>;

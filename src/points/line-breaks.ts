@@ -12,7 +12,7 @@ export function lineBreaksOf(gaps: readonly Gap[]): LineBreaks {
 }
 
 /**
- * Passes points on, whose times are ms, with a null in the middle of every two that have a break between them; not where
+ * Passes points on, whose times are ms, some with fractions, with a null in the middle of every two that have a break between them; not where
  * they are in ms next to each other, which leaves no room for one. Each batch is valid until the next one is asked for.
  */
 export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Batches {
@@ -29,11 +29,19 @@ export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Bat
       for (; next < breaks.length && (breaks[next]?.lowMs as number) < at; next++) {
         reachMs = Math.max(reachMs, breaks[next]?.highMs as number);
       }
-      if (reachMs > lastMs && at - lastMs >= 2) times[length++] = lastMs + Math.floor((at - lastMs) / 2);
+      const middleMs = reachMs > lastMs ? msBetween(lastMs, at) : undefined;
+      if (middleMs !== undefined) times[length++] = middleMs;
       if (i < points.values.length) values[length] = points.values[i] as number;
       times[length++] = at;
       lastMs = at;
     }
     yield { times: times.subarray(0, length), values: values.subarray(0, length) };
   }
+}
+
+/** A whole ms in the middle between two times; undefined where none is free. */
+export function msBetween(earlierMs: number, laterMs: number): number | undefined {
+  const first = Math.round(earlierMs);
+  const apart = Math.round(laterMs) - first;
+  return apart >= 2 ? first + Math.floor(apart / 2) : undefined;
 }

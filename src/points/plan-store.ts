@@ -4,7 +4,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
-import type { Neighbour, TimedChunk } from './channel-source.ts';
+import type { Hole, Neighbour, TimedChunk } from './channel-source.ts';
 import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 
@@ -85,6 +85,23 @@ export async function planByIndex(
   return unlessRemoved(organization, channel, plan.asAdded());
 }
 
+/** The last chunks from one index to another, both included, the highest index first, and at most so many. */
+export async function listHighest(
+  { organizationId, pool }: OrganizationDatabase,
+  { dataId, channelId }: ChannelAddress,
+  range: { from: number; to: number },
+  chunksMax: number,
+): Promise<{ chunk_index: number; point_count: number }[]> {
+  const { rows } = await pool.query<{ chunk_index: number; point_count: number }>(
+    `select chunk_index, point_count from chunks
+     where data_id = $2::uuid and channel_id = $3::bigint and chunk_index between $4::bigint and $5::bigint
+       and exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)
+     order by chunk_index desc limit $6::bigint`,
+    [organizationId, dataId, channelId, range.from, range.to, chunksMax],
+  );
+  return rows;
+}
+
 /** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
 export async function listNewest(
   { organizationId, pool }: OrganizationDatabase,
@@ -131,6 +148,42 @@ export async function listNeighbours(
   );
   return rows;
 }
+
+/** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */
+export async function listStepsBeside(
+  { organizationId, pool }: OrganizationDatabase,
+  { dataId, channelId }: ChannelAddress,
+  holes: readonly Hole[],
+  stepsMax: number,
+): Promise<number[][]> {
+  const { rows } = await pool.query<{ before: number[]; after: number[] }>(
+    `select array(
+        select chunk_index::float8 from chunks
+        where data_id = $2::uuid and channel_id = $3::bigint and chunk_index < hole.first
+        order by chunk_index desc limit $6::bigint
+      ) as before, array(
+        select chunk_index::float8 from chunks
+        where data_id = $2::uuid and channel_id = $3::bigint and chunk_index > hole.last
+        order by chunk_index limit $6::bigint
+      ) as after
+     from unnest($4::bigint[], $5::bigint[]) with ordinality as hole (first, last, position)
+     where exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)
+     order by position`,
+    [
+      organizationId,
+      dataId,
+      channelId,
+      holes.map((hole) => hole.fromChunk),
+      holes.map((hole) => hole.toChunk),
+      stepsMax + 1,
+    ],
+  );
+  if (rows.length < holes.length) throw notFound('data_id');
+  return rows.map(({ before, after }) => [before, after].flatMap(stepsBetween));
+}
+
+const stepsBetween = (indexes: number[]) =>
+  indexes.slice(1).map((index, i) => Math.abs(index - (indexes[i] as number)));
 
 /**
  * The condition for chunks that may touch a range. One that does begins no earlier than the longest chunk of the channel

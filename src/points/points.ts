@@ -18,6 +18,8 @@ export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void,
 export interface PointRead<Batch extends Points = Points> {
   /** The chunks that are missing among them; told where points of one channel are down-sampled. */
   gaps: Gap[];
+  /** When the point is that was carried in from before the window; it comes first. Undefined where there is none. */
+  carriedTime?: number | undefined;
   /**
    * From the first to the last point, as often as it is asked for. Without values they are cheaper. With limits they are
    * read within those, as one of several that are read at once.
@@ -46,6 +48,8 @@ export interface ChunkPoints extends Points {
 export interface StoredPoints extends ChunkPoints {
   startOffset: number;
   units: string | null;
+  /** The last point only, of the chunk before those that are wanted. */
+  isCarriedIn?: true;
 }
 
 /** Chunks that are missing between others. */

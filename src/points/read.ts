@@ -10,7 +10,15 @@ import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoin
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
 import { fetchPage, nextPage } from './pages.ts';
-import { listNeighbours, listNewest, planByIndex, planByTime, planWithSummaries } from './plan-store.ts';
+import {
+  listHighest,
+  listNeighbours,
+  listNewest,
+  listStepsBeside,
+  planByIndex,
+  planByTime,
+  planWithSummaries,
+} from './plan-store.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Wanted } from './selection.ts';
 
@@ -90,6 +98,72 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
 const laneBytes = 8_192;
 
 /**
+ * The last point of the nearest chunk that is stored below an index, as a chunk that is marked; nothing where there is none.
+ * @throws ApiError 404 when the stream is being removed
+ */
+export async function* openStoredBefore(
+  means: ReadMeans,
+  channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
+  chunkIndex: number,
+): Batches<StoredPoints> {
+  const [row] = await listNeighbours(means.organization, addressOf(channel), [chunkIndex], 'below');
+  // It tells of none that is next to the index.
+  const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
+  if (nearest === null || nearest < 0) return;
+  for await (const chunk of await openStored(means, channel, { from: nearest, to: nearest })) {
+    yield { ...withoutFirst(chunk, chunk.times.length - 1), isCarriedIn: true };
+  }
+}
+
+/**
+ * The newest points of one channel by their place, whatever their timestamps say: those of its highest chunks, in order of index, as
+ * they are stored. Of the first chunk only the last points are wanted, as a rule.
+ * @throws ApiError 404 when the stream is being removed
+ */
+export async function* openNewestStored(
+  means: ReadMeans,
+  channel: ChannelRow,
+  chunks: { from: number; to: number },
+  count: number,
+): Batches<StoredPoints> {
+  const { from, points } = await findNewestStored(means, channel, chunks, count);
+  let skipped = Math.max(0, points - count);
+  for await (const chunk of await openStored(means, channel, { from, to: chunks.to })) {
+    yield skipped === 0 ? chunk : withoutFirst(chunk, skipped);
+    skipped = 0;
+  }
+}
+
+/** From which chunk on there are so many points, or all that there are. Their chunks are looked at, and no others. */
+async function findNewestStored(
+  { organization, limits }: ReadMeans,
+  channel: ChannelRow,
+  { from, to }: { from: number; to: number },
+  count: number,
+): Promise<{ from: number; points: number }> {
+  const found = { from: to + 1, points: 0 };
+  for (;;) {
+    const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
+    const chunksMax = Math.min(Math.max(wanted, 1), limits.planPageChunksMax);
+    const page = await listHighest(organization, addressOf(channel), { from, to: found.from - 1 }, chunksMax);
+    for (const { chunk_index, point_count } of page) {
+      found.from = chunk_index;
+      found.points += point_count;
+      if (found.points >= count) return found;
+    }
+    if (page.length < chunksMax) return found;
+  }
+}
+
+/** A chunk from one of its points on. */
+const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
+  ...chunk,
+  startOffset: chunk.startOffset + skipped,
+  times: chunk.times.slice(skipped),
+  values: chunk.values.slice(skipped),
+});
+
+/**
  * The chunks of one channel, in order of index, as they are stored: not collapsed, not sorted, not rounded. A chunk that is
  * replaced meanwhile is shown as it is when its page is fetched; one that arrives meanwhile may be part of it.
  * @param chunks indexes, both included
@@ -156,6 +230,7 @@ function sourceOf(
     planWithSummaries: (range) => planWithSummaries(organization, address, range, planning),
     listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
     listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
+    listStepsBeside: (holes, stepsMax) => listStepsBeside(organization, address, holes, stepsMax),
     fetch: chunkReader(organization, address, { image, rest }),
     rest,
   };

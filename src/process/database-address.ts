@@ -1,8 +1,11 @@
 import { createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
+import { DataDirInUse } from '../database/embedded/lock.ts';
+import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
 import { placeOf, readAddress, withLogin } from '../lib/postgres-address.ts';
+import { type ProcessLimits, processLimits } from './limits.ts';
 import type { DatabaseAddresses } from './messages.ts';
 
 /** Where the database is, and how to leave it again. */
@@ -13,12 +16,13 @@ export interface DatabaseAddress extends DatabaseAddresses {
 /**
  * The PostgreSQL of DATABASE_URL, reached or not; or the embedded one in DATA_DIR, which is started and accepts connections.
  * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
+ * Waits for one that is starting, at most `databaseWaitMsMax`.
  * @throws when the embedded one does not start or belongs to another server
  */
 export async function findDatabase(
   config: Config,
   log: Logger,
-  options: { mayJoin: boolean },
+  options: { mayJoin: boolean; limits?: Partial<ProcessLimits> },
 ): Promise<DatabaseAddress> {
   if (config.DATABASE_URL !== undefined) {
     const connectionString = config.DATABASE_URL;
@@ -26,9 +30,10 @@ export async function findDatabase(
     const place = placeOf(connectionString);
     return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
   }
-  const joined = options.mayJoin ? await runningEmbeddedPostgres(config.DATA_DIR) : undefined;
-  const embedded = joined === undefined ? await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log }) : undefined;
-  const ownerUrl = joined ?? (embedded?.connectionString as string);
+  const found = await (options.mayJoin
+    ? joinOrStart(config.DATA_DIR, log, options.limits)
+    : start(config.DATA_DIR, log));
+  const { ownerUrl, embedded } = found;
   return {
     connectionString: loginBeside(ownerUrl),
     ownerUrl,
@@ -36,6 +41,46 @@ export async function findDatabase(
     ownsLogin: embedded !== undefined,
     close: async () => embedded?.stop(),
   };
+}
+
+interface Embedded {
+  ownerUrl: string;
+  /** Where this process has started it. */
+  embedded?: EmbeddedPostgres;
+}
+
+async function start(dataDir: string, log: Logger): Promise<Embedded> {
+  const embedded = await startEmbeddedPostgres({ dataDir, log });
+  return { ownerUrl: embedded.connectionString, embedded };
+}
+
+/**
+ * Between the moment in which a server takes the folder and the one in which its PostgreSQL answers, a command can neither join
+ * nor start one.
+ */
+async function joinOrStart(dataDir: string, log: Logger, given: Partial<ProcessLimits> = {}): Promise<Embedded> {
+  const limits = { ...processLimits, ...given };
+  const startedAt = performance.now();
+  const waitedMs = () => performance.now() - startedAt;
+  for (let isSaid = false; ; ) {
+    const joined = await runningEmbeddedPostgres(dataDir);
+    if (joined !== undefined) return { ownerUrl: joined };
+    try {
+      return await start(dataDir, log);
+    } catch (error) {
+      if (!(error instanceof DataDirInUse)) throw error;
+      if (waitedMs() >= limits.databaseWaitMsMax) {
+        throw new Error(
+          `${error.message} (waited ${limits.databaseWaitMsMax} ms for its PostgreSQL, databaseWaitMsMax)`,
+        );
+      }
+      if (!isSaid && waitedMs() >= limits.welcomeWaitMs) {
+        isSaid = true;
+        log.warn({ holder: error.holder }, 'waiting for the PostgreSQL of the server that has taken DATA_DIR');
+      }
+      await sleep(limits.databasePauseMs);
+    }
+  }
 }
 
 /**

@@ -25,11 +25,11 @@ export const processLimits = {
   reloadMsMax: 900_000,
   /** Pause between two looks for a PostgreSQL that is away at the start. */
   databasePauseMs: 250,
-  /** Longest wait of a command for a PostgreSQL that does not answer; a server waits for ever. */
+  /** Longest wait of a command for a PostgreSQL that does not answer, or that a server is starting; a server waits for ever. */
   databaseWaitMsMax: 30_000,
   /** How often a start says in the log what it waits for. */
   waitLogMs: 10_000,
-  /** How long a start waits for PostgreSQL until it says on standard output what it waits for. */
+  /** How long a start waits for PostgreSQL until it says on standard output what it waits for; a command says so in the log. */
   welcomeWaitMs: 3_000,
 };
 

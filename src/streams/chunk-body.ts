@@ -7,19 +7,23 @@ import { type JsonLimits, type ParsedJson, parseJson } from '../http/parse-json.
 import { dataIdOf } from '../http/refused-request.ts';
 import { findRoundedNumbers, type RoundedNumbers } from '../http/rounded-numbers.ts';
 import { toDetail } from '../http/validation-detail.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
+import { findImplausibleTimes, type ImplausibleTimes } from './implausible-times.ts';
 import type { Arrival } from './rows.ts';
 import { ChunkBody, type ChunkBodyLimits, MultiChunkBody } from './schemas.ts';
 
 /** The two forms of a body that brings chunks. */
 export type ChunkForm = 'single' | 'multi';
 
-/** What of a body is not stored as it was sent; undefined where that is nothing, as it nearly always is. */
+/** What a client should know of a body that is taken; undefined where that is nothing, as it nearly always is. */
 export interface BodyNotes {
   /** Fields that no schema has. */
   unknownNames: UnknownNames | undefined;
   /** Readings and timestamps that no float64 is exactly. */
   roundedNumbers: RoundedNumbers | undefined;
+  /** Timestamps that are no plausible Unix seconds. They are stored as they are. */
+  implausibleTimes: ImplausibleTimes | undefined;
 }
 
 /** What a body brings, as it is stored; the body itself is not held any more. */
@@ -29,6 +33,7 @@ export class ChunkRequest implements BodyNotes {
   readonly arrivals: Arrival[];
   readonly unknownNames: UnknownNames | undefined;
   readonly roundedNumbers: RoundedNumbers | undefined;
+  readonly implausibleTimes: ImplausibleTimes | undefined;
 
   constructor(dataId: string, chunkIndex: number, arrivals: Arrival[], notes: BodyNotes) {
     this.dataId = dataId;
@@ -36,6 +41,7 @@ export class ChunkRequest implements BodyNotes {
     this.arrivals = arrivals;
     this.unknownNames = notes.unknownNames;
     this.roundedNumbers = notes.roundedNumbers;
+    this.implausibleTimes = notes.implausibleTimes;
   }
 }
 
@@ -51,7 +57,10 @@ export interface ChunkBodies {
 }
 
 /** What bounds the reading of a body that brings chunks. */
-export type ChunkReadingLimits = JsonLimits & ChunkBodyLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
+export type ChunkReadingLimits = JsonLimits &
+  ChunkBodyLimits &
+  PlausibleTimes &
+  Pick<HttpLimits, 'unknownNamesShownMax'>;
 
 export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
   const ajv = new Ajv(ajvOptions);
@@ -70,7 +79,7 @@ export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
       const { value } = parsed;
       try {
         const validate = validators[form];
-        if (validate(value ?? null)) return toRequest(form, parsed, nameChecks[form](value));
+        if (validate(value ?? null)) return toRequest(form, parsed, nameChecks[form](value), limits);
         const [broken] = validate.errors ?? [];
         throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
       } catch (error) {
@@ -93,18 +102,25 @@ export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
   };
 }
 
-function toRequest(form: ChunkForm, { value, text }: ParsedJson, unknownNames: UnknownNames | undefined): ChunkRequest {
-  if (form === 'single') {
-    const chunk = value as ChunkBody;
-    const arrival = toArrival(chunk.channel_name, chunk, false);
-    const roundedNumbers = holdsLarge(chunk) ? findRoundedNumbers(text) : undefined;
-    return new ChunkRequest(chunk.data_id, chunk.chunk_index, [arrival], { unknownNames, roundedNumbers });
-  }
-  const { data_id, chunk_index, channels } = value as MultiChunkBody;
-  const named = Object.entries(channels);
-  const arrivals = named.map(([name, readings]) => toArrival(name, readings, named.length > 1));
-  const roundedNumbers = named.some(([, readings]) => holdsLarge(readings)) ? findRoundedNumbers(text) : undefined;
-  return new ChunkRequest(data_id, chunk_index, arrivals, { unknownNames, roundedNumbers });
+function toRequest(
+  form: ChunkForm,
+  { value, text }: ParsedJson,
+  unknownNames: UnknownNames | undefined,
+  plausible: PlausibleTimes,
+): ChunkRequest {
+  const { data_id, chunk_index } = value as ChunkBody | MultiChunkBody;
+  const isSingle = form === 'single';
+  const chunk = value as ChunkBody;
+  const { channels } = value as MultiChunkBody;
+  const names = isSingle ? [chunk.channel_name] : Object.keys(channels);
+  const readings: ChannelReadings[] = isSingle ? [chunk] : Object.values(channels);
+  const arrivals = readings.map((one, i) => toArrival(names[i] as string, one, names.length > 1));
+  const pathOf = (channel: number) => (isSingle ? [] : ['channels', names[channel] as string]);
+  return new ChunkRequest(data_id, chunk_index, arrivals, {
+    unknownNames,
+    roundedNumbers: readings.some(holdsLarge) ? findRoundedNumbers(text) : undefined,
+    implausibleTimes: findImplausibleTimes(readings, arrivals, pathOf, plausible),
+  });
 }
 
 /** Whether some number is so large that not every integer is a float64: 0.1 µs for 100 points. Only then the text is looked at. */

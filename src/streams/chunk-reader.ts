@@ -1,6 +1,7 @@
 import { ApiError } from '../errors.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
 import {
@@ -22,7 +23,7 @@ export interface ChunkReader {
 }
 
 interface Options {
-  json: JsonLimits & Pick<HttpLimits, 'unknownNamesShownMax'>;
+  json: JsonLimits & PlausibleTimes & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
 }
 
@@ -32,6 +33,7 @@ const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url
 /** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
 export function createChunkReader({ json, limits }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
+  const { plausibleSecondsMin, plausibleSecondsMax } = json;
   const { channelsPerRequestMax } = limits;
   const own: ChunkReadingLimits = {
     bodyContainersMax,
@@ -39,6 +41,8 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
     uncountedBodyBytesMax,
     unknownNamesShownMax,
     channelsPerRequestMax,
+    plausibleSecondsMin,
+    plausibleSecondsMax,
   };
   const bodies = createChunkBodies(own);
   const thread = createWorkThread<ThreadTask, ThreadResult>({

@@ -28,8 +28,9 @@ parentPort?.on('message', (task: ThreadTask) => {
 function read({ form, body }: ThreadTask): ThreadResult {
   try {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    const { dataId, chunkIndex, arrivals, unknownNames, roundedNumbers } = bodies.read(form, bytes);
-    return { dataId, chunkIndex, packed: packArrivals(arrivals), notes: { unknownNames, roundedNumbers } };
+    const { dataId, chunkIndex, arrivals, unknownNames, roundedNumbers, implausibleTimes } = bodies.read(form, bytes);
+    const notes = { unknownNames, roundedNumbers, implausibleTimes };
+    return { dataId, chunkIndex, packed: packArrivals(arrivals), notes };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return { refusal: { code: error.code, detail: error.detail, dataId: error.dataId } };

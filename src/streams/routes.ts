@@ -31,6 +31,16 @@ const roundedHeader = {
     description: 'only where integers beyond 2^53 were stored as the float64 next to them: the first one, and how many',
   },
 };
+const implausibleHeader = {
+  'Implausible-Times': {
+    type: 'string',
+    examples: ['"timestamps[0]";count=100;looks-like=ms'],
+    description:
+      'only where timestamps are stored that are no plausible Unix seconds: the first one, how many, and the unit (ms, us, ' +
+      'ns) in which it would be plausible, where there is one',
+  },
+};
+const noteHeaders = { ...roundedHeader, ...implausibleHeader };
 const outcomeHeader = {
   'Chunk-Outcome': {
     type: 'string',
@@ -49,7 +59,7 @@ const outcomesHeader = {
 export interface StreamDependencies {
   streams: StreamService;
   chunks: ChunkReader;
-  metrics: Pick<Metrics, 'roundedNumbers'>;
+  metrics: Pick<Metrics, 'roundedNumbers' | 'implausibleTimes'>;
   limits: ChunkBodyLimits;
 }
 
@@ -78,7 +88,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
         summary: 'Store one chunk of one channel, or replace it',
         body: refer(ChunkBody),
         response: {
-          201: { ...refer(ChunkReceipt), headers: { ...outcomeHeader, ...roundedHeader } },
+          201: { ...refer(ChunkReceipt), headers: { ...outcomeHeader, ...noteHeaders } },
           ...chunkRefusals,
         },
       },
@@ -107,7 +117,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
         response: {
           201: Type.Array(refer(ChunkReceipt), {
             description: 'one receipt for each channel; all are committed',
-            headers: { ...outcomesHeader, ...roundedHeader },
+            headers: { ...outcomesHeader, ...noteHeaders },
           }),
           ...chunkRefusals,
         },
@@ -176,10 +186,16 @@ function takeChunks(
   metrics: StreamDependencies['metrics'],
 ): ChunkRequest {
   const chunks = request.body as ChunkRequest;
-  const rounded = chunks.roundedNumbers;
+  const { roundedNumbers: rounded, implausibleTimes: implausible } = chunks;
   if (rounded !== undefined) {
     metrics.roundedNumbers.inc(rounded.count);
     reply.header('rounded', `${fieldString(showPath(rounded.path))};count=${rounded.count}`);
+  }
+  if (implausible !== undefined) {
+    const { path, count, looksLike } = implausible;
+    metrics.implausibleTimes.inc({ looks_like: looksLike ?? 'unknown' }, count);
+    const place = `${fieldString(showPath(path))};count=${count}`;
+    reply.header('implausible-times', looksLike === undefined ? place : `${place};looks-like=${looksLike}`);
   }
   // What the log says if it is refused.
   request.body = { data_id: chunks.dataId };

@@ -1,5 +1,5 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import type { Gap, OpenRead, PointRead } from '../points/points.ts';
+import type { OpenRead, PointRead } from '../points/points.ts';
 import { openChannel, openChannels } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
@@ -25,9 +25,10 @@ export async function* timeseriesAnswer(
       rows === undefined
         ? openChannel(read.means, channels[i] as NamedChannel, wanted)
         : asOpen(rows.each[i] as PointRead);
-    const gaps = yield* writeProperties(writer, read, channels, open);
+    const told = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
-    if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), gaps);
+    if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), told);
+    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), told);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -62,14 +63,17 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
   collapse: byMs,
 });
 
-/** Writes the object of properties, three arrays for each channel. @returns the gaps of each channel, by name */
+/** What an answer tells of each property beside its points, by name. */
+type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime'>>;
+
+/** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
   writer: JsonWriter,
   read: StreamRead,
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
-): AsyncGenerator<Buffer, Map<string, Gap[]>, void> {
-  const gaps = new Map<string, Gap[]>();
+): AsyncGenerator<Buffer, Told, void> {
+  const told: Told = new Map();
   const zeroMs = zeroMsOf(read);
   const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
   writer.raw('{');
@@ -79,7 +83,7 @@ async function* writeProperties(
     try {
       writer.raw(separator).value(channel.name).raw(':{');
       separator = ',';
-      gaps.set(channel.name, points.gaps);
+      told.set(channel.name, { gaps: points.gaps, carriedTime: points.carriedTime });
       yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
       writer.raw(',"units":').value(channel.units).raw('}');
     } finally {
@@ -87,13 +91,19 @@ async function* writeProperties(
     }
   }
   writer.raw('}');
-  return gaps;
+  return told;
 }
 
-function* writeGaps(writer: JsonWriter, gaps: Map<string, Gap[]>): Generator<Buffer, void, void> {
+/** Of each property when its point from before the window is. */
+function writeCarriedIn(writer: JsonWriter, told: Told): void {
+  const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
+  writer.value(Object.fromEntries(times));
+}
+
+function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
-  for (const [name, list] of gaps) {
+  for (const [name, { gaps: list }] of told) {
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {

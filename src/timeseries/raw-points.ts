@@ -1,10 +1,12 @@
+import type { Static } from '@sinclair/typebox';
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import { notFound } from '../errors.ts';
+import { invalid, notFound } from '../errors.ts';
 import { JsonWriter, type Pieces, pieceBytes, writeFloats } from '../lib/json-writer.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { PointLimits } from '../points/limits.ts';
 import type { Batches, StoredPoints } from '../points/points.ts';
-import { openStored } from '../points/read.ts';
+import { openNewestStored, openStored, openStoredBefore } from '../points/read.ts';
+import type { PointsQuery } from './schemas.ts';
 import { type ChannelHead, findStream, listChannels, type StreamHead } from './store.ts';
 
 /** The chunks of one channel that a raw read wants. */
@@ -14,24 +16,35 @@ export interface RawRead {
   chunks: Batches<StoredPoints>;
 }
 
-/** @throws ApiError 404 for an unknown or foreign stream and for a channel that it does not have */
+/** @throws ApiError 404 for an unknown or foreign stream and for a channel that it does not have, 422 for carry_in with last_n */
 export async function openRawRead(
   organization: OrganizationDatabase,
   dataId: string,
-  { channel: name, from_chunk, to_chunk }: { channel: string; from_chunk?: number; to_chunk?: number },
+  { channel: name, from_chunk, to_chunk, last_n, carry_in = false }: Static<typeof PointsQuery>,
   limits: PointLimits,
   reading: Reading,
 ): Promise<RawRead> {
+  if (carry_in && last_n !== undefined) {
+    throw invalid(
+      ['query', 'carry_in'],
+      'carry_in and last_n do not go together here: ask for one point more',
+      carry_in,
+    );
+  }
   const stream = await findStream(organization, dataId);
   const channels = await listChannels(organization, stream.data_id);
   const channel = channels.find(({ channel_name }) => channel_name === name);
   if (channel === undefined) throw notFound('channel');
   const range = { from: from_chunk ?? 0, to: to_chunk ?? Number.MAX_SAFE_INTEGER };
-  return {
-    stream,
-    channel,
-    chunks: await openStored({ organization, limits, reading }, channel, range),
-  };
+  const means = { organization, limits, reading };
+  const chunks =
+    last_n === undefined ? await openStored(means, channel, range) : openNewestStored(means, channel, range, last_n);
+  if (!carry_in) return { stream, channel, chunks };
+  return { stream, channel, chunks: oneAfterAnother(openStoredBefore(means, channel, range.from), chunks) };
+}
+
+async function* oneAfterAnother(...reads: Batches<StoredPoints>[]): Batches<StoredPoints> {
+  for (const read of reads) yield* read;
 }
 
 /** The stored float64 of a channel in chunk order, as they were sent. */
@@ -41,12 +54,12 @@ export async function* rawAnswer({ stream, channel, chunks }: RawRead): Pieces {
   writer.raw(',"units":').value(channel.units).raw(',"points_per_chunk":').integer(stream.points_per_chunk);
   writer.raw(',"point_count":').integer(channel.point_count).raw(',"chunks":[');
   let separator = '';
-  for await (const { chunkIndex, startOffset, units, times, values } of chunks) {
+  for await (const { chunkIndex, startOffset, units, times, values, isCarriedIn } of chunks) {
     writer.raw(separator).raw('{"chunk_index":').integer(chunkIndex);
     writer.raw(',"start_offset":').integer(startOffset).raw(',"units":').value(units);
     yield* writeFloats(writer.raw(',"timestamps":'), times);
     yield* writeFloats(writer.raw(',"values":'), values);
-    writer.raw('}');
+    writer.raw(isCarriedIn ? ',"carried_in":true}' : '}');
     separator = ',';
   }
   yield writer.raw(']}').take();

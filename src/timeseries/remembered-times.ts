@@ -1,6 +1,6 @@
 /**
- * Remembers an ascending run of ms in one or two bytes each, as differences in base 128, until it would need more than
- * its bound; then it forgets them (`isComplete` is false) and still knows their count and a checksum.
+ * Remembers an ascending run of ms in one or two bytes each, as differences in base 128, until one has a fraction or it would need
+ * more than its bound; then it forgets them (`isComplete` is false) and still knows their count and a checksum.
  * Made for the answer that has to write the times of a channel after its values.
  */
 export class RememberedTimes {
@@ -27,7 +27,8 @@ export class RememberedTimes {
     for (let i = 0; i < times.length; i++) {
       const ms = times[i] as number;
       if (this.count + i === 0) this.#firstMs = this.#lastMs = ms;
-      if (this.#isComplete) this.#write(ms - this.#lastMs);
+      // A fraction may add up to another one.
+      if (this.#isComplete) this.#write(Number.isInteger(ms) ? ms - this.#lastMs : Number.NaN);
       this.#checksum = (Math.imul(this.#checksum, 31) + (ms % 0x7fffffff)) | 0;
       this.#lastMs = ms;
     }
@@ -63,7 +64,11 @@ export class RememberedTimes {
 
   #write(difference: number): void {
     const isBlockFull = this.#used > blockBytes - differenceBytesMax;
-    if (difference > Number.MAX_SAFE_INTEGER || (isBlockFull && this.#blocks.length === this.#blocksMax)) {
+    if (
+      !Number.isInteger(difference) ||
+      difference > Number.MAX_SAFE_INTEGER ||
+      (isBlockFull && this.#blocks.length === this.#blocksMax)
+    ) {
       this.#isComplete = false;
       this.#blocks = [];
       return;

@@ -2,9 +2,11 @@ import type { FastifyReply } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { httpLimits } from '../http/limits.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
+import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
 import { rheedAnswer, timeseriesAnswer } from './answers.ts';
 import { type TimeseriesLimits, timeseriesLimits } from './limits.ts';
@@ -37,6 +39,7 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
       points: { ...pointLimits, ...limits?.points },
       timeseries: { ...timeseriesLimits, ...limits?.timeseries },
     },
+    plausible: { ...httpLimits, ...limits?.http },
   };
   timeseriesRoute(app, means, '/tool-state', ToolStateAnswer);
   timeseriesRoute(app, means, '/metrology', MetrologyAnswer);
@@ -49,6 +52,7 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
 interface TimeseriesMeans {
   database: Database;
   limits: ReadLimits;
+  plausible: PlausibleTimes;
 }
 
 export interface TimeseriesDependencies {
@@ -57,6 +61,7 @@ export interface TimeseriesDependencies {
     | {
         points?: Partial<PointLimits> | undefined;
         timeseries?: Partial<TimeseriesLimits> | undefined;
+        http?: Partial<PlausibleTimes> | undefined;
       }
     | undefined;
 }
@@ -81,7 +86,7 @@ function timeseriesRoute(
     },
     async (request, reply) => {
       const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
-      const selection = toSelection(query);
+      const selection = toSelection(query, means.plausible);
       const { organization, reading } = readFor(means.database, request);
       const dataId = request.params.data_id;
       try {

@@ -30,6 +30,13 @@ export const TimeseriesQuery = ({ downSampledPointsMin, downSampledPointsMax }: 
           'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
       }),
     ),
+    carry_in: Type.Optional(
+      Type.Boolean({
+        description:
+          'also the last point of each property before the window, with its own time, for channels that are logged on change; ' +
+          'beside last_n and max_points',
+      }),
+    ),
     available_properties: Type.Optional(Type.Boolean({ description: 'names and units only, no data' })),
     return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
   });
@@ -46,6 +53,20 @@ export const PointsQuery = Type.Object({
   channel: Type.String({ minLength: 1, maxLength: channelNameLengthMax, description: 'the channel_name' }),
   from_chunk: chunkIndex('the first chunk_index wanted'),
   to_chunk: chunkIndex('the last chunk_index wanted'),
+  last_n: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'only the newest points, so many, by chunk_index and their place in the chunk, whatever their timestamps say; not ' +
+        'with carry_in',
+    }),
+  ),
+  carry_in: Type.Optional(
+    Type.Boolean({
+      description: 'also the last point of the nearest chunk below from_chunk, as a chunk that is marked',
+    }),
+  ),
 });
 
 const Reading = Nullable(Type.Number());
@@ -54,14 +75,17 @@ const Property = Type.Object(
   {
     values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
     relative_time_seconds: Type.Array(Type.Number()),
-    unix_timestamp_ms: Type.Array(Type.Integer(), { description: 'ascending, no two the same' }),
+    unix_timestamp_ms: Type.Array(Type.Number(), {
+      description:
+        'ascending, no two the same; whole numbers, but with max_points of a property that has several points in one of them',
+    }),
     units: Nullable(Type.String()),
   },
   { description: 'three arrays of the same length' },
 );
 
 const Row = Type.Object(
-  { unix_timestamp_ms: Type.Integer(), relative_time_seconds: Type.Number() },
+  { unix_timestamp_ms: Type.Number(), relative_time_seconds: Type.Number() },
   { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
 );
 
@@ -89,6 +113,12 @@ const timeseriesFields = {
   properties: Type.Record(Type.String(), Property),
   gaps: Type.Optional(
     Type.Record(Type.String(), Type.Array(Gap), { description: 'by property; only where max_points was given' }),
+  ),
+  carried_in: Type.Optional(
+    Type.Record(Type.String(), Nullable(Type.Integer()), {
+      description:
+        'by property, the unix_timestamp_ms of its first point where that is from before the window, else null; only with carry_in',
+    }),
   ),
 };
 
@@ -137,6 +167,11 @@ export const PointsAnswer = Type.Object(
         units: Nullable(Type.String()),
         timestamps: Type.Array(Reading, { description: 'seconds, as they were sent' }),
         values: Type.Array(Reading),
+        carried_in: Type.Optional(
+          Type.Boolean({
+            description: 'true: the last point only, of the chunk before from_chunk; only with carry_in',
+          }),
+        ),
       }),
     ),
   },

@@ -4,6 +4,7 @@ import { exportLimits } from '../../src/exports/limits.ts';
 import { readLong } from '../../src/exports/long.ts';
 import { openStreamExport } from '../../src/exports/service.ts';
 import { readWide } from '../../src/exports/wide.ts';
+import { httpLimits } from '../../src/http/limits.ts';
 import { certificateAnswer } from '../../src/ledger/certificate.ts';
 import { ledgerAnswer } from '../../src/ledger/chunk-ledger.ts';
 import { openLedgerRead } from '../../src/ledger/ledger-read.ts';
@@ -19,6 +20,7 @@ import { openStreamRead } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
 
+const ledger = { ...httpLimits, ...pointLimits, ...ledgerLimits };
 let server: TestServer;
 let organization: OrganizationDatabase;
 beforeAll(async () => {
@@ -54,7 +56,7 @@ const limits = { points: pointLimits, timeseries: timeseriesLimits };
 const means = () => ({ organization, limits: pointLimits, reading: freely });
 const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits, freely);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
-  openStreamExport(organization, dataId, { layout }, { limits: exportLimits, now: Date.now });
+  openStreamExport(organization, dataId, { layout }, { limits: exportLimits, plausible: httpLimits, now: Date.now });
 
 describe('a stream that is being removed for good is never read in part', () => {
   test.each([
@@ -99,7 +101,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in a certificate or a ledger', async () => {
     const dataId = await filledStream();
-    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledger);
     await removeHalf(dataId);
     await expect(readAll(certificateAnswer(read))).rejects.toMatchObject(gone);
     await expect(readAll(ledgerAnswer(read, { withHashes: false }))).rejects.toMatchObject(gone);
@@ -108,7 +110,7 @@ describe('a stream that is being removed for good is never read in part', () => 
   test('in a ledger or a certificate, deleted at the very moment, with all its channels and chunks still there', async () => {
     for (const answer of [certificateAnswer, (read: never) => ledgerAnswer(read, { withHashes: true })]) {
       const dataId = await filledStream();
-      const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
+      const read = await openLedgerRead({ organization, reading: freely }, dataId, ledger);
       await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
       await expect(readAll(answer(read as never))).rejects.toMatchObject(gone);
     }
@@ -116,7 +118,7 @@ describe('a stream that is being removed for good is never read in part', () => 
 
   test('in the hashes of a ledger that has begun', async () => {
     const dataId = await filledStream(25_000);
-    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledgerLimits);
+    const read = await openLedgerRead({ organization, reading: freely }, dataId, ledger);
     const answer = ledgerAnswer(read, { withHashes: true });
     await answer.next();
     await removeHalf(dataId);

@@ -1,7 +1,7 @@
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportLimits } from '../../src/exports/limits.ts';
-import { packageVersion } from '../../src/lib/package-info.ts';
+import { packageCommit, packageVersion } from '../../src/lib/package-info.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
 
@@ -87,7 +87,7 @@ describe('the long layout', () => {
     ];
     expect(rows.map((one) => JSON.stringify(one, asText))).toEqual(expected.map((one) => JSON.stringify(one, asText)));
     expect(Object.is(rows[5]?.value, -0)).toBe(true);
-    expect(metadata.created_by).toBe(`metrology-server version ${packageVersion}`);
+    expect(metadata.created_by).toBe(`metrology-server version ${packageVersion} (build ${packageCommit})`);
   });
 
   const asText = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : (value ?? null));
@@ -404,7 +404,7 @@ describe('what describes an export', () => {
     );
     const { json } = await server.get(link?.[1] as string);
     expect(json).toEqual({
-      server: { name: 'metrology-server', version: packageVersion },
+      server: { name: 'metrology-server', version: packageVersion, commit: packageCommit },
       exported_at: expect.stringMatching(/^20\d\d-.*Z$/),
       layout: 'wide',
       columns: [

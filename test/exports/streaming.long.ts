@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { streamXlsxRows } from 'hucre/xlsx';
 import { parquetMetadata } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquiredWhile, beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
@@ -25,7 +26,9 @@ async function filledStream(chunks: number): Promise<string> {
   return id;
 }
 
-const files = ['csv', 'parquet'].flatMap((format) => ['long', 'wide'].map((layout) => [format, layout] as const));
+const files = ['csv', 'parquet', 'xlsx'].flatMap((format) =>
+  ['long', 'wide'].map((layout) => [format, layout] as const),
+);
 const pathOf = (id: string, format: string, layout: string) => `/exports/${id}?format=${format}&layout=${layout}`;
 
 const begin = (path: string) => beginRead(address, path, server.keys.ada);
@@ -38,7 +41,7 @@ describe.each(files)('%s, %s', (format, layout) => {
     expect(ended).toBe(true);
     // Both channels share every second time of the first one, and the other one goes on twice as long.
     const rows = layout === 'long' ? points : points * 0.75;
-    expect(rowsOf(format, body)).toBe(rows);
+    expect(await rowsOf(format, body)).toBe(rows);
   });
 
   test('ends the reading when the client goes away', async () => {
@@ -64,7 +67,12 @@ describe.each(files)('%s, %s', (format, layout) => {
   });
 });
 
-function rowsOf(format: string, body: Buffer): number {
+async function rowsOf(format: string, body: Buffer): Promise<number> {
+  if (format === 'xlsx') {
+    let rows = -1;
+    for await (const _ of streamXlsxRows(body)) rows++;
+    return rows;
+  }
   if (format === 'csv') return body.filter((byte) => byte === 0x0a).length - 1;
   const { num_rows } = parquetMetadata(
     body.buffer.slice(body.byteOffset, body.byteOffset + body.length) as ArrayBuffer,

@@ -25,7 +25,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'metrology-exports-'));
   await runToEnd(process.env.PYTHON ?? 'python3', ['-m', 'venv', environment], { msMax: 120_000 });
   const pip = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--upgrade'];
-  await runToEnd(python, [...pip, ...packages], { msMax: 540_000 });
+  await runToEnd(python, [...pip, ...packages, 'openpyxl'], { msMax: 540_000 });
   server = await startTestServer();
   address = await server.app.listen({ host: '127.0.0.1', port: 0 });
   dataId = await openStream(server, 4);
@@ -157,6 +157,46 @@ describe.each(['csv', 'parquet'])('%s', (format) => {
       expect(JSON.parse(said)).toEqual(expected.map((column) => ({ ...column, name: nameOf(column.name) })));
     });
   });
+});
+
+describe.each([
+  ['long', long],
+  ['wide', wide],
+] as const)('xlsx, %s', (layout, expected) => {
+  test('openpyxl and pandas read every number and date, and no formula', async () => {
+    const path = await download(`${dataId}?format=xlsx&layout=${layout}`, `${layout}.xlsx`);
+    const said = await runToEnd(python, [join(tools, 'read_xlsx.py'), path], { msMax: 60_000 });
+    const { openpyxl, pandas, types } = JSON.parse(said);
+    const meant = expected.map(({ name, type, cells }) => ({
+      name: { time: 'time [UTC]', timestamp: 'timestamp [s]' }[name] ?? name,
+      cells: cells.map((cell) => asInSheet(type, cell)),
+    }));
+    expect(openpyxl).toEqual(meant);
+    expect(pandas).toEqual(meant);
+    expect(types['time [UTC]']).toMatch(/^datetime64/);
+    expect(types['timestamp [s]']).toMatch(/^(float|int)64$/);
+  });
+});
+
+/** Spreadsheets know no −0; openpyxl rounds dates to milliseconds. */
+function asInSheet(type: string, cell: Cell): unknown {
+  if (cell === null || type === 'text') return cell;
+  if (type === 'time') return { ms: Math.round(Number(cell) / 1_000) };
+  return type === 'integer' ? bits(Number(cell)) : cell === bits(-0) ? bits(0) : cell;
+}
+
+test('verify_certificate.py reads Parquet in the long layout, and says why it cannot read a wide one', async () => {
+  const certificate = join(folder, 'certificate.json');
+  await writeFile(certificate, (await server.get(`/metrology/stream/${dataId}/certificate`)).text);
+  for (const query of [`${dataId}?format=parquet`, `?data_ids=${dataId}&format=parquet`]) {
+    const args = [join(projectFolder, 'tools/verify_certificate.py'), certificate];
+    const said = await runToEnd(python, [...args, await download(query, 'long.parquet')], { msMax: 60_000 });
+    expect(said).toContain('as certified, root ');
+    const wide = await download(`${query}&layout=wide`, 'wide.parquet');
+    await expect(runToEnd(python, [...args, wide], { msMax: 60_000 })).rejects.toThrow(
+      /wide\.parquet is an export in the wide layout, .* Export the stream with layout=long\./,
+    );
+  }
 });
 
 test('a file without rows has its columns in every tool', async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { servingPids } from '../built-server.ts';
 import { killNow } from '../faults/support/processes.ts';
 import type { Bench } from './support/bench.ts';
+import { leadEtcd } from './support/etcd.ts';
 import type { Machine } from './support/machine.ts';
 
 /** Something that happens to the cluster or the server while everybody writes. */
@@ -106,6 +107,8 @@ function ofThePrimary(how: 'frozen' | 'killed'): Fault {
     isAbsence: true,
     async inject({ cluster }) {
       struck = await cluster.primary();
+      // The worst that an election can do: the machine leads etcd too, and takes that leadership along.
+      await leadEtcd(cluster.machines, struck);
       await (how === 'frozen' ? struck.freeze() : struck.kill());
     },
     async mend() {

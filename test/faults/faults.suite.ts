@@ -20,7 +20,7 @@ for (const [name, injectFault] of Object.entries(faults)) {
       const totals = run.totals();
       for (const key of ['operations', 'faults', 'violations'] as const) total[key] += totals[key];
     }
-    expect(run.violations()).toHaveLength(0);
+    expect(run.violations().length, tellViolations(run.violations())).toBe(0);
   });
 }
 

@@ -22,7 +22,7 @@ function begin(given: Partial<typeof httpLimits>, room = createBodyRoom({ ...siz
   return { payload, answer, place };
 }
 const usual = { bytesMax: 1e6, named: 'none', pace: createReadingPace(1e6), now: () => performance.now() };
-const sizes = { bytesMax: 1_000, smallMax: 10, stepBytes: 10, passesMax: 1 };
+const sizes = { bytesMax: 1_000, smallMax: 10, stepBytes: 10, passesMax: 1, turnMs: 100, lapsedBytesMax: 0 };
 
 test('one of which nothing arrives any more: 408', async () => {
   const { payload, answer } = begin({ bodyStallMsMax: 150 });

@@ -127,7 +127,14 @@ test('of a bomb no more than the limit and one buffer is ever decoded', async ()
     pace: createReadingPace(1e6),
     now: () => performance.now(),
   };
-  const place = createBodyRoom({ bytesMax: 1e9, smallMax: 0, stepBytes: 1, passesMax: 1 }).enter('lab');
+  const place = createBodyRoom({
+    bytesMax: 1e9,
+    smallMax: 0,
+    stepBytes: 1,
+    passesMax: 1,
+    turnMs: 100,
+    lapsedBytesMax: 0,
+  }).enter('lab');
   const refused = readBody(payload as never, bounds, place).catch((error: { status: number }) => error.status);
   let peak = 0;
   const watch = setInterval(() => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createKey } from '../../src/auth/keys.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
+import { packageCommit } from '../../src/lib/package-info.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, startListeningApp } from './listening-app.ts';
@@ -27,7 +28,7 @@ describe('/healthz and /readyz', () => {
     const { status, json } = await server.get('/healthz', null);
     expect({ status, json }).toEqual({
       status: 200,
-      json: { status: 'ok', version: expect.stringMatching(/^\d+\.\d+/) },
+      json: { status: 'ok', version: expect.stringMatching(/^\d+\.\d+/), commit: packageCommit },
     });
     expect(await server.get('/readyz', null)).toMatchObject({ status: 200, json: { status: 'ready' } });
   });

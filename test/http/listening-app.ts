@@ -53,9 +53,12 @@ export interface RawAnswer {
   body: string;
 }
 
-/** A connection that sends bytes as the test says and reads answers one after the other. */
-export async function openConnection(port: number) {
-  const socket = connect(port, '127.0.0.1');
+/**
+ * A connection that sends bytes as the test says and reads answers one after the other.
+ * @param options.sendsOn it sends on when the server has ended its half, as most programs do
+ */
+export async function openConnection(port: number, { sendsOn = false } = {}) {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: sendsOn });
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
   let received = Buffer.alloc(0);
   let ended: string | undefined;

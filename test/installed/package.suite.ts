@@ -18,9 +18,14 @@ let folder: string;
 let checkout: string;
 let tarball: string;
 let version: string;
+const commit = '0123456789abcdef0123456789abcdef01234567';
 
-const npm = (args: string[], cwd: string) =>
-  promisify(execFile)('npm', args, { cwd, env: { ...environment, npm_config_audit: 'false' }, maxBuffer: 10_000_000 });
+const npm = (args: string[], cwd: string, more: Record<string, string> = {}) =>
+  promisify(execFile)('npm', args, {
+    cwd,
+    env: { ...environment, npm_config_audit: 'false', ...more },
+    maxBuffer: 10_000_000,
+  });
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'metrology-package-'));
@@ -34,7 +39,7 @@ beforeAll(async () => {
     await cp(join(project, name), join(checkout, name), { recursive: true });
   }
   await symlink(join(project, 'node_modules'), join(checkout, 'node_modules'));
-  await npm(['run', 'build'], checkout);
+  await npm(['run', 'build'], checkout, { BUILD_COMMIT: commit });
   await npm(['pack', '--ignore-scripts', '--pack-destination', folder], checkout);
   tarball = join(folder, `metrology-server-${version}.tgz`);
 }, 120_000);
@@ -57,6 +62,7 @@ test('holds the program, the migrations, the documents, and nothing else', async
     ...packed.filter((path) => /^dist\/commands\/test-(?!alone)[a-z-]+\.js$/.test(path)),
     ...migrations.map((name) => `migrations/${name}`),
     'tools/verify_certificate.py',
+    'dist/build.json',
     ...sources.filter((path) => path.endsWith('.ts')).map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
     'dist/assets/seattle-weather-hourly-normals.csv',
     ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'].map(
@@ -131,7 +137,7 @@ test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk 
   const { stderr } = await npm(['install', '--prefer-offline', '--ignore-scripts=false', tarball], place);
   expect(stderr).not.toContain('EBADENGINE');
   const npx = (args: string[]) => npm(['exec', '--offline', '--', 'metrology-server', ...args], place);
-  expect((await npx(['--version'])).stdout.trim()).toBe(version);
+  expect((await npx(['--version'])).stdout.trim()).toBe(`${version} (commit ${commit})`);
   expect((await npx(['--help'])).stdout).toContain('serve');
 
   const key = 'key-of-the-package-test';
@@ -156,8 +162,12 @@ test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk 
       expect([path, answer.ok]).toEqual([path, true]);
       return answer;
     };
-    expect(await (await api('/healthz')).json()).toEqual({ status: 'ok', version });
-    expect(await (await api('/openapi.yaml')).text()).toContain(`version: ${version}`);
+    expect(await (await api('/healthz')).json()).toEqual({ status: 'ok', version, commit });
+    const document = parse(await (await api('/openapi.yaml')).text());
+    expect(document.info).toMatchObject({ version, 'x-commit': commit });
+    expect(await (await api('/metrics')).text()).toContain(
+      `metrology_build_info{version="${version}",commit="${commit}"} 1\n`,
+    );
     expect((await (await api('/docs/swagger-ui-bundle.js')).text()).length).toBeGreaterThan(1_000_000);
     const opened = await (await api('/metrology/stream/initialize', { points_per_chunk: 2 })).json();
     const { data_id } = opened as { data_id: string };
@@ -165,6 +175,10 @@ test('installs into an empty folder, and npx runs it: serve, a chunk, the chunk 
     await api('/metrology/stream/chunk', { data_id, chunk_index: 0, channel_name: 'thickness', ...readings });
     const points = await (await api(`/metrology/${data_id}/points/?channel=thickness`)).json();
     expect(points).toMatchObject({ point_count: 2, chunks: [{ chunk_index: 0, ...readings }] });
+    const { server } = (await (await api(`/exports/${data_id}/metadata`)).json()) as { server: object };
+    expect(server).toEqual({ name: 'metrology-server', version, commit });
+    const file = Buffer.from(await (await api(`/exports/${data_id}?format=parquet`)).arrayBuffer());
+    expect(file.includes(`metrology-server version ${version} (build ${commit})`)).toBe(true);
     expect(await readdir(place)).toContain('data');
   } finally {
     process.kill(-(child.pid as number), 'SIGTERM');

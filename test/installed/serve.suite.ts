@@ -3,8 +3,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
+import { duplicateName } from '../../src/lib/duplicate-names.ts';
 import { buildServer, isRunning, run, type Server, serve } from '../built-server.ts';
 
 /** Twice and more what is promised (3 s, 2 s), for machines that do other things besides. */
@@ -78,7 +79,9 @@ describe.sequential('a server with its own PostgreSQL', () => {
     expect(opened.status).toBe(200);
     dataId = (opened.json as { data_id: string }).data_id;
     expect(await totalPoints(0)).toBe(1);
-    for (const line of server.stderr().trim().split('\n').filter(Boolean)) expect(() => JSON.parse(line)).not.toThrow();
+    for (const line of server.stderr().trim().split('\n').filter(Boolean)) {
+      expect([line, duplicateName(line, JSON.parse(line))]).toEqual([line, undefined]);
+    }
     expect(server.stderr()).not.toContain(key);
   });
 
@@ -196,7 +199,42 @@ describe.sequential('a server with its own PostgreSQL', () => {
   });
 });
 
+describe('commands beside a server that is just starting on the same folder', () => {
+  test('wait for it', { timeout: 60_000 }, async () => {
+    const dataDir = join(folder, 'starting');
+    const settings = { DATA_DIR: dataDir, PORT: '0' };
+    const program = run(built.folder, 'main.js', [], settings);
+    onTestFinished(() => void program.child.kill('SIGTERM'));
+    const isClaimed = async () => (await readdir(dataDir).catch(() => [])).some((name) => name.endsWith('.lock'));
+    await expect.poll(isClaimed, { interval: 5 }).toBe(true);
+    const commands = [['keys', 'list'], ['migrate'], ['verify'], ['sql-readers', 'list']];
+    const started = commands.map((args) => run(built.folder, 'commands/cli.js', args, settings));
+    for (const [i, command] of started.entries()) {
+      const { code } = await command.exit(50_000);
+      expect([commands[i], code], command.stderr()).toEqual([commands[i], 0]);
+    }
+    expect(started[1]?.stdout()).toBe('The database is up to date.\n');
+    await expect.poll(() => program.stdout(), { timeout: 30_000 }).toContain('Address');
+    // PostgreSQL knows no 18.4.0-beta.17, which is the package that brings it.
+    expect(program.stderr()).toMatch(/"version":"\d+\.\d+","msg":"made a new database"/);
+    program.child.kill('SIGTERM');
+    expect(await program.exit()).toMatchObject({ code: 0 });
+  });
+});
+
 describe('a start that cannot work', () => {
+  test('main.js takes no arguments: a command that is given to it is not taken for a wish to serve', async () => {
+    for (const args of [['keys', 'list'], ['--help'], ['serve'], ['']]) {
+      const dataDir = join(folder, 'never-made');
+      const program = run(built.folder, 'main.js', args, { DATA_DIR: dataDir, PORT: '0' });
+      expect(await program.exit()).toMatchObject({ code: 1 });
+      expect(program.stderr()).toMatch(
+        new RegExp(`^dist/main.js .* takes no arguments, so "${args[0]}" means nothing`),
+      );
+      await expect(stat(dataDir)).rejects.toThrow('ENOENT');
+    }
+  });
+
   test('names every wrong setting, shows no secret and makes nothing', async () => {
     const secret = 'open sesame, the door';
     const untouched = join(folder, 'untouched');

@@ -5,7 +5,8 @@ import { contentHash, openStream, type Readings, readingsFrom, storeChunk } from
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer();
+  // Times are small numbers here.
+  server = await startTestServer({}, { http: { plausibleSecondsMin: 0 } });
 });
 afterAll(() => server?.close());
 
@@ -127,14 +128,14 @@ test('says what a stream holds and lacks', async () => {
     [4, 4],
   ]);
   expect(late.irregular).toEqual([
-    { chunk_index: 3, point_count: 3, irregularities: ['long'] },
-    { chunk_index: 5, point_count: 2, irregularities: ['overlapping'] },
+    { chunk_index: 3, last_chunk_index: 3, chunk_count: 1, point_count: 3, irregularities: ['long'] },
+    { chunk_index: 5, last_chunk_index: 5, chunk_count: 1, point_count: 2, irregularities: ['overlapping'] },
   ]);
   expect(late).toMatchObject({ null_count: 1, time_min: 100, time_max: 103, ascending: false });
   expect(odd).toMatchObject({ units: 'C', units_changes: 1, time_min: 5, time_max: 7, ascending: false });
   expect(odd.irregular).toEqual([
-    { chunk_index: 0, point_count: 2, irregularities: ['not_ascending'] },
-    { chunk_index: 2, point_count: 1, irregularities: ['short', 'not_ascending'] },
+    { chunk_index: 0, last_chunk_index: 0, chunk_count: 1, point_count: 2, irregularities: ['not_ascending'] },
+    { chunk_index: 2, last_chunk_index: 2, chunk_count: 1, point_count: 1, irregularities: ['short', 'not_ascending'] },
   ]);
   const sums = { channel_count: 3, chunk_count: 8, missing_count: 4, irregular_count: 4, point_count: 16 };
   expect(certificate).toMatchObject({ ...sums, null_count: 2, late_chunk_count: 0, finalized_at: null });

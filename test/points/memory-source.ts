@@ -57,6 +57,14 @@ export function memorySource(
           time_max: one.timeMax,
         }));
     },
+    async listStepsBeside(holes, stepsMax) {
+      const indexes = chunks().map(({ chunkIndex }) => chunkIndex);
+      const stepsOf = (some: number[]) => some.slice(1).map((index, i) => index - (some[i] as number));
+      return holes.map(({ fromChunk, toChunk }) => [
+        ...stepsOf(indexes.filter((index) => index < fromChunk).slice(-1 - stepsMax)),
+        ...stepsOf(indexes.filter((index) => index > toChunk).slice(0, stepsMax + 1)),
+      ]);
+    },
     async listNeighbours(chunkIndexes, side) {
       const all = side === 'above' ? chunks() : chunks().reverse();
       const step = side === 'above' ? 1 : -1;

@@ -150,7 +150,9 @@ describe('tools/verify_certificate.py', () => {
     for (const text of ['time,a\n1,2\n', [head, ...others, first].join('\n')]) {
       const { status, stderr } = await verify(certificate, text);
       expect(status).toBe(2);
-      expect(stderr).toMatch(/^(KeyError|ValueError): /);
+      expect(stderr).toMatch(
+        /^export\.csv is no export of a stream: |^Chunk 0 of 'a' comes after|^'a' stands in two places/,
+      );
     }
   });
 });

@@ -5,8 +5,10 @@ import { basename, dirname, join } from 'node:path';
 export interface PostgresBinaries {
   /** Folder that holds `bin`, `lib` and `share`; it can be copied as a whole. */
   native: string;
-  /** For example `18.4.0-beta.17`. */
+  /** Of the package that brings it, for example `18.4.0-beta.17`. */
   version: string;
+  /** As PostgreSQL calls it, for example `18.4`: the rest of the version counts builds of the package. */
+  release: string;
   /** For example `18`, as a data folder has it in PG_VERSION. */
   major: string;
 }
@@ -29,7 +31,8 @@ export function findPostgresBinaries(): PostgresBinaries {
   const root = packageFolder(name);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   mendSymlinks(root, name);
-  return { native: join(root, 'native'), version, major: version.split('.')[0] ?? version };
+  const release = version.split('.').slice(0, 2).join('.');
+  return { native: join(root, 'native'), version, release, major: version.split('.')[0] ?? version };
 }
 
 function packageFolder(name: string): string {

@@ -30,7 +30,7 @@ const OBSERVED_MS = 3_500;
 const LONG_DEAD_MS = 60_000;
 const ATTEMPTS_MAX = 5;
 
-/** @throws Error that names DATA_DIR and the process id of its holder */
+/** @throws DataDirInUse that names DATA_DIR and the process id of its holder */
 export async function lockDataDir(dataDir: string, log: EmbeddedLog): Promise<DataDirLock> {
   const machine = machineName();
   const birth = processBirth(process.pid);
@@ -119,9 +119,21 @@ function machineName(): string {
   return createHash('sha256').update(parts.join(' ')).digest('hex').slice(0, 12);
 }
 
-function inUse(dataDir: string, holder: Claim): Error {
-  return new Error(
+/** Another process that is alive holds the folder. */
+export class DataDirInUse extends Error {
+  readonly holder: number;
+
+  /** @param holder its process id */
+  constructor(message: string, holder: number) {
+    super(message);
+    this.holder = holder;
+  }
+}
+
+function inUse(dataDir: string, holder: Claim): DataDirInUse {
+  return new DataDirInUse(
     `DATA_DIR ${dataDir} is in use by a metrology-server with process id ${holder.pid}: ` +
       'stop that one first, or set DATA_DIR to another folder',
+    holder.pid,
   );
 }

@@ -5,6 +5,9 @@ import type { MachineOptions } from './machine.ts';
 
 const folderOfFiles = new URL('../../../deploy/high-availability/', import.meta.url);
 
+/** By which the test moves the leadership of etcd. */
+const forTheTest = 'enable-grpc-gateway: true\n';
+
 export interface Configuration {
   machines: MachineOptions[];
   haproxy: string;
@@ -29,10 +32,10 @@ export async function readConfiguration(network: string, folder: string): Promis
       name,
       address: `${network}.${number}`,
       folder: own,
-      etcdConfig: exchange(forMachine(etcd, number), {
+      etcdConfig: `${exchange(forMachine(etcd, number), {
         '/var/lib/etcd/metrology': join(own, 'etcd'),
         '10.0.0.': `${network}.`,
-      }),
+      })}${forTheTest}`,
       patroniConfig: exchange(forMachine(patroni, number), {
         '/var/lib/postgresql/15/metrology': join(own, 'postgresql'),
         '/var/lib/postgresql/metrology.pgpass': join(own, 'pgpass'),

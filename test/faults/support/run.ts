@@ -91,13 +91,19 @@ export function createRun(seed: number, scale: Scale): Run {
   return run;
 }
 
-/** The first violations with their histories. */
+/** How many of each kind, and the first violations with their histories. Empty when there are none. */
 export function tellViolations(violations: readonly Violation[]): string {
   const shownMax = 10;
+  const kinds = new Map<string, number>();
+  for (const { what } of violations) {
+    const kind = what.replace(/\d+/g, 'N').slice(0, 100);
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  const counted = [...kinds].map(([kind, count]) => `${shown(count)} × ${kind}`);
   const told = violations
     .slice(0, shownMax)
     .map(({ place, what, history }) => [`${place}: ${what}`, ...history.map((line) => `    ${line}`)].join('\n'));
-  if (violations.length > shownMax) told.push(`and ${violations.length - shownMax} more`);
+  if (violations.length > shownMax) told.unshift(...counted);
   return told.join('\n');
 }
 

@@ -127,6 +127,14 @@ export function describeRequests(engine: Engine, bench: Bench): void {
       expect(JSON.parse(larger.body).detail).toContain(whose);
     });
 
+    test('and so does one that announces Expect: 100-continue and does not wait', async () => {
+      for (const key of [bench.key, 'nobody']) {
+        const answer = await postWhole(bench, bodyLimit + 1, { key, headers: 'Expect: 100-continue\r\n' });
+        expect(answer.status).toBe(key === bench.key ? 413 : 401);
+        expect(JSON.parse(answer.body)).toHaveProperty('detail');
+      }
+    });
+
     test(`${connections} connections at once, each with a chunk: all acknowledged and stored`, async () => {
       for (const [name, client] of [
         ['http', bench.http],
@@ -225,14 +233,15 @@ async function inTurns<T, R>(items: readonly T[], atOnce: number, work: (item: T
   return results;
 }
 
-async function postWhole(bench: Bench, bytes: number) {
-  const connection = await openConnection(bench.proxy.http);
+async function postWhole(bench: Bench, bytes: number, { key = bench.key, headers = '' } = {}) {
+  const connection = await openConnection(bench.proxy.http, { sendsOn: true });
   await connection.send(
-    `POST /tool-state/stream/chunk HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${bench.key}\r\n` +
+    `POST /tool-state/stream/chunk HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${key}\r\n${headers}` +
       `Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`,
   );
   await connection.send(Buffer.alloc(bytes, ' '));
-  const answer = await connection.answer();
+  let answer = await connection.answer();
+  while (answer.status === 100) answer = await connection.answer();
   connection.socket.destroy();
   return answer;
 }

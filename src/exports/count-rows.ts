@@ -1,0 +1,49 @@
+import { openChannels, type ReadMeans } from '../points/read.ts';
+import { byInstant } from '../points/selection.ts';
+import type { Export, ExportedStream } from './export.ts';
+import { gridRows } from './grid.ts';
+
+/**
+ * How many rows an export has, before any is made; one of so many that it does not matter may be counted no further. Times are
+ * read only where counters do not tell: they do not say how many points of different channels share a row.
+ * @param enough rows from which on nobody wants to know more
+ */
+export async function countRows(means: ReadMeans, exported: Export, enough: number): Promise<number> {
+  const { streams, layout, grid, window } = exported;
+  let rows = 0;
+  for (const stream of streams) {
+    if (rows >= enough) break;
+    if (grid) {
+      const of = gridRows(grid, stream.channels, window);
+      rows += of === undefined ? 0 : of.last - of.first + 1;
+    } else if (layout === 'long') rows += pointsOf(stream);
+    else rows += pointsOf(stream) < enough - rows ? pointsOf(stream) : await countWide(means, exported, stream, enough);
+  }
+  return rows;
+}
+
+const pointsOf = ({ channels }: ExportedStream) => channels.reduce((sum, { point_count }) => sum + point_count, 0);
+
+async function countWide(
+  means: ReadMeans,
+  { window }: Export,
+  { channels }: ExportedStream,
+  enough: number,
+): Promise<number> {
+  const read = await openChannels(means, channels, { selection: window, zeroMs: 0, collapse: byInstant });
+  let rows = 0;
+  try {
+    let last = Number.NaN;
+    for await (const { times } of read.batches({ withValues: false })) {
+      for (const time of times) {
+        if (time !== last) rows++;
+        last = time;
+      }
+      if (rows >= enough) break;
+      await means.reading.rest();
+    }
+  } finally {
+    read.close();
+  }
+  return rows;
+}

@@ -1,0 +1,148 @@
+import { openChannels, type ReadMeans } from '../points/read.ts';
+import { byInstant } from '../points/selection.ts';
+import type { Export } from './export.ts';
+import { type Grid, gridRows, rangeOfRows, timeOfRow } from './grid.ts';
+import { RowGroup, type WideRows } from './row-group.ts';
+
+/**
+ * The rows of a grid, stream after stream: all of them, from the first to the last, empty where no channel has anything to say.
+ * @param rowsMax rows that are given out together
+ */
+export async function* readGrid(
+  means: ReadMeans,
+  exported: Export,
+  grid: Grid,
+  rowsMax: number,
+): AsyncGenerator<WideRows, void, void> {
+  const { rest } = means.reading;
+  for (const stream of exported.streams) {
+    const rows = gridRows(grid, stream.channels, exported.window);
+    if (rows === undefined) continue;
+    const wanted = { selection: rangeOfRows(grid, rows), zeroMs: 0, collapse: byInstant };
+    const read = await openChannels(means, stream.channels, wanted);
+    const group = new RowGroup(exported, stream, rowsMax);
+    const filling =
+      grid.fill === 'mean' ? new Means(stream.channels.length) : new Previous(stream.channels.length, grid);
+    let row = rows.first;
+    try {
+      for await (const { times, values, channels } of read.batches({ withValues: true })) {
+        for (let i = 0; i < times.length; i++) {
+          const time = times[i] as number;
+          while (row <= rows.last && filling.isComplete(grid, row, time)) {
+            if (group.isFull) {
+              yield group.take();
+              await rest();
+            }
+            filling.write(group, timeOfRow(grid, row++));
+          }
+          if (row <= rows.last) filling.add(channels[i] as number, time, values[i] as number, timeOfRow(grid, row));
+        }
+      }
+      for (; row <= rows.last; row++) {
+        if (group.isFull) {
+          yield group.take();
+          await rest();
+        }
+        filling.write(group, timeOfRow(grid, row));
+      }
+      if (!group.isEmpty) yield group.take();
+    } finally {
+      read.close();
+    }
+  }
+}
+
+/** What a row shows of the points that come, in order of time. */
+interface Filling {
+  /** Whether a point at a time, in Unix seconds, is behind all that a row shows. */
+  isComplete(grid: Grid, row: number, time: number): boolean;
+  /** @param rowTime when the row is that comes next */
+  add(channel: number, time: number, value: number, rowTime: number): void;
+  write(group: RowGroup, rowTime: number): void;
+}
+
+/** The last reading at or before the row that is not too old. One that is absent ends what was before it. */
+class Previous implements Filling {
+  readonly #times: Float64Array;
+  readonly #values: Float64Array;
+  readonly #maxAge: number;
+
+  constructor(channelCount: number, { maxAgeMs }: Grid) {
+    this.#times = new Float64Array(channelCount).fill(Number.NEGATIVE_INFINITY);
+    this.#values = new Float64Array(channelCount);
+    this.#maxAge = maxAgeMs / 1_000;
+  }
+
+  isComplete(grid: Grid, row: number, time: number): boolean {
+    return timeOfRow(grid, row) < time;
+  }
+
+  add(channel: number, time: number, value: number): void {
+    this.#times[channel] = time;
+    this.#values[channel] = value;
+  }
+
+  write(group: RowGroup, rowTime: number): void {
+    group.begin(rowTime);
+    for (let i = 0; i < this.#times.length; i++) {
+      if (rowTime - (this.#times[i] as number) <= this.#maxAge) group.set(i, this.#values[i] as number);
+    }
+  }
+}
+
+/** The mean of the readings from the row on until the next one. */
+class Means implements Filling {
+  readonly #counts: Float64Array;
+  /** With what rounding has lost beside them (Neumaier). */
+  readonly #sums: Float64Array;
+  readonly #lost: Float64Array;
+  /** Of readings divided by 2^64, for the mean of some whose sum is beyond float64. */
+  readonly #smallSums: Float64Array;
+
+  constructor(channelCount: number) {
+    this.#counts = new Float64Array(channelCount);
+    this.#sums = new Float64Array(channelCount);
+    this.#lost = new Float64Array(channelCount);
+    this.#smallSums = new Float64Array(channelCount);
+  }
+
+  isComplete(grid: Grid, row: number, time: number): boolean {
+    return timeOfRow(grid, row + 1) <= time;
+  }
+
+  add(channel: number, time: number, value: number, rowTime: number): void {
+    if (time < rowTime || Number.isNaN(value)) return;
+    if (this.#counts[channel] === 0) {
+      // It stands as it is, so that a −0 stays one.
+      this.#counts[channel] = 1;
+      this.#sums[channel] = value;
+      this.#lost[channel] = 0;
+      this.#smallSums[channel] = value * tiny;
+      return;
+    }
+    const sum = this.#sums[channel] as number;
+    const total = sum + value;
+    (this.#counts[channel] as number)++;
+    this.#sums[channel] = total;
+    (this.#lost[channel] as number) += Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
+    (this.#smallSums[channel] as number) += value * tiny;
+  }
+
+  write(group: RowGroup, rowTime: number): void {
+    group.begin(rowTime);
+    for (let i = 0; i < this.#counts.length; i++) {
+      const count = this.#counts[i] as number;
+      if (count > 0) group.set(i, this.#mean(i, count));
+    }
+    this.#counts.fill(0);
+  }
+
+  #mean(channel: number, count: number): number {
+    const sum = this.#sums[channel] as number;
+    const lost = this.#lost[channel] as number;
+    const mean = (lost === 0 ? sum : sum + lost) / count;
+    return Number.isFinite(mean) ? mean : (this.#smallSums[channel] as number) / count / tiny;
+  }
+}
+
+const tiny = 2 ** -64;

@@ -1,0 +1,124 @@
+import { invalid } from '../errors.ts';
+import { durationMs } from '../lib/duration.ts';
+import type { Selection } from '../points/selection.ts';
+import type { ExportLimits } from './limits.ts';
+import type { Fill, GridQuery } from './schemas.ts';
+import type { ChannelRow } from './store.ts';
+
+/**
+ * Rows at even times, so that instruments that measure a moment apart stand in one. Row k is at k × step since 1970: files of
+ * the same step have the same times, whatever is in them.
+ */
+export interface Grid {
+  stepMs: number;
+  fill: Fill;
+  /** How old a reading may be that `previous` shows; without a meaning for `mean`. */
+  maxAgeMs: number;
+}
+
+/** A bound of time, in ms, both included. */
+export type Window = Pick<Selection, 'startMs' | 'endMs'>;
+
+/** Rows from one to another, both included. */
+export interface GridRows {
+  first: number;
+  last: number;
+}
+
+/** A reading is carried on for so many steps unless the request says for how long. */
+const stepsCarried = 2;
+
+/** @throws ApiError 422 for what is no duration, and for parameters of a grid where there is none */
+export function gridOf({ every, fill, max_age: maxAge, layout }: GridQuery): Grid | undefined {
+  if (every === undefined) {
+    const [name] = Object.entries({ fill, max_age: maxAge }).find(([, value]) => value !== undefined) ?? [];
+    if (name !== undefined)
+      throw invalid(['query', name], `${name} says how the rows of every are filled; give every too`);
+    return undefined;
+  }
+  if (layout !== 'wide') throw invalid(['query', 'every'], 'every is of the wide layout; give layout=wide too', every);
+  if (maxAge !== undefined && fill === 'mean') {
+    throw invalid(
+      ['query', 'max_age'],
+      'max_age is of fill=previous; a mean takes no reading from before its row',
+      maxAge,
+    );
+  }
+  const stepMs = wholeMs('every', every);
+  return {
+    stepMs,
+    fill: fill ?? 'previous',
+    maxAgeMs: maxAge === undefined ? stepMs * stepsCarried : wholeMs('max_age', maxAge),
+  };
+}
+
+function wholeMs(name: string, text: string): number {
+  const ms = durationMs(text);
+  if (ms === undefined) throw invalid(['query', name], `${name} is such as 250ms, 1s, 5m, 2h or 1d`, text);
+  return ms;
+}
+
+/** When a row is, in Unix seconds: the nearest float64 to its ms. */
+export const timeOfRow = ({ stepMs }: Pick<Grid, 'stepMs'>, row: number) => (row * stepMs) / 1_000;
+
+/** The last row that is not after a time in Unix seconds. */
+export function rowAtOrBefore(grid: Grid, seconds: number): number {
+  let row = Math.floor((seconds * 1_000) / grid.stepMs);
+  while (timeOfRow(grid, row) > seconds) row--;
+  while (timeOfRow(grid, row + 1) <= seconds) row++;
+  return row;
+}
+
+function rowAtOrAfter(grid: Grid, seconds: number): number {
+  const row = rowAtOrBefore(grid, seconds);
+  return timeOfRow(grid, row) === seconds ? row : row + 1;
+}
+
+/**
+ * The rows of a stream: from its first point to its last, as far as they lie in the window.
+ * @returns undefined where there are none
+ */
+export function gridRows(
+  grid: Grid,
+  channels: readonly ChannelRow[],
+  { startMs, endMs }: Window,
+): GridRows | undefined {
+  const [first, last] = extentOf(channels);
+  if (first > last) return undefined;
+  // A mean stands at the beginning of what it is of; a previous reading is one at or before its row.
+  const rowOf = grid.fill === 'mean' ? rowAtOrBefore : rowAtOrAfter;
+  const rows = {
+    first: Math.max(rowOf(grid, first), startMs === undefined ? -Infinity : rowAtOrAfter(grid, startMs / 1_000)),
+    last: Math.min(rowOf(grid, last), endMs === undefined ? Infinity : rowAtOrBefore(grid, endMs / 1_000)),
+  };
+  return rows.first > rows.last ? undefined : rows;
+}
+
+function extentOf(channels: readonly ChannelRow[]): [first: number, last: number] {
+  let [first, last] = [Infinity, -Infinity];
+  for (const { time_min, time_max } of channels) {
+    first = Math.min(first, time_min ?? Infinity);
+    last = Math.max(last, time_max ?? -Infinity);
+  }
+  return [first, last];
+}
+
+/** What has to be read for rows, so that each is what it would be without a window. It may be a ms more. */
+export function rangeOfRows(grid: Grid, { first, last }: GridRows): Window {
+  const [from, to] = grid.fill === 'mean' ? [0, grid.stepMs] : [-grid.maxAgeMs, 0];
+  return { startMs: first * grid.stepMs + from - 1, endMs: last * grid.stepMs + to + 1 };
+}
+
+/** @throws ApiError 422 for more rows than a grid may have: one wrong timestamp makes it years long */
+export function requireFewRows(
+  grid: Grid,
+  rows: readonly (GridRows | undefined)[],
+  { gridRowsMax }: ExportLimits,
+): void {
+  const count = rows.reduce((sum, one) => sum + (one === undefined ? 0 : one.last - one.first + 1), 0);
+  if (count <= gridRowsMax) return;
+  throw invalid(
+    ['query', 'every'],
+    `from the first point to the last, every ${grid.stepMs / 1_000} s is ${count} rows, and at most ${gridRowsMax} are possible (gridRowsMax): choose a larger every, or a window by start and end`,
+  );
+}

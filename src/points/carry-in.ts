@@ -1,0 +1,59 @@
+import type { ChannelSource } from './channel-source.ts';
+import type { PointLimits } from './limits.ts';
+import { type LineBreaks, msBetween } from './line-breaks.ts';
+import { readInOrder } from './merge.ts';
+import type { PointRead, Points } from './points.ts';
+import type { Collapse } from './selection.ts';
+import type { MsRange } from './time.ts';
+import { newestRange } from './window.ts';
+
+/**
+ * The last point of a channel before a range, as it is stored: absent where its reading is. Only its chunk is read, and those that
+ * overlap it. Undefined where the range begins with the channel, or the channel with the range.
+ */
+export async function findCarriedIn(
+  source: ChannelSource,
+  { fromMs }: MsRange,
+  collapse: Collapse,
+  limits: PointLimits,
+): Promise<Points | undefined> {
+  if (!Number.isFinite(fromMs)) return undefined;
+  const before = { fromMs: Number.NEGATIVE_INFINITY, toMs: fromMs - 1 };
+  const range = await newestRange(source, before, 1, limits);
+  const plan = await source.plan(range);
+  let last: Points | undefined;
+  for await (const { times, values } of readInOrder(
+    { ...source, plan },
+    { ...range, withValues: true },
+    collapse,
+    limits,
+  )) {
+    last = { times: times.slice(-1), values: values.slice(-1) };
+  }
+  return last;
+}
+
+/** The same points with one before them, and a null between where chunks are missing there. Times are ms where there are breaks. */
+export function withCarriedIn(
+  carried: Points,
+  batches: PointRead['batches'],
+  breaks: LineBreaks,
+): PointRead['batches'] {
+  return async function* (options) {
+    let isFirst = true;
+    for await (const points of batches(options)) {
+      if (isFirst) yield beforeBreak(carried, points.times[0] as number, breaks);
+      isFirst = false;
+      yield points;
+    }
+    if (isFirst) yield carried;
+  };
+}
+
+function beforeBreak({ times, values }: Points, nextMs: number, breaks: LineBreaks): Points {
+  const [ms, value] = [times[0] as number, values[0] as number];
+  const isBroken = breaks.some(({ lowMs, highMs }) => lowMs < nextMs && highMs > ms);
+  const middleMs = isBroken ? msBetween(ms, nextMs) : undefined;
+  if (middleMs === undefined) return { times, values };
+  return { times: Float64Array.of(ms, middleMs), values: Float64Array.of(value, Number.NaN) };
+}

@@ -79,6 +79,16 @@ function placeProblem({ major, encoding, database, schema, elsewhere, isReadOnly
   return undefined;
 }
 
+/** Migrations would fail on the first table, whichever that is, and say no more than its name. */
+function ownerProblem({ role, database, otherOwner }: Facts): string | undefined {
+  if (otherOwner === null) return undefined;
+  return (
+    `The tables of the database ${quoted(database)} belong to the role ${quoted(otherOwner)}, not to ${quoted(role)}, the role of ` +
+    `MIGRATION_DATABASE_URL, as after a restore by ${quoted(otherOwner)}: restore the backup as ${quoted(role)} ` +
+    `(docs/operations.md#backup), or let MIGRATION_DATABASE_URL name ${quoted(otherOwner)}.`
+  );
+}
+
 async function tablesProblem(
   owner: Access,
   facts: Facts,
@@ -86,9 +96,12 @@ async function tablesProblem(
 ): Promise<string | undefined> {
   const { role, database, schema, mayCreate, otherOwner } = facts as Facts & { schema: string };
   const found = facts.found ?? [];
+  /** Which migrations have run may not be seen by this role. */
+  let isHidden = false;
   const ran = await ranMigrations(owner).catch((error: { code?: string }) => {
-    if (error.code === insufficientPrivilege && otherOwner !== null) return [];
-    throw error;
+    if (error.code !== insufficientPrivilege || otherOwner === null) throw error;
+    isHidden = true;
+    return [];
   });
   const isOurs = ran.some(({ name }) => name === files[0]?.name) && found.includes('chunks');
   const own = 'give metrology-server a database of its own.';
@@ -102,7 +115,7 @@ async function tablesProblem(
     return `The schema ${quoted(schema)} of the database ${quoted(database)} holds tables of another program (${found.join(', ')}): ${own}`;
   }
   const pending = pendingOf(files, ran).map(({ name }) => name);
-  if (pending.length === 0) return undefined;
+  if (pending.length === 0 || isHidden) return ownerProblem(facts);
   if (otherOwner !== null) {
     return (
       `The database is not migrated: ${pending.join(', ')} missing, and its tables belong to the role ${quoted(otherOwner)}, ` +

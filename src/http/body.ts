@@ -55,6 +55,7 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     lapsedBytesMax: limits.lapsedBytesMax,
   });
   const boundsOf = createBounds(options, pace);
+  const otherLimits = { ...limits, bodyStringsMax: limits.otherBodyStringsMax, namedStrings: 'otherBodyStringsMax' };
   const parsing = createFairTurns(limits.parsedBytesPerTurn);
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
@@ -85,7 +86,7 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
         await new Promise<void>((resolve) => parsing.run(organizationId, body.length, resolve));
       }
       if (readAs !== undefined && body.length > 0) return readAs(body, organizationId);
-      const { value, text } = parseJson(body, limits);
+      const { value, text } = parseJson(body, otherLimits);
       if (keepsDocument) refuseRoundedNumbers(text);
       return value;
     },

@@ -15,7 +15,7 @@ export interface ConnectionRoom {
   keep(socket: Socket, organizationId: string): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
-  /** Reads none of the direct connections for the rest of this turn of the event loop, which has brought enough work. */
+  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
   rest(): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
@@ -40,16 +40,13 @@ type RoomLimits = Pick<
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
 
-/**
- * Keeps the connections of a server, and what they have sent ahead, within bounds.
- * @param direct those whose reads nobody else bounds; by default all
- */
-export function createConnectionRoom(limits: RoomLimits, direct?: ReadonlySet<Socket>): ConnectionRoom {
+/** Keeps the connections of a server, and what they have sent ahead, within bounds. */
+export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   /** Those on which no known key has come, the oldest first. */
   const strangers = new Set<Socket>();
   let strangersAhead = 0;
-  const rest = createRest(connections, direct);
+  const rest = createRest(connections);
   const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, rest);
 
   function keep(socket: Socket, organizationId?: string): void {
@@ -153,19 +150,18 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
  * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
  * @returns what leaves the connections unread for the rest of a turn of the event loop
  */
-function createRest(connections: ReadonlyMap<Socket, Connection>, direct?: ReadonlySet<Socket>): () => void {
+function createRest(connections: ReadonlyMap<Socket, Connection>): () => void {
   let isResting = false;
   return () => {
     if (isResting) return;
     isResting = true;
-    const isRead = [...(direct ?? connections.keys())].reverse().filter((socket) => !socket.isPaused());
-    const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
+    const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
     // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
-    const resting = [false, true].flatMap((greedy) => isRead.filter((socket) => isGreedy(socket) === greedy));
-    for (const socket of resting) socket.pause();
+    const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
+    for (const [socket] of resting) socket.pause();
     setImmediate(() => {
       isResting = false;
-      for (const socket of resting) if (!connections.get(socket)?.ahead.length && !socket.destroyed) socket.resume();
+      for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
     });
   };
 }

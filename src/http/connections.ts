@@ -6,7 +6,6 @@ import { createConnectionRoom } from './connection-room.ts';
 import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
-import { createReadsInTurns } from './reads-in-turns.ts';
 import { commonHeaders } from './response-headers.ts';
 import { createDrainAfterAnswer, drain } from './unread-bodies.ts';
 
@@ -33,8 +32,7 @@ export interface Connections {
  * next. Node alone serves all requests that it reads, of whoever sends most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
-  const reads = createReadsInTurns(limits, organizationOf);
-  const room = createConnectionRoom(limits, reads.direct);
+  const room = createConnectionRoom(limits);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
@@ -61,15 +59,14 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       strangers.run('', 1, serveIt);
     } else {
       room.keep(socket, organizationId);
-      reads.know(socket, organizationId);
       known.run(organizationId, 1, serveIt);
     }
   }
 
   /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
-  function refuseHeaders(request: IncomingMessage, response: ServerResponse): void {
-    const body = JSON.stringify({ detail: `The request has more than ${limits.headersMax} headers (headersMax).` });
-    response.writeHead(431, {
+  function refuse(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
+    const body = JSON.stringify({ detail });
+    response.writeHead(status, {
       ...commonHeaders,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
@@ -82,10 +79,18 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     room.rest();
   }
 
+  function isLongPath(url: string): boolean {
+    const { pathLengthMax } = limits;
+    return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
+  }
+
   const listener: RequestListener = (request, response) => {
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
-    if (request.rawHeaders.length > 2 * limits.headersMax) refuseHeaders(request, response);
-    else if (room.enter([request, response])) begin(request, response);
+    if (request.rawHeaders.length > 2 * limits.headersMax) {
+      refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
+    } else if (isLongPath(request.url as string)) {
+      refuse(request, response, 414, `The path is longer than ${limits.pathLengthMax} characters (pathLengthMax).`);
+    } else if (room.enter([request, response])) begin(request, response);
   };
 
   return {
@@ -98,10 +103,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       // One more than is taken shows that there were too many.
       made.maxHeadersCount = limits.headersMax + 1;
       made.setTimeout(limits.connectionSilentMsMax);
-      made.on('connection', (socket: Socket) => {
-        reads.open(socket);
-        room.open(socket);
-      });
+      made.on('connection', room.open);
       // Node alone tells everybody to send, whoever it is.
       made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);

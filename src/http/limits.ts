@@ -17,26 +17,6 @@ export const httpLimits = {
    * them, parsed in one go, and 50 connections would be read in one turn.
    */
   requestsAheadPerTurnMax: 500,
-  /**
-   * Milliseconds in which one turn of the event loop parses what connections without a known key bring. One read of 64 KiB takes
-   * up to 10 ms, and the last of a turn may go beyond.
-   */
-  strangersReadMsPerTurn: 5,
-  /** The same of what others bring, of each organization in turn, without directConnectionsMax. */
-  knownReadMsPerTurn: 10,
-  /** Bytes that connections have brought and that wait to be parsed; over it strangers are not read. */
-  waitingReadBytesMax: 8_388_608,
-  /** Strangers that are read again in one turn after that, once half of it is parsed; until then 16, those that came last. */
-  resumedPerTurnMax: 250,
-  /** Such bytes over which a stranger is closed that brings more than strangersReadBytesMin at once. */
-  strangersReadBytesMax: 67_108_864,
-  /** Reads up to this size never close a connection: that of a chunk of 100 points has 3 kB. */
-  strangersReadBytesMin: 16_384,
-  /**
-   * Connections, kept by who has a known key, that Node's parser reads by itself, which saves 10 µs a read. To leave one unread for
-   * the rest of a turn takes 5 µs.
-   */
-  directConnectionsMax: 500,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
@@ -57,6 +37,12 @@ export const httpLimits = {
   descriptorsKept: 256,
   /** A connection on which no byte moves for so long, in either direction, is closed. */
   connectionSilentMsMax: 300_000,
+  /** Characters of a path, without its query; over it 414. The longest with an id has a hundred, and 250,000 take 10 ms to be no route. */
+  pathLengthMax: 4_096,
+  /** Different parameters of a query, known or not; over it 400. No route knows thirty. */
+  queryNamesMax: 200,
+  /** Values of all parameters of a query; over it 400: a search may name 5,000 ids and 100 keywords. */
+  queryValuesMax: 10_000,
   /** Largest body of every route but those that take chunks: 10,000 ids to link have 390 kB. */
   otherBodyBytesMax: 1_048_576,
   /** Bodies up to this size have room of their own, so that they never wait for larger ones. */
@@ -87,6 +73,8 @@ export const httpLimits = {
   bodyContainersMax: 40_000,
   /** Strings and names in one body: 10,000 channels have 50,009. One that has more is refused before it is built. */
   bodyStringsMax: 100_000,
+  /** Strings and names in a body of a route that takes no chunks, which is read on the event loop: 10,000 ids to link and some. */
+  otherBodyStringsMax: 20_000,
   /** Bodies up to this size are not looked through for the two: building one takes 5 ms at most. */
   uncountedBodyBytesMax: 32_768,
   /** Unknown parameters and fields of one request that the header Ignored, or a 422, names; the rest is a number. */

@@ -6,7 +6,10 @@ import { explainFault } from './json-fault.ts';
 import type { HttpLimits } from './limits.ts';
 import { findRoundedNumbers } from './rounded-numbers.ts';
 
-export type JsonLimits = Pick<HttpLimits, 'bodyContainersMax' | 'bodyStringsMax' | 'uncountedBodyBytesMax'>;
+export interface JsonLimits extends Pick<HttpLimits, 'bodyContainersMax' | 'bodyStringsMax' | 'uncountedBodyBytesMax'> {
+  /** What the bound of strings is called; by default `bodyStringsMax`. */
+  namedStrings?: string;
+}
 
 /** A body, and the text that it was. */
 export interface ParsedJson {
@@ -53,10 +56,13 @@ export function refuseRoundedNumbers(text: string): void {
   throw invalid(['body', ...rounded.path], `${literal} would be stored as ${Number(rounded.literal)}: ${rule}`, input);
 }
 
-function checkCounts(body: Buffer, { bodyContainersMax, bodyStringsMax }: JsonLimits): void {
+function checkCounts(
+  body: Buffer,
+  { bodyContainersMax, bodyStringsMax, namedStrings = 'bodyStringsMax' }: JsonLimits,
+): void {
   const { containers, strings } = countJson(body, { containers: bodyContainersMax, strings: bodyStringsMax });
   const refuse = (what: string) =>
     new ApiError('body_too_large', `The body has more than ${what}; nothing was stored.`);
   if (containers > bodyContainersMax) throw refuse(`${bodyContainersMax} objects and arrays (bodyContainersMax)`);
-  if (strings > bodyStringsMax) throw refuse(`${bodyStringsMax} strings (bodyStringsMax)`);
+  if (strings > bodyStringsMax) throw refuse(`${bodyStringsMax} strings (${namedStrings})`);
 }

@@ -12,6 +12,7 @@ import { answerBadUrl, answerErrors } from './error-handler.ts';
 import { endBodiesOfHead } from './head-requests.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import { createQueryParser, refuseLargeQueries } from './query-size.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { setResponseHeaders } from './response-headers.ts';
@@ -54,7 +55,12 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     exposeHeadRoutes: true,
     frameworkErrors: answerBadUrl,
     clientErrorHandler: createClientErrors(bounds, pace),
-    routerOptions: { ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, maxParamLength: bounds.headerBytesMax },
+    routerOptions: {
+      ignoreDuplicateSlashes: true,
+      ignoreTrailingSlash: true,
+      maxParamLength: bounds.headerBytesMax,
+      querystringParser: createQueryParser(bounds),
+    },
     ajv: { customOptions: ajvOptions },
     schemaController: { compilersFactory: lazyCompilers() },
   });
@@ -69,5 +75,6 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
   const { bodyLimitBytes, bodiesLimitBytes } = options;
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, identities, connections.keep);
+  refuseLargeQueries(app);
   return app;
 }

@@ -5,9 +5,9 @@ export interface FairTurns {
   /**
    * Does it at once, or in a later turn when this one has had its amount. Owners that wait go in turn, and what one of them has
    * asked for is done in order.
-   * @param amount what it takes of a turn, at least 0; what shows only when it is done, `work` returns as a number
+   * @param amount what it takes of a turn, at least 0
    */
-  run(owner: string, amount: number, work: () => unknown): void;
+  run(owner: string, amount: number, work: () => void): void;
 }
 
 /**
@@ -15,15 +15,14 @@ export interface FairTurns {
  * @param amountPerTurn work is begun in a turn until so much has been; the last may go beyond it
  */
 export function createFairTurns(amountPerTurn: number): FairTurns {
-  const waiting = createRotation<{ amount: number; work(): unknown }>();
+  const waiting = createRotation<{ amount: number; work(): void }>();
   let done = 0;
   let isTurnDue = false;
 
-  function perform(amount: number, work: () => unknown): void {
+  function perform(amount: number, work: () => void): void {
     done += amount;
     beginTurnLater();
-    const more = work();
-    if (typeof more === 'number') done += more;
+    work();
   }
 
   function beginTurnLater(): void {

@@ -1,17 +1,18 @@
-import type { Grid } from './buckets.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import { readExtremes } from './extremes.ts';
-import { gridOver } from './grid.ts';
+import { fillUp } from './fill-up.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
 import type { PlannedChannel } from './merge.ts';
-import type { Batches, Gap, PointRead } from './points.ts';
+import { onePerMs } from './one-per-ms.ts';
+import { isInside } from './parts.ts';
+import type { Batches, Gap, PointRead, Points } from './points.ts';
 import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
  * At most so many points, nulls between them included: all of them where they are no more, else the extreme values of
- * parts that hold about as many points each. Two points a part at most, and room for the nulls.
+ * parts that hold about as many points each. At least half as many, whatever their times.
  */
 export async function downSample(
   source: PlannedChannel<SummaryPlan>,
@@ -21,40 +22,50 @@ export async function downSample(
   limits: PointLimits,
 ): Promise<PointRead['batches']> {
   const breaks = lineBreaksOf(gaps);
-  const broken = (points: Batches) => (breaks.length === 0 ? points : withLineBreaks(points, breaks));
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
   if (few !== undefined) return few;
-  const partCount = partCountFor(pointsMax, breaks, source.plan);
-  // Made once, and not before points are asked for: it may take another pass over the times.
-  let made: Promise<Grid> | undefined;
+  // They are chosen once, and when they are first asked for: it takes room that is counted after this.
+  let chosen: Promise<Points> | undefined;
   return async function* ({ limits: shared = limits }) {
-    made ??= gridOver(source, held, partCount, shared);
-    yield* broken(readExtremes(source, await made, shared));
+    chosen ??= choosePoints(source, held, breaks, pointsMax, shared);
+    yield* withLineBreaks(inBatches(await chosen), breaks);
   };
 }
 
-/**
- * How many parts leave room for the nulls: one for each break where no chunk lies in any, else one after every point that
- * is shown.
- */
-function partCountFor(pointsMax: number, breaks: LineBreaks, plan: ChunkPlan): number {
-  const ifBetweenAll = Math.floor(pointsMax / 4);
-  if (breaks.length === 0) return Math.floor(pointsMax / 2);
-  if (isAnyChunkIn(breaks, plan)) return ifBetweenAll;
-  return Math.max(ifBetweenAll, Math.floor((pointsMax - breaks.length) / 2));
+/** Which points are shown. Together with the nulls that belong between them they are no more than there may be. */
+async function choosePoints(
+  source: PlannedChannel<SummaryPlan>,
+  range: MsRange,
+  breaks: LineBreaks,
+  pointsMax: number,
+  limits: PointLimits,
+): Promise<Points> {
+  const half = Math.floor(pointsMax / 2);
+  const countShown = (points: Points) => countUpTo(pointsMax + 1, withLineBreaks(inBatches(points), breaks));
+  // Nearly always a break takes a single null. Where points lie in one, a null may follow each of them.
+  let room = Math.max(half, pointsMax - breaks.length);
+  for (;;) {
+    let points = await onePerMs(await readExtremes(source, range, Math.floor(room / 2), limits), range, source.rest);
+    let shown = await countShown(points);
+    if (shown < half) {
+      points = await fillUp(source, range, points, { least: half - shown, most: room - points.times.length }, limits);
+      shown = await countShown(points);
+    }
+    if (shown <= pointsMax || room === half) return points;
+    room = half;
+  }
 }
 
-/** Whether the span of a chunk reaches into a break. Both are in order of where they begin. */
-function isAnyChunkIn(breaks: LineBreaks, { length, firstMs, lastMs }: ChunkPlan): boolean {
-  let next = 0;
-  for (const { lowMs, highMs } of breaks) {
-    let reach = Number.NEGATIVE_INFINITY;
-    for (; next < length && (firstMs[next] as number) < highMs; next++) reach = Math.max(reach, lastMs[next] as number);
-    if (reach > lowMs) return true;
+/** Points of a batch. */
+const batchLength = 8_192;
+
+async function* inBatches({ times, values }: Points): Batches {
+  for (let from = 0; from < times.length; from += batchLength) {
+    const to = from + batchLength;
+    yield { times: times.subarray(from, to), values: values.subarray(from, to) };
   }
-  return false;
 }
 
 /** The part of a range in which the chunks of a plan have points. */
@@ -65,10 +76,18 @@ function spanOf({ length, firstMs, lastMs }: ChunkPlan, { fromMs, toMs }: MsRang
 }
 
 /** The points of the chunks that lie inside a range with all of theirs. */
-function pointsWithin({ length, firstMs, lastMs, pointCounts }: ChunkPlan, { fromMs, toMs }: MsRange): number {
+function pointsWithin(plan: ChunkPlan, range: MsRange): number {
   let points = 0;
-  for (let i = 0; i < length; i++) {
-    if ((firstMs[i] as number) >= fromMs && (lastMs[i] as number) <= toMs) points += pointCounts[i] as number;
-  }
+  for (let i = 0; i < plan.length; i++) if (isInside(plan, i, range)) points += plan.pointCounts[i] as number;
   return points;
+}
+
+/** How many points there are, or that there are at least so many. */
+async function countUpTo(enough: number, batches: Batches): Promise<number> {
+  let count = 0;
+  for await (const { times } of batches) {
+    count += times.length;
+    if (count >= enough) break;
+  }
+  return count;
 }

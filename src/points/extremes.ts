@@ -1,61 +1,152 @@
-import { Buckets, bucketOf, type Grid } from './buckets.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import type { PlannedChannel } from './merge.ts';
 import { fetchPage, nextPage } from './pages.ts';
-import type { Batches } from './points.ts';
-import { msOf } from './time.ts';
+import { isInside, partsOfChunks } from './parts.ts';
+import type { Points } from './points.ts';
+import { type MsRange, msOf } from './time.ts';
 
 /**
- * Reads the smallest and the largest value of each bucket of a channel, in order of ms and in memory that does not grow
- * with the channel. A chunk that lies inside one bucket is known by its summary; only the arrays of chunks that lie across
- * a border are read.
+ * Reads the smallest and the largest value of each of so many parts of a channel, in one pass and in memory that grows with
+ * the parts only. A part is a run of points of one chunk, or of whole chunks that follow each other. A whole chunk is known by
+ * its summary; arrays are read of chunks in which more than one part begins, or that reach out of the range.
  *
- * As in merge.ts chunks are taken in order of their first time, and a bucket is final when the next chunk begins
- * behind it. All stored points count, also those that share a ms, of which a plain read shows the last.
+ * All stored points count, also those that share a ms, of which a plain read shows the last.
+ * @param range of finite bounds
+ * @returns at most two points a part, their times in ms. Where chunks overlap in time, or their times step back, they are not in
+ * order, and some may have the same ms
  */
-export async function* readExtremes(
+export async function readExtremes(
   { plan, fetch, rest }: PlannedChannel<SummaryPlan>,
-  grid: Grid,
+  range: MsRange,
+  partCount: number,
   limits: PointLimits,
-): Batches {
-  const buckets = new Buckets(grid);
-  const isAcross = (position: number) => !isInsideOneBucket(plan, position, grid);
+): Promise<Points> {
+  const counts = partsOfChunks(plan, range, partCount);
+  const parts = new Parts(partCount);
+  const isOpened = (position: number) => (counts[position] as number) > 1 || !isInside(plan, position, range);
   for (let from = 0; from < plan.length; ) {
     await rest();
-    const page = nextPage(plan, from, limits, isAcross);
+    const page = nextPage(plan, from, limits, isOpened);
+    const chunks = await fetchPage(fetch, plan, page, true);
+    let opened = 0;
     for (let position = from; position < page.next; position++) {
-      if (!isAcross(position)) addSummary(buckets, plan, position);
-    }
-    for (const { times, values } of await fetchPage(fetch, plan, page, true)) {
-      addPoints(buckets, grid, times, values);
+      const count = counts[position] as number;
+      if (position !== page.positions[opened]) addSummary(parts, plan, position, count);
+      else addPoints(parts, chunks[opened++] as Points, range, count);
     }
     from = page.next;
-    const isEnd = from === plan.length;
-    const final = buckets.takeBefore(isEnd ? grid.starts.length : bucketOf(grid, plan.firstMs[from] as number));
-    if (final.times.length > 0) yield final;
   }
+  return parts.finish();
 }
 
-function isInsideOneBucket({ firstMs, lastMs }: SummaryPlan, position: number, grid: Grid): boolean {
-  const [first, last] = [firstMs[position] as number, lastMs[position] as number];
-  return first >= grid.fromMs && last <= grid.toMs && bucketOf(grid, first) === bucketOf(grid, last);
-}
-
-function addSummary(buckets: Buckets, plan: SummaryPlan, position: number): void {
+function addSummary(parts: Parts, plan: SummaryPlan, position: number, count: number): void {
+  if (count > 0) parts.begin();
   const value = plan.minValues[position] as number;
   if (Number.isNaN(value)) {
-    buckets.add(plan.firstMs[position] as number, Number.NaN);
+    parts.add(plan.firstMs[position] as number, Number.NaN);
     return;
   }
-  buckets.add(plan.minMs[position] as number, value);
-  buckets.add(plan.maxMs[position] as number, plan.maxValues[position] as number);
+  parts.add(plan.minMs[position] as number, value);
+  parts.add(plan.maxMs[position] as number, plan.maxValues[position] as number);
 }
 
-function addPoints(buckets: Buckets, { fromMs, toMs }: Grid, times: Float64Array, values: Float64Array): void {
+/**
+ * Divides the points of a chunk that lie in a range into so many parts, evenly and in their stored order. Points that share
+ * their ms with the one before are in its part, and count as one.
+ * @param chunk its times are written over
+ */
+function addPoints(parts: Parts, chunk: Points, { fromMs, toMs }: MsRange, count: number): void {
+  const { times, values } = chunk;
+  let length = 0;
+  let instants = 0;
+  let previousMs = Number.NaN;
   for (let i = 0; i < times.length; i++) {
     const ms = msOf(times[i] as number);
     // An absent time is NaN and fails both comparisons.
-    if (ms >= fromMs && ms <= toMs) buckets.add(ms, values[i] as number);
+    if (!(ms >= fromMs && ms <= toMs)) continue;
+    if (ms !== previousMs) instants++;
+    times[length] = previousMs = ms;
+    values[length++] = values[i] as number;
+  }
+  const partLength = instants / count;
+  let instant = 0;
+  let begun = 0;
+  previousMs = Number.NaN;
+  for (let i = 0; i < length; i++) {
+    const ms = times[i] as number;
+    if (ms !== previousMs) {
+      if (begun < count && instant >= begun * partLength) {
+        parts.begin();
+        begun++;
+      }
+      instant++;
+      previousMs = ms;
+    }
+    parts.add(ms, values[i] as number);
+  }
+}
+
+/** Collects the extremes of parts, one part after the other. */
+class Parts {
+  readonly #times: Float64Array;
+  readonly #values: Float64Array;
+  #length = 0;
+  /** Of the part that has been begun last. NaN where nothing has been added that counts. */
+  #least = Number.NaN;
+  #leastMs = Number.NaN;
+  #greatest = Number.NaN;
+  #greatestMs = Number.NaN;
+  #absentMs = Number.NaN;
+
+  constructor(partCount: number) {
+    this.#times = new Float64Array(2 * partCount);
+    this.#values = new Float64Array(2 * partCount);
+  }
+
+  begin(): void {
+    if (Number.isNaN(this.#least)) {
+      // All readings are absent, or there are no points.
+      if (!Number.isNaN(this.#absentMs)) this.#push(this.#absentMs, Number.NaN);
+    } else if (this.#leastMs < this.#greatestMs) {
+      this.#push(this.#leastMs, this.#least);
+      this.#push(this.#greatestMs, this.#greatest);
+    } else {
+      this.#push(this.#greatestMs, this.#greatest);
+      if (this.#leastMs !== this.#greatestMs || this.#least !== this.#greatest) this.#push(this.#leastMs, this.#least);
+    }
+    this.#least = this.#greatest = this.#absentMs = Number.NaN;
+  }
+
+  /**
+   * Adds a reading, NaN for an absent one. Of equal values the earliest is the smallest and the latest the largest, so that a
+   * level line is shown in its whole length.
+   */
+  add(ms: number, value: number): void {
+    // Nearly all of a long part.
+    if (value > this.#least && value < this.#greatest) return;
+    if (Number.isNaN(value)) {
+      if (!(this.#absentMs <= ms)) this.#absentMs = ms;
+      return;
+    }
+    // NaN fails every comparison.
+    if (!(this.#least <= value) || (this.#least === value && ms < this.#leastMs)) {
+      this.#least = value;
+      this.#leastMs = ms;
+    }
+    if (!(this.#greatest >= value) || (this.#greatest === value && ms > this.#greatestMs)) {
+      this.#greatest = value;
+      this.#greatestMs = ms;
+    }
+  }
+
+  finish(): Points {
+    this.begin();
+    return { times: this.#times.subarray(0, this.#length), values: this.#values.subarray(0, this.#length) };
+  }
+
+  #push(ms: number, value: number): void {
+    this.#times[this.#length] = ms;
+    this.#values[this.#length++] = value;
   }
 }

@@ -14,17 +14,18 @@ export interface Footprint {
   /** Points at a time. */
   points: number;
   bytes: number;
+  /** Bytes beyond these that are given back before the first points come: of several channels one takes them at a time. */
+  passingBytes: number;
 }
 
 /** Bytes of a chunk in a plan, and in one with summaries. */
 const [planBytes, summaryBytes] = [32, 64];
 /** Bytes of a point: 24 as it comes and 16 decoded. */
 const pointBytes = 40;
-/**
- * Bytes of one of the parts between whose extremes a down-sampled read chooses; there are half as many as points. Its extremes
- * take 40, where it begins 8, and 64 the times that are looked through to find that.
- */
-const partBytes = 112;
+/** Bytes of a point that a down-sampled read has chosen: it holds all of them until its end. */
+const chosenBytes = 16;
+/** Bytes of such a point while they are sorted, or others are looked for; and of a chunk while it is divided into parts. */
+const [choosingBytes, dividingBytes] = [32, 12];
 
 /** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
 export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {
@@ -41,12 +42,18 @@ export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }:
   }
   const page = Math.min(all, Math.max(pagePointsMax, largest));
   const points = isOverlapping ? Math.min(all, bufferPointsMax + page) * 2 : page;
-  return { chunks: plan.length, points, bytes: plan.length * planBytes + points * pointBytes };
+  return { chunks: plan.length, points, bytes: plan.length * planBytes + points * pointBytes, passingBytes: 0 };
 }
 
 export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, pointsMax: number): Footprint {
   const held = footprintOf(plan, limits);
-  return { ...held, bytes: held.bytes + plan.length * (summaryBytes - planBytes) + (pointsMax / 2) * partBytes };
+  const stored = plan.pointCounts.reduce((sum, points) => sum + points, 0);
+  const chosen = Math.min(pointsMax, stored);
+  return {
+    ...held,
+    bytes: held.bytes + plan.length * (summaryBytes - planBytes) + chosen * chosenBytes,
+    passingBytes: chosen * choosingBytes + plan.length * dividingBytes,
+  };
 }
 
 /** The largest chunk of a plan is held as it comes and decoded. */

@@ -16,6 +16,7 @@ export function lineBreaksOf(gaps: readonly Gap[]): LineBreaks {
  * they are in ms next to each other, which leaves no room for one. Each batch is valid until the next one is asked for.
  */
 export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Batches {
+  if (breaks.length === 0) return yield* batches;
   let next = 0;
   /** How far the breaks reach that begin before the point at hand. */
   let reachMs = Number.NEGATIVE_INFINITY;

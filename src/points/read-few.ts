@@ -19,10 +19,8 @@ export async function readFew(
 ): Promise<PointRead['batches'] | undefined> {
   const readBy =
     (collapse: Collapse): PointRead['batches'] =>
-    ({ withValues, limits: shared = limits }) => {
-      const points = readInOrder(source, { ...range, withValues }, collapse, shared);
-      return breaks.length === 0 ? points : withLineBreaks(points, breaks);
-    };
+    ({ withValues, limits: shared = limits }) =>
+      withLineBreaks(readInOrder(source, { ...range, withValues }, collapse, shared), breaks);
   const counted = { points: 0, instants: 0 };
   let lastMs = Number.NaN;
   for await (const { times } of readBy(exactMs)({ withValues: false })) {

@@ -50,7 +50,8 @@ export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wante
   const { reading, limits } = means;
   return reading.plan(async () => {
     const read = await planChannelPoints(sourceOf(means, channel, new GrowingBytes()), wanted, limits);
-    return { ...read, close: await reading.enlarge(read.footprint(limits).bytes - limits.usualBytesMax) };
+    const { bytes, passingBytes } = read.footprint(limits);
+    return { ...read, close: await reading.enlarge(bytes + passingBytes - limits.usualBytesMax) };
   });
 }
 
@@ -72,18 +73,19 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
     const shared = shareOf(limits, channels.length);
     const image = new GrowingBytes();
     const each: PlannedRead[] = [];
-    const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes };
+    const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
       const read = await planChannelPoints(sourceOf(means, channel, image), wanted, limits);
       each.push(read);
-      const { chunks, points, bytes } = read.footprint(shared);
+      const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
       held.points += points;
       held.bytes += bytes;
+      held.passingBytes = Math.max(held.passingBytes, passingBytes);
       requireFewChunks(held.chunks, limits);
     }
     requireFewPoints(held.points, channels.length, limits);
-    const close = await reading.enlarge(held.bytes - limits.usualBytesMax);
+    const close = await reading.enlarge(held.bytes + held.passingBytes - limits.usualBytesMax);
     const batches: OpenChannels['batches'] = (options) =>
       mergeChannels(
         each.map((read) => read.batches({ ...options, limits: shared })),

@@ -1,6 +1,7 @@
 import { ApiError } from '../errors.ts';
 import type { HttpLimits } from '../http/limits.ts';
 import type { JsonLimits } from '../http/parse-json.ts';
+import { countJson } from '../lib/json-counts.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { createWorkThread } from '../lib/work-thread.ts';
 import { unpackArrivals } from './arrival-pack.ts';
@@ -61,9 +62,17 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
     return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed), result.notes);
   }
 
+  /** Whether it would take the event loop too long. */
+  function isLong(body: Buffer): boolean {
+    if (body.length > limits.loopBodyBytesMax) return true;
+    if (body.length <= uncountedBodyBytesMax) return false;
+    const max = { containers: Number.POSITIVE_INFINITY, strings: limits.loopBodyStringsMax };
+    return countJson(body, max).strings > limits.loopBodyStringsMax;
+  }
+
   return {
     read: (form, body, organizationId) =>
-      body.length > limits.loopBodyBytesMax ? readInThread(form, body, organizationId) : bodies.read(form, body),
+      isLong(body) ? readInThread(form, body, organizationId) : bodies.read(form, body),
     validator: bodies.validator,
     close: () => thread.close(),
   };

@@ -4,6 +4,8 @@ export const streamLimits = {
   channelsPerRequestMax: 10_000,
   /** Bodies of chunks up to this size are parsed on the event loop, in 10 ms at most; larger ones in a thread. */
   loopBodyBytesMax: 524_288,
+  /** Those with more strings and names are parsed in the thread too: 50,000 names that nobody knows would take 100 ms. */
+  loopBodyStringsMax: 10_000,
   /** How long the thread stays when it has nothing to do, and with it the memory that it has taken. */
   threadIdleMs: 30_000,
   /**

@@ -200,7 +200,7 @@ describe.sequential('a server with its own PostgreSQL', () => {
 });
 
 describe('commands beside a server that is just starting on the same folder', () => {
-  test('wait for it', { timeout: 60_000 }, async () => {
+  test('wait for it', { timeout: 180_000 }, async () => {
     const dataDir = join(folder, 'starting');
     const settings = { DATA_DIR: dataDir, PORT: '0' };
     const program = run(built.folder, 'main.js', [], settings);
@@ -210,11 +210,11 @@ describe('commands beside a server that is just starting on the same folder', ()
     const commands = [['keys', 'list'], ['migrate'], ['verify'], ['sql-readers', 'list']];
     const started = commands.map((args) => run(built.folder, 'commands/cli.js', args, settings));
     for (const [i, command] of started.entries()) {
-      const { code } = await command.exit(50_000);
+      const { code } = await command.exit(120_000);
       expect([commands[i], code], command.stderr()).toEqual([commands[i], 0]);
     }
     expect(started[1]?.stdout()).toBe('The database is up to date.\n');
-    await expect.poll(() => program.stdout(), { timeout: 30_000 }).toContain('Address');
+    await expect.poll(() => program.stdout(), { timeout: 60_000 }).toContain('Address');
     // PostgreSQL knows no 18.4.0-beta.17, which is the package that brings it.
     expect(program.stderr()).toMatch(/"version":"\d+\.\d+","msg":"made a new database"/);
     program.child.kill('SIGTERM');

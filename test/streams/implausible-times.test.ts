@@ -145,8 +145,9 @@ describe('a window in another unit is refused with the value that is meant', () 
     ['end', '1769846400250000000', 'nanoseconds', 'send 1769846400.25 or 2026-01-31T08:00:00.250Z'],
   ])('%s=%s', async (name, text, unit, advice) => {
     const dataId = await openStream();
-    for (const prefix of ['metrology', 'tool-state']) {
-      const { status, json } = await server.get(`/${prefix}/${dataId}/timeseries/?${name}=${text}`);
+    const paths = [`/metrology/${dataId}/timeseries/?`, `/tool-state/${dataId}/timeseries/?`];
+    for (const path of [...paths, `/exports/${dataId}?layout=wide&`]) {
+      const { status, json } = await server.get(`${path}${name}=${text}`);
       expect(status).toBe(422);
       expect(json.detail).toMatchObject([{ loc: ['query', name], input: text }]);
       expect(json.detail[0].msg).toContain(unit);

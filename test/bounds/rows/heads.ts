@@ -58,6 +58,27 @@ export const heads: Row[] = [
       }),
   },
   {
+    name: 'many-names',
+    about:
+      '20 connections ask, with and without a key, with 40,000 parameters in a query and send 90,000 fields in a body',
+    run: (ground) =>
+      attack(ground, 20, {}, async (line, i) => {
+        const keyed = jsonUnder(ground.keys.attacker);
+        const query = Array.from({ length: 40_000 }, (_, n) => n.toString(36)).join('&');
+        const fields = `{${Array.from({ length: 90_000 }, (_, n) => `"${n.toString(36)}":0`).join()}}`;
+        const text = [
+          head('GET', `/data_entries/?${query}`),
+          head('GET', `/data_entries/?${query}`, keyed),
+          head('POST', '/projects/', { ...keyed, 'Content-Length': fields.length }) + fields,
+          // As long as it may be to be read on the event loop.
+          head('POST', chunkPath, { ...keyed, 'Content-Length': 500_000 }) +
+            `${fields.slice(0, 499_990)}}`.padEnd(500_000),
+          head('GET', `/${'a/'.repeat(120_000)}`),
+        ][i % 5] as string;
+        await pour(ground, line, text, 20);
+      }),
+  },
+  {
     name: 'other-protocols',
     about: '50 connections ask for CONNECT, an upgrade to a web socket and to HTTP/2, and stay',
     run: (ground) =>

@@ -34,7 +34,8 @@ export const heldReads: Row[] = [
   },
   {
     name: 'slow-readers',
-    about: 'clients that never read: 400 of JSON, 100 of wide CSV, 50 of wide Parquet, 40 of Parquet on one connection',
+    about:
+      'clients that never read: 400 of JSON, 100 of wide CSV, 50 of wide Parquet, 50 of wide XLSX, 40 of Parquet on one connection',
     own: {},
     run: readSlowly,
   },
@@ -154,6 +155,7 @@ async function readSlowly(ground: Ground): Promise<void> {
       { what: 'JSON', count: 400, text: get(`/tool-state/${json}/timeseries/`, reader) },
       { what: 'wide CSV', count: 100, text: get(`/exports/${wide}/?format=csv&layout=wide`, reader) },
       { what: 'wide Parquet', count: 50, text: get(`/exports/${wide}/?format=parquet&layout=wide`, reader) },
+      { what: 'wide XLSX', count: 50, text: get(`/exports/${wide}/?format=xlsx&layout=wide`, reader) },
       {
         what: 'pipelined Parquet',
         count: 1,

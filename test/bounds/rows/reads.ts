@@ -16,6 +16,20 @@ export const reads: Row[] = [
     run: (ground) => readOften(ground, (dataId, i) => `/exports/${dataId}/?format=${i % 2 === 0 ? 'csv' : 'parquet'}`),
   },
   {
+    name: 'workbooks-without-pause',
+    about: '16 connections export a series of 500,000 points as XLSX without a pause',
+    run: (ground) => readOften(ground, (dataId) => `/exports/${dataId}/?format=xlsx`),
+  },
+  {
+    name: 'even-rows-without-pause',
+    about: '16 connections export a million rows at even times of a series of 500,000 points without a pause',
+    run: (ground) =>
+      readOften(
+        ground,
+        (dataId, i) => `/exports/${dataId}/?layout=wide&every=1ms&fill=${i % 2 === 0 ? 'previous' : 'mean'}`,
+      ),
+  },
+  {
     name: 'down-sampled-without-pause',
     about: '16 connections read 1,000 points of 500,000 without a pause',
     run: (ground) => readOften(ground, (dataId) => `/tool-state/${dataId}/timeseries/?max_points=1000`),

@@ -7,6 +7,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 
 const chunkEveryMs = 200;
@@ -121,14 +122,48 @@ function askHealth() {
   follow('health', '/healthz', 200, { method: 'GET', path: '/healthz' });
 }
 
-/** How long an answer takes that came now. A machine that has no processor free for the server is no delay of the server. */
-const ownMs = ({ startedAt, waitedMs: before }) => performance.now() - startedAt - (waitedMs() - before);
+/*
+ * How long an answer takes that came at a time. What the machine adds is no delay of the server: the time for which it had no
+ * processor free, as Linux counts it, and the time for which it let nobody go on, which a thread that only wakes every few
+ * milliseconds sees (a virtual machine that stands still, a share of the processor that is used up). But time in which the main
+ * thread of the server has worked is the server's, whatever the others say.
+ */
+function ownMs(before, now = instant()) {
+  const machineMs = now.waitedMs - before.waitedMs + (now.stoodMs - before.stoodMs);
+  return Math.max(now.workedMs - before.workedMs, now.at - before.at - machineMs);
+}
+
+/** All figures of an instant that grow. */
+const instant = () => ({ at: performance.now(), waitedMs: waitedMs(), workedMs: workedMs(), stoodMs: stood[0] });
+
+/** Milliseconds for which the machine has let the thread below wait beyond its time. */
+const stood = new Float64Array(new SharedArrayBuffer(8));
+const wakeEveryMs = 4;
+/** The thread has seen by then what the main thread has just seen. */
+const wakenMs = 3 * wakeEveryMs;
+new Worker(
+  `const { workerData: { stood, everyMs } } = require('node:worker_threads');
+  let last = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    const late = now - last - everyMs;
+    last = now;
+    if (late > everyMs) stood[0] += late;
+  }, everyMs);`,
+  { eval: true, workerData: { stood, everyMs: wakeEveryMs } },
+).unref();
 
 /** Milliseconds for which the main threads of the server and this one have waited for a processor. */
 function waitedMs() {
-  const of = (pid) => Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[1] ?? 0) / 1e6;
-  return [process.pid, ...watch.serverPids].reduce((sum, pid) => sum + of(pid), 0);
+  return [process.pid, ...watch.serverPids].reduce((sum, pid) => sum + scheduledMs(pid, 1), 0);
 }
+
+/** Milliseconds for which the main threads of the server have had a processor. */
+function workedMs() {
+  return watch.serverPids.reduce((sum, pid) => sum + scheduledMs(pid, 0), 0);
+}
+
+const scheduledMs = (pid, field) => Number(read(`/proc/${pid}/task/${pid}/schedstat`).split(' ')[field] ?? 0) / 1e6;
 
 function residentBytes(pid) {
   return Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1_024;
@@ -160,15 +195,17 @@ function read(path) {
 /** Sends one request and writes down how it was answered. @returns the answer, undefined where none came in this watch */
 function follow(figureName, what, status, options) {
   const own = watch;
-  const entry = { what, figure: own.figures[figureName], startedAt: performance.now(), waitedMs: waitedMs() };
+  const entry = { what, figure: own.figures[figureName], ...instant() };
   const { answer, abandon } = exchange(options);
   own.pending.add(entry);
   entry.abandon = abandon;
   return answer.then(
-    (got) => {
+    async (got) => {
+      const now = instant();
+      await sleep(wakenMs);
       if (!own.pending.delete(entry)) return undefined;
       const wrong = got.status === status ? undefined : `${what}: ${got.status} ${got.body.slice(0, 150)}`;
-      note(entry.figure, ownMs(entry), wrong);
+      note(entry.figure, ownMs(entry, { ...now, stoodMs: stood[0] }), wrong);
       return got;
     },
     (error) => {

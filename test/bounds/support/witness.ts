@@ -32,6 +32,7 @@ export interface WatchedServer {
 
 /** Somebody else, in a process of their own (witness.mjs). */
 export interface Witness {
+  pid: number;
   begin(server: WatchedServer): Promise<void>;
   /** Waits up to `answerMsMax` for answers that are still due. */
   end(): Promise<Figures>;
@@ -53,6 +54,7 @@ export function startWitness(): Witness {
     return reply[name] as Reply;
   };
   return {
+    pid: child.pid as number,
     begin: (server) => order({ order: 'begin', answerMsMax, ...server }, 'begun'),
     end: () => order<Figures>({ order: 'end' }, 'figures'),
     close: () => void child.kill(),

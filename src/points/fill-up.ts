@@ -1,0 +1,82 @@
+import type { PointLimits } from './limits.ts';
+import { type PlannedChannel, readInOrder } from './merge.ts';
+import type { Points } from './points.ts';
+import { byMs } from './selection.ts';
+import type { MsRange } from './time.ts';
+
+/**
+ * Adds points of a channel to some that are shown already, at about even distances. Takes a pass over all points of the
+ * range, so it is for channels whose plan tells little: of which most points are stored several times, or have no time.
+ * @param shown in order, one a ms
+ * @param room how many points to add: at least so many, if there are as many in other ms than those shown, and at most so many
+ */
+export async function fillUp(
+  channel: PlannedChannel,
+  range: MsRange,
+  shown: Points,
+  room: { least: number; most: number },
+  limits: PointLimits,
+): Promise<Points> {
+  const others = new Thinned(2 * room.least);
+  let next = 0;
+  for await (const { times, values } of readInOrder(channel, { ...range, withValues: true }, byMs, limits)) {
+    for (let i = 0; i < times.length; i++) {
+      const ms = times[i] as number;
+      while ((shown.times[next] as number) < ms) next++;
+      if (shown.times[next] !== ms) others.add(ms, values[i] as number);
+    }
+  }
+  return merged(shown, others.take(room.most));
+}
+
+/** Keeps one of every so many points that are added: at least half as many as there is room for, if so many were added. */
+class Thinned {
+  readonly #times: Float64Array;
+  readonly #values: Float64Array;
+  #length = 0;
+  #stride = 1;
+  #seen = 0;
+
+  /** @param room an even number */
+  constructor(room: number) {
+    this.#times = new Float64Array(room);
+    this.#values = new Float64Array(room);
+  }
+
+  add(ms: number, value: number): void {
+    if (this.#seen++ % this.#stride !== 0) return;
+    if (this.#length === this.#times.length) {
+      this.#keep(this.#length / 2, 2);
+      // Their number was even, so what comes now is due by the new stride too.
+      this.#stride *= 2;
+    }
+    this.#times[this.#length] = ms;
+    this.#values[this.#length++] = value;
+  }
+
+  take(most: number): Points {
+    if (this.#length > most) this.#keep(most, this.#length / most);
+    return { times: this.#times.subarray(0, this.#length), values: this.#values.subarray(0, this.#length) };
+  }
+
+  #keep(count: number, step: number): void {
+    for (let i = 0; i < count; i++) {
+      this.#times[i] = this.#times[Math.floor(i * step)] as number;
+      this.#values[i] = this.#values[Math.floor(i * step)] as number;
+    }
+    this.#length = count;
+  }
+}
+
+function merged(one: Points, other: Points): Points {
+  const length = one.times.length + other.times.length;
+  const both = { times: new Float64Array(length), values: new Float64Array(length) };
+  let [i, k] = [0, 0];
+  for (let at = 0; at < length; at++) {
+    // Behind the end of a list is no time, and the comparison fails.
+    const isOne = k === other.times.length || (one.times[i] as number) < (other.times[k] as number);
+    both.times[at] = (isOne ? one.times[i] : other.times[k]) as number;
+    both.values[at] = (isOne ? one.values[i++] : other.values[k++]) as number;
+  }
+  return both;
+}

@@ -1,0 +1,53 @@
+import type { ChunkPlan } from './chunk-plan.ts';
+import type { MsRange } from './time.ts';
+
+/**
+ * Divides the points of a range into parts that hold about as many each, however they lie in time, and says how many parts
+ * begin in each chunk. Where none begins, the chunk belongs to the part that the chunk before it has begun.
+ * @returns together as many as are wanted
+ */
+export function partsOfChunks(plan: ChunkPlan, range: MsRange, partCount: number): Uint32Array {
+  const points = pointsOfChunks(plan, range);
+  const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
+  const parts = new Uint32Array(plan.length);
+  let sum = 0;
+  let begun = 0;
+  for (let i = 0; i < plan.length; i++) {
+    sum += points[i] as number;
+    const due = Math.min(partCount, Math.ceil(sum / partPoints));
+    parts[i] = due - begun;
+    begun = due;
+  }
+  return parts;
+}
+
+/** Whether all points of a chunk lie in a range. */
+export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fromMs, toMs }: MsRange): boolean {
+  return (firstMs[position] as number) >= fromMs && (lastMs[position] as number) <= toMs;
+}
+
+/**
+ * How many points of each chunk lie in a range, as far as a plan tells. Points of one ms count once. A chunk that reaches out
+ * of the range may do so by a single wrong time, so its span alone tells nothing: its points are taken to lie as close as
+ * those of the closest chunk.
+ */
+function pointsOfChunks(plan: ChunkPlan, range: MsRange): Float64Array {
+  const { length, firstMs, lastMs, pointCounts } = plan;
+  const pointsPerMs = greatestPointsPerMs(plan);
+  const points = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    const insideMs = Math.min(lastMs[i] as number, range.toMs) - Math.max(firstMs[i] as number, range.fromMs) + 1;
+    const fitting = isInside(plan, i, range) ? insideMs : Math.max(1, insideMs * pointsPerMs);
+    points[i] = Math.min(pointCounts[i] as number, fitting);
+  }
+  return points;
+}
+
+function greatestPointsPerMs({ length, firstMs, lastMs, pointCounts }: ChunkPlan): number {
+  let greatest = 0;
+  for (let i = 0; i < length; i++) {
+    const spanMs = (lastMs[i] as number) - (firstMs[i] as number);
+    if (spanMs > 0) greatest = Math.max(greatest, ((pointCounts[i] as number) - 1) / spanMs);
+  }
+  return Math.min(1, greatest);
+}

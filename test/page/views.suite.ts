@@ -1,4 +1,4 @@
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -327,6 +327,18 @@ describe('a run by hand', () => {
   });
 });
 
+test('all scripts together are small, and nothing is sent that helps to debug them', async () => {
+  const folder = join(import.meta.dirname, '../../dist/page');
+  const names = await readdir(folder);
+  const sizes = await Promise.all(
+    names.filter((name) => name.endsWith('.js.gz')).map((name) => stat(join(folder, name))),
+  );
+  expect(sizes.length).toBeGreaterThanOrEqual(3);
+  expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(120_000);
+  expect(names.filter((name) => name.endsWith('.map'))).toEqual([]);
+  for (const name of names.filter((one) => /\.(js|css)$/.test(one))) expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css)$/);
+});
+
 test('the pictures of the README', async () => {
   for (const [name, theme, path] of [
     ['runs', 'light', '/'],
@@ -339,7 +351,7 @@ test('the pictures of the README', async () => {
       await page.locator('.strip').first().waitFor();
     } else await page.getByRole('link', { name: 'MBE run 417 GaAs' }).waitFor();
     await page.waitForTimeout(500);
-    const bytes = await page.screenshot({ type: 'jpeg', quality: 72 });
+    const bytes = await page.screenshot({ type: 'jpeg', quality: 60 });
     expect(bytes.length).toBeLessThanOrEqual(80_000);
     expect(bytes.length).toBeGreaterThan(8_000);
     if (process.env.UPDATE_DOCS === '1') {

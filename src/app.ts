@@ -37,7 +37,7 @@ import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
-import { createLive, type Live } from './live/live.ts';
+import { createLive } from './live/live.ts';
 import { liveRoutes } from './live/routes.ts';
 import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
@@ -134,7 +134,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const now = given.now ?? Date.now;
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
-  const live = openLive(app, { database, idleSeconds, log, metrics, limits: limits.live });
+  const live = openLive(app, { database, credentials, idleSeconds, log, metrics, limits: limits.live });
   const streams =
     given.streams ??
     createStreamService({
@@ -167,8 +167,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
-  const following = { ...live, database, mayGoOn: mayGoOn(credentials), idleSeconds, limits: limits.live };
-  await app.register(async (room) => liveRoutes(room, following));
+  await app.register(async (room) => liveRoutes(room, { ...live, database, idleSeconds, limits: limits.live }));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
@@ -188,8 +187,6 @@ function pagesForPeople(app: App): void {
   pageRoutes(app);
 }
 
-const mayGoOn = (credentials: Credentials) => (request: FastifyRequest) => stillOpens(credentials, request);
-
 /** Removes old revisions from time to time while the app is there. */
 function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
   const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
@@ -200,13 +197,14 @@ function boundRevisions(app: App, database: Database, keepDays: number, log: Log
 
 interface LiveParts {
   database: Database;
+  credentials: Credentials;
   idleSeconds: number;
   log: Logger;
   metrics: Metrics;
   limits: LiveLimits;
 }
 
-function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
+function openLive(app: App, { credentials, log, metrics, ...means }: LiveParts) {
   const live = createLive({
     ...means,
     report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
@@ -217,7 +215,7 @@ function openLive(app: App, { log, metrics, ...means }: LiveParts): Live {
   app.decorate('endEventStreams', live.close);
   // Their answers never end, and the server waits for all others.
   app.addHook('preClose', async () => live.close());
-  return live;
+  return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(credentials, request) };
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {

@@ -84,6 +84,18 @@ describe('what is read', () => {
     reader.close();
   });
 
+  test('what has arrived beyond the window is read as finely as the window', async () => {
+    const { reader, asked, state } = fakeRun();
+    reader.want(window(0, 100, true));
+    await vi.waitFor(() => expect(reader.isRead('a')).toBe(true));
+    state.toMs = 200;
+    // Before the window has followed.
+    reader.changed('a', { fromMs: 101, toMs: 200 });
+    await vi.waitFor(() => expect(asked).toHaveLength(2));
+    expect(asked[1]?.points).toBeGreaterThanOrEqual(1_000);
+    reader.close();
+  });
+
   test('a hundred events are a few reads, the last one after the last event', async () => {
     const { reader, asked, state } = fakeRun({ liveMsMin: 50 });
     reader.want(window(0, 1_000, true));

@@ -147,10 +147,11 @@ export class Reader {
 
   async #readChanged(wanted: Wanted): Promise<void> {
     this.#nextLiveMs = performance.now() + this.#limits.liveMsMin;
-    const { changed, stretch } = this.#takeDirty(wanted);
+    const { changed, stretch, newestMs } = this.#takeDirty(wanted);
     if (stretch === undefined) return;
-    const newest = Math.min(stretch.toMs, wanted.range.toMs);
-    const points = Math.max(8, Math.ceil((newest - stretch.fromMs) * densityOf(wanted)) + 2);
+    // What has arrived may lie beyond the window, which follows it in the next frame.
+    const untilMs = Math.max(newestMs, Math.min(stretch.toMs, wanted.range.toMs));
+    const points = Math.max(8, Math.ceil((untilMs - stretch.fromMs) * densityOf(wanted)) + 2);
     for (let rest = changed; rest.length > 0; ) {
       const part = firstPart(rest, points, this.#limits);
       const answer = await this.#attempt(part, stretch, points, false);
@@ -165,11 +166,15 @@ export class Reader {
     this.#plan(0);
   }
 
-  /** @returns the channels on the screen that have changed, and one stretch for all of them, in whole ms */
-  #takeDirty({ channels }: Wanted): { changed: string[]; stretch: Range | undefined } {
+  /**
+   * @returns the channels on the screen that have changed, one stretch for all of them, in whole ms, and the newest time that
+   * has changed
+   */
+  #takeDirty({ channels }: Wanted): { changed: string[]; stretch: Range | undefined; newestMs: number } {
     const onScreen = new Set(channels);
     const changed: string[] = [];
     let stretch: Range | undefined;
+    let newestMs = Number.NEGATIVE_INFINITY;
     for (const [channel, span] of this.#dirty) {
       const here = this.#held.get(channel);
       const own = here === undefined ? undefined : rangeToRead(here.series, span, here.range);
@@ -179,10 +184,12 @@ export class Reader {
       } else if (own !== undefined) {
         changed.push(channel);
         stretch = united(stretch, own);
+        newestMs = Math.max(newestMs, span.toMs);
       }
     }
     this.#dirty.clear();
-    return { changed, stretch: stretch && { fromMs: Math.floor(stretch.fromMs), toMs: Math.ceil(stretch.toMs) } };
+    const whole = stretch && { fromMs: Math.floor(stretch.fromMs), toMs: Math.ceil(stretch.toMs) };
+    return { changed, stretch: whole, newestMs };
   }
 
   #put(channel: string, stretch: Range, read: Series): void {

@@ -186,7 +186,7 @@ describe('errors of one of many channels', () => {
 });
 
 describe('paths', () => {
-  test.each(['/', '/nowhere', '/tool-state/stream', '/data_entries/x/y', '/p/tool-state/stream/initialize'])(
+  test.each(['/nowhere', '/tool-state/stream', '/data_entries/x/y', '/p/tool-state/stream/initialize'])(
     '%s does not exist',
     async (path) => {
       for (const key of [undefined, null]) {
@@ -230,7 +230,9 @@ describe('paths', () => {
       const plain = path.replaceAll(/\{\w+\}/g, unknownId).replace(/\/$/, '');
       for (const url of [plain, `${plain}/`, `/${plain}`, `${plain.replaceAll('/', '//')}//`, `///${plain}//?a=b`]) {
         const answer = await server.send(method.toUpperCase(), url, undefined, null);
-        expect([200, 401], `${method} ${url}: ${answer.text.slice(0, 100)}`).toContain(answer.status);
+        // Who signs in has no key yet, so that a body is asked for first.
+        const found = plain === '/session' && method === 'post' ? [422] : [200, 401];
+        expect(found, `${method} ${url}: ${answer.text.slice(0, 100)}`).toContain(answer.status);
         expect(answer.headers.location).toBeUndefined();
       }
     }

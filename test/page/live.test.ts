@@ -98,6 +98,15 @@ describe('a line', () => {
     expect(asked).toHaveLength(1);
   });
 
+  test('of runs that nobody knows is no line that was lost', async () => {
+    const { asked, fetch } = fakeServer(() => new Response('{}', { status: 404 }));
+    const states: LineState[] = [];
+    const line = openLine({ url: 'x', fetch, limits, onEvent: () => {}, onState: (state) => states.push(state) });
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(2));
+    line.close();
+    expect(states).toEqual([{ kind: 'connecting' }]);
+  });
+
   test('is taken for dead after so long without a byte, heartbeats included', async () => {
     let ended = 0;
     const silent = (signal: AbortSignal) =>

@@ -59,7 +59,7 @@ describe('names', () => {
     await expectAccessible(page);
     for (const size of [sizes.desktop, sizes.phone]) {
       await page.setViewportSize(size);
-      expect(await sideways(page)).toBe(0);
+      await expect.poll(() => sideways(page)).toBe(0);
     }
     await picture(page, `name-${kind}`);
     // Hidden in the address, and shown again from it.

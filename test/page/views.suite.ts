@@ -87,7 +87,7 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
     await page.setViewportSize(sizes.phone);
     await picture(page, `runs-phone-${theme}`);
     await expectAccessible(page);
-    expect(await sideways(page)).toBe(0);
+    await expect.poll(() => sideways(page)).toBe(0);
     await page.setViewportSize(sizes.tablet);
     await picture(page, `runs-tablet-${theme}`);
     await expectAccessible(page);
@@ -133,7 +133,7 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
     ] as const) {
       await page.setViewportSize(size);
       await isDrawn(page);
-      expect(await sideways(page)).toBe(0);
+      await expect.poll(() => sideways(page)).toBe(0);
       await expectAccessible(page);
       await page.waitForTimeout(300);
       await picture(page, `run-${name}-${theme}`, true);
@@ -172,7 +172,7 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (theme) => {
     await expectAccessible(page);
     await picture(page, `compare-${theme}`);
     await page.setViewportSize(sizes.phone);
-    expect(await sideways(page)).toBe(0);
+    await expect.poll(() => sideways(page)).toBe(0);
     await page.close();
   });
 
@@ -218,6 +218,7 @@ describe('a run by hand', () => {
     const whole = 300_000 * 1.02;
     expect(Math.abs((to - from) / whole - 0.25)).toBeLessThan(0.02);
     expect(Math.abs((from - start * 1_000) / whole - 0.24)).toBeLessThan(0.02);
+    await expect.poll(() => page.locator('.said').first().textContent()).toContain('every reading shown');
     const points = await page.locator('.plot').first().getAttribute('data-points');
     await page.reload();
     await expect.poll(() => page.locator('.plot').first().getAttribute('data-points')).toBe(points);

@@ -64,6 +64,8 @@ export function openLine({
     if (lastId !== '') headers['last-event-id'] = lastId;
     const answer = await fetch(url, { headers, signal: attempt.signal, credentials: 'same-origin' });
     if (answer.status === 401) return 'signed-out';
+    // There is nothing to follow: nobody has lost anything. What was deleted may be restored.
+    if (answer.status === 404) return 'unknown';
     if (!answer.ok || answer.body === null) throw new Error(await reasonOf(answer));
     const reader = readEventStream();
     const decoder = new TextDecoder();
@@ -87,10 +89,12 @@ export function openLine({
     while (!closed) {
       const heardMs = aliveMs;
       try {
-        if ((await connectOnce()) === 'signed-out') {
+        const end = await connectOnce();
+        if (end === 'signed-out') {
           onState({ kind: 'signed-out' });
           break;
         }
+        waitMs = limits.retryMsMax;
       } catch (error) {
         isOpen = false;
         if (closed) break;

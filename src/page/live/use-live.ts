@@ -21,14 +21,18 @@ export function onSignedOut(callBack: () => void): void {
   whenSignedOut(callBack);
 }
 
+function tellLine(state: LineState): void {
+  line = state;
+  for (const watcher of watchers) watcher(state);
+}
+
 function theFeed(): Feed {
   feed ??= openFeed({
     base,
     onEvent: (name, data) => told(name, JSON.parse(data)),
     onLine(state) {
-      line = state;
+      tellLine(state);
       if (state.kind === 'signed-out') signedOut();
-      for (const watcher of watchers) watcher(state);
     },
   });
   return feed;
@@ -45,6 +49,8 @@ export function useLive(
   useEffect(() => {
     const tell: OnEvent = (name, data) => latest.current(name, data);
     told = tell;
+    // What was said of lines that nobody wants any more says nothing of this view.
+    tellLine({ kind: 'connecting' });
     theFeed().want(ids === '' ? [] : ids.split(' '), list);
     return () => {
       // The next view says what it wants in its turn; one that wants nothing is told nothing.

@@ -224,7 +224,9 @@ describe('paths', () => {
 
   test('every documented route is found with duplicate and with trailing slashes, and nothing redirects', async () => {
     const { paths } = server.app.swagger() as unknown as { paths: Record<string, Record<string, unknown>> };
-    const routes = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((one) => [one, path]));
+    // `/` has no other form.
+    const documented = Object.entries(paths).filter(([path]) => path !== '/');
+    const routes = documented.flatMap(([path, methods]) => Object.keys(methods).map((one) => [one, path]));
     expect(routes.length).toBeGreaterThan(25);
     for (const [method, path] of [...routes, ['get', '/openapi.yaml']] as [string, string][]) {
       const plain = path.replaceAll(/\{\w+\}/g, unknownId).replace(/\/$/, '');

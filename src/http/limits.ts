@@ -49,6 +49,12 @@ export const httpLimits = {
   smallBodyBytesMax: 65_536,
   /** Bytes of room that a body is given when it has waited for some. */
   roomStepBytes: 65_536,
+  /** Largest body of a request without a key, which signs in: a key has 512 characters, each of 6 bytes at most. */
+  strangerBodyBytesMax: 4_096,
+  /** Bytes of such bodies in memory at one time, in a room of their own; more wait. */
+  strangerBodiesBytesMax: 4_194_304,
+  /** Such a body of which nothing arrives for so long is answered 408. */
+  strangerBodyStallMsMax: 5_000,
   /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
   roomPassesMax: 4,
   /** How long such a body goes on while others wait to do so; a body that has stopped or drips keeps them no longer. */

@@ -20,12 +20,12 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches']> {
+): Promise<Pick<PointRead, 'batches' | 'isDownSampled'>> {
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
-  if (few?.isWhole) return few.batches;
+  if (few?.isWhole) return { isDownSampled: false, batches: few.batches };
   const choice: Choice =
     few === undefined
       ? {
@@ -36,9 +36,12 @@ export async function downSample(
       : few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
   let chosen: Promise<Points> | undefined;
-  return async function* ({ limits: shared = limits }) {
-    chosen ??= choosePoints(choice, breaks, pointsMax, shared);
-    yield* withLineBreaks(inBatches(await chosen), breaks);
+  return {
+    isDownSampled: true,
+    async *batches({ limits: shared = limits }) {
+      chosen ??= choosePoints(choice, breaks, pointsMax, shared);
+      yield* withLineBreaks(inBatches(await chosen), breaks);
+    },
   };
 }
 

@@ -37,6 +37,13 @@ describe('last_n of stored points is by their place', () => {
     for (const { start_offset, values } of chunks) expect(start_offset).toBe(values[0]);
   });
 
+  test.each(['from_chunk=12', 'from_chunk=5&to_chunk=5', `to_chunk=${Number.MAX_SAFE_INTEGER}&from_chunk=13`])(
+    'where there is no chunk there is no point: %s',
+    async (range) => {
+      expect(await read(`last_n=3&${range}`)).toEqual([]);
+    },
+  );
+
   test('shows the new hour, where last_n of a time series shows the latest times', async () => {
     expect((await read('last_n=2')).flatMap(({ values }) => values)).toEqual([58, 59]);
     const { json } = await server.get(`/metrology/${dataId}/timeseries/?last_n=2`);

@@ -63,7 +63,11 @@ test('holds the program, the migrations, the documents, and nothing else', async
     ...migrations.map((name) => `migrations/${name}`),
     'tools/verify_certificate.py',
     'dist/build.json',
-    ...sources.filter((path) => path.endsWith('.ts')).map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
+    // The files of the page are named by their content; the test of the page looks into them.
+    ...packed.filter((path) => /^dist\/page\/(index\.html|[a-z-]+-[A-Z0-9]{8}\.(js|css)(\.(br|gz))?)$/.test(path)),
+    ...sources
+      .filter((path) => path.endsWith('.ts') && !path.startsWith('page/'))
+      .map((path) => `dist/${path.replace(/\.ts$/, '.js')}`),
     'dist/assets/seattle-weather-hourly-normals.csv',
     ...['LICENSE', 'NOTICE', 'swagger-ui-bundle.js', 'swagger-ui-bundle.js.LICENSE.txt', 'swagger-ui.css'].map(
       (name) => `dist/assets/swagger-ui/${name}`,

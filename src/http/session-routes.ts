@@ -80,7 +80,9 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
 
   app.get(
     '/session',
-    { schema: { tags, summary: 'Who is signed in, and until when', response: { 200: Session, ...refusals() } } },
+    {
+      schema: { tags, summary: 'Who is signed in, and until when', response: { 200: Session, ...refusals(400, 422) } },
+    },
     async (request) => {
       const token = request.headers['x-api-key'] === undefined ? sessionTokenOf(request.headers) : undefined;
       return answerOf(request.identity, await sessions.describe(request.identity, token));

@@ -35,7 +35,18 @@ export const LiveOfSeveralQuery = (limits: LiveLimits) =>
   });
 
 const events = (description: string) =>
-  Type.Unsafe<unknown>({ description, content: { 'text/event-stream': { schema: { type: 'string', description } } } });
+  Type.Unsafe<unknown>({ description, content: { 'text/event-stream': { schema: event } } });
+
+const event = {
+  type: 'object',
+  description: 'each of the events',
+  properties: {
+    id: { type: 'string', description: 'to come back with' },
+    event: { type: 'string', enum: ['channels', 'status', 'run'] },
+    data: { type: 'string', description: 'JSON' },
+    retry: { type: 'integer', description: 'ms until it is worth to come back' },
+  },
+};
 
 const eventsOfRun =
   '`channels`: the channels of a run that have changed, first all of them: {"data_id","channels":[{"channel_name","units",' +

@@ -156,7 +156,7 @@ const readChannelsSql = `
                         where p.time = c.time_max order by p.position desc limit 1) end as value
       from chunks k
       where k.channel_id::float8 = c.channel_id::float8 and k.data_id = c.data_id and k.time_max = c.time_max
-        and k.time_min >= c.time_max - c.chunk_seconds_max - 0.000001 - abs(c.time_max) * 1e-15
+        and k.time_min >= c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15
       order by k.chunk_index desc limit 1
     ) latest on true
     where c.data_id = any($1::uuid[]) and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0

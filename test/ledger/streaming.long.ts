@@ -10,9 +10,13 @@ let dataId: string;
 beforeAll(async () => {
   server = await startTestServer();
   address = await server.app.listen({ host: '127.0.0.1', port: 0 });
-  // Every chunk is short of a point, and every second one is missing, so that each has its entry in the lists.
   dataId = await openStream(server, 2);
   const channelId = await fillChannel(server, dataId, 'v', 2 * chunks, 'k % 2 = 1');
+  // Every chunk is irregular in another way than the one before, so that each has its entry in the lists.
+  await server.owner.pool.query(
+    'update chunks set ascending = false, point_count = 1 + chunk_index % 4 where data_id = $1::uuid and chunk_index % 4 < 2',
+    [dataId],
+  );
   await server.owner.pool.query(
     `insert into chunk_revisions (organization_id, data_id, channel_id, chunk_index, revision, replaced_by_key_id, key_id, stored_at,
                                   content_hash, replacing_hash, point_count, null_count, ascending, timestamps, values)

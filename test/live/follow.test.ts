@@ -166,3 +166,15 @@ describe('the list of runs', () => {
     await list.until((events) => own(events).find((run) => run.status === 'deleted'));
   });
 });
+
+test.each([5e-324, -1e-310, 1e-200, 0, -8.64e12, 8.64e12])(
+  'the newest reading at the extreme time %s',
+  async (time) => {
+    const id = await open();
+    await store(id, 0, 'p', [time], [3]);
+    const { status, json, text } = await server.get(`/metrology/${id}/latest`);
+    expect(status, text).toBe(200);
+    expect(json.channels).toMatchObject([{ timestamp: time, value: 3 }]);
+    expect((await server.get(`/metrology/${id}/live?max_seconds=0`)).status).toBe(200);
+  },
+);

@@ -3,9 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible, isDrawn, launch, picture, sideways, sizes, type Visitor, visit } from './support/browser.ts';
 import { type Lab, openLab, openRun, type Readings, sendChunk, sendTo } from './support/lab.ts';
 
-/** Runs and names that nobody expects, and very many of them. `FULL=1`: eight channels of a million points. */
-const isFull = process.env.FULL === '1';
-
+/** Runs and names that nobody expects, and very many of them. */
 let lab: Lab;
 let browser: Browser;
 let visitor: Visitor;
@@ -172,6 +170,12 @@ describe('readings', () => {
     await isDrawn(page, 5);
     expect(await page.locator('.plot-card').count()).toBe(200);
     expect(await page.locator('.plot canvas').count()).toBeLessThan(40);
+    // What names all other channels is there for the one that is asked about: 200 × 200 names held the page up for seconds.
+    expect(await page.locator('option').count()).toBeLessThan(100);
+    await page.getByLabel('What to do with channel 000').click();
+    expect(await page.locator('.plot-card option').count()).toBe(200);
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.locator('.plot-card option').count()).toBe(0);
     await page.locator('.plot-card').nth(150).scrollIntoViewIfNeeded();
     await expect.poll(() => drawn(page, 150)).toBe('5');
     await page.getByLabel('Channels by name').fill('channel 19');
@@ -218,54 +222,6 @@ test('ten thousand runs scroll: few rows are in the document, and each comes', a
   expect(await page.locator('.run-table').getAttribute('aria-rowcount')).toMatch(/^100\d\d$/);
   await page.close();
 }, 120_000);
-
-test(
-  'a run of many points: the first picture, zoom',
-  async () => {
-    const [chunks, points] = isFull ? [10_000, 100] : [1_000, 100];
-    const dataId = await openRun(send, { name: 'many points', pointsPerChunk: points });
-    const names = Array.from({ length: 8 }, (_, i) => `channel ${i}`);
-    const sending = Array.from({ length: chunks }, (_, index) => index);
-    const feed = async () => {
-      for (let index = sending.shift(); index !== undefined; index = sending.shift()) {
-        const times = Array.from({ length: points }, (_, i) => start + ((index as number) * points + i) * 0.01);
-        await sendChunk(
-          send,
-          dataId,
-          index,
-          Object.fromEntries(
-            names.map((name, k) => [
-              name,
-              readings(
-                times,
-                times.map((time) => Math.sin(time / (10 + k)) + Math.random() * 0.1),
-              ),
-            ]),
-          ),
-        );
-      }
-    };
-    await Promise.all(Array.from({ length: 8 }, feed));
-    const page = await visitor.open('/');
-    await page.getByRole('link', { name: 'many points' }).waitFor();
-    const opened = Date.now();
-    await page.getByRole('link', { name: 'many points' }).click();
-    await isDrawn(page, 500);
-    const first = Date.now() - opened;
-    await picture(page, 'many-points');
-    const zoomed = Date.now();
-    const before = await drawn(page, 0);
-    await page.getByRole('button', { name: 'Zoom in' }).click();
-    await expect.poll(() => drawn(page, 0), { interval: 10 }).not.toBe(before);
-    const zoom = Date.now() - zoomed;
-    console.log(`${chunks * points} points of 8 channels: first picture ${first} ms, zoom ${zoom} ms`);
-    // On a machine of its own ≤ 1 s and ≤ 250 ms: a busy one is slower.
-    expect(first).toBeLessThan(isFull ? 4_000 : 10_000);
-    expect(zoom).toBeLessThan(isFull ? 2_000 : 8_000);
-    await page.close();
-  },
-  isFull ? 600_000 : 180_000,
-);
 
 test('another organization sees of a run what it sees of one that never was', async () => {
   const dataId = await openRun(send, { name: 'secret growth', pointsPerChunk: 3 });

@@ -13,15 +13,24 @@ interface Asked {
 /** A server that has a point at every whole ms of a span, and more when `toMs` grows. */
 function fakeRun(limits: object = {}) {
   const asked: Asked[] = [];
-  const state = { fromMs: 0, toMs: 100, downSampled: false, fails: 0, slowMs: 0, aborted: 0 };
+  const state = {
+    fromMs: 0,
+    toMs: 100,
+    downSampled: false,
+    fails: 0,
+    slowMs: 0,
+    aborted: 0,
+    until: Promise.resolve() as Promise<void>,
+  };
   const failures: unknown[] = [];
   const reader = new Reader({
     onRead: () => {},
     onFailure: (failure) => failures.push(failure?.message),
-    limits: { liveMsMin: 20, retryMsMin: 5, retryMsMax: 10, ...limits },
+    limits: { liveMsMin: 20, retryMsMin: 5, retryMsMax: 10, requestsAtOnce: 1, ...limits },
     async read(channels, range, points, signal) {
       asked.push({ channels: [...channels], range, points });
       if (state.slowMs > 0) await sleep(state.slowMs);
+      await state.until;
       if (signal.aborted) {
         state.aborted++;
         throw signal.reason;
@@ -109,7 +118,32 @@ describe('what is read', () => {
     reader.close();
   });
 
-  test('one request at a time', async () => {
+  test('by a few requests side by side, neighbours together', async () => {
+    const { reader, asked, state } = fakeRun({ requestsAtOnce: 3 });
+    let release = () => {};
+    const hold = () => {
+      state.until = new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    hold();
+    reader.want({ ...window(0, 100), channels: ['a', 'b', 'c', 'd', 'e'] });
+    await vi.waitFor(() => expect(asked).toHaveLength(3));
+    expect(asked.map(({ channels }) => channels)).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+    release();
+    await vi.waitFor(() => expect(['a', 'b', 'c', 'd', 'e'].every((name) => reader.isRead(name))).toBe(true));
+    // All of them are given up together.
+    hold();
+    reader.want({ ...window(5_000, 6_000), channels: ['a', 'b', 'c', 'd', 'e'] });
+    await vi.waitFor(() => expect(asked).toHaveLength(6));
+    reader.want({ ...window(9_000, 9_100), channels: ['a', 'b', 'c', 'd', 'e'] });
+    release();
+    await vi.waitFor(() => expect(state.aborted).toBe(3));
+    await vi.waitFor(() => expect(asked).toHaveLength(9));
+    reader.close();
+  });
+
+  test('no more points at once than the bound, one part after the other', async () => {
     const { reader, asked, state } = fakeRun({ pointsAtOnce: 1_000 });
     state.slowMs = 20;
     reader.want(window(0, 100));
@@ -174,6 +208,16 @@ describe('when reads fail', () => {
     await vi.waitFor(() => expect(reader.series('a').times.at(-1)).toBe(130));
     expect(failures).toContain('PostgreSQL is away.');
     expect(failures.at(-1)).toBeUndefined();
+    reader.close();
+  });
+
+  test('of requests side by side one that fails is asked again, and what the others brought stays', async () => {
+    const { reader, asked, state, failures } = fakeRun({ requestsAtOnce: 2 });
+    state.fails = 1;
+    reader.want(window(0, 100));
+    await vi.waitFor(() => expect(reader.isRead('a') && reader.isRead('b')).toBe(true));
+    expect(asked.map(({ channels }) => channels)).toEqual([['a'], ['b'], ['a']]);
+    expect(failures).toEqual(['PostgreSQL is away.', undefined]);
     reader.close();
   });
 });

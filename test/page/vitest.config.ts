@@ -7,8 +7,8 @@ export default defineConfig({
     globalSetup: ['test/page/support/chromium.ts', 'test/support/global-setup.ts'],
     reporters: ['verbose'],
     fileParallelism: false,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 15_000 } },
+    expect: { poll: { timeout: 30_000 } },
   },
 });

@@ -57,6 +57,8 @@ interface BoardOptions {
   isAligned: boolean;
   onWindow(spec: WindowSpec): void;
   onFailure(failure: ApiFailure | undefined): void;
+  /** Told when all that is on the screen has been read, time and again. */
+  onPicture?(): void;
 }
 
 /** Points a channel for each pixel of width: the smallest and the largest of every column. */
@@ -65,7 +67,7 @@ const pixelsMin = 200;
 /** A window goes into the address when it has been still for so long: browsers refuse an address that changes all the time. */
 const settledMs = 120;
 
-export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure }: BoardOptions): Board {
+export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure, onPicture }: BoardOptions): Board {
   let spec = first;
   let cursorMs: number | null = null;
   let telling: ReturnType<typeof setTimeout> | undefined;
@@ -79,7 +81,12 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure 
   const pointing = oncePerFrame(() => {
     for (const plot of plots) plot.point(cursorMs);
   });
-  const reading = createReading(runs, { onRead: drawing.ask, onFailure, plots, spans, spec: () => spec });
+  const isRead = ({ dataId, channel }: Trace) => reading.of(dataId)?.isRead(channel) ?? false;
+  const onRead = () => {
+    drawing.ask();
+    if (plots.size > 0 && [...plots].every(({ traces }) => traces.every(isRead))) onPicture?.();
+  };
+  const reading = createReading(runs, { onRead, onFailure, plots, spans, spec: () => spec });
   const show = () => {
     drawing.ask();
     reading.ask();
@@ -112,7 +119,7 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure 
       pointing.ask();
     },
     series: ({ dataId, channel }) => inPlace(reading.of(dataId)?.series(channel), -spans.offsetOf(dataId)),
-    isRead: ({ dataId, channel }) => reading.of(dataId)?.isRead(channel) ?? false,
+    isRead,
     changed({ dataId, channel }, span) {
       spans.grow(dataId, span);
       reading.of(dataId)?.changed(channel, span);

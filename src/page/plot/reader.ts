@@ -6,8 +6,10 @@ import { covers, padded, type Range, united } from './window.ts';
 export const readerLimits = {
   /** The shortest time from one read of what has arrived to the next. */
   liveMsMin: 250,
-  /** Points that one request asks for, of all its channels together. */
+  /** Points that are asked for at once, of all channels together. */
   pointsAtOnce: 60_000,
+  /** Requests that read a window side by side: the server reads the channels of one request one after the other. */
+  requestsAtOnce: 3,
   /** Bytes of names in one address. */
   nameBytesMax: 6_000,
   retryMsMin: 500,
@@ -40,11 +42,21 @@ interface Held {
   density: number;
 }
 
+/** One read of a range, by a request for each part of the channels. */
+interface Attempt {
+  parts: readonly (readonly string[])[];
+  range: Range;
+  points: number;
+  /** Whether it is the whole window. */
+  isWhole: boolean;
+  take(channel: string, series: Series): void;
+}
+
 const densityOf = ({ range, pointsMax }: Wanted) => pointsMax / (range.toMs - range.fromMs);
 
 /**
- * Reads what is on the screen, and no more: one request at a time, for several channels together. What arrives is read as
- * the stretch that has changed and put into what is here; the whole window is read when it is another one.
+ * Reads what is on the screen, and no more, each request for several channels. What arrives is read as the stretch that has
+ * changed and put into what is here; the whole window is read when it is another one, by a few requests side by side.
  */
 export class Reader {
   readonly #options: ReaderOptions;
@@ -132,17 +144,12 @@ export class Reader {
     const points = isFollowing ? pointsMax : pointsMax * 1.5;
     const part = firstPart(channels, points, this.#limits);
     for (const channel of part) this.#dirty.delete(channel);
-    const answer = await this.#attempt(part, around, points, true);
-    if (answer === undefined) return;
-    for (const channel of part) {
-      this.#held.set(channel, {
-        series: answer.get(channel) ?? noSeries,
-        range: around,
-        density: densityOf(wanted),
-      });
-    }
-    this.#options.onRead();
-    this.#plan(0);
+    const isRead = await this.#attempt({
+      parts: sharesOf(part, this.#limits.requestsAtOnce),
+      ...{ range: around, points, isWhole: true },
+      take: (channel, series) => this.#held.set(channel, { series, range: around, density: densityOf(wanted) }),
+    });
+    if (isRead) this.#plan(0);
   }
 
   async #readChanged(wanted: Wanted): Promise<void> {
@@ -154,13 +161,15 @@ export class Reader {
     const points = Math.max(8, Math.ceil((untilMs - stretch.fromMs) * densityOf(wanted)) + 2);
     for (let rest = changed; rest.length > 0; ) {
       const part = firstPart(rest, points, this.#limits);
-      const answer = await this.#attempt(part, stretch, points, false);
-      if (answer === undefined) {
+      const isRead = await this.#attempt({
+        parts: [part],
+        ...{ range: stretch, points, isWhole: false },
+        take: (channel, series) => this.#put(channel, stretch, series),
+      });
+      if (!isRead) {
         for (const channel of rest) this.#dirty.set(channel, united(this.#dirty.get(channel), stretch));
         return;
       }
-      for (const channel of part) this.#put(channel, stretch, answer.get(channel) ?? noSeries);
-      this.#options.onRead();
       rest = rest.slice(part.length);
     }
     this.#plan(0);
@@ -206,23 +215,34 @@ export class Reader {
     });
   }
 
-  /** @returns undefined where the read was given up or failed; what is to be done then has been planned */
-  async #attempt(channels: readonly string[], range: Range, points: number, isWhole: boolean) {
+  /**
+   * Reads parts of the channels side by side; each is shown as soon as it is here.
+   * @returns false where a read was given up or failed; what is to be done then has been planned
+   */
+  async #attempt({ parts, range, points, isWhole, take }: Attempt): Promise<boolean> {
     const abort = new AbortController();
     this.#underWay = { abort, isWhole, range };
-    try {
-      const answer = await this.#options.read(channels, range, points, abort.signal);
-      this.#waitMs = this.#limits.retryMsMin;
-      if (!this.#isClosed) this.#options.onFailure(undefined);
-      return answer;
-    } catch (error) {
-      if (this.#isClosed) return undefined;
-      if (abort.signal.aborted) this.#plan(0);
-      else this.#afterFailure(error instanceof ApiFailure ? error : new ApiFailure(0, String(error)));
-      return undefined;
-    } finally {
-      this.#underWay = undefined;
+    const failures: unknown[] = [];
+    const readPart = async (part: readonly string[]) => {
+      const answer = await this.#options.read(part, range, points, abort.signal);
+      if (this.#isClosed || abort.signal.aborted) return;
+      for (const channel of part) take(channel, answer.get(channel) ?? noSeries);
+      this.#options.onRead();
+    };
+    await Promise.all(parts.map((part) => readPart(part).catch((error) => failures.push(error))));
+    this.#underWay = undefined;
+    if (this.#isClosed) return false;
+    if (abort.signal.aborted) {
+      this.#plan(0);
+      return false;
     }
+    if (failures.length > 0) {
+      this.#afterFailure(failureOf(failures[0]));
+      return false;
+    }
+    this.#waitMs = this.#limits.retryMsMin;
+    this.#options.onFailure(undefined);
+    return true;
   }
 
   /** A refusal stays one; a server that is away comes back. */
@@ -234,7 +254,16 @@ export class Reader {
   }
 }
 
-/** So many of the channels as one request takes. */
+const failureOf = (error: unknown) => (error instanceof ApiFailure ? error : new ApiFailure(0, String(error)));
+
+/** Neighbours in shares of about the same size, at most so many. */
+function sharesOf(channels: readonly string[], countMax: number): string[][] {
+  const size = Math.ceil(channels.length / countMax);
+  const count = Math.ceil(channels.length / size);
+  return Array.from({ length: count }, (_, i) => channels.slice(i * size, (i + 1) * size));
+}
+
+/** So many of the channels as are asked for at once. */
 function firstPart(
   channels: readonly string[],
   points: number,

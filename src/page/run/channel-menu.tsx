@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Panel } from '../plot/shown.ts';
 
 interface ChannelMenuProps {
@@ -12,55 +12,57 @@ interface ChannelMenuProps {
   onLedger(name: string): void;
 }
 
-/** What can be done with one channel. */
-export function ChannelMenu({ name, panel, names, isAlone, onHide, onLog, onTogether, onLedger }: ChannelMenuProps) {
+/** What can be done with one channel. Its entries name every other channel, so a closed menu has none. */
+export function ChannelMenu(props: ChannelMenuProps) {
   const place = useRef<HTMLDetailsElement>(null);
+  const [isOpen, setOpen] = useState(false);
   useEffect(() => closeOutside(place), []);
+  return (
+    <details class="menu" ref={place} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary aria-label={`What to do with ${props.name}`}>⋯</summary>
+      {isOpen && <Entries {...props} onDone={() => place.current?.removeAttribute('open')} />}
+    </details>
+  );
+}
+
+type EntriesProps = ChannelMenuProps & { onDone(): void };
+
+function Entries({ name, panel, names, isAlone, onHide, onLog, onTogether, onLedger, onDone }: EntriesProps) {
   const after = (act: () => void) => () => {
-    place.current?.removeAttribute('open');
+    onDone();
     act();
   };
   const others = names.filter((other) => !panel.channels.includes(other));
   return (
-    <details class="menu" ref={place}>
-      <summary aria-label={`What to do with ${name}`}>⋯</summary>
-      <div class="menu-body">
-        <button type="button" onClick={after(() => onLog(name))} aria-pressed={panel.log}>
-          {panel.log ? 'Linear axis' : 'Logarithmic axis'}
+    <div class="menu-body">
+      <button type="button" onClick={after(() => onLog(name))} aria-pressed={panel.log}>
+        {panel.log ? 'Linear axis' : 'Logarithmic axis'}
+      </button>
+      {!isAlone && (
+        <button type="button" onClick={after(() => onTogether(name, undefined))}>
+          Into a plot of its own
         </button>
-        {!isAlone && (
-          <button type="button" onClick={after(() => onTogether(name, undefined))}>
-            Into a plot of its own
-          </button>
-        )}
-        {others.length > 0 && (
-          <label>
-            Into the plot of
-            <select
-              value=""
-              onChange={({ currentTarget }) => {
-                const mate = currentTarget.value;
-                currentTarget.value = '';
-                after(() => onTogether(name, mate))();
-              }}
-            >
-              <option value="">choose …</option>
-              {others.map((other) => (
-                <option key={other} value={other}>
-                  {other}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
-        <button type="button" onClick={after(() => onLedger(name))}>
-          Chunks and revisions
-        </button>
-        <button type="button" onClick={after(() => onHide(name))}>
-          Hide
-        </button>
-      </div>
-    </details>
+      )}
+      {others.length > 0 && (
+        <label>
+          Into the plot of
+          <select value="" onChange={({ currentTarget }) => after(() => onTogether(name, currentTarget.value))()}>
+            <option value="">choose …</option>
+            {others.map((other) => (
+              <option key={other} value={other}>
+                {other}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      <button type="button" onClick={after(() => onLedger(name))}>
+        Chunks and revisions
+      </button>
+      <button type="button" onClick={after(() => onHide(name))}>
+        Hide
+      </button>
+    </div>
   );
 }
 

@@ -25,15 +25,17 @@ interface RunPlotsProps {
   ledger: Ledger | undefined;
   onBoard(board: Board | undefined): void;
   onFailure(failure: ApiFailure | undefined): void;
+  /** Told when all that is on the screen has been read. */
+  onPicture(): void;
   onLedger(channel: string): void;
 }
 
 /** All plots of a run below each other, with one time axis and one cursor. */
-export function RunPlots({ state, run, ledger, onBoard, onFailure, onLedger }: RunPlotsProps) {
+export function RunPlots({ state, run, ledger, onBoard, onFailure, onPicture, onLedger }: RunPlotsProps) {
   const { place, width } = useWidth<HTMLDivElement>();
   const theme = useTheme();
   const colors = useMemo(readColors, [theme]);
-  const board = useBoard(state, run, onBoard, onFailure);
+  const board = useBoard(state, run, { onBoard, onFailure, onPicture });
   useEffect(() => board.setWidth(width), [board, width]);
   const { window: spec, shown, times } = state;
   const change = (next: Partial<RunState>) => show({ ...state, ...next }, { replace: true });
@@ -91,19 +93,19 @@ const logAfter = (log: readonly string[], panel: Panel) =>
 function useBoard(
   state: RunState,
   run: OpenRun,
-  onBoard: RunPlotsProps['onBoard'],
-  onFailure: RunPlotsProps['onFailure'],
+  told: Pick<RunPlotsProps, 'onBoard' | 'onFailure' | 'onPicture'>,
 ): Board {
-  const latest = useRef(state);
-  latest.current = state;
+  const latest = useRef({ state, told });
+  latest.current = { state, told };
   const { dataId } = state;
   const board = useMemo(() => {
     return createBoard({
       runs: [{ dataId, span: run.outline.span, read: openSeries(dataId, run.outline.properties) }],
       spec: state.window,
       isAligned: false,
-      onWindow: (window) => show({ ...latest.current, window }, { replace: true }),
-      onFailure,
+      onWindow: (window) => show({ ...latest.current.state, window }, { replace: true }),
+      onFailure: (failure) => latest.current.told.onFailure(failure),
+      onPicture: () => latest.current.told.onPicture(),
     });
   }, [dataId]);
   const spec = JSON.stringify(state.window);
@@ -112,9 +114,9 @@ function useBoard(
     if (JSON.stringify(board.spec()) !== spec) board.setWindow(JSON.parse(spec), false);
   }, [board, spec]);
   useEffect(() => {
-    onBoard(board);
+    latest.current.told.onBoard(board);
     return () => {
-      onBoard(undefined);
+      latest.current.told.onBoard(undefined);
       board.close();
     };
   }, [board]);

@@ -23,7 +23,7 @@ export const toRuns = () => linkTo({ view: 'runs', filters: noFilters });
 export function RunView({ state }: { state: RunState }) {
   const board = useRef<Board | undefined>(undefined);
   const { dataId } = state;
-  const { loading, ledger, again, setEntry } = useRun(dataId, (channel, span) =>
+  const { loading, ledger, onPicture, again, setEntry } = useRun(dataId, (channel, span) =>
     board.current?.changed({ dataId, channel }, span),
   );
   useLineBack(() => board.current?.again());
@@ -62,7 +62,7 @@ export function RunView({ state }: { state: RunState }) {
             <p class="empty">This run holds no readings yet. They are drawn here as soon as they are stored.</p>
           ) : (
             <RunPlots
-              {...{ state, run, ledger }}
+              {...{ state, run, ledger, onPicture }}
               onBoard={(next) => {
                 board.current = next;
               }}

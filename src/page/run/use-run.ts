@@ -10,8 +10,8 @@ import { type ChannelFacts, factsAfter, factsOf, isLedgerStale, ledgerAfter } fr
 
 /** The shortest time from one look into the ledger to the next. */
 const ledgerMsMin = 3_000;
-/** The picture comes first. */
-const firstLedgerMs = 300;
+/** The picture comes first; where none does, as of a run whose plots are all hidden, the ledger waits no longer than this. */
+const pictureMsMax = 5_000;
 
 export interface OpenRun {
   entry: Entry;
@@ -58,7 +58,7 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
     current.current = next;
     setLoading({ kind: 'open', run: next });
   };
-  const { ledger, onTold } = useLedger(dataId, run !== undefined);
+  const { ledger, onTold, onPicture } = useLedger(dataId, run !== undefined);
 
   const take = (name: string, data: unknown) => {
     const before = current.current;
@@ -85,6 +85,8 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
   return {
     loading,
     ledger,
+    /** To be told when the picture is there. */
+    onPicture,
     again: () => setTurn((count) => count + 1),
     setEntry(entry: Entry) {
       if (current.current !== undefined) put({ ...current.current, entry });
@@ -122,10 +124,12 @@ function useLedger(dataId: string, isOpen: boolean) {
   const stale = useRef(new Set<string>());
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const lastMs = useRef(0);
+  const isFirst = useRef(true);
   const show = (head: Omit<Ledger, 'channels'>) => setLedger({ ...head, channels: [...latest.current.values()] });
 
   const read = async () => {
     timer.current = undefined;
+    isFirst.current = false;
     lastMs.current = Date.now();
     const names = [...stale.current];
     stale.current.clear();
@@ -144,7 +148,8 @@ function useLedger(dataId: string, isOpen: boolean) {
   useEffect(() => {
     latest.current = new Map();
     setLedger(undefined);
-    if (isOpen) plan(firstLedgerMs);
+    isFirst.current = true;
+    if (isOpen) plan(pictureMsMax);
     return () => {
       clearTimeout(timer.current);
       timer.current = undefined;
@@ -153,6 +158,13 @@ function useLedger(dataId: string, isOpen: boolean) {
 
   return {
     ledger,
+    onPicture() {
+      if (!isFirst.current) return;
+      isFirst.current = false;
+      clearTimeout(timer.current);
+      timer.current = undefined;
+      plan(0);
+    },
     onTold({ channels }: ChannelsEvent) {
       if (latest.current.size === 0) return;
       for (const told of channels) {

@@ -106,9 +106,9 @@ export async function picture(page: Page, name: string, fullPage = false): Promi
 /** Waits until the first plot shows so many points. */
 export async function isDrawn(page: Page, countMin = 1): Promise<void> {
   const plot = page.locator('.plot').first();
-  const until = Date.now() + 20_000;
+  const until = Date.now() + 40_000;
   for (;;) {
-    const points = Number((await plot.getAttribute('data-points', { timeout: 20_000 })) ?? 0);
+    const points = Number((await plot.getAttribute('data-points', { timeout: 40_000 })) ?? 0);
     if (points >= countMin) return;
     if (Date.now() > until) throw new Error(`The plot shows ${points} points and not ${countMin}.`);
     await page.waitForTimeout(50);

@@ -254,6 +254,32 @@ describe('a run by hand', () => {
     await expect.poll(() => page.url()).not.toContain('from=');
   });
 
+  test('a key counts that comes while the page still draws what the address says of the one before', async () => {
+    await page.evaluate(`(() => {
+      const { replaceState } = history;
+      history.replaceState = function (...change) {
+        history.replaceState = replaceState;
+        globalThis.told = change[2];
+        replaceState.apply(history, change);
+        const press = new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true });
+        document.querySelector('.plot-keys').dispatchEvent(press);
+      };
+    })()`);
+    await page.locator('.plot-keys').focus();
+    await page.keyboard.press('+');
+    const fromOf = (address: string) => Number(new URL(address, page.url()).searchParams.get('from'));
+    await expect.poll(() => page.evaluate('globalThis.told ?? ""')).toContain('from=');
+    const before = fromOf((await page.evaluate('globalThis.told')) as string);
+    await expect.poll(() => fromOf(page.url())).toBeGreaterThan(before);
+    await page.goBack();
+    await page.goForward();
+    await isDrawn(page);
+    expect(fromOf(page.url())).toBeGreaterThan(before);
+    await page.locator('.plot-keys').focus();
+    await page.keyboard.press('0');
+    await expect.poll(() => page.url()).not.toContain('from=');
+  });
+
   test('the cursor is one for all plots, with the reading that is stored there', async () => {
     const over = page.locator('.plot .u-over').first();
     await over.scrollIntoViewIfNeeded();

@@ -13,7 +13,7 @@ import { type Panel, panelsOf, putTogether, toggled } from '../plot/shown.ts';
 import { TimeAxis, tickCount } from '../plot/time-axis.tsx';
 import type { Range } from '../plot/window.ts';
 import { ticksOf } from '../time/ticks.ts';
-import type { RunState } from '../url-state.ts';
+import { type RunState, stateOf } from '../url-state.ts';
 import { marksOf } from './channel-facts.ts';
 import { PlotCard, type PlotFrame } from './plot-card.tsx';
 import { Toolbar } from './toolbar.tsx';
@@ -98,19 +98,27 @@ function useBoard(
   const latest = useRef({ state, told });
   latest.current = { state, told };
   const { dataId } = state;
+  // The window that the board and the address last agreed upon, as JSON.
+  const agreed = useRef(JSON.stringify(state.window));
   const board = useMemo(() => {
     return createBoard({
       runs: [{ dataId, span: run.outline.span, read: openSeries(dataId, run.outline.properties) }],
       spec: state.window,
       isAligned: false,
-      onWindow: (window) => show({ ...latest.current.state, window }, { replace: true }),
+      onWindow: (window) => {
+        show({ ...latest.current.state, window }, { replace: true });
+        agreed.current = JSON.stringify((stateOf(location.search) as RunState).window);
+      },
       onFailure: (failure) => latest.current.told.onFailure(failure),
       onPicture: () => latest.current.told.onPicture(),
     });
   }, [dataId]);
   const spec = JSON.stringify(state.window);
   useEffect(() => {
-    // The Back button, or an address that was changed by hand.
+    // The Back button, or an address that was changed by hand. What the board itself has told may be an old one by now: a
+    // hand goes on moving the window while the page is rendered with it.
+    if (agreed.current === spec) return;
+    agreed.current = spec;
     if (JSON.stringify(board.spec()) !== spec) board.setWindow(JSON.parse(spec), false);
   }, [board, spec]);
   useEffect(() => {

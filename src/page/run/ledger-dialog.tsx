@@ -6,6 +6,7 @@ import { plural } from '../lib/numbers.ts';
 import { formatTime } from '../time/format.ts';
 import type { TimeStyle } from '../url-state.ts';
 import { BeforeAfter } from './before-after.tsx';
+import { timesText } from './channel-facts.ts';
 import { ledgerText, rangesText } from './ledger-strip.tsx';
 
 /** So many irregular chunks and revisions are listed; the API tells of all. */
@@ -27,6 +28,7 @@ export function LedgerDialog({ dataId, channel, ledger, times, startMs, onClose 
   return (
     <Dialog title={`Chunks of ${channel}`} onClose={onClose} isWide>
       {ledger === undefined ? <p>No chunk is stored.</p> : <p>{ledgerText(ledger)}.</p>}
+      {ledger !== undefined && timesText(ledger) !== undefined && <p role="note">{timesText(ledger)}</p>}
       {ledger !== undefined && ledger.missing_count > 0 && (
         <p>
           <strong>Missing:</strong> {rangesText(ledger.missing, listedMax)}

@@ -6,7 +6,7 @@ import type { Colors } from '../plot/colors.ts';
 import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
 import type { Panel } from '../plot/shown.ts';
 import type { Range } from '../plot/window.ts';
-import type { ChannelFacts } from './channel-facts.ts';
+import { type ChannelFacts, timesText } from './channel-facts.ts';
 import { ChannelMenu } from './channel-menu.tsx';
 import { LedgerStrip } from './ledger-strip.tsx';
 
@@ -71,16 +71,17 @@ export function PlotCard(props: PlotCardProps) {
       <PlotPanel {...frame} lines={lines} isLog={panel.log} onDrawn={onDrawn} onCursor={onCursor} />
       {panel.channels.map((name) => {
         const one = ledger.get(name);
+        if (one === undefined) return null;
+        const aboutTimes = timesText(one);
         return (
-          one && (
-            <LedgerStrip
-              key={name}
-              ledger={one}
-              width={frame.width}
-              colors={frame.colors}
-              onOpen={() => onLedger(name)}
-            />
-          )
+          <div key={name}>
+            {aboutTimes !== undefined && (
+              <p class="said" role="note">
+                {aboutTimes}
+              </p>
+            )}
+            <LedgerStrip ledger={one} width={frame.width} colors={frame.colors} onOpen={() => onLedger(name)} />
+          </div>
         );
       })}
     </section>

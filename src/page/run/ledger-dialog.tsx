@@ -6,8 +6,8 @@ import { plural } from '../lib/numbers.ts';
 import { formatTime } from '../time/format.ts';
 import type { TimeStyle } from '../url-state.ts';
 import { BeforeAfter } from './before-after.tsx';
-import { timesText } from './channel-facts.ts';
 import { ledgerText, rangesText } from './ledger-strip.tsx';
+import { timesText } from './times-text.ts';
 
 /** So many irregular chunks and revisions are listed; the API tells of all. */
 const listedMax = 50;

@@ -6,9 +6,10 @@ import type { Colors } from '../plot/colors.ts';
 import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
 import type { Panel } from '../plot/shown.ts';
 import type { Range } from '../plot/window.ts';
-import { type ChannelFacts, timesText } from './channel-facts.ts';
+import type { ChannelFacts } from './channel-facts.ts';
 import { ChannelMenu } from './channel-menu.tsx';
 import { LedgerStrip } from './ledger-strip.tsx';
+import { timesText } from './times-text.ts';
 
 export interface PlotFrame {
   board: Board;

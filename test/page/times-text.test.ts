@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { timesText } from '../../src/page/run/channel-facts.ts';
+import { timesText } from '../../src/page/run/times-text.ts';
 
 const irregular = (...irregularities: string[]) => ({
   irregular: [{ chunk_index: 0, last_chunk_index: 0, chunk_count: 1, point_count: 1, irregularities }],

@@ -18,14 +18,22 @@ export function formatReading(value: number | null | undefined): string {
 export function axisLabels(splits: readonly (number | null)[], step: number): string[] {
   const largest = Math.max(...splits.map((split) => Math.abs(split ?? 0)));
   const isLong = largest >= 1e6 || (largest > 0 && largest < 1e-3);
-  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  const digits = digitsOf(step);
   const label = (split: number) => {
-    if (!isLong) return split.toFixed(Math.min(digits, 12));
+    if (!isLong) return split.toFixed(Math.min(Math.max(0, digits), 12));
     if (split === 0) return '0';
     const shown = Math.max(0, Math.floor(Math.log10(Math.abs(split))) + digits);
     return split.toExponential(Math.min(shown, 8)).replace('e+', 'e');
   };
   return splits.map((split) => (split === null ? '' : minus(label(split))));
+}
+
+/** Digits after the point that a step needs, 1 for 2.5; below zero for whole tens. */
+function digitsOf(step: number): number {
+  let digits = Math.ceil(-Math.log10(step) - 1e-9);
+  const isWhole = () => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6;
+  for (let more = 0; more < 3 && !isWhole(); more++) digits++;
+  return digits;
 }
 
 /** Labels of a logarithmic axis: powers of ten, and what stands between them without a label. */

@@ -66,7 +66,9 @@ test('SIGTERM to npm start ends the server in order', wait, async () => {
   await expect.poll(() => said, { timeout: 60_000 }).toContain('timeseries_data)');
   npm.kill('SIGTERM');
   await expect.poll(() => readPostmasterFile(join(dataDir, 'postgres')), { timeout: 30_000 }).toBeUndefined();
-  expect(readFileSync(join(dataDir, 'postgres.log'), 'utf8')).toMatch(/database system is shut down\s*$/);
+  // It writes its last line when its file has gone.
+  const log = () => readFileSync(join(dataDir, 'postgres.log'), 'utf8');
+  await expect.poll(log, { timeout: 10_000 }).toMatch(/database system is shut down\s*$/);
 });
 
 test('a folder below /proc is refused at once', async () => {

@@ -39,7 +39,7 @@ test.each([
   if (code !== undefined) expect(JSON.parse(stdout)).toEqual({ code });
   // What the command has started may end after it.
   await expect.poll(() => readPostmasterFile(join(dataDir, 'postgres')), { timeout: 30_000 }).toBeUndefined();
-  expect(readFileSync(join(dataDir, 'postgres.log'), 'utf8')).toMatch(/database system is shut down\s*$/);
+  await untilShutDown(dataDir);
 });
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
@@ -66,10 +66,14 @@ test('SIGTERM to npm start ends the server in order', wait, async () => {
   await expect.poll(() => said, { timeout: 60_000 }).toContain('timeseries_data)');
   npm.kill('SIGTERM');
   await expect.poll(() => readPostmasterFile(join(dataDir, 'postgres')), { timeout: 30_000 }).toBeUndefined();
-  // It writes its last line when its file has gone.
+  await untilShutDown(dataDir);
+});
+
+/** PostgreSQL writes its last line when its file has gone. */
+async function untilShutDown(dataDir: string): Promise<void> {
   const log = () => readFileSync(join(dataDir, 'postgres.log'), 'utf8');
   await expect.poll(log, { timeout: 10_000 }).toMatch(/database system is shut down\s*$/);
-});
+}
 
 test('a folder below /proc is refused at once', async () => {
   const program = run(built.folder, 'main.js', [], { PORT: '0', DATA_DIR: '/proc/metrology/data' });

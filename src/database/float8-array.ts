@@ -89,29 +89,3 @@ export function decodeFloat8Array(buffer: Buffer): Float64Array {
   if (at !== buffer.byteLength) throw new Error('a float8[] image is longer than its elements');
   return values;
 }
-
-/**
- * Joins binary images into the image of one long array, without looking at their elements.
- * The images must all have NULL elements or all have none, so that the null flag of the whole is that of each slice.
- */
-export function joinFloat8Arrays(images: readonly Buffer[]): Buffer {
-  // A large chunk goes alone, and to copy 40 MB takes 20 ms.
-  if (images.length === 1) return images[0] as Buffer;
-  let bytes = headerBytes;
-  let length = 0;
-  for (const image of images) {
-    bytes += image.length - headerBytes;
-    length += image.readInt32BE(12);
-  }
-  const joined = Buffer.allocUnsafe(bytes);
-  const view = new DataView(joined.buffer, joined.byteOffset, bytes);
-  writeHeader(view, length, images.some(hasNulls));
-  let at = headerBytes;
-  for (const image of images) at += image.copy(joined, at, headerBytes);
-  return joined;
-}
-
-/** Whether an image has a NULL element. */
-export function hasNulls(image: Buffer): boolean {
-  return image.readInt32BE(4) === 1;
-}

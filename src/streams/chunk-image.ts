@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
 import { countNulls, float8ArrayBytes, writeFloat8Array } from '../database/float8-array.ts';
+import type { Packer } from '../database/packed-series.ts';
+import { type SeriesImage, toSeriesImage } from '../database/series-image.ts';
 
 /** What a client sends for one channel of a chunk: Unix seconds and readings, one for one; null where there is none. */
 export interface ChannelReadings {
@@ -8,10 +10,10 @@ export interface ChannelReadings {
   units?: string | null;
 }
 
-/** A chunk of one channel as it is stored: both arrays in PostgreSQL's binary format, and what reads need to know of them. */
+/** A chunk of one channel as it is stored: both series in PostgreSQL's binary format, and what reads need to know of them. */
 export interface ChunkImage {
-  timestamps: Buffer;
-  values: Buffer;
+  timestamps: SeriesImage;
+  values: SeriesImage;
   units: string | null;
   pointCount: number;
   /** Values that are absent. */
@@ -27,15 +29,18 @@ export interface ChunkImage {
   valueMaxTime: number | null;
   /** No timestamp is absent or impossible, and none is smaller than the one before it. */
   ascending: boolean;
-  /** SHA-256 over both array images and the unit: two chunks are equal when these are. */
+  /** SHA-256 over both series as binary float8[] and the unit, whatever form is stored: two chunks are equal when these are. */
   contentHash: Buffer;
 }
 
 /** Milliseconds that a time of ECMAScript can be away from 1970; a timestamp beyond them is stored, but is no time. */
 const timeMsMax = 8.64e15;
 
-/** Pictures one channel's readings for storage. Both arrays have the same length, at least one. */
-export function toChunkImage(readings: ChannelReadings): ChunkImage {
+/**
+ * Pictures one channel's readings for storage. Both arrays have the same length, at least one.
+ * @param packer packs what can be packed; without it, series are stored as they were sent
+ */
+export function toChunkImage(readings: ChannelReadings, packer?: Packer): ChunkImage {
   // An empty unit is no unit: an export could not tell them apart.
   const units = readings.units || null;
   // No unit adds nothing to what is hashed; a unit adds a zero byte before its own.
@@ -47,12 +52,14 @@ export function toChunkImage(readings: ChannelReadings): ChunkImage {
   const middle = writeFloat8Array(content, 0, readings.timestamps);
   const end = writeFloat8Array(content, middle, readings.values);
   content.write(tail, end);
+  const nullCount = countNulls(readings.values);
+  const { timestamps, values } = readings;
   return {
-    timestamps: content.subarray(0, middle),
-    values: content.subarray(middle, end),
+    timestamps: toSeriesImage(timestamps, countNulls(timestamps), content.subarray(0, middle), packer),
+    values: toSeriesImage(values, nullCount, content.subarray(middle, end), packer),
     units,
-    pointCount: readings.values.length,
-    nullCount: countNulls(readings.values),
+    pointCount: values.length,
+    nullCount,
     ...timeSpan(readings.timestamps),
     ...valueSpan(readings),
     contentHash: hash('sha256', content, 'buffer'),

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts';
+import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 
 /*
  * Statements that look at the data of all organizations, for the operator alone: no route reaches them. Each looks at one
@@ -58,16 +59,19 @@ export async function checkContents(
             case
               when c.channel_id is null and s.removed_at is null then 'its channel is gone'
               when k.content_hash is distinct from sha256(
-                array_send(k.timestamps) || array_send(k."values")
+                array_send(a.timestamps) || array_send(a."values")
                 || coalesce('\\x00'::bytea || convert_to(k.units, 'UTF8'), ''::bytea)
               ) then 'its hash is not that of its content'
-              when k.point_count <> cardinality(k."values") or k.point_count <> cardinality(k.timestamps)
-                or k.null_count <> k.point_count - (select count(value) from unnest(k."values") as value)
+              when k.point_count <> cardinality(a."values") or k.point_count <> cardinality(a.timestamps)
+                or k.null_count <> k.point_count - (select count(value) from unnest(a."values") as value)
                 then 'its counts are not those of its content'
             end as problem
      from ${table} k
      left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      left join streams s on s.data_id = k.data_id
+     cross join lateral (
+       select ${timestampsOfChunk('k')} as timestamps, ${valuesOfChunk('k')} as "values" offset 0
+     ) a
      ${pageOf(table)}`,
     pageParameters(after, limit),
   );

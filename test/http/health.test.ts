@@ -255,7 +255,7 @@ describe('/metrics', () => {
     await lock.query('begin');
     await lock.query('lock table channels in exclusive mode');
     const stored = server.post('/metrology/stream/chunk', chunk);
-    // Two arrays of a header of 20 bytes and 12 for each float8.
+    // Two series of 44 bytes each; regular ones have no residuals.
     // The body has become rows, so it takes no room any more.
     await expect.poll(waiting).toEqual([1, 88, 0, 0]);
     await lock.query('rollback');

@@ -28,6 +28,15 @@ export const timestampsOfChunk = (row: string) =>
 export const valuesOfChunk = (row: string) =>
   `coalesce(${row}."values", array(select p.value from ${pointsOfChunk(row)} p order by p.place))`;
 
+/** In SQL both series of a row as they were sent, `timestamps` and `"values"`, decoded once. */
+export const seriesAsSent = (row: string) =>
+  `(select ${timestampsOfChunk(row)} as timestamps, ${valuesOfChunk(row)} as "values" offset 0)`;
+
+/** In SQL the hash of the content of a row. @param sent the alias of its `seriesAsSent` */
+export const contentHashOf = (row: string, sent: string) =>
+  `sha256(array_send(${sent}.timestamps) || array_send(${sent}."values")
+     || coalesce('\\x00'::bytea || convert_to(${row}.units, 'UTF8'), ''::bytea))`;
+
 /** In SQL the last value of a row, NULL where it is absent. */
 export const lastValueOfChunk = (row: string) => `case
     when ${row}."values" is not null then ${row}."values"[cardinality(${row}."values")]

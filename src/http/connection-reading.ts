@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stranger-slots.ts';
 
 /** What says whether a connection may be read. */
@@ -44,7 +44,9 @@ export function createConnectionReading({ limits, connections, now }: Options): 
     if (connection === undefined || socket.destroyed) return;
     const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
     const isTurn = kept.has(socket) || strangers.isRead(socket);
-    (mayBeRead && isTurn ? Socket.prototype.resume : Socket.prototype.pause).call(socket);
+    // Its own are below, and only note what Node wants.
+    const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
+    (mayBeRead && isTurn ? resume : stop).call(socket);
   }
 
   /** Node pauses a connection while nobody reads a body on it, and resumes it at the end of each answer. */

@@ -18,7 +18,12 @@ export interface StrangerSlots {
 
 export type SlotLimits = Pick<
   HttpLimits,
-  'strangersReadMax' | 'strangerLookMs' | 'strangerNewMs' | 'strangerLivelyMs' | 'strangerHasteMax'
+  | 'strangersReadMax'
+  | 'strangerLookMs'
+  | 'strangerNewMs'
+  | 'strangerLivelyMs'
+  | 'strangerHasteMax'
+  | 'strangerSilentLooksMax'
 >;
 
 interface Options {
@@ -42,7 +47,8 @@ interface Stranger {
  * connections without a known key are read at a time. What comes on others waits in the kernel.
  *
  * While there are more, the half that has been read longest makes room for as many others in each step. A step is taken in
- * each turn while a new connection waits, or one has just asked for something, and else every `strangerLookMs`.
+ * each turn while a new connection waits, or one has just asked for something, and else every `strangerLookMs`, for few of
+ * those that are silent.
  */
 export function createStrangerSlots({ limits, onChange, now }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
@@ -55,7 +61,9 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
   let orderIndex = 0;
   let steps = 0;
   const waiting = () => strangers.size - slots.size;
-  const pace = createPace({ limits, step, waiting, isHasty: () => fresh.size() > 0 });
+  const isHasty = () => fresh.size() > 0;
+  const usualLooks = () => recent.size() + lively.size() + limits.strangerSilentLooksMax;
+  const pace = createPace({ limits, step, waiting, isHasty, usualLooks });
 
   function letIn(): void {
     while (slots.size < strangersReadMax && waiting() > 0) {
@@ -85,9 +93,10 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
     }
   }
 
-  function step(): number {
+  function step(looksMax: number): number {
     steps++;
-    const count = Math.min(Math.ceil(strangersReadMax / 2), waiting());
+    // Each second place is for a new one.
+    const count = Math.min(Math.ceil(strangersReadMax / 2), waiting(), 2 * fresh.size() + looksMax);
     letOut(count);
     letIn();
     return count;
@@ -103,10 +112,8 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
       pace.goOn();
     },
     delete(socket) {
-      const stranger = strangers.get(socket);
-      if (stranger === undefined) return false;
-      strangers.delete(socket);
-      stranger.queue?.delete(socket);
+      strangers.get(socket)?.queue?.delete(socket);
+      if (!strangers.delete(socket)) return false;
       slots.delete(socket);
       letIn();
       pace.hurry();
@@ -131,31 +138,31 @@ const stepsMin = 2;
 interface PaceOptions {
   limits: SlotLimits;
   /** @returns how many connections it has let in, about */
-  step(): number;
+  step(looksMax: number): number;
   waiting(): number;
   isHasty(): boolean;
+  /** Connections to look at when nobody is in haste. */
+  usualLooks(): number;
 }
 
 /** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
-function createPace({ limits, step, waiting, isHasty }: PaceOptions): { goOn(): void; hurry(): void } {
+function createPace({ limits, step, waiting, isHasty, usualLooks }: PaceOptions): { goOn(): void; hurry(): void } {
   /** Connections that are still looked at in haste. */
   let haste = 0;
   let isImmediate = false;
   let isTimed = false;
 
-  function takeStep(): void {
-    haste = Math.max(0, haste - step());
-    goOn();
-  }
-
   function onTimer(): void {
     isTimed = false;
-    if (!isImmediate) takeStep();
+    if (isImmediate) return;
+    step(usualLooks());
+    goOn();
   }
 
   function onImmediate(): void {
     isImmediate = false;
-    takeStep();
+    haste = Math.max(0, haste - step(haste));
+    goOn();
   }
 
   function goOn(): void {

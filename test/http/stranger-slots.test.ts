@@ -8,6 +8,7 @@ import { createStrangerSlots } from '../../src/http/stranger-slots.ts';
 const limits = {
   strangersReadMax: 4,
   strangerLookMs: 20,
+  strangerSilentLooksMax: 2,
   strangerNewMs: 1_000,
   strangerLivelyMs: 60_000,
   strangerHasteMax: 8,
@@ -81,6 +82,17 @@ test('when all have been looked at, one step is taken every strangerLookMs, and 
   await looksPass(20);
   expect(sum() - before).toBe(40);
   expect(Math.min(...sockets.map(looksAt))).toBeGreaterThanOrEqual(2);
+});
+
+test('without haste strangerSilentLooksMax of the silent ones are looked at each time', async () => {
+  const { sockets, looksAt, turns, looksPass, pass } = open(40, { strangerSilentLooksMax: 1 });
+  await turns(40);
+  pass(limits.strangerNewMs);
+  await looksPass(200);
+  const sum = () => sockets.reduce((all, socket) => all + looksAt(socket), 0);
+  const before = sum();
+  await looksPass(40);
+  expect(sum() - before).toBe(40);
 });
 
 test('when one has asked for something, strangerHasteMax are looked at without a pause', async () => {

@@ -36,7 +36,7 @@ interface Options {
 /** Those with a known key are read, and some of the others; nobody who has sent requests ahead; nobody during a rest. */
 export function createConnectionReading({ limits, connections, now }: Options): ConnectionReading {
   const kept = new Set<Socket>();
-  const strangers = createStrangerSlots({ limits, now, onChange: readOrNot });
+  const strangers = createStrangerSlots({ limits, now, onChange: readOrNot, isCutShort: () => pause.wasResting() });
   const pause = createRest({ connections, read: () => [...kept, ...strangers.read()], readOrNot });
 
   function readOrNot(socket: Socket): void {
@@ -98,8 +98,14 @@ interface RestOptions {
  * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
  * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
  */
-function createRest({ connections, read, readOrNot }: RestOptions): { rest(): void; isResting(): boolean } {
+function createRest({ connections, read, readOrNot }: RestOptions): {
+  rest(): void;
+  isResting(): boolean;
+  wasResting(): boolean;
+} {
   let isResting = false;
+  let rests = 0;
+  let restsSeen = 0;
   const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
 
   function goOn(): void {
@@ -112,9 +118,15 @@ function createRest({ connections, read, readOrNot }: RestOptions): { rest(): vo
 
   return {
     isResting: () => isResting,
+    wasResting() {
+      const was = rests !== restsSeen;
+      restsSeen = rests;
+      return was;
+    },
     rest() {
       if (isResting) return;
       isResting = true;
+      rests++;
       for (const socket of read()) readOrNot(socket);
       setImmediate(goOn);
     },

@@ -28,6 +28,8 @@ export type SlotLimits = Pick<
 
 interface Options {
   limits: SlotLimits;
+  /** Reading has ended early in this turn, so that some of those that are read have not been looked at. */
+  isCutShort?(): boolean;
   /** Whether a connection is to be read has changed. */
   onChange(socket: Socket): void;
   /** Milliseconds from any origin. */
@@ -50,7 +52,7 @@ interface Stranger {
  * each turn while a new connection waits, or one has just asked for something, and else every `strangerLookMs`, for few of
  * those that are silent.
  */
-export function createStrangerSlots({ limits, onChange, now }: Options): StrangerSlots {
+export function createStrangerSlots({ limits, onChange, now, isCutShort = () => false }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
   const strangers = new Map<Socket, Stranger>();
   /** Each with the number of the step after which it was let in. */
@@ -63,7 +65,7 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
   const waiting = () => strangers.size - slots.size;
   const isHasty = () => fresh.size() > 0;
   const usualLooks = () => recent.size() + lively.size() + limits.strangerSilentLooksMax;
-  const pace = createPace({ limits, step, waiting, isHasty, usualLooks });
+  const pace = createPace({ limits, step, waiting, isHasty, usualLooks, isCutShort });
 
   function letIn(): void {
     while (slots.size < strangersReadMax && waiting() > 0) {
@@ -74,11 +76,6 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
       slots.set(socket, steps);
       onChange(socket);
     }
-  }
-
-  function wait(socket: Socket, stranger: Stranger, queue: Queue): void {
-    stranger.queue = queue;
-    queue.add(socket);
   }
 
   /** The longest read ones make room. None goes that the event loop has not looked at since it came. */
@@ -132,6 +129,11 @@ export function createStrangerSlots({ limits, onChange, now }: Options): Strange
   };
 }
 
+function wait(socket: Socket, stranger: Stranger, queue: Queue): void {
+  stranger.queue = queue;
+  queue.add(socket);
+}
+
 /** A connection that came while connections were read is looked at in the next turn of the event loop. */
 const stepsMin = 2;
 
@@ -141,15 +143,20 @@ interface PaceOptions {
   step(looksMax: number): number;
   waiting(): number;
   isHasty(): boolean;
+  isCutShort(): boolean;
   /** Connections to look at when nobody is in haste. */
   usualLooks(): number;
 }
 
 /** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
-function createPace({ limits, step, waiting, isHasty, usualLooks }: PaceOptions): { goOn(): void; hurry(): void } {
+function createPace({ limits, step, waiting, isHasty, usualLooks, isCutShort }: PaceOptions): {
+  goOn(): void;
+  hurry(): void;
+} {
   /** Connections that are still looked at in haste. */
   let haste = 0;
   let isImmediate = false;
+  let turnsCutShort = 0;
   let isTimed = false;
 
   function onTimer(): void {
@@ -161,6 +168,12 @@ function createPace({ limits, step, waiting, isHasty, usualLooks }: PaceOptions)
 
   function onImmediate(): void {
     isImmediate = false;
+    // Each read may end a turn. Those that are read for others keep nobody waiting for ever.
+    if (isCutShort() && ++turnsCutShort < limits.strangersReadMax) {
+      goOn();
+      return;
+    }
+    turnsCutShort = 0;
     haste = Math.max(0, haste - step(haste));
     goOn();
   }

@@ -1,13 +1,16 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
+import { openSessions } from './auth/sessions.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
 import { physicalSampleRoutes } from './catalogue/physical-samples/routes.ts';
 import { projectRoutes } from './catalogue/projects/routes.ts';
+import { runRoutes } from './catalogue/runs/routes.ts';
 import { tagRoutes } from './catalogue/tags/routes.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -15,21 +18,27 @@ import { createExportCache, type ExportCache } from './exports/cache.ts';
 import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
+import { type Credentials, stillOpens } from './http/auth.ts';
 import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
 import { tellUnknownNames } from './http/ignored.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
-import { createMetrics, metricsRoutes } from './http/metrics.ts';
+import { createMetrics, type Metrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
+import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
+import { sessionRoutes } from './http/session-routes.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
+import { type LiveLimits, liveLimits } from './live/limits.ts';
+import { createLive } from './live/live.ts';
+import { liveRoutes } from './live/routes.ts';
 import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
@@ -51,6 +60,7 @@ export interface AppDependencies {
     | 'BODIES_LIMIT_BYTES'
     | 'REFERENCE_CLOCK'
     | 'CORS_ORIGINS'
+    | 'SESSION_HOURS'
   > &
     Partial<Pick<Config, 'METRICS_OPEN' | 'EXPORT_CACHE_BYTES' | 'EXPORT_CACHE_DIR'>>;
   database: Database;
@@ -86,6 +96,7 @@ export interface RoomLimits {
   points: PointLimits;
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
+  live: LiveLimits;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
@@ -96,8 +107,11 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const limits = limitsOf(given.limits);
   const metrics = createMetrics(database);
   const identities = openIdentities(database, log, limits.auth);
+  const sessionSeconds = config.SESSION_HOURS * 3_600;
+  const sessions = openSessions(database, log, { sessionSeconds, limits: limits.auth });
+  const credentials = { identities, sessions, publicUrl: config.PUBLIC_URL };
   const app = await openDoor({
-    identities,
+    credentials,
     metrics,
     log,
     corsOrigins: config.CORS_ORIGINS,
@@ -105,7 +119,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
     limits: limits.http,
   });
-  const remembering: Partial<Remembered>[] = [identities];
+  const remembering: Partial<Remembered>[] = [identities, sessions];
   await given.extend?.(app, {
     forget: () => remembering.forEach((one) => void one.forget?.()),
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
@@ -120,6 +134,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const now = given.now ?? Date.now;
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
+  const live = openLive(app, { database, credentials, idleSeconds, log, metrics, limits: limits.live });
   const streams =
     given.streams ??
     createStreamService({
@@ -130,6 +145,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       newId: given.newId,
       limits: limits.streams,
       memberLimits: limits.catalogue,
+      listeners: [live.note],
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   remembering.push(streams);
@@ -140,10 +156,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
-    const stop = forgetOldRevisions(database, config.REVISIONS_KEEP_DAYS, report, limits.streams);
-    app.addHook('onClose', stop);
-    remembering.push(stop);
+    remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
   }
   // A page of the ledger is its own.
   const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
@@ -151,28 +164,65 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
       prefix,
     });
-    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), {
-      prefix,
-    });
+    await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
   await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
+  await app.register(async (room) => liveRoutes(room, { ...live, database, idleSeconds, limits: limits.live }));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
   await app.register(async (room) => exportRoutes(room, exports));
   await catalogueRoutes(app, database, idleSeconds, limits);
   healthRoutes(app, database.standing);
-  metricsRoutes(app, { identities, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
+  metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
+  sessionRoutes(app, { ...credentials, sessionSeconds });
+  pagesForPeople(app);
+  return app;
+}
+
+function pagesForPeople(app: App): void {
   openapiRoutes(app);
   docsPageRoutes(app);
-  return app;
+  pageRoutes(app);
+}
+
+/** Removes old revisions from time to time while the app is there. */
+function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
+  const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
+  const stop = forgetOldRevisions(database, keepDays, report, limits);
+  app.addHook('onClose', stop);
+  return stop;
+}
+
+interface LiveParts {
+  database: Database;
+  credentials: Credentials;
+  idleSeconds: number;
+  log: Logger;
+  metrics: Metrics;
+  limits: LiveLimits;
+}
+
+function openLive(app: App, { credentials, log, metrics, ...means }: LiveParts) {
+  const live = createLive({
+    ...means,
+    report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
+  });
+  metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
+  metrics.watch('metrology_live_runs', 'Runs that are followed', live.feed.runCount);
+  metrics.watch('metrology_live_looks', 'Looks for changes of runs that are followed, since the start', live.lookCount);
+  app.decorate('endEventStreams', live.close);
+  // Their answers never end, and the server waits for all others.
+  app.addHook('preClose', async () => live.close());
+  return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(credentials, request) };
 }
 
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
   await app.register(async (room) => dataEntryRoutes(room, entries), { prefix: '/data_entries' });
+  await app.register(async (room) => runRoutes(room, { ...catalogue, idleSeconds }), { prefix: '/runs' });
   await app.register(async (room) => physicalSampleRoutes(room, catalogue), {
     prefix: '/physical_samples',
   });
@@ -201,5 +251,6 @@ function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
     points: { ...pointLimits, ...given.points },
     timeseries: { ...timeseriesLimits, ...given.timeseries },
     exports: { ...exportLimits, ...given.exports },
+    live: { ...liveLimits, ...given.live },
   };
 }

@@ -80,6 +80,7 @@ export const ConfigSchema = Type.Object({
       description: 'address under which clients reach the server, for links; unset, it is taken from the request',
     }),
   ),
+  SESSION_HOURS: integer(168, 1, 8_760, 'how long somebody who has signed in to the page stays signed in'),
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },

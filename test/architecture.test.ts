@@ -21,7 +21,7 @@ interface File {
 const importPattern = /(?:^(?:import|export)\s+(type\s+)?((?:[^'";]*?)\sfrom\s+)?|\bimport\()'(\.{1,2}\/[^']+)'/gm;
 
 const files: File[] = readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.tsx?$/.test(path))
   .sort()
   .map((path) => {
     const text = readFileSync(join(src, path), 'utf8');
@@ -44,7 +44,7 @@ function namesOf(clause: string): string[] {
 
 /** `streams`, `catalogue/tags`, …; a file that stands in no room is a room of its own, such as `config`. */
 function roomOf(path: string): string {
-  const parts = path.replace(/\.ts$/, '').split('/');
+  const parts = path.replace(/\.tsx?$/, '').split('/');
   return parts.length > 2 && parts[0] === 'catalogue' ? parts.slice(0, 2).join('/') : (parts[0] as string);
 }
 
@@ -75,6 +75,7 @@ const arrows: Record<string, string[]> = {
     'timeseries',
     'ledger',
     'exports',
+    'live',
     'catalogue',
     'catalogue/*',
     'config',
@@ -85,12 +86,15 @@ const arrows: Record<string, string[]> = {
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
+  // The same in a browser.
+  page: [],
   // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
   testing: ['app', ...below],
   streams: below,
   timeseries: ['points', ...below],
   points: [...shared, 'database'],
   ledger: below,
+  live: below,
   // A file is what the reads read and the catalogue knows, in another form.
   exports: ['points', 'catalogue', 'catalogue/*', ...below],
   // Whether a name is taken is asked alike of every table that has names.
@@ -125,7 +129,7 @@ describe('imports', () => {
     const known = new Set(files.map((file) => file.path));
     expect(imports.filter((one) => !known.has(one.to)).map(shown)).toEqual([]);
     for (const file of files) {
-      const relatives = file.text.match(/'\.{1,2}\/[^']+\.ts'/g) ?? [];
+      const relatives = file.text.match(/'\.{1,2}\/[^']+\.tsx?'/g) ?? [];
       expect(file.imports, `${file.path}: an import is written in a way that this test does not read`).toHaveLength(
         relatives.length,
       );
@@ -195,7 +199,7 @@ describe('imports', () => {
   });
 
   test('below the routes nothing knows HTTP, and rooms know of auth only who asks', () => {
-    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|catalogue)\//.test(path);
+    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|live|catalogue)\//.test(path);
     // A room that reads its bodies by itself does so above its service: chunk-body, chunk-reader, chunk-thread.
     const mayKnowHttp = ['routes', 'schemas', 'body', 'reader', 'thread'];
     const speaksHttp = ({ from, to }: Import) => to.startsWith('http/') && !mayKnowHttp.includes(layerOf(from) ?? '');
@@ -227,7 +231,9 @@ describe('imports', () => {
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
     const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
     expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
+      'auth/session-store.ts',
       'auth/store.ts',
+      'live/look-store.ts',
       'process/open-database.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
@@ -252,12 +258,13 @@ describe('imports', () => {
 
   test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
     const whole = imports.filter(({ from, to }) => to === 'database/database.ts' && !/\/routes\.ts$/.test(from));
-    const rooms = /^(streams|points|timeseries|ledger|exports|catalogue)\//;
+    const rooms = /^(streams|points|timeseries|ledger|exports|live|catalogue)\//;
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
-    // Ingest writes for many organizations in one flush, and old revisions go for all.
-    expect(wrong).toEqual(
-      ['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
-    );
+    // Ingest writes for many organizations in one flush, old revisions go for all, and one look finds whose runs have changed.
+    expect(wrong).toEqual([
+      ...['live', 'look-store'].map((name) => `live/${name}.ts`),
+      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
+    ]);
     const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
     // That of a read ends with its client, so routes are given it by the door.
     const mayAsk = ['commands/cli.ts', 'http/readings.ts', 'streams/service.ts'];
@@ -279,6 +286,8 @@ describe('imports', () => {
     const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
     expect([...rooms].sort()).toEqual([
       'auth: Database',
+      // A look at all runs that are followed.
+      'live: Database',
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.
@@ -342,7 +351,9 @@ describe('files', () => {
   });
 
   test('are named in kebab-case', () => {
-    const odd = files.filter(({ path }) => !/^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*\.ts$/.test(path));
+    const odd = files.filter(
+      ({ path }) => !/^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*\.(ts|tsx|d\.ts)$/.test(path),
+    );
     expect(odd.map(({ path }) => path)).toEqual([]);
   });
 

@@ -15,6 +15,7 @@ const defaults = {
   EXPORT_CACHE_BYTES: 1_073_741_824,
   LOG_LEVEL: 'info',
   REFERENCE_CLOCK: false,
+  SESSION_HOURS: 168,
   METRICS_OPEN: false,
 };
 
@@ -48,6 +49,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
+  SESSION_HOURS: { taken: [['1', 1]], refused: ['0', '8761', 'ever'] },
   STREAM_IDLE_SECONDS: { taken: [['1', 1]], refused: ['0', '1.5', '31536001'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '512000001', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },

@@ -104,7 +104,8 @@ const number = (value: unknown) => Number(value).toLocaleString('en-US');
 
 test('the server imports nothing that sends requests; that it calls nothing either, the test of all routes sees', () => {
   const files = readdirSync(at('src'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts'))
+    // The page runs in a browser, and asks this server alone: its Content-Security-Policy lets it ask nobody else.
+    .filter((path) => path.endsWith('.ts') && !path.startsWith('page/'))
     .map((path) => ({ path, code: readFileSync(at(`src/${path}`), 'utf8') }));
   expect(files.length).toBeGreaterThan(50);
   const clients = [

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { createIdentities } from '../../src/auth/identities.ts';
 import { provideKey } from '../../src/auth/keys.ts';
 import { authLimits } from '../../src/auth/limits.ts';
+import { openSessions } from '../../src/auth/sessions.ts';
 import { findIdentity } from '../../src/auth/store.ts';
 import { readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
@@ -86,15 +87,14 @@ const app = Fastify({
   bodyLimit: config.BODY_LIMIT_BYTES,
   ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true } },
 }).withTypeProvider<TypeBoxTypeProvider>();
-requireKeys(
-  app,
-  createIdentities({
-    findAll: (keys) => Promise.all(keys.map((key) => findIdentity(store.database, key))),
-    isPassing: () => false,
-    limits: authLimits,
-    now: () => performance.now(),
-  }),
-);
+const identities = createIdentities({
+  findAll: (keys) => Promise.all(keys.map((key) => findIdentity(store.database, key))),
+  isPassing: () => false,
+  limits: authLimits,
+  now: () => performance.now(),
+});
+const sessions = openSessions(store.database, pino({ level: 'silent' }), { sessionSeconds: 3_600 });
+requireKeys(app, { identities, sessions, publicUrl: undefined });
 
 const Readings = Type.Unsafe<(number | null)[]>({ type: 'array', minItems: 1, items: { type: ['number', 'null'] } });
 const ChunkBody = Type.Object({

@@ -49,7 +49,7 @@ export function apiKeyHint(key: string): string {
   return id === undefined ? key.slice(0, Math.min(hintLength, Math.floor(key.length / 4))) : keyPrefix + id;
 }
 
-function randomText(length: number, chance: (length: number) => Buffer): string {
+export function randomText(length: number, chance: (length: number) => Buffer): string {
   let text = '';
   while (text.length < length) {
     for (const byte of chance(length)) {
@@ -61,7 +61,7 @@ function randomText(length: number, chance: (length: number) => Buffer): string 
 }
 
 /** CRC-32 in base 62: no protection, but a typing error shows without a look-up. */
-function checksum(text: string): string {
+export function checksum(text: string): string {
   let digits = '';
   for (let rest = crc32(text); digits.length < checksumLength; rest = Math.floor(rest / alphabet.length)) {
     digits = alphabet[rest % alphabet.length] + digits;

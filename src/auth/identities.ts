@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { Database } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
+import type { FoundKey, Identity } from './identity.ts';
 import { createKeyLookUp } from './key-look-up.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
-import { findKeys, type Identity, noteKeyUse } from './store.ts';
+import { findKeys, noteKeyUse } from './store.ts';
 
 export interface Identities {
   /**
@@ -13,15 +14,30 @@ export interface Identities {
   of(key: string): Promise<Identity | undefined>;
   /** The organization of a key that is remembered: whoever sends it is no stranger. Costs one look into a map. */
   organizationOf(key: string): string | undefined;
-  /** Forgets all keys: somebody has changed them in the database. */
-  forget(): void;
+  /** Forgets all keys, or one of them: somebody has changed them in the database. */
+  forget(key?: string): void;
 }
 
-/** Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use. */
-export function openIdentities(database: Database, log: Logger, given?: Partial<AuthLimits>): Identities {
+/** Finds who each of some keys, or of other secrets that stand for a key, belongs to, in their order. */
+export type FindAll = (
+  database: Database,
+  secrets: readonly string[],
+  limits: AuthLimits,
+) => Promise<(FoundKey | undefined)[]>;
+
+/**
+ * Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use.
+ * @param findAll for secrets of another kind
+ */
+export function openIdentities(
+  database: Database,
+  log: Logger,
+  given?: Partial<AuthLimits>,
+  findAll: FindAll = findKeys,
+): Identities {
   const limits = { ...authLimits, ...given };
   return createIdentities({
-    findAll: (keys) => identify(database, keys, log, limits),
+    findAll: async (secrets) => noteUse(database, await findAll(database, secrets, limits), log, limits),
     isPassing: (error) => passingFailure(error) !== undefined,
     limits,
     now: () => performance.now(),
@@ -96,7 +112,7 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
       return now() < entry.freshUntil ? entry.identity : renew(key, entry);
     },
     organizationOf: (key) => known.get(key)?.organizationId,
-    forget: () => known.clear(),
+    forget: (key) => void (key === undefined ? known.clear() : known.delete(key)),
   };
 }
 
@@ -109,18 +125,17 @@ function withinMs<Found>(lookUp: Promise<Found>, ms: number): Promise<{ found: F
   });
 }
 
-async function identify(
+/** Notes the use of keys that was noted long ago. Nobody waits for it, and a request goes on without it. */
+function noteUse(
   database: Database,
-  keys: string[],
+  found: (FoundKey | undefined)[],
   log: Logger,
   limits: AuthLimits,
-): Promise<(Identity | undefined)[]> {
-  const found = await findKeys(database, keys, limits);
+): (Identity | undefined)[] {
   return found.map((one) => {
     if (one === undefined) return undefined;
     const { isUseStale, ...identity } = one;
     if (isUseStale) {
-      // Nobody waits for it, and a request goes on without it.
       noteKeyUse(database, identity.organizationId, identity.keyId, limits).catch((error) =>
         log.warn({ err: error, keyId: identity.keyId }, 'the use of a key was not noted'),
       );

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unavailable } from '../errors.ts';
+import type { Identity } from './identity.ts';
 import type { AuthLimits } from './limits.ts';
-import type { Identity } from './store.ts';
 
 interface Options {
   /** The identities behind some keys as the database has them now, in the order of the keys. */

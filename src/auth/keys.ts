@@ -5,15 +5,9 @@ import { contract } from '../contract.ts';
 import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
-import {
-  ensureUser,
-  findIdentity,
-  hasUsableKey,
-  insertKey,
-  insertSuccessor,
-  type KeyEnd,
-  type Scope,
-} from './store.ts';
+import type { Scope } from './identity.ts';
+import { createLink } from './sessions.ts';
+import { ensureUser, findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
@@ -77,15 +71,19 @@ export async function rotateKey(database: Database, keyId: number, overlapSecond
 }
 
 /** How a person who has just started the server gets at a key. */
-export type ProvidedKey =
+export type ProvidedKey = (
   | { kind: 'bootstrap' | 'existing' }
   | { kind: 'new'; key: string }
-  | { kind: 'file'; path: string };
+  | { kind: 'file'; path: string }
+) & {
+  /** Signs in to the page once, soon: of a key that this start has stored. */
+  linkToken?: string | undefined;
+};
 
 /**
  * Sees to it that the default organization can be used: the key of BOOTSTRAP_API_KEY exists, when it is set; otherwise
  * there is at least one key. A new one is shown to a terminal; where there is none it is written to DATA_DIR/api-key,
- * before it is stored, so that no crash in between leaves a key that nobody has.
+ * before it is stored, so that no crash in between leaves a key that nobody has. With a key that is stored here comes a link.
  * @throws when BOOTSTRAP_API_KEY is mistyped, has ended, was revoked or belongs to another organization, or the file
  *   cannot be written.
  */
@@ -99,9 +97,10 @@ export async function provideKey(
     if (isMistyped(config.BOOTSTRAP_API_KEY)) {
       throw new Error(`BOOTSTRAP_API_KEY begins with ${keyPrefix}, but it is cut or mistyped.`);
     }
-    await insertKey(database, owner, config.BOOTSTRAP_API_KEY);
+    const keyId = await insertKey(database, owner, config.BOOTSTRAP_API_KEY);
     const identity = await findIdentity(database, config.BOOTSTRAP_API_KEY);
-    if (identity?.organizationId === owner.organization_id) return { kind: 'bootstrap' };
+    if (identity?.organizationId === owner.organization_id)
+      return { kind: 'bootstrap', linkToken: await linkFor(database, keyId) };
     throw new Error(
       'BOOTSTRAP_API_KEY is a key that has ended, was revoked or belongs to another organization; set another one.',
     );
@@ -112,8 +111,12 @@ export async function provideKey(
   }
   const key = newApiKey();
   if (!hasTerminal) await writeKeyFile(path, key);
-  await insertKey(database, owner, key);
-  return hasTerminal ? { kind: 'new', key } : { kind: 'file', path };
+  const linkToken = await linkFor(database, await insertKey(database, owner, key));
+  return hasTerminal ? { kind: 'new', key, linkToken } : { kind: 'file', path, linkToken };
+}
+
+async function linkFor(database: Database, keyId: number | undefined): Promise<string | undefined> {
+  return keyId === undefined ? undefined : (await createLink(database, keyId))?.token;
 }
 
 async function holdsKeyOf(database: Database, organizationId: string, path: string): Promise<boolean> {

@@ -3,23 +3,8 @@ import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
+import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
-
-export const scopes = ['read', 'write', 'delete', 'admin'] as const;
-export type Scope = (typeof scopes)[number];
-
-/** Who asks: every request under a key has one. */
-export interface Identity {
-  organizationId: string;
-  userId: string;
-  keyId: number;
-  scopes: Scope[];
-}
-
-/** An identity, and whether it is long ago that the use of its key was noted. */
-export interface FoundKey extends Identity {
-  isUseStale: boolean;
-}
 
 /**
  * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One

@@ -11,6 +11,21 @@ export const catalogueLimits = {
    * of a page are read as they arrive, in 2 ms, and those of ten connections may arrive together.
    */
   searchPageEntriesMax: 100,
+  /** Runs that one answer may have, and how many it has when nobody says. */
+  runsMax: 500,
+  runsUsual: 100,
+  /** Runs that one statement looks through for those that pass a filter: 100 ms of work with a search that finds none. */
+  runsLookMax: 2_000,
+  /** Runs that one request looks through; beyond it the answer is shorter than asked for, and says where to go on. */
+  runsLookedThroughMax: 10_000,
+  /** Runs that one statement describes: half a second of work when each has as many channels as are counted. */
+  runsDescribedMax: 50,
+  /** Channels of a run whose missing chunks are counted in a list; of one that has more, its ledger tells. */
+  runChannelsCountedMax: 1_000,
+  /** Runs up to which a list says how many there are in all. */
+  runsCountedMax: 100_000,
+  /** Values of one filter of runs. */
+  runFilterValuesMax: 50,
   /** Rows that one statement of another list reads. */
   listPageRowsMax: 200,
   /** Data entries, tags or instruments that one request may name. */

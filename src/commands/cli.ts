@@ -65,6 +65,11 @@ addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),
   print,
   environment: process.env,
+  pageUrl: async () => {
+    const { PUBLIC_URL, HOST, PORT } = readConfig(process.env);
+    const { endpointOf } = await import('../process/listen.ts');
+    return PUBLIC_URL ?? endpointOf(HOST, PORT);
+  },
 });
 addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
 

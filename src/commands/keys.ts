@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Scope, scopes } from '../auth/identity.ts';
 import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
-import { listKeys, revokeKey, type Scope, scopes } from '../auth/store.ts';
+import { createLink, signInLink } from '../auth/sessions.ts';
+import { listKeys, revokeKey } from '../auth/store.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
@@ -30,13 +32,15 @@ interface Surroundings {
   withDatabase: WithDatabase;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
+  /** Where a browser reaches the server, as far as the settings tell. */
+  pageUrl: () => Promise<string>;
   limits?: AuthLimits;
 }
 
 /** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
 export function addKeysCommands(
   keys: Command,
-  { withDatabase, print, environment, limits = authLimits }: Surroundings,
+  { withDatabase, print, environment, pageUrl, limits = authLimits }: Surroundings,
 ): void {
   const cacheSeconds = limits.keyCacheMsMax / 1_000;
   const seconds = secondsUpTo(limits.keySecondsMax);
@@ -63,6 +67,19 @@ export function addKeysCommands(
     .command('list')
     .description('list all keys, without the keys themselves')
     .action(() => withDatabase((database) => list(database, print)));
+  keys
+    .command('link')
+    .description('make a link that signs in to the page with a key, once and soon, and print it, alone')
+    .argument('<id>', 'the number of the key in the list', wholeNumber)
+    .option('--url <address>', 'where the browser reaches the server (default: PUBLIC_URL, then HOST and PORT)')
+    .action((id, { url }) =>
+      withDatabase(async (database) => {
+        const link = await createLink(database, id, limits);
+        if (link === undefined) throw new Error(`There is no key ${id} that still opens.`);
+        print(signInLink(url ?? (await pageUrl()), link.token));
+        process.stderr.write(`It signs in once, until ${link.expires_at}.\n`);
+      }),
+    );
   withEnd(keys.command('rotate'), seconds, 'as long as the old one was made to last')
     .description('make the successor of a key and print it, alone; the old one still opens until the overlap is over')
     .argument('<id>', 'its number in the list', wholeNumber)

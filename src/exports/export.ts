@@ -27,7 +27,7 @@ export interface Export {
   streams: ExportedStream[];
   columns: ExportColumn[];
   exportedAt: Date;
-  /** Of which times the rows of the wide layout are. */
+  /** Which points the rows of the wide layout are made of. */
   window: Window;
   /** Wide layout: the even times of its rows; undefined where they are those of the points. */
   grid?: Grid | undefined;
@@ -66,11 +66,16 @@ export function metadataOf(exported: Export): Static<typeof ExportMetadata> {
 }
 
 /** What is said of the times of the rows, where they are not simply those of the points. */
-function rowsOf({ window: { startMs, endMs }, grid }: Export): Pick<Static<typeof ExportMetadata>, 'window' | 'grid'> {
+function rowsOf({
+  window: { startMs, endMs, carry_in },
+  grid,
+}: Export): Pick<Static<typeof ExportMetadata>, 'window' | 'grid'> {
   const secondsOf = (ms: number | undefined) => (ms === undefined ? null : ms / 1_000);
   const isWhole = startMs === undefined && endMs === undefined;
   return {
-    ...(!isWhole && { window: { start: secondsOf(startMs), end: secondsOf(endMs) } }),
+    ...(!isWhole && {
+      window: { start: secondsOf(startMs), end: secondsOf(endMs), ...(carry_in && { carry_in: true as const }) },
+    }),
     ...(grid && {
       grid: {
         every_seconds: grid.stepMs / 1_000,

@@ -16,8 +16,8 @@ export interface Grid {
   maxAgeMs: number;
 }
 
-/** A bound of time, in ms, both included. */
-export type Window = Pick<Selection, 'startMs' | 'endMs'>;
+/** Bounds of time, in ms, both included, and whether the last point of each channel before them is wanted too. */
+export type Window = Pick<Selection, 'startMs' | 'endMs' | 'carry_in'>;
 
 /** Rows from one to another, both included. */
 export interface GridRows {

@@ -20,6 +20,13 @@ const Instant = (description: string) =>
 const rowFields = {
   start: Instant('wide only: rows at this time or later'),
   end: Instant('wide only: rows at this time or earlier'),
+  carry_in: Type.Optional(
+    Type.Boolean({
+      description:
+        'wide only, with start: also the last point of each channel before start, in a row at its own time, for channels that ' +
+        'are logged on change; not with every',
+    }),
+  ),
   every: Duration(
     'wide only: one row at each even time instead of one for each time that a channel has, so that instruments a moment apart ' +
       'stand in one row. Rows count from 1970, from the first point to the last; where there is nothing to show, a cell is empty',
@@ -175,7 +182,16 @@ export const ExportMetadata = Type.Object(
     layout: Type.Unsafe<Layout>({ type: 'string', enum: [...layouts] }),
     window: Type.Optional(
       Type.Object(
-        { start: Nullable(Type.Number()), end: Nullable(Type.Number()) },
+        {
+          start: Nullable(Type.Number()),
+          end: Nullable(Type.Number()),
+          carry_in: Type.Optional(
+            Type.Literal(true, {
+              description:
+                'rows before start hold the last point of each channel before it; only where carry_in was given',
+            }),
+          ),
+        },
         { description: 'in Unix seconds; only where start or end was given' },
       ),
     ),

@@ -123,12 +123,24 @@ async function openExport(
   return describeExport({ layout, isSelection, streams: exported, exportedAt, window, grid, unitsInHeaders });
 }
 
-function windowIn({ layout, start, end }: Content, plausible: PlausibleTimes): Window {
+function windowIn({ layout, start, end, every, carry_in }: Content, plausible: PlausibleTimes): Window {
   if (layout !== 'wide' && (start ?? end) !== undefined) {
     const name = start === undefined ? 'end' : 'start';
     throw invalid(['query', name], `${name} is of the wide layout; the long one has every point that is stored`);
   }
-  return windowOf({ start, end }, plausible);
+  const window = windowOf({ start, end }, plausible);
+  if (carry_in !== true) return window;
+  const refused = (why: string) => invalid(['query', 'carry_in'], why, carry_in);
+  if (layout !== 'wide') {
+    throw refused('carry_in is of the wide layout; the long one has every point that is stored');
+  }
+  if (start === undefined) throw refused('carry_in adds the last point of each channel before start; give start too');
+  if (every !== undefined) {
+    throw refused(
+      'carry_in and every do not go together: with fill=previous its rows show readings from before start, as old as max_age',
+    );
+  }
+  return { ...window, carry_in };
 }
 
 function limitStreams(count: number, { streamsMax }: ExportLimits): void {

@@ -19,6 +19,8 @@ declare module 'fastify' {
     readBody?: (body: Buffer, organizationId: string) => unknown;
     /** Something of the body is a document of the client, kept as it is: a number that would be rounded is refused. */
     keepsDocument?: boolean;
+    /** An open route that reads its body all the same, up to `strangerBodyBytesMax`. Nothing of it is echoed: it is a secret. */
+    readsSecret?: boolean;
   }
   interface FastifyRequest {
     /** What the body takes of the room, from its first byte until it is answered or said to be held no more. */
@@ -46,14 +48,17 @@ interface BodyOptions {
 export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void {
   const { bodiesLimitBytes, metrics, limits } = options;
   const pace = options.pace ?? createReadingPace(limits.unwantedBytesPerTurn);
-  const room = createBodyRoom({
-    bytesMax: bodiesLimitBytes,
-    smallMax: limits.smallBodyBytesMax,
-    stepBytes: limits.roomStepBytes,
-    passesMax: limits.roomPassesMax,
-    turnMs: limits.roomTurnMs,
-    lapsedBytesMax: limits.lapsedBytesMax,
-  });
+  const roomOf = (bytesMax: number) =>
+    createBodyRoom({
+      bytesMax,
+      smallMax: limits.smallBodyBytesMax,
+      stepBytes: limits.roomStepBytes,
+      passesMax: limits.roomPassesMax,
+      turnMs: limits.roomTurnMs,
+      lapsedBytesMax: limits.lapsedBytesMax,
+    });
+  const room = roomOf(bodiesLimitBytes);
+  const strangersRoom = roomOf(limits.strangerBodiesBytesMax);
   const boundsOf = createBounds(options, pace);
   const otherLimits = { ...limits, bodyStringsMax: limits.otherBodyStringsMax, namedStrings: 'otherBodyStringsMax' };
   const parsing = createFairTurns(limits.parsedBytesPerTurn);
@@ -62,7 +67,8 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
   app.decorateRequest('bodyPlace', undefined);
   // With callbacks, as the hot path has it: an async hook costs a promise for each request.
   app.addHook('preParsing', (request, _reply, payload, done) => {
-    if (!request.is404 && request.routeOptions.config.open !== true) return done(null, payload);
+    const { open, readsSecret } = request.routeOptions.config;
+    if (!request.is404 && (open !== true || readsSecret === true)) return done(null, payload);
     // Nobody has asked who sends it, so it takes no room: it is thrown away when it has been answered.
     done(null, Readable.from([]));
   });
@@ -77,10 +83,11 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
     async (request: FastifyRequest, payload: IncomingMessage) => {
       const declared = Number(payload.headers?.['content-length'] ?? 0);
       const organizationId = request.identity?.organizationId ?? '';
-      const place = room.enter(organizationId, declared, () => payload.complete === true);
+      const { readBody: readAs, keepsDocument, readsSecret } = request.routeOptions.config;
+      const isWhole = () => payload.complete === true;
+      const place = (readsSecret ? strangersRoom : room).enter(organizationId, declared, isWhole);
       request.bodyPlace = place;
-      const { readBody: readAs, keepsDocument } = request.routeOptions.config;
-      const bounds = boundsOf(readAs !== undefined);
+      const bounds = boundsOf(request);
       const body = takeArrived(payload, bounds, place) ?? (await readBody(payload, bounds, place));
       if (body.length > limits.uncountedBodyBytesMax) {
         await new Promise<void>((resolve) => parsing.run(organizationId, body.length, resolve));
@@ -93,13 +100,12 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
   );
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => {
     const sentence = 'The body must be JSON, with the header Content-Type: application/json.';
-    const bounds = boundsOf(request.routeOptions.config.readBody !== undefined);
-    return refuseBody(payload, bounds, new ApiError('unsupported_media_type', sentence));
+    return refuseBody(payload, boundsOf(request), new ApiError('unsupported_media_type', sentence));
   });
 }
 
-/** The bounds of a body, by whether it brings chunks. */
-function createBounds(options: BodyOptions, pace: ReadingPace): (bringsChunks: boolean) => BodyBounds {
+/** The bounds of a body, by who sends it and whether it brings chunks. */
+function createBounds(options: BodyOptions, pace: ReadingPace): (request: FastifyRequest) => BodyBounds {
   const { bodyLimitBytes, limits } = options;
   const ofChunks: BodyBounds = {
     bytesMax: bodyLimitBytes,
@@ -109,8 +115,18 @@ function createBounds(options: BodyOptions, pace: ReadingPace): (bringsChunks: b
     pace,
     now: options.now ?? performance.now.bind(performance),
   };
-  if (limits.otherBodyBytesMax >= bodyLimitBytes) return () => ofChunks;
+  const ofStrangers: BodyBounds = {
+    ...ofChunks,
+    bytesMax: limits.strangerBodyBytesMax,
+    named: 'strangerBodyBytesMax',
+    roomBytesMax: limits.strangerBodiesBytesMax,
+    limits: { ...limits, bodyStallMsMax: limits.strangerBodyStallMsMax },
+  };
   const named = 'otherBodyBytesMax; only chunks may be larger';
-  const ofOthers = { ...ofChunks, bytesMax: limits.otherBodyBytesMax, named };
-  return (bringsChunks) => (bringsChunks ? ofChunks : ofOthers);
+  const isBelow = limits.otherBodyBytesMax < bodyLimitBytes;
+  const ofOthers = isBelow ? { ...ofChunks, bytesMax: limits.otherBodyBytesMax, named } : ofChunks;
+  return ({ routeOptions: { config } }) => {
+    if (config.readsSecret) return ofStrangers;
+    return config.readBody === undefined ? ofOthers : ofChunks;
+  };
 }

@@ -1,4 +1,10 @@
-import http, { type IncomingMessage, type RequestListener, type ServerOptions, type ServerResponse } from 'node:http';
+import http, {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
 import { resetWhenBroken } from './broken-answers.ts';
@@ -14,8 +20,8 @@ interface Options {
   limits: HttpLimits;
   /** For bodies that nobody wants. */
   pace: ReadingPace;
-  /** The organization of a key that is known; undefined for any other. */
-  organizationOf(key: string): string | undefined;
+  /** The organization of a key or a session that is known; undefined for any other. */
+  organizationOf(headers: IncomingHttpHeaders): string | undefined;
 }
 
 /** The server below Fastify, and what it has to be told. */
@@ -50,8 +56,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     drainAfterAnswer(response);
     resetWhenBroken(request, response);
     response.on('close', leave);
-    const key = request.headers['x-api-key'];
-    const organizationId = typeof key === 'string' ? organizationOf(key) : undefined;
+    const organizationId = organizationOf(request.headers);
     const serveIt = () => {
       if (!socket.destroyed) serve(request, response);
     };

@@ -84,8 +84,11 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
   const first = validation?.[0];
-  if (first)
-    return new ApiError('validation', [toDetail(first, validationContext, partOf(request, validationContext))]);
+  if (first) {
+    const { input, ...detail } = toDetail(first, validationContext, partOf(request, validationContext));
+    const isSecret = request.routeOptions.config.readsSecret === true;
+    return new ApiError('validation', [isSecret ? detail : { ...detail, input }]);
+  }
   if (statusCode === 404) return new ApiError('not_found', 'Not found.');
   if (statusCode === 415) return new ApiError('unsupported_media_type', error.message);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

@@ -30,6 +30,8 @@ export const httpLimits = {
   strangerLookMs: 50,
   /** Silent ones that are looked at each time, without haste. Each look costs up to 70 µs. */
   strangerSilentLooksMax: 8,
+  /** Within so long all silent ones are looked at once: their looks come faster than `strangerLookMs` when they are more than 640. */
+  strangerRoundMs: 4_000,
   /** So long a new connection without a known key is looked at more often: a request comes one round trip after it. */
   strangerNewMs: 1_000,
   /** So long one is looked at more often that has asked for something: a browser asks again. */
@@ -64,6 +66,12 @@ export const httpLimits = {
   smallBodyBytesMax: 65_536,
   /** Bytes of room that a body is given when it has waited for some. */
   roomStepBytes: 65_536,
+  /** Largest body of a request without a key, which signs in: a key has 512 characters, each of 6 bytes at most. */
+  strangerBodyBytesMax: 4_096,
+  /** Bytes of such bodies in memory at one time, in a room of their own; more wait. */
+  strangerBodiesBytesMax: 4_194_304,
+  /** Such a body of which nothing arrives for so long is answered 408. */
+  strangerBodyStallMsMax: 5_000,
   /** Organizations of which one body each may go on when there is no room, so that bodies never all wait for each other. */
   roomPassesMax: 4,
   /** How long such a body goes on while others wait to do so; a body that has stopped or drips keeps them no longer. */

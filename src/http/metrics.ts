@@ -2,11 +2,10 @@ import { isIP } from 'node:net';
 import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Identities } from '../auth/identities.ts';
 import type { Database } from '../database/database.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
-import { authenticate, requireScope } from './auth.ts';
+import { authenticate, type Credentials, requireScope } from './auth.ts';
 import type { MetricsOfAll } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
@@ -107,7 +106,7 @@ function dropSums(registry: Registry): void {
 }
 
 interface MetricsOptions {
-  identities: Identities;
+  credentials: Credentials;
   metrics: Metrics;
   /** METRICS_OPEN: requests that come straight from loopback need no key. */
   isOpen: boolean;
@@ -120,7 +119,7 @@ interface MetricsOptions {
  * organizations. Only where the operator says so is it open on loopback: to this process a proxy on the same machine that
  * passes TCP on looks like a local client, whoever stands behind it.
  */
-export function metricsRoutes(app: App, { identities, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
+export function metricsRoutes(app: App, { credentials, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
   metricsOfAll?.share(metrics.registry);
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
@@ -142,7 +141,7 @@ export function metricsRoutes(app: App, { identities, metrics, isOpen, metricsOf
       },
     },
     async (request, reply) => {
-      if (!isOpen || !isDirectFromLoopback(request)) requireScope(await authenticate(identities, request), 'admin');
+      if (!isOpen || !isDirectFromLoopback(request)) requireScope(await authenticate(credentials, request), 'admin');
       return reply
         .type(metrics.registry.contentType)
         .send(await (metricsOfAll?.text(metrics.registry) ?? metrics.registry.metrics()));

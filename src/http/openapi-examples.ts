@@ -1,12 +1,15 @@
 /** Stands where an id of one's own belongs. */
 export const exampleId = '00000000-0000-4000-8000-000000000000';
 
+/** Stands where a key of one's own belongs. */
+export const exampleKey = 'your API key';
+
 const timestamps = [1705312200, 1705312210, 1705312220];
 const thickness = { timestamps, values: [0, 5.2, null], units: 'nm' };
 const rate = { timestamps, values: [0.51, 0.52, 0.52], units: 'nm/s' };
 
 /**
- * A body for each POST, by the end of its path: sent as it stands, but for the ids, it is taken. Without one a tool makes
+ * A body for each POST, by the end of its path: sent as it stands, but for ids and key, it is taken. Without one a tool makes
  * a body up from the patterns of the schema, which nobody would send.
  */
 export const exampleBodies: Record<string, object> = {
@@ -22,6 +25,7 @@ export const exampleBodies: Record<string, object> = {
   '/configuration/tracking_samples': { physical_sample_id: exampleId, set_active: true },
   '/tags/': { name: 'growth' },
   '/tags/data-items/': { data_ids: [exampleId], tag_ids: [exampleId] },
+  '/session': { api_key: exampleKey },
   '/instruments/synthesis': { label: 'Main MBE', name: 'Veeco GEN10', type: 'mbe', serial_id: null },
 };
 

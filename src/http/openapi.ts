@@ -19,9 +19,11 @@ const info = {
 const tags = [
   { name: 'stream', description: 'Ingest: a growth tool opens a stream, sends chunks, finalizes' },
   { name: 'time series', description: 'Read back' },
+  { name: 'live', description: 'What happens in runs, as it happens' },
   { name: 'ledger', description: 'What is stored, what is missing, what was replaced' },
   { name: 'exports', description: 'Files of streams: CSV and Parquet' },
   { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
+  { name: 'session', description: 'The page in a browser: signing in and out' },
   { name: 'operation', description: 'Health, metrics and this document' },
 ];
 

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.ts';
 
@@ -11,7 +12,7 @@ import { ApiError } from '../errors.ts';
 export function publicUrlOf({ headers, protocol }: FastifyRequest, configured: string | undefined): string | undefined {
   if (configured !== undefined) return configured.replace(/\/+$/, '');
   const scheme = first(headers['x-forwarded-proto'])?.toLowerCase();
-  const host = first(headers['x-forwarded-host']) ?? (headers.host || undefined);
+  const host = hostOf(headers);
   if (host === undefined) return undefined;
   if (!hostPattern.test(host)) throw noHost();
   return `${scheme === 'http' || scheme === 'https' ? scheme : protocol}://${host}`;
@@ -22,6 +23,11 @@ export function requirePublicUrl(request: FastifyRequest, configured: string | u
   const url = publicUrlOf(request, configured);
   if (url === undefined) throw noHost();
   return url;
+}
+
+/** The host, and the port where it is said, under which the client reaches the server, as the request names it. */
+export function hostOf(headers: IncomingHttpHeaders): string | undefined {
+  return first(headers['x-forwarded-host']) ?? (headers.host || undefined);
 }
 
 const noHost = () => new ApiError('bad_request', 'The header Host must name the server: an address is answered.');

@@ -1,9 +1,8 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import type { Identities } from '../auth/identities.ts';
 import { ajvOptions } from './ajv-options.ts';
 import type { App } from './app-type.ts';
-import { requireKeys } from './auth.ts';
+import { type Credentials, knownOrganization, requireKeys } from './auth.ts';
 import { readJsonBodies } from './body.ts';
 import { createClientErrors } from './client-errors.ts';
 import { createConnections } from './connections.ts';
@@ -19,7 +18,7 @@ import { setResponseHeaders } from './response-headers.ts';
 import { lazyCompilers } from './schema-compilers.ts';
 
 interface DoorOptions {
-  identities: Identities;
+  credentials: Credentials;
   metrics: Metrics;
   log: Logger;
   corsOrigins: string | undefined;
@@ -29,7 +28,7 @@ interface DoorOptions {
 }
 
 /** An app without routes: what every request passes before one. */
-export async function openDoor({ identities, metrics, log, limits: bounds, ...options }: DoorOptions): Promise<App> {
+export async function openDoor({ credentials, metrics, log, limits: bounds, ...options }: DoorOptions): Promise<App> {
   const pace = createReadingPace(bounds.unwantedBytesPerTurn);
   const connections = createConnections({
     server: {
@@ -40,7 +39,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
     },
     limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
     pace,
-    organizationOf: identities.organizationOf,
+    organizationOf: (headers) => knownOrganization(credentials, headers),
   });
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
@@ -74,7 +73,7 @@ export async function openDoor({ identities, metrics, log, limits: bounds, ...op
   answerErrors(app, refusalLog);
   const { bodyLimitBytes, bodiesLimitBytes } = options;
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
-  requireKeys(app, identities, connections.keep);
+  requireKeys(app, credentials, connections.keep);
   refuseLargeQueries(app);
   return app;
 }

@@ -20,6 +20,7 @@ export type SlotLimits = Pick<
   HttpLimits,
   | 'strangersReadMax'
   | 'strangerLookMs'
+  | 'strangerRoundMs'
   | 'strangerNewMs'
   | 'strangerLivelyMs'
   | 'strangerHasteMax'
@@ -50,7 +51,7 @@ interface Stranger {
  *
  * While there are more, the half that has been read longest makes room for as many others in each step. A step is taken in
  * each turn while a new connection waits, or one has just asked for something, and else every `strangerLookMs`, for few of
- * those that are silent.
+ * those that are silent; more often where they are so many that a round of all would take longer than `strangerRoundMs`.
  */
 export function createStrangerSlots({ limits, onChange, now, isCutShort = () => false }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
@@ -65,7 +66,10 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
   const waiting = () => strangers.size - slots.size;
   const isHasty = () => fresh.size() > 0;
   const usualLooks = () => recent.size() + lively.size() + limits.strangerSilentLooksMax;
-  const pace = createPace({ limits, step, waiting, isHasty, usualLooks, isCutShort });
+  // So that all silent ones have been looked at after `strangerRoundMs`.
+  const roundPauseMs = () => (limits.strangerRoundMs * limits.strangerSilentLooksMax) / others.size();
+  const pauseMs = () => Math.max(1, Math.min(limits.strangerLookMs, roundPauseMs()));
+  const pace = createPace({ limits, step, waiting, isHasty, usualLooks, pauseMs, isCutShort });
 
   function letIn(): void {
     while (slots.size < strangersReadMax && waiting() > 0) {
@@ -146,10 +150,12 @@ interface PaceOptions {
   isCutShort(): boolean;
   /** Connections to look at when nobody is in haste. */
   usualLooks(): number;
+  /** Until the next step then. */
+  pauseMs(): number;
 }
 
 /** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
-function createPace({ limits, step, waiting, isHasty, usualLooks, isCutShort }: PaceOptions): {
+function createPace({ limits, step, waiting, isHasty, usualLooks, pauseMs, isCutShort }: PaceOptions): {
   goOn(): void;
   hurry(): void;
 } {
@@ -185,7 +191,7 @@ function createPace({ limits, step, waiting, isHasty, usualLooks, isCutShort }: 
       setImmediate(onImmediate);
     } else if (!isTimed) {
       isTimed = true;
-      setTimeout(onTimer, limits.strangerLookMs).unref();
+      setTimeout(onTimer, pauseMs()).unref();
     }
   }
 

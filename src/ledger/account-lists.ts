@@ -1,6 +1,7 @@
 import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import { irregularities, numbersPerRun } from './irregular-runs.ts';
+import type { MarkedChunks } from './marked-chunks.ts';
 
 /*
  * The lists of an account as JSON, in pieces: each may hold a million entries.
@@ -45,6 +46,17 @@ export function* writeIrregular(writer: JsonWriter, { irregular }: ChannelAccoun
       .raw(',"irregularities":')
       .raw(kindsText[kinds] as string)
       .raw('}');
+    if (writer.isFull) yield writer.take();
+  }
+  writer.raw(']');
+}
+
+export function* writeMarked(writer: JsonWriter, chunks: MarkedChunks): PiecesOfList {
+  let separator = '';
+  writer.raw('[');
+  for (const { first, last, timeMin, timeMax } of chunks.runs()) {
+    writer.raw(separator).value({ from_chunk: first, to_chunk: last, time_min: timeMin, time_max: timeMax });
+    separator = ',';
     if (writer.isFull) yield writer.take();
   }
   writer.raw(']');

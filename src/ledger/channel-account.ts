@@ -3,6 +3,7 @@ import type { HabitLimits, UsualCounts } from '../lib/habits.ts';
 import { finerUnitOf, type PlausibleTimes } from '../lib/time-unit.ts';
 import { Holes } from './holes.ts';
 import { IrregularRuns, irregularities } from './irregular-runs.ts';
+import { MarkedChunks } from './marked-chunks.ts';
 import { type JumpLimits, TimeJumps } from './time-jumps.ts';
 
 export type AccountLimits = JumpLimits & HabitLimits & PlausibleTimes;
@@ -40,6 +41,10 @@ export class ChannelAccount {
   readonly holes: Holes;
   readonly irregular = new IrregularRuns();
   readonly usualCounts: UsualCounts;
+  /** Chunks that hold another content than they did first. */
+  readonly replaced = new MarkedChunks();
+  /** Chunks that were stored or replaced after the stream was finalized. */
+  readonly late = new MarkedChunks();
   /** Unix seconds. */
   timeMin: number | null = null;
   timeMax: number | null = null;
@@ -82,6 +87,8 @@ export class ChannelAccount {
     this.holes.add(chunk.chunkIndex);
     this.#addIrregularities(chunk);
     this.#addTimes(chunk);
+    if (chunk.replacedCount > 0) this.replaced.add(chunk);
+    if (chunk.isLate) this.late.add(chunk);
     if (chunk.units !== null) {
       if (this.units !== null && this.units !== chunk.units) this.unitsChanges++;
       this.units = chunk.units;

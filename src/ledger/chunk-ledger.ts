@@ -1,7 +1,14 @@
 import { notFound } from '../errors.ts';
 import { isoOfMicros } from '../lib/date-time.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
-import { type PiecesOfList, writeIrregular, writeMissing, writePresent, writeUsual } from './account-lists.ts';
+import {
+  type PiecesOfList,
+  writeIrregular,
+  writeMarked,
+  writeMissing,
+  writePresent,
+  writeUsual,
+} from './account-lists.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerRead } from './ledger-read.ts';
 import type { ChannelName } from './store.ts';
@@ -10,7 +17,10 @@ import type { ChannelName } from './store.ts';
  * Which chunks of which channels are stored. Each channel is shown as it stands at one moment; its hashes, when they are
  * wanted, are read after that by pages, each as it stands at its own moment.
  */
-export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHashes: boolean }): Pieces {
+export async function* ledgerAnswer(
+  read: LedgerRead,
+  { withHashes, withMarks = false }: { withHashes: boolean; withMarks?: boolean },
+): Pieces {
   const { stream, channels } = read;
   const writer = new JsonWriter(pieceBytes);
   writer.raw('{"data_id":').value(stream.data_id).raw(',"stream_name":').value(stream.stream_name);
@@ -20,6 +30,10 @@ export async function* ledgerAnswer(read: LedgerRead, { withHashes }: { withHash
     if (i > 0) writer.raw(',');
     const account = await read.accountOf(channel);
     yield* writeAccount(writer, channel, account);
+    if (withMarks) {
+      yield* writeMarked(writer.raw(',"replaced":'), account.replaced);
+      yield* writeMarked(writer.raw(',"late":'), account.late);
+    }
     if (withHashes) yield* writeHashes(writer.raw(',"chunks":'), read, channel, account.chunkCount);
     writer.raw('}');
     if (writer.isFull) yield writer.take();

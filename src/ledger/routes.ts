@@ -42,9 +42,9 @@ export function ledgerRoutes(
       },
     },
     async (request, reply) => {
-      const { channel_name: names, content_hashes = false } = request.query;
+      const { channel_name: names, content_hashes = false, marks = false } = request.query;
       const read = await openLedgerRead(readFor(database, request), request.params.data_id, limits, names);
-      return sendPieces(reply, ledgerAnswer(read, { withHashes: content_hashes }));
+      return sendPieces(reply, ledgerAnswer(read, { withHashes: content_hashes, withMarks: marks }));
     },
   );
 

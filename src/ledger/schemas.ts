@@ -25,6 +25,9 @@ export const LedgerQuery = (limits: LedgerLimits) =>
   Type.Object({
     channel_name: channelNames(limits),
     content_hashes: Type.Optional(Type.Boolean({ description: 'also the content hash of every chunk' })),
+    marks: Type.Optional(
+      Type.Boolean({ description: 'also which chunks were replaced, and which came after the stream was finalized' }),
+    ),
   });
 
 export const RevisionsQuery = (limits: LedgerLimits) =>
@@ -62,6 +65,17 @@ const Irregular = Type.Array(
   },
 );
 
+const Marked = (description: string) =>
+  Type.Array(
+    Type.Object({
+      from_chunk: Type.Integer(),
+      to_chunk: Type.Integer(),
+      time_min: Nullable(Type.Number({ description: 'Unix seconds of their earliest point' })),
+      time_max: Nullable(Type.Number({ description: 'Unix seconds of their latest point' })),
+    }),
+    { description: `${description}; runs of neighbours, in order` },
+  );
+
 const channelFields = {
   channel_name: Type.String(),
   units: Nullable(Type.String({ description: 'unit of the highest chunk that has one' })),
@@ -96,6 +110,10 @@ export const LedgerAnswer = Type.Object(
         first_stored_at: DateTime('when the first of its chunks was stored'),
         last_changed_at: DateTime('when a chunk was last stored or replaced'),
         replaced_count: Count('how often a chunk was replaced by another content'),
+        replaced: Type.Optional(Marked('with marks=true only: chunks that hold another content than they did first')),
+        late: Type.Optional(
+          Marked('with marks=true only: chunks that were stored or replaced after the stream was finalized'),
+        ),
         chunks: Type.Optional(
           Type.Array(Type.Object({ chunk_index: Type.Integer(), content_hash: Hash('SHA-256 of the content') }), {
             description: 'with content_hashes=true only',

@@ -55,6 +55,6 @@ async function planRange(
   const plan = await source.planWithSummaries(range);
   requireFewChunks(plan.length, limits);
   const gaps = await findGaps(source, plan, range, limits);
-  const batches = await downSample({ ...source, plan }, range, gaps, max_points, limits);
-  return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, batches };
+  const points = await downSample({ ...source, plan }, range, gaps, max_points, limits);
+  return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, ...points };
 }

@@ -20,24 +20,42 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches']> {
+): Promise<Pick<PointRead, 'batches' | 'isDownSampled'>> {
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
-  if (few !== undefined) return few;
+  if (few?.isWhole) return { isDownSampled: false, batches: few.batches };
+  const choice: Choice =
+    few === undefined
+      ? {
+          choose: async (partCount, shared) =>
+            onePerMs(await readExtremes(source, held, partCount, shared), held, source.rest),
+          fillUp: (points, room, shared) => fillUp(source, held, points, room, shared),
+        }
+      : few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
   let chosen: Promise<Points> | undefined;
-  return async function* ({ limits: shared = limits }) {
-    chosen ??= choosePoints(source, held, breaks, pointsMax, shared);
-    yield* withLineBreaks(inBatches(await chosen), breaks);
+  return {
+    isDownSampled: true,
+    async *batches({ limits: shared = limits }) {
+      chosen ??= choosePoints(choice, breaks, pointsMax, shared);
+      yield* withLineBreaks(inBatches(await chosen), breaks);
+    },
   };
+}
+
+/** How points are chosen of more than may be shown. */
+interface Choice {
+  /** At most two of each of so many parts, in order of time. */
+  choose(partCount: number, limits: PointLimits): Promise<Points>;
+  /** Adds others where parts have given few. Not needed where each part is known to have points. */
+  fillUp?(points: Points, room: { least: number; most: number }, limits: PointLimits): Promise<Points>;
 }
 
 /** Which points are shown. Together with the nulls that belong between them they are no more than there may be. */
 async function choosePoints(
-  source: PlannedChannel<SummaryPlan>,
-  range: MsRange,
+  { choose, fillUp: addOthers }: Choice,
   breaks: LineBreaks,
   pointsMax: number,
   limits: PointLimits,
@@ -47,10 +65,10 @@ async function choosePoints(
   // Nearly always a break takes a single null. Where points lie in one, a null may follow each of them.
   let room = Math.max(half, pointsMax - breaks.length);
   for (;;) {
-    let points = await onePerMs(await readExtremes(source, range, Math.floor(room / 2), limits), range, source.rest);
+    let points = await choose(Math.floor(room / 2), limits);
     let shown = await countShown(points);
-    if (shown < half) {
-      points = await fillUp(source, range, points, { least: half - shown, most: room - points.times.length }, limits);
+    if (shown < half && addOthers !== undefined) {
+      points = await addOthers(points, { least: half - shown, most: room - points.times.length }, limits);
       shown = await countShown(points);
     }
     if (shown <= pointsMax || room === half) return points;

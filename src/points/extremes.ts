@@ -23,7 +23,7 @@ export async function readExtremes(
   limits: PointLimits,
 ): Promise<Points> {
   const counts = partsOfChunks(plan, range, partCount);
-  const parts = new Parts(partCount);
+  const parts = new ExtremesOfParts(partCount);
   const isOpened = (position: number) => (counts[position] as number) > 1 || !isInside(plan, position, range);
   for (let from = 0; from < plan.length; ) {
     await rest();
@@ -40,7 +40,7 @@ export async function readExtremes(
   return parts.finish();
 }
 
-function addSummary(parts: Parts, plan: SummaryPlan, position: number, count: number): void {
+function addSummary(parts: ExtremesOfParts, plan: SummaryPlan, position: number, count: number): void {
   if (count > 0) parts.begin();
   const value = plan.minValues[position] as number;
   if (Number.isNaN(value)) {
@@ -56,7 +56,7 @@ function addSummary(parts: Parts, plan: SummaryPlan, position: number, count: nu
  * their ms with the one before are in its part, and count as one.
  * @param chunk its times are written over
  */
-function addPoints(parts: Parts, chunk: Points, { fromMs, toMs }: MsRange, count: number): void {
+function addPoints(parts: ExtremesOfParts, chunk: Points, { fromMs, toMs }: MsRange, count: number): void {
   const { times, values } = chunk;
   let length = 0;
   let instants = 0;
@@ -87,8 +87,8 @@ function addPoints(parts: Parts, chunk: Points, { fromMs, toMs }: MsRange, count
   }
 }
 
-/** Collects the extremes of parts, one part after the other. */
-class Parts {
+/** Collects the extremes of parts, one part after the other. Their times are in ms, whole or with fractions. */
+export class ExtremesOfParts {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
   #length = 0;

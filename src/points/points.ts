@@ -18,6 +18,8 @@ export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void,
 export interface PointRead<Batch extends Points = Points> {
   /** The chunks that are missing among them; told where points of one channel are down-sampled. */
   gaps: Gap[];
+  /** Whether some of its points are left out; told where there are to be so many at most. */
+  isDownSampled?: boolean | undefined;
   /** When the point is that was carried in from before the window; it comes first. Undefined where there is none. */
   carriedTime?: number | undefined;
   /**

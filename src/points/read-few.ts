@@ -1,14 +1,22 @@
+import { ExtremesOfParts } from './extremes.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, withLineBreaks } from './line-breaks.ts';
 import { type PlannedChannel, readInOrder } from './merge.ts';
-import type { PointRead } from './points.ts';
+import type { Batches, PointRead, Points } from './points.ts';
 import { byMs, type Collapse, exactMs } from './selection.ts';
 import type { MsRange } from './time.ts';
 
+/** What there is of a range that has no more ms with points in them than points may be shown. */
+export type FewPoints =
+  | { isWhole: true; batches: PointRead['batches'] }
+  /** Points share ms, and they are more than may be shown: some have to be chosen. */
+  | { isWhole: false; choose(partCount: number, limits: PointLimits): Promise<Points> };
+
 /**
  * All points of a range, nulls between them included, where they are no more than there may be. Points that share a millisecond are all
- * shown, with fractions of it, where there is room for them; else, and where none do, one of each.
- * @returns undefined when even those are more
+ * shown, with fractions of it, where there is room for them; else the smallest and the largest are chosen of parts that hold as many
+ * points each, at their own times too. Of points of one exact time the last counts.
+ * @returns undefined when even one of each ms is more
  */
 export async function readFew(
   source: PlannedChannel,
@@ -16,15 +24,13 @@ export async function readFew(
   breaks: LineBreaks,
   pointsMax: number,
   limits: PointLimits,
-): Promise<PointRead['batches'] | undefined> {
-  const readBy =
-    (collapse: Collapse): PointRead['batches'] =>
-    ({ withValues, limits: shared = limits }) =>
-      withLineBreaks(readInOrder(source, { ...range, withValues }, collapse, shared), breaks);
-  const counted = { points: 0, instants: 0 };
+): Promise<FewPoints | undefined> {
+  const read = (collapse: Collapse, withValues: boolean, shared: PointLimits) =>
+    readInOrder(source, { ...range, withValues }, collapse, shared);
+  const counted = { points: 0, shown: 0, instants: 0 };
   let lastMs = Number.NaN;
-  for await (const { times } of readBy(exactMs)({ withValues: false })) {
-    counted.points += times.length;
+  for await (const { times } of withLineBreaks(counting(read(exactMs, false, limits), counted), breaks)) {
+    counted.shown += times.length;
     for (const time of times) {
       const ms = Math.round(time);
       if (ms !== lastMs) counted.instants++;
@@ -32,6 +38,41 @@ export async function readFew(
     }
     if (counted.instants > pointsMax) return undefined;
   }
-  const isExact = counted.points > counted.instants && counted.points <= pointsMax;
-  return readBy(isExact ? exactMs : byMs);
+  if (counted.shown > pointsMax) {
+    const { points } = counted;
+    return {
+      isWhole: false,
+      choose: (partCount, shared) => extremesInOrder(read(exactMs, true, shared), points, partCount),
+    };
+  }
+  const collapse = counted.shown > counted.instants ? exactMs : byMs;
+  return {
+    isWhole: true,
+    batches: ({ withValues, limits: shared = limits }) => withLineBreaks(read(collapse, withValues, shared), breaks),
+  };
+}
+
+async function* counting(batches: Batches, counted: { points: number }): Batches {
+  for await (const points of batches) {
+    counted.points += points.times.length;
+    yield points;
+  }
+}
+
+/** The smallest and the largest of each of so many parts, in order of time. @param count how many points there are */
+async function extremesInOrder(batches: Batches, count: number, partCount: number): Promise<Points> {
+  const parts = new ExtremesOfParts(partCount);
+  let begun = 0;
+  let position = 0;
+  for await (const { times, values } of batches) {
+    for (let i = 0; i < times.length; i++) {
+      if (begun < partCount && position * partCount >= begun * count) {
+        parts.begin();
+        begun++;
+      }
+      position++;
+      parts.add(times[i] as number, values[i] as number);
+    }
+  }
+  return parts.finish();
 }

@@ -143,11 +143,12 @@ async function findNewestStored(
   { from, to }: { from: number; to: number },
   count: number,
 ): Promise<{ from: number; points: number }> {
-  const found = { from: to + 1, points: 0 };
-  for (;;) {
+  // Where nothing is found it stays the last index, so that the read that follows is one of no chunk.
+  const found = { from: to, points: 0 };
+  for (let before = to + 1; ; before = found.from) {
     const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
     const chunksMax = Math.min(Math.max(wanted, 1), limits.planPageChunksMax);
-    const page = await listHighest(organization, addressOf(channel), { from, to: found.from - 1 }, chunksMax);
+    const page = await listHighest(organization, addressOf(channel), { from, to: before - 1 }, chunksMax);
     for (const { chunk_index, point_count } of page) {
       found.from = chunk_index;
       found.points += point_count;

@@ -46,6 +46,7 @@ export async function listen(app: App, descriptors: number[], limits: Limits): P
 
   async function end(drainMs: number, takesNew: boolean): Promise<void> {
     if (!takesNew) stopAccepting();
+    app.endEventStreams?.();
     const hurried = new Promise<void>((resolve) => {
       hurry = resolve;
     });

@@ -84,7 +84,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     const { place, key } = await prepared;
     // First of all: whoever reads the welcome may rely on this process being replaced when it ends.
     send({ type: 'ready' });
-    if (key !== undefined) process.stdout.write(welcome(endpoint, place, key));
+    if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
   } catch (error) {
     process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
   }

@@ -1,15 +1,21 @@
 import type { ProvidedKey } from '../auth/keys.ts';
+import { authLimits } from '../auth/limits.ts';
+import { signInLink } from '../auth/sessions.ts';
 import { packageVersion } from '../lib/package-info.ts';
 
-/** What a start prints: where the server is, where the data and the key are, and Python that can be pasted as it is. */
-export function welcome(endpoint: string, place: string, key: ProvidedKey): string {
+/**
+ * What a start prints: where the server is, where the data and the key are, and Python that can be pasted as it is. The first
+ * start has a link too that signs in to the page.
+ * @param pageUrl where a browser reaches the server; by default the endpoint
+ */
+export function welcome(endpoint: string, place: string, key: ProvidedKey, pageUrl = endpoint): string {
   return `
 metrology-server ${packageVersion}
 
   Address  ${endpoint}
   Data     ${place}
   API key  ${describe(key)}
-
+${signIn(key, pageUrl)}
 Stream a first run from Python (pip install atomscale):
 
 import os, time
@@ -39,6 +45,12 @@ metrology-server ${packageVersion}
            with it; everything else follows when it is there.
 
 `;
+}
+
+/** A browser opens no socket of a file system. */
+function signIn({ linkToken }: ProvidedKey, pageUrl: string, { linkSeconds } = authLimits): string {
+  if (linkToken === undefined || !pageUrl.startsWith('http')) return '';
+  return `  Sign in  ${signInLink(pageUrl, linkToken)} (once, within ${linkSeconds / 60} minutes)\n`;
 }
 
 function describe(key: ProvidedKey): string {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Identity } from '../auth/store.ts';
+import type { Identity } from '../auth/identity.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';

@@ -107,7 +107,10 @@ const isSuccess = ({ statusCode }: FastifyReply) => statusCode >= 200 && statusC
 function newRecord(request: IncomingMessage, at: number): Underway {
   const { method = '', url = '', headers } = request;
   const key = headers['x-api-key'];
-  const masked = typeof key === 'string' && { 'x-api-key': `${apiKeyHint(key)}…` };
+  const masked = {
+    ...(typeof key === 'string' && { 'x-api-key': `${apiKeyHint(key)}…` }),
+    ...(headers.cookie !== undefined && { cookie: headers.cookie.replaceAll(sessionSecret, '$1…') }),
+  };
   const facts: Facts = {
     method,
     path: pathOf(url),
@@ -138,6 +141,8 @@ function newRecord(request: IncomingMessage, at: number): Underway {
     },
   };
 }
+
+const sessionSecret = /\b(mss1_)\w+/g;
 
 function queryOf(url: string): Record<string, string | string[]> {
   const parameters = new URLSearchParams(url.split('?').slice(1).join('?'));
@@ -171,7 +176,8 @@ function noteBody(record: Underway, bytesMax: number): void {
     const encoding = (record.entry.headers as IncomingMessage['headers'])['content-encoding'];
     const body = /gzip/i.test(encoding ?? '') ? gunzipSync(sent, { maxOutputLength: bytesMax }) : sent;
     record.bytes = body.length;
-    if (body.length > 0) record.entry.body = JSON.parse(body.toString('utf8'));
+    // What signs in is a secret.
+    if (body.length > 0 && record.facts.path !== '/session') record.entry.body = JSON.parse(body.toString('utf8'));
   } catch {
     record.entry.body = null;
   }

@@ -27,7 +27,10 @@ export async function* timeseriesAnswer(
         : asOpen(rows.each[i] as PointRead);
     const told = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
-    if (selection.max_points !== undefined) yield* writeGaps(writer.raw(',"gaps":'), told);
+    if (selection.max_points !== undefined) {
+      yield* writeGaps(writer.raw(',"gaps":'), told);
+      yield* writeDownSampled(writer.raw(',"down_sampled":'), told);
+    }
     if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), told);
     yield writer.raw('}').take();
   } finally {
@@ -64,7 +67,7 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
 });
 
 /** What an answer tells of each property beside its points, by name. */
-type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime'>>;
+type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
@@ -83,7 +86,11 @@ async function* writeProperties(
     try {
       writer.raw(separator).value(channel.name).raw(':{');
       separator = ',';
-      told.set(channel.name, { gaps: points.gaps, carriedTime: points.carriedTime });
+      told.set(channel.name, {
+        gaps: points.gaps,
+        carriedTime: points.carriedTime,
+        isDownSampled: points.isDownSampled,
+      });
       yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
       writer.raw(',"units":').value(channel.units).raw('}');
     } finally {
@@ -98,6 +105,19 @@ async function* writeProperties(
 function writeCarriedIn(writer: JsonWriter, told: Told): void {
   const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
+}
+
+function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+  let separator = '{';
+  for (const [name, { isDownSampled }] of told) {
+    writer
+      .raw(separator)
+      .value(name)
+      .raw(isDownSampled === true ? ':true' : ':false');
+    separator = ',';
+    if (writer.isFull) yield writer.take();
+  }
+  writer.raw(told.size === 0 ? '{}' : '}');
 }
 
 function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {

@@ -111,6 +111,11 @@ const timeseriesFields = {
   property_units: Type.Record(Type.String(), Nullable(Type.String())),
   available_property_names: Type.Array(Type.String()),
   properties: Type.Record(Type.String(), Property),
+  down_sampled: Type.Optional(
+    Type.Record(Type.String(), Type.Boolean(), {
+      description: 'by property, whether points are left out; only where max_points was given',
+    }),
+  ),
   gaps: Type.Optional(
     Type.Record(Type.String(), Type.Array(Gap), { description: 'by property; only where max_points was given' }),
   ),

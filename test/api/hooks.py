@@ -34,10 +34,16 @@ def before_call(context, case, kwargs):
     calls[label]["made"] += 1
     if label.startswith("GET "):
         shorten(case.query or {})
+    if label.endswith("/live") and not isinstance((case.query or {}).get("max_seconds"), str):
+        # What is followed never ends by itself.
+        case.query = {**(case.query or {}), "max_seconds": 0}
     if label == "DELETE /data_entries/" and things.is_needed((case.query or {}).get("data_ids")):
         case.query["data_ids"] = [things.open_stream()]
     if label == "DELETE /projects/{project_id}" and (case.path_parameters or {}).get("project_id") == things.project:
         case.path_parameters["project_id"] = things.doomed_project()
+    if label == "POST /session" and isinstance(case.body, dict) and "api_key" in case.body:
+        if calls[label]["made"] % LEFT_ALONE != 0:
+            case.body["api_key"] = os.environ["API_KEY"]
     if case.meta is None or not case.meta.generation.mode.is_positive or case.method != case.operation.method.upper():
         return
     if label.endswith(("/chunk", "/chunk/multi")):
@@ -137,6 +143,8 @@ EXCLUSIONS = [
     ("RejectedPositiveData", r"must not be blank", "blank is what Unicode says, not a pattern"),
     ("RejectedPositiveData", r"must be a date-time such as", "more than format: date-time is taken, so it is not stated"),
     ("RejectedPositiveData", r"say which streams", "one of many fields must be there"),
+    ("RejectedPositiveData", r"is of the wide layout|do not go together here", "a rule between two parameters"),
+    ("RejectedPositiveData", r"cursor must be the next_cursor of an answer before", "what no answer has said is none"),
     (
         "UnsupportedMethodResponse|AllowHeaderMismatch",
         r'"input":"(physical_sample|restore)"|OPTIONS /data_entries/(physical_sample|restore) ',

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createIdentities } from '../../src/auth/identities.ts';
+import type { Identity } from '../../src/auth/identity.ts';
 import { authLimits } from '../../src/auth/limits.ts';
-import type { Identity } from '../../src/auth/store.ts';
 
 const ada: Identity = { organizationId: 'lab', userId: 'ada', keyId: 1, scopes: ['read'] };
 const away = new Error('database away');

@@ -22,12 +22,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** Comes with a key that was stored just now. */
+const linkToken = expect.stringMatching(/^msl1_\w{43}_\w{6}$/);
 const provide = (hasTerminal = false) => provideKey(database, { DATA_DIR: folder }, hasTerminal);
 const mode = async () => ((await stat(path)).mode & 0o777).toString(8);
 const keyInFile = async () => (await readFile(path, 'utf8')).trim();
 
 test('without a terminal the first key goes to a file of mode 0600, and later starts point to it', async () => {
-  expect(await provide()).toEqual({ kind: 'file', path });
+  expect(await provide()).toEqual({ kind: 'file', path, linkToken });
   expect(await mode()).toBe('600');
   expect(await readFile(path, 'utf8')).toMatch(/^msk1_\w{10}_\w{43}_\w{6}\n$/);
   expect(await findIdentity(database, await keyInFile())).toBeDefined();
@@ -41,7 +43,7 @@ test('without a terminal the first key goes to a file of mode 0600, and later st
 
 test('a terminal is shown the first key, once, and no file is written', async () => {
   const provided = await provide(true);
-  expect(provided).toEqual({ kind: 'new', key: expect.stringMatching(/^msk1_/) });
+  expect(provided).toEqual({ kind: 'new', key: expect.stringMatching(/^msk1_/), linkToken });
   expect(await readdir(folder)).toEqual([]);
   expect(await provide(true)).toEqual({ kind: 'existing' });
 });
@@ -49,7 +51,7 @@ test('a terminal is shown the first key, once, and no file is written', async ()
 test('a file that is there already, open to everybody, ends with a new key and mode 0600', async () => {
   await writeFile(path, 'old\n');
   await chmod(path, 0o644);
-  expect(await provide()).toEqual({ kind: 'file', path });
+  expect(await provide()).toEqual({ kind: 'file', path, linkToken });
   expect(await mode()).toBe('600');
   expect(await keyInFile()).not.toBe('old');
 });
@@ -67,7 +69,7 @@ test('once the key of the file is revoked, it is not pointed to; the last one re
   await revokeKey(database, inFile as number);
   expect(await provide()).toEqual({ kind: 'existing' });
   await revokeKey(database, other as number);
-  expect(await provide()).toEqual({ kind: 'file', path });
+  expect(await provide()).toEqual({ kind: 'file', path, linkToken });
   expect(await findIdentity(database, await keyInFile())).toBeDefined();
 });
 

@@ -25,7 +25,7 @@ const operations = Object.entries(paths).flatMap(([path, methods]) =>
 const named = operations.filter(([, path]) => path.includes('{data_id}'));
 
 /** What some of them need. */
-const query = { channel: 't', channel_name: 't', chunk_index: '0', return_as: 'url-download' };
+const query = { channel: 't', channel_name: 't', chunk_index: '0', return_as: 'url-download', max_seconds: '0' };
 const bodies: Record<string, object> = {
   'POST /metrology/stream/{data_id}/chunks/restore': { channel_name: 't', chunk_index: 0, revision: 1 },
   'PATCH /data_entries/{data_id}': { raw_name: 'another name' },

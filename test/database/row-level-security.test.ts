@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createLink } from '../../src/auth/sessions.ts';
+import { findIdentity } from '../../src/auth/store.ts';
 import type { Access } from '../../src/database/access.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
@@ -23,6 +25,10 @@ beforeAll(async () => {
       where relkind = 'r' and relnamespace = 'public'::regnamespace and relname not like 'kysely%' order by 1`)
   ).rows.map((row) => row.relname);
   for (const who of ['ada', 'rival'] as const) await makeOneOfEach(server.keys[who]);
+  for (const who of ['ada', 'rival'] as const) {
+    expect((await server.post('/session', { api_key: server.keys[who] }, null)).status).toBe(200);
+    await createLink(server.database, (await findIdentity(server.database, server.keys[who]))?.keyId as number);
+  }
   for (const id of Object.values(organizations)) {
     await server.owner.pool.query('insert into sql_readers (role_name, organization_id) values ($1, $2)', [
       `r${id}`,
@@ -53,7 +59,7 @@ async function makeOneOfEach(key: string): Promise<void> {
   await post('/tags/data-items/', { data_ids: [data_id], tag_ids: [tag] });
 }
 
-const apiMayRead = (table: string) => !['organizations', 'sql_readers'].includes(table);
+const apiMayRead = (table: string) => !['organizations', 'sql_readers', 'sessions', 'sign_in_links'].includes(table);
 const columnsOf = (table: string) => (table === 'api_keys' ? 'organization_id, key_hint' : '*');
 
 /** The statement fails, or none of its rows is of another organization than the one given; how many there are. */
@@ -153,6 +159,8 @@ describe('every table', () => {
 describe('the API', () => {
   test.each([
     ['sees no hash of a key', 'select key_hash from api_keys'],
+    ['sees no session', 'select token_hash from sessions'],
+    ['sees no link', 'select token_hash from sign_in_links'],
     ['makes no key', `insert into api_keys (organization_id) values ('${randomUUID()}')`],
     ['ends no key', 'update api_keys set revoked_at = null'],
     ['stores no chunk', 'insert into chunks select * from chunks'],

@@ -279,7 +279,7 @@ describe('several streams', () => {
       ['', 422, /say which streams/],
       ['?format=csv', 422, /say which streams/],
       [`?data_ids=${one}&data_ids=${unknown}`, 404, new RegExp(`^Data entry ${unknown} not found$`)],
-      [`?data_ids=${one}&format=xlsx`, 422, /format must be equal to one of/],
+      [`?data_ids=${one}&format=ods`, 422, /format must be equal to one of/],
       [`?data_ids=${one}&layout=tall`, 422, /layout must be equal to one of/],
       [`?data_ids=${one}&channel_names=nowhere`, 404, /^channel not found$/],
       [

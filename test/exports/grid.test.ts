@@ -151,6 +151,92 @@ describe('a window', () => {
   );
 });
 
+describe('carry_in adds the last point of each channel before start', () => {
+  const pressure = Array.from({ length: 40 }, (_, i): Point => [i, i / 10]);
+  // Logged on change; two at times of pressure.
+  const shutter: Point[] = [
+    [2.5, 0],
+    [11, 1],
+    [30, 0],
+  ];
+  const valve: Point[] = [
+    [4, 7],
+    [11, null],
+  ];
+  let dataId: string;
+  beforeAll(async () => {
+    dataId = await streamOf({ pressure, shutter, valve, late: [[35, 9]] });
+  });
+  const names = ['late', 'pressure', 'shutter', 'valve'];
+  const channels = [[[35, 9]], pressure, shutter, valve] as Point[][];
+
+  /** Rows of the window, and before them those of the last points before it. */
+  function expected(from: number, to: number, wanted = names) {
+    const rows = new Map<number, (number | null)[]>();
+    for (const [i, name] of wanted.entries()) {
+      const points = channels[names.indexOf(name)] as Point[];
+      const carried = points.filter(([time]) => time < from).slice(-1);
+      for (const [time, value] of [...carried, ...points.filter(([t]) => t >= from && t <= to)]) {
+        const cells = rows.get(time) ?? wanted.map(() => null);
+        cells[i] = value;
+        rows.set(time, cells);
+      }
+    }
+    return [...rows].sort(([a], [b]) => a - b).map(([time, cells]) => [time, ...cells]);
+  }
+
+  test.each([
+    [20, 25],
+    [11, 12],
+    [2.7, 3],
+    [31.5, 31.6],
+    [-5, 1],
+    [100, 200],
+  ])('from %s s to %s s', async (from, to) => {
+    const window = `start=${start + from}&end=${start + to}`;
+    expect(await rowsOf(dataId, `${window}&carry_in=true`)).toEqual(expected(from, to));
+    const inside = expected(from, to).filter(([time]) => (time as number) >= from);
+    expect(await rowsOf(dataId, `${window}&carry_in=false`)).toEqual(inside);
+    const some = await rowsOf(dataId, `${window}&carry_in=true&channel_names=shutter&channel_names=pressure`);
+    expect(some).toEqual(expected(from, to, ['pressure', 'shutter']));
+  });
+
+  test('of each of several streams by itself, without an end, and in every format', async () => {
+    const other = await streamOf({ shutter: [[1, 5]] });
+    const query = `layout=wide&start=${start + 38}&carry_in=true`;
+    const { text } = await server.get(`/exports?data_ids=${dataId}&data_ids=${other}&${query}`);
+    const [, ...lines] = text.trimEnd().split('\n');
+    expect(lines.filter((line) => line.startsWith(dataId))).toHaveLength(expected(38, 100).length);
+    expect(lines.at(-1)).toBe(`${other},2023-11-14T22:13:21.000000Z,1700000001.0,,,5.0,`);
+    const { status, text: parquet } = await server.get(`/exports/${dataId}?format=parquet&${query}`);
+    expect(status).toBe(200);
+    expect(parquet).toContain(`"window":{"start":${start + 38},"end":null,"carry_in":true}`);
+  });
+
+  test('rows of a workbook are counted with them', async () => {
+    const rows = expected(20, 25).length;
+    const path = `/exports/${dataId}?layout=wide&format=xlsx&start=${start + 20}&end=${start + 25}&carry_in=true`;
+    for (const [sheetRowsMax, status] of [
+      [rows + 1, 200],
+      [rows, 422],
+    ] as const) {
+      const small = await joinTestServer(server, {}, undefined, { exports: { sheetRowsMax } });
+      try {
+        expect((await small.get(path)).status).toBe(status);
+      } finally {
+        await small.close();
+      }
+    }
+  });
+
+  test('is in the metadata where it was given', async () => {
+    const windowOf = async (query: string) =>
+      (await server.get(`/exports/${dataId}/metadata?layout=wide&start=${start}${query}`)).json.window;
+    expect(await windowOf('&carry_in=true')).toEqual({ start, end: null, carry_in: true });
+    expect(await windowOf('&carry_in=false')).toEqual({ start, end: null });
+  });
+});
+
 test('rows of several streams have the same times, and a stream without points has none', async () => {
   const ids = [await streamOf({ a: [[0.3, 1]] }), await streamOf({}), await streamOf({ b: [[0.7, 2]] })];
   const { text } = await server.get(`/exports?${ids.map((id) => `data_ids=${id}`).join('&')}&layout=wide&every=1s`);
@@ -191,6 +277,11 @@ test.each([
   ['start=2026-01-31', 'start', 'wide layout'],
   ['layout=wide&start=2026-02-01&end=2026-01-31', 'start', 'after end'],
   ['layout=wide&end=soon', 'end', 'date-time'],
+  ['carry_in=true', 'carry_in', 'wide layout'],
+  ['layout=wide&carry_in=true', 'carry_in', 'give start too'],
+  ['layout=wide&carry_in=true&end=2026-01-31', 'carry_in', 'give start too'],
+  ['layout=wide&carry_in=true&start=2026-01-31&every=1s', 'carry_in', 'max_age'],
+  ['layout=wide&carry_in=maybe&start=2026-01-31', 'carry_in', 'boolean'],
 ])('%s is refused at %s', async (query, name, words) => {
   const dataId = await streamOf({ a: [[0, 1]] });
   for (const path of [`/exports/${dataId}`, `/exports/${dataId}/metadata`]) {

@@ -113,6 +113,15 @@ test('what was resumed, is known or lies beyond the end', async () => {
   expect((await get(url, { 'if-none-match': '"x"' })).status).toBe(200);
 });
 
+test('with the values before a window and without them are files of their own', async () => {
+  const url = `/exports/${await makeStream()}?layout=wide&start=1700000200`;
+  const [plain, carried] = [await get(url), await get(`${url}&carry_in=true`)];
+  expect(carried.headers.etag).not.toBe(plain.headers.etag);
+  const rowsOf = ({ body }: { body: Buffer }) => body.toString().trimEnd().split('\n').length - 1;
+  expect([rowsOf(plain), rowsOf(carried)]).toEqual([100, 101]);
+  expect((await get(`${url}&carry_in=false`)).headers.etag).toBe(plain.headers.etag);
+});
+
 test('a stream that may still grow is streamed as ever', async () => {
   const open = await get(`/exports/${await makeStream({ finalize: false })}`);
   expect([open.status, open.headers.etag, open.headers['content-length']]).toEqual([200, undefined, undefined]);

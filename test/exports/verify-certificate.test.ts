@@ -69,6 +69,39 @@ test.each([
   }
 });
 
+test('a channel that skips chunks by habit, and lost one, is as certified', async () => {
+  const id = await openStream(server, 1);
+  const store = (name: string, chunk_index: number) =>
+    storeChunk(server, id, name, { chunk_index, timestamps: [chunk_index], values: [chunk_index / 3] });
+  for (let chunk_index = 0; chunk_index < 100; chunk_index++) {
+    if (chunk_index !== 42) await store('fast', chunk_index);
+    if (chunk_index % 10 === 0 && chunk_index !== 50) await store('slow', chunk_index);
+  }
+  const path = join(folder, 'skipped.json');
+  const { text, json } = await server.get(`/metrology/stream/${id}/certificate`);
+  await writeFile(path, text);
+  // Otherwise this shows nothing.
+  const counts = json.channels.map((one: Counts) => [one.channel_name, one.missing_count, one.skipped_count]);
+  expect(counts).toEqual([
+    ['fast', 1, 0],
+    ['slow', expect.any(Number), expect.any(Number)],
+  ]);
+  const [, [, missing, skipped]] = counts;
+  expect(skipped).toBeGreaterThan(50);
+  expect(missing + skipped).toBe(91 - 9);
+  const whole = await exported(id);
+  expect(await verify(whole, 'skipped.csv', path)).toMatchObject({ status: 0, stderr: '' });
+  // A skipped chunk is none that may be lacking from the export.
+  const without = whole.toString().replace(/^slow,30,.*\n/m, '');
+  expect(await verify(without, 'skipped.csv', path)).toMatchObject({ status: 1 });
+});
+
+interface Counts {
+  channel_name: string;
+  missing_count: number;
+  skipped_count: number;
+}
+
 test('an export of some channels lacks the others', async () => {
   const { status, stdout } = await verify(await exported(`${dataId}?channel_names=rate`));
   expect([status, stdout]).toEqual([1, expect.stringContaining("'thickness' is not in the export")]);

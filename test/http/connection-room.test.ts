@@ -12,6 +12,7 @@ const limits = {
   requestsAheadPerTurnMax: 10,
   strangersReadMax: 100,
   strangerLookMs: 20,
+  strangerRoundMs: 60_000,
   strangerSilentLooksMax: 2,
   strangerNewMs: 1_000,
   strangerLivelyMs: 60_000,

@@ -13,7 +13,7 @@ async function open(limits: Partial<typeof httpLimits> = {}) {
     server: {},
     limits: { ...httpLimits, connectionsMax: 100, ...limits },
     pace: createReadingPace(1e6),
-    organizationOf: (key) => key,
+    organizationOf: (headers) => headers['x-api-key'] as string | undefined,
   });
   const perTurn: number[] = [];
   const served: string[] = [];

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { exampleBodies, exampleId } from '../../src/http/openapi-examples.ts';
+import { exampleBodies, exampleId, exampleKey } from '../../src/http/openapi-examples.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -84,6 +84,7 @@ test('every body of the document has an example, and each is taken as it stands 
     const body = operation?.requestBody as { content: { 'application/json': { example: object } } };
     const key = { data_ids: ids.data, data_id: ids.data, tag_ids: ids.tag, physical_sample_id: ids.sample };
     const text = JSON.stringify(body.content['application/json'].example, (name, value) => {
+      if (value === exampleKey) return server.keys.ada;
       const id = key[name as keyof typeof key];
       return Array.isArray(value) && value[0] === exampleId ? [id] : value === exampleId ? id : value;
     });

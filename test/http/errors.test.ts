@@ -186,7 +186,7 @@ describe('errors of one of many channels', () => {
 });
 
 describe('paths', () => {
-  test.each(['/', '/nowhere', '/tool-state/stream', '/data_entries/x/y', '/p/tool-state/stream/initialize'])(
+  test.each(['/nowhere', '/tool-state/stream', '/data_entries/x/y', '/p/tool-state/stream/initialize'])(
     '%s does not exist',
     async (path) => {
       for (const key of [undefined, null]) {
@@ -224,13 +224,17 @@ describe('paths', () => {
 
   test('every documented route is found with duplicate and with trailing slashes, and nothing redirects', async () => {
     const { paths } = server.app.swagger() as unknown as { paths: Record<string, Record<string, unknown>> };
-    const routes = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((one) => [one, path]));
+    // `/` has no other form.
+    const documented = Object.entries(paths).filter(([path]) => path !== '/');
+    const routes = documented.flatMap(([path, methods]) => Object.keys(methods).map((one) => [one, path]));
     expect(routes.length).toBeGreaterThan(25);
     for (const [method, path] of [...routes, ['get', '/openapi.yaml']] as [string, string][]) {
       const plain = path.replaceAll(/\{\w+\}/g, unknownId).replace(/\/$/, '');
       for (const url of [plain, `${plain}/`, `/${plain}`, `${plain.replaceAll('/', '//')}//`, `///${plain}//?a=b`]) {
         const answer = await server.send(method.toUpperCase(), url, undefined, null);
-        expect([200, 401], `${method} ${url}: ${answer.text.slice(0, 100)}`).toContain(answer.status);
+        // Who signs in has no key yet, so that a body is asked for first.
+        const found = plain === '/session' && method === 'post' ? [422] : [200, 401];
+        expect(found, `${method} ${url}: ${answer.text.slice(0, 100)}`).toContain(answer.status);
         expect(answer.headers.location).toBeUndefined();
       }
     }

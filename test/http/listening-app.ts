@@ -35,6 +35,7 @@ export async function startListeningApp(
       BODY_LIMIT_BYTES: 64 * 1024,
       BODIES_LIMIT_BYTES: 64 * 1024 * 1024,
       REFERENCE_CLOCK: false,
+      SESSION_HOURS: 1,
       METRICS_OPEN: true,
       ...config,
     },

@@ -1,11 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { readdirSync } from 'node:fs';
 import ajvCompiler from '@fastify/ajv-compiler';
 import serializerCompiler from '@fastify/fast-json-stringify-compiler';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hashApiKey, newApiKey } from '../../src/auth/api-key.ts';
+import { type Identity, type Scope, scopes } from '../../src/auth/identity.ts';
 import { createKey } from '../../src/auth/keys.ts';
-import { findIdentity, type Identity, type Scope, scopes } from '../../src/auth/store.ts';
+import { findIdentity } from '../../src/auth/store.ts';
 import { ajvOptions } from '../../src/http/ajv-options.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -56,13 +58,20 @@ const requests: Record<string, (ids: Ids) => Request> = {
       body: { channel_name: 'p', chunk_index: 0, revision: 1 },
     }),
     [`POST ${prefix}/:data_id/finalize`]: (ids) => ({ url: `${prefix}/${ids.data}/finalize` }),
-    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks?content_hashes=true` }),
+    [`GET ${prefix}/:data_id/chunks`]: (ids) => ({
+      url: `${prefix}/${ids.data}/chunks?content_hashes=true&marks=true`,
+    }),
     [`GET ${prefix}/:data_id/chunks/revisions`]: (ids) => ({ url: `${prefix}/${ids.data}/chunks/revisions` }),
     [`GET ${prefix}/:data_id/chunks/revisions/:revision`]: (ids) => ({
       url: `${prefix}/${ids.data}/chunks/revisions/1?channel_name=p&chunk_index=0`,
     }),
     [`GET ${prefix}/:data_id/certificate`]: (ids) => ({ url: `${prefix}/${ids.data}/certificate` }),
   })),
+  ...forEach(['/metrology', '/tool-state', '/instrument-timeseries'], (prefix) => ({
+    [`GET ${prefix}/:data_id/live`]: (ids) => ({ url: `${prefix}/${ids.data}/live?max_seconds=0` }),
+    [`GET ${prefix}/:data_id/latest`]: (ids) => ({ url: `${prefix}/${ids.data}/latest` }),
+  })),
+  'GET /live': (ids) => ({ url: `/live?max_seconds=0&data_id=${ids.data}` }),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
     [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),
@@ -139,11 +148,32 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'DELETE /instruments/synthesis/': (ids) => ({
     url: `/instruments/synthesis/?synthesis_instrument_ids=${ids.instrument}`,
   }),
+  'GET /runs/': (ids) => ({
+    url: `/runs/?sample_id=${ids.sample}&project_id=${ids.project}&tag=${ids.tag}&instrument=${ids.instrument}`,
+  }),
+  'GET /session': () => ({ url: '/session' }),
+  // Whoever could sign in can sign out.
+  'DELETE /session': () => ({ url: '/session', scope: 'read' }),
 };
 const docs = ['', '/page.js', '/page.css', '/swagger-ui-bundle.js', '/swagger-ui.css'].map(
   (name) => `GET /docs${name}`,
 );
-const open = ['GET /healthz', 'GET /readyz', 'GET /metrics', 'GET /openapi.yaml', 'GET /gateway/time', ...docs];
+const page = ['GET /', 'GET /page/:name'];
+const open = [
+  'GET /healthz',
+  'GET /readyz',
+  'GET /metrics',
+  'GET /openapi.yaml',
+  'GET /gateway/time',
+  ...docs,
+  ...page,
+];
+/** Open, but for those who bring what opens: test/http/sessions.test.ts has its cases. */
+const signIn = 'POST /session';
+/** Something that an open route has. */
+const openUrlOf = (name: string) => (name.split(' ')[1] as string).replace(':name', anyPageFile());
+const anyPageFile = () => readdirSync(pageFolder).find((file) => /\.(css|js)$/.test(file)) ?? 'none.js';
+const pageFolder = new URL('../../dist/page/', import.meta.url);
 
 function forEach(
   prefixes: string[],
@@ -287,7 +317,7 @@ async function digest(where: string): Promise<string> {
 }
 
 test('every route has its cases here, and no case is left over', () => {
-  const known = [...Object.keys(requests), ...open].map(plain).sort();
+  const known = [...Object.keys(requests), ...open, signIn].map(plain).sort();
   const heads = known.filter((name) => name.startsWith('GET ')).map(headOf);
   expect([...new Set([...routes.keys()].map(plain))].sort()).toEqual([...known, ...heads].sort());
 });
@@ -296,7 +326,7 @@ const headOf = (name: string) => name.replace(/^GET /, 'HEAD ');
 
 describe.each([...Object.keys(requests), ...open].filter((name) => name.startsWith('GET ')))('%s', (name) => {
   test('is answered the same to HEAD, without the body', async () => {
-    const request = requests[name] ?? (() => ({ url: name.split(' ')[1] as string }));
+    const request = requests[name] ?? (() => ({ url: openUrlOf(name) }));
     for (const ids of [await lastingThings(), unknown]) {
       for (const key of [server.keys.ada, server.keys.rival, only.write, null]) {
         const [got, head] = [await send(name, request(ids), key), await send(headOf(name), request(ids), key)];
@@ -338,7 +368,7 @@ describe.each(open)('%s', (name) => {
   test('says that it is open, and answers without a key and under any', async () => {
     expect(routeOf(name)?.config).toMatchObject({ open: true });
     for (const key of [null, ...Object.values(refused), server.keys.rival]) {
-      expect((await send(name, { url: name.split(' ')[1] as string }, key)).status).toBe(200);
+      expect((await send(name, { url: openUrlOf(name) }, key)).status).toBe(200);
     }
   });
 });
@@ -379,7 +409,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
         continue;
       }
       const notThere = await send(name, asUnknown, server.keys.rival);
-      expect(foreign.status, kind).toBe(name === 'GET /data_entries/' ? 200 : 404);
+      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs)\/$/.test(name) ? 200 : 404);
       expect(foreign.status).toBe(notThere.status);
       expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
     }

@@ -8,6 +8,7 @@ import { createStrangerSlots } from '../../src/http/stranger-slots.ts';
 const limits = {
   strangersReadMax: 4,
   strangerLookMs: 20,
+  strangerRoundMs: 60_000,
   strangerSilentLooksMax: 2,
   strangerNewMs: 1_000,
   strangerLivelyMs: 60_000,
@@ -93,6 +94,17 @@ test('without haste strangerSilentLooksMax of the silent ones are looked at each
   const before = sum();
   await looksPass(40);
   expect(sum() - before).toBe(40);
+});
+
+test('when they are many the looks come faster, so that all have been looked at within strangerRoundMs', async () => {
+  const { sockets, looksAt, turns, looksPass, pass } = open(40, { strangerSilentLooksMax: 1, strangerRoundMs: 200 });
+  await turns(40);
+  pass(limits.strangerNewMs);
+  await looksPass(200);
+  const before = sockets.map(looksAt);
+  // 200 ms, and one look more.
+  await looksPass(11);
+  expect(sockets.every((socket, i) => looksAt(socket) > (before[i] as number))).toBe(true);
 });
 
 test('when one has asked for something, strangerHasteMax are looked at without a pause', async () => {

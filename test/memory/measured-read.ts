@@ -1,23 +1,24 @@
 import { nodeFlags, peakBytes } from '../../bench/support/processes.ts';
-import { buildServer, type Server, serve, servingPids } from '../built-server.ts';
+import { type Server, serve, servingPids } from '../built-server.ts';
 import { loginOf } from '../support/global-setup.ts';
 import type { TestServer } from '../support/test-server.ts';
 
 /**
  * Reads answers one after the other from a server in a process of its own, where no test has left anything. Linux alone
  * tells the peak of another process.
+ * @param folder in which it has been built
  * @returns of each answer its length, and by how many bytes the server's peak has grown since the answer before
  */
 export async function measureReads(
   { databaseUrl, keys }: Pick<TestServer, 'databaseUrl' | 'keys'>,
+  folder: string,
   paths: readonly string[],
 ): Promise<{ bytes: number; grownBytes: number }[]> {
-  const built = await buildServer();
   const settings = { DATABASE_URL: loginOf(databaseUrl), MIGRATION_DATABASE_URL: databaseUrl };
   // The young generation of V8 has its full size from the start, so that its growth counts for no answer.
   const semiSpace = nodeFlags.find((flag) => flag.startsWith('--max-semi-space-size'));
   if (semiSpace === undefined) throw new Error('the size of the young generation is not fixed any more');
-  const server = await serve(built.folder, settings, { flags: [semiSpace.replace('max', 'min')] });
+  const server = await serve(folder, settings, { flags: [semiSpace.replace('max', 'min')] });
   try {
     const pid = servingPid(server);
     const measured = [];
@@ -31,7 +32,6 @@ export async function measureReads(
   } finally {
     server.child.kill('SIGTERM');
     await server.exit();
-    await built.remove();
   }
 }
 

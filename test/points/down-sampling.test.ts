@@ -30,6 +30,15 @@ function regular(
   return chunks.filter(({ chunk_index }) => !missing.includes(chunk_index));
 }
 
+/** Stored points at their exact times in ms, of one time the last by (chunk index, position), in order. */
+function exactPoints(chunks: ModelChunk[]): ModelPoint[] {
+  const byTime = new Map<number, number | null>();
+  for (const { timestamps, values } of chunks.toSorted((a, b) => a.chunk_index - b.chunk_index)) {
+    for (const [i, time] of timestamps.entries()) byTime.set((time as number) * 1_000, values[i] as number | null);
+  }
+  return [...byTime].map(([ms, value]) => ({ ms, value })).sort((a, b) => a.ms - b.ms);
+}
+
 const valuesOf = (points: ModelPoint[]) => points.map(({ value }) => value);
 const readingsOf = (points: ModelPoint[]) => valuesOf(points).filter((value) => value !== null);
 
@@ -93,12 +102,15 @@ describe('any channel', () => {
           const stored = storedPoints(chunks).filter(({ ms }) => ms >= first.ms && ms <= last.ms);
           expect(points.every(({ ms }) => ms >= first.ms && ms <= last.ms)).toBe(true);
           const shown = new Set(points.map(({ ms, value }) => `${ms} ${value}`));
-          const isWhole = plain.every(({ ms, value }) => shown.has(`${ms} ${value}`));
+          const apart = exactPoints(chunks).filter(
+            (one) => Math.round(one.ms) >= first.ms && Math.round(one.ms) <= last.ms,
+          );
+          const isWhole = apart.every(({ ms, value }) => shown.has(`${Math.round(ms)} ${value}`));
           if (stored.length * 2 <= max) expect(isWhole).toBe(true);
-          if (isWhole) return;
-          const readings = readingsOf(stored) as number[];
-          expect(Math.min(...(readingsOf(points) as number[]))).toBe(Math.min(...readings));
-          expect(Math.max(...(readingsOf(points) as number[]))).toBe(Math.max(...readings));
+          // Where one of each ms has room, points are shown at their own times, and of one time the last counts.
+          const readings = readingsOf(plain.length > max ? stored : apart) as number[];
+          expect(Math.min(...(readingsOf(points) as number[]))).toBeLessThanOrEqual(Math.min(...readings));
+          expect(Math.max(...(readingsOf(points) as number[]))).toBeGreaterThanOrEqual(Math.max(...readings));
           for (const { ms, value } of points.filter((one) => one.value !== null)) {
             // Two extremes in one ms are shown side by side.
             const near = stored.filter((one) => one.value === value && Math.abs(one.ms - ms) <= 1);
@@ -130,6 +142,59 @@ describe('any channel', () => {
       });
     }
   }
+});
+
+describe('points that share ms, of which one for each has room and all have not', () => {
+  const step = fc.constantFrom(0.01, 0.05, 0.1, 0.3);
+  const value = fc.option(fc.integer({ min: -1_000, max: 1_000 }), { nil: null, freq: 8 });
+  const channel = fc.tuple(
+    step,
+    fc.array(fc.array(value, { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 12 }),
+  );
+  const roundedMs = ({ ms }: ModelPoint) => Math.round(ms);
+
+  test('each part shows its extremes, at their own times', { timeout: 60_000 }, async () => {
+    let crowded = 0;
+    await fc.assert(
+      fc.asyncProperty(channel, fc.integer({ min: 4, max: 200 }), async ([stepMs, lists], max) => {
+        let n = 0;
+        const chunks = lists.map((values, chunk_index): ModelChunk => {
+          return { chunk_index, values, timestamps: values.map(() => 5 + (n++ * stepMs) / 1_000) };
+        });
+        const all = exactPoints(chunks);
+        const instants = new Set(all.map(roundedMs)).size;
+        if (instants > max || all.length <= max) return;
+        crowded++;
+        const { points } = await read(chunks, { max_points: max });
+        expect(points.length).toBeLessThanOrEqual(max);
+        expect(points.length).toBeGreaterThanOrEqual(Math.floor(max / 2));
+        const shown = new Set(points.map(({ ms, value }) => `${ms} ${value}`));
+        const stored = new Set(all.map(({ ms, value }) => `${ms} ${value}`));
+        expect([...shown].filter((one) => !stored.has(one))).toEqual([]);
+        const partCount = Math.floor(max / 2);
+        for (let part = 0; part < partCount; part++) {
+          const [from, to] = [part, part + 1].map((k) => Math.ceil((k * all.length) / partCount));
+          const ofPart = all.slice(from, to);
+          const readings = readingsOf(ofPart) as number[];
+          const found = readingsOf(ofPart.filter(({ ms, value }) => shown.has(`${ms} ${value}`))) as number[];
+          expect([Math.min(...found), Math.max(...found)]).toEqual([Math.min(...readings), Math.max(...readings)]);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(crowded).toBeGreaterThan(100);
+  });
+
+  test('10 kHz for a second: each of a thousand ms shows its two', async () => {
+    const numbers = Array.from({ length: 10_000 }, (_, i) => i);
+    const values = numbers.map((n) => (n === 4_321 ? 1e6 : n === 7_777 ? -1e6 : Math.imul(n + 1, 2_654_435_761) >>> 8));
+    const { points } = await read([{ chunk_index: 0, timestamps: numbers.map((n) => n / 10_000), values }], {
+      max_points: 2_000,
+    });
+    expect(points).toHaveLength(2_000);
+    expect(points.find((point) => point.value === 1e6)?.ms).toBeCloseTo(432.1, 6);
+    expect(points.find((point) => point.value === -1e6)?.ms).toBeCloseTo(777.7, 6);
+  });
 });
 
 test('every part shows the smallest and the largest of its points', async () => {

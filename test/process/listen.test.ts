@@ -1,5 +1,6 @@
 import { Agent, createServer, type RequestListener, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import Fastify from 'fastify';
 import { pino } from 'pino';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
@@ -19,6 +20,7 @@ afterEach(() => {
 async function start(
   limits = {},
   onClose = async () => {},
+  extend: (app: App) => void = () => {},
 ): Promise<{ app: App; front: Front; port: number; answer: () => void }> {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
@@ -31,6 +33,7 @@ async function start(
   app.addHook('onClose', onClose);
   app.get('/quick', async () => 'quick');
   app.get('/slow', () => answered.then(() => 'slow'));
+  extend(app);
   const log = pino({ level: 'silent' });
   const sockets = await openSockets({ HOST: '127.0.0.1', PORT: 0 }, {}, log, 0);
   onTestFinished(() => sockets.close());
@@ -74,6 +77,27 @@ test('a request in flight is answered, and its connection told', async () => {
   answer();
   expect(await slow).toEqual({ connection: 'close', text: 'slow' });
   await closed;
+});
+
+test('an answer that never ends by itself is ended first, and the end waits for nobody who follows', async () => {
+  let endEvents = () => {};
+  const { app, front, port } = await start(
+    {},
+    async () => {},
+    (made) => {
+      const events = new Readable({ read() {} });
+      endEvents = () => events.push(null);
+      made.get('/events', async (_request, reply) => {
+        events.push('first');
+        return reply.send(events);
+      });
+    },
+  );
+  app.endEventStreams = () => endEvents();
+  const followed = get(port, '/events', keepingAgent());
+  await expect.poll(() => front.inFlight()).toBe(1);
+  await front.close({ drainMs: 60_000, takesNew: false });
+  expect((await followed).text).toBe('first');
 });
 
 test('one that stays silent is closed after drainMs; asked again, the end hurries', async () => {

@@ -57,6 +57,7 @@ describe.skipIf(!existsSync('/usr/lib/postgresql/15/bin/initdb'))('a PostgreSQL'
         BODY_LIMIT_BYTES: 1024 * 1024,
         BODIES_LIMIT_BYTES: 64 * 1024 * 1024,
         REFERENCE_CLOCK: false,
+        SESSION_HOURS: 1,
       },
       database,
       log: pino({ level: 'silent' }),

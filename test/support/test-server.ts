@@ -86,6 +86,7 @@ async function serveInProcess(
       BODY_LIMIT_BYTES: 4 * 1024 * 1024,
       BODIES_LIMIT_BYTES: 128 * 1024 * 1024,
       REFERENCE_CLOCK: false,
+      SESSION_HOURS: 1,
       METRICS_OPEN: true,
       ...config,
     },

@@ -37,6 +37,13 @@ describe('last_n of stored points is by their place', () => {
     for (const { start_offset, values } of chunks) expect(start_offset).toBe(values[0]);
   });
 
+  test.each(['from_chunk=12', 'from_chunk=5&to_chunk=5', `to_chunk=${Number.MAX_SAFE_INTEGER}&from_chunk=13`])(
+    'where there is no chunk there is no point: %s',
+    async (range) => {
+      expect(await read(`last_n=3&${range}`)).toEqual([]);
+    },
+  );
+
   test('shows the new hour, where last_n of a time series shows the latest times', async () => {
     expect((await read('last_n=2')).flatMap(({ values }) => values)).toEqual([58, 59]);
     const { json } = await server.get(`/metrology/${dataId}/timeseries/?last_n=2`);
@@ -87,11 +94,19 @@ describe('max_points shows points that share a millisecond, where there is room 
     );
   });
 
-  test('one of each without room for all, and without max_points', async () => {
+  test('one of each without max_points; without room for all, the extremes of equal parts at their own times', async () => {
     const plain = (await read('')).properties;
     expect(plain.fast.values).toHaveLength(201);
     expect(plain.fast.unix_timestamp_ms).toEqual(Array.from({ length: 201 }, (_, i) => begin * 1_000 + i));
-    expect((await read(`max_points=${count - 1}`)).properties.fast).toEqual(plain.fast);
+    const all = (await read(`max_points=${count}`)).properties.fast;
+    const { fast } = (await read('max_points=400')).properties;
+    // Values rise, so of ten points the first and the last are shown.
+    const places = values.filter((n) => n % 10 === 0 || n % 10 === 9);
+    expect(fast.values).toEqual(places);
+    expect(fast.unix_timestamp_ms).toEqual(places.map((n) => all.unix_timestamp_ms[n]));
+    expect((await read(`max_points=${count - 1}`)).properties.fast.values).toContain(count - 1);
+    const { series } = await read('max_points=400&property_names=fast', 'metrology');
+    expect(series.map((row: { fast: number }) => row.fast)).toEqual(places);
     expect((await read('max_points=100')).properties.fast.values.length).toBeLessThanOrEqual(100);
   });
 });

@@ -112,7 +112,9 @@ describe('max_points', () => {
     });
     expect(json.series.map(({ v }: { v: number | null }) => v)).toEqual(json.properties.v.values);
     const plain = (await server.get(`/metrology/${dataId}/timeseries/`)).json;
+    expect(json.down_sampled).toEqual({ v: false });
     expect(plain).not.toHaveProperty('gaps');
+    expect(plain).not.toHaveProperty('down_sampled');
     expect(plain.properties.v.values).not.toContain(null);
   });
 
@@ -125,6 +127,19 @@ describe('max_points', () => {
     const { json } = await server.get(url);
     expect(json.properties.v.values).toEqual([0, 99, 8, 15]);
     expect(json.gaps).toEqual({ v: [] });
+    expect(json.down_sampled).toEqual({ v: true });
+    const none = (await server.get(`${url}&property_names=gone`)).json;
+    expect(none.down_sampled).toEqual({});
+  });
+
+  test('says of readings that share a millisecond whether all of them are there', async () => {
+    const dataId = await openStream(server);
+    const timestamps = Array.from({ length: 12 }, (_, i) => startSeconds + i * 0.000_25);
+    await storeChunk(server, dataId, 'v', { chunk_index: 0, timestamps, values: timestamps.map((_, i) => i) }, 'K');
+    const at = async (max: number) => (await server.get(`/tool-state/${dataId}/timeseries/?max_points=${max}`)).json;
+    expect(await at(20)).toMatchObject({ down_sampled: { v: false } });
+    expect((await at(20)).properties.v.values).toHaveLength(12);
+    expect(await at(5)).toMatchObject({ down_sampled: { v: true } });
   });
 
   test('counts for each channel, and takes windows', async () => {

@@ -12,6 +12,7 @@ import {
 } from '../../streams/deletion-store.ts';
 import { distinctIds } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
+import { wordsOf } from '../words.ts';
 import {
   type DataEntry,
   type DataEntryChange,
@@ -20,7 +21,6 @@ import {
   heldDataTypes,
 } from './schemas.ts';
 import { type DataEntryFilter, type EntryPlace, findDataEntries, nextEntries, updateStream } from './store.ts';
-import { wordsOf } from './words.ts';
 
 const timeFilters = [
   'upload_datetime_min',

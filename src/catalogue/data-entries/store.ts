@@ -5,8 +5,9 @@ import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
+import type { Words } from '../words.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery } from './schemas.ts';
-import { hasWords, type Words } from './words.ts';
+import { hasWords } from './words.ts';
 
 export type DataEntryFilter = Omit<
   DataEntryQuery,

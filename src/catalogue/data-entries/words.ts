@@ -1,33 +1,6 @@
-/** Keywords of a search: what they are made of, and where they are found. */
+/** Where the keywords of a search for entries are found. */
 import { sql } from 'kysely';
-import type { Fold } from '../../database/folding.ts';
-import type { OrganizationDatabase } from '../../database/organizations.ts';
-
-/** Keywords as a search looks for them, and how the texts that it looks into are folded. */
-export interface Words {
-  /** The folded words of each keyword; a blank keyword, which comes from an empty search field, is left out. */
-  keywords: string[][];
-  fold: Fold;
-}
-
-/** The words of keywords, each once. @returns undefined when all of them are blank */
-export async function wordsOf(
-  organization: OrganizationDatabase,
-  keywords: readonly string[],
-): Promise<Words | undefined> {
-  if (keywords.every((keyword) => keyword.trim() === '')) return undefined;
-  const fold = await organization.folding();
-  const { rows } = await organization.pool.query<{ text: string }>(
-    `select ${fold('keyword')} as text from unnest($1::text[]) with ordinality as given (keyword, position)
-     order by position`,
-    [keywords],
-  );
-  const found = rows.map(({ text }) => [...new Set(text.split(space).filter((word) => word !== ''))]);
-  const kept = found.filter((words) => words.length > 0);
-  return kept.length === 0 ? undefined : { keywords: kept, fold };
-}
-
-const space = /\s+/;
+import { mayBeginId, type Words } from '../words.ts';
 
 /**
  * Whether a row of the search has all words of one of the keywords, in any order: each within one of the texts that a person
@@ -36,7 +9,7 @@ const space = /\s+/;
 export function hasWords({ keywords, fold }: Words) {
   const has = (word: string) => {
     const inTexts = sql`strpos(searched.texts, ${word}::text) > 0`;
-    return idBeginning.test(word) ? sql`(${inTexts} or strpos(searched.ids, ${`\n${word}`}::text) > 0)` : inTexts;
+    return mayBeginId(word) ? sql`(${inTexts} or strpos(searched.ids, ${`\n${word}`}::text) > 0)` : inTexts;
   };
   const all = (words: string[]) => sql`(${sql.join(words.map(has), sql` and `)})`;
   // Behind "offset 0", texts are put together and folded once a row, and not once a word.
@@ -47,9 +20,6 @@ export function hasWords({ keywords, fold }: Words) {
     where ${sql.join(keywords.map(all), sql` or `)}
   )`;
 }
-
-/** Fewer characters are in some id of every hundredth entry, where nobody sees them. */
-const idBeginning = /^[0-9a-f-]{8,36}$/;
 
 /** What people called an entry and what it comes from, and the ids under which programs know these. */
 const rowTexts = sql`

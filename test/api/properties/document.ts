@@ -53,7 +53,9 @@ interface WrittenOperation {
 export function readOperations(): Operation[] {
   const document = parse(readFileSync(new URL('../../../openapi.yaml', import.meta.url), 'utf8'));
   const { paths } = resolve(document, document) as { paths: Record<string, Record<string, WrittenOperation>> };
-  return Object.entries(paths).flatMap(([path, methods]) =>
+  // What is followed does not end by itself; its bounds have tests of their own.
+  const ending = Object.entries(paths).filter(([path]) => !path.endsWith('/live'));
+  return ending.flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, written]) => operationOf(method.toUpperCase(), path, written)),
   );
 }

@@ -76,6 +76,7 @@ export async function makeThings(server: TestServer, examples: number): Promise<
       from_chunk: fc.nat({ max: 2 }),
       to_chunk: fc.nat({ max: 2 }),
       revision: name.includes('{revision}') ? fc.constant('1') : fc.constant(1),
+      api_key: fc.constant(server.keys.ada),
       keywords: fc.constantFrom('GaN', 'nm', ''),
       start: fc.constantFrom('2024-01-15T08:00:00Z', '1705312200'),
       end: fc.constantFrom('1705315800.5', '2024-01-15T11:00:00Z'),

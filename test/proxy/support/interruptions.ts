@@ -19,6 +19,24 @@ export function describeInterruptions(engine: Engine, bench: Bench, stubbed: Stu
       expect((arrivals[1]?.at ?? 0) - (arrivals[0]?.at ?? 0)).toBeGreaterThan(pauseMs / 2);
     });
 
+    test('events are passed on as they come, and end in order with the server', async () => {
+      const dataId = await openStream(bench.http);
+      for (const path of [`/metrology/${dataId}/live`, `/lab/live?data_id=${dataId}`]) {
+        const message = await bench.https.open({ path });
+        expect(message.headers['content-type']).toContain('text/event-stream');
+        const parts = message.setEncoding('utf8')[Symbol.asyncIterator]();
+        expect(String((await parts.next()).value)).toContain('event: channels');
+        const body = chunkOf(dataId, path.length);
+        expect((await bench.http.send({ path: '/tool-state/stream/chunk', body })).status).toBe(201);
+        expect(String((await parts.next()).value)).toContain(`"last_chunk_index":${path.length}`);
+        message.destroy();
+      }
+      const followed = await bench.http.open({ path: `/metrology/${dataId}/live` });
+      const whole = readWhole(followed);
+      await bench.restart('SIGTERM');
+      expect(await whole).toMatch(/retry: 2000\n\n$/);
+    });
+
     test('an answer that was cut is not passed off as a whole one', async () => {
       for (const path of ['/cut', '/cut-length']) await expect(stubbed.client.send({ path }), path).rejects.toThrow();
     });

@@ -40,12 +40,14 @@ export function describeRequests(engine: Engine, bench: Bench): void {
     });
 
     test('the bare prefix is no redirect either, and a path that only begins like it is left alone', async () => {
-      for (const path of ['/', '//', '/lab', '/lab/', '/lab//', '/labs/healthz', '/lab/nowhere', '/laboratory']) {
+      const roots = ['/', '//', '/lab', '/lab/', '/lab//'].map((path) => [path, 200, 'openapi'] as const);
+      const others = ['/labs/healthz', '/lab/nowhere', '/laboratory'].map((path) => [path, 404, 'detail'] as const);
+      for (const [path, expected, field] of [...roots, ...others]) {
         for (const client of [bench.http, bench.https]) {
           const { status, headers, text } = await client.send({ path });
-          expect(status, path).toBe(404);
+          expect(status, path).toBe(expected);
           expect(headers.location).toBeUndefined();
-          expect(JSON.parse(text)).toHaveProperty('detail');
+          expect(JSON.parse(text)).toHaveProperty(field);
         }
       }
     });
@@ -217,7 +219,9 @@ function spellings(path: string): string[] {
 /** The status, and what a redirect would add to it. */
 async function statusOf(client: Caller, method: string, path: string): Promise<string> {
   const body = method === 'GET' || method === 'DELETE' ? {} : { body: {} };
-  const { status, headers } = await client.send({ method, path, ...body });
+  // The list of runs would be followed for ever.
+  const query = /\/live\/*$/.test(path) ? '?max_seconds=0' : '';
+  const { status, headers } = await client.send({ method, path: `${path}${query}`, ...body });
   return headers.location === undefined ? String(status) : `${status} to ${headers.location}`;
 }
 

@@ -1,0 +1,170 @@
+/** Sessions, and links that begin one. Both stand for a key and open what it opens, for as long as it does. */
+import type { Database } from '../database/database.ts';
+import type { FoundKey, Identity } from './identity.ts';
+import type { AuthLimits } from './limits.ts';
+import { hashToken } from './tokens.ts';
+
+/** What a person is told of a session; `expires_at` is null of who asks under a key, without one. */
+export interface SessionFacts {
+  organization_name: string;
+  user_name: string;
+  expires_at: string | null;
+}
+
+/** A session that has been stored, and who is in it. */
+export interface StoredSession extends SessionFacts {
+  identity: Identity;
+}
+
+const keyOpens = 'key.revoked_at is null and (key.expires_at is null or key.expires_at > now())';
+const identityColumns =
+  'key.organization_id as "organizationId", key.user_id as "userId", key.key_id as "keyId", key.scopes';
+
+/** Who is in each of some sessions, in their order; undefined for one that is unknown or has ended, or whose key has. */
+export const findSessions = finder('sessions');
+
+/** Whose key each of some links stands for, in the same way. A link that was used is unknown. */
+export const findLinks = finder('sign_in_links');
+
+function finder(table: 'sessions' | 'sign_in_links') {
+  return async (
+    database: Database,
+    tokens: readonly string[],
+    { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'>,
+  ): Promise<(FoundKey | undefined)[]> => {
+    const hashes = tokens.map(hashToken);
+    const { rows } = await database.everyOrganization.keys.query<FoundKey & { tokenHash: Buffer }>({
+      name: `find_${table}`,
+      text: `select ${identityColumns}, own.token_hash as "tokenHash",
+                    coalesce(key.last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
+             from ${table} own
+             join api_keys key on key.key_id = own.key_id and key.organization_id = own.organization_id
+             where own.token_hash = any($1::bytea[]) and own.expires_at > now() and ${keyOpens}`,
+      values: [hashes, keyUseMsMin / 1_000],
+    });
+    const rowOf = new Map(rows.map(({ tokenHash, ...found }) => [tokenHash.toString('hex'), found]));
+    return hashes.map((hash) => rowOf.get(hash.toString('hex')));
+  };
+}
+
+export interface SessionBounds extends Pick<AuthLimits, 'sessionsPerKeyMax' | 'endedSweptMax'> {
+  /** How long a session lasts. */
+  sessionSeconds: number;
+}
+
+/**
+ * Stores a session of a key, by its hash only. Sessions that have ended go meanwhile, and the oldest of a key that has too many.
+ * @returns undefined when the key opens nothing any more
+ */
+export function insertSession(
+  database: Database,
+  { organizationId, keyId }: Pick<Identity, 'organizationId' | 'keyId'>,
+  token: string,
+  bounds: SessionBounds,
+): Promise<StoredSession | undefined> {
+  const named = 'select $5::uuid as organization_id, $6::bigint as key_id';
+  return storeSession(database, named, token, bounds, [organizationId, keyId]);
+}
+
+/**
+ * Uses a link up and stores a session in its place, both or neither: of two who use it at once, one gets a session.
+ * @returns undefined when the link is unknown, was used or has ended, or its key opens nothing any more
+ */
+export function exchangeLink(
+  database: Database,
+  link: string,
+  token: string,
+  bounds: SessionBounds,
+): Promise<StoredSession | undefined> {
+  const used = `delete from sign_in_links where token_hash = $5::bytea and expires_at > now()
+                returning organization_id, key_id`;
+  return storeSession(database, used, token, bounds, [hashToken(link)]);
+}
+
+/** @param named a statement that names the key: its parameters are numbered from 5 on */
+async function storeSession(
+  database: Database,
+  named: string,
+  token: string,
+  { sessionSeconds, sessionsPerKeyMax, endedSweptMax }: SessionBounds,
+  values: unknown[],
+): Promise<StoredSession | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<Identity & SessionFacts>(
+    `with named as (${named}), opener as (
+       select key.* from named join api_keys key using (organization_id, key_id) where ${keyOpens}
+     ), ${sweep('sessions', '$3', '$4')}, made as (
+       insert into sessions (token_hash, organization_id, key_id, expires_at)
+       select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
+       returning expires_at
+     )
+     select ${identityColumns}, organizations.name as organization_name, users.name as user_name, made.expires_at
+     from made cross join opener key
+     join organizations on organizations.organization_id = key.organization_id
+     join users on users.user_id = key.user_id and users.organization_id = key.organization_id`,
+    [hashToken(token), sessionSeconds, sessionsPerKeyMax, endedSweptMax, ...values],
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { organization_name, user_name, expires_at, ...identity } = row;
+  return { organization_name, user_name, expires_at, identity };
+}
+
+/** Removes rows whose time is over, and the oldest of a key that has as many as it may; one that somebody else removes is left. */
+const sweep = (table: string, perKeyMax: string, sweptMax: string) => `ended as (
+       delete from ${table} where token_hash in (
+         select token_hash from ${table} where expires_at <= now() order by expires_at
+         limit ${sweptMax}::integer for update skip locked)
+     ), surplus as (
+       delete from ${table} where token_hash in (
+         select token_hash from ${table} where key_id = (select key_id from opener) and expires_at > now()
+         order by created_at desc offset ${perKeyMax}::integer - 1 for update skip locked)
+     )`;
+
+/** What is told of a session, or of who asks under a key. @param token of the session, where there is one */
+export async function findSessionFacts(
+  database: Database,
+  { organizationId, userId }: Identity,
+  token: string | undefined,
+): Promise<SessionFacts> {
+  const { rows } = await database.everyOrganization.keys.query<SessionFacts>({
+    name: 'find_session_facts',
+    text: `select organizations.name as organization_name, users.name as user_name,
+                  (select expires_at from sessions where token_hash = $3::bytea) as expires_at
+           from users join organizations using (organization_id)
+           where organization_id = $1::uuid and user_id = $2::uuid`,
+    values: [organizationId, userId, token === undefined ? null : hashToken(token)],
+  });
+  return rows[0] as SessionFacts;
+}
+
+/** Ends a session; one that is not there has ended. */
+export async function deleteSession(database: Database, token: string): Promise<void> {
+  await database.everyOrganization.upkeep.pool.query('delete from sessions where token_hash = $1::bytea', [
+    hashToken(token),
+  ]);
+}
+
+/**
+ * Stores a link that signs in once with a key.
+ * @returns until when; undefined when no key that still opens has that id
+ */
+export async function insertLink(
+  database: Database,
+  keyId: number,
+  token: string,
+  {
+    linkSeconds,
+    sessionsPerKeyMax,
+    endedSweptMax,
+  }: Pick<AuthLimits, 'linkSeconds' | 'sessionsPerKeyMax' | 'endedSweptMax'>,
+): Promise<string | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ expires_at: string }>(
+    `with opener as (select * from api_keys key where key_id = $5::bigint and ${keyOpens}),
+     ${sweep('sign_in_links', '$3', '$4')}
+     insert into sign_in_links (token_hash, organization_id, key_id, expires_at)
+     select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
+     returning expires_at`,
+    [hashToken(token), linkSeconds, sessionsPerKeyMax, endedSweptMax, keyId],
+  );
+  return rows[0]?.expires_at;
+}

@@ -1,0 +1,121 @@
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Identity } from '../auth/identity.ts';
+import { scopes } from '../auth/identity.ts';
+import type { SessionFacts } from '../auth/session-store.ts';
+import type { NewSession } from '../auth/sessions.ts';
+import { ApiError } from '../errors.ts';
+import type { App } from './app-type.ts';
+import { type Credentials, identityOfKey, requireScope } from './auth.ts';
+import { refuseOtherOrigins } from './same-origin.ts';
+import { bodyRefusals, DateTime, Nullable, refusals } from './schemas.ts';
+import { noSessionCookie, sessionCookie, sessionTokenOf } from './session-cookie.ts';
+
+const tags = ['session'];
+
+const SignIn = Type.Object(
+  {
+    api_key: Type.Optional(Type.String({ description: 'a key that may read' })),
+    token: Type.Optional(Type.String({ description: 'what stands in the link of the first start, or of `keys link`' })),
+  },
+  { additionalProperties: false, minProperties: 1, maxProperties: 1, description: 'one of both' },
+);
+
+const Session = Type.Object({
+  organization_id: Type.String(),
+  organization_name: Type.String(),
+  user_id: Type.String(),
+  user_name: Type.String(),
+  key_id: Type.Integer({
+    description: 'the key that it was begun with, as `keys list` numbers it: it opens what that opens',
+  }),
+  scopes: Type.Array(Type.Unsafe<(typeof scopes)[number]>({ type: 'string', enum: [...scopes] })),
+  expires_at: Nullable(DateTime('when it ends, if not with its key before; null of who asks with a key instead')),
+});
+
+export interface SessionOptions extends Credentials {
+  /** How long a session lasts. */
+  sessionSeconds: number;
+}
+
+/**
+ * `/session`: a person signs in with a key, or with a link that is worth one session, and has a cookie from then on that counts
+ * where X-API-KEY does; sees who that is; and signs out.
+ */
+export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: SessionOptions): void {
+  const { identities, sessions, publicUrl } = credentials;
+
+  const begun = (request: FastifyRequest, reply: FastifyReply, { token, identity, ...facts }: NewSession) => {
+    reply.header('set-cookie', sessionCookie(request, token, sessionSeconds, publicUrl));
+    return answerOf(identity, facts);
+  };
+
+  app.post(
+    '/session',
+    {
+      config: { open: true, readsSecret: true },
+      schema: {
+        tags,
+        summary: 'Sign in: the answer sets a cookie that counts where X-API-KEY does, for pages of this server alone',
+        body: SignIn,
+        response: { 200: Session, ...refusals(...bodyRefusals) },
+      },
+    },
+    async (request, reply) => {
+      // Another page could put its own session into the browser of a person, who would go on in it.
+      refuseOtherOrigins(request, publicUrl);
+      const { api_key: key, token } = request.body;
+      if (token !== undefined) {
+        const session = await sessions.exchange(token);
+        if (session === undefined) throw new ApiError('unauthorized', 'This link is unknown, was used or is over.');
+        return begun(request, reply, session);
+      }
+      const identity = await identityOfKey(identities, key as string);
+      requireScope(identity, 'read');
+      const session = await sessions.begin(identity);
+      if (session === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
+      return begun(request, reply, session);
+    },
+  );
+
+  app.get(
+    '/session',
+    {
+      schema: { tags, summary: 'Who is signed in, and until when', response: { 200: Session, ...refusals(400, 422) } },
+    },
+    async (request) => {
+      const token = request.headers['x-api-key'] === undefined ? sessionTokenOf(request.headers) : undefined;
+      return answerOf(request.identity, await sessions.describe(request.identity, token));
+    },
+  );
+
+  app.delete(
+    '/session',
+    {
+      // Whoever could sign in can sign out.
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'Sign out: the session ends, and its cookie goes',
+        response: { 204: Type.Null({ description: 'signed out' }), ...refusals(...bodyRefusals) },
+      },
+    },
+    async (request, reply) => {
+      const token = sessionTokenOf(request.headers);
+      if (token !== undefined) await sessions.end(token);
+      return reply.header('set-cookie', noSessionCookie(request, publicUrl)).code(204).send(null);
+    },
+  );
+}
+
+function answerOf({ organizationId, userId, keyId, scopes }: Identity, facts: SessionFacts): Static<typeof Session> {
+  return {
+    organization_id: organizationId,
+    organization_name: facts.organization_name,
+    user_id: userId,
+    user_name: facts.user_name,
+    key_id: keyId,
+    scopes,
+    expires_at: facts.expires_at,
+  };
+}

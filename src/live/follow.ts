@@ -1,0 +1,134 @@
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { unavailable } from '../errors.ts';
+import { groupBy } from '../lib/group-by.ts';
+import { channelsFrame, statusFrame } from './frames.ts';
+import type { LiveLimits } from './limits.ts';
+import type { SeenRun } from './look-store.ts';
+import type { Micros, RunStatus } from './run-facts.ts';
+import { changedSpan, spanSince } from './span.ts';
+import { findRuns, readChannels, type StoredChannel } from './store.ts';
+import type { Subscriber } from './subscribers.ts';
+
+/** What of a run its followers have been told, in this process. */
+export interface FollowedRun {
+  organization: OrganizationDatabase;
+  dataId: string;
+  /** As they were told last. */
+  channels: Map<number, StoredChannel>;
+  status: RunStatus;
+  /** The database's clock when they were read. */
+  readAt: Micros;
+  /** That of the look which found it so; undefined when no look has yet. */
+  mark: string | undefined;
+  /** Chunks of it have been committed in this process since it was looked at. */
+  isDirty: boolean;
+  /** When its followers may be told of something next; milliseconds of the feed's clock. */
+  nextAt: number;
+  /** What has changed is being read; until it is told, nothing else is. */
+  isReading: boolean;
+  followers: Set<Subscriber>;
+}
+
+type FollowLimits = Pick<LiveLimits, 'nearChunksMax' | 'commitMsMax' | 'followedChannelsMax'>;
+
+export interface FollowMeans {
+  idleSeconds: number;
+  limits: FollowLimits;
+}
+
+/** Names a run among those of all organizations. */
+export const keyOf = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
+
+/** A run as it stands now, with nobody following it yet. Undefined where the organization has no such run. */
+export async function openRun(
+  organization: OrganizationDatabase,
+  dataId: string,
+  { idleSeconds, limits }: FollowMeans,
+): Promise<FollowedRun | undefined> {
+  const [found] = await findRuns(organization, [dataId], idleSeconds);
+  if (found === undefined) return undefined;
+  const { readAt, channels } = await readChannels(organization, [dataId], [], limits.nearChunksMax);
+  return {
+    ...{ organization, dataId, readAt },
+    channels: new Map(channels.map((channel) => [channel.channelId, channel])),
+    status: found.status,
+    mark: undefined,
+    isDirty: false,
+    isReading: false,
+    nextAt: 0,
+    followers: new Set(),
+  };
+}
+
+/** Everything there is to know of a run, for a client that begins to follow it or comes back with a cursor. */
+export function wholeState(run: FollowedRun, cursor: Micros | undefined, { commitMsMax }: FollowLimits): Buffer {
+  const channels = [...run.channels.values()].map((channel) => ({
+    channel,
+    span: spanSince(channel, cursor, commitMsMax),
+  }));
+  return channelsFrame(run.dataId, run.status, channels, run.readAt);
+}
+
+/** A run, and what a look has found it to be. */
+export type LookedAt = [run: FollowedRun, found: SeenRun];
+
+/**
+ * Reads what has changed of some runs of one organization, and tells their followers. When it fails the runs are as they were
+ * before, so that the next look leaves nothing out.
+ */
+export async function tellChanges(
+  organization: OrganizationDatabase,
+  changed: readonly LookedAt[],
+  { nearChunksMax }: FollowLimits,
+): Promise<void> {
+  const known = changed.flatMap(([{ channels }]) => [...channels.values()]);
+  const ids = changed.map(([{ dataId }]) => dataId);
+  const { readAt, channels } = await readChannels(organization, ids, known, nearChunksMax);
+  const byRun = groupBy(channels, ({ dataId }) => dataId);
+  for (const [run, { mark, status }] of changed) {
+    run.readAt = readAt;
+    run.mark = mark;
+    const own = byRun.get(run.dataId);
+    if (own === undefined) continue;
+    const told = own.map((channel) => ({ channel, span: changedSpan(channel, run.channels.get(channel.channelId)) }));
+    for (const channel of own) run.channels.set(channel.channelId, channel);
+    tell(run, channelsFrame(run.dataId, status, told, readAt));
+  }
+}
+
+/** After its last channels: whoever stops at a finalized run has all of it. */
+export function tellStatus([run, { status }]: LookedAt): void {
+  if (run.status === status) return;
+  run.status = status;
+  tell(run, statusFrame(run.dataId, status, run.readAt));
+}
+
+/** The run is not there any more. */
+export function endRun(runs: Map<string, FollowedRun>, run: FollowedRun): void {
+  tell(run, statusFrame(run.dataId, 'deleted', run.readAt));
+  runs.delete(keyOf(run.organization.organizationId, run.dataId));
+  for (const subscriber of run.followers) subscriber.leaveRun();
+}
+
+function tell(run: FollowedRun, frame: Buffer): void {
+  for (const subscriber of run.followers) subscriber.send(frame);
+}
+
+/** Of all runs that are followed, by organization. An organization has as many as are still free. @throws ApiError 503 */
+export function requireRoom(
+  runs: Iterable<FollowedRun>,
+  next: FollowedRun,
+  { followedChannelsMax }: FollowLimits,
+): void {
+  let all = 0;
+  let own = 0;
+  for (const { channels, organization } of runs) {
+    all += channels.size;
+    if (organization.organizationId === next.organization.organizationId) own += channels.size;
+  }
+  if (own + next.channels.size <= followedChannelsMax - all) return;
+  throw unavailable(
+    `The runs that are followed here have ${all} channels, ${own} of them of this organization, and there is no room for ` +
+      `${next.channels.size} more (followedChannelsMax, ${followedChannelsMax}).`,
+  );
+}

@@ -1,0 +1,82 @@
+import type { Micros, RunStatus } from './run-facts.ts';
+import type { Span } from './span.ts';
+import type { RunCounts, StoredChannel } from './store.ts';
+
+/*
+ * Events as text/event-stream has them. Each is made once, for all who follow the run. JSON is written by hand where a value
+ * stands: JSON.stringify drops the sign of -0.
+ */
+
+/** What is told of a run besides its channels; `deleted` is also one that is not there. */
+export type ToldStatus = RunStatus | 'deleted';
+
+export interface ToldChannel {
+  channel: StoredChannel;
+  /** Null where nothing that has a time has changed. */
+  span: Span | null;
+}
+
+export const heartbeat = Buffer.from(': heartbeat\n\n');
+
+/** Says after what time to come back when the connection ends. */
+export const retryFrame = (ms: number) => Buffer.from(`retry: ${ms}\n\n`);
+
+/** Channels of a run that have changed, and its status. */
+export function channelsFrame(dataId: string, status: RunStatus, channels: ToldChannel[], cursor: Micros): Buffer {
+  const list = channels.map(channelJson).join(',');
+  return frame('channels', cursor, `{"data_id":"${dataId}","channels":[${list}],"status":"${status}"}`);
+}
+
+export const statusFrame = (dataId: string, status: ToldStatus, cursor?: Micros) =>
+  frame('status', cursor, JSON.stringify({ data_id: dataId, status }));
+
+export interface RunSummary extends RunCounts {
+  status: ToldStatus;
+}
+
+/** A run of the list that has changed. */
+export const runFrame = (run: RunSummary, cursor: Micros) =>
+  frame(
+    'run',
+    cursor,
+    JSON.stringify({
+      data_id: run.dataId,
+      point_count: run.pointCount,
+      last_chunk_at: run.lastChunkAt === null ? null : isoMicros(run.lastChunkAt),
+      status: run.status,
+      missing_chunk_count: run.missingChunkCount,
+    }),
+  );
+
+/** The answer of `/latest`. */
+export function latestJson(dataId: string, status: RunStatus, channels: readonly StoredChannel[]): Buffer {
+  const list = channels.map(
+    (one) =>
+      `{"channel_name":${JSON.stringify(one.channelName)},"units":${JSON.stringify(one.units)},` +
+      `"timestamp":${json(one.timeMax)},"value":${json(one.latestValue)},"chunk_index":${one.latestChunkIndex},` +
+      `"point_count":${one.pointCount},"chunk_count":${one.chunkCount}}`,
+  );
+  return Buffer.from(`{"data_id":"${dataId}","status":"${status}","channels":[${list.join(',')}]}`);
+}
+
+/** JSON has no line breaks of its own, so one line holds it. */
+const frame = (event: string, id: Micros | undefined, data: string) =>
+  Buffer.from(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`);
+
+function channelJson({ channel, span }: ToldChannel): string {
+  const { timeMax, latestValue } = channel;
+  const latest = timeMax === null ? 'null' : `{"timestamp":${json(timeMax)},"value":${json(latestValue)}}`;
+  return (
+    `{"channel_name":${JSON.stringify(channel.channelName)},"units":${JSON.stringify(channel.units)},` +
+    `"chunk_count":${channel.chunkCount},"point_count":${channel.pointCount},` +
+    `"last_chunk_index":${channel.lastChunkIndex},"changed_at":"${isoMicros(channel.changedAt)}",` +
+    `"span":${span === null ? 'null' : `[${span[0]},${span[1]}]`},"latest":${latest}}`
+  );
+}
+
+const json = (value: number | null) => (Object.is(value, -0) ? '-0.0' : String(value));
+
+function isoMicros(at: Micros): string {
+  const ms = Math.floor(at / 1_000);
+  return new Date(ms).toISOString().replace('Z', `${String(at - ms * 1_000).padStart(3, '0')}Z`);
+}

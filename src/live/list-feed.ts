@@ -1,0 +1,107 @@
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { groupBy } from '../lib/group-by.ts';
+import type { LiveLimits } from './limits.ts';
+import type { ListedRun, ListScope } from './look-store.ts';
+import type { Micros } from './run-facts.ts';
+import { beginningOf, type LookedThrough, type RunList, tellList } from './run-list.ts';
+import type { Subscriber } from './subscribers.ts';
+
+/** Tells whoever follows the list of runs which of them have changed, each at most once in a look. */
+export interface ListFeed {
+  /**
+   * Sends the runs that are live now, or those that may have changed since the cursor; and then every change.
+   * @param cursor up to where the client has been told before
+   */
+  follow(organization: OrganizationDatabase, subscriber: Subscriber, cursor: Micros | undefined): Promise<void>;
+  /** Something of a run was committed in this process. */
+  note(organizationId: string, dataId: string): void;
+  close(): void;
+}
+
+interface ListFeedOptions {
+  look(scope: ListScope): Promise<ListedRun[]>;
+  limits: LiveLimits;
+  /** Milliseconds from any origin. */
+  now(): number;
+  report(error: unknown): void;
+}
+
+export function createListFeed({ look, limits, now, report }: ListFeedOptions): ListFeed {
+  const { listedRunsMax } = limits;
+  const lists = new Map<string, RunList>();
+  /** Runs that the next look asks for by name. */
+  const noted = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let sweptAt = Number.NEGATIVE_INFINITY;
+  let isClosed = false;
+
+  function schedule(): void {
+    if (timer !== undefined || isClosed || lists.size === 0) return;
+    timer = setTimeout(() => void lookNow(), limits.listLookMs).unref();
+  }
+
+  async function lookNow(): Promise<void> {
+    const withOpen = now() >= sweptAt + limits.listSweepMs;
+    const dataIds = new Set(noted);
+    noted.clear();
+    // What is live goes on, also when it is not among the newest.
+    for (const { seen } of lists.values()) {
+      for (const { dataId, status } of seen.values()) if (status === 'live') dataIds.add(dataId);
+    }
+    try {
+      await lookThrough([...lists.values()], { dataIds: [...dataIds], withOpen });
+      if (withOpen) sweptAt = now();
+    } catch (error) {
+      for (const dataId of dataIds) noted.add(dataId);
+      report(error);
+    }
+    timer = undefined;
+    schedule();
+  }
+
+  async function lookThrough(some: RunList[], scope: LookedThrough): Promise<void> {
+    const organizationIds = some.map(({ organization }) => organization.organizationId);
+    const found = groupBy(
+      await look({ ...scope, organizationIds, listedRunsMax }),
+      ({ organizationId }) => organizationId,
+    );
+    const told = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
+    for (const one of await Promise.allSettled(told)) {
+      if (one.status === 'rejected') report(one.reason);
+      else for (const dataId of one.value) noted.add(dataId);
+    }
+  }
+
+  async function listOf(organization: OrganizationDatabase): Promise<RunList> {
+    const organizationIds = [organization.organizationId];
+    const known = lists.get(organization.organizationId);
+    if (known !== undefined) return known;
+    const found = await look({ organizationIds, listedRunsMax, dataIds: [], withOpen: true });
+    return { organization, seen: new Map(found.map((one) => [one.dataId, one])), followers: new Set() };
+  }
+
+  return {
+    async follow(organization, subscriber, cursor) {
+      const opened = await listOf(organization);
+      const frames = await beginningOf(opened, cursor, limits.commitMsMax);
+      if (isClosed || subscriber.stream.destroyed) return;
+      const { organizationId } = organization;
+      const list = lists.get(organizationId) ?? opened;
+      lists.set(organizationId, list);
+      list.followers.add(subscriber);
+      for (const frame of frames) subscriber.send(frame);
+      subscriber.stream.once('close', () => {
+        list.followers.delete(subscriber);
+        if (list.followers.size === 0 && lists.get(organizationId) === list) lists.delete(organizationId);
+      });
+      schedule();
+    },
+    note(organizationId, dataId) {
+      if (lists.has(organizationId)) noted.add(dataId);
+    },
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

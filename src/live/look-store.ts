@@ -1,0 +1,90 @@
+/* The looks of a server process at all runs that are followed in it, of every organization; they read no name and no point. */
+import type { Database } from '../database/database.ts';
+import { type Micros, micros, type RunStatus, statusSql } from './run-facts.ts';
+
+/** A run as a look finds it. */
+export interface SeenRun {
+  dataId: string;
+  organizationId: string;
+  status: RunStatus;
+  /** Differs from before when any of its channels has changed. */
+  mark: string;
+}
+
+/** A run of a list. */
+export interface ListedRun extends SeenRun {
+  /** It is one of the newest of its organization. */
+  isNewest: boolean;
+  /** When it, or one of its channels, was last changed. */
+  changedAt: Micros;
+}
+
+/** The times of change of all channels, added up exactly: whoever changes a channel sets a new one. */
+const markSql = `
+  select max(changed_at) as changed_at, count(*) || ' ' || coalesce(sum(extract(epoch from changed_at)), 0) as mark
+  from channels where data_id = s.data_id and chunk_count > 0`;
+
+const seenSql = `s.data_id as "dataId", s.organization_id as "organizationId", ${statusSql} as status, c.mark`;
+
+/** Looks at some runs. One that was deleted, or was never there, is not in the answer. */
+export async function lookAtRuns(
+  database: Database,
+  dataIds: readonly string[],
+  idleSeconds: number,
+): Promise<SeenRun[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<SeenRun>({
+    name: 'look_at_followed_runs',
+    text: `select ${seenSql}
+           from unnest($1::uuid[]) as followed (data_id)
+           cross join lateral (
+             select data_id, organization_id, created_at, finalized_at from streams
+             where data_id = followed.data_id and deleted_at is null limit 1
+           ) s
+           cross join lateral (${markSql}) c`,
+    values: [dataIds, idleSeconds],
+  });
+  return rows;
+}
+
+/** How far a look at the lists of runs goes. */
+export interface ListScope {
+  organizationIds: readonly string[];
+  /** Of each organization the newest, so many. */
+  listedRunsMax: number;
+  /** And these. */
+  dataIds: readonly string[];
+  /** And all that are not finalized. */
+  withOpen: boolean;
+}
+
+/** Looks at the newest runs of some organizations, and at others that may change. */
+export async function lookAtLists(
+  database: Database,
+  { organizationIds, listedRunsMax, dataIds, withOpen }: ListScope,
+  idleSeconds: number,
+): Promise<ListedRun[]> {
+  const columns = 'data_id, organization_id, created_at, changed_at, finalized_at';
+  const { rows } = await database.everyOrganization.upkeep.pool.query<ListedRun>({
+    name: 'look_at_lists_of_runs',
+    text: `select ${seenSql}, s.is_newest as "isNewest",
+                  ${micros('greatest(s.changed_at, c.changed_at)')} as "changedAt"
+           from (
+             select ${columns}, bool_or(is_newest) as is_newest from (
+               select newest.*, true as is_newest from unnest($1::uuid[]) as asked (organization_id)
+               cross join lateral (
+                 select ${columns} from streams where organization_id = asked.organization_id and deleted_at is null
+                 order by created_at desc, data_id limit $3::integer
+               ) newest
+               union all
+               select ${columns}, false from streams
+               where data_id = any($4::uuid[]) and organization_id = any($1::uuid[]) and deleted_at is null
+               union all
+               select ${columns}, false from streams
+               where $5::boolean and organization_id = any($1::uuid[]) and finalized_at is null and deleted_at is null
+             ) found group by ${columns}
+           ) s
+           cross join lateral (${markSql}) c`,
+    values: [organizationIds, idleSeconds, listedRunsMax, dataIds, withOpen],
+  });
+  return rows;
+}

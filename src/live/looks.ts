@@ -1,0 +1,105 @@
+import { groupBy } from '../lib/group-by.ts';
+import { endRun, type FollowedRun, keyOf, type LookedAt, tellChanges, tellStatus } from './follow.ts';
+import type { LiveLimits } from './limits.ts';
+import type { SeenRun } from './look-store.ts';
+
+export interface LooksOptions {
+  /** Those that are followed, by `keyOf`; one that was deleted is taken out. */
+  runs: Map<string, FollowedRun>;
+  look(dataIds: readonly string[]): Promise<SeenRun[]>;
+  limits: LiveLimits;
+  /** Milliseconds from any origin. */
+  now(): number;
+  /** A look that failed; the next one finds what it has not. */
+  report(error: unknown): void;
+}
+
+/**
+ * Looks at all runs that are followed every `lookMs`, with one statement for all, and at those in which this process has
+ * stored something as soon as their followers may be told. What has changed is then read, by organization.
+ */
+export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
+  let timer: NodeJS.Timeout | undefined;
+  let timerAt = Number.POSITIVE_INFINITY;
+  let isLooking = false;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let isClosed = false;
+
+  function lookAt(at: number): void {
+    if (isLooking || isClosed || at >= timerAt) return;
+    clearTimeout(timer);
+    timerAt = at;
+    timer = setTimeout(() => void lookNow(), Math.max(0, at - now())).unref();
+  }
+
+  function schedule(): void {
+    if (runs.size === 0) return;
+    let at = lookedAt + limits.lookMs;
+    for (const { isDirty, isReading, nextAt } of runs.values()) if (isDirty && !isReading) at = Math.min(at, nextAt);
+    lookAt(at);
+  }
+
+  async function lookNow(): Promise<void> {
+    timerAt = Number.POSITIVE_INFINITY;
+    isLooking = true;
+    const at = now();
+    const isForAll = at >= lookedAt + limits.lookMs;
+    if (isForAll) lookedAt = at;
+    const due = [...runs.values()].filter(
+      ({ nextAt, isDirty, isReading }) => !isReading && nextAt <= at && (isForAll || isDirty),
+    );
+    for (const run of due) run.isDirty = false;
+    try {
+      if (due.length > 0) tellAll(due, await look([...new Set(due.map(({ dataId }) => dataId))]));
+    } catch (error) {
+      report(error);
+    }
+    isLooking = false;
+    schedule();
+  }
+
+  function tellAll(due: FollowedRun[], seen: SeenRun[]): void {
+    const found = new Map(seen.map((one) => [keyOf(one.organizationId, one.dataId), one]));
+    const changed: LookedAt[] = [];
+    for (const run of due) {
+      const one = found.get(keyOf(run.organization.organizationId, run.dataId));
+      if (one === undefined) endRun(runs, run);
+      else if (one.mark === run.mark) tellStatus([run, one]);
+      else changed.push([run, one]);
+    }
+    // An organization may have to wait for a connection; the others do not wait with it.
+    for (const own of groupBy(changed, ([run]) => run.organization.organizationId).values()) void readAndTell(own);
+  }
+
+  async function readAndTell(own: LookedAt[]): Promise<void> {
+    const [[{ organization }]] = own as [LookedAt];
+    for (const [run] of own) run.isReading = true;
+    try {
+      await tellChanges(organization, own, limits);
+      own.forEach(tellStatus);
+    } catch (error) {
+      // The marks are as they were, so that the next look reads all of it again.
+      report(error);
+    }
+    for (const [run] of own) {
+      run.isReading = false;
+      run.nextAt = now() + Math.max(limits.eventMsMin, limits.eventMsPerSubscriber * run.followers.size);
+    }
+    schedule();
+  }
+
+  return {
+    /** Some are followed now: from now on they are looked at. */
+    begin: schedule,
+    /** Something of a run was committed in this process. */
+    note(run: FollowedRun): void {
+      if (run.isDirty) return;
+      run.isDirty = true;
+      if (!run.isReading) lookAt(Math.max(now(), run.nextAt));
+    },
+    close(): void {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { type RunSummary, runFrame } from './frames.ts';
+import type { ListedRun, ListScope } from './look-store.ts';
+import type { Micros } from './run-facts.ts';
+import { countRuns, type RunCounts } from './store.ts';
+import type { Subscriber } from './subscribers.ts';
+
+/** The runs of one organization, as those who follow its list know them. */
+export interface RunList {
+  organization: OrganizationDatabase;
+  /** By data_id, as a look has found them last. */
+  seen: Map<string, ListedRun>;
+  followers: Set<Subscriber>;
+}
+
+/** What a look has gone through besides the newest runs. */
+export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
+
+/** The runs that a client is told at first: those that are live, or all that may have changed since its cursor. */
+export async function beginningOf(
+  { organization, seen }: RunList,
+  cursor: Micros | undefined,
+  commitMsMax: number,
+): Promise<Buffer[]> {
+  const from = cursor === undefined ? undefined : cursor - commitMsMax * 1_000;
+  const isWanted = ({ status, changedAt }: ListedRun) => (from === undefined ? status === 'live' : changedAt > from);
+  const wanted = [...seen.values()].filter(isWanted);
+  const { readAt, counts } = await countRuns(organization, idsOf(wanted));
+  return summariesOf(counts, seen).map((one) => runFrame(one, readAt));
+}
+
+/**
+ * Tells the followers of a list what a look has found.
+ * @returns runs that may have been deleted, and have to be asked for by name
+ */
+export async function tellList(
+  { organization, seen, followers }: RunList,
+  found: readonly ListedRun[],
+  { dataIds, withOpen }: LookedThrough,
+): Promise<string[]> {
+  const ids = new Set(idsOf(found));
+  const asked = new Set(dataIds);
+  const missing = [...seen.values()].filter(({ dataId }) => !ids.has(dataId));
+  // One that was asked for and is not there is deleted. Another may only not be among the newest any more.
+  const gone = missing.filter(({ dataId, status }) => asked.has(dataId) || (withOpen && status !== 'finalized'));
+  const changed = found.filter((one) => {
+    const before = seen.get(one.dataId);
+    if (before !== undefined) before.isNewest = one.isNewest;
+    return before?.mark !== one.mark || before.status !== one.status;
+  });
+  if (changed.length + gone.length > 0) {
+    const { readAt, counts } = await countRuns(organization, idsOf(changed));
+    for (const one of changed) seen.set(one.dataId, one);
+    for (const { dataId } of gone) seen.delete(dataId);
+    const told = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
+    const frames = told.map((one) => runFrame(one, readAt));
+    for (const subscriber of followers) for (const frame of frames) subscriber.send(frame);
+  }
+  return idsOf(missing.filter((one) => one.isNewest && !gone.includes(one)));
+}
+
+const deleted = { status: 'deleted', pointCount: 0, missingChunkCount: 0, lastChunkAt: null } as const;
+
+const idsOf = (runs: readonly ListedRun[]) => runs.map(({ dataId }) => dataId);
+
+/** One that was deleted meanwhile is told at the next look. */
+const summariesOf = (counts: readonly RunCounts[], seen: ReadonlyMap<string, ListedRun>): RunSummary[] =>
+  counts.flatMap((one) => {
+    const status = seen.get(one.dataId)?.status;
+    return status === undefined ? [] : [{ ...one, status }];
+  });

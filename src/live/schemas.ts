@@ -1,0 +1,85 @@
+import { Type } from '@sinclair/typebox';
+import { Nullable, Uuid } from '../http/schemas.ts';
+import type { LiveLimits } from './limits.ts';
+
+export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
+
+const followFields = ({ secondsMax }: LiveLimits) => ({
+  after: Type.Optional(
+    Type.String({
+      pattern: '^[0-9]{1,16}$',
+      description: 'the id of the last event that was read, as Last-Event-ID brings it, which goes before it',
+    }),
+  ),
+  max_seconds: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: secondsMax,
+      description: 'after so long the connection is ended in order; 0: the state as it is now, and no more',
+    }),
+  ),
+});
+
+export const LiveQuery = (limits: LiveLimits) => Type.Object(followFields(limits));
+
+export const LiveOfSeveralQuery = (limits: LiveLimits) =>
+  Type.Object({
+    data_id: Type.Optional(
+      Type.Array(Uuid('a stream'), {
+        minItems: 1,
+        maxItems: limits.runsPerSubscriberMax,
+        description: 'runs to follow; repeated. Without any, the list of runs is followed',
+      }),
+    ),
+    ...followFields(limits),
+  });
+
+const events = (description: string) =>
+  Type.Unsafe<unknown>({ description, content: { 'text/event-stream': { schema: event } } });
+
+const event = {
+  type: 'object',
+  description: 'each of the events',
+  properties: {
+    id: { type: 'string', description: 'to come back with' },
+    event: { type: 'string', enum: ['channels', 'status', 'run'] },
+    data: { type: 'string', description: 'JSON' },
+    retry: { type: 'integer', description: 'ms until it is worth to come back' },
+  },
+};
+
+const eventsOfRun =
+  '`channels`: the channels of a run that have changed, first all of them: {"data_id","channels":[{"channel_name","units",' +
+  '"chunk_count","point_count","last_chunk_index","changed_at","span":[from_ms,to_ms]|null,"latest":{"timestamp","value"}|null}],' +
+  '"status"}, where span holds the times of all that has changed since the event before. `status`: {"data_id","status"}, of ' +
+  'live, interrupted, finalized, deleted';
+
+export const RunEvents = events(`server-sent events, each with an id to come back with. ${eventsOfRun}`);
+
+export const SeveralEvents = events(
+  `server-sent events, each with an id to come back with. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
+    '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count"} of each that has changed, first of all ' +
+    'that are live',
+);
+
+export const LatestAnswer = Type.Object(
+  {
+    data_id: Type.String(),
+    status: Type.String({ enum: ['live', 'interrupted', 'finalized'] }),
+    channels: Type.Array(
+      Type.Object({
+        channel_name: Type.String(),
+        units: Nullable(Type.String({ description: 'unit of the highest chunk that has one' })),
+        timestamp: Nullable(
+          Type.Number({ description: 'Unix seconds, the latest of the channel; null without any possible time' }),
+        ),
+        value: Nullable(Type.Number({ description: 'the reading at that time; null where it is absent' })),
+        chunk_index: Nullable(Type.Integer({ description: 'the chunk that holds it' })),
+        point_count: Type.Integer(),
+        chunk_count: Type.Integer(),
+      }),
+      { description: 'channels that hold chunks, in the order of the UTF-8 bytes of their names' },
+    ),
+  },
+  { description: 'the newest reading of every channel, by its time' },
+);

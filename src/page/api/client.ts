@@ -1,0 +1,78 @@
+import { ApiFailure } from './failure.ts';
+
+/** The address of the server as the page knows it, with a slash at its end; below the prefix of a proxy too. */
+export const base: string = new URL('./', document.baseURI.replace(/[?#].*$/, '')).href;
+
+/** The server answers everything within 30 s, if only that it cannot. */
+const answerMsMax = 35_000;
+
+let onSignedOut = () => {};
+
+/** Calls back whenever the server says that there is no session any more. */
+export function whenSignedOut(callBack: () => void): void {
+  onSignedOut = callBack;
+}
+
+export interface Call {
+  method?: string;
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+  /** A 401 is an answer like any other: it is not the end of a session. */
+  signingIn?: boolean;
+}
+
+/** @param path without a slash at its start @throws ApiFailure */
+export async function call<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
+  const answer = await request(path, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    ...(signal !== undefined && { signal }),
+    cache: 'no-store',
+    credentials: 'same-origin',
+  });
+  if (answer.status === 204) return undefined as Answer;
+  const told = (await answer.json().catch(() => undefined)) as Answer | { detail?: unknown } | undefined;
+  if (answer.ok && told !== undefined) return told as Answer;
+  if (answer.status === 401 && signingIn !== true) onSignedOut();
+  throw new ApiFailure(answer.status, sentenceOf(answer.status, (told as { detail?: unknown } | undefined)?.detail));
+}
+
+async function request(path: string, { signal, ...init }: RequestInit): Promise<Response> {
+  // On a line that was cut without a word no answer ever comes.
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), answerMsMax);
+  const giveUp = () => patience.abort();
+  signal?.addEventListener('abort', giveUp);
+  try {
+    const answer = await fetch(base + path, { ...init, signal: patience.signal });
+    // The body too: it may be what does not come.
+    const body = answer.status === 204 ? null : await answer.arrayBuffer();
+    return new Response(body, { status: answer.status });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const why = patience.signal.aborted ? 'The server does not answer.' : 'The server cannot be reached.';
+    throw new ApiFailure(0, why);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** The `detail` of a refusal: a sentence, or a list of what is wrong with the fields. */
+function sentenceOf(status: number, detail: unknown): string {
+  if (typeof detail === 'string') return detail;
+  if (Array.isArray(detail)) {
+    return (detail as { loc?: unknown[]; msg?: string }[]).map(({ loc, msg }) => `${loc?.at(-1)}: ${msg}`).join('; ');
+  }
+  return `The server answers ${status}.`;
+}
+
+/** The part of an address after the `?`; a list stands as one pair each, what is undefined is left out. */
+export function queryOf(fields: Record<string, string | number | boolean | readonly string[] | undefined>): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) {
+    if (Array.isArray(value)) for (const one of value) params.append(name, one);
+    else if (value !== undefined && value !== '') params.set(name, String(value));
+  }
+  return params.toString();
+}

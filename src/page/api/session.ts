@@ -1,0 +1,18 @@
+import { call } from './client.ts';
+
+export interface Session {
+  organization_id: string;
+  organization_name?: string | null;
+  key_id: string;
+  scopes: string[];
+  expires_at: string;
+}
+
+/** @throws ApiFailure 401 where nobody is signed in */
+export const readSession = () => call<Session>('session', { signingIn: true });
+
+/** @param secret a key, or the one-time token of a link that a start has printed */
+export const signIn = (secret: { api_key: string } | { token: string }) =>
+  call<Session>('session', { body: secret, signingIn: true });
+
+export const signOut = () => call<void>('session', { method: 'DELETE', signingIn: true });

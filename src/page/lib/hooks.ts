@@ -1,0 +1,90 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+/** Something read from the server: what came, or why nothing came. */
+export interface Loaded<Value> {
+  value: Value | undefined;
+  error: Error | undefined;
+  again(): void;
+}
+
+/** Reads when what it depends on changes; an answer that comes late, of an earlier question, is dropped. */
+export function useLoaded<Value>(
+  read: (signal: AbortSignal) => Promise<Value>,
+  inputs: readonly unknown[],
+): Loaded<Value> {
+  const [state, setState] = useState<{ value: Value | undefined; error: Error | undefined }>({
+    value: undefined,
+    error: undefined,
+  });
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const abort = new AbortController();
+    read(abort.signal).then(
+      (value) => !abort.signal.aborted && setState({ value, error: undefined }),
+      (error: Error) => !abort.signal.aborted && setState(({ value }) => ({ value, error })),
+    );
+    return () => abort.abort();
+  }, [turn, ...inputs]);
+  return { ...state, again: () => setTurn((count) => count + 1) };
+}
+
+/** The time, anew every so many ms. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** The width of an element in pixels, also when it changes. */
+export function useWidth<E extends HTMLElement>() {
+  const place = useRef<E>(null);
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() => setWidth(Math.floor(element.clientWidth)));
+    observer.observe(element);
+    setWidth(Math.floor(element.clientWidth));
+    return () => observer.disconnect();
+  }, []);
+  return { place, width };
+}
+
+/** Whether an element is on the screen, or less than a screen away from it. */
+export function useOnScreen<E extends HTMLElement>() {
+  const place = useRef<E>(null);
+  const [isOnScreen, set] = useState(false);
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return;
+    const observer = new IntersectionObserver((entries) => set(entries.some(({ isIntersecting }) => isIntersecting)), {
+      rootMargin: '25% 0%',
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return { place, isOnScreen };
+}
+
+/** Changes whenever the page goes from light to dark or back. */
+export function useTheme(): string {
+  const [theme, setTheme] = useState(themeNow());
+  useEffect(() => {
+    const look = () => setTheme(themeNow());
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    const observer = new MutationObserver(look);
+    query.addEventListener('change', look);
+    observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+    return () => {
+      query.removeEventListener('change', look);
+      observer.disconnect();
+    };
+  }, []);
+  return theme;
+}
+
+const themeNow = () =>
+  document.documentElement.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');

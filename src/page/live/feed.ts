@@ -1,0 +1,60 @@
+import type { LineState, TabMessage, WorkerMessage } from './protocol.ts';
+import { createSwitchboard } from './switchboard.ts';
+
+/** How often a tab says that it is still there. */
+const hereMs = 20_000;
+
+export interface Feed {
+  /** Says what is to be told from now on: these runs, and whether the list of runs. */
+  want(dataIds: string[], list: boolean): void;
+  again(): void;
+}
+
+interface FeedOptions {
+  base: string;
+  onEvent(name: string, data: string): void;
+  onLine(state: LineState): void;
+}
+
+/** Events for this tab: by the shared worker, or by a connection of its own where the browser has none. */
+export function openFeed(options: FeedOptions): Feed {
+  const send = 'SharedWorker' in globalThis ? throughWorker(options) : alone(options);
+  let wish: TabMessage | undefined;
+  setInterval(() => send({ kind: 'here' }), hereMs);
+  addEventListener('pagehide', () => send({ kind: 'bye' }));
+  // A tab that comes back by the Back button, or a computer that wakes.
+  addEventListener('pageshow', (event) => {
+    if (event.persisted && wish !== undefined) send(wish);
+  });
+  const again = () => send({ kind: 'again' });
+  addEventListener('online', again);
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') again();
+  });
+  return {
+    want(dataIds, list) {
+      wish = { kind: 'want', base: options.base, dataIds, list };
+      send(wish);
+    },
+    again,
+  };
+}
+
+function throughWorker({ onEvent, onLine }: FeedOptions): (message: TabMessage) => void {
+  const worker = new SharedWorker(new URL(WORKER_FILE, import.meta.url), { name: 'metrology live' });
+  worker.port.onmessage = ({ data: message }: MessageEvent<WorkerMessage>) => {
+    if (message.kind === 'event') onEvent(message.name, message.data);
+    else onLine(message.state);
+  };
+  return (message) => worker.port.postMessage(message);
+}
+
+function alone({ onEvent, onLine }: FeedOptions): (message: TabMessage) => void {
+  const switchboard = createSwitchboard();
+  const listener = { onEvent, onLine };
+  return (message) => {
+    if (message.kind === 'want') switchboard.want(listener, message);
+    if (message.kind === 'again') switchboard.again();
+    if (message.kind === 'bye') switchboard.leave(listener);
+  };
+}

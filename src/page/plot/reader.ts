@@ -1,0 +1,251 @@
+import { ApiFailure } from '../api/failure.ts';
+import { noSeries, rangeToRead, type Series, trimmedBefore, withRange } from './series.ts';
+import { covers, padded, type Range, united } from './window.ts';
+
+/** Bounds of what the page asks of the server; a test makes them small. */
+export const readerLimits = {
+  /** The shortest time from one read of what has arrived to the next. */
+  liveMsMin: 250,
+  /** Points that one request asks for, of all its channels together. */
+  pointsAtOnce: 60_000,
+  /** Bytes of names in one address. */
+  nameBytesMax: 6_000,
+  retryMsMin: 500,
+  retryMsMax: 8_000,
+};
+
+export interface Wanted {
+  /** Channels that are on the screen. */
+  channels: readonly string[];
+  range: Range;
+  /** True while the end moves with what arrives. */
+  isFollowing: boolean;
+  /** Points a channel within the range: two for each column of the picture show every extreme. */
+  pointsMax: number;
+}
+
+interface ReaderOptions {
+  read(channels: readonly string[], range: Range, pointsMax: number, signal: AbortSignal): Promise<Map<string, Series>>;
+  onRead(): void;
+  /** Undefined when reads succeed again. */
+  onFailure(failure: ApiFailure | undefined): void;
+  limits?: Partial<typeof readerLimits>;
+}
+
+/** What is here of a channel. */
+interface Held {
+  series: Series;
+  range: Range;
+  /** Points for each ms, as they were asked for. */
+  density: number;
+}
+
+const densityOf = ({ range, pointsMax }: Wanted) => pointsMax / (range.toMs - range.fromMs);
+
+/**
+ * Reads what is on the screen, and no more: one request at a time, for several channels together. What arrives is read as
+ * the stretch that has changed and put into what is here; the whole window is read when it is another one.
+ */
+export class Reader {
+  readonly #options: ReaderOptions;
+  readonly #limits: typeof readerLimits;
+  readonly #held = new Map<string, Held>();
+  /** Stretches that have changed at the server since they were read. */
+  readonly #dirty = new Map<string, Range>();
+  #wanted: Wanted | undefined;
+  #underWay: { abort: AbortController; isWhole: boolean; range: Range } | undefined;
+  #waitMs: number;
+  #nextLiveMs = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#limits = { ...readerLimits, ...options.limits };
+    this.#waitMs = this.#limits.retryMsMin;
+  }
+
+  want(next: Wanted): void {
+    this.#wanted = next;
+    // What is under way for a window that nobody looks at any more is given up.
+    if (this.#underWay?.isWhole && !covers(this.#underWay.range, next.range)) this.#underWay.abort.abort();
+    this.#plan(0);
+  }
+
+  /** A stretch of a channel has changed at the server. */
+  changed(channel: string, span: Range): void {
+    this.#dirty.set(channel, united(this.#dirty.get(channel), span));
+    this.#plan(Math.max(0, this.#nextLiveMs - performance.now()));
+  }
+
+  series(channel: string): Series {
+    return this.#held.get(channel)?.series ?? noSeries;
+  }
+
+  /** Whether anything was read of a channel. */
+  isRead(channel: string): boolean {
+    return this.#held.has(channel);
+  }
+
+  /** Reads anew what is under way: the line on which it was asked for has been broken. */
+  again(): void {
+    this.#underWay?.abort.abort();
+    this.#plan(0);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#underWay?.abort.abort();
+  }
+
+  #plan(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#step(), ms);
+  }
+
+  async #step(): Promise<void> {
+    const wanted = this.#wanted;
+    if (this.#isClosed || wanted === undefined || this.#underWay !== undefined) return;
+    const whole = wanted.channels.filter((channel) => !this.#fits(channel, wanted));
+    if (whole.length > 0) return this.#readWhole(whole, wanted);
+    if (this.#dirty.size === 0) return;
+    const soon = this.#nextLiveMs - performance.now();
+    if (soon > 0) return this.#plan(soon);
+    await this.#readChanged(wanted);
+  }
+
+  /** Whether what is here of a channel shows what is wanted. */
+  #fits(channel: string, wanted: Wanted): boolean {
+    const here = this.#held.get(channel);
+    if (here === undefined || !covers(here.range, wanted.range)) return false;
+    if (here.series.downSampled !== false && here.density < densityOf(wanted) * 0.9) return false;
+    // What came in small pieces is read anew before it grows without end.
+    const widths = (here.range.toMs - here.range.fromMs) / (wanted.range.toMs - wanted.range.fromMs);
+    return here.series.times.length <= 2.5 * wanted.pointsMax * Math.max(1, widths);
+  }
+
+  async #readWhole(channels: readonly string[], wanted: Wanted): Promise<void> {
+    const { range, pointsMax, isFollowing } = wanted;
+    // A margin lets a window be pushed aside without a hole at its edge; one that is followed moves to the right only.
+    const around = isFollowing ? { ...range, toMs: 2 * range.toMs - range.fromMs } : padded(range, 0.25);
+    const points = isFollowing ? pointsMax : pointsMax * 1.5;
+    const part = firstPart(channels, points, this.#limits);
+    for (const channel of part) this.#dirty.delete(channel);
+    const answer = await this.#attempt(part, around, points, true);
+    if (answer === undefined) return;
+    for (const channel of part) {
+      this.#held.set(channel, {
+        series: answer.get(channel) ?? noSeries,
+        range: around,
+        density: densityOf(wanted),
+      });
+    }
+    this.#options.onRead();
+    this.#plan(0);
+  }
+
+  async #readChanged(wanted: Wanted): Promise<void> {
+    this.#nextLiveMs = performance.now() + this.#limits.liveMsMin;
+    const { changed, stretch, newestMs } = this.#takeDirty(wanted);
+    if (stretch === undefined) return;
+    // What has arrived may lie beyond the window, which follows it in the next frame.
+    const untilMs = Math.max(newestMs, Math.min(stretch.toMs, wanted.range.toMs));
+    const points = Math.max(8, Math.ceil((untilMs - stretch.fromMs) * densityOf(wanted)) + 2);
+    for (let rest = changed; rest.length > 0; ) {
+      const part = firstPart(rest, points, this.#limits);
+      const answer = await this.#attempt(part, stretch, points, false);
+      if (answer === undefined) {
+        for (const channel of rest) this.#dirty.set(channel, united(this.#dirty.get(channel), stretch));
+        return;
+      }
+      for (const channel of part) this.#put(channel, stretch, answer.get(channel) ?? noSeries);
+      this.#options.onRead();
+      rest = rest.slice(part.length);
+    }
+    this.#plan(0);
+  }
+
+  /**
+   * @returns the channels on the screen that have changed, one stretch for all of them, in whole ms, and the newest time that
+   * has changed
+   */
+  #takeDirty({ channels }: Wanted): { changed: string[]; stretch: Range | undefined; newestMs: number } {
+    const onScreen = new Set(channels);
+    const changed: string[] = [];
+    let stretch: Range | undefined;
+    let newestMs = Number.NEGATIVE_INFINITY;
+    for (const [channel, span] of this.#dirty) {
+      const here = this.#held.get(channel);
+      const own = here === undefined ? undefined : rangeToRead(here.series, span, here.range);
+      if (!onScreen.has(channel)) {
+        // It is read whole when it comes back onto the screen.
+        this.#held.delete(channel);
+      } else if (own !== undefined) {
+        changed.push(channel);
+        stretch = united(stretch, own);
+        newestMs = Math.max(newestMs, span.toMs);
+      }
+    }
+    this.#dirty.clear();
+    const whole = stretch && { fromMs: Math.floor(stretch.fromMs), toMs: Math.ceil(stretch.toMs) };
+    return { changed, stretch: whole, newestMs };
+  }
+
+  #put(channel: string, stretch: Range, read: Series): void {
+    const here = this.#held.get(channel);
+    if (here === undefined) return;
+    const series = withRange(here.series, stretch, read);
+    // While the end is followed, what has left the picture goes; the range says so, for somebody who looks back.
+    const isFollowing = this.#wanted?.isFollowing === true;
+    const fromMs = isFollowing ? Math.max((this.#wanted as Wanted).range.fromMs, here.range.fromMs) : here.range.fromMs;
+    this.#held.set(channel, {
+      ...here,
+      series: trimmedBefore(series, fromMs),
+      range: { ...here.range, fromMs },
+    });
+  }
+
+  /** @returns undefined where the read was given up or failed; what is to be done then has been planned */
+  async #attempt(channels: readonly string[], range: Range, points: number, isWhole: boolean) {
+    const abort = new AbortController();
+    this.#underWay = { abort, isWhole, range };
+    try {
+      const answer = await this.#options.read(channels, range, points, abort.signal);
+      this.#waitMs = this.#limits.retryMsMin;
+      if (!this.#isClosed) this.#options.onFailure(undefined);
+      return answer;
+    } catch (error) {
+      if (this.#isClosed) return undefined;
+      if (abort.signal.aborted) this.#plan(0);
+      else this.#afterFailure(error instanceof ApiFailure ? error : new ApiFailure(0, String(error)));
+      return undefined;
+    } finally {
+      this.#underWay = undefined;
+    }
+  }
+
+  /** A refusal stays one; a server that is away comes back. */
+  #afterFailure(failure: ApiFailure): void {
+    this.#options.onFailure(failure);
+    if (failure.status !== 0 && failure.status < 500 && failure.status !== 429) return;
+    this.#plan(this.#waitMs);
+    this.#waitMs = Math.min(this.#waitMs * 2, this.#limits.retryMsMax);
+  }
+}
+
+/** So many of the channels as one request takes. */
+function firstPart(
+  channels: readonly string[],
+  points: number,
+  { pointsAtOnce, nameBytesMax }: typeof readerLimits,
+): string[] {
+  const part: string[] = [];
+  let bytes = 0;
+  for (const channel of channels) {
+    bytes += encodeURIComponent(channel).length + 16;
+    if (part.length > 0 && (bytes > nameBytesMax || (part.length + 1) * points > pointsAtOnce)) break;
+    part.push(channel);
+  }
+  return part;
+}

@@ -1,0 +1,80 @@
+import type { LedgerChannel } from '../api/ledger.ts';
+import type { LatestChannel } from '../api/readings.ts';
+import type { LiveChannel, Reading } from '../live/protocol.ts';
+import type { Mark } from '../plot/honesty.ts';
+
+/** What the page knows of a channel beside its points. */
+export interface ChannelFacts {
+  name: string;
+  units: string | null;
+  latest: Reading;
+  pointCount: number;
+  chunkCount: number;
+  lastChunkIndex: number;
+  /** When a chunk was last stored or replaced; empty while no event has told. */
+  changedAt: string;
+}
+
+export const factsOf = (channel: LatestChannel): ChannelFacts => ({
+  name: channel.channel_name,
+  units: channel.units,
+  latest: { timestamp: channel.timestamp, value: channel.value },
+  pointCount: channel.point_count,
+  chunkCount: channel.chunk_count,
+  lastChunkIndex: channel.chunk_index ?? -1,
+  changedAt: '',
+});
+
+/** Facts after an event. @returns undefined where the event says nothing new, as the first one of a connection may */
+export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): ChannelFacts | undefined {
+  const isKnown =
+    facts !== undefined &&
+    facts.changedAt === told.changed_at &&
+    facts.pointCount === told.point_count &&
+    facts.chunkCount === told.chunk_count;
+  if (isKnown) return undefined;
+  return {
+    name: told.channel_name,
+    units: told.units,
+    latest: told.latest ?? facts?.latest ?? { timestamp: null, value: null },
+    pointCount: told.point_count,
+    chunkCount: told.chunk_count,
+    lastChunkIndex: told.last_chunk_index,
+    changedAt: told.changed_at,
+  };
+}
+
+/**
+ * Whether the ledger must be read anew to know what an event says: only where it says more than one chunk after the other.
+ */
+export function isLedgerStale(ledger: LedgerChannel | undefined, told: LiveChannel): boolean {
+  if (ledger === undefined) return true;
+  const holes = told.last_chunk_index + 1 - told.chunk_count;
+  const isReplaced = told.chunk_count === ledger.chunk_count;
+  return holes !== ledger.missing_count + ledger.skipped_count || isReplaced;
+}
+
+/** The ledger of a channel that has only grown at its end. */
+export function ledgerAfter(ledger: LedgerChannel, told: LiveChannel): LedgerChannel {
+  const present = ledger.present.map((range): [number, number] => [...range]);
+  const last = present.at(-1);
+  if (last !== undefined) last[1] = told.last_chunk_index;
+  return {
+    ...ledger,
+    present,
+    chunk_count: told.chunk_count,
+    highest_chunk_index: told.last_chunk_index,
+    point_count: told.point_count,
+  };
+}
+
+/** What is marked in the picture of a channel. */
+export function marksOf(ledger: LedgerChannel | undefined): Mark[] {
+  const marks = (kind: Mark['kind'], chunks: LedgerChannel['replaced'] = []) =>
+    chunks.flatMap(({ from_chunk, to_chunk, time_min, time_max }) =>
+      time_min === null || time_max === null
+        ? []
+        : [{ kind, chunks: to_chunk - from_chunk + 1, fromMs: time_min * 1_000, toMs: time_max * 1_000 }],
+    );
+  return [...marks('replaced', ledger?.replaced), ...marks('late', ledger?.late)];
+}

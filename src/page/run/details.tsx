@@ -1,0 +1,109 @@
+import { useState } from 'preact/hooks';
+import {
+  addSampleToProject,
+  type Entry,
+  linkSample,
+  listProjects,
+  listSamples,
+  listTags,
+  type Named,
+  readEntry,
+  renameRun,
+  tagRuns,
+} from '../api/runs.ts';
+import { EditableText } from './editable-text.tsx';
+import type { OpenRun } from './use-run.ts';
+
+/** What the catalogue knows of a run, each to be changed where it stands. */
+export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: Entry) => void }) {
+  const { entry } = run;
+  const id = entry.data_id;
+  const changing = (change: (text: string) => Promise<unknown>) => async (text: string) => {
+    await change(text);
+    const next = await readEntry(id);
+    if (next !== undefined) onChanged(next);
+  };
+  const sampleId = entry.physical_sample_id;
+  return (
+    <section class="card">
+      <h2>Details</h2>
+      <dl class="details">
+        <dt>Name</dt>
+        <dd>
+          <EditableText label="Name" value={entry.raw_name} onSave={changing((name) => renameRun(id, name))} />
+        </dd>
+        <dt>Sample</dt>
+        <dd>
+          <EditableText
+            label="Sample"
+            value={entry.physical_sample_name ?? ''}
+            known={() => listSamples().then(namesOf)}
+            onSave={changing((name) => linkSample(id, name))}
+          />
+        </dd>
+        <dt>Project</dt>
+        <dd>
+          {entry.projects.map(({ name }) => name).join(', ')}
+          {sampleId === null ? (
+            <span class="quiet-text"> {entry.projects.length === 0 && 'give the run a sample first'}</span>
+          ) : (
+            <AddOne
+              label="Add to a project"
+              known={() => listProjects().then(namesOf)}
+              onAdd={changing((name) => addSampleToProject(sampleId, name))}
+            />
+          )}
+        </dd>
+        <dt>Tags</dt>
+        <dd>
+          {tagNames(entry).map((tag) => (
+            <span class="tag" key={tag} dir="auto">
+              {tag}
+            </span>
+          ))}
+          <AddOne
+            label="Add a tag"
+            known={() => listTags().then(namesOf)}
+            onAdd={changing((name) => tagRuns([id], name))}
+          />
+        </dd>
+        <dt>Instrument</dt>
+        <dd dir="auto">{entry.source_name ?? '–'}</dd>
+        <dt>User</dt>
+        <dd dir="auto">{entry.name ?? '–'}</dd>
+        <dt>Chunks of</dt>
+        <dd>{entry.file_metadata.points_per_chunk} points</dd>
+        <dt>Id</dt>
+        <dd>
+          <code class="id">{id}</code>
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+export const tagNames = ({ tags }: Pick<Entry, 'tags'>) =>
+  tags.map((tag) => (typeof tag === 'string' ? tag : tag.name));
+
+export const namesOf = (list: readonly Named[]) => list.map(({ name }) => name);
+
+function AddOne(props: { label: string; known: () => Promise<string[]>; onAdd: (name: string) => Promise<void> }) {
+  const [isOpen, setOpen] = useState(false);
+  if (!isOpen) {
+    return (
+      <button type="button" class="quiet" onClick={() => setOpen(true)} aria-label={props.label}>
+        + add
+      </button>
+    );
+  }
+  return (
+    <EditableText
+      label={props.label}
+      value=""
+      isOpen
+      known={props.known}
+      onSave={props.onAdd}
+      onDone={() => setOpen(false)}
+    />
+  );
+}

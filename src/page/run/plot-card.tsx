@@ -1,0 +1,118 @@
+import { useRef, useState } from 'preact/hooks';
+import type { LedgerChannel } from '../api/ledger.ts';
+import { formatCount, formatReading, plural } from '../lib/numbers.ts';
+import type { Board } from '../plot/board.ts';
+import type { Colors } from '../plot/colors.ts';
+import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
+import type { Panel } from '../plot/shown.ts';
+import type { Range } from '../plot/window.ts';
+import type { ChannelFacts } from './channel-facts.ts';
+import { ChannelMenu } from './channel-menu.tsx';
+import { LedgerStrip } from './ledger-strip.tsx';
+
+export interface PlotFrame {
+  board: Board;
+  width: number;
+  height: number;
+  rightAxes: number;
+  colors: Colors;
+  ticks(range: Range): number[];
+}
+
+interface PlotCardProps {
+  frame: PlotFrame;
+  panel: Panel;
+  lines: readonly PanelLine[];
+  facts: ReadonlyMap<string, ChannelFacts>;
+  ledger: ReadonlyMap<string, LedgerChannel>;
+  /** Names of all channels that are shown, to put one into the plot of another. */
+  names: readonly string[];
+  onHide(name: string): void;
+  onLog(name: string): void;
+  onTogether(name: string, mate: string | undefined): void;
+  onLedger(name: string): void;
+}
+
+/** One plot with what is said of it: names, units, the newest readings in large digits, chunks. */
+export function PlotCard(props: PlotCardProps) {
+  const { frame, panel, lines, facts, ledger, onLedger } = props;
+  const [told, setTold] = useState<Told>();
+  const atCursor = useRef<(HTMLElement | null)[]>([]);
+  const onDrawn = (next: Told) => setTold((before) => (isSame(before, next) ? before : next));
+  const onCursor = (values: (number | null | undefined)[]) => {
+    // Written past the view library, as it changes with every move of the mouse.
+    values.forEach((value, i) => {
+      const place = atCursor.current[i];
+      if (place) place.textContent = value === undefined ? '' : formatReading(value);
+    });
+  };
+  return (
+    <section class="plot-card" aria-label={`Plot of ${lines.map(({ label }) => label).join(', ')}`}>
+      <div class="plot-head">
+        {lines.map((line, i) => (
+          <div class="plot-line" key={line.channel}>
+            <span class="swatch" style={{ background: line.color }} />
+            <h2 class="channel-name" dir="auto" title={line.label}>
+              {line.label}
+            </h2>
+            <Latest facts={facts.get(line.channel)} />
+            <ChannelMenu {...props} name={line.channel} isAlone={lines.length === 1} />
+            <output
+              class="at-cursor"
+              ref={(place) => {
+                atCursor.current[i] = place;
+              }}
+              title="at the cursor"
+            />
+          </div>
+        ))}
+        <p class="said">{told !== undefined && wordsOf(told)}</p>
+      </div>
+      <PlotPanel {...frame} lines={lines} isLog={panel.log} onDrawn={onDrawn} onCursor={onCursor} />
+      {panel.channels.map((name) => {
+        const one = ledger.get(name);
+        return (
+          one && (
+            <LedgerStrip
+              key={name}
+              ledger={one}
+              width={frame.width}
+              colors={frame.colors}
+              onOpen={() => onLedger(name)}
+            />
+          )
+        );
+      })}
+    </section>
+  );
+}
+
+function Latest({ facts }: { facts: ChannelFacts | undefined }) {
+  if (facts === undefined) return null;
+  const { value } = facts.latest;
+  return (
+    <span class="latest" title={`newest reading${value === null ? '' : `: ${value}`}`}>
+      <b>{formatReading(facts.pointCount === 0 ? undefined : value)}</b>
+      {facts.units !== null && <span class="units"> {facts.units}</span>}
+    </span>
+  );
+}
+
+/** What a picture does not show of itself. */
+function wordsOf(told: Told): string {
+  if (!told.isRead) return 'reading …';
+  const parts: string[] = [];
+  if (told.points === 0) parts.push('no readings in this window');
+  else if (told.isDownSampled === true) parts.push('down-sampled: every extreme shown');
+  else if (told.isDownSampled === undefined) parts.push('every extreme shown');
+  else parts.push(`every reading shown (${told.points})`);
+  if (told.missing > 0) parts.push(`▨ ${formatCount(told.missing)} missing`);
+  if (told.replaced > 0) parts.push(`▼ ${formatCount(told.replaced)} replaced`);
+  if (told.late > 0) parts.push(`▬ ${formatCount(told.late)} late`);
+  if (told.belowLog > 0)
+    parts.push(`${plural(told.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
+  return parts.join(' · ');
+}
+
+const isSame = (a: Told | undefined, b: Told) =>
+  a !== undefined && (Object.keys(b) as (keyof Told)[]).every((key) => a[key] === b[key]);

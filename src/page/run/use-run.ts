@@ -1,0 +1,167 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { ApiFailure } from '../api/failure.ts';
+import { type Ledger, type LedgerChannel, readLedger } from '../api/ledger.ts';
+import { type Outline, readLatest, readOutline } from '../api/readings.ts';
+import { type Entry, readEntry } from '../api/runs.ts';
+import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
+import { useLive } from '../live/use-live.ts';
+import { type Range, united } from '../plot/window.ts';
+import { type ChannelFacts, factsAfter, factsOf, isLedgerStale, ledgerAfter } from './channel-facts.ts';
+
+/** The shortest time from one look into the ledger to the next. */
+const ledgerMsMin = 3_000;
+/** The picture comes first. */
+const firstLedgerMs = 300;
+
+export interface OpenRun {
+  entry: Entry;
+  outline: Outline;
+  status: RunStatus;
+  channels: ChannelFacts[];
+}
+
+export type RunLoading =
+  | { kind: 'loading' }
+  | { kind: 'unknown' }
+  | { kind: 'failed'; error: Error }
+  | { kind: 'open'; run: OpenRun };
+
+/**
+ * A run that follows what the server tells of it.
+ * @param onChanged a stretch of a channel has changed
+ */
+export function useRun(dataId: string, onChanged: (channel: string, span: Range) => void) {
+  const [loading, setLoading] = useState<RunLoading>({ kind: 'loading' });
+  const [turn, setTurn] = useState(0);
+  const early = useRef<[string, unknown][]>([]);
+  useEffect(() => {
+    let isGone = false;
+    setLoading({ kind: 'loading' });
+    openRun(dataId).then(
+      (run) => !isGone && setLoading(run === undefined ? { kind: 'unknown' } : { kind: 'open', run }),
+      (error: Error) => {
+        if (isGone) return;
+        if (error instanceof ApiFailure && (error.status === 404 || error.status === 422))
+          setLoading({ kind: 'unknown' });
+        else setLoading({ kind: 'failed', error });
+      },
+    );
+    return () => {
+      isGone = true;
+    };
+  }, [dataId, turn]);
+  const run = loading.kind === 'open' ? loading.run : undefined;
+  // Events come faster than pictures: each goes on from what the one before has left.
+  const current = useRef(run);
+  current.current = run;
+  const put = (next: OpenRun) => {
+    current.current = next;
+    setLoading({ kind: 'open', run: next });
+  };
+  const { ledger, onTold } = useLedger(dataId, run !== undefined);
+
+  const take = (name: string, data: unknown) => {
+    const before = current.current;
+    if (before === undefined || (data as StatusEvent).data_id !== dataId) return;
+    if (name === 'channels') {
+      const event = data as ChannelsEvent;
+      put(runAfter(before, event, onChanged));
+      onTold(event);
+    } else if (name === 'status') {
+      put({ ...before, status: (data as StatusEvent).status });
+    }
+  };
+  // What comes while the run is being opened is taken when it is open.
+  useLive({ dataIds: loading.kind === 'unknown' ? [] : [dataId] }, (name, data) => {
+    if (run === undefined) early.current.push([name, data]);
+    else take(name, data);
+  });
+  const isOpen = run !== undefined;
+  useEffect(() => {
+    if (!isOpen) return;
+    for (const [name, data] of early.current.splice(0)) take(name, data);
+  }, [isOpen]);
+
+  return {
+    loading,
+    ledger,
+    again: () => setTurn((count) => count + 1),
+    setEntry(entry: Entry) {
+      if (current.current !== undefined) put({ ...current.current, entry });
+    },
+  };
+}
+
+/** @returns undefined where there is no such run */
+export async function openRun(dataId: string): Promise<OpenRun | undefined> {
+  const asked = readLatest(dataId);
+  const [entry, latest, outline] = await Promise.all([readEntry(dataId), asked, readOutline(dataId, asked)]);
+  if (entry === undefined) return undefined;
+  return { entry, outline, status: latest.status, channels: latest.channels.map(factsOf) };
+}
+
+function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
+  const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
+  let { span } = run.outline;
+  for (const told of event.channels) {
+    const facts = factsAfter(byName.get(told.channel_name), told);
+    if (facts === undefined) continue;
+    byName.set(facts.name, facts);
+    if (told.span === null) continue;
+    const changed = { fromMs: told.span[0], toMs: told.span[1] };
+    span = united(span, changed);
+    onChanged(facts.name, changed);
+  }
+  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: [...byName.values()] };
+}
+
+/** The ledger of all channels: read after the first picture, and again where an event says more than one chunk after the other. */
+function useLedger(dataId: string, isOpen: boolean) {
+  const [ledger, setLedger] = useState<Ledger>();
+  const latest = useRef<Map<string, LedgerChannel>>(new Map());
+  const stale = useRef(new Set<string>());
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const lastMs = useRef(0);
+  const show = (head: Omit<Ledger, 'channels'>) => setLedger({ ...head, channels: [...latest.current.values()] });
+
+  const read = async () => {
+    timer.current = undefined;
+    lastMs.current = Date.now();
+    const names = [...stale.current];
+    stale.current.clear();
+    try {
+      const answer = await readLedger(dataId, names.length > 50 ? [] : names);
+      for (const channel of answer.channels) latest.current.set(channel.channel_name, channel);
+      show(answer);
+    } catch {
+      for (const name of names) stale.current.add(name);
+      plan(ledgerMsMin);
+    }
+  };
+  const plan = (ms: number) => {
+    timer.current ??= setTimeout(() => void read(), ms);
+  };
+  useEffect(() => {
+    latest.current = new Map();
+    setLedger(undefined);
+    if (isOpen) plan(firstLedgerMs);
+    return () => {
+      clearTimeout(timer.current);
+      timer.current = undefined;
+    };
+  }, [dataId, isOpen]);
+
+  return {
+    ledger,
+    onTold({ channels }: ChannelsEvent) {
+      if (latest.current.size === 0) return;
+      for (const told of channels) {
+        const known = latest.current.get(told.channel_name);
+        if (known === undefined || isLedgerStale(known, told)) stale.current.add(told.channel_name);
+        else latest.current.set(told.channel_name, ledgerAfter(known, told));
+      }
+      if (ledger !== undefined) show(ledger);
+      if (stale.current.size > 0) plan(Math.max(0, lastMs.current + ledgerMsMin - Date.now()));
+    },
+  };
+}

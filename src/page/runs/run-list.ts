@@ -1,0 +1,81 @@
+import type { Run } from '../api/runs.ts';
+import type { RunEvent } from '../live/protocol.ts';
+
+/** The list as far as it has been read: growing runs first, then all others, each newest first. */
+export interface RunList {
+  live: Run[];
+  others: Run[];
+  /** What the server counts, growing ones with it; null where it does not. */
+  total: number | null;
+  /** Undefined: nothing was read yet; null: that was all. */
+  cursor: string | null | undefined;
+}
+
+export const emptyList: RunList = { live: [], others: [], total: null, cursor: undefined };
+
+/** The list with one more page. What is among the growing ones stands there only. */
+export function withPage(
+  list: RunList,
+  page: { runs: Run[]; next_cursor: string | null; total: number | null },
+): RunList {
+  const known = new Set([...list.live, ...list.others].map(({ data_id }) => data_id));
+  const fresh = page.runs.filter(({ data_id }) => !known.has(data_id));
+  return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total ?? list.total };
+}
+
+/** The list after the growing ones were read anew: one that has ended takes its place among the others. */
+export function withLive(list: RunList, live: Run[]): RunList {
+  const growing = new Set(live.map(({ data_id }) => data_id));
+  const ended = list.live
+    .filter(({ data_id }) => !growing.has(data_id))
+    .map((run): Run => ({ ...run, status: statusAfter(run) }));
+  const others = [...list.others.filter(({ data_id }) => !growing.has(data_id)), ...ended];
+  others.sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0));
+  return { ...list, live, others };
+}
+
+const statusAfter = ({ status }: Run) => (status === 'live' ? 'interrupted' : status);
+
+/** The list after an event. @returns `isStale` where the event is of a run that must be looked up */
+export function afterEvent(list: RunList, event: RunEvent): { list: RunList; isStale: boolean } {
+  const change = (run: Run): Run =>
+    run.data_id !== event.data_id
+      ? run
+      : {
+          ...run,
+          point_count: event.point_count,
+          last_chunk_at: event.last_chunk_at ?? run.last_chunk_at,
+          missing_chunk_count: event.missing_chunk_count,
+          status: event.status === 'deleted' ? run.status : event.status,
+        };
+  if (event.status === 'deleted') return { list: without(list, [event.data_id]), isStale: false };
+  const isGrowing = list.live.some(({ data_id }) => data_id === event.data_id);
+  const isStale = isGrowing !== (event.status === 'live');
+  return {
+    list: { ...list, live: list.live.map(change), others: isStale ? list.others.map(change) : list.others },
+    isStale,
+  };
+}
+
+export function without(list: RunList, dataIds: readonly string[]): RunList {
+  const gone = new Set(dataIds);
+  const rest = (runs: Run[]) => runs.filter(({ data_id }) => !gone.has(data_id));
+  const [live, others] = [rest(list.live), rest(list.others)];
+  const count = list.live.length + list.others.length - live.length - others.length;
+  return { ...list, live, others, total: list.total === null ? null : Math.max(0, list.total - count) };
+}
+
+/** Rows that the list has when all is read, as far as one can say. */
+export function rowCount({ live, others, total, cursor }: RunList): number {
+  const here = live.length + others.length;
+  if (cursor === null) return here;
+  return Math.max(total ?? 0, here + 50);
+}
+
+/** The rows that a scrolled list must have in the document. */
+export function rowsInView(scrolledPixels: number, viewPixels: number, rowPixels: number, count: number) {
+  const margin = 8;
+  const first = Math.max(0, Math.min(count, Math.floor(scrolledPixels / rowPixels) - margin));
+  const last = Math.min(count, Math.ceil((scrolledPixels + viewPixels) / rowPixels) + margin);
+  return { first, last: Math.max(first, last) };
+}

@@ -1,0 +1,131 @@
+import { type Shown, shownOf, writeShown } from './plot/shown.ts';
+
+/** The newest stretch that a growing run is followed with, all of it, or a fixed window. Times in Unix ms. */
+export type WindowSpec =
+  | { kind: 'all' }
+  | { kind: 'last'; seconds: number }
+  | { kind: 'fixed'; fromMs: number; toMs: number };
+
+/** How times are written. */
+export type TimeStyle = 'local' | 'utc' | 'since';
+
+export interface RunFilters {
+  search: string;
+  status: '' | 'live' | 'ended';
+  sample: string;
+  project: string;
+  instrument: string;
+  tag: string;
+  user: string;
+}
+
+export interface RunState {
+  view: 'run';
+  dataId: string;
+  window: WindowSpec;
+  times: TimeStyle;
+  shown: Shown;
+}
+
+export interface CompareState {
+  view: 'compare';
+  dataIds: string[];
+  /** Seconds since the start of each run. */
+  window: WindowSpec;
+}
+
+export interface RunsState {
+  view: 'runs';
+  filters: RunFilters;
+}
+
+export type PageState = RunsState | RunState | CompareState;
+
+export const noFilters: RunFilters = {
+  search: '',
+  status: '',
+  sample: '',
+  project: '',
+  instrument: '',
+  tag: '',
+  user: '',
+};
+
+/** How many runs are laid over each other at most. */
+export const comparedRunsMax = 4;
+
+const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const allOfIt: WindowSpec = { kind: 'all' };
+
+/** What an address shows. Whatever is wrong in it is left out: an address may come from anywhere. */
+export function stateOf(query: string): PageState {
+  const params = new URLSearchParams(query);
+  const run = params.get('run');
+  if (run !== null) {
+    const [window, times] = [windowOf(params), timesOf(params.get('times'))];
+    return { view: 'run', dataId: run.toLowerCase(), window, times, shown: shownOf(params) };
+  }
+  const dataIds = [...new Set(params.getAll('compare').filter((id) => idPattern.test(id)))].slice(0, comparedRunsMax);
+  if (dataIds.length > 0) return { view: 'compare', dataIds, window: windowOf(params) };
+  const filters = { ...noFilters };
+  for (const name of Object.keys(noFilters) as (keyof RunFilters)[]) {
+    const value = params.get(name) ?? '';
+    if (name !== 'status') filters[name] = value;
+    else if (value === 'live' || value === 'ended') filters.status = value;
+  }
+  return { view: 'runs', filters };
+}
+
+/** @returns the query of an address, with its `?`; `.` for the plain page, as a relative link needs it */
+export function addressOf(state: PageState): string {
+  const params = new URLSearchParams();
+  if (state.view === 'runs') {
+    for (const [name, value] of Object.entries(state.filters)) if (value !== '') params.set(name, value);
+  } else if (state.view === 'compare') {
+    for (const id of state.dataIds) params.append('compare', id);
+    writeWindow(params, state.window);
+  } else {
+    params.set('run', state.dataId);
+    writeWindow(params, state.window);
+    if (state.times !== 'local') params.set('times', state.times);
+    writeShown(params, state.shown);
+  }
+  const query = params.toString();
+  return query === '' ? './' : `./?${query}`;
+}
+
+/** A run as it opens. */
+export const runState = (dataId: string): RunState => ({
+  view: 'run',
+  dataId,
+  window: allOfIt,
+  times: 'local',
+  shown: { hidden: [], together: [], log: [] },
+});
+
+function windowOf(params: URLSearchParams): WindowSpec {
+  const last = numberOf(params.get('last'));
+  if (last !== undefined && last > 0) return { kind: 'last', seconds: last };
+  const [fromMs, toMs] = [numberOf(params.get('from')), numberOf(params.get('to'))];
+  if (fromMs !== undefined && toMs !== undefined && toMs > fromMs) return { kind: 'fixed', fromMs, toMs };
+  return allOfIt;
+}
+
+function writeWindow(params: URLSearchParams, window: WindowSpec): void {
+  if (window.kind === 'last') params.set('last', String(window.seconds));
+  if (window.kind === 'fixed') {
+    params.set('from', String(round(window.fromMs)));
+    params.set('to', String(round(window.toMs)));
+  }
+}
+
+/** Microseconds: a window that was drawn by hand needs no more digits. */
+const round = (ms: number) => Math.round(ms * 1_000) / 1_000;
+
+function numberOf(text: string | null): number | undefined {
+  if (text === null || text.trim() === '') return undefined;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+const timesOf = (text: string | null): TimeStyle => (text === 'utc' || text === 'since' ? text : 'local');

@@ -10,6 +10,13 @@ const limits = {
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
   requestsAheadPerTurnMax: 10,
+  strangersReadMax: 100,
+  strangerLookMs: 20,
+  strangerRoundMs: 60_000,
+  strangerSilentLooksMax: 2,
+  strangerNewMs: 1_000,
+  strangerLivelyMs: 60_000,
+  strangerHasteMax: 100,
 };
 
 const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];

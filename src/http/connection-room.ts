@@ -102,7 +102,6 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       const { socket } = exchange[0];
       const connection = connections.get(socket);
       if (connection === undefined) return true;
-      strangers.hasAsked(socket);
       if (connection.running >= limits.requestsPerConnectionMax) {
         hold(socket, connection, exchange);
         return false;
@@ -116,7 +115,8 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       connection.running--;
       const exchange = next(socket, connection);
       if (exchange !== undefined) connection.running++;
-      strangers.hasAsked(socket);
+      // Not when it asks: then nobody has looked yet whether its key is known.
+      else strangers.hasAsked(socket);
       return exchange;
     },
   };

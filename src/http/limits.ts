@@ -16,11 +16,11 @@ export const httpLimits = {
    * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
    * them, parsed in one go, and 50 connections would be read in one turn.
    */
-  requestsAheadPerTurnMax: 500,
+  requestsAheadPerTurnMax: 100,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
-  strangersAheadMax: 4_000,
+  strangersAheadMax: 2_000,
   /**
    * Connections without a known key that are read at a time; what comes on others waits in the kernel. Node parses all that
    * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines.

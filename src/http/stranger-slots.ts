@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
 import type { HttpLimits } from './limits.ts';
+import { createWaitingStrangers, type WaitingStrangers } from './waiting-strangers.ts';
 
 /** Which of the connections without a known key are read. */
 export interface StrangerSlots {
-  /** A new one. It is read at once, or as soon as there is a slot for it. */
+  /** A new one. It is read at once; if need be the one makes room that came longest ago. */
   add(socket: Socket): void;
   /** It is closed, or a known key has come on it. @returns whether it was one of them */
   delete(socket: Socket): boolean;
@@ -37,11 +38,11 @@ interface Options {
   now(): number;
 }
 
-interface Stranger {
-  newUntil: number;
-  livelyUntil: number;
-  /** Where it waits to be read. */
-  queue?: Queue | undefined;
+/** When a connection was let in: turns that had passed, bytes that it had brought, and whether it had just come. */
+interface Since {
+  turns: number;
+  bytes: number;
+  isNew: boolean;
 }
 
 /**
@@ -55,179 +56,136 @@ interface Stranger {
  */
 export function createStrangerSlots({ limits, onChange, now, isCutShort = () => false }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
-  const strangers = new Map<Socket, Stranger>();
-  /** Each with the number of the step after which it was let in. */
-  const slots = new Map<Socket, number>();
-  const [fresh, recent, lively, others] = [createQueue(), createQueue(), createQueue(), createQueue()];
-  // New ones have half of what is free, so that neither they nor the others wait for ever.
-  const order = [fresh, recent, fresh, lively, fresh, others];
-  let orderIndex = 0;
-  let steps = 0;
-  const waiting = () => strangers.size - slots.size;
-  const isHasty = () => fresh.size() > 0;
-  const usualLooks = () => recent.size() + lively.size() + limits.strangerSilentLooksMax;
-  // So that all silent ones have been looked at after `strangerRoundMs`.
-  const roundPauseMs = () => (limits.strangerRoundMs * limits.strangerSilentLooksMax) / others.size();
-  const pauseMs = () => Math.max(1, Math.min(limits.strangerLookMs, roundPauseMs()));
-  const pace = createPace({ limits, step, waiting, isHasty, usualLooks, pauseMs, isCutShort });
+  const half = Math.ceil(strangersReadMax / 2);
+  /** The oldest first. */
+  const strangers = new Set<Socket>();
+  const waiting = createWaitingStrangers(limits, now);
+  const slots = new Map<Socket, Since>();
+  let turns = 0;
+  let turnsCutShort = 0;
+  const pace = createPace({ limits, step, waiting });
 
-  function letIn(): void {
-    while (slots.size < strangersReadMax && waiting() > 0) {
-      const queue = order[orderIndex++ % order.length] as Queue;
-      const socket = queue.take();
-      if (socket === undefined) continue;
-      (strangers.get(socket) as Stranger).queue = undefined;
-      slots.set(socket, steps);
-      onChange(socket);
+  function letIn(socket: Socket, isNew: boolean): void {
+    slots.set(socket, { turns, bytes: socket.bytesRead, isNew });
+    onChange(socket);
+  }
+
+  function fill(): void {
+    while (slots.size < strangersReadMax) {
+      const socket = waiting.take();
+      if (socket === undefined) return;
+      letIn(socket, false);
     }
   }
 
-  /** The longest read ones make room. None goes that the event loop has not looked at since it came. */
-  function letOut(count: number): void {
-    const time = now();
-    for (const [socket, since] of [...slots].slice(0, count)) {
-      if (steps - since < stepsMin) return;
-      slots.delete(socket);
-      const stranger = strangers.get(socket) as Stranger;
-      wait(socket, stranger, time < stranger.newUntil ? recent : time < stranger.livelyUntil ? lively : others);
-      onChange(socket);
-    }
+  function wasRead(socket: Socket): boolean {
+    const since = slots.get(socket) as Since;
+    return turns - since.turns >= turnsMin || socket.bytesRead !== since.bytes;
+  }
+
+  function letOut(socket: Socket): void {
+    waiting.add(socket, wasRead(socket));
+    slots.delete(socket);
+    onChange(socket);
+  }
+
+  /** New ones have half of the room at most, so that a flood of them keeps nobody else from being read. */
+  function makeRoomForNew(): void {
+    const newOnes = [...slots.keys()].filter((socket) => slots.get(socket)?.isNew);
+    const isHalf = newOnes.length >= half;
+    const some = isHalf ? newOnes : [...slots.keys()].filter((socket) => !newOnes.includes(socket));
+    letOut(some.find(wasRead) ?? (some[0] as Socket));
   }
 
   function step(looksMax: number): number {
-    steps++;
-    // Each second place is for a new one.
-    const count = Math.min(Math.ceil(strangersReadMax / 2), waiting(), 2 * fresh.size() + looksMax);
-    letOut(count);
-    letIn();
+    // In one that ended early some of those that are read have not been looked at. Where all end so, they are by and by.
+    if (!isCutShort() || ++turnsCutShort % turnsCutShortMax === 0) turns++;
+    const count = Math.min(half, waiting.size(), looksMax);
+    for (const socket of [...slots.keys()].filter(wasRead).slice(0, count)) letOut(socket);
+    fill();
     return count;
   }
 
   return {
     add(socket) {
-      const time = now();
-      const stranger = { newUntil: time + limits.strangerNewMs, livelyUntil: 0 };
-      strangers.set(socket, stranger);
-      wait(socket, stranger, fresh);
-      letIn();
+      strangers.add(socket);
+      waiting.isNew(socket);
+      // It does not wait until each of those has been read that came just before: one in a turn, where they bring much.
+      if (slots.size >= strangersReadMax) makeRoomForNew();
+      letIn(socket, true);
       pace.goOn();
     },
     delete(socket) {
-      strangers.get(socket)?.queue?.delete(socket);
       if (!strangers.delete(socket)) return false;
+      waiting.forget(socket);
       slots.delete(socket);
-      letIn();
-      pace.hurry();
+      fill();
+      pace.goOn();
       return true;
     },
     has: (socket) => strangers.has(socket),
     hasAsked(socket) {
-      const stranger = strangers.get(socket);
-      if (stranger === undefined) return;
-      stranger.livelyUntil = now() + limits.strangerLivelyMs;
+      if (!strangers.has(socket)) return;
+      waiting.hasAsked(socket);
       pace.hurry();
     },
     isRead: (socket) => slots.has(socket),
     read: () => slots.keys(),
-    oldest: () => strangers.keys().next().value,
+    oldest: () => strangers.values().next().value,
   };
 }
 
-function wait(socket: Socket, stranger: Stranger, queue: Queue): void {
-  stranger.queue = queue;
-  queue.add(socket);
-}
-
 /** A connection that came while connections were read is looked at in the next turn of the event loop. */
-const stepsMin = 2;
+const turnsMin = 2;
+/** Of so many turns that have ended early, one counts all the same. */
+const turnsCutShortMax = 4;
 
 interface PaceOptions {
   limits: SlotLimits;
-  /** @returns how many connections it has let in, about */
+  /** @returns how many connections it has let in, at most so many, about */
   step(looksMax: number): number;
-  waiting(): number;
-  isHasty(): boolean;
-  isCutShort(): boolean;
-  /** Connections to look at when nobody is in haste. */
-  usualLooks(): number;
-  /** Until the next step then. */
-  pauseMs(): number;
+  waiting: WaitingStrangers;
 }
 
 /** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
-function createPace({ limits, step, waiting, isHasty, usualLooks, pauseMs, isCutShort }: PaceOptions): {
-  goOn(): void;
-  hurry(): void;
-} {
+function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hurry(): void } {
   /** Connections that are still looked at in haste. */
   let haste = 0;
   let isImmediate = false;
-  let turnsCutShort = 0;
   let isTimed = false;
 
   function onTimer(): void {
     isTimed = false;
     if (isImmediate) return;
-    step(usualLooks());
+    step(waiting.size() - waiting.silentSize() + limits.strangerSilentLooksMax);
     goOn();
   }
 
   function onImmediate(): void {
     isImmediate = false;
-    // Each read may end a turn. Those that are read for others keep nobody waiting for ever.
-    if (isCutShort() && ++turnsCutShort < limits.strangersReadMax) {
-      goOn();
-      return;
-    }
-    turnsCutShort = 0;
-    haste = Math.max(0, haste - step(haste));
+    // Each second one that is let in is one of the unread.
+    haste = Math.max(0, haste - step(2 * waiting.unreadSize() + haste));
     goOn();
   }
 
   function goOn(): void {
-    if (waiting() === 0 || isImmediate) return;
-    if (isHasty() || haste > 0) {
+    if (waiting.size() === 0 || isImmediate) return;
+    if (waiting.unreadSize() > 0 || haste > 0) {
       isImmediate = true;
       setImmediate(onImmediate);
     } else if (!isTimed) {
       isTimed = true;
-      setTimeout(onTimer, pauseMs()).unref();
+      // So that all silent ones have been looked at after `strangerRoundMs`.
+      const roundPauseMs = (limits.strangerRoundMs * limits.strangerSilentLooksMax) / waiting.silentSize();
+      setTimeout(onTimer, Math.max(1, Math.min(limits.strangerLookMs, roundPauseMs))).unref();
     }
   }
 
   return {
     goOn,
     hurry() {
-      haste = Math.min(limits.strangerHasteMax, waiting());
+      haste = Math.min(limits.strangerHasteMax, waiting.size());
       goOn();
     },
-  };
-}
-
-interface Queue {
-  add(socket: Socket): void;
-  delete(socket: Socket): void;
-  take(): Socket | undefined;
-  size(): number;
-}
-
-function createQueue(): Queue {
-  const sockets = new Set<Socket>();
-  // A new iterator would look again at the places of all that have been taken.
-  let next = sockets.values();
-  return {
-    add: (socket) => void sockets.add(socket),
-    delete: (socket) => void sockets.delete(socket),
-    take() {
-      if (sockets.size === 0) return undefined;
-      let { value, done } = next.next();
-      if (done) {
-        next = sockets.values();
-        value = next.next().value;
-      }
-      sockets.delete(value as Socket);
-      return value;
-    },
-    size: () => sockets.size,
   };
 }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createStrangerSlots } from '../../src/http/stranger-slots.ts';
 
 /* Which connections without a known key are read. */
@@ -19,12 +19,13 @@ const limits = {
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
 
-function open(count: number, given: Partial<typeof limits> = {}) {
+function open(count: number, given: Partial<typeof limits> = {}, isCutShort?: () => boolean) {
   let time = 0;
   const looks = new Map<Socket, number>();
   const slots = createStrangerSlots({
     limits: { ...limits, ...given },
     now: () => time,
+    ...(isCutShort !== undefined && { isCutShort }),
     onChange: (socket) => void (slots.isRead(socket) && looks.set(socket, looksAt(socket) + 1)),
   });
   const looksAt = (socket: Socket) => looks.get(socket) ?? 0;
@@ -71,6 +72,18 @@ test('of more, never more than strangersReadMax are read; each new one is within
   }
   expect(sockets.every((socket) => looksAt(socket) > 0)).toBe(true);
   expect(Math.min(...sockets.map((socket) => turnsRead.get(socket) as number))).toBeGreaterThanOrEqual(2);
+});
+
+test('a new one is read at once, in the place of one that has been looked at, else of the oldest, which comes back soon', async () => {
+  const { slots, sockets, add, turns } = open(4, {}, () => true);
+  Object.defineProperty(sockets[2], 'bytesRead', { value: 1 });
+  const [first] = add(1) as [Socket];
+  expect([...sockets, first].map(slots.isRead)).toEqual([true, true, false, true, true]);
+  const [second] = add(1) as [Socket];
+  expect([...sockets, first, second].map(slots.isRead)).toEqual([false, true, false, true, true, true]);
+  for (const socket of [first, second]) slots.delete(socket);
+  await turns(1);
+  expect(sockets.every(slots.isRead)).toBe(true);
 });
 
 test('when all have been looked at, one step is taken every strangerLookMs, and each comes again', async () => {
@@ -140,8 +153,9 @@ test('new ones that never end keep nobody else from being looked at', async () =
   const { sockets, add, looksAt, turns } = open(40);
   await turns(40);
   const before = sockets.map(looksAt);
-  for (let i = 0; i < 100; i++) {
-    add(4);
+  for (let i = 0; i < 300; i++) {
+    // As many as half of the slots; the door accepts no more in a turn.
+    add(2);
     await turns(1);
   }
   expect(sockets.every((socket, i) => looksAt(socket) > (before[i] as number))).toBe(true);
@@ -149,11 +163,36 @@ test('new ones that never end keep nobody else from being looked at', async () =
 
 test('one that has gone, or has a key, makes room at once, and when there is room for all nothing goes on', async () => {
   const { slots, sockets, turns } = open(6);
-  expect(sockets.map(slots.isRead)).toEqual([true, true, true, true, false, false]);
-  for (const socket of sockets.slice(0, 2)) expect(slots.delete(socket)).toBe(true);
-  expect(slots.delete(sockets[0] as Socket)).toBe(false);
-  expect(sockets.slice(2).map(slots.isRead)).toEqual([true, true, true, true]);
-  expect(slots.oldest()).toBe(sockets[2]);
+  expect(sockets.map(slots.isRead)).toEqual([false, false, true, true, true, true]);
+  for (const socket of sockets.slice(2, 4)) expect(slots.delete(socket)).toBe(true);
+  expect(slots.delete(sockets[2] as Socket)).toBe(false);
+  expect([...sockets.slice(0, 2), ...sockets.slice(4)].map(slots.isRead)).toEqual([true, true, true, true]);
+  expect(slots.oldest()).toBe(sockets[0]);
   await turns(3);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe('turns that have ended early, so that some were not looked at', () => {
+  test('those make room that have brought something, and no others', async () => {
+    const { slots, sockets, looksAt, turns } = open(40, {}, () => true);
+    const [busy, ...silent] = [...slots.read()] as [Socket, Socket, Socket, Socket];
+    let bytes = 0;
+    Object.defineProperty(busy, 'bytesRead', { get: () => ++bytes });
+    await turns(3);
+    expect(looksAt(sockets[0] as Socket)).toBe(2);
+    expect(silent.every(slots.isRead)).toBe(true);
+  });
+
+  test('when none ends as it should, each new one is read all the same', async () => {
+    const { sockets, looksAt, turns } = open(40, {}, () => true);
+    await turns(8 * 20);
+    expect(sockets.every((socket) => looksAt(socket) > 0)).toBe(true);
+  });
+
+  test('when none but a few do, it is as if there were only those', async () => {
+    let turn = 0;
+    const { sockets, looksAt, turns } = open(40, {}, () => ++turn % 2 === 0);
+    await turns(2 * 20);
+    expect(sockets.every((socket) => looksAt(socket) > 0)).toBe(true);
+  });
 });

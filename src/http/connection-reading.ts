@@ -37,7 +37,7 @@ interface Options {
 export function createConnectionReading({ limits, connections, now }: Options): ConnectionReading {
   const kept = new Set<Socket>();
   const strangers = createStrangerSlots({ limits, now, onChange: readOrNot, isCutShort: () => pause.wasResting() });
-  const pause = createRest({ connections, read: () => [...kept, ...strangers.read()], readOrNot });
+  const pause = createRest({ connections, read: () => [...strangers.read(), ...kept], readOrNot });
 
   function readOrNot(socket: Socket): void {
     const connection = connections.get(socket);
@@ -110,7 +110,7 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
 
   function goOn(): void {
     isResting = false;
-    // Whoever has sent nothing ahead yet, and has come last, is read first.
+    // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
     const resting = read().reverse();
     for (const greedy of [false, true])
       for (const socket of resting) if (isGreedy(socket) === greedy) readOrNot(socket);

@@ -17,8 +17,8 @@ export interface ConnectionRoom {
   keep(socket: Socket, organizationId: string): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
-  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
-  rest(): void;
+  /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
+  costs(): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
 }
@@ -34,7 +34,7 @@ interface Connection extends ReadConnection {
 type RoomLimits = SlotLimits &
   Pick<
     HttpLimits,
-    'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'requestsAheadPerTurnMax'
+    'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'aheadMsPerTurn'
   >;
 
 /** How many are looked at for one that may be closed. */
@@ -49,7 +49,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   const reading = createConnectionReading({ limits, connections, now });
   const { strangers } = reading;
   let strangersAhead = 0;
-  const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, reading.rest);
+  const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
 
   function forgetIt(this: Socket): void {
     const { ahead = [] } = connections.get(this) ?? {};
@@ -62,7 +62,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
     const { ahead } = connection;
     connection.isGreedy = true;
     const isStranger = strangers.has(socket);
-    countAhead();
+    costs();
     if (ahead.length >= limits.requestsAheadMax || (isStranger && strangersAhead >= limits.strangersAheadMax)) {
       end(socket);
       return;
@@ -80,7 +80,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   }
 
   return {
-    rest: reading.rest,
+    costs,
     keep(socket, organizationId) {
       const connection = connections.get(socket);
       if (connection === undefined) return;
@@ -146,16 +146,17 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
   return undefined;
 }
 
-/** @returns what counts one; calls `onMany` when it has counted `max` in one turn of the event loop */
-function createTurnCount(max: number, onMany: () => void): () => void {
-  let count = 0;
+/** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
+function createTurnTime(msMax: number, now: () => number, onLong: () => void): () => void {
+  let since: number | undefined;
   const begin = () => {
-    count = 0;
+    since = undefined;
   };
   return () => {
-    count++;
-    if (count === 1) setImmediate(begin);
-    if (count === max) onMany();
+    if (since === undefined) {
+      since = now();
+      setImmediate(begin);
+    } else if (now() - since >= msMax) onLong();
   };
 }
 

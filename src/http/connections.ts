@@ -81,7 +81,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     request.once('end', () => response.end());
     drain(request, limits, pace);
     // To parse 20,000 of them takes 8 ms.
-    room.rest();
+    room.costs();
   }
 
   function isLongPath(url: string): boolean {

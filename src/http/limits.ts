@@ -13,19 +13,20 @@ export const httpLimits = {
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
-   * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
-   * them, parsed in one go, and 50 connections would be read in one turn.
+   * Milliseconds in which requests sent ahead, and heads that are refused, come in one turn of the event loop; then no connection
+   * is read for the rest of it. One read brings 64 KiB of them, parsed in one go, and 50 connections would be read in one turn.
    */
-  requestsAheadPerTurnMax: 100,
+  aheadMsPerTurn: 8,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 2_000,
   /**
    * Connections without a known key that are read at a time; what comes on others waits in the kernel. Node parses all that
-   * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines.
+   * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines. Half of them are the newest:
+   * as many as are accepted in two turns (process.connectionsPerTurn), so that each has been looked at before the next come.
    */
-  strangersReadMax: 32,
+  strangersReadMax: 64,
   /** How often half of them make room for as many others, when there are more and nobody is in haste. */
   strangerLookMs: 50,
   /** Silent ones that are looked at each time, without haste. Each look costs up to 70 µs. */

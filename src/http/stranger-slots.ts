@@ -12,8 +12,8 @@ export interface StrangerSlots {
   /** It has asked for something, so that it is likely to ask for more. */
   hasAsked(socket: Socket): void;
   isRead(socket: Socket): boolean;
-  /** Those that are read, the one that has been read longest first. */
-  read(): Iterable<Socket>;
+  /** Those that are read; the new ones stand behind the others, the newest last. */
+  read(): Socket[];
   oldest(): Socket | undefined;
 }
 
@@ -38,7 +38,7 @@ interface Options {
   now(): number;
 }
 
-/** When a connection was let in: turns that had passed, bytes that it had brought, and whether it had just come. */
+/** When a connection was let in: turns that had passed, bytes that it had brought, and whether it is one of the newest. */
 interface Since {
   turns: number;
   bytes: number;
@@ -50,9 +50,10 @@ interface Since {
  * server runs: 60 kB of header lines take 1.5 ms, and a thousand connections bring them at once. So only `strangersReadMax`
  * connections without a known key are read at a time. What comes on others waits in the kernel.
  *
- * While there are more, the half that has been read longest makes room for as many others in each step. A step is taken in
- * each turn while a new connection waits, or one has just asked for something, and else every `strangerLookMs`, for few of
- * those that are silent; more often where they are so many that a round of all would take longer than `strangerRoundMs`.
+ * While there are more, the newest are read, up to half of the places: what they ask for comes a moment after them. The other
+ * places go round. A step is taken in each turn while one waits that made room for a newer one before it was read, or one has
+ * just asked for something, and else every `strangerLookMs`, for few of those that are silent; more often where they are so many
+ * that a round of all would take longer than `strangerRoundMs`.
  */
 export function createStrangerSlots({ limits, onChange, now, isCutShort = () => false }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
@@ -61,26 +62,21 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
   const strangers = new Set<Socket>();
   const waiting = createWaitingStrangers(limits, now);
   const slots = new Map<Socket, Since>();
-  let turns = 0;
-  let turnsCutShort = 0;
+  const turns = createTurns(isCutShort);
   const pace = createPace({ limits, step, waiting });
 
   function letIn(socket: Socket, isNew: boolean): void {
-    slots.set(socket, { turns, bytes: socket.bytesRead, isNew });
+    slots.set(socket, { turns: turns.count(), bytes: socket.bytesRead, isNew });
     onChange(socket);
   }
 
   function fill(): void {
-    while (slots.size < strangersReadMax) {
-      const socket = waiting.take();
-      if (socket === undefined) return;
-      letIn(socket, false);
-    }
+    while (slots.size < strangersReadMax && waiting.size() > 0) letIn(waiting.take() as Socket, false);
   }
 
   function wasRead(socket: Socket): boolean {
     const since = slots.get(socket) as Since;
-    return turns - since.turns >= turnsMin || socket.bytesRead !== since.bytes;
+    return turns.count() - since.turns >= turnsMin || socket.bytesRead !== since.bytes;
   }
 
   function letOut(socket: Socket): void {
@@ -89,21 +85,26 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
     onChange(socket);
   }
 
-  /** New ones have half of the room at most, so that a flood of them keeps nobody else from being read. */
+  const places = (isNew: boolean) => [...slots.keys()].filter((socket) => slots.get(socket)?.isNew === isNew);
+
+  const read = () => [...places(false), ...places(true)];
+
+  /** The newest have half of the room and no more, so that a flood of them keeps nobody else from being read. */
   function makeRoomForNew(): void {
-    const newOnes = [...slots.keys()].filter((socket) => slots.get(socket)?.isNew);
-    const isHalf = newOnes.length >= half;
-    const some = isHalf ? newOnes : [...slots.keys()].filter((socket) => !newOnes.includes(socket));
+    const newOnes = places(true);
+    const some = newOnes.length >= half ? newOnes : places(false);
     letOut(some.find(wasRead) ?? (some[0] as Socket));
   }
 
   function step(looksMax: number): number {
-    // In one that ended early some of those that are read have not been looked at. Where all end so, they are by and by.
-    if (!isCutShort() || ++turnsCutShort % turnsCutShortMax === 0) turns++;
+    turns.next();
     const count = Math.min(half, waiting.size(), looksMax);
-    for (const socket of [...slots.keys()].filter(wasRead).slice(0, count)) letOut(socket);
+    // The newest keep their places unless others wait that have not been read at all.
+    const some = waiting.unreadSize() > 0 ? read() : places(false);
+    const gone = some.filter(wasRead).slice(0, count);
+    for (const socket of gone) letOut(socket);
     fill();
-    return count;
+    return gone.length;
   }
 
   return {
@@ -113,6 +114,7 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
       // It does not wait until each of those has been read that came just before: one in a turn, where they bring much.
       if (slots.size >= strangersReadMax) makeRoomForNew();
       letIn(socket, true);
+      for (const older of places(true).slice(0, -half)) (slots.get(older) as Since).isNew = false;
       pace.goOn();
     },
     delete(socket) {
@@ -130,8 +132,21 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
       pace.hurry();
     },
     isRead: (socket) => slots.has(socket),
-    read: () => slots.keys(),
+    read,
     oldest: () => strangers.values().next().value,
+  };
+}
+
+/** Counts turns of the event loop in which all that are read were looked at. */
+function createTurns(isCutShort: () => boolean): { count(): number; next(): void } {
+  let count = 0;
+  let cutShort = 0;
+  return {
+    count: () => count,
+    next() {
+      // In one that ended early some have not been looked at. Where all end so, they are by and by.
+      if (!isCutShort() || ++cutShort % turnsCutShortMax === 0) count++;
+    },
   };
 }
 
@@ -142,7 +157,7 @@ const turnsCutShortMax = 4;
 
 interface PaceOptions {
   limits: SlotLimits;
-  /** @returns how many connections it has let in, at most so many, about */
+  /** @returns how many connections it has let in, at most so many */
   step(looksMax: number): number;
   waiting: WaitingStrangers;
 }
@@ -176,8 +191,10 @@ function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hur
     } else if (!isTimed) {
       isTimed = true;
       // So that all silent ones have been looked at after `strangerRoundMs`.
-      const roundPauseMs = (limits.strangerRoundMs * limits.strangerSilentLooksMax) / waiting.silentSize();
-      setTimeout(onTimer, Math.max(1, Math.min(limits.strangerLookMs, roundPauseMs))).unref();
+      const roundMs = (limits.strangerRoundMs * limits.strangerSilentLooksMax) / waiting.silentSize();
+      // And the new ones several times while they are new.
+      const newMs = (limits.strangerNewMs * limits.strangersReadMax) / (20 * waiting.recentSize());
+      setTimeout(onTimer, Math.max(1, Math.min(limits.strangerLookMs, roundMs, newMs))).unref();
     }
   }
 

@@ -16,6 +16,8 @@ export interface WaitingStrangers {
   size(): number;
   /** Those that were displaced by newer ones before they were read. */
   unreadSize(): number;
+  /** Those that are new, and have been read. */
+  recentSize(): number;
   /** Those that have said nothing for long. */
   silentSize(): number;
 }
@@ -36,8 +38,9 @@ interface Stranger {
 export function createWaitingStrangers(limits: Limits, now: () => number): WaitingStrangers {
   const strangers = new WeakMap<Socket, Stranger>();
   const [unread, recent, lively, silent] = [createQueue(), createQueue(), createQueue(), createQueue()];
-  // None waits for ever, whatever comes before the others.
-  const order = [unread, recent, unread, lively, unread, silent];
+  // Half are unread, and none waits for ever, whatever comes before the others.
+  const rest = [recent.takeLast, lively.take, recent.take, silent.take];
+  const order = rest.flatMap((take, i) => [i % 2 === 0 ? unread.take : unread.takeLast, take]);
   let orderIndex = 0;
   const size = () => unread.size() + recent.size() + lively.size() + silent.size();
   const known = (socket: Socket) => strangers.get(socket) as Stranger;
@@ -58,7 +61,7 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
     take() {
       if (size() === 0) return undefined;
       for (;;) {
-        const stranger = order[orderIndex++ % order.length]?.take();
+        const stranger = order[orderIndex++ % order.length]?.();
         if (stranger === undefined) continue;
         stranger.queue = undefined;
         return stranger.socket;
@@ -71,6 +74,7 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
     },
     size,
     unreadSize: unread.size,
+    recentSize: recent.size,
     silentSize: silent.size,
   };
 }
@@ -78,7 +82,9 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
 interface Queue {
   add(stranger: Stranger): void;
   delete(stranger: Stranger): void;
+  /** The one that has waited longest. */
   take(): Stranger | undefined;
+  takeLast(): Stranger | undefined;
   size(): number;
 }
 
@@ -88,7 +94,8 @@ function createQueue(): Queue {
   let last: Stranger | undefined;
   let size = 0;
 
-  function remove(stranger: Stranger): void {
+  function remove(stranger: Stranger | undefined): Stranger | undefined {
+    if (stranger === undefined) return undefined;
     const { before, after } = stranger;
     if (before === undefined) first = after;
     else before.after = after;
@@ -97,6 +104,7 @@ function createQueue(): Queue {
     stranger.before = undefined;
     stranger.after = undefined;
     size--;
+    return stranger;
   }
 
   return {
@@ -108,11 +116,8 @@ function createQueue(): Queue {
       size++;
     },
     delete: remove,
-    take() {
-      const stranger = first;
-      if (stranger !== undefined) remove(stranger);
-      return stranger;
-    },
+    take: () => remove(first),
+    takeLast: () => remove(last),
     size: () => size,
   };
 }

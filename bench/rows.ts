@@ -4,6 +4,7 @@ import { againstStraightforward } from './against-straightforward.ts';
 import { againstVictoriaMetrics } from './against-victoria-metrics.ts';
 import { downSampling } from './down-sampling.ts';
 import { exportRow } from './export.ts';
+import { followers } from './followers.ts';
 import { largerChunks } from './larger-chunks.ts';
 import { ledger } from './ledger.ts';
 import { multiChunks } from './multi-chunks.ts';
@@ -28,6 +29,7 @@ export const rows: readonly Row[] = [
   downSampling,
   ledger,
   exportRow,
+  followers,
   storedBytes,
   soakStoredPoints,
   soakLatency,

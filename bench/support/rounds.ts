@@ -8,10 +8,12 @@ export interface Side {
   round(): Promise<number>;
 }
 
+type Line = Pick<Result, 'title' | 'unit' | 'bound'>;
+
 /** Measures both sides in turn, ours first, so that what changes on the machine meanwhile meets both. */
 export async function compare(
   bench: Bench,
-  line: { title: string; unit: string; bound: Bound },
+  line: Line,
   { ours, baseline }: { ours: Side; baseline: Side },
 ): Promise<Result> {
   const rounds = { ours: [] as number[], baseline: [] as number[] };
@@ -19,12 +21,17 @@ export async function compare(
     rounds.ours.push(await ours.round());
     rounds.baseline.push(await baseline.round());
   }
+  return resultOf(line, rounds, { ours: ours.durability, baseline: baseline.durability });
+}
+
+/** What some rounds of both sides say: figures of the same round stand at the same place. */
+export function resultOf(line: Line, rounds: Result['rounds'], durability: Result['durability']): Result {
   return {
     ...line,
     ours: median(rounds.ours),
     baseline: median(rounds.baseline),
     ratio: median(rounds.ours.map((value, i) => value / (rounds.baseline[i] as number))),
-    durability: { ours: ours.durability, baseline: baseline.durability },
+    durability,
     rounds,
   };
 }

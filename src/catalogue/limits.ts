@@ -30,6 +30,8 @@ export const catalogueLimits = {
   listPageRowsMax: 200,
   /** Data entries, tags or instruments that one request may name. */
   linkedIdsMax: 10_000,
+  /** Characters of the note of a data entry: each search carries it. */
+  noteCharactersMax: 10_000,
   /** Levels of a client's own JSON document; PostgreSQL and JSON.stringify both recurse over them. */
   jsonDepthMax: 100,
   /** Bytes of a JSON document of a client, as JSON: the configuration of a project, the metadata of a sample. */

@@ -1,6 +1,7 @@
 /** Whether a database can become one of this server at all, and what has to be done where it cannot: for a start. */
 import type { Access } from './access.ts';
-import { type MigrationFile, pendingOf, ranMigrations } from './migrations.ts';
+import { type MigrationFile, pendingOf, type RanMigration, ranMigrations } from './migrations.ts';
+import { inTransaction } from './transactions.ts';
 
 const supportedVersions = { first: 15, last: 18 };
 
@@ -44,12 +45,28 @@ export async function fitnessOf(
   files: readonly MigrationFile[],
   { mustOwn }: { mustOwn: boolean },
 ): Promise<Fitness> {
-  const { rows } = await owner.pool.query<Facts>(factsSql, [firstTables]);
-  const facts = rows[0] as Facts;
+  const { facts, ran } = await lookAt(owner);
   const isOfAnother = facts.otherOwner !== null;
-  const problem =
-    placeProblem(facts) ?? (isOfAnother && !mustOwn ? undefined : await tablesProblem(owner, facts, files));
+  const problem = placeProblem(facts) ?? (isOfAnother && !mustOwn ? undefined : tablesProblem(facts, ran, files));
   return { ...(problem !== undefined && { problem }), isOfAnother };
+}
+
+/**
+ * The tables and the migrations that made them, as both were at one moment: another start may be making them.
+ * @returns `ran` is undefined where this role may not see it
+ */
+async function lookAt({ pool }: Pick<Access, 'pool'>): Promise<{ facts: Facts; ran: RanMigration[] | undefined }> {
+  return inTransaction(pool, async (client) => {
+    // Not read only: whether the role may write is one of the facts.
+    await client.query('set transaction isolation level repeatable read');
+    const { rows } = await client.query<Facts>(factsSql, [firstTables]);
+    const facts = rows[0] as Facts;
+    const ran = await ranMigrations({ pool: client }).catch((error: { code?: string }) => {
+      if (error.code !== insufficientPrivilege || facts.otherOwner === null) throw error;
+      return undefined;
+    });
+    return { facts, ran };
+  });
 }
 
 function placeProblem({ major, encoding, database, schema, elsewhere, isReadOnly }: Facts): string | undefined {
@@ -89,20 +106,14 @@ function ownerProblem({ role, database, otherOwner }: Facts): string | undefined
   );
 }
 
-async function tablesProblem(
-  owner: Access,
+function tablesProblem(
   facts: Facts,
+  visible: RanMigration[] | undefined,
   files: readonly MigrationFile[],
-): Promise<string | undefined> {
+): string | undefined {
   const { role, database, schema, mayCreate, otherOwner } = facts as Facts & { schema: string };
   const found = facts.found ?? [];
-  /** Which migrations have run may not be seen by this role. */
-  let isHidden = false;
-  const ran = await ranMigrations(owner).catch((error: { code?: string }) => {
-    if (error.code !== insufficientPrivilege || otherOwner === null) throw error;
-    isHidden = true;
-    return [];
-  });
+  const ran = visible ?? [];
   const isOurs = ran.some(({ name }) => name === files[0]?.name) && found.includes('chunks');
   const own = 'give metrology-server a database of its own.';
   if (ran.length > 0 && !isOurs && files[0]?.name.startsWith('0001')) {
@@ -115,7 +126,7 @@ async function tablesProblem(
     return `The schema ${quoted(schema)} of the database ${quoted(database)} holds tables of another program (${found.join(', ')}): ${own}`;
   }
   const pending = pendingOf(files, ran).map(({ name }) => name);
-  if (pending.length === 0 || isHidden) return ownerProblem(facts);
+  if (pending.length === 0 || visible === undefined) return ownerProblem(facts);
   if (otherOwner !== null) {
     return (
       `The database is not migrated: ${pending.join(', ')} missing, and its tables belong to the role ${quoted(otherOwner)}, ` +

@@ -82,6 +82,8 @@ export interface Tables {
     removed_at: NullableTime;
     pipeline_status: string | null;
     char_source_type: string | null;
+    note: string | null;
+    note_changed_at: NullableTime;
   };
   processed_data_entries: {
     processed_data_id: Generated<string>;

@@ -28,7 +28,7 @@ export interface GridRows {
 /** A reading is carried on for so many steps unless the request says for how long. */
 const stepsCarried = 2;
 
-/** @throws ApiError 422 for what is no duration, and for parameters of a grid where there is none */
+/** @param query whose durations follow their pattern @throws ApiError 422 for parameters of a grid where there is none */
 export function gridOf({ every, fill, max_age: maxAge, layout }: GridQuery): Grid | undefined {
   if (every === undefined) {
     const [name] = Object.entries({ fill, max_age: maxAge }).find(([, value]) => value !== undefined) ?? [];
@@ -44,18 +44,12 @@ export function gridOf({ every, fill, max_age: maxAge, layout }: GridQuery): Gri
       maxAge,
     );
   }
-  const stepMs = wholeMs('every', every);
+  const stepMs = durationMs(every) as number;
   return {
     stepMs,
     fill: fill ?? 'previous',
-    maxAgeMs: maxAge === undefined ? stepMs * stepsCarried : wholeMs('max_age', maxAge),
+    maxAgeMs: maxAge === undefined ? stepMs * stepsCarried : (durationMs(maxAge) as number),
   };
-}
-
-function wholeMs(name: string, text: string): number {
-  const ms = durationMs(text);
-  if (ms === undefined) throw invalid(['query', name], `${name} is such as 250ms, 1s, 5m, 2h or 1d`, text);
-  return ms;
 }
 
 /** When a row is, in Unix seconds: the nearest float64 to its ms. */

@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/schemas.ts';
 import { Commit, channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { durationMsPattern } from '../lib/duration.ts';
 
 export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
 
@@ -12,7 +13,9 @@ export const fills = ['previous', 'mean'] as const;
 export type Fill = (typeof fills)[number];
 
 const Duration = (description: string) =>
-  Type.Optional(Type.String({ minLength: 1, maxLength: 16, description: `${description}: 250ms, 1s, 5m, 2h, 1d` }));
+  Type.Optional(
+    Type.String({ maxLength: 16, pattern: durationMsPattern, description: `${description}: 250ms, 1s, 5m, 2h, 1d` }),
+  );
 const Instant = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength: 40, description: `${description}; ISO 8601, or Unix seconds` }));
 

@@ -3,6 +3,7 @@ import { contract } from '../contract.ts';
 import { clip, type ValidationDetail } from '../errors.ts';
 import { closestName } from '../lib/close-name.ts';
 import { msOfDateTime, parseDateTime } from '../lib/date-time.ts';
+import { durationMsPattern } from '../lib/duration.ts';
 import { storableTextPattern } from './schemas.ts';
 
 type BrokenRule = NonNullable<FastifyError['validation']>[number];
@@ -34,6 +35,7 @@ function sentence(error: BrokenRule, pattern: string | undefined, field: string 
   const name = field === undefined ? 'the body' : field === '' ? 'the name ""' : field;
   if (error.keyword === 'required') return 'Field required';
   if (pattern === storableTextPattern) return `${name} must not hold U+0000 or a lone surrogate`;
+  if (pattern === durationMsPattern) return `${name} is such as 250ms, 1s, 5m, 2h or 1d`;
   return `${name} ${error.message ?? 'is not valid'}`;
 }
 

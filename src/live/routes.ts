@@ -6,7 +6,7 @@ import type { App } from '../http/app-type.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import type { Feed } from './feed.ts';
-import { latestJson, statusFrame } from './frames.ts';
+import { heartbeat, latestJson, statusFrame } from './frames.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListFeed } from './list-feed.ts';
 import type { Micros } from './run-facts.ts';
@@ -143,6 +143,8 @@ async function answerWithEvents(
     throw error;
   }
   request.place.leave();
+  // A head goes out with the first byte behind it: who follows a list in which nothing is live would not know that it does.
+  if (stream.readableLength === 0) subscriber.send(heartbeat);
   if (seconds !== undefined) subscriber.endAfter(seconds * 1_000);
   endWithClient(request.raw.socket, subscriber);
   // Nothing between may keep an event back, to compress it or to send more at once.

@@ -118,6 +118,10 @@ export async function countRuns(
 
 const chunksOfChannel = 'k.data_id = c.data_id and k.channel_id = c.channel_id';
 
+/*
+ * The newest reading is looked up in chunks_by_time, between two bounds and without the stream, as plan-store.ts does it: with
+ * `data_id` PostgreSQL may go through all chunks of the run beside it, once a channel.
+ */
 const readChannelsSql = `
   select ${micros('statement_timestamp()')} as "readAt", found.*
   from (select) as moment left join (
@@ -155,8 +159,9 @@ const readChannelsSql = `
                   else (select p.value from unnest(k.timestamps, k."values") with ordinality as p (time, value, position)
                         where p.time = c.time_max order by p.position desc limit 1) end as value
       from chunks k
-      where k.channel_id::float8 = c.channel_id::float8 and k.data_id = c.data_id and k.time_max = c.time_max
-        and k.time_min >= c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15
+      where k.channel_id::float8 = c.channel_id::float8 and k.time_max = c.time_max
+        and k.time_min between c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15
+          and c.time_max
       order by k.chunk_index desc limit 1
     ) latest on true
     where c.data_id = any($1::uuid[]) and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0

@@ -101,7 +101,8 @@ function print({ excluded }: Report) {
 }
 
 test('nothing is found wrong, and the server logs no error', () => {
-  expect(failures.join('\n')).toBe('');
+  // A diff against '' would show the first line alone where only messages are printed.
+  if (failures.length > 0) throw new Error(failures.join('\n'));
 });
 
 describe.each(operations)('%s', (operation) => {

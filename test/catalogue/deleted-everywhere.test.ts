@@ -62,6 +62,7 @@ test.each([
   ['GET', '/data_entries/?data_ids=ID&include_orphans=true', undefined],
   ['DELETE', '/data_entries/?data_ids=ID', undefined],
   ['POST', '/tags/data-items/', (id: string, tag: string) => ({ data_ids: [id], tag_ids: [tag] })],
+  ['DELETE', '/tags/data-items/?data_ids=ID&tag_ids=TAG', undefined],
   ['POST', '/tool-state/stream/chunk', (id: string) => chunkBody(id, 0, 't', [2])],
   [
     'POST',

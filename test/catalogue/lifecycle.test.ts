@@ -183,3 +183,45 @@ test('a sample becomes one of the project with which it opens a stream', async (
   const [row] = (await server.get('/projects/')).json;
   expect(row.last_updated > project.last_updated).toBe(true);
 });
+
+describe('a note', () => {
+  const note = 'grew too fast: see log book <b>7</b>\nsecond line 🔬';
+
+  test('is written, found, changed and taken away; the same again changes nothing', async () => {
+    const dataId = await openStream(server);
+    await push(dataId, 0);
+    expect(await entry(dataId)).toMatchObject({ detail_note_content: null, detail_note_last_updated: null });
+    const before = await entry(dataId);
+    const written = await change(dataId, { detail_note_content: note });
+    expect([written.status, written.json]).toEqual([200, expect.objectContaining({ detail_note_content: note })]);
+    const at = written.json.detail_note_last_updated;
+    expect(at).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(written.json.last_updated > before.last_updated).toBe(true);
+    // Another change leaves it and its time; the same note is no change.
+    await change(dataId, { raw_name: 'renamed', detail_note_content: note });
+    expect(await entry(dataId)).toMatchObject({ detail_note_content: note, detail_note_last_updated: at });
+    expect(await listed(`data_ids=${dataId}&keywords=log%20book`)).toEqual([dataId]);
+    const runs = (await server.get('/runs/?search=log%20book')).json.runs;
+    expect(runs.map((run: { data_id: string }) => run.data_id)).toContain(dataId);
+    const changed = await change(dataId, { detail_note_content: 'another' });
+    expect(changed.json.detail_note_last_updated > at).toBe(true);
+    for (const gone of [' \n', null]) {
+      await change(dataId, { detail_note_content: 'again' });
+      expect((await change(dataId, { detail_note_content: gone })).json).toMatchObject({
+        ...{ detail_note_content: null, detail_note_last_updated: null },
+      });
+    }
+  });
+
+  test.each([
+    ['a number', 7],
+    ['U+0000', 'a\0'],
+    ['more characters than noteCharactersMax', 'ж'.repeat(10_001)],
+  ])('that is %s is refused, and nothing is changed', async (_what, content) => {
+    const dataId = await openStream(server);
+    const answer = await change(dataId, { raw_name: 'renamed', detail_note_content: content });
+    expect([answer.status, answer.json.detail[0].loc]).toEqual([422, ['body', 'detail_note_content']]);
+    expect((await entry(dataId)).raw_name).not.toBe('renamed');
+    expect((await change(dataId, { detail_note_content: 'ж'.repeat(10_000) })).status).toBe(200);
+  });
+});

@@ -151,8 +151,44 @@ test.each([
   expect(answer.json.detail[0].loc.slice(0, 2)).toEqual(['body', field]);
 });
 
+const unlink = (data_ids: string[], tag_ids: string[], key?: string) => {
+  const pairs = [...data_ids.map((id) => `data_ids=${id}`), ...tag_ids.map((id) => `tag_ids=${id}`)];
+  return server.send('DELETE', `/tags/data-items/?${pairs.join('&')}`, undefined, key);
+};
+
+test('takes tags off data entries, counts what was there, and changes nothing a second time', async () => {
+  const streams = [await createStream(), await createStream()] as const;
+  const tags = [await createTag('to stay'), await createTag('to go'), await createTag('also to go')] as const;
+  await link([...streams], [tags[0], tags[1]]);
+  await link([streams[0]], [tags[2]]);
+  const before = (await server.get(`/data_entries/?data_ids=${streams[0]}`)).json[0].last_updated;
+  const removed = await unlink([...streams, streams[0].toUpperCase()], [tags[1], tags[2]]);
+  expect([removed.status, removed.json]).toEqual([200, { success: true, associations_removed: 3 }]);
+  for (const stream of streams) expect(await tagsOf(stream)).toEqual(['to stay']);
+  const changed = (await server.get(`/data_entries/?data_ids=${streams[0]}`)).json[0].last_updated;
+  expect(changed > before).toBe(true);
+  expect((await unlink([...streams], [tags[1]])).json).toEqual({ success: true, associations_removed: 0 });
+  expect((await server.get(`/data_entries/?data_ids=${streams[0]}`)).json[0].last_updated).toBe(changed);
+  expect((await server.get('/tags/')).json).toContainEqual(expect.objectContaining({ id: tags[1] }));
+});
+
+test('takes no tag off when one id is unknown or foreign, and answers both alike', async () => {
+  const [stream, foreignStream] = [await createStream(), await createStream(server.keys.rival)];
+  const [tag, foreignTag] = [await createTag('kept'), await createTag('kept', server.keys.rival)];
+  await link([stream], [tag]);
+  await link([foreignStream], [foreignTag], server.keys.rival);
+  const unknown = randomUUID();
+  const [byUnknown, byForeign] = [await unlink([stream, unknown], [tag]), await unlink([stream, foreignStream], [tag])];
+  expect([byUnknown.status, byForeign.status]).toEqual([404, 404]);
+  expect(byForeign.text.replace(foreignStream, 'ID')).toBe(byUnknown.text.replace(unknown, 'ID'));
+  expect((await unlink([stream], [tag, foreignTag])).status).toBe(404);
+  expect(await tagsOf(stream)).toEqual(['kept']);
+  expect(await tagsOf(foreignStream, server.keys.rival)).toEqual(['kept']);
+});
+
 test('needs a key', async () => {
   expect((await server.get('/tags/', null)).status).toBe(401);
   expect((await server.post('/tags/', { name: 'x' }, null)).status).toBe(401);
   expect((await server.post('/tags/data-items/', {}, null)).status).toBe(401);
+  expect((await server.send('DELETE', '/tags/data-items/', undefined, null)).status).toBe(401);
 });

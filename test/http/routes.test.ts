@@ -140,6 +140,10 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /tags/': () => ({ url: '/tags/' }),
   'POST /tags/': () => ({ url: '/tags/', body: { name: 'another tag' } }),
   'POST /tags/data-items/': (ids) => ({ url: '/tags/data-items/', body: { data_ids: [ids.data], tag_ids: [ids.tag] } }),
+  'DELETE /tags/data-items/': (ids) => ({
+    url: `/tags/data-items/?data_ids=${ids.data}&tag_ids=${ids.tag}`,
+    scope: 'write',
+  }),
   'GET /instruments/synthesis/': () => ({ url: '/instruments/synthesis/' }),
   'POST /instruments/synthesis/': () => ({
     url: '/instruments/synthesis/',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { buildServer, type Server, serve, servingPids } from '../built-server.ts';
+import { follow, type LiveEvent } from '../live/follower.ts';
 import { type HeldSocket, holdSocket } from '../process/support/held-socket.ts';
 import { type Load, loadOnKeptConnections } from '../process/support/kept-connections.ts';
 
@@ -150,6 +151,41 @@ describe('SIGUSR2', () => {
     await moreRequests(load, 100);
     await expect.poll(() => servingPids(server).length, { timeout: startMsMax }).toBe(1);
     await check();
+  });
+
+  test('ends event streams in order, and who comes back is told what it has missed', { timeout: 120_000 }, async () => {
+    const server = await serve(built.folder, settings('reload-live'));
+    onTestFinished(async () => {
+      server.child.kill('SIGTERM');
+      await server.exit();
+    });
+    const { json } = await post(server.endpoint, '/metrology/stream/initialize', { points_per_chunk: 1 });
+    const push = (index: number) => post(server.endpoint, '/metrology/stream/chunk', chunk(json.data_id, index));
+    const counts = (count: number) => (events: LiveEvent[]) =>
+      events.find(({ data }) => data.channels?.[0]?.chunk_count === count);
+    const path = `/metrology/${json.data_id}/live`;
+    const port = Number(new URL(server.endpoint).port);
+    const followers = await Promise.all(Array.from({ length: 20 }, () => follow(port, path, key)));
+    onTestFinished(() => {
+      for (const one of followers) one.leave();
+    });
+    await push(0);
+    for (const one of followers) await one.until(counts(1));
+    const old = servingPids(server);
+    server.child.kill('SIGUSR2');
+    for (const one of followers) {
+      expect(await one.ended(startMsMax)).toBe(true);
+      expect(one.text()).toMatch(/retry: 2000\n\n$/);
+    }
+    // The kept connection of this test goes over with its next request; nobody who follows holds the old process up.
+    await push(1);
+    await expect.poll(() => servingPids(server).filter((pid) => old.includes(pid)), { timeout: 30_000 }).toEqual([]);
+    for (const [i, one] of followers.entries()) {
+      followers[i] = await follow(port, path, key, { 'last-event-id': one.events.at(-1)?.id as string });
+    }
+    for (const one of followers) expect((await one.until(counts(2))).data.channels[0].span).toEqual([0, 1_000]);
+    await push(2);
+    for (const one of followers) await one.until(counts(3));
   });
 
   test('a stop while processes hand over ends them all, soon', { timeout: 120_000 }, async () => {

@@ -147,6 +147,14 @@ test('heartbeats are sent, and a key that was revoked or has ended is told no mo
   await poll(() => (others.text().length > soFar ? true : undefined));
 });
 
+test('who follows a list in which nothing is live is answered at once, and not with the first heartbeat', async () => {
+  await start({ heartbeatMs: 3_600_000 });
+  const one = await following('/live');
+  expect([one.status, one.events]).toEqual([200, []]);
+  await store(await open(), 0, 'p');
+  await one.until((events) => events.find(({ data }) => data.point_count === 1));
+});
+
 test('who follows keeps no place of a read', async () => {
   await start({}, { http: { readsMax: 1 } });
   const id = await open();
@@ -223,4 +231,63 @@ test('another organization is told nothing of a run, and its run is as one that 
   await both.until((events) => events.find(({ data }) => data.channels?.[0]?.channel_name === 'q'));
   expect(list.text()).not.toContain(id);
   expect(both.text()).not.toContain('"p"');
+});
+
+test('a late chunk is told with its own span within nearChunksMax below the newest, and with all times beyond', async () => {
+  await start({ nearChunksMax: 3 });
+  const id = await open();
+  const at = (index: number) =>
+    server.post('/metrology/stream/chunk', {
+      ...{ data_id: id, chunk_index: index, channel_name: 'p', timestamps: [index], values: [1] },
+    });
+  for (const index of [0, 2, 3, 4, 6, 8, 9]) await at(index);
+  const one = await following(`/metrology/${id}/live`);
+  const spanAfter = async (chunkCount: number) => {
+    const find = ({ data }: Follower['events'][0]) => data.channels?.[0]?.chunk_count === chunkCount;
+    return (await one.until((events) => events.find(find))).data.channels[0].span;
+  };
+  await spanAfter(7);
+  // Two lie above it.
+  await at(7);
+  expect(await spanAfter(8)).toEqual([7_000, 7_000]);
+  // Four lie above it: it is not among the new one and the three below it.
+  await at(5);
+  expect(await spanAfter(9)).toEqual([0, 9_000]);
+  await at(10);
+  expect(await spanAfter(10)).toEqual([10_000, 10_000]);
+});
+
+test('who comes back relies on commits that take no longer than commitMsMax', async () => {
+  await start({ commitMsMax: 60_000 });
+  const id = await open();
+  await store(id, 0, 'p');
+  const stateAfter = async (query = '') => {
+    const one = await following(`/metrology/${id}/live?max_seconds=0${query}`);
+    const event = await one.until(([first]) => first);
+    return { id: event.id as string, span: event.data.channels[0].span };
+  };
+  const { id: cursor, span } = await stateAfter();
+  expect(span).toEqual([1_000, 1_000]);
+  // The chunk is a little older than the cursor: a commit of its time may have been under way then, but not after two minutes.
+  expect((await stateAfter(`&after=${cursor}`)).span).toEqual([1_000, 1_000]);
+  const older = `update channels set changed_at = changed_at - interval '2 minutes' where data_id = $1::uuid`;
+  await server.owner.pool.query(older, [id]);
+  await poll(async () => ((await stateAfter(`&after=${cursor}`)).span === null ? true : undefined));
+});
+
+test('events of a run are as far apart as those who follow it are many', async () => {
+  await start({ lookMs: 20, eventMsMin: 10, eventMsPerSubscriber: 150 });
+  const id = await open();
+  await store(id, 0, 'p');
+  const many = await Promise.all(Array.from({ length: 4 }, () => following(`/metrology/${id}/live`)));
+  const [one] = many as [Follower];
+  await one.until((events) => events[0]);
+  const before = performance.now();
+  for (let index = 1; index <= 60; index++) {
+    await store(id, index, 'p');
+    await sleep(20);
+  }
+  await one.until((events) => events.find(({ data }) => data.channels?.[0]?.chunk_count === 61));
+  const ms = performance.now() - before;
+  expect(one.events.length - 1).toBeLessThanOrEqual(ms / 600 + 2);
 });

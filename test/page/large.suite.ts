@@ -93,7 +93,18 @@ const pointsShownMin = 1_200;
 /** The best of a few: one may fall into a moment in which the machine does something else. */
 const best = (list: readonly number[]) => Math.min(...list);
 
+/** How often each plot that is on the screen has been drawn. */
+const drawings = (page: Page) =>
+  page.evaluate("[...document.querySelectorAll('.plot canvas')].map((canvas) => canvas.drawings)") as Promise<number[]>;
+
 test('the first picture, zoom and pan; the ledger waits for the picture', async () => {
+  await visitor.context.addInitScript(`{
+    const { clearRect } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.clearRect = function (...where) {
+      this.canvas.drawings = (this.canvas.drawings ?? 0) + 1;
+      return clearRect.apply(this, where);
+    };
+  }`);
   const page = await visitor.open('/');
   const asked: { path: string; query: string }[] = [];
   page.on('request', (request) => {
@@ -115,6 +126,8 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
     expect(names).toContain('channel 0');
     expect(reads.length).toBeGreaterThanOrEqual(2);
     expect(ledger).toBeGreaterThan(asked.indexOf(reads.at(-1) as (typeof asked)[0]));
+    // Empty at first, then with its own points; what comes for other channels, and a ledger without marks, draws nothing anew.
+    expect(Math.max(...(await drawings(page)))).toBeLessThanOrEqual(4);
   }
   await picture(page, 'many-points');
   const press = (key: string) =>

@@ -135,7 +135,7 @@ test('ten tabs of one browser all follow, on the connections that a browser has'
 test(
   'from the commit of a chunk to its pixels, many channels at ten a second',
   async () => {
-    const [channels, seconds] = isFull ? [50, 600] : [50, 30];
+    const [channels, seconds] = isFull ? [50, 600] : [50, 60];
     const dataId = await openRun(send, { name: 'fifty channels', pointsPerChunk: 10 });
     const names = Array.from({ length: channels }, (_, i) => `channel ${String(i).padStart(2, '0')}`);
     const chunk = (index: number) => {

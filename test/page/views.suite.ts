@@ -329,7 +329,26 @@ describe('a run by hand', () => {
     await page.getByRole('button', { name: 'Add a tag' }).click();
     await page.getByRole('combobox', { name: 'Add a tag' }).fill('<b>bold</b>');
     await page.keyboard.press('Enter');
-    await expect.poll(() => page.locator('.details .tag').allTextContents()).toContain('<b>bold</b>');
+    const tags = page.locator('.details .tag-name');
+    await expect.poll(() => tags.allTextContents()).toContain('<b>bold</b>');
+    await page.getByRole('button', { name: 'Remove the tag <b>bold</b>' }).click();
+    await expect.poll(() => tags.allTextContents()).not.toContain('<b>bold</b>');
+    expect(await tags.count()).toBeGreaterThan(0);
+    await page.getByRole('button', { name: 'Write a note' }).click();
+    await page.getByRole('textbox', { name: 'Note' }).fill('Shutter stuck at 12:40 <i>\nregrown as 418');
+    await page.keyboard.press('Control+Enter');
+    const note = page.locator('.details .note');
+    await expect.poll(() => note.textContent()).toBe('Shutter stuck at 12:40 <i>\nregrown as 418');
+    await expectAccessible(page);
+    await picture(page, 'note', true);
+    await page.getByRole('button', { name: 'Change the note' }).click();
+    await page.getByRole('textbox', { name: 'Note' }).fill('dropped');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => note.textContent()).toContain('Shutter');
+    await page.getByRole('button', { name: 'Change the note' }).click();
+    await page.getByRole('textbox', { name: 'Note' }).fill(' ');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await expect.poll(() => note.count()).toBe(0);
     // What the server refuses is said, and what was written stays.
     await page.getByRole('button', { name: /^Name: / }).click();
     await page

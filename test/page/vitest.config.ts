@@ -6,7 +6,8 @@ export default defineConfig({
     include: ['test/page/*.suite.ts'],
     globalSetup: ['test/page/support/chromium.ts', 'test/support/global-setup.ts'],
     reporters: ['verbose'],
-    fileParallelism: false,
+    // Half of the suites wait most of their time: for a silence, for a demo. FULL=1 measures, and wants the machine for itself.
+    maxWorkers: process.env.FULL === '1' ? 1 : 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 30_000 } },

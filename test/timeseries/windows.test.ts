@@ -1,6 +1,6 @@
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timeseriesLimits } from '../../src/timeseries/limits.ts';
+import { pagesOf } from '../support/pages-touched.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream, storeChunk } from './storing.ts';
 
@@ -164,43 +164,6 @@ describe('max_points', () => {
   });
 });
 
-/** Runs a request, and the statements that it sends again, to count the pages of 8 kB that each of them touches. */
-async function pagesOf(url: string): Promise<number> {
-  const pool = server.database.pools.general as pg.Pool;
-  const statements: { text: string; values: unknown[] }[] = [];
-  const client = await pool.connect();
-  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
-  client.query = ((...args: unknown[]) => {
-    const [first, values] = args as [string | { text: string; values?: unknown[] }, unknown[]?];
-    const text = typeof first === 'string' ? first : first.text;
-    const copied = /^copy \((.*)\) to stdout/s.exec(text)?.[1];
-    statements.push({ text: copied ?? text, values: (typeof first === 'string' ? values : first.values) ?? [] });
-    return query(...args);
-  }) as pg.PoolClient['query'];
-  const connect = pool.connect;
-  const release = client.release.bind(client);
-  client.release = () => {};
-  pool.connect = (async () => client) as unknown as typeof connect;
-  const poolQuery = pool.query;
-  pool.query = client.query as unknown as typeof poolQuery;
-  try {
-    const answer = await server.get(url);
-    expect(answer.status).toBe(200);
-  } finally {
-    Object.assign(pool, { connect, query: poolQuery });
-    client.query = query as pg.PoolClient['query'];
-    release();
-  }
-  let pages = 0;
-  for (const { text, values } of statements.filter((one) => /from chunks/.test(one.text))) {
-    const { rows } = await pool.query(`explain (analyze, buffers, format json) ${text}`, values);
-    const { Plan: plan } = rows[0]['QUERY PLAN'][0];
-    pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-  }
-  expect(pages).toBeGreaterThan(0);
-  return pages;
-}
-
 describe('the cost of a window', () => {
   const small = { chunks: 40, points: 50 };
   const large = { chunks: 4_000, points: 50 };
@@ -232,8 +195,8 @@ describe('the cost of a window', () => {
     if (prepare !== '') await server.owner.pool.query(prepare);
     for (const [name, queries] of cases) {
       const pages = {
-        small: await pagesOf(`/tool-state/${streams.small}/timeseries/?${queries.small}`),
-        large: await pagesOf(`/tool-state/${streams.large}/timeseries/?${queries.large}`),
+        small: await pagesOf(server, `/tool-state/${streams.small}/timeseries/?${queries.small}`),
+        large: await pagesOf(server, `/tool-state/${streams.large}/timeseries/?${queries.large}`),
       };
       // An index of a hundred times the chunks may be a level deeper, for each of the look-ups of a gap as well.
       expect(pages.large, `${name}: ${JSON.stringify(pages)}`).toBeLessThanOrEqual(pages.small + 12);

@@ -60,9 +60,9 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
     {
       schema: {
         tags,
-        summary: 'Rename an entry, or say of what type it is and how it went',
+        summary: 'Rename an entry, note something on it, or say of what type it is and how it went',
         params: DataEntryParams,
-        body: DataEntryChange,
+        body: DataEntryChange(limits),
         response: { 200: DataEntry, ...refusals(...bodyRefusals, 404) },
       },
     },

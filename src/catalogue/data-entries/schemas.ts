@@ -132,7 +132,7 @@ export const DataEntry = Type.Object({
   last_accessed_datetime: DateTime('the same as last_updated, under the name of older SDKs'),
   collected_datetime: Nullable(DateTime('first timestamp; null where it is no date of the years 1 to 9999')),
   detail_note_content: text,
-  detail_note_last_updated: text,
+  detail_note_last_updated: Nullable(DateTime('when the note was last changed; null without one')),
   file_metadata: FileMetadata,
   tags: Type.Array(Type.String()),
   user_id: Type.String(),
@@ -155,23 +155,29 @@ export const ChangedIds = (description: string) => Type.Array(Type.String(), { d
 
 export const DataEntryParams = Type.Object({ data_id: Uuid('the entry') });
 
-export const DataEntryChange = Type.Object({
-  raw_name: Type.Optional(Text({ minLength: 1, description: 'name of the stream; not blank' })),
-  pipeline_status: Type.Optional(
-    Type.Unsafe<Exclude<(typeof statuses)[number], 'all'> | null>({
-      type: ['string', 'null'],
-      enum: [...statuses.filter((status) => status !== 'all'), null],
-      description: "what the entry shows from now on, whatever the stream does; null for the server's own word again",
-    }),
-  ),
-  char_source_type: Type.Optional(
-    Type.Unsafe<(typeof heldDataTypes)[number] | null>({
-      type: ['string', 'null'],
-      enum: [...heldDataTypes, null],
-      description: 'type that the entry shows; null for metrology',
-    }),
-  ),
-});
+export const DataEntryChange = ({ noteCharactersMax }: Pick<CatalogueLimits, 'noteCharactersMax'>) =>
+  Type.Object({
+    raw_name: Type.Optional(Text({ minLength: 1, description: 'name of the stream; not blank' })),
+    detail_note_content: Type.Optional(
+      Nullable(Text({ maxLength: noteCharactersMax, description: 'what a person notes; null, or blank, for no note' })),
+    ),
+    pipeline_status: Type.Optional(
+      Type.Unsafe<Exclude<(typeof statuses)[number], 'all'> | null>({
+        type: ['string', 'null'],
+        enum: [...statuses.filter((status) => status !== 'all'), null],
+        description: "what the entry shows from now on, whatever the stream does; null for the server's own word again",
+      }),
+    ),
+    char_source_type: Type.Optional(
+      Type.Unsafe<(typeof heldDataTypes)[number] | null>({
+        type: ['string', 'null'],
+        enum: [...heldDataTypes, null],
+        description: 'type that the entry shows; null for metrology',
+      }),
+    ),
+  });
+
+export type DataEntryChange = Static<ReturnType<typeof DataEntryChange>>;
 
 export const NewSampleLink = (limits: CatalogueLimits) =>
   Type.Object({

@@ -94,12 +94,13 @@ async function* searchByPages(
 export async function changeDataEntry(
   organization: OrganizationDatabase,
   dataId: string,
-  change: Static<typeof DataEntryChange>,
+  change: DataEntryChange,
   idleSeconds: number,
 ): Promise<Static<typeof DataEntry>> {
   if (change.raw_name?.trim() === '')
     throw invalid(['body', 'raw_name'], 'raw_name must not be blank', change.raw_name);
-  await updateStream(organization, dataId, change);
+  const { detail_note_content: note } = change;
+  await updateStream(organization, dataId, { ...change, ...(note?.trim() === '' && { detail_note_content: null }) });
   const filter = { data_ids: [dataId], idle_seconds: idleSeconds };
   const [entry] = await findDataEntries(organization, [dataId], filter);
   if (entry === undefined) throw notFound(`Data entry ${dataId}`);

@@ -111,7 +111,7 @@ function entries(organizationId: string, dataIds: readonly string[], idleSeconds
       greatest(stream.changed_at, channel.changed_at) as last_accessed_datetime,
       case when channel.time_min >= ${firstSecond} and channel.time_min < ${endSecond}
         then to_timestamp(channel.time_min) end as collected_datetime,
-      null::text as detail_note_content, null::text as detail_note_last_updated,
+      stream.note as detail_note_content, stream.note_changed_at as detail_note_last_updated,
       json_build_object(
         'points_per_chunk', stream.points_per_chunk, 'instrument_type', stream.instrument_type,
         'processed_data_id', processed.processed_data_id,
@@ -202,7 +202,7 @@ export function linkPhysicalSample(
 export async function updateStream(
   { organizationId, kysely }: OrganizationDatabase,
   dataId: string,
-  { raw_name, pipeline_status, char_source_type }: Static<typeof DataEntryChange>,
+  { raw_name, detail_note_content: note, pipeline_status, char_source_type }: DataEntryChange,
 ): Promise<void> {
   await sql`
     with wanted as (
@@ -210,16 +210,22 @@ export async function updateStream(
         case when ${pipeline_status !== undefined}::boolean then ${pipeline_status}::text else pipeline_status end
           as pipeline_status,
         case when ${char_source_type !== undefined}::boolean then ${char_source_type}::text else char_source_type end
-          as char_source_type
+          as char_source_type,
+        case when ${note !== undefined}::boolean then ${note}::text else note end as note
       from streams
       where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and deleted_at is null
       for no key update
     )
     update streams as stream
     set stream_name = wanted.stream_name, pipeline_status = wanted.pipeline_status,
-      char_source_type = wanted.char_source_type, changed_at = clock_timestamp()
+      char_source_type = wanted.char_source_type, note = wanted.note,
+      note_changed_at = case when wanted.note is null then null
+        when stream.note is distinct from wanted.note then clock_timestamp() else stream.note_changed_at end,
+      changed_at = clock_timestamp()
     from wanted
     where stream.data_id = wanted.data_id
-      and (stream.stream_name, stream.pipeline_status, stream.char_source_type)
-        is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type)`.execute(kysely);
+      and (stream.stream_name, stream.pipeline_status, stream.char_source_type, stream.note)
+        is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type, wanted.note)`.execute(
+    kysely,
+  );
 }

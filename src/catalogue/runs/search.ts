@@ -36,7 +36,7 @@ export function searchTables({ words, fold }: RunFilter): RawBuilder<unknown> {
 /** What is found by the row of the run. */
 const nearTexts = sql`
   select stream.data_id, stream.created_at, stream.organization_id, stream.physical_sample_id, stream.project_id,
-    concat_ws(E'\\n', stream.stream_name, stream.instrument_type, owner.name, instrument.source_name, sample.name) as texts
+    concat_ws(E'\\n', stream.stream_name, stream.note, stream.instrument_type, owner.name, instrument.source_name, sample.name) as texts
   from passing as stream
   left join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
   left join growth_instruments as instrument

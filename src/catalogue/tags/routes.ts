@@ -6,8 +6,8 @@ import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { NewTag, NewTagLinks, Tag, TagLinks } from './schemas.ts';
-import { createOrFindTag, linkTags, listTags } from './service.ts';
+import { NewTag, NewTagLinks, RemovedTagLinks, Tag, TagLinks, TagLinksToRemove } from './schemas.ts';
+import { createOrFindTag, linkTags, listTags, unlinkTags } from './service.ts';
 
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
@@ -65,6 +65,27 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
         linkTags(database.as(request.identity.organizationId), request.body, limits),
       );
       return { success: true as const, associations_created: created };
+    },
+  );
+
+  app.delete(
+    '/data-items/',
+    {
+      prefixTrailingSlash,
+      // What is taken off can be put on again: it is a change of the catalogue, and no deletion.
+      config: { scope: 'write' },
+      schema: {
+        tags,
+        summary: 'Take tags off data entries: every tag off every entry, or nothing when one id is unknown',
+        querystring: TagLinksToRemove(limits),
+        response: { 200: RemovedTagLinks, ...refusals(...bodyRefusals, 404) },
+      },
+    },
+    async (request, reply) => {
+      const removed = await database.whileAway(arrivalOf(reply), () =>
+        unlinkTags(database.as(request.identity.organizationId), request.query, limits),
+      );
+      return { success: true as const, associations_removed: removed };
     },
   );
 }

@@ -19,6 +19,17 @@ export const NewTagLinks = (limits: CatalogueLimits) =>
     tag_ids: LinkedIds('tags that each of them gets', limits),
   });
 
+export const TagLinksToRemove = (limits: CatalogueLimits) =>
+  Type.Object({
+    data_ids: LinkedIds('data entries to take tags off', limits),
+    tag_ids: LinkedIds('tags that none of them has any more', limits),
+  });
+
+export const RemovedTagLinks = Type.Object({
+  success: Type.Literal(true),
+  associations_removed: Type.Integer({ description: 'links that were there before' }),
+});
+
 export const TagLinks = Type.Object({
   success: Type.Literal(true),
   associations_created: Type.Integer({ description: 'links that were not there before' }),

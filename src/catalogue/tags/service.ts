@@ -7,7 +7,7 @@ import { distinctIds, requireAll } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { trimmedText } from '../names.ts';
 import { pagesOf } from '../pages.ts';
-import { findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
+import { deleteStreamTags, findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
 
 /** @returns the tag of that name, and whether it is new. */
 export async function createOrFindTag(organization: OrganizationDatabase, userId: string, wanted: string) {
@@ -25,11 +25,7 @@ export async function linkTags(
   { data_ids, tag_ids }: { data_ids: string[]; tag_ids: string[] },
   { tagLinksMax, entryTagsMax }: CatalogueLimits,
 ) {
-  const wanted = { dataIds: distinctIds(data_ids), tagIds: distinctIds(tag_ids) };
-  const links = wanted.dataIds.length * wanted.tagIds.length;
-  if (links > tagLinksMax) {
-    throw invalid(['body'], `data_ids × tag_ids must not be more than ${tagLinksMax} links; these are ${links}`);
-  }
+  const wanted = wantedLinks({ data_ids, tag_ids }, 'body', tagLinksMax);
   const linked = await insertStreamTags(organization, wanted.dataIds, wanted.tagIds, entryTagsMax);
   requireAll('Data entry', wanted.dataIds, linked.known_data_ids);
   requireAll('Tag', wanted.tagIds, linked.known_tag_ids);
@@ -37,6 +33,33 @@ export async function linkTags(
   if (crowded !== null)
     throw new ApiError('conflict', `Data entry ${crowded} would have more than ${entryTagsMax} tags.`);
   return linked.associations_created;
+}
+
+/**
+ * Takes every tag off every data entry; a second time changes nothing.
+ * @returns the number of links that were there
+ * @throws ApiError 404 that names the first id that the organization does not have, 422 for more than `tagLinksMax` links; nothing
+ * is changed.
+ */
+export async function unlinkTags(
+  organization: OrganizationDatabase,
+  ids: { data_ids: string[]; tag_ids: string[] },
+  { tagLinksMax }: CatalogueLimits,
+): Promise<number> {
+  const wanted = wantedLinks(ids, 'query', tagLinksMax);
+  const unlinked = await deleteStreamTags(organization, wanted.dataIds, wanted.tagIds);
+  requireAll('Data entry', wanted.dataIds, unlinked.known_data_ids);
+  requireAll('Tag', wanted.tagIds, unlinked.known_tag_ids);
+  return unlinked.associations_removed;
+}
+
+function wantedLinks(ids: { data_ids: string[]; tag_ids: string[] }, where: 'body' | 'query', tagLinksMax: number) {
+  const wanted = { dataIds: distinctIds(ids.data_ids), tagIds: distinctIds(ids.tag_ids) };
+  const links = wanted.dataIds.length * wanted.tagIds.length;
+  if (links > tagLinksMax) {
+    throw invalid([where], `data_ids × tag_ids must not be more than ${tagLinksMax} links; these are ${links}`);
+  }
+  return wanted;
 }
 
 /** The organization's tags by name, page by page. */

@@ -97,3 +97,39 @@ export async function insertStreamTags(
   );
   return rows[0] as LinkedTags;
 }
+
+export interface UnlinkedTags {
+  known_data_ids: string[];
+  known_tag_ids: string[];
+  associations_removed: number;
+}
+
+/** Takes every tag off every stream when all of them are the organization's; in the way of `insertStreamTags`. */
+export async function deleteStreamTags(
+  { organizationId, kysely }: OrganizationDatabase,
+  dataIds: string[],
+  tagIds: string[],
+): Promise<UnlinkedTags> {
+  const { rows } = await sql<UnlinkedTags>`
+    with known_streams as materialized (
+      select data_id from streams
+      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[]) and deleted_at is null
+      order by data_id for no key update
+    ), known_tags as materialized (
+      select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
+    ), removed as (
+      delete from stream_tags
+      where organization_id = ${organizationId}::uuid and data_id in (select data_id from known_streams)
+        and tag_id in (select tag_id from known_tags)
+        and (select count(*) from known_streams) = ${dataIds.length}::bigint
+        and (select count(*) from known_tags) = ${tagIds.length}::bigint
+      returning data_id
+    ), touched as (
+      update streams set changed_at = clock_timestamp()
+      where organization_id = ${organizationId}::uuid and data_id in (select data_id from removed)
+    )
+    select array(select data_id::text from known_streams) as known_data_ids,
+      array(select tag_id::text from known_tags) as known_tag_ids,
+      (select count(*) from removed) as associations_removed`.execute(kysely);
+  return rows[0] as UnlinkedTags;
+}

@@ -74,6 +74,7 @@ export interface Entry {
   upload_datetime: string;
   last_updated: string;
   detail_note_content: string | null;
+  detail_note_last_updated: string | null;
   file_metadata: { points_per_chunk: number; finalized_at: string | null; point_count: number; chunk_count: number };
   tags: (Named | string)[];
   name: string | null;
@@ -87,6 +88,10 @@ export async function readEntry(dataId: string): Promise<Entry | undefined> {
 
 export const renameRun = (dataId: string, name: string) =>
   call<Entry>(`data_entries/${dataId}`, { method: 'PATCH', body: { raw_name: name } });
+
+/** @param note '' takes it away */
+export const noteOnRun = (dataId: string, note: string) =>
+  call<Entry>(`data_entries/${dataId}`, { method: 'PATCH', body: { detail_note_content: note } });
 
 /** Ids that one request may name in its address, which has 16 kB at most. */
 const idsAtOnce = 200;
@@ -111,6 +116,14 @@ export const listInstruments = () => call<Record<string, unknown>[]>('instrument
 export async function tagRuns(dataIds: readonly string[], name: string): Promise<void> {
   const tag = await call<Named>('tags/', { body: { name } });
   await inParts(dataIds, (part) => call('tags/data-items/', { body: { data_ids: part, tag_ids: [tag.id] } }));
+}
+
+/** Takes a tag off a run; the tag stays for other runs. */
+export async function untagRun(dataId: string, name: string): Promise<void> {
+  const tag = (await listTags()).find((one) => one.name === name);
+  // Somebody else may have been first.
+  if (tag === undefined) return;
+  await call(`tags/data-items/?${queryOf({ data_ids: [dataId], tag_ids: [String(tag.id)] })}`, { method: 'DELETE' });
 }
 
 /** Says which sample a run comes from; makes the sample where there is none of that name. */

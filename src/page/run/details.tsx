@@ -7,10 +7,13 @@ import {
   listSamples,
   listTags,
   type Named,
+  noteOnRun,
   readEntry,
   renameRun,
   tagRuns,
+  untagRun,
 } from '../api/runs.ts';
+import { EditableNote } from './editable-note.tsx';
 import { EditableText } from './editable-text.tsx';
 import type { OpenRun } from './use-run.ts';
 
@@ -57,14 +60,20 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: E
         <dt>Tags</dt>
         <dd>
           {tagNames(entry).map((tag) => (
-            <span class="tag" key={tag} dir="auto">
-              {tag}
-            </span>
+            <TagOfRun key={tag} name={tag} onRemove={() => changing((name) => untagRun(id, name))(tag)} />
           ))}
           <AddOne
             label="Add a tag"
             known={() => listTags().then(namesOf)}
             onAdd={changing((name) => tagRuns([id], name))}
+          />
+        </dd>
+        <dt>Note</dt>
+        <dd>
+          <EditableNote
+            value={entry.detail_note_content ?? ''}
+            changedAt={entry.detail_note_last_updated}
+            onSave={changing((note) => noteOnRun(id, note))}
           />
         </dd>
         <dt>Instrument</dt>
@@ -79,6 +88,22 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: E
         </dd>
       </dl>
     </section>
+  );
+}
+
+function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<void> }) {
+  const [said, setSaid] = useState('');
+  const remove = () => onRemove().catch((error: Error) => setSaid(error.message));
+  return (
+    <span class="tag removable">
+      <span class="tag-name" dir="auto" title={name}>
+        {name}
+      </span>
+      <button type="button" class="quiet" aria-label={`Remove the tag ${name}`} onClick={remove}>
+        ×
+      </button>
+      {said !== '' && <span role="status"> {said}</span>}
+    </span>
   );
 }
 

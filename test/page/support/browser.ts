@@ -31,15 +31,17 @@ interface VisitorOptions {
   /** Signed in with this key; without one nobody is. */
   key?: string;
   timezone?: string;
+  hasTouch?: boolean;
 }
 
 /** Somebody with a browser of their own: cookies, storage, shared worker. */
 export async function visit(browser: Browser, address: string, options: VisitorOptions = {}): Promise<Visitor> {
-  const { theme = 'light', size = sizes.desktop, key, timezone = 'UTC' } = options;
+  const { theme = 'light', size = sizes.desktop, key, timezone = 'UTC', hasTouch = false } = options;
   const context = await browser.newContext({
     colorScheme: theme,
     viewport: size,
     timezoneId: timezone,
+    hasTouch,
     acceptDownloads: true,
   });
   const complaints: string[] = [];

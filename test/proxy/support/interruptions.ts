@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type Bench, chunkOf, openStream, type Stubbed, storedChunks } from './bench.ts';
@@ -90,12 +91,15 @@ export function describeInterruptions(engine: Engine, bench: Bench, stubbed: Stu
 
     test('a read that the end of the server cuts is an error for its client', async () => {
       const dataId = await openStream(bench.http, 50_000);
+      // It stands in every row of the file, which is then longer than all that can be on its way to a client that does not read.
+      const channel = 'p'.repeat(255);
       const timestamps = Array.from({ length: 50_000 }, (_, i) => 1_700_000_000 + i);
-      for (let index = 0; index < 10; index++) {
-        const body = { ...chunkOf(dataId, index), timestamps, values: timestamps.map(Math.sqrt) };
+      const chunks = Math.ceil((2 * (await bytesOnTheWayMax())) / (timestamps.length * channel.length));
+      for (let index = 0; index < chunks; index++) {
+        const body = { ...chunkOf(dataId, index), channel_name: channel, timestamps, values: timestamps };
         expect((await bench.http.send({ path: '/tool-state/stream/chunk', body })).status).toBe(201);
       }
-      const message = await bench.http.open({ path: `/tool-state/${dataId}/points/?channel=p` });
+      const message = await bench.http.open({ path: `/exports/${dataId}/` });
       expect(message.statusCode).toBe(200);
       await bench.restart('SIGKILL');
       await expect(readWhole(message)).rejects.toThrow();
@@ -105,6 +109,17 @@ export function describeInterruptions(engine: Engine, bench: Bench, stubbed: Stu
       expect(await stubbed.late).toMatchObject({ status: 200, text: 'late' });
     });
   });
+}
+
+/** What the kernel holds at most between the server, the proxy and the client, in bytes. */
+async function bytesOnTheWayMax(): Promise<number> {
+  const maxima = await Promise.all(
+    ['tcp_wmem', 'tcp_rmem'].map(async (name) => {
+      const [, , max] = (await readFile(`/proc/sys/net/ipv4/${name}`, 'utf8')).trim().split(/\s+/);
+      return Number(max);
+    }),
+  );
+  return 2 * maxima.reduce((sum, max) => sum + max);
 }
 
 /** Pushes chunks one after the other from several connections, each until it is acknowledged. */

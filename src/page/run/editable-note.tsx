@@ -1,0 +1,91 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { formatTime } from '../time/format.ts';
+
+interface EditableNoteProps {
+  value: string;
+  changedAt: string | null;
+  /** @param note '' takes it away */
+  onSave(note: string): Promise<void>;
+}
+
+/** The server takes no more. */
+const charactersMax = 10_000;
+
+/** A text of several lines that is changed where it stands. Ctrl+Enter saves, Escape leaves it as it was. */
+export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
+  const [isEditing, setEditing] = useState(false);
+  const [said, setSaid] = useState('');
+  const field = useRef<HTMLTextAreaElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (isEditing) field.current?.focus();
+  }, [isEditing]);
+  const done = () => {
+    setEditing(false);
+    setSaid('');
+    setTimeout(() => opener.current?.focus());
+  };
+  const save = async () => {
+    const note = field.current?.value.trim() ?? '';
+    if (note === value) return done();
+    setSaid('saving …');
+    try {
+      await onSave(note);
+      done();
+    } catch (error) {
+      setSaid((error as Error).message);
+    }
+  };
+  const onKeyDown = ({ key, ctrlKey, metaKey }: KeyboardEvent) => {
+    if (key === 'Escape') done();
+    else if (key === 'Enter' && (ctrlKey || metaKey)) void save();
+  };
+  if (!isEditing) {
+    return (
+      <>
+        {value !== '' && (
+          <p class="note" dir="auto">
+            {value}
+          </p>
+        )}
+        <button type="button" class="edit" ref={opener} onClick={() => setEditing(true)}>
+          {value === '' ? 'Write a note' : 'Change the note'}
+          <span class="pencil" aria-hidden="true">
+            ✎
+          </span>
+        </button>
+        {value !== '' && changedAt !== null && <span class="quiet-text"> of {wholeSecondsText(changedAt)}</span>}
+      </>
+    );
+  }
+  return (
+    <form
+      class="edit-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <textarea
+        ref={field}
+        aria-label="Note"
+        dir="auto"
+        rows={5}
+        defaultValue={value}
+        maxLength={charactersMax}
+        onKeyDown={onKeyDown}
+      />
+      <button type="submit">Save</button>
+      <button type="button" class="quiet" onClick={done}>
+        Cancel
+      </button>
+      {said !== '' && (
+        <p class="said" role="status">
+          {said}
+        </p>
+      )}
+    </form>
+  );
+}
+
+const wholeSecondsText = (time: string) => formatTime(Math.floor(Date.parse(time) / 1_000) * 1_000, 'local', 0);

@@ -1,5 +1,8 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -12,12 +15,17 @@ const blockMs = 150;
 /** @returns what the witness has seen of a server that stands still once, in ms */
 async function stallWhile(how: string, meanwhile: (pids: number[]) => Promise<void> = async () => {}) {
   const file = fileURLToPath(new URL('./bounds/support/watched-server.mjs', import.meta.url));
-  const server = fork(file, [how, String(blockMs)], { execArgv: [] });
+  const folder = await mkdtemp(join(tmpdir(), 'loop-clock-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const clockFile = join(folder, 'clock');
+  const clock = new URL('./bounds/support/loop-clock.mjs', import.meta.url).href;
+  const env = { ...process.env, LOOP_CLOCK: clockFile };
+  const server = fork(file, [how, String(blockMs)], { execArgv: ['--import', clock], env });
   onTestFinished(() => void server.kill('SIGKILL'));
   const [port] = (await once(server, 'message')) as [number];
   const witness = startWitness();
   onTestFinished(() => witness.close());
-  await witness.begin({ port, pid: server.pid as number, key: 'k', adminKey: 'k' });
+  await witness.begin({ port, pid: server.pid as number, key: 'k', clockFile });
   await sleep(300);
   server.send('now');
   await meanwhile([server.pid as number, witness.pid]);

@@ -9,19 +9,28 @@ const limits = {
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
-  requestsAheadPerTurnMax: 10,
+  aheadMsPerTurn: 9,
+  strangersReadMax: 100,
+  strangerLookMs: 20,
+  strangerRoundMs: 60_000,
+  strangerSilentLooksMax: 2,
+  strangerNewMs: 1_000,
+  strangerLivelyMs: 60_000,
+  strangerHasteMax: 100,
 };
 
 const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
 
+/** Each request takes a millisecond. */
 function roomWith(count: number, given = {}) {
-  const room = createConnectionRoom({ ...limits, ...given });
+  let time = 0;
+  const room = createConnectionRoom({ ...limits, ...given }, () => time++);
   const sockets = Array.from({ length: count }, () => new Socket());
   for (const socket of sockets) room.open(socket);
   return { room, sockets };
 }
 
-test('when requestsAheadPerTurnMax requests have come ahead, no connection is read until the next turn', async () => {
+test('when requests ahead have come for aheadMsPerTurn, no connection is read until the next turn', async () => {
   const { room, sockets } = roomWith(4);
   const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
   room.keep(known, 'lab');
@@ -50,6 +59,21 @@ test('those go on first that have sent nothing ahead', async () => {
   await nextTurn();
   await nextTurn();
   expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
+});
+
+test('and before those without a key the ones that have one', async () => {
+  const { room, sockets } = roomWith(4);
+  const [known, first, second, greedy] = sockets as [Socket, Socket, Socket, Socket];
+  const order: Socket[] = [];
+  room.keep(known, 'lab');
+  for (const socket of sockets) socket.on('resume', () => order.push(socket));
+  await nextTurn();
+  await nextTurn();
+  order.length = 0;
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
+  await nextTurn();
+  await nextTurn();
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([known, second, first].map((s) => sockets.indexOf(s)));
 });
 
 test('in every turn as many may come again', async () => {

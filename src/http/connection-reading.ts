@@ -31,12 +31,17 @@ interface Options {
   connections: ReadonlyMap<Socket, ReadConnection>;
   /** Milliseconds from any origin. */
   now(): number;
+  /** One of the strangers has been read, brought no request with a known key, and makes room for others. */
+  onLooked(socket: Socket): unknown;
 }
 
 /** Those with a known key are read, and some of the others; nobody who has sent requests ahead; nobody during a rest. */
-export function createConnectionReading({ limits, connections, now }: Options): ConnectionReading {
+export function createConnectionReading({ limits, connections, now, onLooked }: Options): ConnectionReading {
   const kept = new Set<Socket>();
-  const strangers = createStrangerSlots({ limits, now, onChange: readOrNot, isCutShort: () => pause.wasResting() });
+  const strangers = createStrangerSlots({
+    ...{ limits, now, onLooked, onChange: readOrNot },
+    isCutShort: () => pause.wasResting(),
+  });
   const pause = createRest({ connections, read: () => [...strangers.read(), ...kept], readOrNot });
 
   function readOrNot(socket: Socket): void {

@@ -2,15 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
-import type { SlotLimits } from './stranger-slots.ts';
+import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
 export type Exchange = [IncomingMessage, ServerResponse];
 
 export interface ConnectionRoom {
   /**
-   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come, or else one
-   * of the organization that has most.
+   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come and that has been
+   * looked at, or else one of the organization that has most. Those that have come faster than they can be looked at stay until
+   * they are, up to `connectionsUnreadOverMax`.
    */
   open(socket: Socket): void;
   /** A known key has come on this connection, of this organization. */
@@ -34,7 +35,12 @@ interface Connection extends ReadConnection {
 type RoomLimits = SlotLimits &
   Pick<
     HttpLimits,
-    'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'aheadMsPerTurn'
+    | 'connectionsMax'
+    | 'connectionsUnreadOverMax'
+    | 'requestsPerConnectionMax'
+    | 'requestsAheadMax'
+    | 'strangersAheadMax'
+    | 'aheadMsPerTurn'
   >;
 
 /** How many are looked at for one that may be closed. */
@@ -46,7 +52,8 @@ const idleLooksMax = 100;
  */
 export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
-  const reading = createConnectionReading({ limits, connections, now });
+  const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
+  const reading = createConnectionReading({ limits, connections, now, onLooked });
   const { strangers } = reading;
   let strangersAhead = 0;
   const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
@@ -56,6 +63,12 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
     if (reading.close(this)) strangersAhead -= ahead.length;
     forget(ahead);
     connections.delete(this);
+  }
+
+  /** At once: its `close` comes later, and others may come before that. */
+  function shut(socket: Socket): void {
+    forgetIt.call(socket);
+    socket.destroy();
   }
 
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
@@ -92,11 +105,8 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       // Before Node's own, which ends what has been sent ahead.
       socket.prependOnceListener('close', forgetIt);
       reading.open(socket);
-      if (limits.connectionsMax > 0 && connections.size > limits.connectionsMax) {
-        // The new one is the only stranger when a known key has come on every other.
-        const oldest = strangers.oldest() ?? socket;
-        (oldest === socket ? (ofLargest(connections) ?? socket) : oldest).destroy();
-      }
+      const one = oneToClose(limits, connections, strangers, socket);
+      if (one !== undefined) shut(one);
     },
     enter(exchange) {
       const { socket } = exchange[0];
@@ -120,6 +130,24 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       return exchange;
     },
   };
+}
+
+/** @returns undefined where all may stay, for now */
+function oneToClose(
+  limits: RoomLimits,
+  connections: ReadonlyMap<Socket, Connection>,
+  strangers: StrangerSlots,
+  newest: Socket,
+): Socket | undefined {
+  const over = connectionsOver(limits, connections);
+  if (over <= 0) return undefined;
+  const oldest = strangers.toClose() ?? (over > limits.connectionsUnreadOverMax ? strangers.oldest() : undefined);
+  // The new one is the only stranger when a known key has come on every other.
+  return oldest === newest ? (ofLargest(connections) ?? newest) : oldest;
+}
+
+function connectionsOver({ connectionsMax }: RoomLimits, { size }: ReadonlyMap<Socket, Connection>): number {
+  return connectionsMax > 0 ? size - connectionsMax : 0;
 }
 
 /** One of the organization that has most connections: its oldest, if one of its oldest is not being served. */

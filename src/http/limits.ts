@@ -51,6 +51,8 @@ export const httpLimits = {
    * one more the oldest is closed on which no known key has come yet.
    */
   connectionsMax: 0,
+  /** So many more may wait to be looked at for the first time; they take from descriptorsKept. */
+  connectionsUnreadOverMax: 128,
   /** Files that the process may still open when all connections are there: the database, logs, a new version's start. */
   descriptorsKept: 256,
   /** A connection on which no byte moves for so long, in either direction, is closed. */

@@ -15,6 +15,8 @@ export interface StrangerSlots {
   /** Those that are read; the new ones stand behind the others, the newest last. */
   read(): Socket[];
   oldest(): Socket | undefined;
+  /** The oldest that has been read; undefined while all that wait have only just come. */
+  toClose(): Socket | undefined;
 }
 
 export type SlotLimits = Pick<
@@ -34,6 +36,8 @@ interface Options {
   isCutShort?(): boolean;
   /** Whether a connection is to be read has changed. */
   onChange(socket: Socket): void;
+  /** It has been read, and waits again. */
+  onLooked?(socket: Socket): unknown;
   /** Milliseconds from any origin. */
   now(): number;
 }
@@ -55,11 +59,13 @@ interface Since {
  * just asked for something, and else every `strangerLookMs`, for few of those that are silent; more often where they are so many
  * that a round of all would take longer than `strangerRoundMs`.
  */
-export function createStrangerSlots({ limits, onChange, now, isCutShort = () => false }: Options): StrangerSlots {
+export function createStrangerSlots({ limits, onChange, now, ...told }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
+  const { isCutShort = () => false, onLooked = () => {} } = told;
   const half = Math.ceil(strangersReadMax / 2);
   /** The oldest first. */
   const strangers = new Set<Socket>();
+  const oldest = (): Socket | undefined => strangers.values().next().value;
   const waiting = createWaitingStrangers(limits, now);
   const slots = new Map<Socket, Since>();
   const turns = createTurns(isCutShort);
@@ -74,21 +80,18 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
     while (slots.size < strangersReadMax && waiting.size() > 0) letIn(waiting.take() as Socket, false);
   }
 
-  function wasRead(socket: Socket): boolean {
-    const since = slots.get(socket) as Since;
-    return turns.count() - since.turns >= turnsMin || socket.bytesRead !== since.bytes;
-  }
+  const wasRead = (socket: Socket) => wasLookedAt(slots.get(socket) as Since, socket, turns.count());
 
   function letOut(socket: Socket): void {
-    waiting.add(socket, wasRead(socket));
+    const isLooked = wasRead(socket);
+    waiting.add(socket, isLooked);
     slots.delete(socket);
     onChange(socket);
+    if (isLooked) onLooked(socket);
   }
 
   const places = (isNew: boolean) => [...slots.keys()].filter((socket) => slots.get(socket)?.isNew === isNew);
-
   const read = () => [...places(false), ...places(true)];
-
   /** The newest have half of the room and no more, so that a flood of them keeps nobody else from being read. */
   function makeRoomForNew(): void {
     const newOnes = places(true);
@@ -133,9 +136,13 @@ export function createStrangerSlots({ limits, onChange, now, isCutShort = () => 
     },
     isRead: (socket) => slots.has(socket),
     read,
-    oldest: () => strangers.values().next().value,
+    oldest,
+    toClose: () => waiting.oldestRead() ?? (waiting.size() === 0 ? oldest() : undefined),
   };
 }
+
+const wasLookedAt = (since: Since, { bytesRead }: Socket, turns: number) =>
+  turns - since.turns >= turnsMin || bytesRead !== since.bytes;
 
 /** Counts turns of the event loop in which all that are read were looked at. */
 function createTurns(isCutShort: () => boolean): { count(): number; next(): void } {

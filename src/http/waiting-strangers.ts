@@ -13,6 +13,8 @@ export interface WaitingStrangers {
   take(): Socket | undefined;
   /** It is closed, or a known key has come on it. */
   forget(socket: Socket): void;
+  /** The first of those that have been read since they came, also where one is read again. */
+  oldestRead(): Socket | undefined;
   size(): number;
   /** Those that were displaced by newer ones before they were read. */
   unreadSize(): number;
@@ -37,6 +39,7 @@ interface Stranger {
 /** @param now milliseconds from any origin */
 export function createWaitingStrangers(limits: Limits, now: () => number): WaitingStrangers {
   const strangers = new WeakMap<Socket, Stranger>();
+  const read = new Set<Socket>();
   const [unread, recent, lively, silent] = [createQueue(), createQueue(), createQueue(), createQueue()];
   // Half are unread, and none waits for ever, whatever comes before the others.
   const rest = [recent.takeLast, lively.take, recent.take, silent.take];
@@ -56,6 +59,7 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
       const stranger = known(socket);
       const usual = now() < stranger.newUntil ? recent : now() < stranger.livelyUntil ? lively : silent;
       stranger.queue = wasRead ? usual : unread;
+      if (wasRead) read.add(socket);
       stranger.queue.add(stranger);
     },
     take() {
@@ -69,9 +73,11 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
     },
     forget(socket) {
       const stranger = known(socket);
+      read.delete(socket);
       stranger.queue?.delete(stranger);
       stranger.queue = undefined;
     },
+    oldestRead: () => read.values().next().value,
     size,
     unreadSize: unread.size,
     recentSize: recent.size,

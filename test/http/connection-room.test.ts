@@ -6,6 +6,7 @@ import { createConnectionRoom, type Exchange } from '../../src/http/connection-r
 
 const limits = {
   connectionsMax: 0,
+  connectionsUnreadOverMax: 128,
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
@@ -94,4 +95,16 @@ test('beyond connectionsMax, where all have known keys, the organization that ha
   const next = new Socket();
   room.open(next);
   expect([...sockets, next].map((socket) => socket.destroyed)).toEqual([false, false, true, false, false]);
+});
+
+test('connections that come faster than they can be looked at stay until they are, up to connectionsUnreadOverMax', async () => {
+  const given = { connectionsMax: 4, connectionsUnreadOverMax: 6, strangersReadMax: 2 };
+  const { sockets } = roomWith(10, given);
+  const open = () => sockets.filter((socket) => !socket.destroyed);
+  expect(open()).toEqual(sockets);
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  expect(open()).toHaveLength(4);
+
+  const more = roomWith(13, given).sockets;
+  expect(more.map((socket) => socket.destroyed)).toEqual(more.map((_, i) => i < 3));
 });

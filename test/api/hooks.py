@@ -171,6 +171,10 @@ def without_surrogates(schema):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
+    if type(failure).__name__ == "AcceptedNegativeData" and failure.message.endswith("positive test case"):
+        # schemathesis judges a request anew after before_call has put things into it.
+        excluded["the request was meant to be right"] += 1
+        return False
     if type(failure).__name__ == "AcceptedNegativeData" and "in body" in failure.message and follows_schema(case):
         excluded["the body that was meant to be wrong is right"] += 1
         return False

@@ -19,6 +19,9 @@ export async function buildServer(): Promise<{ folder: string; remove: () => Pro
   await promisify(execFile)(process.execPath, args);
   for (const name of ['package.json', 'migrations', 'openapi.yaml'])
     await cp(join(project, name), join(folder, name), { recursive: true });
+  // What is served as a file; only `npm run build` makes it.
+  const assets = join('dist', 'assets');
+  if (existsSync(join(project, assets))) await cp(join(project, assets), join(folder, assets), { recursive: true });
   await symlink(join(project, 'node_modules'), join(folder, 'node_modules'));
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }

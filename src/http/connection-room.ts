@@ -1,104 +1,112 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
+import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
 export type Exchange = [IncomingMessage, ServerResponse];
 
 export interface ConnectionRoom {
   /**
-   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come, or else one
-   * of the organization that has most.
+   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come and that has been
+   * looked at, or else one of the organization that has most. Those that have come faster than they can be looked at stay until
+   * they are, up to `connectionsUnreadOverMax`.
    */
   open(socket: Socket): void;
   /** A known key has come on this connection, of this organization. */
   keep(socket: Socket, organizationId: string): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
-  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
-  rest(): void;
+  /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
+  costs(): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
 }
 
-interface Connection {
+interface Connection extends ReadConnection {
   /** Requests that are served: until the client has taken the answer. */
   running: number;
-  /** Those that it has sent ahead. While there are any, the connection is not read. */
   ahead: Exchange[];
-  /** It has sent some ahead before. */
-  isGreedy: boolean;
   /** The organization whose key has come last. */
   organizationId?: string | undefined;
 }
 
-type RoomLimits = Pick<
-  HttpLimits,
-  'connectionsMax' | 'requestsPerConnectionMax' | 'requestsAheadMax' | 'strangersAheadMax' | 'requestsAheadPerTurnMax'
->;
+type RoomLimits = SlotLimits &
+  Pick<
+    HttpLimits,
+    | 'connectionsMax'
+    | 'connectionsUnreadOverMax'
+    | 'requestsPerConnectionMax'
+    | 'requestsAheadMax'
+    | 'strangersAheadMax'
+    | 'aheadMsPerTurn'
+  >;
 
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
 
-/** Keeps the connections of a server, and what they have sent ahead, within bounds. */
-export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
+/**
+ * Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read.
+ * @param now milliseconds from any origin
+ */
+export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
-  /** Those on which no known key has come, the oldest first. */
-  const strangers = new Set<Socket>();
+  const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
+  const reading = createConnectionReading({ limits, connections, now, onLooked });
+  const { strangers } = reading;
   let strangersAhead = 0;
-  const rest = createRest(connections);
-  const countAhead = createTurnCount(limits.requestsAheadPerTurnMax, rest);
+  const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
 
-  function keep(socket: Socket, organizationId?: string): void {
-    const connection = connections.get(socket);
-    if (connection !== undefined) connection.organizationId = organizationId;
-    if (strangers.delete(socket)) strangersAhead -= connection?.ahead.length ?? 0;
+  function forgetIt(this: Socket): void {
+    const { ahead = [] } = connections.get(this) ?? {};
+    if (reading.close(this)) strangersAhead -= ahead.length;
+    forget(ahead);
+    connections.delete(this);
+  }
+
+  /** At once: its `close` comes later, and others may come before that. */
+  function shut(socket: Socket): void {
+    forgetIt.call(socket);
+    socket.destroy();
   }
 
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
-    const isStranger = strangers.has(socket);
     connection.isGreedy = true;
-    countAhead();
+    const isStranger = strangers.has(socket);
+    costs();
     if (ahead.length >= limits.requestsAheadMax || (isStranger && strangersAhead >= limits.strangersAheadMax)) {
       end(socket);
       return;
     }
     if (isStranger) strangersAhead++;
-    if (ahead.push(exchange) > 1) return;
-    socket.pause();
-    // Node resumes a connection whenever an answer has ended. This one is read again when nothing is ahead.
-    socket.resume = () => socket;
+    if (ahead.push(exchange) === 1) reading.readOrNot(socket);
   }
 
   function next(socket: Socket, { ahead }: Connection): Exchange | undefined {
     const exchange = ahead.shift();
     if (exchange === undefined) return undefined;
     if (strangers.has(socket)) strangersAhead--;
-    if (ahead.length === 0) {
-      Reflect.deleteProperty(socket, 'resume');
-      socket.resume();
-    }
+    if (ahead.length === 0) reading.readOrNot(socket);
     return exchange;
   }
 
   return {
-    keep,
-    rest,
+    costs,
+    keep(socket, organizationId) {
+      const connection = connections.get(socket);
+      if (connection === undefined) return;
+      connection.organizationId = organizationId;
+      if (reading.keep(socket)) strangersAhead -= connection.ahead.length;
+    },
     open(socket) {
-      connections.set(socket, { running: 0, ahead: [], isGreedy: false });
-      strangers.add(socket);
+      connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
       // Before Node's own, which ends what has been sent ahead.
-      socket.prependOnceListener('close', () => {
-        keep(socket);
-        forget(connections.get(socket)?.ahead ?? []);
-        connections.delete(socket);
-      });
-      if (limits.connectionsMax > 0 && connections.size > limits.connectionsMax) {
-        // The new one is the only stranger when a known key has come on every other.
-        const [oldest = socket] = strangers;
-        (oldest === socket ? (ofLargest(connections) ?? socket) : oldest).destroy();
-      }
+      socket.prependOnceListener('close', forgetIt);
+      reading.open(socket);
+      const one = oneToClose(limits, connections, strangers, socket);
+      if (one !== undefined) shut(one);
     },
     enter(exchange) {
       const { socket } = exchange[0];
@@ -117,9 +125,29 @@ export function createConnectionRoom(limits: RoomLimits): ConnectionRoom {
       connection.running--;
       const exchange = next(socket, connection);
       if (exchange !== undefined) connection.running++;
+      // Not when it asks: then nobody has looked yet whether its key is known.
+      else strangers.hasAsked(socket);
       return exchange;
     },
   };
+}
+
+/** @returns undefined where all may stay, for now */
+function oneToClose(
+  limits: RoomLimits,
+  connections: ReadonlyMap<Socket, Connection>,
+  strangers: StrangerSlots,
+  newest: Socket,
+): Socket | undefined {
+  const over = connectionsOver(limits, connections);
+  if (over <= 0) return undefined;
+  const oldest = strangers.toClose() ?? (over > limits.connectionsUnreadOverMax ? strangers.oldest() : undefined);
+  // The new one is the only stranger when a known key has come on every other.
+  return oldest === newest ? (ofLargest(connections) ?? newest) : oldest;
+}
+
+function connectionsOver({ connectionsMax }: RoomLimits, { size }: ReadonlyMap<Socket, Connection>): number {
+  return connectionsMax > 0 ? size - connectionsMax : 0;
 }
 
 /** One of the organization that has most connections: its oldest, if one of its oldest is not being served. */
@@ -146,36 +174,17 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
   return undefined;
 }
 
-/**
- * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
- * @returns what leaves the connections unread for the rest of a turn of the event loop
- */
-function createRest(connections: ReadonlyMap<Socket, Connection>): () => void {
-  let isResting = false;
-  return () => {
-    if (isResting) return;
-    isResting = true;
-    const isRead = [...connections].reverse().filter(([socket]) => !socket.isPaused());
-    // They go on in this order: whoever has sent nothing ahead yet, and has come last, is read first.
-    const resting = [false, true].flatMap((isGreedy) => isRead.filter(([, one]) => one.isGreedy === isGreedy));
-    for (const [socket] of resting) socket.pause();
-    setImmediate(() => {
-      isResting = false;
-      for (const [socket, { ahead }] of resting) if (ahead.length === 0 && !socket.destroyed) socket.resume();
-    });
-  };
-}
-
-/** @returns what counts one; calls `onMany` when it has counted `max` in one turn of the event loop */
-function createTurnCount(max: number, onMany: () => void): () => void {
-  let count = 0;
+/** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
+function createTurnTime(msMax: number, now: () => number, onLong: () => void): () => void {
+  let since: number | undefined;
   const begin = () => {
-    count = 0;
+    since = undefined;
   };
   return () => {
-    count++;
-    if (count === 1) setImmediate(begin);
-    if (count === max) onMany();
+    if (since === undefined) {
+      since = now();
+      setImmediate(begin);
+    } else if (now() - since >= msMax) onLong();
   };
 }
 

@@ -81,7 +81,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     request.once('end', () => response.end());
     drain(request, limits, pace);
     // To parse 20,000 of them takes 8 ms.
-    room.rest();
+    room.costs();
   }
 
   function isLongPath(url: string): boolean {
@@ -104,7 +104,8 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       serve = given;
       const made = http.createServer({ ...server, headersTimeout: limits.headersMsMax }, listener);
       // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
-      Object.assign(made, { httpAllowHalfOpen: true });
+      // The room says when a connection is read for the first time.
+      Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
       // One more than is taken shows that there were too many.
       made.maxHeadersCount = limits.headersMax + 1;
       made.setTimeout(limits.connectionSilentMsMax);

@@ -13,14 +13,32 @@ export const httpLimits = {
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
-   * Requests sent ahead after which no connection is read for the rest of a turn of the event loop. One read brings 64 KiB of
-   * them, parsed in one go, and 50 connections would be read in one turn.
+   * Milliseconds in which requests sent ahead, and heads that are refused, come in one turn of the event loop; then no connection
+   * is read for the rest of it. One read brings 64 KiB of them, parsed in one go, and 50 connections would be read in one turn.
    */
-  requestsAheadPerTurnMax: 500,
+  aheadMsPerTurn: 8,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
-  strangersAheadMax: 4_000,
+  strangersAheadMax: 2_000,
+  /**
+   * Connections without a known key that are read at a time; what comes on others waits in the kernel. Node parses all that
+   * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines. Half of them are the newest:
+   * as many as are accepted in two turns (process.connectionsPerTurn), so that each has been looked at before the next come.
+   */
+  strangersReadMax: 64,
+  /** How often half of them make room for as many others, when there are more and nobody is in haste. */
+  strangerLookMs: 50,
+  /** Silent ones that are looked at each time, without haste. Each look costs up to 70 µs. */
+  strangerSilentLooksMax: 8,
+  /** Within so long all silent ones are looked at once: their looks come faster than `strangerLookMs` when they are more than 640. */
+  strangerRoundMs: 4_000,
+  /** So long a new connection without a known key is looked at more often: a request comes one round trip after it. */
+  strangerNewMs: 1_000,
+  /** So long one is looked at more often that has asked for something: a browser asks again. */
+  strangerLivelyMs: 60_000,
+  /** Connections without a known key that are looked at without a pause after one of them has asked for something. */
+  strangerHasteMax: 16,
   /**
    * Requests under known keys that are begun in one turn of the event loop, of each organization in turn; the rest wait for
    * the next. Fewer than connections are accepted in one, so that none waits behind what many others ask for.
@@ -33,6 +51,8 @@ export const httpLimits = {
    * one more the oldest is closed on which no known key has come yet.
    */
   connectionsMax: 0,
+  /** So many more may wait to be looked at for the first time; they take from descriptorsKept. */
+  connectionsUnreadOverMax: 128,
   /** Files that the process may still open when all connections are there: the database, logs, a new version's start. */
   descriptorsKept: 256,
   /** A connection on which no byte moves for so long, in either direction, is closed. */

@@ -97,10 +97,19 @@ export async function readAccount(
         ? 'false'
         : `changed_at > (select finalized_at from streams where data_id = ${uuidLiteral(stream.data_id)})`;
     const columns = `chunk_index, point_count, null_count, time_min, time_max, ascending, units, stored_at, changed_at,
-      replaced_count, ${isLate}, content_hash, ${firstImplausibleTime(limits)}`;
-    const query = `select ${columns} from chunks where ${chunks}`;
+      replaced_count, ${isLate}, content_hash`;
     const { pageChunksMax } = limits;
-    while ((await addPage(client, account, query, image, pageChunksMax, rest)) === pageChunksMax);
+    const pageAfter = (index: number) => `
+      select page.*, ${unlessPlausible(
+        limits,
+        `(select ${firstImplausibleTime(limits)} from chunks
+        where ${chunks} and chunks.chunk_index = page.chunk_index)`,
+      )}
+      from (
+        select ${columns} from chunks where ${chunks} and chunk_index > ${integerLiteral(index)}
+        order by chunk_index limit ${integerLiteral(pageChunksMax)}
+      ) as page order by page.chunk_index`;
+    while ((await addPage(client, account, pageAfter, image, rest)) === pageChunksMax);
     account.finish();
     return account;
   });
@@ -121,6 +130,15 @@ async function readUsualCounts(
      from chunks where ${chunks} group by point_count order by chunks desc limit ${integerLiteral(usualCountsMax(limits))}`,
   );
   return usualCountsOf(rows, rows[0]?.total ?? 0, pointsPerChunk, limits);
+}
+
+/**
+ * What is not null only where the times of a row of the page are in doubt. Arrays are looked up for those alone: a page that had them
+ * in a column would be sorted with them, on disk.
+ */
+function unlessPlausible({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes, doubtful: string): string {
+  const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
+  return `case when page.ascending and page.time_min ${range} and page.time_max ${range} then null else ${doubtful} end`;
 }
 
 /** Looks into the arrays of those chunks only whose span of times does not settle it. */
@@ -149,17 +167,11 @@ async function requireStream(
 async function addPage(
   client: pg.PoolClient,
   account: ChannelAccount,
-  query: string,
+  pageAfter: (index: number) => string,
   image: GrowingBytes,
-  countMax: number,
   rest: () => Promise<void>,
 ) {
-  const after = `chunk_index > ${integerLiteral(account.holes.highestIndex)}`;
-  const page = await copyOutOn(
-    client,
-    `${query} and ${after} order by chunk_index limit ${integerLiteral(countMax)}`,
-    image,
-  );
+  const page = await copyOutOn(client, pageAfter(account.holes.highestIndex), image);
   await rest();
   let count = 0;
   forEachCopyRow(page, (row) => {

@@ -121,7 +121,8 @@ const chunksOfChannel = 'k.data_id = c.data_id and k.channel_id = c.channel_id';
 
 /*
  * The newest reading is looked up in chunks_by_time, between two bounds and without the stream, as plan-store.ts does it: with
- * `data_id` PostgreSQL may go through all chunks of the run beside it, once a channel.
+ * `data_id` PostgreSQL may go through all chunks of the run beside it, once a channel. The lower bound is computed apart:
+ * subtraction is not leakproof, so PostgreSQL 15 would not let it come before the policy of the table, and so not to the index.
  */
 const readChannelsSql = `
   select ${micros('statement_timestamp()')} as "readAt", found.*
@@ -154,6 +155,9 @@ const readChannelsSql = `
       join chunks k on k.data_id = r.data_id and k.channel_id = r.channel_id and k.chunk_index = r.chunk_index
       where r.data_id = c.data_id and r.channel_id = c.channel_id and ${micros('r.replaced_at')} > known.changed_at
     ) replaced
+    cross join lateral (
+      select c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15 as time_min offset 0
+    ) earliest
     left join lateral (
       select k.chunk_index,
              case when k.ascending then ${lastValueOfChunk('k')}
@@ -161,8 +165,7 @@ const readChannelsSql = `
                         where p.seconds = c.time_max order by p.place desc limit 1) end as value
       from chunks k
       where k.channel_id::float8 = c.channel_id::float8 and k.time_max = c.time_max
-        and k.time_min between c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15
-          and c.time_max
+        and k.time_min between earliest.time_min and c.time_max
       order by k.chunk_index desc limit 1
     ) latest on true
     where c.data_id = any($1::uuid[]) and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0

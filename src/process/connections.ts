@@ -21,8 +21,11 @@ export interface Connections {
 const lookMs = 20;
 
 interface Connection {
-  /** Requests that are not answered yet. */
-  requests: number;
+  /**
+   * What is not answered yet. It goes with its connection: of requests that were sent ahead Node says nothing when that closes,
+   * and would else keep them for ever.
+   */
+  answering: Set<ServerResponse>;
   /** Bytes that had been read when the last answer was done. */
   bytesRead: number;
 }
@@ -30,28 +33,26 @@ interface Connection {
 /** Follows the connections of a server from now on; call it before the server listens. */
 export function followConnections(server: Server): Connections {
   const connections = new Map<Socket, Connection>();
-  const answering = new Set<ServerResponse>();
   let isDraining = false;
 
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, { requests: 0, bytesRead: 0 });
+    connections.set(socket, { answering: new Set(), bytesRead: 0 });
     socket.once('close', () => connections.delete(socket));
   });
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     if (isDraining) response.setHeader('connection', 'close');
-    answering.add(response);
     const connection = connections.get(socket);
-    if (connection !== undefined) connection.requests++;
+    if (connection === undefined) return;
+    connection.answering.add(response);
     response.once('close', () => {
-      answering.delete(response);
-      if (connection === undefined) return;
-      connection.requests--;
+      connection.answering.delete(response);
       connection.bytesRead = socket.bytesRead;
     });
   });
   // A request of which something has been read, though not its whole head, is on its way.
-  const isIdle = (socket: Socket, { requests, bytesRead }: Connection) =>
-    requests === 0 && socket.bytesRead === bytesRead;
+  const isIdle = (socket: Socket, { answering, bytesRead }: Connection) =>
+    answering.size === 0 && socket.bytesRead === bytesRead;
+  const inFlight = () => [...connections.values()].reduce((sum, { answering }) => sum + answering.size, 0);
   const idle = () => [...connections].filter((one) => isIdle(...one));
   const closeIdle = () => {
     // A request that waits in the kernel would be cut off unread. Between the two the event loop reads what has arrived.
@@ -63,15 +64,16 @@ export function followConnections(server: Server): Connections {
   return {
     async drain(msMax) {
       isDraining = true;
-      for (const response of answering) if (!response.headersSent) response.setHeader('connection', 'close');
+      for (const { answering } of connections.values())
+        for (const response of answering) if (!response.headersSent) response.setHeader('connection', 'close');
       const deadline = performance.now() + msMax;
       while (idle().length > 0 && performance.now() < deadline) await sleep(lookMs);
       closeIdle();
     },
-    inFlight: () => answering.size,
+    inFlight,
     closeIdle,
     async gone() {
-      while (connections.size > 0 || answering.size > 0) await sleep(lookMs);
+      while (connections.size > 0) await sleep(lookMs);
     },
     closeAll: () => {
       for (const socket of connections.keys()) socket.destroy();

@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 
+import jsonschema_rs
 import schemathesis
 from schemathesis.openapi.checks import EnsureResourceAvailability
 
@@ -32,8 +33,7 @@ def before_call(context, case, kwargs):
     """Lets valid requests name things that are there. Those of the stateful phase name what earlier answers gave them."""
     label = case.operation.label
     calls[label]["made"] += 1
-    if label.startswith("GET "):
-        shorten(case.query or {})
+    shorten(case.query or {})
     if label.endswith("/live") and not isinstance((case.query or {}).get("max_seconds"), str):
         # What is followed never ends by itself.
         case.query = {**(case.query or {}), "max_seconds": 0}
@@ -143,7 +143,7 @@ EXCLUSIONS = [
     ("RejectedPositiveData", r"must not be blank", "blank is what Unicode says, not a pattern"),
     ("RejectedPositiveData", r"must be a date-time such as", "more than format: date-time is taken, so it is not stated"),
     ("RejectedPositiveData", r"say which streams", "one of many fields must be there"),
-    ("RejectedPositiveData", r"is of the wide layout|do not go together|; give \w+ too", "a rule between two parameters"),
+    ("RejectedPositiveData", r"is of the wide layout|is of fill=previous|do not go together|; give \w+ too", "a rule between two parameters"),
     ("RejectedPositiveData", r"cursor must be the next_cursor of an answer before", "what no answer has said is none"),
     (
         "UnsupportedMethodResponse|AllowHeaderMismatch",
@@ -153,8 +153,31 @@ EXCLUSIONS = [
 ]
 
 
+def follows_schema(case):
+    """Whether the document allows a body that was meant to break it: "string or null" is broken as each of the two."""
+    operation = case.operation.schema.raw_schema["paths"][case.operation.path][case.operation.method.lower()]
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return content is not None and jsonschema_rs.is_valid(without_surrogates(content["schema"]), case.body)
+
+
+def without_surrogates(schema):
+    """Leaves out the pattern that forbids them, which regular expressions here lack."""
+    if isinstance(schema, list):
+        return [without_surrogates(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: without_surrogates(one) for name, one in schema.items() if not (isinstance(one, str) and "ud800" in one)}
+
+
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
+    if type(failure).__name__ == "AcceptedNegativeData" and failure.message.endswith("positive test case"):
+        # schemathesis judges a request anew after before_call has put things into it.
+        excluded["the request was meant to be right"] += 1
+        return False
+    if type(failure).__name__ == "AcceptedNegativeData" and "in body" in failure.message and follows_schema(case):
+        excluded["the body that was meant to be wrong is right"] += 1
+        return False
     named = UUID.findall(response.text)
     if isinstance(failure, EnsureResourceAvailability) and named and given_ids.isdisjoint(named):
         excluded["the id that is not found is another one of the request, which was made up"] += 1

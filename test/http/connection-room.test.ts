@@ -6,22 +6,32 @@ import { createConnectionRoom, type Exchange } from '../../src/http/connection-r
 
 const limits = {
   connectionsMax: 0,
+  connectionsUnreadOverMax: 128,
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
-  requestsAheadPerTurnMax: 10,
+  aheadMsPerTurn: 9,
+  strangersReadMax: 100,
+  strangerLookMs: 20,
+  strangerRoundMs: 60_000,
+  strangerSilentLooksMax: 2,
+  strangerNewMs: 1_000,
+  strangerLivelyMs: 60_000,
+  strangerHasteMax: 100,
 };
 
 const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
 
+/** Each request takes a millisecond. */
 function roomWith(count: number, given = {}) {
-  const room = createConnectionRoom({ ...limits, ...given });
+  let time = 0;
+  const room = createConnectionRoom({ ...limits, ...given }, () => time++);
   const sockets = Array.from({ length: count }, () => new Socket());
   for (const socket of sockets) room.open(socket);
   return { room, sockets };
 }
 
-test('when requestsAheadPerTurnMax requests have come ahead, no connection is read until the next turn', async () => {
+test('when requests ahead have come for aheadMsPerTurn, no connection is read until the next turn', async () => {
   const { room, sockets } = roomWith(4);
   const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
   room.keep(known, 'lab');
@@ -52,6 +62,21 @@ test('those go on first that have sent nothing ahead', async () => {
   expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
 });
 
+test('and before those without a key the ones that have one', async () => {
+  const { room, sockets } = roomWith(4);
+  const [known, first, second, greedy] = sockets as [Socket, Socket, Socket, Socket];
+  const order: Socket[] = [];
+  room.keep(known, 'lab');
+  for (const socket of sockets) socket.on('resume', () => order.push(socket));
+  await nextTurn();
+  await nextTurn();
+  order.length = 0;
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
+  await nextTurn();
+  await nextTurn();
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([known, second, first].map((s) => sockets.indexOf(s)));
+});
+
 test('in every turn as many may come again', async () => {
   const { room, sockets } = roomWith(3);
   const [first, second, quiet] = sockets as [Socket, Socket, Socket];
@@ -70,4 +95,16 @@ test('beyond connectionsMax, where all have known keys, the organization that ha
   const next = new Socket();
   room.open(next);
   expect([...sockets, next].map((socket) => socket.destroyed)).toEqual([false, false, true, false, false]);
+});
+
+test('connections that come faster than they can be looked at stay until they are, up to connectionsUnreadOverMax', async () => {
+  const given = { connectionsMax: 4, connectionsUnreadOverMax: 6, strangersReadMax: 2 };
+  const { sockets } = roomWith(10, given);
+  const open = () => sockets.filter((socket) => !socket.destroyed);
+  expect(open()).toEqual(sockets);
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  expect(open()).toHaveLength(4);
+
+  const more = roomWith(13, given).sockets;
+  expect(more.map((socket) => socket.destroyed)).toEqual(more.map((_, i) => i < 3));
 });

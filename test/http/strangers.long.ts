@@ -361,4 +361,13 @@ describe('connections', () => {
     await unread.send(head('GET /docs/swagger-ui-bundle.js').repeat(8));
     await expect.poll(() => new Promise((resolve) => app.app.server.getConnections((_e, n) => resolve(n)))).toBe(0);
   });
+
+  test('paused ones that never send a whole head are closed after headersMsMax', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { headersMsMax: 2_000, strangersReadMax: 4 } });
+    onTestFinished(() => app.close());
+    const connections = await Promise.all(Array.from({ length: 40 }, () => connect(app)));
+    for (const { send } of connections) await send(`GET / HTTP/1.1\r\n${'a:\r\n'.repeat(15_000)}`);
+    // Node looks for them every 30 s by itself.
+    for (const { ended } of connections) expect(await ended()).toBe('closed');
+  }, 90_000);
 });

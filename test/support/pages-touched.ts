@@ -2,8 +2,19 @@ import type pg from 'pg';
 import { expect } from 'vitest';
 import type { TestServer } from './test-server.ts';
 
-/** Runs a request, and the statements that it sends again, to count the pages of 8 kB that each of them touches. */
-export async function pagesOf(server: TestServer, url: string): Promise<number> {
+/** Pages of 8 kB. */
+interface Cost {
+  /** That all statements touch. */
+  pages: number;
+  /** That they write to disk because memory does not suffice to sort. */
+  temporary: number;
+}
+
+/** The pages that a request touches. */
+export const pagesOf = async (server: TestServer, url: string) => (await costOf(server, url)).pages;
+
+/** Runs a request, and the statements that it sends again, to count what each of them costs. */
+export async function costOf(server: TestServer, url: string): Promise<Cost> {
   const pool = server.database.pools.general as pg.Pool;
   const statements: { text: string; values: unknown[] }[] = [];
   const client = await pool.connect();
@@ -29,12 +40,13 @@ export async function pagesOf(server: TestServer, url: string): Promise<number> 
     client.query = query as pg.PoolClient['query'];
     release();
   }
-  let pages = 0;
+  const cost: Cost = { pages: 0, temporary: 0 };
   for (const { text, values } of statements.filter((one) => /from chunks/.test(one.text))) {
     const { rows } = await pool.query(`explain (analyze, buffers, format json) ${text}`, values);
     const { Plan: plan } = rows[0]['QUERY PLAN'][0];
-    pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+    cost.pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+    cost.temporary += plan['Temp Written Blocks'];
   }
-  expect(pages).toBeGreaterThan(0);
-  return pages;
+  expect(cost.pages).toBeGreaterThan(0);
+  return cost;
 }

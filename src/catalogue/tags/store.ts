@@ -41,6 +41,20 @@ export async function findOrInsertTag(organization: OrganizationDatabase, userId
   return { tag: rows[0], isNew };
 }
 
+/** Those that the organization has; the streams are locked in one order, so that two callers cannot deadlock. */
+const knownIds = (organizationId: string, dataIds: string[], tagIds: string[]) => sql`
+    known_streams as materialized (
+      select data_id from streams
+      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[]) and deleted_at is null
+      order by data_id for no key update
+    ), known_tags as materialized (
+      select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
+    )`;
+
+const areAllKnown = (dataIds: string[], tagIds: string[]) => sql`
+  (select count(*) from known_streams) = ${dataIds.length}::bigint
+  and (select count(*) from known_tags) = ${tagIds.length}::bigint`;
+
 export interface LinkedTags {
   known_data_ids: string[];
   known_tag_ids: string[];
@@ -51,8 +65,8 @@ export interface LinkedTags {
 
 /**
  * Puts every tag on every stream when all of them are the organization's; otherwise nothing is stored, and the ids that
- * are known tell which one is not. One statement; the streams are locked in one order, so that two callers cannot deadlock.
- * The ids are distinct and in lower case. Nothing is stored either when a stream would have more than `entryTagsMax` tags.
+ * are known tell which one is not. One statement. The ids are distinct and in lower case. Nothing is stored either when a
+ * stream would have more than `entryTagsMax` tags.
  */
 export async function insertStreamTags(
   { organizationId, kysely }: OrganizationDatabase,
@@ -61,13 +75,7 @@ export async function insertStreamTags(
   entryTagsMax: number,
 ): Promise<LinkedTags> {
   const { rows } = await sql<LinkedTags>`
-    with known_streams as materialized (
-      select data_id from streams
-      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[]) and deleted_at is null
-      order by data_id for no key update
-    ), known_tags as materialized (
-      select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
-    ), crowded as (
+    with ${knownIds(organizationId, dataIds, tagIds)}, crowded as (
       select known.data_id from known_streams as known
       cross join lateral (
         select count(*) as tags from (
@@ -80,8 +88,7 @@ export async function insertStreamTags(
     ), created as (
       insert into stream_tags (data_id, tag_id, organization_id)
       select data_id, tag_id, ${organizationId}::uuid from known_streams cross join known_tags
-      where (select count(*) from known_streams) = ${dataIds.length}::bigint
-        and (select count(*) from known_tags) = ${tagIds.length}::bigint
+      where ${areAllKnown(dataIds, tagIds)}
         and not exists (select from crowded)
       order by data_id, tag_id
       on conflict do nothing
@@ -111,18 +118,11 @@ export async function deleteStreamTags(
   tagIds: string[],
 ): Promise<UnlinkedTags> {
   const { rows } = await sql<UnlinkedTags>`
-    with known_streams as materialized (
-      select data_id from streams
-      where organization_id = ${organizationId}::uuid and data_id = any(${dataIds}::uuid[]) and deleted_at is null
-      order by data_id for no key update
-    ), known_tags as materialized (
-      select tag_id from tags where organization_id = ${organizationId}::uuid and tag_id = any(${tagIds}::uuid[])
-    ), removed as (
+    with ${knownIds(organizationId, dataIds, tagIds)}, removed as (
       delete from stream_tags
       where organization_id = ${organizationId}::uuid and data_id in (select data_id from known_streams)
         and tag_id in (select tag_id from known_tags)
-        and (select count(*) from known_streams) = ${dataIds.length}::bigint
-        and (select count(*) from known_tags) = ${tagIds.length}::bigint
+        and ${areAllKnown(dataIds, tagIds)}
       returning data_id
     ), touched as (
       update streams set changed_at = clock_timestamp()

@@ -94,7 +94,7 @@ export function createChart(options: ChartOptions): Chart {
       if (nextTicks === shownTicks && isSameRange(nextRange, range) && next.every((one, i) => isSame(one, shown[i])))
         return;
       [shown, range, shownTicks] = [next, nextRange, nextTicks];
-      const pixels = plot.bbox.width / devicePixelRatio;
+      const pixels = pixelsOf(plot);
       next.forEach(({ times }, i) => {
         const points = placeOf(times, range.toMs) - placeOf(times, range.fromMs);
         (plot.series[i + 1] as uPlot.Series).width = points > pixels * manyPerPixel ? lineWidths.many : lineWidths.few;
@@ -111,6 +111,9 @@ export function createChart(options: ChartOptions): Chart {
     destroy: () => plot.destroy(),
   };
 }
+
+/** The width of the picture. Asked of the element, it would make the browser lay out the page anew in every frame. */
+const pixelsOf = ({ bbox }: uPlot) => bbox.width / devicePixelRatio;
 
 const isSameRange = (a: Range, b: Range) => a.fromMs === b.fromMs && a.toMs === b.toMs;
 
@@ -173,7 +176,7 @@ function pointsToShow(u: uPlot, index: number): number[] {
     }
     before = value;
   }
-  return inside.length <= u.over.clientWidth / 12 ? inside : alone;
+  return inside.length <= pixelsOf(u) / 12 ? inside : alone;
 }
 
 function isNextAbsent(values: readonly (number | null | undefined)[], place: number): boolean {

@@ -48,13 +48,13 @@ export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
             {value}
           </p>
         )}
+        {changedAt !== null && <p class="quiet-text">{wholeSecondsText(changedAt)}</p>}
         <button type="button" class="edit" ref={opener} onClick={() => setEditing(true)}>
           {value === '' ? 'Write a note' : 'Change the note'}
           <span class="pencil" aria-hidden="true">
             ✎
           </span>
         </button>
-        {value !== '' && changedAt !== null && <span class="quiet-text"> of {wholeSecondsText(changedAt)}</span>}
       </>
     );
   }

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { ChunkRange, LedgerChannel } from '../api/ledger.ts';
+import { useOnScreen } from '../lib/hooks.ts';
 import { plural } from '../lib/numbers.ts';
 import { leftPixels } from '../plot/chart.ts';
 import type { Colors } from '../plot/colors.ts';
@@ -12,13 +13,14 @@ const pixelsMin = 2;
 /** The chunks of a channel from the first to the highest one: a full bar, and hatched where one is missing. */
 export function LedgerStrip(props: { ledger: LedgerChannel; width: number; colors: Colors; onOpen: () => void }) {
   const { ledger, width, colors, onOpen } = props;
+  const { place: button, isOnScreen } = useOnScreen<HTMLButtonElement>();
   const place = useRef<HTMLCanvasElement>(null);
   const barWidth = Math.max(0, width - leftPixels - 12);
   useEffect(() => {
-    if (place.current !== null && barWidth > 0) drawStrip(place.current, ledger, barWidth, colors);
-  }, [ledger, barWidth, colors]);
+    if (isOnScreen && place.current !== null && barWidth > 0) drawStrip(place.current, ledger, barWidth, colors);
+  }, [ledger, barWidth, colors, isOnScreen]);
   return (
-    <button type="button" class="strip" onClick={onOpen} title={ledgerText(ledger)}>
+    <button type="button" class="strip" ref={button} onClick={onOpen} title={ledgerText(ledger)}>
       <canvas ref={place} style={{ width: `${barWidth}px`, height: `${heightPixels}px` }} />
       <span class="unseen">
         Chunks of {ledger.channel_name}: {ledgerText(ledger)}
@@ -59,10 +61,12 @@ function drawStrip(canvas: HTMLCanvasElement, ledger: LedgerChannel, width: numb
     pen.fillRect(first * perChunk, top * ratio, Math.max(pixels, pixelsMin * ratio), height * ratio);
   };
   fill(0, ledger.highest_chunk_index, colors.present, 0, heightPixels);
-  const hatch = hatchOf(pen, colors.hatch, ratio / 2);
-  for (const [first, last] of ledger.missing) {
-    fill(first, last, colors.background, 0, heightPixels);
-    fill(first, last, hatch, 0, heightPixels);
+  if (ledger.missing.length > 0) {
+    const hatch = hatchOf(pen, colors.hatch, ratio / 2);
+    for (const [first, last] of ledger.missing) {
+      fill(first, last, colors.background, 0, heightPixels);
+      fill(first, last, hatch, 0, heightPixels);
+    }
   }
   for (const { from_chunk, to_chunk } of ledger.replaced ?? []) fill(from_chunk, to_chunk, colors.replaced, 0, 5);
   for (const { from_chunk, to_chunk } of ledger.late ?? []) fill(from_chunk, to_chunk, colors.late, 5, 5);

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { durationMsPattern } from '../../../src/lib/duration.ts';
 import type { Schema } from './document.ts';
 import type { Known } from './things.ts';
 
@@ -66,7 +67,7 @@ function integers({ minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE
   );
 }
 
-/** Of the three patterns that the document has: of ids, of revisions, and that of any text that PostgreSQL can keep. */
+/** Of the four patterns that the document has: of ids, of revisions, of durations, and that of any text that PostgreSQL can keep. */
 function texts({ pattern, minLength = 0, maxLength = 2_000 }: Schema): fc.Arbitrary<string> {
   if (pattern?.startsWith('^[0-9a-fA-F]{8}-')) {
     return fc.oneof(
@@ -75,6 +76,7 @@ function texts({ pattern, minLength = 0, maxLength = 2_000 }: Schema): fc.Arbitr
     );
   }
   if (pattern === '^[1-9][0-9]{0,9}$') return fc.integer({ min: 1, max: 9_999_999_999 }).map(String);
+  if (pattern === durationMsPattern) return fc.constantFrom('250ms', '1s', '5m', '2h', '1d', '007s', '999999999d');
   if (pattern !== undefined && pattern !== '^[^\\u0000\\ud800-\\udfff]*$') {
     throw new Error(`no text is made of the pattern ${pattern}`);
   }

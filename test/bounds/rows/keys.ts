@@ -1,9 +1,10 @@
 import { newApiKey } from '../../../src/auth/api-key.ts';
 import { countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, flood, get, jsonUnder, pipeline } from '../support/attack.ts';
+import { chunkPath, expectStatuses, flood, get, jsonUnder, pipeline, slowest } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
 import { head } from '../support/lines.ts';
+import { answerMsMax } from '../support/witness.ts';
 
 /** Many small requests under keys that do not open. A third organization stores chunks as fast as it can meanwhile. */
 export const keys: Row[] = [
@@ -63,6 +64,12 @@ export const keys: Row[] = [
       }),
   },
   {
+    name: 'first-use-of-a-key',
+    about: 'a server has just started: known keys come for the first time while 20 connections pipeline random ones',
+    own: {},
+    run: useForTheFirstTime,
+  },
+  {
     name: 'two-keys',
     about: 'one request has two keys, one an empty one, one a key of 200 kB: each is refused',
     async run(ground) {
@@ -86,6 +93,23 @@ export const keys: Row[] = [
     },
   },
 ];
+
+/** Known keys that the server has not seen since its start are looked up beside those that nobody has. */
+async function useForTheFirstTime(ground: Ground): Promise<void> {
+  const { third, attacker, reader } = ground.keys;
+  const body = '{"stream_name":"first use","points_per_chunk":100,"project_id":null}';
+  await ground.watched(async () => {
+    const flooding = pipeline(ground, 20, () => manyUnder(600, newApiKey), 600);
+    await ground.rest(300);
+    const answers = await Promise.all([
+      ground.ask('POST', '/tool-state/stream/initialize', { key: third, body }),
+      ...[attacker, reader].map((key) => ground.ask('GET', '/tags/', { key })),
+    ]);
+    expectStatuses(ground, 'a known key', answers, [200]);
+    ground.measure('the first answer under a known key', slowest(answers), { max: answerMsMax, unit: 'ms' });
+    ground.note(`${await flooding} answers to attackers`);
+  });
+}
 
 const unknownId = '00000000-0000-4000-8000-000000000000';
 /** What must be left of the chunks that a third organization stores, beside a flood on the same two processors. */

@@ -2,6 +2,7 @@ import { type Answer, countsOf } from '../support/ask.ts';
 import { chunkPath, expectStatuses, flood, get, hold, multiPath } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
+import { head } from '../support/lines.ts';
 
 /** One organization reads as much as it may. What reads must bound beyond that has its rows here. */
 export const reads: Row[] = [
@@ -40,6 +41,40 @@ export const reads: Row[] = [
     async run(ground) {
       const dataId = await longSeries(ground);
       await hold(ground, 100, () => get(`/exports/${dataId}/?format=csv`, ground.keys.reader).repeat(10));
+    },
+  },
+  {
+    name: 'heads-unread',
+    about: '100 connections ask for the heads of 100 exports each and never read',
+    async run(ground) {
+      const dataId = await longSeries(ground);
+      const one = head('HEAD', `/exports/${dataId}/?format=parquet`, { 'X-API-KEY': ground.keys.reader });
+      await hold(ground, 100, () => one.repeat(100));
+    },
+  },
+  {
+    name: 'odd-ranges',
+    about: '32 connections ask for a thousand ranges, for none and for impossible ones, of a file and of an export',
+    async run(ground) {
+      const dataId = await longSeries(ground);
+      const ranges = [
+        `bytes=${'0-0,'.repeat(1_000)}1-1`,
+        'bytes=',
+        'bytes=9-1',
+        'bytes=-0',
+        `bytes=0-${'9'.repeat(400)}`,
+        'x=1',
+      ];
+      const paths = ['/docs/swagger-ui-bundle.js', `/exports/${dataId}/?format=csv`];
+      await ground.watched(async () => {
+        const answers = await flood(ground, {
+          connections: 32,
+          path: (i) => paths[i % 2] as string,
+          question: (i) => ({ key: ground.keys.reader, headers: { range: ranges[i % ranges.length] as string } }),
+        });
+        ground.note(countsOf(answers));
+        expectStatuses(ground, 'an odd range', answers, [200, 206, 416]);
+      });
     },
   },
   {

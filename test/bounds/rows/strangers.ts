@@ -6,6 +6,17 @@ import { head, piece } from '../support/lines.ts';
 const json = { 'Content-Type': 'application/json' };
 const bundle = head('GET', '/docs/swagger-ui-bundle.js');
 
+/** What costs the parser most: 60 kB of it in one read. */
+const beginnings = {
+  'small-requests': head('GET', '/nowhere').repeat(1_300),
+  'too-many-headers': head(
+    'GET',
+    '/healthz',
+    Array.from({ length: 1_002 }, (_, i) => [`X-${i}`, '1'.repeat(45)]),
+  ),
+  'headers-without-end': `GET /healthz HTTP/1.1\r\n${'a:\r\n'.repeat(15_000)}`,
+};
+
 /** Nobody here has a key. */
 export const strangers: Row[] = [
   {
@@ -102,6 +113,25 @@ export const strangers: Row[] = [
       ground.measure('log', (lengthOf() - before) / 1_024, { max: 256, unit: 'KiB' });
     },
   },
+  ...(Object.entries(beginnings) as [string, string][]).map(([what, text]) => ({
+    name: `idle-then-${what}`,
+    about: `3,000 (15,000) connections that have sent nothing; 300 (1,000) of them, and 40 new ones again and again, send 60 kB of ${what}`,
+    async run(ground: Ground) {
+      const idle = await ground.lines(ground.size(3_000, 15_000), { reads: false });
+      await ground.watched(async () => {
+        const again = async () => {
+          while (!ground.isOver()) {
+            const [line] = await ground.lines(1);
+            await line?.send(text);
+            await ground.rest(300);
+            line?.socket.destroy();
+          }
+        };
+        const all = idle.slice(0, ground.size(300, 1_000)).map((line) => line.send(text));
+        await Promise.race([Promise.all([...all, ...Array.from({ length: 40 }, again)]), ground.rest()]);
+      });
+    },
+  })),
 ];
 
 const gzip = { 'Content-Encoding': 'gzip' };

@@ -61,12 +61,7 @@ export interface Ground {
 export interface Told {
   blamed: string[];
   notes: string[];
-  /** Processors that programs of others have used meanwhile. */
-  othersBusy: number;
 }
-
-/** From so many processors on that others use, what has failed says little of the server. */
-export const othersBusyMax = 0.5;
 
 interface Surroundings {
   lab: Lab;
@@ -85,19 +80,19 @@ const connectionsAtOnce = 100;
 /** Runs a row. @returns what it has found, never throws for the server's sake */
 export async function runRow(row: Row, surroundings: Surroundings): Promise<Told> {
   const { lab, site, scale, witness, marginMs, memoryMax } = surroundings;
-  const told: Told = { blamed: [], notes: [], othersBusy: 0 };
+  const told: Told = { blamed: [], notes: [] };
   const open = new Set<Line>();
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
   const blame = (what: string) => void told.blamed.push(what);
-  const attackMs = scale === 'small' ? 1_000 : 15_000;
+  const attackMs = scale === 'small' ? 700 : 15_000;
   let wasWatched = false;
   const ground: Ground = {
     ...{ lab, site, keys: lab.keys, port, scale, attackMs, blame },
     size: (small, full) => (scale === 'small' ? small : full),
     async watched(work, watching = {}) {
       wasWatched = true;
-      await witness.begin({ port, pid: site.pid(), key: lab.keys.other, adminKey: lab.keys.admin });
+      await witness.begin({ port, pid: site.pid(), key: lab.keys.other, clockFile: site.clockFile });
       until = performance.now() + attackMs;
       let figures: Figures;
       try {
@@ -131,10 +126,9 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     note: (line) => void told.notes.push(line),
   };
   try {
-    const busy = measureOthers();
+    const othersBusy = measureOthers();
     await row.run(ground);
-    told.othersBusy = busy();
-    if (told.othersBusy > othersBusyMax) ground.note(`other programs used ${shown(told.othersBusy)} processors`);
+    if (othersBusy() > 0.5) ground.note(`other programs used ${shown(othersBusy())} processors`);
     if (!wasWatched) blame('the row watched nothing');
   } catch (error) {
     blame((error as Error).stack ?? String(error));
@@ -162,13 +156,13 @@ function judge(
     stalls = true,
   }: { marginMs: number; memoryMax: number; told: Told } & Watching,
 ): void {
-  const { chunks, runs, health, lagMs, residentMax } = figures;
+  const { chunks, runs, health, turnMs, residentMax } = figures;
   const mebibytes = (bytes: number) => `${shown(bytes / 2 ** 20)} MiB`;
   const stallMs = stallOf(figures);
   told.notes.unshift(
     `chunk ${shown(chunks.worstMs)} ms at worst of ${chunks.count}`,
     `run ${shown(runs.worstMs)} ms of ${runs.count}`,
-    `stall ${shown(stallMs)} ms (/healthz ${shown(health.worstMs)} ms, event loop ${lagMs === undefined ? 'unknown' : `${shown(lagMs)} ms`})`,
+    `stall ${shown(stallMs)} ms (/healthz ${shown(health.worstMs)} ms, event loop ${shown(turnMs)} ms)`,
     `memory ${mebibytes(residentMax)}`,
   );
   for (const [name, figure] of [['chunks', chunks] as const, ['runs', runs] as const].slice(0, ingest ? 2 : 0)) {

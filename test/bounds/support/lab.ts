@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run as runProgram, type Server, serve } from '../../built-server.ts';
 import { type Cluster, openCluster } from '../../faults/support/postgres-15.ts';
@@ -21,35 +23,38 @@ export interface Lab {
   builtFolder: string;
   cluster: Cluster;
   keys: Keys;
+  /** Where servers write down how long their event loops did not turn. */
+  clockFolder: string;
   /** A migrated database that holds the keys and nothing else. @returns its name */
   newDatabase(): Promise<string>;
   remove(): Promise<void>;
 }
 
 const folderInMemory = '/dev/shm';
+const loopClock = new URL('./loop-clock.mjs', import.meta.url).href;
 const template = 'template_lab';
 
 export async function openLab(builtFolder: string): Promise<Lab> {
   // In memory where there is such a folder, so that the disks of others are no part of what is measured.
-  const cluster = await openCluster({
-    settings: { max_connections: '200', max_wal_size: '2GB' },
-    ...(existsSync(folderInMemory) && { parent: folderInMemory }),
-  });
+  const parent = existsSync(folderInMemory) ? folderInMemory : tmpdir();
+  const cluster = await openCluster({ settings: { max_connections: '200', max_wal_size: '2GB' }, parent });
   await cluster.start();
   try {
     await cluster.query(`create database ${template}`);
     const keys = await makeKeys(builtFolder, cluster);
+    const clockFolder = await mkdtemp(join(parent, 'bounds-clocks-'));
     let count = 0;
     return {
-      builtFolder,
-      cluster,
-      keys,
+      ...{ builtFolder, cluster, keys, clockFolder },
       async newDatabase() {
         const name = `lab_${++count}`;
         await cluster.query(`create database ${name} template ${template}`);
         return name;
       },
-      remove: () => cluster.remove(),
+      async remove() {
+        await rm(clockFolder, { recursive: true, force: true });
+        await cluster.remove();
+      },
     };
   } catch (error) {
     await cluster.remove();
@@ -94,6 +99,8 @@ async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
 /** A built server on a database of the lab, at an address that changes when it is started again. */
 export interface Site {
   database: string;
+  /** Where its event loop writes down how long it did not turn (loop-clock.mjs). */
+  clockFile: string;
   port(): number;
   pid(): number;
   server(): Server;
@@ -110,15 +117,19 @@ export interface SiteOptions {
 
 export async function openSite(lab: Lab, { settings = {}, before = [] }: SiteOptions = {}): Promise<Site> {
   const database = await lab.newDatabase();
-  const start = () =>
-    serve(lab.builtFolder, { DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info', ...settings }, { before });
+  const clockFile = join(lab.clockFolder, database);
+  const own = {
+    ...{ DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info' },
+    ...{ NODE_OPTIONS: `--import=${loopClock}`, LOOP_CLOCK: clockFile },
+  };
+  const start = () => serve(lab.builtFolder, { ...own, ...settings }, { before });
   let server = await start();
   const kill = async () => {
     server.child.kill('SIGKILL');
     await server.exit();
   };
   return {
-    database,
+    ...{ database, clockFile },
     port: () => Number(new URL(server.endpoint).port),
     pid: () => server.child.pid as number,
     server: () => server,

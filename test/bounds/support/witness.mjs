@@ -46,9 +46,9 @@ process.on('disconnect', () => process.exit());
 
 const tell = (error) => process.send({ failure: error.message });
 
-async function begin({ port, pid, key, adminKey, answerMsMax }) {
+async function begin({ port, pid, key, clockFile, answerMsMax }) {
   watch = {
-    ...{ port, key, adminKey, answerMsMax },
+    ...{ port, key, clockFile, answerMsMax },
     serverPids: nodePids(pid),
     agent: new Agent({ keepAlive: true }),
     pending: new Set(),
@@ -60,8 +60,7 @@ async function begin({ port, pid, key, adminKey, answerMsMax }) {
   const opening = { method: 'POST', path: '/tool-state/stream/initialize', body: initialization };
   const answer = await exchange(opening).answer;
   watch.dataId = JSON.parse(answer.body).data_id;
-  // Reading the metric sets it back.
-  await readLag();
+  watch.begunAt = Date.now();
   watch.timers = [
     setInterval(sendChunk, chunkEveryMs),
     setInterval(openAndFinalize, runEveryMs),
@@ -84,9 +83,10 @@ async function end() {
       one.abandon();
     }
   }
-  const lagMs = await readLag().catch(() => undefined);
+  // By then the server's clock has written down its last turn.
+  await sleep(2 * healthEveryMs);
   watch.agent.destroy();
-  return { ...watch.figures, residentMax: watch.residentMax, lagMs };
+  return { ...watch.figures, residentMax: watch.residentMax, turnMs: longestTurnMs(watch) };
 }
 
 const initialization = '{"stream_name":"somebody else","points_per_chunk":100,"project_id":null}';
@@ -222,14 +222,14 @@ function note(figure, ms, wrong) {
   if (figure.tells.length < tellsMax) figure.tells.push(`${wrong} (after ${Math.round(ms)} ms)`);
 }
 
-function exchange({ method, path, body, headers = {}, isNew = false, key = watch.key }) {
+function exchange({ method, path, body, headers = {}, isNew = false }) {
   let abandon = () => {};
   const answer = new Promise((resolve, reject) => {
     const outgoing = request({
       ...{ host: '127.0.0.1', port: watch.port, method, path },
       agent: isNew ? new Agent() : watch.agent,
       headers: {
-        'x-api-key': key,
+        'x-api-key': watch.key,
         ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         ...headers,
       },
@@ -249,11 +249,10 @@ function exchange({ method, path, body, headers = {}, isNew = false, key = watch
   return { answer, abandon: () => abandon() };
 }
 
-/** Longest time in which the server's event loop did not turn since this was asked last, in ms; undefined when unknown. */
-async function readLag() {
-  const { answer, abandon } = exchange({ method: 'GET', path: '/metrics', key: watch.adminKey });
-  const late = setTimeout(abandon, watch.answerMsMax);
-  const { body } = await answer.finally(() => clearTimeout(late));
-  const seconds = /^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(body)?.[1];
-  return seconds === undefined ? undefined : Number(seconds) * 1_000;
+/** Longest time since the watch began for which the server's event loop did not turn (loop-clock.mjs), in ms. */
+function longestTurnMs({ clockFile, begunAt }) {
+  const text = read(clockFile);
+  if (text === '') throw new Error("the clock of the server's event loop does not run");
+  const lines = text.split('\n').map((line) => line.split(' ').map(Number));
+  return lines.reduce((longest, [at, ms]) => (at >= begunAt ? Math.max(longest, ms) : longest), 0);
 }

@@ -19,15 +19,16 @@ export interface Figures {
   health: Figure;
   /** Bytes of memory that the server had at most. */
   residentMax: number;
-  /** The server's own figure: the longest time in which its event loop did not turn. */
-  lagMs: number | undefined;
+  /** The longest time for which the server's event loop did not turn, by a clock within it (loop-clock.mjs). */
+  turnMs: number;
 }
 
 export interface WatchedServer {
   port: number;
   pid: number;
   key: string;
-  adminKey: string;
+  /** What the clock of its event loop writes. */
+  clockFile: string;
 }
 
 /** Somebody else, in a process of their own (witness.mjs). */
@@ -61,9 +62,12 @@ export function startWitness(): Witness {
   };
 }
 
-/** A stall is one that both sides have seen: the server by its own clock, somebody else by an answer that did not come. */
-export function stallOf({ health, lagMs }: Figures): number {
-  return lagMs === undefined ? health.worstMs : Math.min(health.worstMs, lagMs);
+/**
+ * A stall is one that both sides have seen: the server's event loop did not turn, and somebody else had no answer. Both leave out
+ * what the machine adds, each in its own way, so that noise has to hit both.
+ */
+export function stallOf({ health, turnMs }: Figures): number {
+  return Math.min(health.worstMs, turnMs);
 }
 
 /** What the machine adds to a stall, from the figures of an idle server in the same run. */

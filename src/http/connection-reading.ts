@@ -1,0 +1,139 @@
+import type { Socket } from 'node:net';
+import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stranger-slots.ts';
+
+/** What says whether a connection may be read. */
+export interface ReadConnection {
+  /** Requests that it has sent ahead. While there are any, the connection is not read. */
+  ahead: readonly unknown[];
+  /** It has sent some ahead before. */
+  isGreedy: boolean;
+  /** Node would read it: no body on it waits for somebody to read it. */
+  isWanted: boolean;
+}
+
+/** Says which connections are read. */
+export interface ConnectionReading {
+  strangers: StrangerSlots;
+  /** A new connection, which has come paused (`pauseOnConnect`). */
+  open(socket: Socket): void;
+  /** A known key has come on it: it is always read. @returns whether it was a stranger before */
+  keep(socket: Socket): boolean;
+  /** It is closed. @returns whether it was a stranger */
+  close(socket: Socket): boolean;
+  /** What it has sent ahead has changed. */
+  readOrNot(socket: Socket): void;
+  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
+  rest(): void;
+}
+
+interface Options {
+  limits: SlotLimits;
+  connections: ReadonlyMap<Socket, ReadConnection>;
+  /** Milliseconds from any origin. */
+  now(): number;
+  /** One of the strangers has been read, brought no request with a known key, and makes room for others. */
+  onLooked(socket: Socket): unknown;
+}
+
+/** Those with a known key are read, and some of the others; nobody who has sent requests ahead; nobody during a rest. */
+export function createConnectionReading({ limits, connections, now, onLooked }: Options): ConnectionReading {
+  const kept = new Set<Socket>();
+  const strangers = createStrangerSlots({
+    ...{ limits, now, onLooked, onChange: readOrNot },
+    isCutShort: () => pause.wasResting(),
+  });
+  const pause = createRest({ connections, read: () => [...strangers.read(), ...kept], readOrNot });
+
+  function readOrNot(socket: Socket): void {
+    const connection = connections.get(socket);
+    if (connection === undefined || socket.destroyed) return;
+    const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
+    const isTurn = kept.has(socket) || strangers.isRead(socket);
+    // Its own are below, and only note what Node wants.
+    const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
+    (mayBeRead && isTurn ? resume : stop).call(socket);
+  }
+
+  /** Node pauses a connection while nobody reads a body on it, and resumes it at the end of each answer. */
+  function want(socket: Socket, isWanted: boolean): Socket {
+    const connection = connections.get(socket) as ReadConnection | undefined;
+    if (connection !== undefined) connection.isWanted = isWanted;
+    readOrNot(socket);
+    return socket;
+  }
+
+  // One function for all connections.
+  function pauseIt(this: Socket): Socket {
+    return want(this, false);
+  }
+
+  function resumeIt(this: Socket): Socket {
+    return want(this, true);
+  }
+
+  return {
+    strangers,
+    readOrNot,
+    rest: pause.rest,
+    open(socket) {
+      socket.pause = pauseIt;
+      socket.resume = resumeIt;
+      strangers.add(socket);
+    },
+    keep(socket) {
+      if (!strangers.delete(socket)) return false;
+      kept.add(socket);
+      readOrNot(socket);
+      return true;
+    },
+    close(socket) {
+      kept.delete(socket);
+      return strangers.delete(socket);
+    },
+  };
+}
+
+interface RestOptions {
+  connections: ReadonlyMap<Socket, ReadConnection>;
+  read(): Socket[];
+  readOrNot(socket: Socket): void;
+}
+
+/**
+ * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
+ * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
+ */
+function createRest({ connections, read, readOrNot }: RestOptions): {
+  rest(): void;
+  isResting(): boolean;
+  wasResting(): boolean;
+} {
+  let isResting = false;
+  let rests = 0;
+  let restsSeen = 0;
+  const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
+
+  function goOn(): void {
+    isResting = false;
+    // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
+    const resting = read().reverse();
+    for (const greedy of [false, true])
+      for (const socket of resting) if (isGreedy(socket) === greedy) readOrNot(socket);
+  }
+
+  return {
+    isResting: () => isResting,
+    wasResting() {
+      const was = rests !== restsSeen;
+      restsSeen = rests;
+      return was;
+    },
+    rest() {
+      if (isResting) return;
+      isResting = true;
+      rests++;
+      for (const socket of read()) readOrNot(socket);
+      setImmediate(goOn);
+    },
+  };
+}

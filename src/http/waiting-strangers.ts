@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net';
+import type { HttpLimits } from './limits.ts';
+
+/** Connections without a known key that wait to be read. */
+export interface WaitingStrangers {
+  /** A new one: it is likely to ask for something soon. */
+  isNew(socket: Socket): void;
+  /** It has asked for something, and is likely to ask for more. */
+  hasAsked(socket: Socket): void;
+  /** @param wasRead whether the event loop has looked at it since it was taken */
+  add(socket: Socket, wasRead: boolean): void;
+  /** The one that is to be read next; undefined when none waits. */
+  take(): Socket | undefined;
+  /** It is closed, or a known key has come on it. */
+  forget(socket: Socket): void;
+  /** The first of those that have been read since they came, also where one is read again. */
+  oldestRead(): Socket | undefined;
+  size(): number;
+  /** Those that were displaced by newer ones before they were read. */
+  unreadSize(): number;
+  /** Those that are new, and have been read. */
+  recentSize(): number;
+  /** Those that have said nothing for long. */
+  silentSize(): number;
+}
+
+type Limits = Pick<HttpLimits, 'strangerNewMs' | 'strangerLivelyMs'>;
+
+interface Stranger {
+  socket: Socket;
+  newUntil: number;
+  livelyUntil: number;
+  queue?: Queue | undefined;
+  /** Its neighbours there. */
+  before?: Stranger | undefined;
+  after?: Stranger | undefined;
+}
+
+/** @param now milliseconds from any origin */
+export function createWaitingStrangers(limits: Limits, now: () => number): WaitingStrangers {
+  const strangers = new WeakMap<Socket, Stranger>();
+  const read = new Set<Socket>();
+  const [unread, recent, lively, silent] = [createQueue(), createQueue(), createQueue(), createQueue()];
+  // Half are unread, and none waits for ever, whatever comes before the others.
+  const rest = [recent.takeLast, lively.take, recent.take, silent.take];
+  const order = rest.flatMap((take, i) => [i % 2 === 0 ? unread.take : unread.takeLast, take]);
+  let orderIndex = 0;
+  const size = () => unread.size() + recent.size() + lively.size() + silent.size();
+  const known = (socket: Socket) => strangers.get(socket) as Stranger;
+
+  return {
+    isNew(socket) {
+      strangers.set(socket, { socket, newUntil: now() + limits.strangerNewMs, livelyUntil: 0 });
+    },
+    hasAsked(socket) {
+      known(socket).livelyUntil = now() + limits.strangerLivelyMs;
+    },
+    add(socket, wasRead) {
+      const stranger = known(socket);
+      const usual = now() < stranger.newUntil ? recent : now() < stranger.livelyUntil ? lively : silent;
+      stranger.queue = wasRead ? usual : unread;
+      if (wasRead) read.add(socket);
+      stranger.queue.add(stranger);
+    },
+    take() {
+      if (size() === 0) return undefined;
+      for (;;) {
+        const stranger = order[orderIndex++ % order.length]?.();
+        if (stranger === undefined) continue;
+        stranger.queue = undefined;
+        return stranger.socket;
+      }
+    },
+    forget(socket) {
+      const stranger = known(socket);
+      read.delete(socket);
+      stranger.queue?.delete(stranger);
+      stranger.queue = undefined;
+    },
+    oldestRead: () => read.values().next().value,
+    size,
+    unreadSize: unread.size,
+    recentSize: recent.size,
+    silentSize: silent.size,
+  };
+}
+
+interface Queue {
+  add(stranger: Stranger): void;
+  delete(stranger: Stranger): void;
+  /** The one that has waited longest. */
+  take(): Stranger | undefined;
+  takeLast(): Stranger | undefined;
+  size(): number;
+}
+
+/** A list, since a Set is slow to give out its first, and an iterator that is kept keeps the sockets of long ago. */
+function createQueue(): Queue {
+  let first: Stranger | undefined;
+  let last: Stranger | undefined;
+  let size = 0;
+
+  function remove(stranger: Stranger | undefined): Stranger | undefined {
+    if (stranger === undefined) return undefined;
+    const { before, after } = stranger;
+    if (before === undefined) first = after;
+    else before.after = after;
+    if (after === undefined) last = before;
+    else after.before = before;
+    stranger.before = undefined;
+    stranger.after = undefined;
+    size--;
+    return stranger;
+  }
+
+  return {
+    add(stranger) {
+      stranger.before = last;
+      if (last === undefined) first = stranger;
+      else last.after = stranger;
+      last = stranger;
+      size++;
+    },
+    delete: remove,
+    take: () => remove(first),
+    takeLast: () => remove(last),
+    size: () => size,
+  };
+}

@@ -8,7 +8,7 @@
 import type { Connections } from './access.ts';
 import { serviceRole } from './roles.ts';
 
-const migration = '0011_packed_series';
+const migration = '0013_packed_series';
 
 /** Shared by all sessions of programs that read packed series; nobody takes it alone. */
 const mark = 7_203_118_440_011;

@@ -1,5 +1,5 @@
 /**
- * The two series of a row of `chunks` or `chunk_revisions`, as they are stored (migrations/0011): each either as the float8[] that was
+ * The two series of a row of `chunks` or `chunk_revisions`, as they are stored (migrations/0013): each either as the float8[] that was
  * sent, or packed (packed-series.ts). What reads them names their columns here, and decodes them in one of two ways: in this
  * process, where many are read, or in SQL by chunk_points().
  */

@@ -177,7 +177,7 @@ describe('repack', () => {
 
   test('refuses while a program is connected that may not be able to read packed rows', async () => {
     await storeMany(1);
-    await query(`update kysely_migration set release_before_serves = true where name = '0011_packed_series'`);
+    await query(`update kysely_migration set release_before_serves = true where name = '0013_packed_series'`);
     const { default: pg } = await import('pg');
     const before = new pg.Client({ connectionString: server.databaseUrl, application_name: 'metrology-server' });
     await before.connect();

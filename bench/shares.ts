@@ -10,7 +10,7 @@ import Fastify from 'fastify';
 import { createIdentities } from '../src/auth/identities.ts';
 import { authLimits } from '../src/auth/limits.ts';
 import { encodeFloat8Array } from '../src/database/float8-array.ts';
-import { createPacker } from '../src/database/packed-series.ts';
+import { createPacker } from '../src/database/series-packer.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { ChunkBody, ChunkReceipt } from '../src/streams/schemas.ts';
 

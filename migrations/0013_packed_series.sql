@@ -3,8 +3,8 @@
 -- The release before may serve beside this: yes. It goes on to store float8[] and to read them; packing begins when no server
 -- of that release is connected, and then 'yes' becomes 'no' in the list of migrations.
 
--- Of each of the two series of a chunk either the array stands as it was sent (timestamps, "values"), or its scale, base and step
--- do, and its residuals: 1 to 4 bytes each, the highest first; NULL where all of them are 0. Of an absent reading all bits are set.
+-- Of each of the two series of a chunk either the array stands as it was sent (timestamps, "values"), or its exponent, base and
+-- step do (NULL for a step of 0), and its residuals: 1 to 4 bytes each, the highest first; NULL where all of them are 0. Of an absent reading all bits are set.
 -- The last few bytes may stand apart, in the row (rest): PostgreSQL keeps long values in pieces of 1,996 bytes, and 1,000
 -- residuals of 2 bytes would need 4 more, which cost a quarter of each page.
 -- base and step are whole numbers, and so are all sums; they lie within ±2^53, so a float8 holds them exactly.
@@ -16,10 +16,10 @@ begin
     execute format(
       'alter table %I
          alter column timestamps drop not null, alter column "values" drop not null,
-         add column time_scale float8, add column time_base bigint, add column time_step bigint,
-         add column time_residuals bytea, add column time_rest bytea,
-         add column value_scale float8, add column value_base bigint, add column value_step bigint,
-         add column value_residuals bytea, add column value_rest bytea', part);
+         add column time_base bigint, add column time_step bigint, add column value_base bigint, add column value_step bigint,
+         add column time_exponent smallint, add column value_exponent smallint,
+         add column time_residuals bytea, add column value_residuals bytea,
+         add column time_rest bytea, add column value_rest bytea', part);
     -- To compress them saves nothing, and costs a write twice its time.
     execute format(
       'alter table %I alter column time_residuals set storage external, alter column value_residuals set storage external',
@@ -32,7 +32,17 @@ end $$;
 -- chunks of 100 points a fifth of their time. Rows of before are as it says; to have them looked at would take long.
 alter table chunk_revisions
   add constraint each_series_once check (
-    num_nonnulls(timestamps, time_scale) = 1 and num_nonnulls("values", value_scale) = 1) not valid;
+    num_nonnulls(timestamps, time_exponent) = 1 and num_nonnulls("values", value_exponent) = 1) not valid;
+
+-- What whole numbers are divided by: 10^exponent, or 2^-exponent where it is below 0. The powers of ten are those up to which
+-- each is a float8, written out: power() might round.
+create function series_scale(exponent smallint) returns float8
+language sql immutable parallel safe
+return case
+  when exponent < 0 then power(2::float8, -exponent)
+  else (array[1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22]::float8[])[exponent + 1]
+end;
 
 -- Bytes of a residual, among those of so many points; NULL where they cannot be of so many.
 create function residual_width(residuals bytea, point_count integer) returns integer
@@ -62,17 +72,19 @@ end;
 -- statement that calls them, so nothing is called for a point. `offset 0` keeps it from fetching the residuals for each.
 create function chunk_points(
   point_count integer,
-  timestamps float8[], time_scale float8, time_base bigint, time_step bigint, time_residuals bytea, time_rest bytea,
-  "values" float8[], value_scale float8, value_base bigint, value_step bigint, value_residuals bytea, value_rest bytea
+  timestamps float8[], time_exponent smallint, time_base bigint, time_step bigint, time_residuals bytea, time_rest bytea,
+  "values" float8[], value_exponent smallint, value_base bigint, value_step bigint, value_residuals bytea, value_rest bytea
 ) returns table (place integer, seconds float8, value float8)
 language sql immutable parallel safe
 begin atomic
   select p.place,
-         coalesce(p.seconds, (time_base + time_step * p.place + residual_at(r.time_bytes, r.time_width, p.place)) / time_scale),
-         coalesce(p.value, (value_base + value_step * p.place + residual_at(r.value_bytes, r.value_width, p.place)) / value_scale)
+         coalesce(p.seconds, (time_base + r.time_rise * p.place + residual_at(r.time_bytes, r.time_width, p.place)) / r.time_scale),
+         coalesce(p.value, (value_base + r.value_rise * p.place + residual_at(r.value_bytes, r.value_width, p.place)) / r.value_scale)
   from (
     select time_bytes, residual_width(time_bytes, point_count) as time_width,
-           value_bytes, residual_width(value_bytes, point_count) as value_width
+           coalesce(time_step, 0) as time_rise, series_scale(time_exponent) as time_scale,
+           value_bytes, residual_width(value_bytes, point_count) as value_width,
+           coalesce(value_step, 0) as value_rise, series_scale(value_exponent) as value_scale
     from (
       select time_residuals || coalesce(time_rest, '') as time_bytes,
              value_residuals || coalesce(value_rest, '') as value_bytes
@@ -94,8 +106,8 @@ join channels c on c.data_id = s.data_id
 join chunks k on k.data_id = c.data_id and k.channel_id = c.channel_id
 cross join lateral chunk_points(
   k.point_count,
-  k.timestamps, k.time_scale, k.time_base, k.time_step, k.time_residuals, k.time_rest,
-  k."values", k.value_scale, k.value_base, k.value_step, k.value_residuals, k.value_rest
+  k.timestamps, k.time_exponent, k.time_base, k.time_step, k.time_residuals, k.time_rest,
+  k."values", k.value_exponent, k.value_base, k.value_step, k.value_residuals, k.value_rest
 ) as p
 where r.role_name = session_user::text and s.deleted_at is null;
 
@@ -123,8 +135,8 @@ begin atomic
   ) k
   cross join lateral chunk_points(
     k.point_count,
-    k.timestamps, k.time_scale, k.time_base, k.time_step, k.time_residuals, k.time_rest,
-    k."values", k.value_scale, k.value_base, k.value_step, k.value_residuals, k.value_rest
+    k.timestamps, k.time_exponent, k.time_base, k.time_step, k.time_residuals, k.time_rest,
+    k."values", k.value_exponent, k.value_base, k.value_step, k.value_residuals, k.value_rest
   ) as p
   where r.role_name = session_user::text and s.data_id = stream and s.deleted_at is null
     and (channel_names is null or c.channel_name = any(channel_names))

@@ -1,5 +1,7 @@
 /** A series as it is sent to be stored: packed where that is exact, else as the float64 that came. */
-import type { PackedSeries, Packer } from './packed-series.ts';
+import { writeElements } from './float8-array.ts';
+import type { PackedSeries } from './packed-series.ts';
+import type { Packer } from './series-packer.ts';
 
 export type SeriesImage =
   | PackedSeries
@@ -12,34 +14,21 @@ export const isPacked = (image: SeriesImage): image is PackedSeries => 'residual
 export const bytesOf = (image: SeriesImage): Buffer => (isPacked(image) ? image.residuals : image.elements);
 
 /**
- * @param image the binary float8[] of the readings; the result may go on to use its memory
+ * @param readings absent ones are NaN
  * @param packer none where nothing is to be packed
  */
-export function toSeriesImage(
-  readings: readonly (number | null)[],
-  nullCount: number,
-  image: Buffer,
-  packer: Packer | undefined,
-): SeriesImage {
-  const packed = packer?.pack(readings);
-  if (packed !== undefined) return packed;
-  const hasNulls = nullCount > 0;
-  return { elements: hasNulls ? withNaN(readings) : image.subarray(headerBytes), hasNulls };
+export function toSeriesImage(readings: Float64Array, hasNulls: boolean, packer: Packer | undefined): SeriesImage {
+  return packer?.pack(readings) ?? { elements: elementsOf(readings), hasNulls };
 }
 
-function withNaN(readings: readonly (number | null)[]): Buffer {
+function elementsOf(readings: Float64Array): Buffer {
   const elements = Buffer.allocUnsafe(readings.length * elementBytes);
-  for (let i = 0; i < readings.length; i++) {
-    elements.writeInt32BE(float8Bytes, i * elementBytes);
-    elements.writeDoubleBE(readings[i] ?? Number.NaN, i * elementBytes + lengthBytes);
-  }
+  writeElements(new DataView(elements.buffer, elements.byteOffset), 0, readings);
   return elements;
 }
 
 const headerBytes = 20;
-const lengthBytes = 4;
-const float8Bytes = 8;
-const elementBytes = lengthBytes + float8Bytes;
+const elementBytes = 12;
 
 /** One binary float8[] of the elements of many series, which lie end to end. */
 export function joinElements(pieces: readonly Buffer[]): Buffer {

@@ -10,7 +10,7 @@ import { unpack } from './packed-series.ts';
 /** The columns of a series, in the order in which `readSeries` takes them. */
 const columnsOf = (array: string, series: string) => [
   array,
-  ...['scale', 'base', 'step', 'residuals', 'rest'].map((part) => `${series}_${part}`),
+  ...['exponent', 'base', 'step', 'residuals', 'rest'].map((part) => `${series}_${part}`),
 ];
 export const timesColumns: readonly string[] = columnsOf('timestamps', 'time');
 export const valuesColumns: readonly string[] = columnsOf('"values"', 'value');
@@ -41,9 +41,9 @@ export const contentHashOf = (row: string, sent: string) =>
 export const lastValueOfChunk = (row: string) => `case
     when ${row}."values" is not null then ${row}."values"[cardinality(${row}."values")]
     else (
-      select (${row}.value_base + ${row}.value_step * (${row}.point_count - 1)
+      select (${row}.value_base + coalesce(${row}.value_step, 0) * (${row}.point_count - 1)
               + residual_at(r.bytes, residual_width(r.bytes, ${row}.point_count), ${row}.point_count - 1))
-             / ${row}.value_scale
+             / series_scale(${row}.value_exponent)
       from (select ${row}.value_residuals || coalesce(${row}.value_rest, '') as bytes offset 0) r)
   end`;
 
@@ -52,7 +52,7 @@ export interface StoredSeries {
   pointCount: number;
   /** As it was sent, in PostgreSQL's format; undefined where it is packed. */
   array: Buffer | undefined;
-  scale: number;
+  exponent: number;
   base: number;
   step: number;
   /** Undefined where all are 0. */
@@ -61,19 +61,19 @@ export interface StoredSeries {
   rest: Buffer | undefined;
 }
 
-const unscaled = { scale: 1, base: 0, step: 0, residuals: undefined, rest: undefined };
+const unpacked = { exponent: 0, base: 0, step: 0, residuals: undefined, rest: undefined };
 
 /** Takes the columns of a series from a row, the first of which is `field`. */
 export function readSeries(row: CopyRow, field: number, pointCount: number): StoredSeries {
   const bytes = (column: number) => (row.isNull(field + column) ? undefined : row.bytes(field + column));
   const array = bytes(0);
-  if (array !== undefined) return { pointCount, array, ...unscaled };
+  if (array !== undefined) return { pointCount, array, ...unpacked };
   return {
     pointCount,
     array,
-    scale: row.float8(field + 1),
+    exponent: row.int2(field + 1),
     base: row.int8(field + 2),
-    step: row.int8(field + 3),
+    step: row.isNull(field + 3) ? 0 : row.int8(field + 3),
     residuals: bytes(4),
     rest: bytes(5),
   };

@@ -1,10 +1,10 @@
-import { countNulls, decodeFloat8Array } from '../database/float8-array.ts';
-import type { Packer } from '../database/packed-series.ts';
-import { bytesApart, isPacked, toSeriesImage } from '../database/series-image.ts';
+import { decodeFloat8Array } from '../database/float8-array.ts';
+import { bytesApart } from '../database/series-image.ts';
+import type { Packer } from '../database/series-packer.ts';
 
 /** What is stored of a packed series. */
 export interface SeriesColumns {
-  scale: number;
+  exponent: number;
   base: number;
   step: number;
   /** Null where all are 0. */
@@ -18,9 +18,8 @@ export interface SeriesColumns {
  * @returns undefined where only that is exact, or none is shorter
  */
 export function packImage(image: Buffer, packer: Packer): SeriesColumns | undefined {
-  const readings = Array.from(decodeFloat8Array(image), (reading) => (Number.isNaN(reading) ? null : reading));
-  const series = toSeriesImage(readings, countNulls(readings), image, packer);
-  if (!isPacked(series)) return undefined;
+  const series = packer.pack(decodeFloat8Array(image));
+  if (series === undefined) return undefined;
   const { residuals, ...line } = series;
   const kept = residuals.length - bytesApart(residuals);
   return {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout } from '../database/failures.ts';
-import { createPacker, type Packer } from '../database/packed-series.ts';
+import { createPacker, type Packer } from '../database/series-packer.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { bytesOf, packImage } from './columns.ts';
 import { type RepackLimits, repackLimits } from './limits.ts';

@@ -113,7 +113,7 @@ export async function writeRow(client: pg.PoolClient, table: ContentTable, row: 
       ...[row.times, row.readings].flatMap((series) =>
         series === undefined
           ? [null, null, null, null, null]
-          : [series.scale, series.base, series.step, series.residuals, series.rest],
+          : [series.exponent, series.base, series.step || null, series.residuals, series.rest],
       ),
     ],
   });
@@ -127,12 +127,12 @@ const writeSql = (table: ContentTable) => `
 
 /** A series as five parameters say, or as it stands where the first of them is NULL. */
 function seriesSql(array: string, series: string, first: number): string {
-  const scale = `$${first}::float8`;
+  const exponent = `$${first}::smallint`;
   const unlessKept = (column: string, packed: string) =>
-    `${series}_${column} = case when ${scale} is null then k.${series}_${column} else ${packed} end`;
+    `${series}_${column} = case when ${exponent} is null then k.${series}_${column} else ${packed} end`;
   return [
-    `${array} = case when ${scale} is null then k.${array} end`,
-    unlessKept('scale', scale),
+    `${array} = case when ${exponent} is null then k.${array} end`,
+    unlessKept('exponent', exponent),
     unlessKept('base', `$${first + 1}::bigint`),
     unlessKept('step', `$${first + 2}::bigint`),
     unlessKept('residuals', `$${first + 3}::bytea`),

@@ -31,16 +31,17 @@ const facts: Record<
 };
 const columns = Object.keys(facts) as (keyof typeof facts)[];
 const placeOf = Object.fromEntries(columns.map((column, i) => [column, i])) as Record<keyof typeof facts, number>;
-/** Of a series its bytes, and scale, base and step, or in the place of the scale whether it has absent readings. */
-const seriesLength = 4;
+/** Of a series its form, its bytes, and exponent, base and step where it is packed. */
+const seriesLength = 5;
 /** Two series before the columns, and whether the timestamps ascend behind them. */
 const rowLength = 2 * seriesLength + columns.length + 1;
 
-/** A scale is above 0. */
+const forms = { packed: 0, sent: 1, sentWithNulls: 2 };
+
 const packSeries = (image: SeriesImage) =>
   isPacked(image)
-    ? [image.residuals.length, image.scale, image.base, image.step]
-    : [image.elements.length, image.hasNulls ? -1 : 0, 0, 0];
+    ? [forms.packed, image.residuals.length, image.exponent, image.base, image.step]
+    : [image.hasNulls ? forms.sentWithNulls : forms.sent, image.elements.length, 0, 0, 0];
 
 export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
   const lengthOf = ({ image }: Arrival) =>
@@ -74,10 +75,10 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
     return buffer.subarray(at - length, at);
   };
   const series = (from: number): SeriesImage => {
-    const bytes = next(numbers[from] as number);
-    const scale = numbers[from + 1] as number;
-    if (scale <= 0) return { elements: bytes, hasNulls: scale < 0 };
-    return { scale, base: numbers[from + 2] as number, step: numbers[from + 3] as number, residuals: bytes };
+    const number = (place: number) => numbers[from + place] as number;
+    const bytes = next(number(1));
+    if (number(0) !== forms.packed) return { elements: bytes, hasNulls: number(0) === forms.sentWithNulls };
+    return { exponent: number(2), base: number(3), step: number(4), residuals: bytes };
   };
   // Written out: images made of a list of their columns were the largest part of a stall with 10,000 channels.
   return channelNames.map((channelName, i) => {

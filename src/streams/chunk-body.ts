@@ -1,5 +1,5 @@
 import { Ajv, type ValidateFunction } from 'ajv';
-import { createPacker, type Packer } from '../database/packed-series.ts';
+import { createPacker, type Packer } from '../database/series-packer.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { ajvOptions } from '../http/ajv-options.ts';
 import { createNameCheck, type NameCheck, type UnknownNames } from '../http/known-names.ts';

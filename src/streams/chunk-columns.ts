@@ -19,6 +19,7 @@ interface Values {
   text: string | null;
   bigint: number | null;
   integer: number;
+  smallint: number | null;
   float8: number | null;
   boolean: boolean;
   hash: Buffer;
@@ -39,9 +40,10 @@ type ChunkColumn = (Scalar | Sliced) & {
 };
 
 const numbersOf = (image: SeriesImage) => (isPacked(image) ? image : undefined);
-const scaleOf = (image: SeriesImage) => numbersOf(image)?.scale ?? null;
+const exponentOf = (image: SeriesImage) => numbersOf(image)?.exponent ?? null;
 const baseOf = (image: SeriesImage) => numbersOf(image)?.base ?? null;
-const stepOf = (image: SeriesImage) => numbersOf(image)?.step ?? null;
+// The values of most channels have none, which takes no room as NULL.
+const stepOf = (image: SeriesImage) => numbersOf(image)?.step || null;
 
 export const chunkColumns: readonly ChunkColumn[] = [
   { name: 'data_id', type: 'uuid', isKey: true, of: ({ item }) => item.dataId },
@@ -62,13 +64,13 @@ export const chunkColumns: readonly ChunkColumn[] = [
   { name: 'content_hash', type: 'hash', of: ({ image }) => image.contentHash },
   { name: 'units', type: 'text', of: ({ image }) => image.units },
   { name: 'timestamps', type: 'float8[]', slice: { series: 'time', of: 'sent' } },
-  { name: 'time_scale', type: 'float8', of: ({ image }) => scaleOf(image.timestamps) },
+  { name: 'time_exponent', type: 'smallint', of: ({ image }) => exponentOf(image.timestamps) },
   { name: 'time_base', type: 'bigint', of: ({ image }) => baseOf(image.timestamps) },
   { name: 'time_step', type: 'bigint', of: ({ image }) => stepOf(image.timestamps) },
   { name: 'time_residuals', type: 'bytea', slice: { series: 'time', of: 'residuals' } },
   { name: 'time_rest', type: 'bytea', slice: { series: 'time', of: 'rest' } },
   { name: '"values"', type: 'float8[]', slice: { series: 'value', of: 'sent' } },
-  { name: 'value_scale', type: 'float8', of: ({ image }) => scaleOf(image.values) },
+  { name: 'value_exponent', type: 'smallint', of: ({ image }) => exponentOf(image.values) },
   { name: 'value_base', type: 'bigint', of: ({ image }) => baseOf(image.values) },
   { name: 'value_step', type: 'bigint', of: ({ image }) => stepOf(image.values) },
   { name: 'value_residuals', type: 'bytea', slice: { series: 'value', of: 'residuals' } },
@@ -112,7 +114,7 @@ function expressionOf(column: ChunkColumn, parameterOf: (name: string) => number
   const { name, type } = column;
   if (!isScalar(column)) return `${sliceSql(column.slice, parameterOf)} as ${name}`;
   if (type === 'boolean') return `u.${name} = 1 as ${name}`;
-  if (type === 'bigint' || type === 'integer') return `u.${name}::${type}`;
+  if (type === 'bigint' || type === 'integer' || type === 'smallint') return `u.${name}::${type}`;
   if (type !== 'hash') return `u.${name}`;
   return `substring($${parameterOf(name)}::bytea from u.position * 32 - 31 for 32) as ${name}`;
 }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openDatabase } from '../../src/database/database.ts';
-import { createPacker } from '../../src/database/packed-series.ts';
+import { createPacker } from '../../src/database/series-packer.ts';
 import { timesColumns, valuesColumns } from '../../src/database/stored-series.ts';
 import { type LeftRow, repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';

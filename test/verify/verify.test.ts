@@ -64,8 +64,8 @@ test.each([
 
 test.each([
   ['time_base = time_base + 1', 'the base'],
-  ['time_step = time_step + 1', 'the step'],
-  ['time_scale = time_scale * 2', 'the scale'],
+  ['time_step = coalesce(time_step, 0) + 1', 'the step'],
+  ['time_exponent = time_exponent + 1', 'the scale'],
   ['time_residuals = set_byte(time_residuals, 1, 77)', 'a residual'],
   ['time_residuals = null', 'residuals that are gone'],
   ['time_residuals = substring(time_residuals from 2)', 'residuals that are fewer'],

@@ -1,4 +1,5 @@
-import { plainArray, textArray } from '../database/array-literal.ts';
+import { textArray } from '../database/array-literal.ts';
+import { uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { isPacked, type SeriesImage } from '../database/series-image.ts';
 import type { PlacedRow } from './rows.ts';
@@ -148,7 +149,7 @@ export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
 function scalarParameter(column: Scalar, rows: readonly PlacedRow[]): unknown {
   switch (column.type) {
     case 'uuid':
-      return plainArray(rows.map(column.of));
+      return uuidArray(rows.map(column.of));
     case 'text':
       return textArray(rows.map(column.of));
     case 'hash':

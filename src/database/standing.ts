@@ -7,7 +7,7 @@ import type { Connections } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
-import { beginPacking } from './packing.ts';
+import { beginPacking, sessionsBefore } from './packing.ts';
 import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';
 
 export interface Standing {
@@ -60,6 +60,7 @@ export function createStanding(options: Options): Standing {
   let looking: Promise<void> | undefined;
   let log: StandingLog | undefined;
   let packs = false;
+  let packingTold = false;
 
   async function verify(client: Parameters<typeof readIdentity>[0]): Promise<void> {
     const present = await readIdentity(client);
@@ -76,7 +77,7 @@ export function createStanding(options: Options): Standing {
       files ??= await readMigrations(options.migrationsFolder ?? shippedFolder);
       await verify(pool);
       const problem = await findProblem(pool, files);
-      if (problem === undefined && !packs) packs = await beginPacking(pool);
+      if (problem === undefined && !packs) await tryPacking();
       return problem;
     } catch (error) {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
@@ -84,6 +85,18 @@ export function createStanding(options: Options): Standing {
       if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }
+  }
+
+  /** What keeps it from beginning is told once: until an update of all servers is through, that is as it should be. */
+  async function tryPacking(): Promise<void> {
+    packs = await beginPacking(pool);
+    if (packs || packingTold || log === undefined) return;
+    packingTold = true;
+    const sessions = await sessionsBefore(pool);
+    log.warn(
+      { sessions },
+      'series are stored as they are sent while sessions last that may not be able to read packed ones',
+    );
   }
 
   async function lookNow(): Promise<void> {

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { problemBetween, ranMigrations, readMigrations } from '../../src/database/migrations.ts';
 import { beginPacking } from '../../src/database/packing.ts';
@@ -64,6 +64,16 @@ describe('packing begins', () => {
     const old = await session(loginOf(url), 'metrology-server');
     expect(await database.standing.look(0)).toBeUndefined();
     expect(database.standing.packs()).toBe(false);
+    const warn = vi.fn();
+    onTestFinished(database.standing.watch({ warn, error: vi.fn() }));
+    await database.standing.look(0);
+    await database.standing.look(0);
+    expect(warn.mock.calls).toEqual([
+      [
+        { sessions: [{ pid: expect.any(Number), role: expect.any(String), application: 'metrology-server' }] },
+        expect.stringContaining('as they are sent'),
+      ],
+    ]);
     await old.end();
     await expect.poll(() => database.standing.look(0).then(() => database.standing.packs())).toBe(true);
   });

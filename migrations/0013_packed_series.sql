@@ -4,7 +4,7 @@
 -- of that release is connected, and then 'yes' becomes 'no' in the list of migrations.
 
 -- Of each of the two series of a chunk either the array stands as it was sent (timestamps, "values"), or its exponent, base and
--- step do (NULL for a step of 0), and its residuals: 1 to 4 bytes each, the highest first; NULL where all of them are 0. Of an absent reading all bits are set.
+-- step do (NULL for a step of 0), and its residuals: 1 to 6 bytes each, the highest first; NULL where all of them are 0. Of an absent reading all bits are set.
 -- The last few bytes may stand apart, in the row (rest): PostgreSQL keeps long values in pieces of 1,996 bytes, and 1,000
 -- residuals of 2 bytes would need 4 more, which cost a quarter of each page.
 -- base and step are whole numbers, and so are all sums; they lie within ±2^53, so a float8 holds them exactly.
@@ -66,6 +66,16 @@ return case width
     get_byte(residuals, 4 * place) * 16777216::bigint + get_byte(residuals, 4 * place + 1) * 65536
       + get_byte(residuals, 4 * place + 2) * 256 + get_byte(residuals, 4 * place + 3),
     4294967295)
+  when 5 then nullif(
+    get_byte(residuals, 5 * place) * 4294967296 + get_byte(residuals, 5 * place + 1) * 16777216::bigint
+      + get_byte(residuals, 5 * place + 2) * 65536 + get_byte(residuals, 5 * place + 3) * 256
+      + get_byte(residuals, 5 * place + 4),
+    1099511627775)
+  when 6 then nullif(
+    get_byte(residuals, 6 * place) * 1099511627776 + get_byte(residuals, 6 * place + 1) * 4294967296
+      + get_byte(residuals, 6 * place + 2) * 16777216::bigint + get_byte(residuals, 6 * place + 3) * 65536
+      + get_byte(residuals, 6 * place + 4) * 256 + get_byte(residuals, 6 * place + 5),
+    281474976710655)
 end;
 
 -- The points of a chunk, whatever the form of its series; `place` counts from 0. PostgreSQL writes both functions into the

@@ -11,14 +11,14 @@ export interface PackedSeries {
   base: number;
   step: number;
   /**
-   * Residuals, 0 to 4 bytes each, the highest byte first: as many as the largest takes, none where all are 0. All bits of an
+   * Residuals, 0 to 6 bytes each, the highest byte first: as many as the largest takes, none where all are 0. All bits of an
    * absent reading are set.
    */
   residuals: Buffer;
 }
 
 /** The number that stands for an absent reading, by the width; residuals stay below it. */
-export const absentOf = [0, 0xff, 0xffff, 0xffffff, 0xffffffff] as const;
+export const absentOf = [0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff] as const;
 export const widthMax = absentOf.length - 1;
 
 /** All powers of ten that are float64. */

@@ -287,8 +287,11 @@ function toBytes(
   let at = 0;
   for (let i = 0; i < length && width > 0; i++) {
     const number = whole[i] as number;
-    const residual = (Number.isNaN(number) ? absent : number - (base + step * i)) >>> 0;
-    if (width === 4) bytes[at++] = residual >>> 24;
+    const residual = Number.isNaN(number) ? absent : number - (base + step * i);
+    // Bits above the lowest 32 are out of reach of `>>>`.
+    if (width === 6) bytes[at++] = residual / 2 ** 40;
+    if (width >= 5) bytes[at++] = residual / 2 ** 32;
+    if (width >= 4) bytes[at++] = residual >>> 24;
     if (width >= 3) bytes[at++] = residual >>> 16;
     if (width >= 2) bytes[at++] = residual >>> 8;
     bytes[at++] = residual;

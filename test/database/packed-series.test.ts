@@ -73,6 +73,8 @@ describe('series are packed as whole numbers', () => {
     ['times of a clock, 1 ms of jitter', from(1_000, (i) => start + i + (random() - 0.5) * 0.002), 2, 2 ** 22],
     ['times of a clock, 20 ms of jitter', from(1_000, (i) => start + i + (random() - 0.5) * 0.04), 3, 2 ** 22],
     ['float32', from(100, () => Math.fround(100 + random())), 3, 2 ** 17],
+    ['readings with all digits around a level', from(100, () => 300 + Math.sqrt(random())), 6, 2 ** 44],
+    ['far apart', [0, 2 ** 32, 2 ** 33, 5], 5, 1],
     ['nulls among them', from(100, (i) => (i % 3 === 0 ? null : 20 + (i % 2) / 10)), 1, 10],
     ['nulls among equal ones', from(100, (i) => (i % 3 === 0 ? null : 1)), 1, 1],
     ['nulls at both ends', [null, 1, 2, null], 1, 1],
@@ -156,7 +158,7 @@ const alike = fc
 /** Whole numbers around the bounds of the forms. */
 const atBounds = fc
   .tuple(
-    fc.constantFrom(2 ** 8, 2 ** 16, 2 ** 24, 2 ** 32, 2 ** 53),
+    fc.constantFrom(2 ** 8, 2 ** 16, 2 ** 24, 2 ** 32, 2 ** 40, 2 ** 48, 2 ** 53),
     fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 2, maxLength: 8 }),
   )
   .map(([bound, offsets]): Readings => offsets.map((offset, i) => (i % 2 === 0 ? offset : bound + offset)));
@@ -179,7 +181,7 @@ test('every bit comes back, whatever is sent', () => {
     { numRuns },
   );
   // Each form has been met often.
-  for (const form of [0, 1, 2, 3, 4, 'as sent']) expect(forms.get(form), String(form)).toBeGreaterThan(numRuns / 100);
+  for (const form of [0, 1, 2, 3, 4, 5, 6, 'as sent']) expect(forms.get(form), String(form)).toBeGreaterThan(numRuns / 100);
 });
 
 describe('in PostgreSQL', () => {

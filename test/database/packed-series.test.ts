@@ -181,7 +181,8 @@ test('every bit comes back, whatever is sent', () => {
     { numRuns },
   );
   // Each form has been met often.
-  for (const form of [0, 1, 2, 3, 4, 5, 6, 'as sent']) expect(forms.get(form), String(form)).toBeGreaterThan(numRuns / 100);
+  for (const form of [0, 1, 2, 3, 4, 5, 6, 'as sent'])
+    expect(forms.get(form), String(form)).toBeGreaterThan(numRuns / 100);
 });
 
 describe('in PostgreSQL', () => {

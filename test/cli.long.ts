@@ -7,6 +7,7 @@ import { newApiKey } from '../src/auth/api-key.ts';
 import { authLimits } from '../src/auth/limits.ts';
 import { ConfigSchema } from '../src/config.ts';
 import { runningEmbeddedPostgres } from '../src/database/embedded.ts';
+import { pointsOfChunk } from '../src/database/stored-series.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
 import { storeAsSent } from './support/as-sent.ts';
 
@@ -327,18 +328,35 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     );
 
     // A channel that somebody holds is tried again for seconds; Ctrl-C ends that in order.
-    await storeAsSent({ pool });
-    const holder = await pool.connect();
-    await holder.query(`begin; select from channels for no key update`);
-    const held = run(built.folder, 'commands/cli.js', ['repack'], { DATA_DIR: dataDir });
-    const waiting = () =>
-      pool.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%no key update'`);
-    await expect.poll(async () => (await waiting()).rowCount, { timeout: 60_000, interval: 10 }).toBeGreaterThan(0);
-    held.child.kill('SIGINT');
-    const { code: stopped } = await held.exit();
-    await holder.query('rollback');
-    holder.release();
-    expect([stopped, held.stderr()]).toEqual([130, '']);
-    expect(held.stdout()).toContain('Stopped before the end: run this again to go on.\n');
+    const stopWhileItWaits = async (signal: NodeJS.Signals) => {
+      await storeAsSent({ pool });
+      const holder = await pool.connect();
+      await holder.query(`begin; select from channels for no key update`);
+      const held = run(built.folder, 'commands/cli.js', ['repack'], { DATA_DIR: dataDir });
+      const waiting = () =>
+        pool.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%no key update'`);
+      await expect.poll(async () => (await waiting()).rowCount, { timeout: 60_000, interval: 10 }).toBeGreaterThan(0);
+      held.child.kill(signal);
+      const { code: stopped } = await held.exit();
+      await holder.query('rollback');
+      holder.release();
+      return { code: stopped, stdout: held.stdout(), stderr: held.stderr() };
+    };
+    const interrupted = await stopWhileItWaits('SIGINT');
+    expect([interrupted.code, interrupted.stderr]).toEqual([130, '']);
+    expect(interrupted.stdout).toContain('Stopped before the end: run this again to go on.\n');
+
+    // What is killed leaves whole rows, and another run does the rest.
+    const content = async () =>
+      (
+        await pool.query(
+          `select k.data_id, k.channel_id, k.chunk_index, p.* from chunks k cross join lateral ${pointsOfChunk('k')} p order by 1, 2, 3, 4`,
+        )
+      ).rows;
+    const before = await content();
+    await stopWhileItWaits('SIGKILL');
+    expect((await cli('repack')).stdout).toMatch(/looked at, [1-9]\d* packed, \d+ with a series .*, 1 left/);
+    expect((await cli('repack')).stdout).toMatch(/looked at, 0 packed, \d+ with a series .*, 1 left/);
+    expect(await content()).toEqual(before);
   });
 });

@@ -16,9 +16,18 @@ export const bytesOf = (image: SeriesImage): Buffer => (isPacked(image) ? image.
 /**
  * @param readings absent ones are NaN
  * @param packer none where nothing is to be packed
+ * @param image the binary float8[] of the readings where the result may go on to use its memory
  */
-export function toSeriesImage(readings: Float64Array, hasNulls: boolean, packer: Packer | undefined): SeriesImage {
-  return packer?.pack(readings) ?? { elements: elementsOf(readings), hasNulls };
+export function toSeriesImage(
+  readings: Float64Array,
+  hasNulls: boolean,
+  packer: Packer | undefined,
+  image?: Buffer,
+): SeriesImage {
+  const packed = packer?.pack(readings);
+  if (packed !== undefined) return packed;
+  const isUsable = image !== undefined && !hasNulls;
+  return { elements: isUsable ? image.subarray(headerBytes) : elementsOf(readings), hasNulls };
 }
 
 function elementsOf(readings: Float64Array): Buffer {

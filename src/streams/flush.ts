@@ -36,7 +36,7 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
-  /** What is known of the channels; nothing by default. */
+  /** What is known of the channels; nothing by default. Whoever gives it forgets it when a connection is lost. */
   known?: KnownChannels;
   /** Who else is told of what has been committed. */
   listeners?: readonly OnCommitted[];
@@ -59,8 +59,6 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
-
-  pool.on('error', known.forgetAll);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);

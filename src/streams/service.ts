@@ -11,7 +11,7 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
-import { createKnownChannels } from './known-channels.ts';
+import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import type { IngestResult, Outcome, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
@@ -55,6 +55,8 @@ export interface StreamService {
    * of requests that had begun by now, is taken all the same.
    */
   close(): Promise<void>;
+  /** After `close`, when no request is left: lets go of the database, which others may go on with. */
+  end?(): void;
   /** Forgets what it remembers of channels: somebody has emptied the database. */
   forget?(): void;
 }
@@ -88,6 +90,7 @@ export function createStreamService(options: Options): StreamService {
   const { now: wallClock = Date.now, newId = randomUUID } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
   const known = createKnownChannels(limits.knownChannelsMax);
+  const letGo = forgetWithConnections(known, database);
   const batcher = new Batcher<IngestItem, IngestResult>({
     flush: createFlush({
       database,
@@ -160,8 +163,15 @@ export function createStreamService(options: Options): StreamService {
       calls.close();
       await batcher.close();
     },
+    end: letGo,
     forget: () => known.forgetAll(),
   };
+}
+
+/** Forgets whenever a connection is lost. @returns what ends that */
+function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
+  ingest.on('error', known.forgetAll);
+  return () => void ingest.off('error', known.forgetAll);
 }
 
 /** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */

@@ -61,9 +61,11 @@ async function judge(row: Row): Promise<void> {
 /** @returns what is blamed */
 async function runOnce(row: Row): Promise<string[]> {
   const startedAt = performance.now();
-  const { blamed, notes } = await (row.own === undefined ? onShared(row) : onOwn(row, row.own));
-  const seconds = shown((performance.now() - startedAt) / 1_000);
-  console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${seconds} s): ${notes.join('; ')}`);
+  const { blamed, notes, spentMs } = await (row.own === undefined ? onShared(row) : onOwn(row, row.own));
+  const seconds = (ms: number) => shown(ms / 1_000);
+  const parts = `${seconds(spentMs.before)} before, ${seconds(spentMs.watched)} watched, ${seconds(spentMs.after)} after`;
+  const all = `${seconds(performance.now() - startedAt)} s, ${parts}`;
+  console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${all}): ${notes.join('; ')}`);
   for (const what of blamed) console.info(`         ${what.replaceAll('\n', '\n         ')}`);
   return blamed;
 }

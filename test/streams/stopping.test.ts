@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openConnection, startListeningApp } from '../http/listening-app.ts';
@@ -77,4 +78,16 @@ test('while PostgreSQL is away is refused at once, and does not hold the end up'
   expect((await go()).map(({ status }) => status)).toEqual([503, 503, 503]);
   await closing;
   expect(performance.now() - startedAt).toBeLessThan(5_000);
+});
+
+test('has left nothing behind on a database that others go on with', async () => {
+  const pools = Object.values(near.database.pools) as unknown as EventEmitter[];
+  const listening = () => [...pools, process].map((one) => one.eventNames().map((name) => one.listenerCount(name)));
+  const before = listening();
+  for (let count = 0; count < 3; count++) {
+    const { close, port } = await startListeningApp(near.database);
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+    await close();
+  }
+  expect(listening()).toEqual(before);
 });

@@ -61,6 +61,8 @@ export interface Ground {
 export interface Told {
   blamed: string[];
   notes: string[];
+  /** Milliseconds before the watch, in it and after it. */
+  spentMs: { before: number; watched: number; after: number };
 }
 
 interface Surroundings {
@@ -80,7 +82,8 @@ const connectionsAtOnce = 100;
 /** Runs a row. @returns what it has found, never throws for the server's sake */
 export async function runRow(row: Row, surroundings: Surroundings): Promise<Told> {
   const { lab, site, scale, witness, marginMs, memoryMax } = surroundings;
-  const told: Told = { blamed: [], notes: [] };
+  const told: Told = { blamed: [], notes: [], spentMs: { before: 0, watched: 0, after: 0 } };
+  const laps = lapsOf(told.spentMs);
   const open = new Set<Line>();
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
@@ -92,6 +95,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     size: (small, full) => (scale === 'small' ? small : full),
     async watched(work, watching = {}) {
       wasWatched = true;
+      laps('before');
       await witness.begin({ port, pid: site.pid(), key: lab.keys.other, clockFile: site.clockFile });
       until = performance.now() + attackMs;
       let figures: Figures;
@@ -101,6 +105,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
         await ground.rest();
       } finally {
         figures = await witness.end();
+        laps('watched');
       }
       judge(figures, { marginMs, memoryMax, told, ...watching });
     },
@@ -134,9 +139,20 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     blame((error as Error).stack ?? String(error));
   } finally {
     for (const line of open) line.socket.destroy();
+    laps(wasWatched ? 'after' : 'before');
   }
   if (!isRunning(site.pid())) blame(`the server has ended: ${site.server().stderr().slice(-500)}`);
   return told;
+}
+
+/** @returns what adds the time since it was called last to one of the parts of a row */
+function lapsOf(spentMs: Told['spentMs']): (part: keyof Told['spentMs']) => void {
+  let last = performance.now();
+  return (part) => {
+    const now = performance.now();
+    spentMs[part] += now - last;
+    last = now;
+  };
 }
 
 async function openStream(port: number, key: string): Promise<string> {

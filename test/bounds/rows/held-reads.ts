@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, get, multiPath, slowest } from '../support/attack.ts';
+import { chunkPath, expectStatuses, get, multiPath, slowest, untilNoReads } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
 import { manyStreams } from './fairness.ts';
@@ -132,17 +132,6 @@ async function closeAtOnce(ground: Ground): Promise<void> {
   const before = used();
   await sleep(1_000);
   ground.measure('processor afterwards', used() - before, { max: 0.2, unit: 's of 1 s' });
-}
-
-/** @returns the milliseconds until no read has a place, or ten seconds */
-async function untilNoReads(ground: Ground): Promise<number> {
-  const startedAt = performance.now();
-  while (performance.now() - startedAt < 10_000) {
-    const { body } = await ground.ask('GET', '/metrics', { key: ground.keys.admin });
-    if (/^metrology_reads 0$/m.test(body)) break;
-    await sleep(50);
-  }
-  return performance.now() - startedAt;
 }
 
 async function readSlowly(ground: Ground): Promise<void> {

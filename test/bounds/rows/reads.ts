@@ -1,5 +1,5 @@
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, flood, get, hold, multiPath } from '../support/attack.ts';
+import { chunkPath, expectStatuses, flood, get, hold, multiPath, untilNoReads } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
 import { head } from '../support/lines.ts';
@@ -45,11 +45,14 @@ export const reads: Row[] = [
   },
   {
     name: 'heads-unread',
-    about: '100 connections ask for the heads of 100 exports each and never read',
+    about:
+      '100 connections ask for the heads of 100 exports each, never read and go: a few seconds later nothing is read any more',
     async run(ground) {
       const dataId = await longSeries(ground);
       const one = head('HEAD', `/exports/${dataId}/?format=parquet`, { 'X-API-KEY': ground.keys.reader });
       await hold(ground, 100, () => one.repeat(100));
+      ground.closeLines();
+      ground.measure('no reads any more after', await untilNoReads(ground), { max: 5_000, unit: 'ms' });
     },
   },
   {

@@ -49,6 +49,8 @@ export interface Ground {
   ask(method: string, path: string, question?: Question): Promise<Answer>;
   /** Connections that are there; those that were refused are left out. */
   lines(count: number, options?: LineOptions): Promise<Line[]>;
+  /** Ends the connections that are open, as at the end of the row. */
+  closeLines(): void;
   /** Opens a stream. @returns its data_id */
   openStream(key: string): Promise<string>;
   query(statement: string): Promise<Record<string, unknown>[]>;
@@ -85,6 +87,10 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   const told: Told = { blamed: [], notes: [], spentMs: { before: 0, watched: 0, after: 0 } };
   const laps = lapsOf(told.spentMs);
   const open = new Set<Line>();
+  const closeLines = () => {
+    for (const line of open) line.socket.destroy();
+    open.clear();
+  };
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
   const blame = (what: string) => void told.blamed.push(what);
@@ -121,6 +127,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
       for (const line of there) open.add(line);
       return there;
     },
+    closeLines,
     openStream: (key) => openStream(port, key),
     query: (statement) => lab.cluster.query(statement, site.database),
     measure(name, value, { max = Number.POSITIVE_INFINITY, min = Number.NEGATIVE_INFINITY, unit }) {
@@ -138,7 +145,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   } catch (error) {
     blame((error as Error).stack ?? String(error));
   } finally {
-    for (const line of open) line.socket.destroy();
+    closeLines();
     laps(wasWatched ? 'after' : 'before');
   }
   if (!isRunning(site.pid())) blame(`the server has ended: ${site.server().stderr().slice(-500)}`);

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -61,8 +62,26 @@ async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: Fastif
     request.log.info({ url: request.url }, 'a read was cut off: its client took nothing, and others wait for its room');
     socket.destroy();
   };
-  place = await room.enter(request.identity.organizationId, gone.signal, cut);
-  return place;
+  const turn = room.enter(request.identity.organizationId, gone.signal, cut);
+  const isAtOnce = room.counts().waiting === 0;
+  place = await turn;
+  if (!isAtOnce) await noticeReset(socket);
+  // It may have gone in the moment in which it was given a place: its connection ends all of its reads, and one makes room for the next.
+  if (!gone.signal.aborted && !socket.destroyed) return place;
+  place.leave();
+  throw new ClientGone();
+}
+
+/**
+ * A connection that has sent requests ahead is not read, so that its reset goes unnoticed until something is written to it: all of
+ * its reads that wait would begin. What is written here is nothing, and the system refuses it all the same.
+ */
+async function noticeReset(socket: Socket): Promise<void> {
+  // What waits to be written will notice it too. A request of a test comes over no connection.
+  if (!(socket instanceof Socket) || socket.writableLength > 0) return;
+  await new Promise<void>((resolve) => {
+    socket.write('', () => resolve());
+  });
 }
 
 /** What a read of a request has: the database of its organization, whose waits and statements end with the read. */

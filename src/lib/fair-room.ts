@@ -49,9 +49,8 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
       if (!isHeld) return;
       isHeld = false;
       free += units;
-      const left = (held.get(owner) as number) - units;
-      if (left === 0) held.delete(owner);
-      else held.set(owner, left);
+      held.set(owner, (held.get(owner) as number) - units);
+      if (held.get(owner) === 0) held.delete(owner);
       serveNext();
     };
   }

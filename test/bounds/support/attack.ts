@@ -1,5 +1,4 @@
 import { Agent } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Question } from './ask.ts';
 import type { Ground } from './ground.ts';
 import { head, type Line } from './lines.ts';
@@ -90,17 +89,6 @@ export async function pipeline(
   };
   await Promise.race([Promise.all(lines.map(one)), ground.rest()]);
   return lines.reduce((sum, line) => sum + line.statuses().length, 0);
-}
-
-/** @returns the milliseconds until no read has a place, or ten seconds */
-export async function untilNoReads(ground: Ground): Promise<number> {
-  const startedAt = performance.now();
-  while (performance.now() - startedAt < 10_000) {
-    const { body } = await ground.ask('GET', '/metrics', { key: ground.keys.admin });
-    if (/^metrology_reads 0$/m.test(body)) break;
-    await sleep(50);
-  }
-  return performance.now() - startedAt;
 }
 
 /** Blames answers that are none of these statuses. */

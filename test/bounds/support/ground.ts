@@ -4,8 +4,9 @@ import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { isRunning } from '../../built-server.ts';
 import { shown } from '../../faults/support/run.ts';
 import { type Answer, ask, type Question } from './ask.ts';
-import type { Keys, Lab, Site, SiteOptions } from './lab.ts';
+import type { Keys, Lab, Site } from './lab.ts';
 import { type Line, type LineOptions, openLine } from './lines.ts';
+import type { Own } from './sites.ts';
 import { answerMsMax, type Figures, stallMsMax, stallOf, type Witness } from './witness.ts';
 
 export type Scale = 'small' | 'full';
@@ -15,8 +16,8 @@ export interface Row {
   name: string;
   /** What it does, in a sentence. */
   about: string;
-  /** Gives the row a server of its own, with a database of its own. */
-  own?: SiteOptions;
+  /** Gives the row a server of its own, with a database of its own; or one that it shares with the rows of the same word. */
+  own?: Exclude<Own, undefined>;
   /** Prepares, attacks within `ground.watched`, and looks at what is left. */
   run(ground: Ground): Promise<void>;
 }
@@ -25,8 +26,6 @@ export interface Row {
 export interface Watching {
   /** False: the database is not there, so chunks and runs are not looked at. */
   ingest?: boolean;
-  /** False: more than one request is the reason of a stall. */
-  stalls?: boolean;
 }
 
 /** Where a row takes place. All connections that it opens end with it. */
@@ -49,8 +48,6 @@ export interface Ground {
   ask(method: string, path: string, question?: Question): Promise<Answer>;
   /** Connections that are there; those that were refused are left out. */
   lines(count: number, options?: LineOptions): Promise<Line[]>;
-  /** Ends the connections that are open, as at the end of the row. */
-  closeLines(): void;
   /** Opens a stream. @returns its data_id */
   openStream(key: string): Promise<string>;
   query(statement: string): Promise<Record<string, unknown>[]>;
@@ -87,10 +84,6 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   const told: Told = { blamed: [], notes: [], spentMs: { before: 0, watched: 0, after: 0 } };
   const laps = lapsOf(told.spentMs);
   const open = new Set<Line>();
-  const closeLines = () => {
-    for (const line of open) line.socket.destroy();
-    open.clear();
-  };
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
   const blame = (what: string) => void told.blamed.push(what);
@@ -127,7 +120,6 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
       for (const line of there) open.add(line);
       return there;
     },
-    closeLines,
     openStream: (key) => openStream(port, key),
     query: (statement) => lab.cluster.query(statement, site.database),
     measure(name, value, { max = Number.POSITIVE_INFINITY, min = Number.NEGATIVE_INFINITY, unit }) {
@@ -145,7 +137,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   } catch (error) {
     blame((error as Error).stack ?? String(error));
   } finally {
-    closeLines();
+    for (const line of open) line.socket.destroy();
     laps(wasWatched ? 'after' : 'before');
   }
   if (!isRunning(site.pid())) blame(`the server has ended: ${site.server().stderr().slice(-500)}`);
@@ -171,13 +163,7 @@ async function openStream(port: number, key: string): Promise<string> {
 
 function judge(
   figures: Figures,
-  {
-    marginMs,
-    memoryMax,
-    told,
-    ingest = true,
-    stalls = true,
-  }: { marginMs: number; memoryMax: number; told: Told } & Watching,
+  { marginMs, memoryMax, told, ingest = true }: { marginMs: number; memoryMax: number; told: Told } & Watching,
 ): void {
   const { chunks, runs, health, turnMs, residentMax } = figures;
   const mebibytes = (bytes: number) => `${shown(bytes / 2 ** 20)} MiB`;
@@ -196,8 +182,7 @@ function judge(
   }
   if (health.wrong > 0) told.blamed.push([`/healthz was not answered:`, ...health.tells].join('\n    '));
   const bound = stallMsMax + marginMs;
-  if (stalls && stallMs > bound)
-    told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
+  if (stallMs > bound) told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
   if (residentMax > memoryMax) {
     told.blamed.push(`the server held ${mebibytes(residentMax)}, at most ${mebibytes(memoryMax)}`);
   }

@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -77,8 +77,8 @@ async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: Fastif
  * its reads that wait would begin. What is written here is nothing, and the system refuses it all the same.
  */
 async function noticeReset(socket: Socket): Promise<void> {
-  // What waits to be written will notice it too. A request of a test comes over no connection.
-  if (!(socket instanceof Socket) || socket.writableLength > 0) return;
+  // What waits to be written will notice it too. A request that is injected comes over no connection.
+  if (socket.writableLength !== 0) return;
   await new Promise<void>((resolve) => {
     socket.write('', () => resolve());
   });

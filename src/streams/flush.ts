@@ -83,6 +83,12 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   };
 }
 
+/** Forgets whenever a connection is lost. @returns what ends that */
+export function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
+  ingest.on('error', known.forgetAll);
+  return () => void ingest.off('error', known.forgetAll);
+}
+
 type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
 
 /**

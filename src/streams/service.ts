@@ -9,9 +9,9 @@ import { nextTurn } from '../lib/turns.ts';
 import { Batcher } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
-import { createFlush } from './flush.ts';
+import { createFlush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
-import { createKnownChannels, type KnownChannels } from './known-channels.ts';
+import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import type { IngestResult, Outcome, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
@@ -166,12 +166,6 @@ export function createStreamService(options: Options): StreamService {
     end: letGo,
     forget: () => known.forgetAll(),
   };
-}
-
-/** Forgets whenever a connection is lost. @returns what ends that */
-function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
-  ingest.on('error', known.forgetAll);
-  return () => void ingest.off('error', known.forgetAll);
 }
 
 /** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openConnection, startListeningApp } from '../http/listening-app.ts';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
-import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
 import { joinThrough } from './far-server.ts';
 import { chunkBody, openStream, storedChunks } from './support.ts';
 
@@ -23,8 +23,8 @@ afterAll(async () => {
 });
 
 /** Requests of which all but the last byte has come, to a server that stops; `go` sends the rest. */
-async function halfSent(paths: (dataId: string) => [path: string, body: unknown][]) {
-  const far = await joinThrough(near, network, { limits: { streams: { lateAnswerMs: 300, lookMsMax: 200 } } });
+async function halfSent(paths: (dataId: string) => [path: string, body: unknown][], limits: TestLimits = {}) {
+  const far = await joinThrough(near, network, { limits });
   onTestFinished(() => far.close());
   const dataId = await openStream(far);
   const listening = await startListeningApp(far.database);
@@ -69,7 +69,7 @@ test('is stored and answered', async () => {
 });
 
 test('while PostgreSQL is away is refused at once, and does not hold the end up', async () => {
-  const { far, closing, go } = await halfSent(calls);
+  const { far, closing, go } = await halfSent(calls, { streams: { lateAnswerMs: 300, lookMsMax: 200 } });
   await network.close();
   onTestFinished(() => network.open());
   far.database.outage.begin(new Error('Connection terminated'));
@@ -82,7 +82,7 @@ test('while PostgreSQL is away is refused at once, and does not hold the end up'
 
 test('has left nothing behind on a database that others go on with', async () => {
   const pools = Object.values(near.database.pools) as unknown as EventEmitter[];
-  const listening = () => [...pools, process].map((one) => one.eventNames().map((name) => one.listenerCount(name)));
+  const listening = () => pools.map((one) => one.eventNames().map((name) => one.listenerCount(name)));
   const before = listening();
   for (let count = 0; count < 3; count++) {
     const { close, port } = await startListeningApp(near.database);

@@ -19,10 +19,12 @@ type Limits = Pick<
 export interface ReadingRoom {
   /**
    * Waits for a place.
-   * @param cut ends the read for the good of others
-   * @throws ApiError 503 when too many wait already or it has waited for too long; ClientGone
+   * @param signal ends the read
+   * @param cut ends it for the good of others
+   * @param waitSignal ends its wait for a place
+   * @throws ApiError 503 when too many wait already or it has waited for too long; the reason of `waitSignal`
    */
-  enter(organizationId: string, signal: AbortSignal, cut: () => void): Promise<Place>;
+  enter(organizationId: string, signal: AbortSignal, cut: () => void, waitSignal?: AbortSignal): Promise<Place>;
   /** Reads that have a place, those that wait for something, and bytes of large reads. */
   counts(): { reads: number; waiting: number; largeBytes: number };
   close(): void;
@@ -115,8 +117,8 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
   }
 
   return {
-    async enter(organizationId, signal, cut) {
-      const givePlace = await places.take(organizationId, 1, signal);
+    async enter(organizationId, signal, cut, waitSignal = signal) {
+      const givePlace = await places.take(organizationId, 1, waitSignal);
       return createPlace(rooms, { organizationId, cut, stalledAt: undefined, largeBytes: 0 }, signal, givePlace);
     },
     counts: () => ({

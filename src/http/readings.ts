@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { unavailable } from '../errors.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -46,13 +47,16 @@ export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Me
 
 async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: FastifyReply): Promise<Place> {
   const gone = new AbortController();
+  const wait = new AbortController();
   const { socket } = request.raw;
   let place: Place | undefined;
   const end = () => {
     socket.off('close', end);
+    wait.abort(new ClientGone());
     gone.abort(new ClientGone());
     place?.leave();
   };
+  const endWait = () => wait.abort(unavailable(halfClosed));
   raw.once('close', end);
   // An answer that waits for those before it on its connection has no socket yet, and is not told of its end.
   socket.once('close', end);
@@ -61,9 +65,19 @@ async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: Fastif
     request.log.info({ url: request.url }, 'a read was cut off: its client took nothing, and others wait for its room');
     socket.destroy();
   };
-  place = await room.enter(request.identity.organizationId, gone.signal, cut);
-  return place;
+  socket.once('end', endWait);
+  if (socket.readableEnded) setImmediate(endWait);
+  try {
+    place = await room.enter(request.identity.organizationId, gone.signal, cut, wait.signal);
+    return place;
+  } finally {
+    socket.off('end', endWait);
+  }
 }
+
+/** It may still read, or be gone for good, which nobody can tell before something is written (docs/decisions/0036). */
+const halfClosed =
+  'There is no room for this read now, and its client has closed its half of the connection: it is not kept waiting.';
 
 /** What a read of a request has: the database of its organization, whose waits and statements end with the read. */
 export function readFor(

@@ -71,7 +71,7 @@ test('reads that were sent ahead on one connection end with it, also those whose
 });
 
 test('a read whose client goes while it waits never begins', async () => {
-  const listening = await listen({ readsMax: 2, readWaitMsMax: 5_000 });
+  const listening = await listen({ readsMax: 2, readWaitMsMax: 60_000 });
   const slow = await beginRead(addressOf(listening), long(), server.keys.ada);
   const gone = new AbortController();
   const waits = Array.from({ length: 5 }, () =>
@@ -85,4 +85,14 @@ test('a read whose client goes while it waits never begins', async () => {
   expect(await metric(listening, 'metrology_reads')).toBe('1');
   slow.on('error', () => {}).destroy();
   expect((await get(listening, '/tags/')).status).toBe(200);
+});
+
+test('who has closed its half of the connection is not kept waiting, and told so', async () => {
+  const listening = await listen({ readsMax: 2, readWaitMsMax: 60_000 });
+  const slow = await beginRead(addressOf(listening), long(), server.keys.ada);
+  const connection = await openConnection(listening.port, { sendsOn: true });
+  await connection.send(`GET /tags/ HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`);
+  connection.socket.end();
+  expect(await connection.answer()).toMatchObject({ status: 503, body: expect.stringContaining('closed its half') });
+  slow.on('error', () => {}).destroy();
 });

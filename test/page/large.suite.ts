@@ -27,7 +27,9 @@ let folder: string;
 let server: Server;
 let browser: Browser;
 let visitor: Visitor;
+let key: string;
 let dataId: string;
+let smallId: string;
 
 beforeAll(
   async () => {
@@ -37,12 +39,15 @@ beforeAll(
       serve(fileURLToPath(new URL('../..', import.meta.url)), settings),
       launch(),
     ]);
-    const key = (await readFile(join(settings.DATA_DIR, 'api-key'), 'utf8')).trim();
-    dataId = await feed(async (path, body) => {
+    key = (await readFile(join(settings.DATA_DIR, 'api-key'), 'utf8')).trim();
+    const send: Send = async (path, body) => {
       const headers = { 'content-type': 'application/json', 'x-api-key': key };
       const answer = await fetch(server.endpoint + path, { method: 'POST', headers, body: JSON.stringify(body) });
       return { status: answer.status, json: (await answer.json()) as Record<string, string> };
-    });
+    };
+    dataId = await feed(send);
+    smallId = await openRun(send, { name: 'few points', pointsPerChunk: 2 });
+    await sendChunk(send, smallId, 0, { channel: { timestamps: [start, start + 1], values: [1, 2] } });
     visitor = await visit(browser, server.endpoint, { key });
   },
   isFull ? 400_000 : 120_000,
@@ -165,3 +170,20 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
   }
   await page.close();
 }, 180_000);
+
+test('points that are here before the first plot: the ledger is read after the picture all the same', async () => {
+  const own = await visit(browser, server.endpoint, { key });
+  await own.context.addInitScript(`{
+    // Plots come late; and the ledger has nothing to wait for but the picture.
+    const { IntersectionObserver: Observer, setTimeout: later } = globalThis;
+    globalThis.IntersectionObserver = class extends Observer {
+      constructor(tell, options) {
+        super((entries, self) => later(() => tell(entries, self), 1_500), options);
+      }
+    };
+    globalThis.setTimeout = (act, ms, ...rest) => (ms === 5_000 ? 0 : later(act, ms, ...rest));
+  }`);
+  const page = await own.open(`/?run=${smallId}`);
+  await page.getByText('no chunk missing').waitFor({ timeout: 60_000 });
+  await own.context.close();
+});

@@ -61,7 +61,7 @@ interface BoardOptions {
   first?: { traces: readonly Trace[]; width: number };
   onWindow(spec: WindowSpec): void;
   onFailure(failure: ApiFailure | undefined): void;
-  /** Told when all that is on the screen has been read, time and again. */
+  /** Told when all that is on the screen has been read and drawn, time and again. */
   onPicture?(): void;
 }
 
@@ -86,16 +86,15 @@ export function createBoard(options: BoardOptions): Board {
     isOther = false;
     const shown = range();
     for (const plot of plots) plot.draw(shown);
+    // What was asked for before there was a plot may be here before it.
+    const traces = tracesOf(plots);
+    if (traces.length > 0 && traces.every(isRead)) onPicture?.();
   });
   const pointing = oncePerFrame(() => {
     for (const plot of plots) plot.point(cursorMs);
   });
   const isRead = ({ dataId, channel }: Trace) => reading.of(dataId)?.isRead(channel) ?? false;
-  const onRead = () => {
-    drawing.ask();
-    if (plots.size > 0 && [...plots].every(({ traces }) => traces.every(isRead))) onPicture?.();
-  };
-  const reading = createReading(runs, { onRead, onFailure, plots, spans, first, spec: () => spec });
+  const reading = createReading(runs, { onRead: drawing.ask, onFailure, plots, spans, first, spec: () => spec });
   const show = () => {
     isOther = true;
     drawing.ask();
@@ -144,6 +143,9 @@ export function createBoard(options: BoardOptions): Board {
     },
   };
 }
+
+/** The axis of time has none. */
+const tracesOf = (plots: ReadonlySet<Plot>) => [...plots].flatMap(({ traces }) => traces);
 
 /** What each run holds, and where it is drawn. */
 function createSpans(runs: readonly BoardRun[], isAligned: boolean) {
@@ -195,9 +197,10 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
   if (first !== undefined) want(first.traces);
   return {
     tell() {
-      isBegun ||= plots.size > 0;
+      const traces = tracesOf(plots);
+      isBegun ||= traces.length > 0;
       // Until the plots are there, what they will show goes on being read.
-      if (isBegun || first === undefined) want([...plots].flatMap(({ traces }) => traces));
+      if (isBegun || first === undefined) want(traces);
     },
     of: (dataId: string) => readers.get(dataId),
     setWidth(pixels: number) {

@@ -152,7 +152,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
-  app.addHook('onClose', () => streams.close());
+  app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {

@@ -89,18 +89,31 @@ export function passingFailure(error: unknown): string | undefined {
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
   }
-  if (isOutOfDescriptors(error)) return 'The server has no file descriptor left for a database connection';
+  if (isOutOfDescriptors(error)) {
+    const what = ofConnections.has(error as Error) ? ' for a database connection' : '';
+    return `The server has no file descriptor left${what}`;
+  }
   return error instanceof Error && isConnectionFailure(error) ? 'The database cannot be reached' : undefined;
 }
 
 const isOutOfDescriptors = (error: unknown) => /^E[MN]FILE$/.test((error as NodeJS.ErrnoException)?.code ?? '');
 
-/** Socket errors of Node and the sentences that `pg` itself throws when a connection is lost or none comes free. */
+/** Errors that a connection to PostgreSQL has met itself. Files, and sockets to others, fail with the same codes. */
+const ofConnections = new WeakSet<Error>();
+
+/** An error of the socket to PostgreSQL; `client.ts` notes each. */
+export function noteConnectionError<Failure extends Error>(error: Failure): Failure {
+  ofConnections.add(error);
+  return error;
+}
+
+/** Errors of a socket to PostgreSQL, and the sentences that `pg` itself throws when a connection is lost or none comes free. */
 function isConnectionFailure(error: NodeJS.ErrnoException): boolean {
   return (
-    /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
-      error.code ?? '',
-    ) ||
+    (ofConnections.has(error) &&
+      /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
+        error.code ?? '',
+      )) ||
     /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
       error.message,
     )

@@ -1,6 +1,7 @@
 /** Finds out whether a pooler gives the connections of this server to others between two transactions. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { DatabaseClient } from './client.ts';
 import type { DatabaseLimits } from './limits.ts';
 import type { Route } from './route.ts';
 
@@ -15,7 +16,7 @@ type Limits = Pick<DatabaseLimits, 'poolerLookMsMax' | 'placeMsMax'>;
  */
 export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax }: Limits): Promise<boolean> {
   await route.find(placeMsMax);
-  const open = () => new pg.Client({ ...route.config(), connectionTimeoutMillis: placeMsMax });
+  const open = () => new DatabaseClient({ ...route.config(), connectionTimeoutMillis: placeMsMax });
   const [idle, busy] = [open(), open()];
   for (const client of [idle, busy]) client.on('error', () => {}); // A statement that fails for it says so.
   try {

@@ -1,6 +1,7 @@
 /** Where new connections lead: to the place of an address that takes them and is of the kind that the address asks for. */
 import pg from 'pg';
 import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
+import { DatabaseClient } from './client.ts';
 import { isConnectionLoss } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { tlsOf } from './tls.ts';
@@ -104,7 +105,7 @@ async function refusalOf(
   msMax: number,
   unfit: (client: pg.Client) => Promise<Error | undefined>,
 ): Promise<Error | undefined> {
-  const client = new pg.Client({ ...way, connectionTimeoutMillis: msMax, query_timeout: msMax });
+  const client = new DatabaseClient({ ...way, connectionTimeoutMillis: msMax, query_timeout: msMax });
   client.on('error', () => {}); // A connection that breaks also rejects the call below.
   try {
     await client.connect();

@@ -1,6 +1,7 @@
 /** Pools of connections whose place is looked for, and which wait when PostgreSQL has no connection left for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { DatabaseClient } from './client.ts';
 import { DatabaseSilent, isAway } from './failures.ts';
 import type { Route } from './route.ts';
 
@@ -99,7 +100,7 @@ export class RoutedPool extends pg.Pool {
 }
 
 function clientOf(route: Route): typeof pg.Client {
-  class RoutedClient extends pg.Client {
+  class RoutedClient extends DatabaseClient {
     constructor(config: pg.ClientConfig) {
       super({ ...config, ...route.config() });
     }

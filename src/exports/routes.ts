@@ -215,18 +215,22 @@ async function sendExport(
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
-  const begin = async (what: Export, read: Omit<ReadMeans, 'limits'>) =>
-    begun(await fileOf(means, { ...read, limits: means.points }, what, format, form));
+  const isHead = request.method === 'HEAD';
+  const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
+    const read = { ...reading, limits: means.points };
+    if (format === 'xlsx') requireFitsSheet(await countRows(read, what, means.limits.sheetRowsMax), means.limits);
+    return begun(fileOf(means, read, what, written, form));
+  };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
-  const pieces = kept ?? (await begin(exported, readFor(means.database, request)));
+  // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
+  const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
     .header('link', `<${metadataUrl}>; rel="describedby"; type="application/json"`);
   if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
-  // Nobody gets the rest of it.
-  if (request.method === 'HEAD') await pieces.return();
+  if (isHead) await pieces.return();
   return sendPieces(reply, pieces, contentTypes[format]);
 }
 
@@ -254,15 +258,8 @@ async function openKept(
   return file && { file, key };
 }
 
-async function fileOf(
-  { limits }: Means,
-  read: ReadMeans,
-  exported: Export,
-  format: Format,
-  form: CsvForm,
-): Promise<Pieces> {
+function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
   const { rest } = read.reading;
-  if (format === 'xlsx') requireFitsSheet(await countRows(read, exported, limits.sheetRowsMax), limits);
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
     if (format === 'xlsx') return longXlsx(exported, chunks, rest);

@@ -1,15 +1,9 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
+import { sendServedFile, servedFiles } from './served-files.ts';
 
 /** Copied from swagger-ui-dist by the build; from `src` and from `dist` this is the same folder. */
 const assets = new URL('../../dist/assets/swagger-ui/', import.meta.url);
-
-const types: Record<string, string> = {
-  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
-  'swagger-ui.css': 'text/css; charset=utf-8',
-};
 
 /**
  * Everything comes from here, and the page can talk to nobody else. Swagger UI needs `data:` for the icons in its style
@@ -37,8 +31,9 @@ const headers = {
 /**
  * `/docs`: the OpenAPI document to read and to try out in a browser, without a key. Its links are relative, so that it
  * works below the prefix of a proxy too.
+ * @param folder where the files of Swagger UI are
  */
-export function docsPageRoutes(app: App): void {
+export function docsPageRoutes(app: App, folder: URL = assets): void {
   const options = { config: { open: true }, schema: { hide: true } };
   app.get('/docs', options, async (request, reply) => {
     // The router takes /docs and /docs/ alike; a browser resolves relative links of the two differently.
@@ -54,25 +49,12 @@ export function docsPageRoutes(app: App): void {
   app.get('/docs/page.css', options, async (_request, reply) =>
     reply.headers(headers).type('text/css; charset=utf-8').send(pageStyle),
   );
-  for (const [name, type] of Object.entries(types)) {
-    let asset: Promise<Asset> | undefined;
-    app.get(`/docs/${name}`, options, async (request, reply) => {
-      asset ??= readAsset(name);
-      const { etag, bytes } = await asset;
-      reply.headers({ ...headers, etag }).type(type);
-      return request.headers['if-none-match'] === etag ? reply.code(304).send() : reply.send(bytes);
-    });
+  const find = servedFiles(folder);
+  for (const name of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+    app.get(`/docs/${name}`, options, async (request, reply) =>
+      sendServedFile(request, reply, await find(name), headers),
+    );
   }
-}
-
-interface Asset {
-  etag: string;
-  bytes: Buffer;
-}
-
-async function readAsset(name: string): Promise<Asset> {
-  const bytes = await readFile(new URL(name, assets));
-  return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` };
 }
 
 const page = (folder: string) => `<!doctype html>

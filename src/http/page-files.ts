@@ -1,29 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { Type } from '@sinclair/typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiError } from '../errors.ts';
 import { packageVersion } from '../lib/package-info.ts';
-import { wantsPage, weightsOf } from './accepted.ts';
+import { wantsPage } from './accepted.ts';
 import type { App } from './app-type.ts';
+import { sendServedFile, servedFiles } from './served-files.ts';
 
 /** Made by `npm run build:page`; from `src` and from `dist` this is the same folder. */
 const builtFolder = new URL('../../dist/page/', import.meta.url);
-
-/** What the page is made of. A file of another kind is not served. */
-const types: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.ico': 'image/x-icon',
-  '.webmanifest': 'application/manifest+json',
-};
-
-/** Of the files that the build has compressed, the smallest first. */
-const encodings = { br: '.br', gzip: '.gz' } as const;
 
 /**
  * Everything comes from here, and the page talks to nobody else; no script and no style stands in the page itself. `blob:` is
@@ -78,11 +60,7 @@ const entrance = {
  * @param folder where the built page is; without an `index.html` in it, everybody is a program
  */
 export function pageRoutes(app: App, folder: URL = builtFolder): void {
-  let files: Promise<PageFiles> | undefined;
-  const find = async (name: string) => {
-    files ??= readPage(folder);
-    return (await files).get(name);
-  };
+  const find = servedFiles(folder);
 
   app.get(
     '/',
@@ -107,7 +85,8 @@ export function pageRoutes(app: App, folder: URL = builtFolder): void {
     async (request, reply) => {
       reply.header('vary', 'accept, accept-encoding');
       const page = wantsPage(request.headers.accept) ? await find('index.html') : undefined;
-      if (page !== undefined) return sendPageFile(request, reply, page, 'no-cache') as never;
+      if (page !== undefined)
+        return sendServedFile(request, reply, page, { ...headers, 'cache-control': 'no-cache' }) as never;
       return reply.type('application/json; charset=utf-8').send(entrance);
     },
   );
@@ -116,47 +95,12 @@ export function pageRoutes(app: App, folder: URL = builtFolder): void {
     '/page/:name',
     { config: { open: true }, schema: { hide: true } },
     async (request, reply) => {
-      const file = await find(request.params.name);
-      if (file === undefined || request.params.name === 'index.html') throw new ApiError('not_found', 'page not found');
-      reply.header('vary', 'accept-encoding');
-      return sendPageFile(request, reply, file, 'public, max-age=31536000, immutable');
+      const { name } = request.params;
+      const file = name === 'index.html' ? undefined : await find(name);
+      return sendServedFile(request, reply, file, {
+        ...headers,
+        'cache-control': 'public, max-age=31536000, immutable',
+      });
     },
   );
-}
-
-interface PageFile {
-  type: string;
-  bytes: Buffer;
-  /** By encoding, what the build has compressed. */
-  encoded: Map<keyof typeof encodings, Buffer>;
-  tag: string;
-}
-type PageFiles = ReadonlyMap<string, PageFile>;
-
-/** All files of the page: a few, of some 100 kB together, which stay in memory. */
-async function readPage(folder: URL): Promise<PageFiles> {
-  const names: string[] = await readdir(folder).catch(() => []);
-  const kept = names.filter((name) => types[extname(name)] !== undefined);
-  const read = async (name: string): Promise<[string, PageFile]> => {
-    const bytes = await readFile(new URL(name, folder));
-    const encoded = new Map<keyof typeof encodings, Buffer>();
-    for (const [encoding, suffix] of Object.entries(encodings)) {
-      if (names.includes(name + suffix))
-        encoded.set(encoding as keyof typeof encodings, await readFile(new URL(name + suffix, folder)));
-    }
-    const tag = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
-    return [name, { type: types[extname(name)] as string, bytes, encoded, tag }];
-  };
-  return new Map(await Promise.all(kept.map(read)));
-}
-
-function sendPageFile(request: FastifyRequest, reply: FastifyReply, file: PageFile, caching: string): FastifyReply {
-  const weightOf = weightsOf(String(request.headers['accept-encoding'] ?? ''));
-  const encoding = [...file.encoded.keys()].find((one) => (weightOf(one) ?? 0) > 0);
-  // Each form of a file is bytes of its own.
-  const etag = encoding === undefined ? `"${file.tag}"` : `"${file.tag}-${encoding}"`;
-  reply.headers({ ...headers, 'cache-control': caching, etag }).type(file.type);
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
-  if (encoding === undefined) return reply.send(file.bytes);
-  return reply.header('content-encoding', encoding).send(file.encoded.get(encoding));
 }

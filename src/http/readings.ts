@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -68,11 +69,29 @@ async function enter(room: ReadingRoom, request: FastifyRequest, { raw }: Fastif
   socket.once('end', endWait);
   if (socket.readableEnded) setImmediate(endWait);
   try {
-    place = await room.enter(request.identity.organizationId, gone.signal, cut, wait.signal);
-    return place;
+    const turn = room.enter(request.identity.organizationId, gone.signal, cut, wait.signal);
+    const isAtOnce = room.counts().waiting === 0;
+    place = await turn;
+    if (!isAtOnce) await noticeReset(socket);
   } finally {
     socket.off('end', endWait);
   }
+  // It may have gone in the moment in which it was given a place: its connection ends all of its reads, and one makes room for the next.
+  if (!gone.signal.aborted && !socket.destroyed) return place;
+  place.leave();
+  throw new ClientGone();
+}
+
+/**
+ * A connection that has sent requests ahead is not read, so that its reset goes unnoticed until something is written to it: all of
+ * its reads that wait would begin. What is written here is nothing, and the system refuses it all the same.
+ */
+async function noticeReset(socket: Socket): Promise<void> {
+  // What waits to be written will notice it too. A request that is injected comes over no connection.
+  if (!socket.writable || socket.writableLength !== 0) return;
+  await new Promise<void>((resolve) => {
+    socket.write('', () => resolve());
+  });
 }
 
 /** It may still read, or be gone for good, which nobody can tell before something is written (docs/decisions/0036). */

@@ -49,9 +49,8 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
       if (!isHeld) return;
       isHeld = false;
       free += units;
-      const left = (held.get(owner) as number) - units;
-      if (left === 0) held.delete(owner);
-      else held.set(owner, left);
+      held.set(owner, (held.get(owner) as number) - units);
+      if (held.get(owner) === 0) held.delete(owner);
       serveNext();
     };
   }
@@ -111,10 +110,18 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
       signal?.throwIfAborted();
       const units = Math.min(wanted, unitsMax);
       // Who comes later does not overtake those of its own owner.
-      return mayTake(owner, units) && !waiting.has(owner) ? hold(owner, units) : wait(owner, units, signal);
+      if (mayTake(owner, units) && !waiting.has(owner)) return hold(owner, units);
+      return unlessGone(await wait(owner, units, signal), signal);
     },
     waiting: () => [...waiting].map(([owner, queue]) => [owner, queue.size]),
     waitingCount: () => [...waiting.values()].reduce((sum, queue) => sum + queue.size, 0),
     heldUnits: () => unitsMax - free,
   };
+}
+
+/** Who ends in the moment in which units are given to it does not keep them: one end of many makes room for the next of them. */
+function unlessGone(give: () => void, signal: AbortSignal | undefined): () => void {
+  if (!signal?.aborted) return give;
+  give();
+  throw signal.reason;
 }

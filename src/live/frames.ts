@@ -54,7 +54,7 @@ export function latestJson(dataId: string, status: RunStatus, channels: readonly
     (one) =>
       `{"channel_name":${JSON.stringify(one.channelName)},"units":${JSON.stringify(one.units)},` +
       `"timestamp":${json(one.timeMax)},"value":${json(one.latestValue)},"chunk_index":${one.latestChunkIndex},` +
-      `"point_count":${one.pointCount},"chunk_count":${one.chunkCount}}`,
+      `"point_count":${one.pointCount},"chunk_count":${one.chunkCount},"changed_at":"${isoMicros(one.changedAt)}"}`,
   );
   return Buffer.from(`{"data_id":"${dataId}","status":"${status}","channels":[${list.join(',')}]}`);
 }

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { Nullable, Uuid } from '../http/schemas.ts';
+import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 import type { LiveLimits } from './limits.ts';
 
 export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
@@ -77,6 +77,7 @@ export const LatestAnswer = Type.Object(
         chunk_index: Nullable(Type.Integer({ description: 'the chunk that holds it' })),
         point_count: Type.Integer(),
         chunk_count: Type.Integer(),
+        changed_at: DateTime('when a chunk was last stored or replaced, as events say it'),
       }),
       { description: 'channels that hold chunks, in the order of the UTF-8 bytes of their names' },
     ),

@@ -36,7 +36,7 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
-  /** What is known of the channels; nothing by default. */
+  /** What is known of the channels; nothing by default. Whoever gives it forgets it when a connection is lost. */
   known?: KnownChannels;
   /** Who else is told of what has been committed. */
   listeners?: readonly OnCommitted[];
@@ -60,8 +60,6 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
     settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
 
-  pool.on('error', known.forgetAll);
-
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
     const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
@@ -83,6 +81,12 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
     if (outcomes.some((outcome) => outcome instanceof TryAgain && outcome.why === 'away')) known.forgetAll();
     return outcomes;
   };
+}
+
+/** Forgets whenever a connection is lost. @returns what ends that */
+export function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
+  ingest.on('error', known.forgetAll);
+  return () => void ingest.off('error', known.forgetAll);
 }
 
 type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;

@@ -11,7 +11,7 @@ import { nextTurn } from '../lib/turns.ts';
 import { Batcher } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
-import { createFlush } from './flush.ts';
+import { createFlush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
@@ -57,6 +57,8 @@ export interface StreamService {
    * of requests that had begun by now, is taken all the same.
    */
   close(): Promise<void>;
+  /** After `close`, when no request is left: lets go of the database, which others may go on with. */
+  end?(): void;
   /** Forgets what it remembers of channels: somebody has emptied the database. */
   forget?(): void;
 }
@@ -91,6 +93,7 @@ export function createStreamService(options: Options): StreamService {
   const { now: wallClock = Date.now, newId = randomUUID } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
   const known = createKnownChannels(limits.knownChannelsMax);
+  const letGo = forgetWithConnections(known, database);
   const batcher = new Batcher<IngestItem, IngestResult>({
     flush: createFlush({
       database,
@@ -166,6 +169,7 @@ export function createStreamService(options: Options): StreamService {
       calls.close();
       await batcher.close();
     },
+    end: letGo,
     forget: () => known.forgetAll(),
   };
 }

@@ -6,7 +6,8 @@ import { isRunning } from '../built-server.ts';
 import { shown } from '../faults/support/run.ts';
 import { groups } from './rows.ts';
 import { type Row, runRow, type Scale, type Told, untilCalm } from './support/ground.ts';
-import { type Lab, openLab, openSite, type Site } from './support/lab.ts';
+import { type Lab, openLab, type Site } from './support/lab.ts';
+import { openSites, type Sites } from './support/sites.ts';
 import { marginOf, stallOf, startWitness, type Witness } from './support/witness.ts';
 
 const scale = (process.env.BOUNDS_SCALE ?? 'small') as Scale;
@@ -21,7 +22,8 @@ const chosen = groups
 if (chosen.length === 0) throw new Error(`There is no row or group ${only?.join()}; --list names all.`);
 
 let lab: Lab;
-let shared: Site;
+/** By what stands in `own`; rows without it share one. */
+let sites: Sites;
 let witness: Witness;
 let marginMs = 0;
 const memoryMax = promisedBytes();
@@ -29,14 +31,16 @@ const memoryMax = promisedBytes();
 beforeAll(async () => {
   goFirst();
   lab = await openLab(inject('builtFolder'));
-  shared = await openSite(lab);
+  sites = openSites(lab);
   witness = startWitness();
-  marginMs = await calibrate();
+  // All at once, so that no row waits for its server; those that wait for their rows do nothing.
+  await sites.open([undefined, ...chosen.flatMap(({ rows }) => rows.map(({ own }) => own))]);
+  marginMs = await calibrate(await sites.take(undefined));
 });
 
 afterAll(async () => {
   witness?.close();
-  await shared?.stop();
+  await sites?.stop();
   await lab?.remove();
 });
 
@@ -61,9 +65,11 @@ async function judge(row: Row): Promise<void> {
 /** @returns what is blamed */
 async function runOnce(row: Row): Promise<string[]> {
   const startedAt = performance.now();
-  const { blamed, notes } = await (row.own === undefined ? onShared(row) : onOwn(row, row.own));
-  const seconds = shown((performance.now() - startedAt) / 1_000);
-  console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${seconds} s): ${notes.join('; ')}`);
+  const { blamed, notes, spentMs } = await runOnSite(row);
+  const seconds = (ms: number) => shown(ms / 1_000);
+  const parts = `${seconds(spentMs.before)} before, ${seconds(spentMs.watched)} watched, ${seconds(spentMs.after)} after`;
+  const all = `${seconds(performance.now() - startedAt)} s, ${parts}`;
+  console.info(`${blamed.length === 0 ? 'holds' : 'FAILS'}  ${row.name} (${all}): ${notes.join('; ')}`);
   for (const what of blamed) console.info(`         ${what.replaceAll('\n', '\n         ')}`);
   return blamed;
 }
@@ -73,23 +79,16 @@ class Failure extends Error {
   override stack = '';
 }
 
-async function onShared(row: Row): Promise<Told> {
-  const told = await runRow(row, { lab, site: shared, scale, witness, marginMs, memoryMax });
-  const calmMs = isRunning(shared.pid()) ? await untilCalm(shared, lab.keys.third) : undefined;
-  if (calmMs !== undefined) return told;
-  told.blamed.push('it does not serve within 5 s after the attackers have gone');
-  // So that no row pays for the one before.
-  await shared.restart();
+async function runOnSite(row: Row): Promise<Told> {
+  const { own } = row;
+  const site = await sites.take(own);
+  const told = await runRow(row, { lab, site, scale, witness, marginMs, memoryMax });
+  const isCalm = own === undefined && isRunning(site.pid()) && (await untilCalm(site, lab.keys.third)) !== undefined;
+  if (own === undefined && !isCalm) told.blamed.push('it does not serve within 5 s after the attackers have gone');
+  // So that no row pays for the one before, and one that is run again begins anew.
+  const goesOn = typeof own === 'string' ? told.blamed.length === 0 : isCalm;
+  if (!goesOn) await sites.drop(own);
   return told;
-}
-
-async function onOwn(row: Row, options: NonNullable<Row['own']>): Promise<Told> {
-  const site = await openSite(lab, options);
-  try {
-    return await runRow(row, { lab, site, scale, witness, marginMs, memoryMax });
-  } finally {
-    await site.stop();
-  }
 }
 
 /** What is started from here goes before other programs of the machine; only root may say so. */
@@ -102,7 +101,7 @@ function goFirst(): void {
 }
 
 /** What an idle server shows on this machine now. */
-async function calibrate(): Promise<number> {
+async function calibrate(shared: Site): Promise<number> {
   await witness.begin({
     ...{ port: shared.port(), pid: shared.pid() },
     ...{ key: lab.keys.other, clockFile: shared.clockFile },

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
-import { passingFailure } from '../../src/database/failures.ts';
+import { noteConnectionError, passingFailure } from '../../src/database/failures.ts';
 
 /** Opens files until there is no descriptor left, asks the database, and tells what that failed with. */
 const program = `
@@ -19,7 +19,10 @@ test('a process without a descriptor left says so, and that passes', async () =>
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
   });
   const failure = JSON.parse(stdout);
-  expect(passingFailure(Object.assign(new Error(failure.message), failure))).toBe(
+  const told = () => Object.assign(new Error(failure.message), failure);
+  expect(passingFailure(noteConnectionError(told()))).toBe(
     'The server has no file descriptor left for a database connection',
   );
+  // Of a file.
+  expect(passingFailure(told())).toBe('The server has no file descriptor left');
 });

@@ -1,5 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import Fastify from 'fastify';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
+import type { App } from '../../src/http/app-type.ts';
+import { docsPageRoutes } from '../../src/http/docs-page.ts';
+import { answerErrors } from '../../src/http/error-handler.ts';
 import { exampleBodies, exampleId, exampleKey } from '../../src/http/openapi-examples.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -75,6 +84,46 @@ test('an asset that the browser has is not sent again', async () => {
     headers: { 'if-none-match': String(headers.etag) },
   });
   expect([again.statusCode, again.payload]).toEqual([304, '']);
+});
+
+describe('where the files of a build are missing', () => {
+  async function docsOf(folder: string) {
+    const app: App = Fastify();
+    onTestFinished(() => app.close());
+    answerErrors(app);
+    docsPageRoutes(app, pathToFileURL(`${folder}/`));
+    return (name: string, encoding = '') =>
+      app.inject({ url: `/docs${name}`, headers: { 'accept-encoding': encoding } });
+  }
+
+  test('the document is there, and they are not: nothing is said of a database', async () => {
+    const read = await docsOf('/nowhere/at/all');
+    expect((await read('')).statusCode).toBe(200);
+    for (const name of ['/swagger-ui.css', '/swagger-ui-bundle.js']) {
+      const { statusCode, payload } = await read(name);
+      expect([statusCode, JSON.parse(payload)]).toEqual([404, { detail: 'page not found' }]);
+    }
+  });
+
+  test('a folder that cannot be read is an internal error, and is read when it can be', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'metrology-docs-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    // A folder of the name of a file cannot be read as one, whoever reads it.
+    await mkdir(join(folder, 'swagger-ui.css'));
+    const read = await docsOf(folder);
+    const { statusCode, payload } = await read('/swagger-ui.css');
+    expect(statusCode).toBe(500);
+    expect(payload).not.toMatch(/database|EISDIR/);
+    await rm(join(folder, 'swagger-ui.css'), { recursive: true });
+    await writeFile(join(folder, 'swagger-ui.css'), 'body {}');
+    await writeFile(join(folder, 'swagger-ui.css.gz'), gzipSync('body {}'));
+    expect((await read('/swagger-ui.css')).payload).toBe('body {}');
+    const compressed = await read('/swagger-ui.css', 'gzip');
+    expect(gunzipSync(compressed.rawPayload).toString()).toBe('body {}');
+    expect(compressed.headers).toMatchObject({ 'content-type': 'text/css; charset=utf-8', vary: 'accept-encoding' });
+    // What else lies there is not served.
+    expect((await read('/LICENSE')).statusCode).toBe(404);
+  });
 });
 
 test('every body of the document has an example, and each is taken as it stands but for the ids', async () => {

@@ -2,6 +2,7 @@ import Fastify from 'fastify';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { contract } from '../../src/contract.ts';
+import { noteConnectionError } from '../../src/database/failures.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';
@@ -264,6 +265,8 @@ describe('errors that no one foresaw', () => {
     postgres('42P01'),
     postgres('22021'),
     Object.assign(new Error(secret), { statusCode: 502 }),
+    // Of a file, or of a socket to somebody else.
+    ...['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].map((code) => Object.assign(new Error(secret), { code })),
   ])('%o is answered 500 and nothing of it is shown', async (error) => {
     const { status, detail } = await answerTo(error);
     expect(status).toBe(500);
@@ -272,7 +275,9 @@ describe('errors that no one foresaw', () => {
 
   test.each([
     ...['08006', '53300', '57P01', '57P03', '57014', '53100', '25006', '40001', '40P01'].map(postgres),
-    ...['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND'].map((code) => Object.assign(new Error(secret), { code })),
+    ...['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ENOENT'].map((code) =>
+      noteConnectionError(Object.assign(new Error(secret), { code })),
+    ),
     new Error('Connection terminated unexpectedly'),
     new Error('timeout exceeded when trying to connect'),
     new Error('Query read timeout'),

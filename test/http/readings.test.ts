@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { Database } from '../../src/database/database.ts';
 import { beginRead, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
@@ -95,4 +96,29 @@ test('who has closed its half of the connection is not kept waiting, and told so
   connection.socket.end();
   expect(await connection.answer()).toMatchObject({ status: 503, body: expect.stringContaining('closed its half') });
   slow.on('error', () => {}).destroy();
+});
+
+test('reads sent ahead by a client that is reset while they wait never begin', async () => {
+  let begun = 0;
+  const counting: Database = {
+    ...server.database,
+    as(...given) {
+      if (given[1] !== undefined) begun++;
+      return server.database.as(...given);
+    },
+  };
+  const listening = await startListeningApp(counting, { METRICS_OPEN: true }, { http: { readsMax: 2 } });
+  onTestFinished(() => listening.close());
+  const slow = await beginRead(addressOf(listening), long(), server.keys.ada);
+  const connection = await openConnection(listening.port);
+  await connection.send(`GET ${long()} HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`.repeat(10));
+  const waiting = () => metric(listening, 'metrology_reads_waiting');
+  await expect.poll(waiting).toBe('4');
+  const before = begun;
+  connection.socket.resetAndDestroy();
+  await sleep(100);
+  slow.on('error', () => {}).destroy();
+  await expect.poll(waiting).toBe('0');
+  await expect.poll(() => metric(listening, 'metrology_reads')).toBe('0');
+  expect(begun - before).toBe(0);
 });

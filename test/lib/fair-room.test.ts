@@ -98,6 +98,20 @@ describe('a room that owners share', () => {
     }
   });
 
+  test('who goes in the moment in which it is given units does not keep them', async () => {
+    const { room, given, ask } = roomOf({ unitsMax: 2 });
+    const [first, gone] = [ask('lab'), new AbortController()];
+    const [next, last] = [ask('lab', 1, gone.signal), ask('lab', 1)];
+    await settle();
+    first.give();
+    gone.abort(new Error('gone'));
+    await settle();
+    expect(next.error).toEqual(new Error('gone'));
+    expect(given).toEqual(['lab 1', 'lab 1']);
+    last.give();
+    expect([room.heldUnits(), room.waitingCount()]).toEqual([0, 0]);
+  });
+
   test('a signal ends the wait, and somebody behind goes on', async () => {
     const { room, given, ask } = roomOf({ unitsMax: 2 });
     ask('rival', 1);

@@ -129,14 +129,28 @@ test('the newest reading of every channel', async () => {
   await store(id, 1, 'late', [1, 2], [1, null]);
   const { status, json, text } = await server.get(`/metrology/${id}/latest`);
   expect(status, text).toBe(200);
+  const counts = { point_count: 4, chunk_count: 2, changed_at: expect.stringMatching(/^20\d\d-.*\.\d{6}Z$/) };
   expect(json).toEqual({
     data_id: id,
     status: 'live',
     channels: [
-      { channel_name: 'late', units: 'nm', timestamp: 9, value: 7, chunk_index: 0, point_count: 4, chunk_count: 2 },
-      { channel_name: 'p', units: 'nm', timestamp: 4, value: -0, chunk_index: 1, point_count: 4, chunk_count: 2 },
+      { channel_name: 'late', units: 'nm', timestamp: 9, value: 7, chunk_index: 0, ...counts },
+      { channel_name: 'p', units: 'nm', timestamp: 4, value: -0, chunk_index: 1, ...counts },
     ],
   });
+  // Whoever follows the run after that sees by it what has changed meanwhile, also where no counter tells.
+  const told = async () => {
+    const { events } = await following(`/metrology/${id}/live?max_seconds=0`).then((follower) =>
+      follower.until((all) => all.length > 0).then(() => follower),
+    );
+    return events[0]?.data.channels.map((one: { changed_at: string }) => one.changed_at);
+  };
+  const before = json.channels.map((one: { changed_at: string }) => one.changed_at);
+  expect(await told()).toEqual(before);
+  await store(id, 0, 'p', [1, 2], [1, 3]);
+  const [late, p] = await told();
+  expect(late).toBe(before[0]);
+  expect(p > before[1]).toBe(true);
 });
 
 describe('the list of runs', () => {

@@ -15,14 +15,21 @@ const channelCount = 8;
 const [chunks, pointsPerChunk] = isFull ? [10_000, 100] : [1_000, 100];
 const start = Date.UTC(2026, 0, 31, 8) / 1_000;
 
-/** What is promised of two cores that do nothing else; and what a small form of the run may take on a machine that is busy. */
-const bounds = isFull ? { pictureMs: 1_000, zoomMs: 250 } : { pictureMs: 5_000, zoomMs: 2_500 };
+/**
+ * What is promised of two cores that do nothing else; and what a small form of the run may take on a machine that is busy. The
+ * picture of another window is drawn from what is here, and then anew when the points that are read for it have come.
+ */
+const bounds = isFull
+  ? { pictureMs: 1_000, windowMs: 250, finestMs: 1_000 }
+  : { pictureMs: 5_000, windowMs: 2_500, finestMs: 5_000 };
 
 let folder: string;
 let server: Server;
 let browser: Browser;
 let visitor: Visitor;
+let key: string;
 let dataId: string;
+let smallId: string;
 
 beforeAll(
   async () => {
@@ -32,12 +39,15 @@ beforeAll(
       serve(fileURLToPath(new URL('../..', import.meta.url)), settings),
       launch(),
     ]);
-    const key = (await readFile(join(settings.DATA_DIR, 'api-key'), 'utf8')).trim();
-    dataId = await feed(async (path, body) => {
+    key = (await readFile(join(settings.DATA_DIR, 'api-key'), 'utf8')).trim();
+    const send: Send = async (path, body) => {
       const headers = { 'content-type': 'application/json', 'x-api-key': key };
       const answer = await fetch(server.endpoint + path, { method: 'POST', headers, body: JSON.stringify(body) });
       return { status: answer.status, json: (await answer.json()) as Record<string, string> };
-    });
+    };
+    dataId = await feed(send);
+    smallId = await openRun(send, { name: 'few points', pointsPerChunk: 2 });
+    await sendChunk(send, smallId, 0, { channel: { timestamps: [start, start + 1], values: [1, 2] } });
     visitor = await visit(browser, server.endpoint, { key });
   },
   isFull ? 400_000 : 120_000,
@@ -65,33 +75,42 @@ async function feed(send: Send): Promise<string> {
   return id;
 }
 
+interface Pictures {
+  /** Until every plot on the screen is drawn with the new window, from points of all of it. */
+  firstMs: number;
+  /** Until the points that were read for the window are drawn in every plot. */
+  finestMs: number;
+}
+
 /**
- * Does something in the page and looks, frame by frame, until every plot on the screen shows the points that are read for it.
+ * Does something in the page and looks at its plots, frame by frame, until they are as fine as they become.
  * @param act JavaScript
- * @returns ms by the clock of the page, from before it to the frame in which the last plot is drawn
+ * @returns by the clock of the page, from before it to the frame after the one that has drawn
  */
-async function msUntilRead(page: Page, act: string): Promise<number> {
+async function picturesAfter(page: Page, act: string): Promise<Pictures> {
   return (await page.evaluate(`new Promise((resolve, reject) => {
-    performance.clearResourceTimings();
+    const plotsNow = () => [...document.querySelectorAll('.plot canvas')].map((canvas) => canvas.closest('.plot'));
+    const windowBefore = plotsNow()[0]?.dataset.window;
+    let firstMs;
     const begin = performance.now();
     (() => { ${act} })();
-    const isRead = () => performance.getEntriesByType('resource').filter(({ name }) => name.includes('max_points')).length >= 2;
     const look = () => {
-      const plots = [...document.querySelectorAll('.plot canvas')].map((canvas) => canvas.closest('.plot'));
+      const plots = plotsNow();
       const ms = performance.now() - begin;
-      // Of what was here before the zoom half is left.
-      if (plots.length > 0 && isRead() && plots.every((plot) => Number(plot.dataset.points) > ${pointsShownMin})) resolve(ms);
-      else if (ms > 30_000) reject(new Error('nothing is drawn within 30 s'));
+      const isNew = ({ dataset }) => dataset.window !== undefined && dataset.window !== windowBefore;
+      const holds = (pointsMin) => ({ dataset }) => Number(dataset.points) >= pointsMin;
+      const isDrawn = plots.length > 0 && plots.every(isNew);
+      if (isDrawn && plots.every(holds(${pointsMin.first}))) firstMs ??= ms;
+      if (isDrawn && plots.every(holds(${pointsMin.finest})) && plots.every(({ dataset }) => dataset.fine === 'true')) {
+        resolve({ firstMs, finestMs: ms });
+      } else if (ms > 30_000) reject(new Error('nothing is drawn within 30 s'));
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
-  })`)) as number;
+  })`)) as Pictures;
 }
-/** Two points for each pixel of some 900 are shown. */
-const pointsShownMin = 1_200;
-
-/** The best of a few: one may fall into a moment in which the machine does something else. */
-const best = (list: readonly number[]) => Math.min(...list);
+/** Two points for each pixel of some 900 are shown at the end; of what was here before a zoom half is left. */
+const pointsMin = { first: 450, finest: 1_200 };
 
 /** How often each plot that is on the screen has been drawn. */
 const drawings = (page: Page) =>
@@ -111,12 +130,12 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
     const { pathname: path, search: query } = new URL(request.url());
     asked.push({ path, query });
   });
-  const pictures: number[] = [];
+  const opened: Pictures[] = [];
   for (let i = 0; i < 3; i++) {
     await page.goto(server.endpoint);
     await page.getByRole('link', { name: 'many points' }).waitFor();
     asked.length = 0;
-    pictures.push(await msUntilRead(page, `document.querySelector('.run-table tbody a[href*="${dataId}"]').click()`));
+    opened.push(await picturesAfter(page, `document.querySelector('.run-table tbody a[href*="${dataId}"]').click()`));
     await page.getByText('no chunk missing').waitFor();
     const reads = asked.filter(({ query }) => query.includes('max_points'));
     const ledger = asked.findIndex(({ path }) => path.endsWith('/chunks'));
@@ -133,16 +152,38 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
   const press = (key: string) =>
     `document.querySelector('.plot-keys').dispatchEvent(new KeyboardEvent('keydown', { key: '${key}', bubbles: true }))`;
   const zoomIn = `document.querySelector('[aria-label="Zoom in"]').click()`;
-  const zooms: number[] = [];
-  for (let i = 0; i < 3; i++) zooms.push(await msUntilRead(page, zoomIn));
+  const zooms: Pictures[] = [];
+  for (let i = 0; i < 3; i++) zooms.push(await picturesAfter(page, zoomIn));
   // Beyond the margin that was read with the window.
-  const pans: number[] = [];
-  for (let i = 0; i < 3; i++) pans.push(await msUntilRead(page, Array(4).fill(press('ArrowLeft')).join(';')));
+  const pans: Pictures[] = [];
+  for (let i = 0; i < 3; i++) pans.push(await picturesAfter(page, Array(4).fill(press('ArrowLeft')).join(';')));
+  const told = (list: readonly Pictures[]) =>
+    list.map(({ firstMs, finestMs }) => `${Math.round(firstMs)}/${Math.round(finestMs)}`).join(' ');
   console.log(
-    `${chunks * pointsPerChunk} points of ${channelCount} channels: first picture ${pictures.map(Math.round)} ms, zoom ${zooms.map(Math.round)} ms, pan ${pans.map(Math.round)} ms`,
+    `${chunks * pointsPerChunk} points of ${channelCount} channels, first/finest picture in ms: opened ${told(opened)}, zoom ${told(zooms)}, pan ${told(pans)}`,
   );
-  expect(best(pictures)).toBeLessThan(bounds.pictureMs);
-  expect(best(zooms)).toBeLessThan(bounds.zoomMs);
-  expect(best(pans)).toBeLessThan(bounds.zoomMs);
+  // Each of them: whoever looks at a run for the first time has no second one.
+  for (const { finestMs } of opened) expect(finestMs).toBeLessThan(bounds.pictureMs);
+  for (const { firstMs, finestMs } of [...zooms, ...pans]) {
+    expect(firstMs).toBeLessThan(bounds.windowMs);
+    expect(finestMs).toBeLessThan(bounds.finestMs);
+  }
   await page.close();
 }, 180_000);
+
+test('points that are here before the first plot: the ledger is read after the picture all the same', async () => {
+  const own = await visit(browser, server.endpoint, { key });
+  await own.context.addInitScript(`{
+    // Plots come late; and the ledger has nothing to wait for but the picture.
+    const { IntersectionObserver: Observer, setTimeout: later } = globalThis;
+    globalThis.IntersectionObserver = class extends Observer {
+      constructor(tell, options) {
+        super((entries, self) => later(() => tell(entries, self), 1_500), options);
+      }
+    };
+    globalThis.setTimeout = (act, ms, ...rest) => (ms === 5_000 ? 0 : later(act, ms, ...rest));
+  }`);
+  const page = await own.open(`/?run=${smallId}`);
+  await page.getByText('no chunk missing').waitFor({ timeout: 60_000 });
+  await own.context.close();
+});

@@ -87,7 +87,7 @@ describe('readings', () => {
     await expect.poll(() => page.locator('.plot-card').count()).toBe(6);
     await expect.poll(() => drawn(page, 1)).toBe('0');
     await page.getByText('no readings in this window').first().waitFor();
-    expect(await drawn(page, 2)).toBe('4');
+    await expect.poll(() => drawn(page, 2)).toBe('4');
     await expectAccessible(page);
     await picture(page, 'odd-readings', true);
     await page.close();

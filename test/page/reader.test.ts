@@ -17,6 +17,7 @@ function fakeRun(limits: object = {}) {
     fromMs: 0,
     toMs: 100,
     downSampled: false,
+    stepMs: 1,
     fails: 0,
     slowMs: 0,
     aborted: 0,
@@ -37,7 +38,8 @@ function fakeRun(limits: object = {}) {
       }
       if (state.fails-- > 0) throw new ApiFailure(503, 'PostgreSQL is away.');
       const [from, to] = [Math.max(range.fromMs, state.fromMs), Math.min(range.toMs, state.toMs)];
-      const times = Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => Math.ceil(from) + i);
+      const length = Math.max(0, Math.floor((to - from) / state.stepMs) + 1);
+      const times = Array.from({ length }, (_, i) => Math.ceil(from) + i * state.stepMs);
       const series: Series = { times, values: [...times], gaps: [], downSampled: state.downSampled };
       return new Map(channels.map((channel) => [channel, series]));
     },
@@ -193,6 +195,80 @@ describe('what is read', () => {
     expect(reader.series('a').times[0]).toBe(49);
     reader.want(window(0, 100));
     await vi.waitFor(() => expect(reader.series('a').times[0]).toBe(0));
+    reader.close();
+  });
+});
+
+describe('what is drawn before the answer is here', () => {
+  /** Of a down-sampled run: a point for each 10 ms of the wide window, one for each ms of a narrower one. */
+  async function zoomedRun() {
+    const run = fakeRun();
+    run.state.toMs = 2_000;
+    run.state.downSampled = true;
+    run.state.stepMs = 10;
+    run.reader.want(window(0, 2_000));
+    await vi.waitFor(() => expect(run.reader.isFine('b')).toBe(true));
+    run.state.stepMs = 1;
+    run.reader.want(window(1_000, 1_200));
+    expect(run.reader.isFine('a')).toBe(false);
+    await vi.waitFor(() => expect(run.reader.isFine('b')).toBe(true));
+    return run;
+  }
+  const within = ({ times }: Series, fromMs: number, toMs: number) =>
+    times.filter((ms) => ms >= fromMs && ms < toMs).length;
+
+  test('a narrower window: what is here of it', async () => {
+    const { reader, state } = await zoomedRun();
+    state.slowMs = 50;
+    reader.want(window(1_050, 1_100));
+    expect(reader.isFine('a')).toBe(false);
+    expect(within(reader.series('a'), 1_050, 1_100)).toBe(50);
+    reader.close();
+  });
+
+  test('a window beyond what is here: the wide picture around it, until finer points come', async () => {
+    const { reader, state } = await zoomedRun();
+    state.slowMs = 50;
+    reader.want(window(900, 1_100));
+    const drawn = reader.series('a');
+    // From 950 on, which was read as the margin of the window before.
+    expect(within(drawn, 900, 950)).toBe(5);
+    expect(within(drawn, 950, 1_100)).toBe(150);
+    expect(drawn.times).toEqual([...drawn.times].sort((a, b) => a - b));
+    expect(drawn.downSampled).toBe(true);
+    // A plot sees by the object that nothing has changed.
+    expect(reader.series('a')).toBe(drawn);
+    await vi.waitFor(() => expect(reader.isFine('a')).toBe(true));
+    expect(within(reader.series('a'), 900, 1_100)).toBe(200);
+    // All of it again.
+    reader.want(window(0, 2_000));
+    expect(within(reader.series('a'), 0, 850)).toBe(85);
+    reader.close();
+  });
+
+  test('nothing of a picture that is old: a chunk was replaced meanwhile', async () => {
+    const { reader, state } = await zoomedRun();
+    state.slowMs = 50;
+    reader.changed('a', { fromMs: 300, toMs: 320 });
+    reader.want(window(0, 2_000));
+    expect(within(reader.series('a'), 0, 900)).toBe(0);
+    expect(within(reader.series('b'), 0, 900)).toBe(90);
+    reader.close();
+  });
+
+  test('nor one that was old when it left', async () => {
+    const { reader, state } = fakeRun();
+    state.toMs = 2_000;
+    state.downSampled = true;
+    reader.want(window(0, 2_000));
+    await vi.waitFor(() => expect(reader.isFine('b')).toBe(true));
+    reader.changed('a', { fromMs: 300, toMs: 320 });
+    reader.want(window(1_000, 1_200));
+    await vi.waitFor(() => expect(reader.isFine('a') && reader.isFine('b')).toBe(true));
+    state.slowMs = 50;
+    reader.want(window(0, 2_000));
+    expect(within(reader.series('a'), 0, 900)).toBe(0);
+    expect(within(reader.series('b'), 0, 900)).toBe(900);
     reader.close();
   });
 });

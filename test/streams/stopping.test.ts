@@ -1,8 +1,9 @@
+import type { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openConnection, startListeningApp } from '../http/listening-app.ts';
 import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
-import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
 import { joinThrough } from './far-server.ts';
 import { chunkBody, openStream, storedChunks } from './support.ts';
 
@@ -22,8 +23,8 @@ afterAll(async () => {
 });
 
 /** Requests of which all but the last byte has come, to a server that stops; `go` sends the rest. */
-async function halfSent(paths: (dataId: string) => [path: string, body: unknown][]) {
-  const far = await joinThrough(near, network, { limits: { streams: { lateAnswerMs: 300, lookMsMax: 200 } } });
+async function halfSent(paths: (dataId: string) => [path: string, body: unknown][], limits: TestLimits = {}) {
+  const far = await joinThrough(near, network, { limits });
   onTestFinished(() => far.close());
   const dataId = await openStream(far);
   const listening = await startListeningApp(far.database);
@@ -68,7 +69,7 @@ test('is stored and answered', async () => {
 });
 
 test('while PostgreSQL is away is refused at once, and does not hold the end up', async () => {
-  const { far, closing, go } = await halfSent(calls);
+  const { far, closing, go } = await halfSent(calls, { streams: { lateAnswerMs: 300, lookMsMax: 200 } });
   await network.close();
   onTestFinished(() => network.open());
   far.database.outage.begin(new Error('Connection terminated'));
@@ -77,4 +78,16 @@ test('while PostgreSQL is away is refused at once, and does not hold the end up'
   expect((await go()).map(({ status }) => status)).toEqual([503, 503, 503]);
   await closing;
   expect(performance.now() - startedAt).toBeLessThan(5_000);
+});
+
+test('has left nothing behind on a database that others go on with', async () => {
+  const pools = Object.values(near.database.pools) as unknown as EventEmitter[];
+  const listening = () => pools.map((one) => one.eventNames().map((name) => one.listenerCount(name)));
+  const before = listening();
+  for (let count = 0; count < 3; count++) {
+    const { close, port } = await startListeningApp(near.database);
+    expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+    await close();
+  }
+  expect(listening()).toEqual(before);
 });

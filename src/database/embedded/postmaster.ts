@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, renameSync, st
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { DatabaseClient } from '../client.ts';
 import { DATABASE, ROLE } from './cluster.ts';
 import type { EmbeddedLog } from './log.ts';
 import { clearOldBackends, mendPostmasterFile, stopPostmaster } from './processes.ts';
@@ -137,7 +137,7 @@ async function waitUntilReady(
 
 /** undefined when a connection to this address works, otherwise the reason why not. */
 export async function tryConnection(connectionString: string): Promise<(Error & { code?: string }) | undefined> {
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2_000 });
+  const client = new DatabaseClient({ connectionString, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {}); // A connection that breaks also rejects the call below, which reports it.
   try {
     await client.connect();
@@ -150,7 +150,7 @@ export async function tryConnection(connectionString: string): Promise<(Error & 
 }
 
 async function createDatabase(connectionString: string): Promise<void> {
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 2_000 });
+  const client = new DatabaseClient({ connectionString, connectionTimeoutMillis: 2_000 });
   await client.connect();
   try {
     await client.query(`create database ${DATABASE}`);

@@ -6,9 +6,9 @@ import { call, queryOf } from './client.ts';
 export interface LatestChannel extends Reading {
   channel_name: string;
   units: string | null;
-  chunk_index: number | null;
   point_count: number;
   chunk_count: number;
+  changed_at: string;
 }
 
 export interface Latest {

@@ -53,7 +53,12 @@ export function useWidth<E extends HTMLElement>() {
   return { place, width };
 }
 
-/** Whether an element is on the screen, or less than a screen away from it. */
+/** What is so near to the screen is as if it were on it: how much is that, in heights of the screen. */
+const nearScreen = 0.25;
+/** From the top of a view: what is taken to be on the screen. */
+export const screensRead = 1 + nearScreen;
+
+/** Whether an element is on the screen, or near it. */
 export function useOnScreen<E extends HTMLElement>() {
   const place = useRef<E>(null);
   const [isOnScreen, set] = useState(false);
@@ -61,7 +66,7 @@ export function useOnScreen<E extends HTMLElement>() {
     const element = place.current;
     if (element === null) return;
     const observer = new IntersectionObserver((entries) => set(entries.some(({ isIntersecting }) => isIntersecting)), {
-      rootMargin: '25% 0%',
+      rootMargin: `${nearScreen * 100}% 0%`,
     });
     observer.observe(element);
     return () => observer.disconnect();

@@ -31,6 +31,8 @@ export interface Board {
   setCursor(ms: number | null): void;
   series(trace: Trace): Series;
   isRead(trace: Trace): boolean;
+  /** Whether what is drawn of it is as fine as the window wants it; else finer points are being read. */
+  isFine(trace: Trace): boolean;
   /** What a run holds; of aligned runs all begin at 0. */
   span(): Range | undefined;
   /** Where a run begins, in Unix ms. */
@@ -55,9 +57,11 @@ interface BoardOptions {
   spec: WindowSpec;
   /** True: every run is drawn from its own start, at 0. */
   isAligned: boolean;
+  /** What will be on the screen, as far as that is known before there is a plot, and how wide: it is read at once. */
+  first?: { traces: readonly Trace[]; width: number };
   onWindow(spec: WindowSpec): void;
   onFailure(failure: ApiFailure | undefined): void;
-  /** Told when all that is on the screen has been read, time and again. */
+  /** Told when all that is on the screen has been read and drawn, time and again. */
   onPicture?(): void;
 }
 
@@ -67,29 +71,33 @@ const pixelsMin = 200;
 /** A window goes into the address when it has been still for so long: browsers refuse an address that changes all the time. */
 const settledMs = 120;
 
-export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure, onPicture }: BoardOptions): Board {
-  let spec = first;
+export function createBoard(options: BoardOptions): Board {
+  const { runs, isAligned, first, onWindow, onFailure, onPicture } = options;
+  let { spec } = options;
   let cursorMs: number | null = null;
   let telling: ReturnType<typeof setTimeout> | undefined;
   const plots = new Set<Plot>();
   const spans = createSpans(runs, isAligned);
   const range = () => rangeOf(spec, spans.all());
+  let isOther = false;
   const drawing = oncePerFrame(() => {
+    // The readers hear of another window before it is drawn: what is drawn of it depends on what is here for it.
+    if (isOther) reading.tell();
+    isOther = false;
     const shown = range();
     for (const plot of plots) plot.draw(shown);
+    // What was asked for before there was a plot may be here before it.
+    const traces = tracesOf(plots);
+    if (traces.length > 0 && traces.every(isRead)) onPicture?.();
   });
   const pointing = oncePerFrame(() => {
     for (const plot of plots) plot.point(cursorMs);
   });
   const isRead = ({ dataId, channel }: Trace) => reading.of(dataId)?.isRead(channel) ?? false;
-  const onRead = () => {
-    drawing.ask();
-    if (plots.size > 0 && [...plots].every(({ traces }) => traces.every(isRead))) onPicture?.();
-  };
-  const reading = createReading(runs, { onRead, onFailure, plots, spans, spec: () => spec });
+  const reading = createReading(runs, { onRead: drawing.ask, onFailure, plots, spans, first, spec: () => spec });
   const show = () => {
+    isOther = true;
     drawing.ask();
-    reading.ask();
   };
   return {
     range,
@@ -111,7 +119,7 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure,
       show();
       return () => {
         plots.delete(plot);
-        reading.ask();
+        show();
       };
     },
     setCursor(ms) {
@@ -120,6 +128,7 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure,
     },
     series: ({ dataId, channel }) => inPlace(reading.of(dataId)?.series(channel), -spans.offsetOf(dataId)),
     isRead,
+    isFine: ({ dataId, channel }) => reading.of(dataId)?.isFine(channel) ?? false,
     changed({ dataId, channel }, span) {
       spans.grow(dataId, span);
       reading.of(dataId)?.changed(channel, span);
@@ -129,10 +138,14 @@ export function createBoard({ runs, spec: first, isAligned, onWindow, onFailure,
     again: reading.again,
     close() {
       clearTimeout(telling);
-      for (const frames of [drawing, pointing, reading]) frames.stop();
+      for (const frames of [drawing, pointing]) frames.stop();
+      reading.close();
     },
   };
 }
+
+/** The axis of time has none. */
+const tracesOf = (plots: ReadonlySet<Plot>) => [...plots].flatMap(({ traces }) => traces);
 
 /** What each run holds, and where it is drawn. */
 function createSpans(runs: readonly BoardRun[], isAligned: boolean) {
@@ -156,21 +169,22 @@ interface ReadingOptions {
   onFailure(failure: ApiFailure | undefined): void;
   plots: ReadonlySet<Plot>;
   spans: ReturnType<typeof createSpans>;
+  first: BoardOptions['first'];
   spec(): WindowSpec;
 }
 
 /** The readers of all runs: each is told once a frame what is on the screen. */
-function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, spans, spec }: ReadingOptions) {
-  let width = 1_000;
+function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, spans, first, spec }: ReadingOptions) {
+  let width = first?.width ?? 1_000;
   const readers = new Map(runs.map(({ dataId, read }) => [dataId, new Reader({ read, onRead, onFailure })]));
-  const asking = oncePerFrame(() => {
+  const want = (traces: readonly Trace[]) => {
     const whole = spans.all();
     if (whole === undefined) return;
     // The margins around all that there is hold nothing that could be read.
     const isAll = spec().kind === 'all';
     const range = isAll ? { ...whole, toMs: Math.max(whole.toMs, whole.fromMs + 1) } : rangeOf(spec(), whole);
     for (const [dataId, reader] of readers) {
-      const onScreen = [...plots].flatMap((plot) => plot.traces.filter((trace) => trace.dataId === dataId));
+      const onScreen = traces.filter((trace) => trace.dataId === dataId);
       reader.want({
         channels: [...new Set(onScreen.map(({ channel }) => channel))],
         range: moved(range, spans.offsetOf(dataId)),
@@ -178,9 +192,16 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
         pointsMax: Math.max(width, pixelsMin) * pointsPerPixel,
       });
     }
-  });
+  };
+  let isBegun = false;
+  if (first !== undefined) want(first.traces);
   return {
-    ask: asking.ask,
+    tell() {
+      const traces = tracesOf(plots);
+      isBegun ||= traces.length > 0;
+      // Until the plots are there, what they will show goes on being read.
+      if (isBegun || first === undefined) want(traces);
+    },
     of: (dataId: string) => readers.get(dataId),
     setWidth(pixels: number) {
       // A width that changes by a little asks for no other points.
@@ -189,8 +210,7 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
     again() {
       for (const reader of readers.values()) reader.again();
     },
-    stop() {
-      asking.stop();
+    close() {
       for (const reader of readers.values()) reader.close();
     },
   };

@@ -36,6 +36,8 @@ export interface Told {
   points: number;
   isDownSampled: boolean | undefined;
   isRead: boolean;
+  /** False while finer points are being read for the window. */
+  isFine: boolean;
   /** Chunks that are missing, were replaced, and came after the end, within the window. */
   missing: number;
   replaced: number;
@@ -110,6 +112,7 @@ function drawPanel(
     points: 0,
     isDownSampled: false,
     isRead: lines.every((line) => board.isRead(line)),
+    isFine: lines.every((line) => board.isFine(line)),
     missing: 0,
     replaced: 0,
     late: 0,
@@ -136,6 +139,8 @@ function drawPanel(
   // For whoever looks at the page from outside: what its picture holds.
   element.dataset.newest = String(newest);
   element.dataset.points = String(told.points);
+  element.dataset.window = `${range.fromMs} ${range.toMs}`;
+  element.dataset.fine = String(told.isFine);
   onDrawn(told);
 }
 

@@ -1,5 +1,7 @@
 import { ApiFailure } from '../api/failure.ts';
 import { noSeries, rangeToRead, type Series, trimmedBefore, withRange } from './series.ts';
+import { firstPart, sharesOf } from './shares.ts';
+import { type Stretch, WidePictures } from './wide-pictures.ts';
 import { covers, padded, type Range, united } from './window.ts';
 
 /** Bounds of what the page asks of the server; a test makes them small. */
@@ -35,9 +37,7 @@ interface ReaderOptions {
 }
 
 /** What is here of a channel. */
-interface Held {
-  series: Series;
-  range: Range;
+interface Held extends Stretch {
   /** Points for each ms, as they were asked for. */
   density: number;
 }
@@ -62,6 +62,7 @@ export class Reader {
   readonly #options: ReaderOptions;
   readonly #limits: typeof readerLimits;
   readonly #held = new Map<string, Held>();
+  readonly #wide = new WidePictures();
   /** Stretches that have changed at the server since they were read. */
   readonly #dirty = new Map<string, Range>();
   #wanted: Wanted | undefined;
@@ -77,21 +78,32 @@ export class Reader {
     this.#waitMs = this.#limits.retryMsMin;
   }
 
+  /** Begins to read what is not here, at once. */
   want(next: Wanted): void {
     this.#wanted = next;
     // What is under way for a window that nobody looks at any more is given up.
     if (this.#underWay?.isWhole && !covers(this.#underWay.range, next.range)) this.#underWay.abort.abort();
-    this.#plan(0);
+    clearTimeout(this.#timer);
+    void this.#step();
   }
 
   /** A stretch of a channel has changed at the server. */
   changed(channel: string, span: Range): void {
+    this.#wide.changed(channel, span);
     this.#dirty.set(channel, united(this.#dirty.get(channel), span));
     this.#plan(Math.max(0, this.#nextLiveMs - performance.now()));
   }
 
+  /** What can be drawn now. Of a window that was not read yet it is a part, or coarser than it will be. */
   series(channel: string): Series {
-    return this.#held.get(channel)?.series ?? noSeries;
+    const here = this.#held.get(channel);
+    if (here === undefined) return noSeries;
+    return this.#wanted === undefined ? here.series : this.#wide.around(channel, here, this.#wanted.range);
+  }
+
+  /** Whether it is as fine as the window wants it. */
+  isFine(channel: string): boolean {
+    return this.#wanted !== undefined && this.#fits(channel, this.#wanted);
   }
 
   /** Whether anything was read of a channel. */
@@ -143,11 +155,16 @@ export class Reader {
     const around = isFollowing ? { ...range, toMs: 2 * range.toMs - range.fromMs } : padded(range, 0.25);
     const points = isFollowing ? pointsMax : pointsMax * 1.5;
     const part = firstPart(channels, points, this.#limits);
-    for (const channel of part) this.#dirty.delete(channel);
+    const old = new Set(part.filter((channel) => this.#dirty.delete(channel)));
     const isRead = await this.#attempt({
       parts: sharesOf(part, this.#limits.requestsAtOnce),
       ...{ range: around, points, isWhole: true },
-      take: (channel, series) => this.#held.set(channel, { series, range: around, density: densityOf(wanted) }),
+      take: (channel, series) => {
+        const before = this.#held.get(channel);
+        const isOld = old.has(channel) || this.#dirty.has(channel);
+        if (before !== undefined && !isOld) this.#wide.keep(channel, before);
+        this.#held.set(channel, { series, range: around, density: densityOf(wanted) });
+      },
     });
     if (isRead) this.#plan(0);
   }
@@ -255,26 +272,3 @@ export class Reader {
 }
 
 const failureOf = (error: unknown) => (error instanceof ApiFailure ? error : new ApiFailure(0, String(error)));
-
-/** Neighbours in shares of about the same size, at most so many. */
-function sharesOf(channels: readonly string[], countMax: number): string[][] {
-  const size = Math.ceil(channels.length / countMax);
-  const count = Math.ceil(channels.length / size);
-  return Array.from({ length: count }, (_, i) => channels.slice(i * size, (i + 1) * size));
-}
-
-/** So many of the channels as are asked for at once. */
-function firstPart(
-  channels: readonly string[],
-  points: number,
-  { pointsAtOnce, nameBytesMax }: typeof readerLimits,
-): string[] {
-  const part: string[] = [];
-  let bytes = 0;
-  for (const channel of channels) {
-    bytes += encodeURIComponent(channel).length + 16;
-    if (part.length > 0 && (bytes > nameBytesMax || (part.length + 1) * points > pointsAtOnce)) break;
-    part.push(channel);
-  }
-  return part;
-}

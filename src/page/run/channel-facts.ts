@@ -10,8 +10,7 @@ export interface ChannelFacts {
   latest: Reading;
   pointCount: number;
   chunkCount: number;
-  lastChunkIndex: number;
-  /** When a chunk was last stored or replaced; empty while no event has told. */
+  /** When a chunk was last stored or replaced. */
   changedAt: string;
 }
 
@@ -21,8 +20,7 @@ export const factsOf = (channel: LatestChannel): ChannelFacts => ({
   latest: { timestamp: channel.timestamp, value: channel.value },
   pointCount: channel.point_count,
   chunkCount: channel.chunk_count,
-  lastChunkIndex: channel.chunk_index ?? -1,
-  changedAt: '',
+  changedAt: channel.changed_at,
 });
 
 /** Facts after an event. @returns undefined where the event says nothing new, as the first one of a connection may */
@@ -39,7 +37,6 @@ export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): 
     latest: told.latest ?? facts?.latest ?? { timestamp: null, value: null },
     pointCount: told.point_count,
     chunkCount: told.chunk_count,
-    lastChunkIndex: told.last_chunk_index,
     changedAt: told.changed_at,
   };
 }

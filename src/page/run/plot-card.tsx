@@ -104,7 +104,10 @@ function Latest({ facts }: { facts: ChannelFacts | undefined }) {
 function wordsOf(told: Told): string {
   if (!told.isRead) return 'reading …';
   const parts: string[] = [];
-  if (told.points === 0) parts.push('no readings in this window');
+  // About as long as what stands there afterwards, so that the plots below stay where they are.
+  if (!told.isFine)
+    parts.push(told.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
+  else if (told.points === 0) parts.push('no readings in this window');
   else if (told.isDownSampled === true) parts.push('down-sampled: every extreme shown');
   else if (told.isDownSampled === undefined) parts.push('every extreme shown');
   else parts.push(`every reading shown (${told.points})`);

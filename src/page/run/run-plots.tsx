@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
 import type { Ledger } from '../api/ledger.ts';
 import { openSeries } from '../api/readings.ts';
-import { useTheme, useWidth } from '../lib/hooks.ts';
+import { screensRead, useTheme, useWidth } from '../lib/hooks.ts';
 import { show } from '../navigation.ts';
 import { type Board, createBoard } from '../plot/board.ts';
 import { readColors } from '../plot/colors.ts';
@@ -89,6 +89,22 @@ export function RunPlots({ state, run, ledger, onBoard, onFailure, onPicture, on
 const logAfter = (log: readonly string[], panel: Panel) =>
   panel.log ? log.filter((name) => !panel.channels.includes(name)) : [...log, ...panel.channels];
 
+/** Pixels that a plot takes with what is said of it, and those beside the plots: so much as is known before they are laid out. */
+const guessed = { cardHeight: 240, sideWidth: 356, sideFrom: 1_000, edges: 32 };
+
+/** The channels that the first screen will show. A plot that it shows beside them is read when it is there. */
+function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
+  const panels = panelsOf(
+    channels.map(({ name }) => name),
+    shown,
+  );
+  const count = Math.max(1, Math.round((innerHeight * screensRead) / guessed.cardHeight));
+  return {
+    traces: panels.slice(0, count).flatMap((panel) => panel.channels.map((channel) => ({ dataId, channel }))),
+    width: innerWidth - (innerWidth > guessed.sideFrom ? guessed.sideWidth : guessed.edges),
+  };
+}
+
 /** One board as long as the run is the same; the window goes into the address. */
 function useBoard(
   state: RunState,
@@ -105,6 +121,7 @@ function useBoard(
       runs: [{ dataId, span: run.outline.span, read: openSeries(dataId, run.outline.properties) }],
       spec: state.window,
       isAligned: false,
+      first: firstOnScreen(state, run),
       onWindow: (window) => {
         show({ ...latest.current.state, window }, { replace: true });
         agreed.current = JSON.stringify((stateOf(location.search) as RunState).window);

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, get, multiPath, slowest } from '../support/attack.ts';
+import { chunkPath, expectStatuses, get, hold, multiPath, slowest } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
+import { head } from '../support/lines.ts';
 import { manyStreams } from './fairness.ts';
+import { longSeries } from './reads.ts';
 
 /** What a read holds while it goes on: the event loop, memory, and the database of whoever has gone. */
 export const heldReads: Row[] = [
@@ -18,13 +20,13 @@ export const heldReads: Row[] = [
   {
     name: 'rows-in-memory',
     about: 'one client reads all of them by property and by row: the server grows by 150 MB at most',
-    own: {},
+    own: 'quiet',
     run: measureOneRead,
   },
   {
     name: 'rows-of-clients-that-go',
     about: 'six clients begin such a read and go: when its first piece has been sent, the server does nothing any more',
-    own: {},
+    own: 'quiet',
     run: closeAtOnce,
   },
   {
@@ -32,11 +34,29 @@ export const heldReads: Row[] = [
     about: 'ten clients read all of 25,000 streams, and 30 never read them',
     run: readCatalogue,
   },
+  // What these two leave behind takes the attackers' places for seconds, so rows of another server come next.
+  {
+    name: 'exports-unread',
+    about: '100 connections ask for ten exports each and never read',
+    async run(ground) {
+      const dataId = await longSeries(ground);
+      await hold(ground, 100, () => get(`/exports/${dataId}/?format=csv`, ground.keys.reader).repeat(10));
+    },
+  },
+  {
+    name: 'heads-unread',
+    about: '100 connections ask for the heads of 100 exports each and never read',
+    async run(ground) {
+      const dataId = await longSeries(ground);
+      const one = head('HEAD', `/exports/${dataId}/?format=parquet`, { 'X-API-KEY': ground.keys.reader });
+      await hold(ground, 100, () => one.repeat(100));
+    },
+  },
   {
     name: 'slow-readers',
     about:
       'clients that never read: 400 of JSON, 100 of wide CSV, 50 of wide Parquet, 50 of wide XLSX, 40 of Parquet on one connection',
-    own: {},
+    own: 'quiet',
     run: readSlowly,
   },
 ];
@@ -91,7 +111,7 @@ async function readCatalogue(ground: Ground): Promise<void> {
     const unread = await ground.lines(30, { reads: false });
     await Promise.all(unread.map((line) => line.send(get('/data_entries/', key))));
     // Ten whole lists take half a minute on two cores; what they do to others shows at once.
-    const asked = Array.from({ length: 10 }, () => ground.ask('GET', '/data_entries/', { key, answerMsMax: 4_000 }));
+    const asked = Array.from({ length: 10 }, () => ground.ask('GET', '/data_entries/', { key, answerMsMax: 2_000 }));
     const answers = (await Promise.all(asked)).filter(({ status }) => status !== 0);
     ground.note(`${countsOf(answers)}, +${Math.round(grown())} MiB`);
     expectStatuses(ground, 'the catalogue', answers, [200, 503]);
@@ -166,7 +186,7 @@ async function readSlowly(ground: Ground): Promise<void> {
       const grown = watchMemory(ground);
       const lines = await ground.lines(count, { reads: false });
       await Promise.all(lines.map((line) => line.send(text)));
-      await sleep(ground.size(1_000, 8_000));
+      await sleep(ground.size(ground.attackMs, 8_000));
       ground.note(`${what} +${Math.round(grown())} MiB`);
       for (const line of lines) line.socket.destroy();
       await sleep(200);

@@ -13,7 +13,7 @@ export const memory: Row[] = [
     name: 'all-rooms-full',
     about:
       'bodies, queue, parsers and strangers at once, with PostgreSQL stopped; then it goes on and all that is legal is 201',
-    own: {},
+    own: 'quiet',
     run: fillEverything,
   },
 ];
@@ -22,7 +22,7 @@ async function fillEverything(ground: Ground): Promise<void> {
   // Another organization than the attackers': whoever fills its own share of the room waits for itself.
   const { third } = ground.keys;
   const ofThird = await ground.openStream(third);
-  const stoppedMs = ground.size(5_000, 10_000);
+  const stoppedMs = ground.size(3_500, 10_000);
   const postgres = postgresPids(ground.lab.cluster.dataDir);
   await ground.watched(
     async () => {
@@ -44,6 +44,7 @@ async function fillEverything(ground: Ground): Promise<void> {
       ground.note(`legal ${countsOf(answers)}, ${Math.round(Math.max(...answers.map(({ ms }) => ms)))} ms at worst`);
       expectStatuses(ground, 'a legal chunk', answers, [201]);
     },
+    // PostgreSQL stands still for longer than anybody may wait: those who wait are 201 when it goes on, which the row looks at itself.
     { ingest: false },
   );
 }

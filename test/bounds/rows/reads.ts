@@ -1,8 +1,7 @@
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, flood, get, hold, multiPath } from '../support/attack.ts';
+import { chunkPath, expectStatuses, flood, multiPath } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
-import { head } from '../support/lines.ts';
 
 /** One organization reads as much as it may. What reads must bound beyond that has its rows here. */
 export const reads: Row[] = [
@@ -34,23 +33,6 @@ export const reads: Row[] = [
     name: 'down-sampled-without-pause',
     about: '16 connections read 1,000 points of 500,000 without a pause',
     run: (ground) => readOften(ground, (dataId) => `/tool-state/${dataId}/timeseries/?max_points=1000`),
-  },
-  {
-    name: 'exports-unread',
-    about: '100 connections ask for ten exports each and never read',
-    async run(ground) {
-      const dataId = await longSeries(ground);
-      await hold(ground, 100, () => get(`/exports/${dataId}/?format=csv`, ground.keys.reader).repeat(10));
-    },
-  },
-  {
-    name: 'heads-unread',
-    about: '100 connections ask for the heads of 100 exports each and never read',
-    async run(ground) {
-      const dataId = await longSeries(ground);
-      const one = head('HEAD', `/exports/${dataId}/?format=parquet`, { 'X-API-KEY': ground.keys.reader });
-      await hold(ground, 100, () => one.repeat(100));
-    },
   },
   {
     name: 'odd-ranges',
@@ -94,7 +76,7 @@ const channelCount = 1_000;
 const seriesOf = new Map<string, string>();
 
 /** A stream of 500,000 points in chunks of 10,000, stored once for each database. */
-async function longSeries(ground: Ground): Promise<string> {
+export async function longSeries(ground: Ground): Promise<string> {
   const known = seriesOf.get(ground.site.database);
   if (known !== undefined) return known;
   const dataId = await ground.openStream(ground.keys.attacker);

@@ -114,8 +114,8 @@ export const slowLines: Row[] = [
   },
   {
     name: 'idle-connections',
-    about: '2,000 connections, 10,000 in full, are opened and say nothing',
-    run: (ground) => hold(ground, ground.size(2_000, 10_000), () => ''),
+    about: '2,000 connections, 15,000 in full, are opened and say nothing',
+    run: (ground) => hold(ground, ground.size(2_000, 15_000), () => ''),
   },
   {
     name: 'idle-after-an-answer',

@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { gzipSync, type ZlibOptions } from 'node:zlib';
 
 /** BODY_LIMIT_BYTES as it is by default. */
 export const bodyLimitBytes = 32 * 1024 * 1024;
@@ -53,8 +53,8 @@ export function filledBody(start: string, piece: string, end: string, bytes: num
 const compressed = new Map<string, Buffer>();
 
 /** Compresses once for the whole run. */
-export function gzipped(name: string, make: () => Buffer): Buffer {
-  const known = compressed.get(name) ?? gzipSync(make());
+export function gzipped(name: string, make: () => Buffer, options: ZlibOptions = {}): Buffer {
+  const known = compressed.get(name) ?? gzipSync(make(), options);
   compressed.set(name, known);
   return known;
 }

@@ -4,8 +4,9 @@ import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { isRunning } from '../../built-server.ts';
 import { shown } from '../../faults/support/run.ts';
 import { type Answer, ask, type Question } from './ask.ts';
-import type { Keys, Lab, Site, SiteOptions } from './lab.ts';
+import type { Keys, Lab, Site } from './lab.ts';
 import { type Line, type LineOptions, openLine } from './lines.ts';
+import type { Own } from './sites.ts';
 import { answerMsMax, type Figures, stallMsMax, stallOf, type Witness } from './witness.ts';
 
 export type Scale = 'small' | 'full';
@@ -15,8 +16,8 @@ export interface Row {
   name: string;
   /** What it does, in a sentence. */
   about: string;
-  /** Gives the row a server of its own, with a database of its own. */
-  own?: SiteOptions;
+  /** Gives the row a server of its own, with a database of its own; or one that it shares with the rows of the same word. */
+  own?: Exclude<Own, undefined>;
   /** Prepares, attacks within `ground.watched`, and looks at what is left. */
   run(ground: Ground): Promise<void>;
 }
@@ -25,8 +26,6 @@ export interface Row {
 export interface Watching {
   /** False: the database is not there, so chunks and runs are not looked at. */
   ingest?: boolean;
-  /** False: more than one request is the reason of a stall. */
-  stalls?: boolean;
 }
 
 /** Where a row takes place. All connections that it opens end with it. */
@@ -61,6 +60,8 @@ export interface Ground {
 export interface Told {
   blamed: string[];
   notes: string[];
+  /** Milliseconds before the watch, in it and after it. */
+  spentMs: { before: number; watched: number; after: number };
 }
 
 interface Surroundings {
@@ -80,7 +81,8 @@ const connectionsAtOnce = 100;
 /** Runs a row. @returns what it has found, never throws for the server's sake */
 export async function runRow(row: Row, surroundings: Surroundings): Promise<Told> {
   const { lab, site, scale, witness, marginMs, memoryMax } = surroundings;
-  const told: Told = { blamed: [], notes: [] };
+  const told: Told = { blamed: [], notes: [], spentMs: { before: 0, watched: 0, after: 0 } };
+  const laps = lapsOf(told.spentMs);
   const open = new Set<Line>();
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
@@ -92,6 +94,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     size: (small, full) => (scale === 'small' ? small : full),
     async watched(work, watching = {}) {
       wasWatched = true;
+      laps('before');
       await witness.begin({ port, pid: site.pid(), key: lab.keys.other, clockFile: site.clockFile });
       until = performance.now() + attackMs;
       let figures: Figures;
@@ -101,6 +104,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
         await ground.rest();
       } finally {
         figures = await witness.end();
+        laps('watched');
       }
       judge(figures, { marginMs, memoryMax, told, ...watching });
     },
@@ -134,9 +138,20 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     blame((error as Error).stack ?? String(error));
   } finally {
     for (const line of open) line.socket.destroy();
+    laps(wasWatched ? 'after' : 'before');
   }
   if (!isRunning(site.pid())) blame(`the server has ended: ${site.server().stderr().slice(-500)}`);
   return told;
+}
+
+/** @returns what adds the time since it was called last to one of the parts of a row */
+function lapsOf(spentMs: Told['spentMs']): (part: keyof Told['spentMs']) => void {
+  let last = performance.now();
+  return (part) => {
+    const now = performance.now();
+    spentMs[part] += now - last;
+    last = now;
+  };
 }
 
 async function openStream(port: number, key: string): Promise<string> {
@@ -148,13 +163,7 @@ async function openStream(port: number, key: string): Promise<string> {
 
 function judge(
   figures: Figures,
-  {
-    marginMs,
-    memoryMax,
-    told,
-    ingest = true,
-    stalls = true,
-  }: { marginMs: number; memoryMax: number; told: Told } & Watching,
+  { marginMs, memoryMax, told, ingest = true }: { marginMs: number; memoryMax: number; told: Told } & Watching,
 ): void {
   const { chunks, runs, health, turnMs, residentMax } = figures;
   const mebibytes = (bytes: number) => `${shown(bytes / 2 ** 20)} MiB`;
@@ -173,8 +182,7 @@ function judge(
   }
   if (health.wrong > 0) told.blamed.push([`/healthz was not answered:`, ...health.tells].join('\n    '));
   const bound = stallMsMax + marginMs;
-  if (stalls && stallMs > bound)
-    told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
+  if (stallMs > bound) told.blamed.push(`nothing was answered for ${shown(stallMs)} ms, at most ${shown(bound)} ms`);
   if (residentMax > memoryMax) {
     told.blamed.push(`the server held ${mebibytes(residentMax)}, at most ${mebibytes(memoryMax)}`);
   }

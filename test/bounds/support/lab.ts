@@ -2,6 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Scope } from '../../../src/auth/identity.ts';
+import { createKey } from '../../../src/auth/keys.ts';
+import { openDatabase } from '../../../src/database/database.ts';
 import { run as runProgram, type Server, serve } from '../../built-server.ts';
 import { type Cluster, openCluster } from '../../faults/support/postgres-15.ts';
 
@@ -23,8 +26,8 @@ export interface Lab {
   builtFolder: string;
   cluster: Cluster;
   keys: Keys;
-  /** Where servers write down how long their event loops did not turn. */
-  clockFolder: string;
+  /** In memory; it is there until the end of the run. Servers write down there how long their event loops did not turn. */
+  folder: string;
   /** A migrated database that holds the keys and nothing else. @returns its name */
   newDatabase(): Promise<string>;
   remove(): Promise<void>;
@@ -42,17 +45,17 @@ export async function openLab(builtFolder: string): Promise<Lab> {
   try {
     await cluster.query(`create database ${template}`);
     const keys = await makeKeys(builtFolder, cluster);
-    const clockFolder = await mkdtemp(join(parent, 'bounds-clocks-'));
+    const folder = await mkdtemp(join(parent, 'bounds-'));
     let count = 0;
     return {
-      ...{ builtFolder, cluster, keys, clockFolder },
+      ...{ builtFolder, cluster, keys, folder },
       async newDatabase() {
         const name = `lab_${++count}`;
         await cluster.query(`create database ${name} template ${template}`);
         return name;
       },
       async remove() {
-        await rm(clockFolder, { recursive: true, force: true });
+        await rm(folder, { recursive: true, force: true });
         await cluster.remove();
       },
     };
@@ -72,21 +75,19 @@ export function commandOf(builtFolder: string): string {
 
 async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
   const settings = { DATABASE_URL: cluster.url(template) };
-  const create = async (organization: string, scopes = 'read,write,delete') => {
-    const args = ['keys', 'create', '--organization', organization, '--user', 'bounds', '--scopes', scopes];
-    const program = runProgram(builtFolder, commandOf(builtFolder), args, settings);
-    const { code } = await program.exit();
-    if (code !== 0) throw new Error(`no key could be made:\n${program.stderr()}`);
-    return program.stdout().trim();
-  };
+  const program = runProgram(builtFolder, commandOf(builtFolder), ['migrate'], settings);
+  const { code } = await program.exit();
+  if (code !== 0) throw new Error(`the database could not be migrated:\n${program.stderr()}`);
+  const database = openDatabase(cluster.url(template), { poolMax: 2, onIdleError: () => {} });
+  const create = (organization: string, ...scopes: Scope[]) =>
+    createKey(database, organization, 'bounds', { scopes: scopes.length > 0 ? scopes : ['read', 'write', 'delete'] });
   const attacker = await create('attackers');
-  const [reader, revoked, other, third, admin] = await Promise.all([
-    create('attackers', 'read'),
-    create('attackers'),
-    create('somebody else'),
-    create('third'),
-    create('operators', 'admin'),
-  ]);
+  const reader = await create('attackers', 'read');
+  const revoked = await create('attackers');
+  const other = await create('somebody else');
+  const third = await create('third');
+  const admin = await create('operators', 'admin');
+  await database.close();
   const hint = revoked.split('_').slice(0, 2).join('_');
   const changed = await cluster.query(
     `update api_keys set revoked_at = now() where key_hint = '${hint}' returning key_id`,
@@ -96,7 +97,7 @@ async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
   return { attacker, reader, revoked, other, third, admin };
 }
 
-/** A built server on a database of the lab, at an address that changes when it is started again. */
+/** A built server on a database of the lab. */
 export interface Site {
   database: string;
   /** Where its event loop writes down how long it did not turn (loop-clock.mjs). */
@@ -104,8 +105,7 @@ export interface Site {
   port(): number;
   pid(): number;
   server(): Server;
-  /** SIGKILL and a new start. */
-  restart(): Promise<void>;
+  /** SIGKILL. */
   stop(): Promise<void>;
 }
 
@@ -117,26 +117,20 @@ export interface SiteOptions {
 
 export async function openSite(lab: Lab, { settings = {}, before = [] }: SiteOptions = {}): Promise<Site> {
   const database = await lab.newDatabase();
-  const clockFile = join(lab.clockFolder, database);
+  const clockFile = join(lab.folder, database);
   const own = {
     ...{ DATABASE_URL: lab.cluster.url(database), LOG_LEVEL: 'info' },
     ...{ NODE_OPTIONS: `--import=${loopClock}`, LOOP_CLOCK: clockFile },
   };
-  const start = () => serve(lab.builtFolder, { ...own, ...settings }, { before });
-  let server = await start();
-  const kill = async () => {
-    server.child.kill('SIGKILL');
-    await server.exit();
-  };
+  const server = await serve(lab.builtFolder, { ...own, ...settings }, { before });
   return {
     ...{ database, clockFile },
     port: () => Number(new URL(server.endpoint).port),
     pid: () => server.child.pid as number,
     server: () => server,
-    async restart() {
-      await kill();
-      server = await start();
+    async stop() {
+      server.child.kill('SIGKILL');
+      await server.exit();
     },
-    stop: kill,
   };
 }

@@ -49,7 +49,7 @@ function chooseRows({ only, soak, list, options }: Arguments): Row[] {
   const unknown = only.filter((id) => !rows.some((row) => row.id === id));
   if (unknown.length > 0) throw new Error(`no row is called ${unknown.join(', ')}; --list names them`);
   if (only.length > 0) return rows.filter((row) => only.includes(row.id));
-  if (options.tiny) return rows.filter((row) => !/victoria|influx/.test(row.id));
+  if (options.tiny) return rows.filter((row) => !/victoria|influx|processor/.test(row.id));
   return rows.filter((row) => list || Boolean(row.soak) === soak);
 }
 

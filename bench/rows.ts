@@ -7,10 +7,13 @@ import { exportRow } from './export.ts';
 import { followers } from './followers.ts';
 import { largerChunks } from './larger-chunks.ts';
 import { ledger } from './ledger.ts';
+import { mixAgainstInfluxdb, mixAgainstVictoriaMetrics } from './mix-against-others.ts';
+import { mixBytes } from './mix-bytes.ts';
+import { mixProcessor } from './mix-processor.ts';
 import { multiChunks } from './multi-chunks.ts';
-import { read } from './read.ts';
+import { mixRead, read } from './read.ts';
 import { replay } from './replay.ts';
-import { soakLatency } from './soak-latency.ts';
+import { mixLatency, soakLatency } from './soak-latency.ts';
 import { soakMemory } from './soak-memory.ts';
 import { soakStoredPoints } from './soak-stored-points.ts';
 import { storedBytes } from './stored-bytes.ts';
@@ -31,7 +34,13 @@ export const rows: readonly Row[] = [
   exportRow,
   followers,
   storedBytes,
+  mixBytes,
+  mixProcessor,
+  mixAgainstVictoriaMetrics,
+  mixAgainstInfluxdb,
+  mixRead,
   soakStoredPoints,
   soakLatency,
+  mixLatency,
   soakMemory,
 ];

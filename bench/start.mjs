@@ -30,6 +30,7 @@ symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 const args = process.argv.slice(2);
 const scripts = {
   '--settings': 'settings.js',
+  '--packing': 'packing.js',
   '--shares': 'shares.js',
   '--flood': 'flood.js',
   '--first-chunk': 'first-chunk.js',

@@ -35,7 +35,7 @@ async function bytesPerPoint(bench: Bench, points: number, marks: { must: number
   };
 }
 
-async function storedBytesOf(target: Target): Promise<number> {
+export async function storedBytesOf(target: Target): Promise<number> {
   const sql = target.sql as Sql;
   await sql('checkpoint');
   const [row] = await sql<{ bytes: number }>(

@@ -153,7 +153,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
   app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
-  const chunks = createChunkReader({ json: limits.http, limits: limits.streams });
+  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
   app.addHook('onClose', () => chunks.close());
   if (config.REVISIONS_KEEP_DAYS !== undefined) {
     remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));

@@ -63,6 +63,7 @@ const arrows: Record<string, string[]> = {
     'app',
     'demo',
     'testing',
+    'repack',
     'verify',
     'catalogue/growth-instruments',
     'catalogue/projects',
@@ -86,6 +87,7 @@ const arrows: Record<string, string[]> = {
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
   verify: ['database'],
+  repack: ['database'],
   // The same in a browser.
   page: [],
   // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
@@ -235,6 +237,8 @@ describe('imports', () => {
       'auth/store.ts',
       'live/look-store.ts',
       'process/open-database.ts',
+      'repack/repack.ts',
+      'repack/store.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
       'verify/store.ts',
@@ -288,6 +292,9 @@ describe('imports', () => {
       'auth: Database',
       // A look at all runs that are followed.
       'live: Database',
+      // The form of what is stored, of all organizations.
+      'repack: Database',
+      'repack: pg.PoolClient',
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.

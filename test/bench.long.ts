@@ -11,9 +11,10 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rows } from '../bench/rows.ts';
 import { measure, watchLatency } from '../bench/support/load.ts';
 import { readArguments } from '../bench/support/options.ts';
-import { bodyOf, type Format, makeVariants, writeVariants } from '../bench/support/payload.ts';
+import { bodyOf, type Format, makeMix, makeVariants, writeVariants } from '../bench/support/payload.ts';
 import { type Report, toMarkdown, toText } from '../bench/support/report.ts';
 import type { Target } from '../bench/support/target.ts';
+import { groupBy } from '../src/lib/group-by.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const hasWrk = spawnSync('sh', ['-c', 'command -v wrk']).status === 0;
@@ -24,13 +25,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('every row that needs no other database gives a result', { timeout: 90_000 }, async () => {
+test('every row that needs no other database gives a result', { timeout: 240_000 }, async () => {
   const json = join(folder, 'report.json');
   const args = [join(project, 'bench/start.mjs'), '--tiny', '--postgres', inject('adminUrl'), '--json', json];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 80_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 220_000 });
   const report = JSON.parse(await readFile(json, 'utf8')) as Report;
   expect(report.missing).toEqual([]);
-  const external = ['victoria-metrics', 'influxdb'];
+  const external = ['victoria-metrics', 'influxdb', 'mix-processor', 'mix-victoria', 'mix-influx'];
   const expected = rows.map(({ id }) => id).filter((id) => !external.includes(id));
   expect([...new Set(report.results.map(({ row }) => row))]).toEqual(expected);
   for (const { row, ours, baseline, ratio, rounds, unit } of report.results) {
@@ -75,19 +76,24 @@ describe('the load', () => {
     };
     return { target, bodies };
   };
-  const loadOf = (format: Format) => {
+  const loadOf = (format: Format, isMix = false) => {
     const streams = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
-    const variants = makeVariants(5, streams.length, 40);
-    const payload = { format, points: 5, channels: format === 'multi' ? 3 : 1, streams, variants };
+    const variants = isMix ? makeMix(5, 40) : makeVariants(5, streams.length, 40);
+    const channels = format === 'multi' || (format === 'victoria' && isMix) ? 3 : 1;
+    const payload = { format, points: 5, channels, streams, variants, isMix };
     return { format, payload, variantsFile: writeVariants(folder, variants) };
   };
   const options = (generator: string) => readArguments(['--tiny', '--generator', generator], true).options;
 
   const generators = hasWrk ? ['wrk', 'node'] : ['node'];
-  test.each(generators)('by %s is what bodyOf says, each request once', async (generator) => {
+  const loads = generators.flatMap((generator) => [
+    ['random readings', generator, false] as const,
+    ['a mix', generator, true] as const,
+  ]);
+  test.each(loads)('of %s by %s is what bodyOf says, each request once', async (_what, generator, isMix) => {
     for (const format of formats) {
       const { target, bodies } = await answering(() => 201);
-      const load = { ...loadOf(format), requestsMax: 50 };
+      const load = { ...loadOf(format, isMix), requestsMax: 50 };
       const { sent } = await measure(target, load, options(generator));
       await target.stop();
       expect(sent).toBe(50);
@@ -106,6 +112,30 @@ describe('the load', () => {
     expect(values).toHaveLength(5);
     const next = JSON.parse(bodyOf(payload, 9));
     expect(next.timestamps[0]).toBeGreaterThan(timestamps[4]);
+  });
+
+  test('of a mix has one kind of readings in each channel: two of sixteen are float32, one has all digits', () => {
+    const streams = Array.from({ length: 16 }, (_, i) => `stream-${i}`);
+    const variants = makeMix(100, 10_000);
+    const kinds = new Map<string, Set<string>>();
+    const kindOf = (values: number[]) => {
+      if (values.every((value) => Number(value.toFixed(3)) === value)) return 'decimals';
+      return values.every((value) => Math.fround(value) === value) ? 'float32' : 'all digits';
+    };
+    for (let n = 0; n < 320; n++) {
+      const payload = { format: 'multi', points: 100, channels: 10, streams, variants, isMix: true } as const;
+      const { data_id, channels } = JSON.parse(bodyOf(payload, n));
+      for (const [name, { timestamps, values }] of Object.entries<Record<string, number[]>>(channels)) {
+        const of = kinds.get(`${data_id} ${name}`) ?? new Set();
+        kinds.set(`${data_id} ${name}`, of.add(kindOf(values as number[])));
+        expect(timestamps).toEqual([...(timestamps as number[])].sort((a, b) => a - b));
+      }
+    }
+    expect(kinds.size).toBe(160);
+    const counts = groupBy(kinds.values(), (of) => [...of].join(' and '));
+    expect(Object.fromEntries([...counts].map(([kind, all]) => [kind, all.length]))).toEqual({
+      ...{ decimals: 130, float32: 20, 'all digits': 10 },
+    });
   });
 
   test.each(generators)('by %s is no result when one answer is a refusal', async (generator) => {

@@ -2,12 +2,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { newApiKey } from '../src/auth/api-key.ts';
 import { authLimits } from '../src/auth/limits.ts';
 import { ConfigSchema } from '../src/config.ts';
 import { runningEmbeddedPostgres } from '../src/database/embedded.ts';
+import { pointsOfChunk } from '../src/database/stored-series.ts';
 import { buildServer, run, type Server, serve } from './built-server.ts';
+import { storeAsSent } from './support/as-sent.ts';
 
 let built: Awaited<ReturnType<typeof buildServer>>;
 let dataDir: string;
@@ -51,6 +53,7 @@ describe('without a database', () => {
       'serve',
       'migrate',
       'verify',
+      'repack',
       'keys',
       'sql-readers',
       'projects',
@@ -282,5 +285,78 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
       `stream ${data_id}, channel "p", chunk 4: its hash is not that of its content\n` +
         '1 chunks, 1 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n',
     );
+  });
+
+  test('repack packs what was stored as it was sent, says what that has saved, and ends with 1 where something is wrong', async () => {
+    const help = await cli('repack', '--help');
+    expect(help.stdout).toMatch(/--limit <chunks> +pack so many chunks at most/);
+    for (const wrong of ['0', '-1', '1.5', 'all', '']) {
+      const { code, stderr } = await cli('repack', '--limit', wrong);
+      expect([wrong, code, stderr.split('\n')[0]]).toEqual([
+        ...[wrong, 1],
+        `error: option '--limit <chunks>' argument '${wrong}' is invalid. It must be a whole number of at least 1.`,
+      ]);
+    }
+    const headers = { 'x-api-key': key, 'content-type': 'application/json' };
+    const post = (path: string, body: object) =>
+      fetch(`${server?.endpoint}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const { data_id } = (await (await post('/tool-state/stream/initialize', { points_per_chunk: 100 })).json()) as {
+      data_id: string;
+    };
+    const timestamps = Array.from({ length: 100 }, (_, i) => 1_700_000_000 + i);
+    const values = timestamps.map((_, i) => ((i * 37) % 1_000) / 1_000);
+    for (let chunk_index = 0; chunk_index < 3; chunk_index++) {
+      const chunk = { data_id, chunk_index, channel_name: 'repacked', timestamps, values };
+      expect((await post('/tool-state/stream/chunk', chunk)).status).toBe(201);
+    }
+    const pool = new pg.Pool({ connectionString: await runningEmbeddedPostgres(dataDir) });
+    pool.on('error', () => {});
+    onTestFinished(() => pool.end());
+    await storeAsSent({ pool });
+    await pool.query(`update chunks set "values" = '{2}' where cardinality("values") = 1`);
+    const limited = await cli('repack', '--limit', '2');
+    expect(limited.code).toBe(0);
+    expect(limited.stdout).toContain('Stopped before the end: run this again to go on.');
+    await pool.query(`update chunks set "values"[1] = 9 where chunk_index = 2 and data_id = $1::uuid`, [data_id]);
+    const { code, stdout } = await cli('repack');
+    expect(code).toBe(1);
+    expect(stdout).toContain(`stream ${data_id}, channel "repacked", chunk 2: its hash is not that of its content\n`);
+    expect(stdout).toMatch(/^\d+ chunks and replaced contents looked at, 1 packed, \d+ with a series .*, 1 left/m);
+    expect(stdout).toMatch(/^Their points took 0\.0 MB and take 0\.0 MB\.$/m);
+    expect(stdout).toMatch(
+      /^Tables and indexes take \d\.\d MB as the file system sees it; before it was \d\.\d MB\.$/m,
+    );
+
+    // A channel that somebody holds is tried again for seconds; Ctrl-C ends that in order.
+    const stopWhileItWaits = async (signal: NodeJS.Signals) => {
+      await storeAsSent({ pool });
+      const holder = await pool.connect();
+      await holder.query(`begin; select from channels for no key update`);
+      const held = run(built.folder, 'commands/cli.js', ['repack'], { DATA_DIR: dataDir });
+      const waiting = () =>
+        pool.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%no key update'`);
+      await expect.poll(async () => (await waiting()).rowCount, { timeout: 60_000, interval: 10 }).toBeGreaterThan(0);
+      held.child.kill(signal);
+      const { code: stopped } = await held.exit();
+      await holder.query('rollback');
+      holder.release();
+      return { code: stopped, stdout: held.stdout(), stderr: held.stderr() };
+    };
+    const interrupted = await stopWhileItWaits('SIGINT');
+    expect([interrupted.code, interrupted.stderr]).toEqual([130, '']);
+    expect(interrupted.stdout).toContain('Stopped before the end: run this again to go on.\n');
+
+    // What is killed leaves whole rows, and another run does the rest.
+    const content = async () =>
+      (
+        await pool.query(
+          `select k.data_id, k.channel_id, k.chunk_index, p.* from chunks k cross join lateral ${pointsOfChunk('k')} p order by 1, 2, 3, 4`,
+        )
+      ).rows;
+    const before = await content();
+    await stopWhileItWaits('SIGKILL');
+    expect((await cli('repack')).stdout).toMatch(/looked at, [1-9]\d* packed, \d+ with a series .*, 1 left/);
+    expect((await cli('repack')).stdout).toMatch(/looked at, 0 packed, \d+ with a series .*, 1 left/);
+    expect(await content()).toEqual(before);
   });
 });

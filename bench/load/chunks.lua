@@ -18,6 +18,8 @@ local function number(name) return tonumber(setting(name)) end
 local warm, seconds, quota, connections = number("WARM"), number("SECONDS"), number("REQUESTS"), number("CONNECTIONS")
 local channels, first_period, first = number("CHANNELS"), number("PERIOD"), number("FIRST")
 local format = setting("FORMAT")
+-- Of a mix each channel has readings of one of so many kinds, and nothing is added to its values; 0 for no mix.
+local kinds = number("KINDS")
 
 local threads = {}
 function setup(thread) threads[#threads + 1] = thread end
@@ -39,8 +41,8 @@ local function finish_pieces(suffix_list, value_list, stream)
   if format == "influx" then
     local line = "thickness,data_id=" .. stream .. " value="
     local pieces = { line .. value_list[1] }
-    for i = 1, last - 1 do pieces[i + 1] = suffix_list[i]:gsub("%.", "") .. "\n" .. line .. value_list[i + 1] end
-    pieces[last + 1] = suffix_list[last]:gsub("%.", "")
+    for i = 1, last - 1 do pieces[i + 1] = suffix_list[i]:gsub("%.", ""):sub(1, 8) .. "\n" .. line .. value_list[i + 1] end
+    pieces[last + 1] = suffix_list[last]:gsub("%.", ""):sub(1, 8)
     return pieces
   end
   local pieces = {}
@@ -75,15 +77,28 @@ local function readings(variant, period, tail)
     '],"values":[' .. table.concat(values[variant], tail .. ",") .. tail .. "]"
 end
 
+local function variant_of(n, channel)
+  if kinds == 0 then return (n * channels + channel) % variant_count end
+  return (n * kinds + (n % #streams * channels + channel) % kinds) % variant_count
+end
+
+local function victoria_line(n, channel, stream, period, tail)
+  local label = channels > 1 and ',"channel":"channel-' .. channel .. '"' or ""
+  return '{"metric":{"__name__":"thickness","data_id":"' .. stream .. '"' .. label .. "}," ..
+    readings(variant_of(n, channel), period, tail) .. "}\n"
+end
+
 local function body_of(n)
   local stream = streams[n % #streams + 1]
   local chunk_index = math.floor(n / #streams)
   local period = string.format("%d", first_period + chunk_index)
-  local tail = string.format("%06d", n % 1000000)
-  local variant = n % variant_count
+  local tail = kinds == 0 and string.format("%06d", n % 1000000) or ""
+  local variant = variant_of(n, 0)
   if format == "influx" then return table.concat(suffixes[variant], tail .. " " .. period) end
   if format == "victoria" then
-    return '{"metric":{"__name__":"thickness","data_id":"' .. stream .. '"},' .. readings(variant, period, tail) .. "}\n"
+    local lines = {}
+    for channel = 0, channels - 1 do lines[channel + 1] = victoria_line(n, channel, stream, period, tail) end
+    return table.concat(lines)
   end
   local address = '{"data_id":"' .. stream .. '","chunk_index":' .. chunk_index
   if format == "chunk" then
@@ -91,8 +106,7 @@ local function body_of(n)
   end
   local parts = {}
   for channel = 0, channels - 1 do
-    variant = (n * channels + channel) % variant_count
-    parts[channel + 1] = '"channel-' .. channel .. '":{' .. readings(variant, period, tail) .. ',"units":"nm"}'
+    parts[channel + 1] = '"channel-' .. channel .. '":{' .. readings(variant_of(n, channel), period, tail) .. ',"units":"nm"}'
   end
   return address .. ',"channels":{' .. table.concat(parts, ",") .. "}}"
 end

@@ -5,7 +5,7 @@ import { type Load, type Measured, measure } from './load.ts';
 import { startNodeTarget } from './node-targets.ts';
 import type { Options } from './options.ts';
 import { startDiscard, startInfluxdb, startVictoriaMetrics } from './other-targets.ts';
-import { type Format, makeVariants, type Variant, writeVariants } from './payload.ts';
+import { type Format, makeMix, makeVariants, mixKinds, type Variant, writeVariants } from './payload.ts';
 import type { Target, TargetKind } from './target.ts';
 
 /** What rows measure with: servers that are up while they are needed, and loads for them. */
@@ -28,6 +28,8 @@ export interface LoadWish {
   format: Format;
   points: number;
   channels?: number;
+  /** The mix as labs send it, instead of random values of nine decimals. */
+  isMix?: boolean;
 }
 
 const nodeKinds = ['ours', 'ceiling', 'straightforward'] as const;
@@ -40,7 +42,7 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
   const running = new Map<Target, string>();
   const starts = new Set<Promise<Target>>();
   const kept = new Map<TargetKind, Promise<Target>>();
-  const variants = new Map<number, { variants: Variant[]; file: string }>();
+  const variants = new Map<string, { variants: Variant[]; file: string }>();
   let started = 0;
   let closing: Promise<void> | undefined;
 
@@ -92,17 +94,21 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
         await stop(target);
       }
     },
-    async loadFor(target, { format, points, channels = 1 }) {
+    async loadFor(target, { format, points, channels = 1, isMix = false }) {
+      // The lines of InfluxDB name their stream, so a variant must be of one.
+      if (isMix && mixKinds % options.streams !== 0) throw new Error(`a mix goes to a divisor of ${mixKinds} streams`);
       const streams = await target.openStreams(options.streams, points);
-      let made = variants.get(points);
+      const name = `${isMix ? 'mix' : 'variants'}-${points}`;
+      let made = variants.get(name);
       if (made === undefined) {
-        const list = makeVariants(points, options.streams, options.tiny ? valuesAtLeast.tiny : valuesAtLeast.full);
-        const own = join(folder, `variants-${points}`);
+        const atLeast = options.tiny ? valuesAtLeast.tiny : valuesAtLeast.full;
+        const list = isMix ? makeMix(points, atLeast) : makeVariants(points, options.streams, atLeast);
+        const own = join(folder, name);
         mkdirSync(own);
         made = { variants: list, file: writeVariants(own, list) };
-        variants.set(points, made);
+        variants.set(name, made);
       }
-      const payload = { format, points, channels, streams, variants: made.variants };
+      const payload = { format, points, channels, streams, variants: made.variants, isMix };
       return { format, payload, variantsFile: made.file };
     },
     measureOn: (kind, wish) =>

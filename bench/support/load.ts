@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type NodeLoad, type OpenLoopResult, runClosedLoop, runOpenLoop } from './node-load.ts';
 import type { Options } from './options.ts';
-import { bodyOf, type Format, firstPeriod, type Payload } from './payload.ts';
+import { bodyOf, type Format, firstPeriod, mixKinds, type Payload } from './payload.ts';
 import { cpuSeconds } from './processes.ts';
 import type { Route, Target } from './target.ts';
 
@@ -107,6 +107,7 @@ async function runWrk(target: Target, route: Route, load: Load, options: Options
     STREAMS: load.payload.streams.join(','),
     VARIANTS: load.variantsFile,
     CHANNELS: load.payload.channels,
+    KINDS: load.payload.isMix ? mixKinds : 0,
     PERIOD: firstPeriod,
     // The first request of every stream is left to the probe.
     FIRST: load.payload.streams.length,

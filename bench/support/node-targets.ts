@@ -10,10 +10,17 @@ import type { Options } from './options.ts';
 import { freePort, nodeFlags, startProcess, untilReady } from './processes.ts';
 import type { Route, Sql, Target } from './target.ts';
 
-type NodeKind = 'ours' | 'ceiling' | 'straightforward';
+type NodeKind = 'ours' | 'packed' | 'as-sent' | 'ceiling' | 'straightforward';
 
+const shared = 'fsync before the answer, shared by a flush';
 const programs: Record<NodeKind, { name: string; durability: string; script: string }> = {
-  ours: { name: 'metrology-server', durability: 'fsync before the answer, shared by a flush', script: 'src/main.js' },
+  ours: { name: 'metrology-server', durability: shared, script: 'src/main.js' },
+  packed: { name: 'one process that packs', durability: shared, script: 'bench/targets/one-process.js packed' },
+  'as-sent': {
+    name: 'one process that stores as sent',
+    durability: shared,
+    script: 'bench/targets/one-process.js as-sent',
+  },
   ceiling: { name: 'HTTP ceiling', durability: 'stores nothing', script: 'bench/targets/ceiling.js' },
   straightforward: {
     name: 'straightforward server',
@@ -28,12 +35,13 @@ const built = fileURLToPath(new URL('../../', import.meta.url));
 /** Starts a server of this project with a new database. */
 export async function startNodeTarget(kind: NodeKind, options: Options, folder: string): Promise<Target> {
   const { name, durability, script } = programs[kind];
+  const [path, ...args] = script.split(' ');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const key = `bench-${randomBytes(16).toString('hex')}`;
   const dataDir = join(folder, 'data');
   const place = await makePlace(options.postgres, dataDir);
-  const running = startProcess(process.execPath, [...nodeFlags, join(built, script)], {
+  const running = startProcess(process.execPath, [...nodeFlags, join(built, path as string), ...args], {
     ...settingsFromHere(),
     ...place.settings,
     PORT: String(port),
@@ -144,7 +152,7 @@ async function receivedPoints(url: string): Promise<number> {
 
 /** The points themselves, and the counters that claim to know them. @throws when they differ */
 async function countPoints(kind: NodeKind, sql: Sql): Promise<number> {
-  const schema = kind === 'ours' ? 'public' : 'straightforward';
+  const schema = kind === 'straightforward' ? 'straightforward' : 'public';
   const [row] = await sql<{ chunks: number; channels: number }>(
     `select (select coalesce(sum(point_count), 0)::float8 from ${schema}.chunks) as chunks,
             (select coalesce(sum(point_count), 0)::float8 from ${schema}.channels) as channels`,

@@ -6,9 +6,9 @@ import type { Target } from './target.ts';
 export async function fillOneStream(
   bench: Bench,
   target: Target,
-  { points, pointsPerChunk }: { points: number; pointsPerChunk: number },
+  { points, pointsPerChunk, isMix = false }: { points: number; pointsPerChunk: number; isMix?: boolean },
 ): Promise<string> {
-  const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk });
+  const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk, isMix });
   const [stream] = load.payload.streams as [string];
   // One stream of the variants made for several; its first chunk is the probe's.
   const one = {

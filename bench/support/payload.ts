@@ -9,19 +9,24 @@ export interface Payload {
   format: Format;
   /** Points of one channel of one request; they cover 100 s. */
   points: number;
-  /** Channels of one request; more than one for `multi` only. */
+  /** Channels of one request; more than one for `multi` and `victoria` only. */
   channels: number;
   streams: readonly string[];
   variants: readonly Variant[];
+  /** The variants are those of `makeMix`: each channel has readings of one kind, and values are whole as they are. */
+  isMix: boolean;
 }
 
-/** Random readings. A request adds the leading digits of its timestamps and the trailing ones of its values. */
+/** Random readings. A request adds the leading digits of its timestamps and, but for a mix, the trailing ones of its values. */
 export interface Variant {
   /** Seconds within 100 s, ascending: `07.123456`. */
   suffixes: string[];
   /** Readings that lack their last six digits: `231.804`. */
   values: string[];
 }
+
+/** Channels of a mix come in sixteens. */
+export const mixKinds = 16;
 
 /** What all timestamps of the first chunk of a stream begin with: 2024-01-01 in units of 100 s. */
 export const firstPeriod = 17_040_672;
@@ -39,6 +44,36 @@ export function makeVariants(points: number, streamCount: number, valuesAtLeast:
   }));
 }
 
+/**
+ * Readings as labs send them. Times come from a clock with 1 ms of jitter, with all digits of their float64. Of sixteen channels two
+ * have float32 values, one has values with all digits, the others have three decimals; all drift slowly and are noisy.
+ * Variant `i` is one of channel `i % mixKinds`.
+ */
+export function makeMix(points: number, valuesAtLeast: number): Variant[] {
+  const perKind = Math.max(2, Math.ceil(valuesAtLeast / points / mixKinds));
+  return Array.from({ length: perKind * mixKinds }, (_, i) => {
+    const write = writeValue(i % mixKinds);
+    const level = 100 + Math.random() * 400;
+    const turns = Math.random() * 3;
+    return {
+      suffixes: Array.from({ length: points }, (_, k) => {
+        const seconds = ((k + 0.5) * periodSeconds) / points + normal() * 0.001;
+        return seconds.toFixed(7).padStart(10, '0');
+      }),
+      values: Array.from({ length: points }, (_, k) => {
+        return write(level + 5 * Math.sin((turns * 2 * Math.PI * k) / points) + normal() * 0.2);
+      }),
+    };
+  });
+}
+
+function writeValue(kind: number): (value: number) => string {
+  if (kind === mixKinds - 1) return String;
+  return kind % 8 === 6 ? (value) => String(Math.fround(value)) : (value) => String(Number(value.toFixed(3)));
+}
+
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+
 /** Writes variants for load/chunks.lua. @returns the path */
 export function writeVariants(folder: string, variants: readonly Variant[]): string {
   const path = join(folder, 'variants.txt');
@@ -49,28 +84,37 @@ export function writeVariants(folder: string, variants: readonly Variant[]): str
 
 /** The body of request number `n`; load/chunks.lua writes the same bytes. */
 export function bodyOf(payload: Payload, n: number): string {
-  const { format, streams, variants, channels } = payload;
-  const stream = streams[n % streams.length] as string;
+  const { format, streams, variants, channels, isMix } = payload;
+  const streamNumber = n % streams.length;
+  const stream = streams[streamNumber] as string;
   const chunkIndex = Math.floor(n / streams.length);
   const period = String(firstPeriod + chunkIndex);
-  const tail = String(n % 1_000_000).padStart(6, '0');
-  const variant = (number: number) => variants[number % variants.length] as Variant;
-  if (format === 'influx') return influxLines(variant(n), stream, period, tail);
+  const tail = isMix ? '' : String(n % 1_000_000).padStart(6, '0');
+  const variantOf = (channel: number) => {
+    const number = isMix ? n * mixKinds + ((streamNumber * channels + channel) % mixKinds) : n * channels + channel;
+    return variants[number % variants.length] as Variant;
+  };
+  if (format === 'influx') return influxLines(variantOf(0), stream, period, tail);
   if (format === 'victoria') {
-    return `{"metric":{"__name__":"thickness","data_id":"${stream}"},${readings(variant(n), period, tail, asMilliseconds)}}\n`;
+    const lines = Array.from({ length: channels }, (_, channel) => {
+      const label = channels > 1 ? `,"channel":"channel-${channel}"` : '';
+      const metric = `{"__name__":"thickness","data_id":"${stream}"${label}}`;
+      return `{"metric":${metric},${readings(variantOf(channel), period, tail, asMilliseconds)}}\n`;
+    });
+    return lines.join('');
   }
   const address = `{"data_id":"${stream}","chunk_index":${chunkIndex}`;
   if (format === 'chunk') {
-    return `${address},"channel_name":"thickness",${readings(variant(n), period, tail, asSeconds)},"units":"nm"}`;
+    return `${address},"channel_name":"thickness",${readings(variantOf(0), period, tail, asSeconds)},"units":"nm"}`;
   }
   const parts = Array.from({ length: channels }, (_, channel) => {
-    return `"channel-${channel}":{${readings(variant(n * channels + channel), period, tail, asSeconds)},"units":"nm"}`;
+    return `"channel-${channel}":{${readings(variantOf(channel), period, tail, asSeconds)},"units":"nm"}`;
   });
   return `${address},"channels":{${parts.join(',')}}}`;
 }
 
 const asSeconds = (suffix: string) => suffix;
-const asMicroseconds = (suffix: string) => suffix.replace('.', '');
+const asMicroseconds = (suffix: string) => suffix.replace('.', '').slice(0, 8);
 const asMilliseconds = (suffix: string) => asMicroseconds(suffix).slice(0, 5);
 
 function readings({ suffixes, values }: Variant, period: string, tail: string, write: (suffix: string) => string) {

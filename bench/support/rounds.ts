@@ -47,19 +47,30 @@ export function median(values: readonly number[]): number {
 
 export const oursDurability = 'fsync before the answer, shared by a flush';
 
-/** Single chunks of 100 points: ours against a server that takes the same data. */
+/** What is sent to both: single chunks of 100 points unless said otherwise. */
+interface Sent {
+  points?: number;
+  /** Of one request, as `chunk/multi` here, as lines of one body there. */
+  channels?: number;
+  isMix?: boolean;
+}
+
+/** Chunks: ours against a server that takes the same data. */
 export function againstOther(
   bench: Bench,
-  { kind, title, durability, bound }: { kind: TargetKind; title: string; durability: string; bound: Bound },
+  line: { kind: TargetKind; title: string; durability: string; bound: Bound; unit?: string },
+  { points = 100, channels = 1, isMix = false }: Sent = {},
 ): Promise<Result> {
-  const format = kind === 'victoria' || kind === 'influx' ? kind : 'chunk';
+  const { kind, title, durability, bound, unit = 'chunks/s' } = line;
+  const ours = channels > 1 ? 'multi' : 'chunk';
+  const format = kind === 'victoria' || kind === 'influx' ? kind : ours;
   const perSecond = async (of: TargetKind) => {
-    const wish = { format: of === 'ours' ? ('chunk' as const) : format, points: 100 };
+    const wish = { format: of === 'ours' ? ours : format, points, channels, isMix } as const;
     return (await bench.measureOn(of, wish)).requestsPerSecond;
   };
   return compare(
     bench,
-    { title, unit: 'chunks/s', bound },
+    { title, unit, bound },
     {
       ours: { durability: oursDurability, round: () => perSecond('ours') },
       baseline: { durability, round: () => perSecond(kind) },

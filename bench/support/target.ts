@@ -27,7 +27,15 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-export type TargetKind = 'ours' | 'ceiling' | 'straightforward' | 'victoria' | 'influx' | 'discard';
+export type TargetKind =
+  | 'ours'
+  | 'packed'
+  | 'as-sent'
+  | 'ceiling'
+  | 'straightforward'
+  | 'victoria'
+  | 'influx'
+  | 'discard';
 
 /** Runs one statement. int8 has to be cast to float8. */
 export type Sql = <Row extends Record<string, unknown>>(text: string, values?: unknown[]) => Promise<Row[]>;

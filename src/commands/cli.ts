@@ -15,6 +15,7 @@ import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
 import { addKeysCommands, owner } from './keys.ts';
+import { addRepackCommand } from './repack.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
 
@@ -60,6 +61,8 @@ program
       }
     }),
   );
+
+addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),

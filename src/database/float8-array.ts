@@ -13,27 +13,24 @@ const doubleBytes = 8;
  * The null flag is set exactly when a null is present, as array_send does, so the image of a stored array is this one.
  */
 export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
-  const buffer = Buffer.allocUnsafe(float8ArrayBytes(values));
+  const buffer = Buffer.allocUnsafe(float8ArrayBytes(values.length, countNulls(values)));
   writeFloat8Array(buffer, 0, values);
   return buffer;
 }
 
-/** Bytes of the binary image of readings. */
-export function float8ArrayBytes(values: readonly (number | null)[]): number {
-  const length = values.length;
-  if (length === 0) return emptyArray.length;
-  return headerBytes + length * lengthBytes + (length - countNulls(values)) * doubleBytes;
+/** Bytes of the binary image of so many readings, of which some are absent. */
+export function float8ArrayBytes(length: number, nullCount: number): number {
+  return length === 0 ? emptyArray.length : headerBytes + length * lengthBytes + (length - nullCount) * doubleBytes;
 }
 
-/** Elements that are absent. */
-export function countNulls(values: readonly (number | null)[]): number {
+function countNulls(values: readonly (number | null)[]): number {
   let count = 0;
   for (let i = 0; i < values.length; i++) if (values[i] === null) count++;
   return count;
 }
 
 /** Writes the binary image of readings into a buffer. @returns where it ends */
-export function writeFloat8Array(buffer: Buffer, from: number, values: readonly (number | null)[]): number {
+function writeFloat8Array(buffer: Buffer, from: number, values: readonly (number | null)[]): number {
   const length = values.length;
   if (length === 0) return from + emptyArray.copy(buffer, from);
   const view = new DataView(buffer.buffer, buffer.byteOffset + from, buffer.byteLength - from);
@@ -51,6 +48,36 @@ export function writeFloat8Array(buffer: Buffer, from: number, values: readonly 
   }
   writeHeader(view, length, at < headerBytes + length * (lengthBytes + doubleBytes));
   return from + at;
+}
+
+/** Writes an array of at least one reading, of which absent ones are NaN. @returns where it ends */
+export function writeReadings(view: DataView, from: number, readings: Float64Array, nullCount: number): number {
+  const header = new DataView(view.buffer, view.byteOffset + from);
+  writeHeader(header, readings.length, nullCount > 0);
+  const first = from + headerBytes;
+  if (nullCount === 0) return writeElements(view, first, readings);
+  let at = first;
+  for (let i = 0; i < readings.length; i++) {
+    const reading = readings[i] as number;
+    const isAbsent = Number.isNaN(reading);
+    view.setInt32(at, isAbsent ? -1 : doubleBytes);
+    at += lengthBytes;
+    if (isAbsent) continue;
+    view.setFloat64(at, reading);
+    at += doubleBytes;
+  }
+  return at;
+}
+
+/** Writes the elements of an array without its header; of NaN too. @returns where they end */
+export function writeElements(view: DataView, from: number, readings: Float64Array): number {
+  let at = from;
+  for (let i = 0; i < readings.length; i++) {
+    view.setInt32(at, doubleBytes);
+    view.setFloat64(at + lengthBytes, readings[i] as number);
+    at += lengthBytes + doubleBytes;
+  }
+  return at;
 }
 
 /** An array without elements has no dimension: dimensions 0, null flag 0, element type. */
@@ -88,30 +115,4 @@ export function decodeFloat8Array(buffer: Buffer): Float64Array {
   }
   if (at !== buffer.byteLength) throw new Error('a float8[] image is longer than its elements');
   return values;
-}
-
-/**
- * Joins binary images into the image of one long array, without looking at their elements.
- * The images must all have NULL elements or all have none, so that the null flag of the whole is that of each slice.
- */
-export function joinFloat8Arrays(images: readonly Buffer[]): Buffer {
-  // A large chunk goes alone, and to copy 40 MB takes 20 ms.
-  if (images.length === 1) return images[0] as Buffer;
-  let bytes = headerBytes;
-  let length = 0;
-  for (const image of images) {
-    bytes += image.length - headerBytes;
-    length += image.readInt32BE(12);
-  }
-  const joined = Buffer.allocUnsafe(bytes);
-  const view = new DataView(joined.buffer, joined.byteOffset, bytes);
-  writeHeader(view, length, images.some(hasNulls));
-  let at = headerBytes;
-  for (const image of images) at += image.copy(joined, at, headerBytes);
-  return joined;
-}
-
-/** Whether an image has a NULL element. */
-export function hasNulls(image: Buffer): boolean {
-  return image.readInt32BE(4) === 1;
 }

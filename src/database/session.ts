@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { DatabaseSilent, ServesNoMore } from './failures.ts';
+import { markSession } from './packing.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import type { Route } from './route.ts';
 
@@ -51,7 +52,8 @@ export async function beginSession(
 /** @returns the settings as PostgreSQL shows them: `25s` for 25000 ms */
 async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promise<[string, string][]> {
   const { rows } = await client.query<{ name: string; value: string }>(
-    'select name, set_config(name, value, false) as value from unnest($1::text[], $2::text[]) as wanted (name, value)',
+    `select name, set_config(name, value, false) as value
+     from (select ${markSession}) as marked, unnest($1::text[], $2::text[]) as wanted (name, value)`,
     [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
   );
   return rows.map(({ name, value }) => [name, value]);

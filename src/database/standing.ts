@@ -7,6 +7,7 @@ import type { Connections } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
+import { beginPacking, sessionsBefore } from './packing.ts';
 import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';
 
 export interface Standing {
@@ -22,6 +23,8 @@ export interface Standing {
   refusal(): string | undefined;
   /** Why nothing may be read either: the last look has found that organizations are not kept apart. */
   readRefusal(): string | undefined;
+  /** Whether series may be packed: a look has found that nobody is there who cannot read them (`packing.ts`). */
+  packs(): boolean;
   /** Looks every `standingEveryMs` and tells `log` what changes. @returns what ends it */
   watch(log: StandingLog): () => void;
   /** For a new connection that stores: refuses one to another database than the first was to. @throws ServesNoMore */
@@ -56,6 +59,8 @@ export function createStanding(options: Options): Standing {
   let foundAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
   let log: StandingLog | undefined;
+  let packs = false;
+  let packingTold = false;
 
   async function verify(client: Parameters<typeof readIdentity>[0]): Promise<void> {
     const present = await readIdentity(client);
@@ -71,13 +76,27 @@ export function createStanding(options: Options): Standing {
     try {
       files ??= await readMigrations(options.migrationsFolder ?? shippedFolder);
       await verify(pool);
-      return await findProblem(pool, files);
+      const problem = await findProblem(pool, files);
+      if (problem === undefined && !packs) await tryPacking();
+      return problem;
     } catch (error) {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
       const problem = problemOf(error);
       if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }
+  }
+
+  /** What keeps it from beginning is told once: until an update of all servers is through, that is as it should be. */
+  async function tryPacking(): Promise<void> {
+    packs = await beginPacking(pool);
+    if (packs || packingTold || log === undefined) return;
+    packingTold = true;
+    const sessions = await sessionsBefore(pool);
+    log.warn(
+      { sessions },
+      'series are stored as they are sent while sessions last that may not be able to read packed ones',
+    );
   }
 
   async function lookNow(): Promise<void> {
@@ -100,6 +119,7 @@ export function createStanding(options: Options): Standing {
     look,
     refusal: () => folderProblem?.() ?? (found?.passes === false ? found.sentence : undefined),
     readRefusal: () => (found?.forbidsReads ? found.sentence : undefined),
+    packs: () => packs,
     watch(given) {
       log = given;
       void look();

@@ -126,7 +126,17 @@ export interface Tables {
     content_hash: Buffer;
     units: string | null;
     timestamps: never;
+    time_exponent: never;
+    time_base: never;
+    time_step: never;
+    time_residuals: never;
+    time_rest: never;
     values: never;
+    value_exponent: never;
+    value_base: never;
+    value_step: never;
+    value_residuals: never;
+    value_rest: never;
     value_min: number | null;
     value_max: number | null;
     value_min_time: number | null;
@@ -151,6 +161,16 @@ export interface Tables {
     ascending: boolean;
     units: string | null;
     timestamps: never;
+    time_exponent: never;
+    time_base: never;
+    time_step: never;
+    time_residuals: never;
+    time_rest: never;
     values: never;
+    value_exponent: never;
+    value_base: never;
+    value_step: never;
+    value_residuals: never;
+    value_rest: never;
   };
 }

@@ -1,5 +1,6 @@
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { notFound } from '../errors.ts';
 
 /** What a chunk held before it was replaced, without its arrays. Hashes in hexadecimal digits, times in ISO 8601. */
@@ -98,7 +99,8 @@ export async function findRevision(
 ): Promise<Revision & RevisionArrays> {
   const { rows } = await pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
     name: 'find_revision',
-    text: `select ${columns}, array_send(r.timestamps) as timestamps, array_send(r.values) as values
+    text: `select ${columns}, array_send(${timestampsOfChunk('r')}) as timestamps,
+                  array_send(${valuesOfChunk('r')}) as values
            from ${tables('chunk_revisions')}
            where r.data_id = $1::uuid and s.organization_id = $2::uuid and c.channel_name = $3::text
              and r.chunk_index = $4::bigint and r.revision = $5::bigint`,

@@ -3,6 +3,7 @@ import type { Connections } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { pointsOfChunk } from '../database/stored-series.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { forEachCopyRow } from '../lib/copy-binary.ts';
@@ -144,8 +145,8 @@ function unlessPlausible({ plausibleSecondsMin, plausibleSecondsMax }: Plausible
 function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes): string {
   const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
   return `case when ascending and time_min ${range} and time_max ${range} then null else (
-    select time from unnest(timestamps) with ordinality as stamped (time, position)
-    where time not ${range} order by position limit 1) end`;
+    select p.seconds from ${pointsOfChunk('chunks')} p
+    where p.seconds not ${range} order by p.place limit 1) end`;
 }
 
 /** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */

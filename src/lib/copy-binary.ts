@@ -1,6 +1,7 @@
 /** One row of PostgreSQL's binary COPY format; a field of a row is valid until the next row is read. */
 export interface CopyRow {
   isNull(field: number): boolean;
+  int2(field: number): number;
   int4(field: number): number;
   /** An int8 below 2^53. */
   int8(field: number): number;
@@ -92,6 +93,7 @@ function rowOver(image: () => Buffer, starts: number[], lengths: number[]): Copy
   };
   return {
     isNull: (field) => (lengths[field] ?? -1) < 0,
+    int2: (field) => image().readInt16BE(start(field)),
     int4: (field) => image().readInt32BE(start(field)),
     // In two halves, which spares a BigInt: an account of a million chunks reads three million of these.
     int8: (field) => image().readInt32BE(start(field)) * 2 ** 32 + image().readUInt32BE(start(field) + 4),

@@ -1,5 +1,6 @@
 import { plainArray } from '../database/array-literal.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { lastValueOfChunk, pointsOfChunk } from '../database/stored-series.ts';
 import { type Micros, micros, type RunStatus, statusSql } from './run-facts.ts';
 
 /** A channel as it is stored, without its points. Times are Unix seconds, null where no point has a possible time. */
@@ -159,9 +160,9 @@ const readChannelsSql = `
     ) earliest
     left join lateral (
       select k.chunk_index,
-             case when k.ascending then k."values"[cardinality(k."values")]
-                  else (select p.value from unnest(k.timestamps, k."values") with ordinality as p (time, value, position)
-                        where p.time = c.time_max order by p.position desc limit 1) end as value
+             case when k.ascending then ${lastValueOfChunk('k')}
+                  else (select p.value from ${pointsOfChunk('k')} p
+                        where p.seconds = c.time_max order by p.place desc limit 1) end as value
       from chunks k
       where k.channel_id::float8 = c.channel_id::float8 and k.time_max = c.time_max
         and k.time_min between earliest.time_min and c.time_max

@@ -1,8 +1,15 @@
 import type { Access } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
-import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import {
+  decodeSeries,
+  readSeries,
+  type StoredSeries,
+  seriesFields,
+  timesColumns,
+  valuesColumns,
+} from '../database/stored-series.ts';
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
@@ -32,12 +39,12 @@ export function chunkReader(
   means: FetchMeans,
 ): FetchChunks {
   return async (chunkIndexes, withValues, pointCount) => {
-    const columns = `chunk_index, timestamps${withValues ? ', values' : ''}`;
-    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    const columns = ['chunk_index', 'point_count', ...timesColumns, ...(withValues ? valuesColumns : [])];
+    const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
     return fetch(organization, text, means, pointCount, (row) => ({
       chunkIndex: row.int8(0),
-      times: row.bytes(1),
-      values: withValues ? row.bytes(2) : undefined,
+      times: readSeries(row, 2, row.int4(1)),
+      values: withValues ? readSeries(row, 2 + seriesFields, row.int4(1)) : undefined,
     }));
   };
 }
@@ -49,20 +56,20 @@ export function storedChunkReader(
   means: FetchMeans,
 ): FetchChunks<StoredPoints> {
   return async (chunkIndexes, _withValues, pointCount) => {
-    const columns = 'chunk_index, timestamps, values, start_offset, units';
-    const text = chunksAt(organization, channel, chunkIndexes, columns);
+    const columns = ['chunk_index', 'point_count', 'start_offset', 'units', ...timesColumns, ...valuesColumns];
+    const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
     return fetch(organization, text, means, pointCount, (row) => ({
       chunkIndex: row.int8(0),
-      times: row.bytes(1),
-      values: row.bytes(2),
-      startOffset: row.int8(3),
-      units: row.isNull(4) ? null : row.text(4),
+      startOffset: row.int8(2),
+      units: row.isNull(3) ? null : row.text(3),
+      times: readSeries(row, 4, row.int4(1)),
+      values: readSeries(row, 4 + seriesFields, row.int4(1)),
     }));
   };
 }
 
-/** A chunk whose arrays are still in PostgreSQL's format. */
-type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: Buffer; values: Buffer | undefined };
+/** A chunk whose series are still as they are stored. */
+type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; values: StoredSeries | undefined };
 
 async function fetch<Chunk extends ChunkPoints>(
   access: Access,
@@ -77,10 +84,10 @@ async function fetch<Chunk extends ChunkPoints>(
   forEachCopyRow(await copyOut(access, text, image), (row) => raw.push(read(row)));
   const chunks: Chunk[] = [];
   let isLong = true;
-  const decode = async (array: Buffer) => {
+  const decode = async (series: StoredSeries) => {
     if (isLong) await rest();
-    isLong = array.length > longArrayBytes;
-    return decodeFloat8Array(array);
+    isLong = series.pointCount > longSeriesPoints;
+    return decodeSeries(series);
   };
   for (const { times, values, ...more } of raw) {
     chunks.push({
@@ -93,10 +100,10 @@ async function fetch<Chunk extends ChunkPoints>(
   return chunks;
 }
 
-/** Bytes of a point in PostgreSQL's format: a length and a float64, twice. */
+/** Bytes of a point in PostgreSQL's format: a length and a float64, twice. Packed ones take less. */
 const pointBytes = 24;
-/** Arrays of this size take a few ms each to decode. */
-const longArrayBytes = 1024 * 1024;
+/** Series of this length take a few ms each to decode. */
+const longSeriesPoints = 100_000;
 /** Room that is kept from page to page; a longer chunk has room of its own. */
 const keptBytes = 2 * 1024 * 1024;
 const noValues = new Float64Array(0);

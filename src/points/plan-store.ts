@@ -110,8 +110,10 @@ export async function listNewest(
   chunksMax: number,
 ): Promise<TimedChunk[]> {
   const { rows } = await pool.query<TimedChunk>(
+    // Between two bounds PostgreSQL expects few chunks, whatever it knows of the channel, and walks the index back from the end;
+    // below one it expects a third of them, and where it knows nothing of a channel yet it would rather sort them.
     `select chunk_index, point_count, time_min, time_max from chunks
-     where channel_id::float8 = $3::float8 and time_min < $4::float8 and exists (
+     where channel_id::float8 = $3::float8 and time_min > '-infinity' and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
        where data_id = $2::uuid and channel_id = $3::bigint and streams.organization_id = $1::uuid)
      order by time_min desc limit $5::bigint`,

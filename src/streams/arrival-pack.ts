@@ -1,3 +1,4 @@
+import { bytesOf, isPacked, type SeriesImage } from '../database/series-image.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import type { Arrival } from './rows.ts';
 
@@ -8,9 +9,9 @@ import type { Arrival } from './rows.ts';
 export interface PackedArrivals {
   channelNames: string[];
   units: (string | null)[];
-  /** Both arrays and the hash of each image, one after the other. */
+  /** The bytes of both series and the hash of each image, one after the other. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** A row for each image: bytes of its arrays, then `columns`; NaN stands for null, since no reading is one. */
+  /** A row for each image: what is said of both series, then `columns`; NaN stands for null, since no reading is one. */
   numbers: Float64Array<ArrayBuffer>;
 }
 
@@ -30,20 +31,30 @@ const facts: Record<
 };
 const columns = Object.keys(facts) as (keyof typeof facts)[];
 const placeOf = Object.fromEntries(columns.map((column, i) => [column, i])) as Record<keyof typeof facts, number>;
-/** Two lengths before the columns, and whether the timestamps ascend behind them. */
-const rowLength = columns.length + 3;
+/** Of a series its form, its bytes, and exponent, base and step where it is packed. */
+const seriesLength = 5;
+/** Two series before the columns, and whether the timestamps ascend behind them. */
+const rowLength = 2 * seriesLength + columns.length + 1;
+
+const forms = { packed: 0, sent: 1, sentWithNulls: 2 };
+
+const packSeries = (image: SeriesImage) =>
+  isPacked(image)
+    ? [forms.packed, image.residuals.length, image.exponent, image.base, image.step]
+    : [image.hasNulls ? forms.sentWithNulls : forms.sent, image.elements.length, 0, 0, 0];
 
 export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
-  const lengthOf = ({ image }: Arrival) => image.timestamps.length + image.values.length + image.contentHash.length;
+  const lengthOf = ({ image }: Arrival) =>
+    bytesOf(image.timestamps).length + bytesOf(image.values).length + image.contentHash.length;
   const bytes = new Uint8Array(arrivals.reduce((sum, arrival) => sum + lengthOf(arrival), 0));
   const numbers = new Float64Array(arrivals.length * rowLength);
   let at = 0;
   for (const [i, { image }] of arrivals.entries()) {
-    const row = [image.timestamps.length, image.values.length];
+    const row = [...packSeries(image.timestamps), ...packSeries(image.values)];
     for (const column of columns) row.push(image[column] ?? Number.NaN);
     row.push(Number(image.ascending));
     numbers.set(row, i * rowLength);
-    for (const part of [image.timestamps, image.values, image.contentHash]) {
+    for (const part of [bytesOf(image.timestamps), bytesOf(image.values), image.contentHash]) {
       bytes.set(part, at);
       at += part.length;
     }
@@ -63,13 +74,19 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
     at += length;
     return buffer.subarray(at - length, at);
   };
+  const series = (from: number): SeriesImage => {
+    const number = (place: number) => numbers[from + place] as number;
+    const bytes = next(number(1));
+    if (number(0) !== forms.packed) return { elements: bytes, hasNulls: number(0) === forms.sentWithNulls };
+    return { exponent: number(2), base: number(3), step: number(4), residuals: bytes };
+  };
   // Written out: images made of a list of their columns were the largest part of a stall with 10,000 channels.
   return channelNames.map((channelName, i) => {
     const first = i * rowLength;
-    const value = (column: number) => orNull(numbers[first + 2 + column]);
+    const value = (column: number) => orNull(numbers[first + 2 * seriesLength + column]);
     const image: ChunkImage = {
-      timestamps: next(numbers[first] as number),
-      values: next(numbers[first + 1] as number),
+      timestamps: series(first),
+      values: series(first + seriesLength),
       units: units[i] ?? null,
       pointCount: value(placeOf.pointCount) as number,
       nullCount: value(placeOf.nullCount) as number,

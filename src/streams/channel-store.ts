@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { plainArray, textArray } from '../database/array-literal.ts';
+import { textArray } from '../database/array-literal.ts';
+import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import type { Grace, Means } from './means.ts';
@@ -91,8 +92,8 @@ export async function findHeldRows(
 }
 
 const channelParameters = (rows: readonly Row[]) => [
-  plainArray(rows.map(({ item }) => item.organizationId)),
-  plainArray(rows.map(({ item }) => item.dataId)),
+  uuidArray(rows.map(({ item }) => item.organizationId)),
+  uuidArray(rows.map(({ item }) => item.dataId)),
   textArray(rows.map(({ channelName }) => channelName)),
 ];
 
@@ -125,7 +126,7 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
                limit 1 for no key update
              ) c
            ) locked`,
-    values: [plainArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
+    values: [bigintArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
   });
   await locked.catch((error: { code?: string }) => {
     throw error.code === divisionByZero ? notFound('Stream') : error;
@@ -190,6 +191,6 @@ export async function recountChannels(client: pg.PoolClient, rows: readonly Plac
              order by k.chunk_index desc limit 1
            ) newest on true
            where c.ctid = found.ctid`,
-    values: [plainArray(rowOfEachChannel(rows).map(({ channelId }) => channelId))],
+    values: [bigintArray(rowOfEachChannel(rows).map(({ channelId }) => channelId))],
   });
 }

@@ -1,4 +1,5 @@
 import { Ajv, type ValidateFunction } from 'ajv';
+import { createPacker, type Packer } from '../database/series-packer.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { ajvOptions } from '../http/ajv-options.ts';
 import { createNameCheck, type NameCheck, type UnknownNames } from '../http/known-names.ts';
@@ -49,9 +50,10 @@ export class ChunkRequest implements BodyNotes {
 export interface ChunkBodies {
   /**
    * Reads the body of a request that brings chunks: JSON, schema, and the images of what it brings.
+   * @param packs series may be packed
    * @throws ApiError 400, 413 or 422, which names the field that is wrong or the channel whose lengths differ
    */
-  read(form: ChunkForm, body: Buffer): ChunkRequest;
+  read(form: ChunkForm, body: Buffer, packs: boolean): ChunkRequest;
   /** For Fastify, which validates what was read: only a body that is not there can still be wrong. */
   validator(form: ChunkForm): ((body: unknown) => boolean) & Pick<ValidateFunction, 'errors'>;
 }
@@ -64,6 +66,7 @@ export type ChunkReadingLimits = JsonLimits &
 
 export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
   const ajv = new Ajv(ajvOptions);
+  const packer = createPacker();
   const namesOf = (schema: object) => createNameCheck(schema, () => undefined, limits.unknownNamesShownMax);
   const nameChecks: Record<ChunkForm, NameCheck> = {
     single: namesOf(ChunkBody),
@@ -74,12 +77,14 @@ export function createChunkBodies(limits: ChunkReadingLimits): ChunkBodies {
     multi: ajv.compile<MultiChunkBody>(MultiChunkBody(limits)),
   };
   return {
-    read(form, body) {
+    read(form, body, packs) {
       const parsed = parseJson(body, limits);
       const { value } = parsed;
       try {
         const validate = validators[form];
-        if (validate(value ?? null)) return toRequest(form, parsed, nameChecks[form](value), limits);
+        if (validate(value ?? null)) {
+          return toRequest(form, parsed, nameChecks[form](value), limits, packs ? packer : undefined);
+        }
         const [broken] = validate.errors ?? [];
         throw new ApiError('validation', broken === undefined ? [] : [toDetail(broken, 'body', value)]);
       } catch (error) {
@@ -107,6 +112,7 @@ function toRequest(
   { value, text }: ParsedJson,
   unknownNames: UnknownNames | undefined,
   plausible: PlausibleTimes,
+  packer: Packer | undefined,
 ): ChunkRequest {
   const { data_id, chunk_index } = value as ChunkBody | MultiChunkBody;
   const isSingle = form === 'single';
@@ -114,7 +120,7 @@ function toRequest(
   const { channels } = value as MultiChunkBody;
   const names = isSingle ? [chunk.channel_name] : Object.keys(channels);
   const readings: ChannelReadings[] = isSingle ? [chunk] : Object.values(channels);
-  const arrivals = readings.map((one, i) => toArrival(names[i] as string, one, names.length > 1));
+  const arrivals = readings.map((one, i) => toArrival(names[i] as string, one, names.length > 1, packer));
   const pathOf = (channel: number) => (isSingle ? [] : ['channels', names[channel] as string]);
   return new ChunkRequest(data_id, chunk_index, arrivals, {
     unknownNames,
@@ -136,9 +142,15 @@ function someLarge(numbers: readonly (number | null)[]): boolean {
   return false;
 }
 
-function toArrival(channelName: string, readings: ChannelReadings, isMulti: boolean): Arrival {
+function toArrival(
+  channelName: string,
+  readings: ChannelReadings,
+  isMulti: boolean,
+  packer: Packer | undefined,
+): Arrival {
   const { timestamps, values } = readings;
-  if (timestamps.length === values.length && values.length > 0) return { channelName, image: toChunkImage(readings) };
+  if (timestamps.length === values.length && values.length > 0)
+    return { channelName, image: toChunkImage(readings, packer) };
   const what =
     values.length === timestamps.length ? 'no points' : `${timestamps.length} timestamps but ${values.length} values`;
   throw invalid(isMulti ? ['body', 'channels', channelName] : ['body', 'values'], `channel "${channelName}": ${what}`);

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
-import { countNulls, float8ArrayBytes, writeFloat8Array } from '../database/float8-array.ts';
+import { float8ArrayBytes, writeReadings } from '../database/float8-array.ts';
+import { type SeriesImage, toSeriesImage } from '../database/series-image.ts';
+import type { Packer } from '../database/series-packer.ts';
 
 /** What a client sends for one channel of a chunk: Unix seconds and readings, one for one; null where there is none. */
 export interface ChannelReadings {
@@ -8,10 +10,10 @@ export interface ChannelReadings {
   units?: string | null;
 }
 
-/** A chunk of one channel as it is stored: both arrays in PostgreSQL's binary format, and what reads need to know of them. */
+/** A chunk of one channel as it is stored: both series in PostgreSQL's binary format, and what reads need to know of them. */
 export interface ChunkImage {
-  timestamps: Buffer;
-  values: Buffer;
+  timestamps: SeriesImage;
+  values: SeriesImage;
   units: string | null;
   pointCount: number;
   /** Values that are absent. */
@@ -27,74 +29,151 @@ export interface ChunkImage {
   valueMaxTime: number | null;
   /** No timestamp is absent or impossible, and none is smaller than the one before it. */
   ascending: boolean;
-  /** SHA-256 over both array images and the unit: two chunks are equal when these are. */
+  /** SHA-256 over both series as binary float8[] and the unit, whatever form is stored: two chunks are equal when these are. */
   contentHash: Buffer;
 }
 
 /** Milliseconds that a time of ECMAScript can be away from 1970; a timestamp beyond them is stored, but is no time. */
 const timeMsMax = 8.64e15;
 
-/** Pictures one channel's readings for storage. Both arrays have the same length, at least one. */
-export function toChunkImage(readings: ChannelReadings): ChunkImage {
+/**
+ * Pictures one channel's readings for storage. Both arrays have the same length, at least one.
+ * @param packer packs what can be packed; without it, series are stored as they were sent
+ */
+export function toChunkImage(readings: ChannelReadings, packer?: Packer): ChunkImage {
   // An empty unit is no unit: an export could not tell them apart.
   const units = readings.units || null;
-  // No unit adds nothing to what is hashed; a unit adds a zero byte before its own.
-  const tail = units === null ? '' : `\u0000${units}`;
-  // All that is hashed lies end to end, so that one call without an object of its own does that.
-  const content = Buffer.allocUnsafe(
-    float8ArrayBytes(readings.timestamps) + float8ArrayBytes(readings.values) + Buffer.byteLength(tail),
-  );
-  const middle = writeFloat8Array(content, 0, readings.timestamps);
-  const end = writeFloat8Array(content, middle, readings.values);
-  content.write(tail, end);
+  const pointCount = readings.values.length;
+  const room = roomFor(pointCount);
+  const times = room.times.subarray(0, pointCount);
+  const values = room.values.subarray(0, pointCount);
+  const timeNulls = copyReadings(readings.timestamps, times);
+  const nullCount = copyReadings(readings.values, values);
+  const span = timeSpan(times);
+  const { contentHash, middle, end } = hashOf(room, times, timeNulls, values, nullCount, units);
+  const imageOf = (from: number, to: number) => (room === keptRoom ? undefined : room.content.subarray(from, to));
   return {
-    timestamps: content.subarray(0, middle),
-    values: content.subarray(middle, end),
+    timestamps: toSeriesImage(times, timeNulls > 0, packer, imageOf(0, middle)),
+    values: toSeriesImage(values, nullCount > 0, packer, imageOf(middle, end)),
     units,
-    pointCount: readings.values.length,
-    nullCount: countNulls(readings.values),
-    ...timeSpan(readings.timestamps),
-    ...valueSpan(readings),
-    contentHash: hash('sha256', content, 'buffer'),
+    pointCount,
+    nullCount,
+    ...span,
+    ...valueSpan(times, values, span.ascending),
+    contentHash,
   };
 }
 
-function timeSpan(timestamps: readonly (number | null)[]): Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'> {
+/** Where readings are copied to, so that all that is done with them meets plain float64 and no array of the parser's. */
+interface Room {
+  times: Float64Array;
+  values: Float64Array;
+  /** What is hashed lies here end to end. */
+  content: Buffer;
+  view: DataView;
+}
+
+function makeRoom(pointCount: number): Room {
+  const content = Buffer.allocUnsafeSlow(2 * float8ArrayBytes(pointCount, 0) + unitBytes);
+  const view = new DataView(content.buffer);
+  return { times: new Float64Array(pointCount), values: new Float64Array(pointCount), content, view };
+}
+
+/** Room for the usual unit; a longer one has all copied. */
+const unitBytes = 64;
+
+/** Room is kept from chunk to chunk; one of more points has room of its own. */
+const keptPointsMax = 4_096;
+let keptRoom = makeRoom(128);
+
+function roomFor(pointCount: number): Room {
+  if (pointCount <= keptRoom.times.length) return keptRoom;
+  const room = makeRoom(pointCount);
+  if (pointCount <= keptPointsMax) keptRoom = room;
+  return room;
+}
+
+/** Copies readings; absent ones become NaN, which no reading is. @returns how many those are */
+function copyReadings(readings: readonly (number | null)[], copy: Float64Array): number {
+  let nullCount = 0;
+  for (let i = 0; i < copy.length; i++) {
+    const reading = readings[i] as number | null;
+    if (reading === null) nullCount++;
+    copy[i] = reading ?? Number.NaN;
+  }
+  return nullCount;
+}
+
+/** Writes both arrays end to end, and hashes them. One call without an object of its own hashes all; as a string of bytes, which takes 1 µs less than as a buffer. */
+function hashOf(
+  { content, view }: Room,
+  times: Float64Array,
+  timeNulls: number,
+  values: Float64Array,
+  nullCount: number,
+  units: string | null,
+): { contentHash: Buffer; middle: number; end: number } {
+  const middle = writeReadings(view, 0, times, timeNulls);
+  const end = writeReadings(view, middle, values, nullCount);
+  // No unit adds nothing to what is hashed; a unit adds a zero byte before its own.
+  const tail = units === null ? '' : `\u0000${units}`;
+  const length = end + Buffer.byteLength(tail);
+  const hashed =
+    length <= content.length ? content.subarray(0, length) : Buffer.alloc(length, content.subarray(0, end));
+  hashed.write(tail, end);
+  return { contentHash: Buffer.from(hash('sha256', hashed, 'binary'), 'latin1'), middle, end };
+}
+
+function timeSpan(times: Float64Array): Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'> {
+  let previous = Number.NEGATIVE_INFINITY;
+  let ascending = true;
+  // False of what is absent, too.
+  for (let i = 0; ascending && i < times.length; i++) {
+    ascending = (times[i] as number) >= previous;
+    previous = times[i] as number;
+  }
+  const [first, last] = [times[0] as number, previous];
+  if (ascending && isPossibleTime(first) && isPossibleTime(last)) return { timeMin: first, timeMax: last, ascending };
   let timeMin = Number.POSITIVE_INFINITY;
   let timeMax = Number.NEGATIVE_INFINITY;
-  let ascending = true;
-  let previous = Number.NEGATIVE_INFINITY;
-  for (const time of timestamps) {
-    if (time === null || !isPossibleTime(time)) {
-      ascending = false;
-      continue;
-    }
-    if (time < previous) ascending = false;
-    previous = time;
+  for (const time of times) {
+    if (!isPossibleTime(time)) continue;
     if (time < timeMin) timeMin = time;
     if (time > timeMax) timeMax = time;
   }
-  return timeMin <= timeMax ? { timeMin, timeMax, ascending } : { timeMin: null, timeMax: null, ascending };
+  return timeMin <= timeMax ? { timeMin, timeMax, ascending: false } : noSpan;
 }
 
-function valueSpan({ timestamps, values }: ChannelReadings) {
+const noSpan = { timeMin: null, timeMax: null, ascending: false };
+
+/** @param areTimes all times are possible ones */
+function valueSpan(times: Float64Array, values: Float64Array, areTimes: boolean) {
   let lowest = -1;
   let highest = -1;
+  let valueMin = Number.POSITIVE_INFINITY;
+  let valueMax = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number | null;
-    const time = timestamps[i] as number | null;
-    if (value === null || time === null || !isPossibleTime(time)) continue;
-    if (lowest === -1 || value < (values[lowest] as number)) lowest = i;
-    if (highest === -1 || value > (values[highest] as number)) highest = i;
+    const value = values[i] as number;
+    if (!(areTimes || isPossibleTime(times[i] as number))) continue;
+    if (value < valueMin) {
+      valueMin = value;
+      lowest = i;
+    }
+    if (value > valueMax) {
+      valueMax = value;
+      highest = i;
+    }
   }
+  if (lowest === -1) return { valueMin: null, valueMax: null, valueMinTime: null, valueMaxTime: null };
   return {
-    valueMin: values[lowest] ?? null,
-    valueMax: values[highest] ?? null,
-    valueMinTime: timestamps[lowest] ?? null,
-    valueMaxTime: timestamps[highest] ?? null,
+    valueMin,
+    valueMax,
+    valueMinTime: times[lowest] as number,
+    valueMaxTime: times[highest] as number,
   };
 }
 
+/** False of NaN, too. */
 function isPossibleTime(seconds: number): boolean {
   return Math.abs(Math.round(seconds * 1_000)) <= timeMsMax;
 }

@@ -26,13 +26,15 @@ export interface ChunkReader {
 interface Options {
   json: JsonLimits & PlausibleTimes & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
+  /** Whether series may be packed by now. */
+  packs(): boolean;
 }
 
 /** Compiled by the build; from `src` and from `dist` this is the same file. */
 const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url);
 
 /** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
-export function createChunkReader({ json, limits }: Options): ChunkReader {
+export function createChunkReader({ json, limits, packs }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
   const { plausibleSecondsMin, plausibleSecondsMax } = json;
   const { channelsPerRequestMax } = limits;
@@ -54,7 +56,7 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
 
   async function readInThread(form: ChunkForm, body: Buffer, organizationId: string): Promise<ChunkRequest> {
     const owned = ownMemoryOf(body);
-    const result = await thread.run(organizationId, { form, body: owned }, [owned.buffer]);
+    const result = await thread.run(organizationId, { form, body: owned, packs: packs() }, [owned.buffer]);
     if ('refusal' in result) {
       const { code, detail, dataId } = result.refusal;
       throw Object.assign(new ApiError(code, detail), { dataId });
@@ -72,7 +74,7 @@ export function createChunkReader({ json, limits }: Options): ChunkReader {
 
   return {
     read: (form, body, organizationId) =>
-      isLong(body) ? readInThread(form, body, organizationId) : bodies.read(form, body),
+      isLong(body) ? readInThread(form, body, organizationId) : bodies.read(form, body, packs()),
     validator: bodies.validator,
     close: () => thread.close(),
   };

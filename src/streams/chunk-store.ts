@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
+import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
 import {
   columnNames,
@@ -55,10 +56,10 @@ export async function readAddresses(
              order by r.position
            ) found`,
     values: [
-      plainArray(rows.map(({ item }) => item.organizationId)),
-      plainArray(rows.map(({ item }) => item.dataId)),
+      uuidArray(rows.map(({ item }) => item.organizationId)),
+      uuidArray(rows.map(({ item }) => item.dataId)),
       textArray(rows.map(({ channelName }) => channelName)),
-      plainArray(rows.map(({ item }) => item.chunkIndex)),
+      bigintArray(rows.map(({ item }) => item.chunkIndex)),
       grace.seconds,
       Buffer.concat(rows.map(({ image }) => image.contentHash)),
       plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
@@ -83,9 +84,9 @@ export async function readAddresses(
 type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
-  plainArray(rows.map(({ item }) => item.dataId)),
-  plainArray(rows.map(({ channelId }) => channelId)),
-  plainArray(rows.map(({ item }) => item.chunkIndex)),
+  uuidArray(rows.map(({ item }) => item.dataId)),
+  bigintArray(rows.map(({ channelId }) => channelId)),
+  bigintArray(rows.map(({ item }) => item.chunkIndex)),
 ];
 
 /** The chunks that a statement has inserted in a channel, and its points after that. */
@@ -195,7 +196,7 @@ export async function touchChunks(
              select point_count from chunks
              where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
            ) k`,
-    values: [plainArray(addresses.dataIds), plainArray(addresses.channelIds), plainArray(addresses.chunkIndexes)],
+    values: [uuidArray(addresses.dataIds), bigintArray(addresses.channelIds), bigintArray(addresses.chunkIndexes)],
   };
   await inOneStatement(pool, statement, patience);
 }

@@ -11,6 +11,8 @@ import { type BodyNotes, type ChunkForm, type ChunkReadingLimits, createChunkBod
 export interface ThreadTask {
   form: ChunkForm;
   body: Uint8Array<ArrayBuffer>;
+  /** Series may be packed. */
+  packs: boolean;
 }
 
 export type ThreadResult =
@@ -25,10 +27,14 @@ parentPort?.on('message', (task: ThreadTask) => {
   parentPort?.postMessage(result, transfer);
 });
 
-function read({ form, body }: ThreadTask): ThreadResult {
+function read({ form, body, packs }: ThreadTask): ThreadResult {
   try {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    const { dataId, chunkIndex, arrivals, unknownNames, roundedNumbers, implausibleTimes } = bodies.read(form, bytes);
+    const { dataId, chunkIndex, arrivals, unknownNames, roundedNumbers, implausibleTimes } = bodies.read(
+      form,
+      bytes,
+      packs,
+    );
     const notes = { unknownNames, roundedNumbers, implausibleTimes };
     return { dataId, chunkIndex, packed: packArrivals(arrivals), notes };
   } catch (error) {

@@ -15,8 +15,6 @@ export const streamLimits = {
   flushRowsMax: 512,
   /** Bytes of arrays that one flush writes; a single request may be larger and then flushes alone. */
   flushBytesMax: 8_388_608,
-  /** Chunks with absent readings that one statement writes: PostgreSQL walks through them to find each. */
-  nullRowsMax: 128,
   /** Chunks that one statement writes: a request of 10,000 channels takes four, and between them others have their turn. */
   statementRowsMax: 2_500,
   /** Flushes of one server process at the same time, when all but one take longer than slowFlushMs. */

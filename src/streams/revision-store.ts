@@ -1,6 +1,7 @@
 import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import type { ChannelReadings } from './chunk-image.ts';
 
 /* What replaced chunks held: chunk_revisions, which replaceChunks in chunk-store.ts fills. */
@@ -20,7 +21,8 @@ export async function readRevision(
 ): Promise<ChannelReadings | undefined> {
   const { rows } = await pool.query<{ timestamps: Buffer; values: Buffer; units: string | null }>({
     name: 'read_revision',
-    text: `select array_send(r.timestamps) as timestamps, array_send(r."values") as "values", r.units
+    text: `select array_send(${timestampsOfChunk('r')}) as timestamps,
+                  array_send(${valuesOfChunk('r')}) as "values", r.units
            from streams s
            join channels c on c.data_id = s.data_id and c.channel_name = $3::text
            join chunk_revisions r on r.data_id = c.data_id and r.channel_id = c.channel_id

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/identity.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
+import { bytesOf, type SeriesImage } from '../database/series-image.ts';
+import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -84,6 +86,7 @@ interface Options {
 }
 
 const now = () => performance.now();
+const packer = createPacker();
 
 export function createStreamService(options: Options): StreamService {
   const { database, metrics, graceSeconds, memberLimits, listeners, report } = options;
@@ -142,7 +145,10 @@ export function createStreamService(options: Options): StreamService {
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
-      const arrival = { channelName: revision.channelName, image: toChunkImage(readings) };
+      const arrival = {
+        channelName: revision.channelName,
+        image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
+      };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now());
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
@@ -228,6 +234,10 @@ function toItem(
     const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
     return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
   });
-  const bytes = arrivals.reduce((sum, { image }) => sum + image.timestamps.length + image.values.length, 0);
+  const bytes = arrivals.reduce((sum, { image }) => sum + sizeOf(image.timestamps) + sizeOf(image.values), 0);
   return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes, arrivedAt };
 }
+
+/** Regular times have no residuals, and take room all the same. */
+const sizeOf = (image: SeriesImage) => bytesOf(image).length + seriesBytes;
+const seriesBytes = 44;

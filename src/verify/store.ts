@@ -1,20 +1,11 @@
+import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
+import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 
 /*
  * Statements that look at the data of all organizations, for the operator alone: no route reaches them. Each looks at one
  * page, in order of the primary key, and none waits for writers or makes them wait.
  */
-
-/** Where contents are kept: the chunks that stand, and what they held before they were replaced. */
-export type ContentTable = 'chunks' | 'chunk_revisions';
-
-export interface ContentKey {
-  dataId: string;
-  channelId: number;
-  chunkIndex: number;
-  /** 0 for the chunk that stands. */
-  revision: number;
-}
 
 /** A stored content and what is wrong with it, null where nothing is. */
 export interface CheckedContent extends ContentKey {
@@ -22,26 +13,6 @@ export interface CheckedContent extends ContentKey {
   channelName: string | null;
   problem: string | null;
 }
-
-const keyColumns: Record<ContentTable, string> = { chunks: '0::integer', chunk_revisions: 'k.revision' };
-
-const keyOf = (table: ContentTable) =>
-  `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
-   ${keyColumns[table]} as revision`;
-
-const pageOf = (table: ContentTable) => `
-  where (k.data_id, k.channel_id, k.chunk_index, ${keyColumns[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
-    and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
-  order by k.data_id, k.channel_id, k.chunk_index, ${keyColumns[table]}
-  limit $5::integer`;
-
-const pageParameters = ({ dataId, channelId, chunkIndex, revision }: ContentKey, limit: number) => [
-  dataId,
-  channelId,
-  chunkIndex,
-  revision,
-  limit,
-];
 
 /**
  * Computes the hashes of the next contents anew, and compares what is said of each with its arrays. PostgreSQL does it row
@@ -57,17 +28,15 @@ export async function checkContents(
     `select ${keyOf(table)}, c.channel_name as "channelName",
             case
               when c.channel_id is null and s.removed_at is null then 'its channel is gone'
-              when k.content_hash is distinct from sha256(
-                array_send(k.timestamps) || array_send(k."values")
-                || coalesce('\\x00'::bytea || convert_to(k.units, 'UTF8'), ''::bytea)
-              ) then 'its hash is not that of its content'
-              when k.point_count <> cardinality(k."values") or k.point_count <> cardinality(k.timestamps)
-                or k.null_count <> k.point_count - (select count(value) from unnest(k."values") as value)
+              when k.content_hash is distinct from ${contentHashOf('k', 'a')} then 'its hash is not that of its content'
+              when k.point_count <> cardinality(a."values") or k.point_count <> cardinality(a.timestamps)
+                or k.null_count <> k.point_count - (select count(value) from unnest(a."values") as value)
                 then 'its counts are not those of its content'
             end as problem
      from ${table} k
      left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      left join streams s on s.data_id = k.data_id
+     cross join lateral ${seriesAsSent('k')} a
      ${pageOf(table)}`,
     pageParameters(after, limit),
   );

@@ -1,14 +1,7 @@
+import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
-import {
-  type CheckedChannel,
-  type CheckedContent,
-  type ContentKey,
-  type ContentTable,
-  checkChannels,
-  checkContents,
-  listContents,
-} from './store.ts';
+import { type CheckedChannel, type CheckedContent, checkChannels, checkContents, listContents } from './store.ts';
 
 /*
  * Whether what is stored is still what was acknowledged: every content is hashed anew and compared with the hash that was
@@ -35,8 +28,6 @@ export interface Verification {
   channels: Tally;
 }
 
-const nowhere = { dataId: '00000000-0000-0000-0000-000000000000', channelId: -1, chunkIndex: -1, revision: -1 };
-
 /**
  * Verifies the whole database, in memory that does not grow with it.
  * @param onDifference is told of everything that differs as it is found
@@ -62,7 +53,7 @@ async function verifyContents(
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
-  for (let after: ContentKey = nowhere; ; ) {
+  for (let after: ContentKey = firstOfAll; ; ) {
     const page = await checkPage(database, table, after, pageMax);
     for (const content of page) {
       tally.checked++;
@@ -101,23 +92,13 @@ async function checkPage(
   return contents;
 }
 
-/** Data corrupted, index corrupted, and what PostgreSQL reports as internal errors, such as a missing piece of an array. */
-function isDamage(error: unknown): boolean {
-  return /^XX/.test((error as { code?: string }).code ?? '');
-}
-
-function placeOf({ channelName, channelId, chunkIndex, revision }: CheckedContent): string {
-  const channel = channelName === null ? `channel number ${channelId}` : `channel "${channelName}"`;
-  return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
-}
-
 async function verifyChannels(
   database: Database,
   pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
-  for (let after: Pick<CheckedChannel, 'dataId' | 'channelId'> = nowhere; ; ) {
+  for (let after: Pick<CheckedChannel, 'dataId' | 'channelId'> = firstOfAll; ; ) {
     const page = await checkChannels(database, after, pageMax);
     for (const { dataId, channelName, problem } of page) {
       tally.checked++;

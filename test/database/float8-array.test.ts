@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
-import { decodeFloat8Array, encodeFloat8Array, hasNulls, joinFloat8Arrays } from '../../src/database/float8-array.ts';
+import { decodeFloat8Array, encodeFloat8Array } from '../../src/database/float8-array.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: OwnerDatabase;
@@ -89,34 +89,6 @@ describe('float8-array', () => {
     for (const { image } of [...rows, ...again.rows]) {
       expect(bits(decodeFloat8Array(image))).toEqual(bits(values));
     }
-  });
-
-  test('images that are joined are cut apart again by PostgreSQL, byte for byte', async () => {
-    const present = reading.filter((value) => value !== null);
-    const sameFlag = fc.oneof(
-      fc.array(fc.array(present, { minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 8 }),
-      fc.array(
-        fc.array(reading, { minLength: 1, maxLength: 20 }).map((values) => [...values, null]),
-        { minLength: 1, maxLength: 8 },
-      ),
-    );
-    await fc.assert(
-      fc.asyncProperty(sameFlag, async (arrays) => {
-        const images = arrays.map(encodeFloat8Array);
-        expect(new Set(images.map(hasNulls)).size).toBe(1);
-        let first = 1;
-        for (const [i, image] of images.entries()) {
-          const last = first + (arrays[i] as unknown[]).length - 1;
-          const { rows } = await database.pool.query({
-            text: 'select array_send(($1::float8[])[$2::integer : $3::integer]) as slice',
-            values: [joinFloat8Arrays(images), first, last],
-          });
-          expect(rows[0].slice.equals(image)).toBe(true);
-          first = last + 1;
-        }
-      }),
-      { numRuns: 40 },
-    );
   });
 
   test('refuses what is no one-dimensional float8[]', () => {

@@ -2,6 +2,7 @@ import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportLimits } from '../../src/exports/limits.ts';
 import { packageCommit, packageVersion } from '../../src/lib/package-info.ts';
+import { storeAsSent } from '../support/as-sent.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
 
@@ -102,6 +103,7 @@ describe('the long layout', () => {
   test('is the same in both formats over several row groups', async () => {
     const many = await openStream(server, 1_000);
     await fillChannel(server, many, 'v', { chunks: 70, points: 1_000 });
+    await storeAsSent(server.owner);
     await server.owner.pool.query(
       'update chunks set values[7] = null, timestamps[8] = null where data_id = $1::uuid and chunk_index % 2 = 0',
       [many],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { audit } from './support/audit.ts';
 import { openStream, sendChunk } from './support/chunks.ts';
@@ -29,6 +30,7 @@ describe('the audit', () => {
     dataId = await openStream(client, '/metrology/stream', 10);
     for (const [index, content] of [11, 12, 13].entries()) await send(index, content);
     await send(1, 14);
+    await storeAsSent(server.owner);
   });
   const send = (index: number, content: number) =>
     sendChunk(client, history, 'the test', {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createKey } from '../../src/auth/keys.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
+import { valuesOfChunk } from '../../src/database/stored-series.ts';
 import { packageCommit } from '../../src/lib/package-info.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
@@ -132,7 +133,8 @@ describe('a database that goes away and comes back', () => {
     blocker.release();
     expect((await waiting).statusCode).toBe(201);
     const points = await server.owner.pool.query(
-      'select point_count, (select array_send(k.values) from chunks k where k.data_id = c.data_id) as image from channels c where data_id = $1::uuid',
+      `select point_count, (select array_send(${valuesOfChunk('k')}) from chunks k where k.data_id = c.data_id) as image
+       from channels c where data_id = $1::uuid`,
       [json.data_id],
     );
     expect(points.rows[0].point_count).toBe(1);
@@ -253,7 +255,7 @@ describe('/metrics', () => {
     await lock.query('begin');
     await lock.query('lock table channels in exclusive mode');
     const stored = server.post('/metrology/stream/chunk', chunk);
-    // Two arrays of a header of 20 bytes and 12 for each float8.
+    // Two series of 44 bytes each; regular ones have no residuals.
     // The body has become rows, so it takes no room any more.
     await expect.poll(waiting).toEqual([1, 88, 0, 0]);
     await lock.query('rollback');

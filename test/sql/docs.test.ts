@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chunkBody, openStream } from '../streams/support.ts';
+import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { openReaders, type Reader } from './readers.ts';
 
@@ -8,9 +9,11 @@ let server: TestServer;
 let reader: Reader;
 let closeReaders: () => Promise<void>;
 let dataId: string;
-const queries = [...readFileSync('docs/sql.md', 'utf8').matchAll(/^```sql\n(.*?)^```/gms)].map(
-  ([, text]) => text as string,
-);
+const queriesOf = (fence: string) =>
+  [...readFileSync('docs/sql.md', 'utf8').matchAll(/^```(.*?)\n(.*?)^```/gms)]
+    .filter(([, one]) => one === fence)
+    .map(([, , text]) => text as string);
+const queries = queriesOf('sql');
 
 beforeAll(async () => {
   server = await startTestServer();
@@ -71,4 +74,13 @@ test('every query of docs/sql.md runs, and shows what it says', async () => {
       { time: later, metric: 'T', low: 7, high: 7 },
     ]),
   );
+});
+
+test('the query for the owner of the tables shows the points of packed series and of those as they were sent', async () => {
+  const [query] = queriesOf('sql as owner');
+  const ask = async () => (await server.owner.pool.query(substituted(query as string))).rows;
+  const packed = await ask();
+  expect(packed.map(({ value }) => value)).toEqual([1, 5, 3, 7, null, 9, 1]);
+  await storeAsSent(server.owner);
+  expect(await ask()).toEqual(packed);
 });

@@ -69,15 +69,25 @@ test('every row that was written is touched, once', async () => {
   // Rows of an earlier test, whose streams are others, may still share the statement.
   const touched = () =>
     queries.mock.calls
-      .map(([statement]: unknown[]) => statement as unknown as { name: string; values: string[] })
+      .map(([statement]: unknown[]) => statement as unknown as { name: string; values: Buffer[] })
       .filter(({ name }) => name === 'touch_chunks')
-      .map(({ values }) => values.map((array) => array.slice(1, -1).split(',')))
-      .flatMap(([dataIds = [], , chunkIndexes = []]) =>
-        chunkIndexes.filter((_, i) => dataIds[i] === dataId).map(Number),
-      );
+      .flatMap(({ values: [dataIds, , chunkIndexes] }) => {
+        const ids = elementsOf(dataIds as Buffer).map((id) => id.toString('hex'));
+        const indexes = elementsOf(chunkIndexes as Buffer).map((index) => Number(index.readBigInt64BE()));
+        return indexes.filter((_, i) => ids[i] === dataId.replaceAll('-', ''));
+      });
   await vi.waitFor(() => expect(touched()).toEqual([0, 1, 2, 3]), { timeout: 10_000 });
   queries.mockRestore();
 });
+
+/** The elements of a binary array. */
+function elementsOf(array: Buffer): Buffer[] {
+  const headerBytes = 20;
+  const bytes = array.readInt32BE(headerBytes) + 4;
+  return Array.from({ length: array.readInt32BE(12) }, (_, i) =>
+    array.subarray(headerBytes + i * bytes + 4, headerBytes + (i + 1) * bytes),
+  );
+}
 
 describe('where another server was faster', () => {
   test('the same content changes nothing, other content replaces it, and what shares the flush is stored', async () => {

@@ -10,7 +10,7 @@ import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const bodyLimitBytes = 32 * 1024 * 1024;
 const readerWith = (loopBodyBytesMax: number) =>
-  createChunkReader({ json: httpLimits, limits: { ...streamLimits, loopBodyBytesMax } });
+  createChunkReader({ json: httpLimits, limits: { ...streamLimits, loopBodyBytesMax }, packs: () => true });
 const inLoop = readerWith(1e9);
 const inThread = readerWith(0);
 let server: TestServer;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { timestampsOfChunk, valuesOfChunk } from '../../src/database/stored-series.ts';
 import { forgetOldRevisions } from '../../src/streams/retention.ts';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
@@ -19,7 +20,7 @@ const restore = (dataId: string, chunkIndex: number, revision: number, prefix = 
 
 async function revisions(dataId: string) {
   const { rows } = await server.owner.pool.query(
-    `select r.*, u.name as by, before.name as stored_by,
+    `select r.*, ${timestampsOfChunk('r')} as timestamps, ${valuesOfChunk('r')} as "values", u.name as by, before.name as stored_by,
             encode(r.content_hash, 'hex') as hash, encode(r.replacing_hash, 'hex') as replacing
      from chunk_revisions r
      join api_keys k on k.key_id = r.replaced_by_key_id join users u using (user_id)

@@ -27,7 +27,7 @@ async function send(all: PlacedRow[], limits: object, fails = -1) {
       return { rows: values };
     },
   } as unknown as pg.PoolClient;
-  const bounds = { flushRowsMax: 5, nullRowsMax: 2, statementRowsMax: 4, ...limits };
+  const bounds = { flushRowsMax: 5, statementRowsMax: 4, ...limits };
   const statement = {
     name: 's',
     text: 's',
@@ -37,15 +37,14 @@ async function send(all: PlacedRow[], limits: object, fails = -1) {
   return { turns, answers };
 }
 
-test('what fits into a flush goes out in one turn, chunks with absent readings apart and nullRowsMax at a time', async () => {
-  expect((await send([...rows(2, 1), ...rows(3, null)], {})).turns).toEqual([[2, 2, 1]]);
+test('what fits into a flush goes out in one statement, whatever of it is absent', async () => {
+  expect((await send([...rows(2, 1), ...rows(2, null)], {})).turns).toEqual([[4]]);
 });
 
 test('of a request of more than a flush, statementRowsMax go out in a turn, and the answers come in order', async () => {
   const { turns, answers } = await send(rows(10, 1), {});
   expect(turns).toEqual([[4], [4], [2]]);
   expect(answers).toEqual(rows(10, 1).map(({ channelName }) => channelName));
-  expect((await send(rows(10, null), {})).turns).toEqual([[2], [2], [2], [2], [2]]);
 });
 
 test('one part that fails is the error of all, also while others are still to be sent', async () => {

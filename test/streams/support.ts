@@ -1,3 +1,4 @@
+import { pointsOfChunk, timestampsOfChunk, valuesOfChunk } from '../../src/database/stored-series.ts';
 import type { TestServer } from '../support/test-server.ts';
 
 export interface ChunkOptions {
@@ -57,7 +58,8 @@ export interface StoredRow {
 /** The chunks of a stream as they stand in the table, in order. */
 export async function storedChunks(server: TestServer, dataId: string): Promise<StoredRow[]> {
   const { rows } = await server.owner.pool.query(
-    `select c.channel_name, k.*, k.xmin::text from chunks k
+    `select c.channel_name, k.*, ${timestampsOfChunk('k')} as timestamps, ${valuesOfChunk('k')} as "values", k.xmin::text
+     from chunks k
      join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      where k.data_id = $1::uuid order by c.channel_name collate "C", k.chunk_index`,
     [dataId],
@@ -88,12 +90,14 @@ export async function channelRows(server: TestServer, dataId: string): Promise<C
 export async function recountedChannels(server: TestServer, dataId: string): Promise<ChannelRow[]> {
   const { rows } = await server.owner.pool.query(
     `select c.channel_name, count(k.*) as chunk_count,
-            coalesce(sum(cardinality(k.values)), 0)::bigint as point_count,
-            coalesce(sum((select count(*) from unnest(k.values) v where v is null)), 0)::bigint as null_count,
-            min((select min(t) from unnest(k.timestamps) t)) as time_min,
-            max((select max(t) from unnest(k.timestamps) t)) as time_max,
+            coalesce(sum(a.points), 0)::bigint as point_count, coalesce(sum(a.nulls), 0)::bigint as null_count,
+            min(a.time_min) as time_min, max(a.time_max) as time_max,
             (array_agg(k.units order by k.chunk_index desc) filter (where k.units is not null))[1] as units
      from channels c left join chunks k on k.data_id = c.data_id and k.channel_id = c.channel_id
+     left join lateral (
+       select count(*) as points, count(*) - count(p.value) as nulls, min(p.seconds) as time_min, max(p.seconds) as time_max
+       from ${pointsOfChunk('k')} p
+     ) a on true
      where c.data_id = $1::uuid group by c.channel_name order by c.channel_name collate "C"`,
     [dataId],
   );

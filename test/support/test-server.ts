@@ -79,6 +79,8 @@ async function serveInProcess(
   config: TestConfig,
   limits: TestLimits,
 ): Promise<TestServer> {
+  // A server looks before it listens.
+  await database.standing.look();
   const app = await buildApp({
     config: {
       FINALIZE_GRACE_SECONDS: 120,

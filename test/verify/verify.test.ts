@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
+import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -24,7 +25,12 @@ async function send(channel_name: string, chunk_index: number, values: (number |
   expect((await server.post('/metrology/stream/chunk', chunk)).status).toBe(201);
 }
 
-const tamper = (statement: string) => server.owner.pool.query(statement);
+const query = (statement: string) => server.owner.pool.query(statement);
+/** As a release of before has stored it: single readings can be changed. */
+async function tamper(statement: string) {
+  await storeAsSent(server.owner);
+  return query(statement);
+}
 async function found() {
   const differences: string[] = [];
   const { chunks, revisions, channels } = await verify(server.database, ({ dataId: id, place, problem }) => {
@@ -54,6 +60,19 @@ test.each([
     differ: [1, 0, 0],
     differences: ['channel "p", chunk 0: its hash is not that of its content'],
   });
+});
+
+test.each([
+  ['time_base = time_base + 1', 'the base'],
+  ['time_step = coalesce(time_step, 0) + 1', 'the step'],
+  ['time_exponent = time_exponent + 1', 'the scale'],
+  ['time_residuals = set_byte(time_residuals, 1, 77)', 'a residual'],
+  ['time_residuals = null', 'residuals that are gone'],
+  ['time_residuals = substring(time_residuals from 2)', 'residuals that are fewer'],
+  [`time_rest = '\\x00'`, 'residuals that are more'],
+])('finds of a packed series that %s is another (%s)', async (change) => {
+  await query(`update chunks set ${change} where chunk_index = 0`);
+  expect((await found()).differences).toEqual(['channel "p", chunk 0: its hash is not that of its content']);
 });
 
 test('finds counts of a chunk that are wrong, and with them those of its channel', async () => {

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { timestampsOfChunk, valuesOfChunk } from '../../../src/database/stored-series.ts';
 import type { Client } from './client.ts';
 import { type Content, contentOf, hashOf, type Image, imageOf } from './content.ts';
 import type { Address, History } from './history.ts';
@@ -95,8 +96,8 @@ async function auditStream(
 async function readChunks(database: pg.Client, dataId: string, channelId: string): Promise<ChunkRow[]> {
   const { rows } = await database.query<ChunkRow>(
     `select chunk_index::int as index, start_offset, point_count, null_count, units, content_hash,
-            array_send(timestamps) as timestamps, array_send("values") as values
-     from chunks where data_id = $1::uuid and channel_id = $2::bigint order by chunk_index`,
+            array_send(${timestampsOfChunk('k')}) as timestamps, array_send(${valuesOfChunk('k')}) as values
+     from chunks k where data_id = $1::uuid and channel_id = $2::bigint order by chunk_index`,
     [dataId, channelId],
   );
   return rows;

@@ -1,0 +1,89 @@
+import { constants } from 'node:os';
+import { type Command, InvalidArgumentError } from 'commander';
+import { openDatabase } from '../database/database.ts';
+import { createProgress, type Output } from '../demo/progress.ts';
+import { onStopSignal } from '../process/signals.ts';
+import { type Repacking, repack } from '../repack/repack.ts';
+
+interface Surroundings {
+  /** Runs one command on the configured database. */
+  withStore: (work: (store: { connectionString: string }) => Promise<void>) => Promise<void>;
+  output: Output;
+}
+
+/** `metrology-server repack`: packs what was stored before series were packed. */
+export function addRepackCommand(command: Command, { withStore, output }: Surroundings): void {
+  command
+    .description('pack chunks that were stored before this release, beside a running server (docs/operations.md)')
+    .option('--limit <chunks>', 'pack so many chunks at most and stop; run it again to go on', atLeastOne)
+    .action(({ limit }: { limit?: number }) =>
+      withStore(async ({ connectionString }) => {
+        // Of a database of any size, so no statement is bounded.
+        const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+        const stop = new AbortController();
+        onStopSignal((signal) => {
+          process.exitCode = 128 + constants.signals[signal];
+          stop.abort();
+        });
+        try {
+          const result = await repack(database, {
+            ...(limit !== undefined && { packedMax: limit }),
+            signal: stop.signal,
+            onProgress: progressTo(output),
+            onLeft: ({ dataId, place, problem }) => {
+              output.write(`${output.isTTY ? clearedLine : ''}stream ${dataId}, ${place}: ${problem}\n`);
+            },
+          });
+          if (output.isTTY) output.write(clearedLine);
+          for (const line of summaryOf(result)) output.write(`${line}\n`);
+          if (result.wrong + result.heldChannels > 0) process.exitCode ??= 1;
+        } finally {
+          await database.close();
+        }
+      }),
+    );
+}
+
+/** The end of the line is left to the summary: a run may be stopped, and then its bar is not full. */
+const clearedLine = '\r\u001b[K';
+
+/** A bar, whose whole is about what there was at the beginning: servers go on storing. */
+function progressTo(output: Output): (looked: number, total: number) => void {
+  let progress: ((done: number) => void) | undefined;
+  let whole = 0;
+  return (looked, total) => {
+    if (progress === undefined) {
+      whole = total;
+      progress = createProgress(output, whole, (done) => `${done} of ${whole} chunks looked at`);
+    }
+    if (looked < whole) progress(looked);
+  };
+}
+
+function summaryOf(result: Repacking): string[] {
+  const { looked, packed, asSent, wrong, heldChannels, pointBytes, tableBytes, isBrokenOff } = result;
+  const lines = [
+    `${looked} chunks and replaced contents looked at, ${packed} packed, ${asSent} with a series that only its own form holds exactly, ` +
+      `${wrong} left since something is wrong with them`,
+  ];
+  if (packed > 0) {
+    lines.push(
+      `Their points took ${megabytes(pointBytes.before)} and take ${megabytes(pointBytes.after)}.`,
+      `Tables and indexes take ${megabytes(tableBytes.after)} as the file system sees it; before it was ${megabytes(tableBytes.before)}.`,
+      'The room of the old rows is free inside the tables. Once vacuum has been there, which PostgreSQL does by itself and which keeps nobody waiting,',
+      'new chunks use it. The file system gets it back by "vacuum full chunks, chunk_revisions", for which all reads and writes wait and which takes',
+      'as much disk as is left after it; or by pg_repack, which holds short locks only (docs/operations.md#repack).',
+    );
+  }
+  if (heldChannels > 0) lines.push(`${heldChannels} channels were held by somebody else all the time: run this again.`);
+  if (isBrokenOff) lines.push('Stopped before the end: run this again to go on.');
+  return lines;
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+function atLeastOne(text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && Number.isSafeInteger(number)) return number;
+  throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}

@@ -1,0 +1,57 @@
+/**
+ * Rows of `chunks` and `chunk_revisions` in order of their keys, of all organizations, for commands of the operator that go through
+ * all of them page by page.
+ */
+
+/** Where contents are kept: the chunks that stand, and what they held before they were replaced. */
+export type ContentTable = 'chunks' | 'chunk_revisions';
+
+export interface ContentKey {
+  dataId: string;
+  channelId: number;
+  chunkIndex: number;
+  /** 0 for the chunk that stands. */
+  revision: number;
+}
+
+/** Before all keys. */
+export const firstOfAll: ContentKey = {
+  dataId: '00000000-0000-0000-0000-000000000000',
+  channelId: -1,
+  chunkIndex: -1,
+  revision: -1,
+};
+
+/** In SQL the revision of a row `k`. */
+export const revisionOf: Record<ContentTable, string> = { chunks: '0::integer', chunk_revisions: 'k.revision' };
+
+/** In SQL the key of a row `k`, as columns of a result. */
+export const keyOf = (table: ContentTable) =>
+  `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
+   ${revisionOf[table]} as revision`;
+
+/** In SQL which rows `k` are the next ones, in order. Its parameters are the first five of a statement. */
+export const pageOf = (table: ContentTable) => `
+  where (k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
+    and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
+  order by k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}
+  limit $5::integer`;
+
+export const pageParameters = ({ dataId, channelId, chunkIndex, revision }: ContentKey, limit: number) => [
+  dataId,
+  channelId,
+  chunkIndex,
+  revision,
+  limit,
+];
+
+/** Names a content within its stream. @param channelName null where the channel is gone */
+export function placeOf({ channelName, channelId, chunkIndex, revision }: ContentKey & { channelName: string | null }) {
+  const channel = channelName === null ? `channel number ${channelId}` : `channel "${channelName}"`;
+  return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
+}
+
+/** Data corrupted, index corrupted, and what PostgreSQL reports as internal errors, such as a missing piece of an array. */
+export function isDamage(error: unknown): boolean {
+  return /^XX/.test((error as { code?: string }).code ?? '');
+}

@@ -1,0 +1,32 @@
+import { decodeFloat8Array } from '../database/float8-array.ts';
+import { bytesApart } from '../database/series-image.ts';
+import type { Packer } from '../database/series-packer.ts';
+
+/** What is stored of a packed series. */
+export interface SeriesColumns {
+  exponent: number;
+  base: number;
+  step: number;
+  /** Null where all are 0. */
+  residuals: Buffer | null;
+  /** The last bytes of the residuals, where they stand apart. */
+  rest: Buffer | null;
+}
+
+/**
+ * @param image a binary float8[] as it was sent
+ * @returns undefined where only that is exact, or none is shorter
+ */
+export function packImage(image: Buffer, packer: Packer): SeriesColumns | undefined {
+  const series = packer.pack(decodeFloat8Array(image));
+  if (series === undefined) return undefined;
+  const { residuals, ...line } = series;
+  const kept = residuals.length - bytesApart(residuals);
+  return {
+    ...line,
+    residuals: kept === 0 ? null : residuals.subarray(0, kept),
+    rest: kept === residuals.length ? null : residuals.subarray(kept),
+  };
+}
+
+export const bytesOf = ({ residuals, rest }: SeriesColumns) => (residuals?.length ?? 0) + (rest?.length ?? 0);

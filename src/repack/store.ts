@@ -1,0 +1,182 @@
+import type pg from 'pg';
+import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters, revisionOf } from '../database/contents.ts';
+import type { Database } from '../database/database.ts';
+import { beginPacking } from '../database/packing.ts';
+import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
+import type { SeriesColumns } from './columns.ts';
+
+/*
+ * Statements of the command `repack`, on the data of all organizations: no route reaches them. A row is looked at without a lock,
+ * and written under that of its channel where it still holds what was looked at.
+ */
+
+/** A row, and whether one of its series stands as it was sent. */
+export interface ListedRow extends ContentKey {
+  pointCount: number;
+  isSent: boolean;
+}
+
+/** A row whose content has been read. A series that is packed already is null; the others are binary float8[]. */
+export interface ReadRow extends ContentKey {
+  /** Null where the channel is gone. */
+  channelName: string | null;
+  contentHash: Buffer;
+  /** Its hash and its count of points are those of its content. */
+  isWhole: boolean;
+  timestamps: Buffer | null;
+  values: Buffer | null;
+}
+
+/** A row with what is to be written of it. A series that stays as it is has no columns. */
+export interface PackedRow extends ReadRow {
+  times: SeriesColumns | undefined;
+  readings: SeriesColumns | undefined;
+}
+
+/** Whether rows may be packed: nobody is connected who could not read them. Lets packing begin, as a server does. */
+export const mayPack = (database: Database): Promise<boolean> => beginPacking(database.everyOrganization.upkeep.pool);
+
+const isSent = `(k.timestamps is not null or k."values" is not null)`;
+
+/** The next rows in order of their keys. Their arrays are not opened. */
+export async function listRows(
+  database: Database,
+  table: ContentTable,
+  after: ContentKey,
+  limit: number,
+): Promise<ListedRow[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<ListedRow>(
+    `select ${keyOf(table)}, k.point_count as "pointCount", ${isSent} as "isSent" from ${table} k ${pageOf(table)}`,
+    pageParameters(after, limit),
+  );
+  return rows;
+}
+
+/** Reads some rows of one channel, which still have a series as it was sent. Those that are gone are missing. */
+export async function readRows(
+  database: Database,
+  table: ContentTable,
+  keys: readonly ContentKey[],
+): Promise<ReadRow[]> {
+  const { dataId, channelId } = keys[0] as ContentKey;
+  const { rows } = await database.everyOrganization.upkeep.pool.query<ReadRow>(
+    `select ${keyOf(table)}, c.channel_name as "channelName", k.content_hash as "contentHash",
+            k.content_hash = ${contentHashOf('k', 'a')}
+              and k.point_count = cardinality(a.timestamps) and k.point_count = cardinality(a."values") as "isWhole",
+            array_send(k.timestamps) as timestamps, array_send(k."values") as "values"
+     from unnest($3::bigint[], $4::integer[]) as listed (chunk_index, revision)
+     cross join lateral (
+       select * from ${table} k
+       where k.data_id = $1::uuid and k.channel_id = $2::bigint and k.chunk_index = listed.chunk_index
+         and ${revisionOf[table]} = listed.revision limit 1
+     ) k
+     left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
+     cross join lateral ${seriesAsSent('k')} a
+     where ${isSent}`,
+    [dataId, channelId, keys.map(({ chunkIndex }) => chunkIndex), keys.map(({ revision }) => revision)],
+  );
+  return rows;
+}
+
+/**
+ * Locks a channel as those do who write it (docs/decisions/0001-lock-channels-first.md), for the transaction.
+ * @returns false where it is gone
+ * @throws 55P03 when it, or a row afterwards, is held by somebody else for longer than that
+ */
+export async function lockChannel(
+  client: pg.PoolClient,
+  { dataId, channelId }: ContentKey,
+  lockMsMax: number,
+): Promise<boolean> {
+  await client.query(`select set_config('lock_timeout', $1::text, true)`, [String(lockMsMax)]);
+  const { rowCount } = await client.query(
+    'select from channels where data_id = $1::uuid and channel_id = $2::bigint for no key update',
+    [dataId, channelId],
+  );
+  return rowCount !== 0;
+}
+
+/**
+ * Writes the form of the series of a row and nothing else, so that it is no replacement: neither its time nor its hash changes.
+ * @returns false where the row holds something else by now, is packed or gone
+ */
+export async function writeRow(client: pg.PoolClient, table: ContentTable, row: PackedRow): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: `repack_${table}`,
+    text: writeSql(table),
+    values: [
+      row.dataId,
+      row.channelId,
+      row.chunkIndex,
+      row.revision,
+      row.contentHash,
+      ...[row.times, row.readings].flatMap((series) =>
+        series === undefined
+          ? [null, null, null, null, null]
+          : [series.exponent, series.base, series.step || null, series.residuals, series.rest],
+      ),
+    ],
+  });
+  return rowCount !== 0;
+}
+
+const writeSql = (table: ContentTable) => `
+  update ${table} k set ${seriesSql('timestamps', 'time', 6)}, ${seriesSql('"values"', 'value', 11)}
+  where k.data_id = $1::uuid and k.channel_id = $2::bigint and k.chunk_index = $3::bigint
+    and ${revisionOf[table]} = $4::integer and k.content_hash = $5::bytea and ${isSent}`;
+
+/** A series as five parameters say, or as it stands where the first of them is NULL. */
+function seriesSql(array: string, series: string, first: number): string {
+  const exponent = `$${first}::smallint`;
+  const unlessKept = (column: string, packed: string) =>
+    `${series}_${column} = case when ${exponent} is null then k.${series}_${column} else ${packed} end`;
+  return [
+    `${array} = case when ${exponent} is null then k.${array} end`,
+    unlessKept('exponent', exponent),
+    unlessKept('base', `$${first + 1}::bigint`),
+    unlessKept('step', `$${first + 2}::bigint`),
+    unlessKept('residuals', `$${first + 3}::bytea`),
+    unlessKept('rest', `$${first + 4}::bytea`),
+  ].join(', ');
+}
+
+/** Decodes rows of one channel as they have been written. @returns those whose content has another hash than before */
+export async function findUnproven<Row extends ContentKey>(
+  client: pg.PoolClient,
+  table: ContentTable,
+  written: readonly Row[],
+): Promise<Row[]> {
+  const { dataId, channelId } = written[0] as Row;
+  const { rows } = await client.query<{ position: number }>({
+    name: `prove_${table}`,
+    text: `
+      select listed.position
+      from unnest($3::bigint[], $4::integer[]) with ordinality as listed (chunk_index, revision, position)
+      cross join lateral (
+        select * from ${table} k
+        where k.data_id = $1::uuid and k.channel_id = $2::bigint and k.chunk_index = listed.chunk_index
+          and ${revisionOf[table]} = listed.revision limit 1
+      ) k
+      cross join lateral ${seriesAsSent('k')} a
+      where k.content_hash = ${contentHashOf('k', 'a')}`,
+    values: [dataId, channelId, written.map(({ chunkIndex }) => chunkIndex), written.map(({ revision }) => revision)],
+  });
+  const proven = new Set(rows.map(({ position }) => position));
+  return written.filter((_, i) => !proven.has(i + 1));
+}
+
+/** Bytes of both tables with their indexes, as the file system sees them. */
+export async function tableBytes(database: Database): Promise<number> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ bytes: number }>(
+    `select pg_total_relation_size('chunks') + pg_total_relation_size('chunk_revisions') as bytes`,
+  );
+  return rows[0]?.bytes as number;
+}
+
+/** About how many rows there are: those of chunks as channels count them. */
+export async function countRows(database: Database): Promise<number> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ count: number }>(
+    `select (select coalesce(sum(chunk_count), 0) from channels)::bigint + (select count(*) from chunk_revisions) as count`,
+  );
+  return rows[0]?.count as number;
+}

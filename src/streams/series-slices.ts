@@ -1,0 +1,76 @@
+import { encodeFloat8Array } from '../database/float8-array.ts';
+import { bytesApart, bytesOf, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
+import type { PlacedRow } from './rows.ts';
+
+/*
+ * How the series of many chunks travel in one statement, whatever their forms: the residuals of all lie end to end, and so do the
+ * elements of those that are stored as they were sent; and of each row it is said where its own are. Absent readings of the
+ * latter travel as NaN, and PostgreSQL makes NULL of them: it finds a slice of an array without NULL elements at once, and
+ * walks through one that has some.
+ */
+
+export interface Slice {
+  series: 'time' | 'value';
+  of: 'sent' | 'residuals' | 'rest';
+}
+
+const series = ['time', 'value'] as const;
+
+/** What is said of each row: where its series begins, from 1, bytes of its residuals (or a code), and of those that stand apart. */
+export const placeColumns = series.flatMap((one) => [`${one}_first`, `${one}_bytes`, `${one}_apart`]);
+
+/** In the place of bytes: a series as it was sent, without and with absent readings. */
+const sentCode = -1;
+const sentWithNullsCode = -2;
+
+/** The parameters behind those. */
+export const longParameters = ['sent', 'residuals'] as const;
+
+/** The column of a row, of the places `u`. */
+export function sliceSql({ series: one, of }: Slice, parameterOf: (name: string) => number): string {
+  if (of === 'sent') {
+    const last = `(u.${one}_first + u.point_count)::integer - 1`;
+    const slice = `($${parameterOf('sent')}::float8[])[u.${one}_first::integer : ${last}]`;
+    return `case u.${one}_bytes when ${sentCode} then ${slice}
+      when ${sentWithNullsCode} then array_replace(${slice}, 'NaN'::float8, null) end`;
+  }
+  const all = `$${parameterOf('residuals')}::bytea`;
+  return of === 'residuals'
+    ? `case when u.${one}_bytes > 0 then substring(${all} from u.${one}_first::integer for u.${one}_bytes::integer) end`
+    : `case when u.${one}_apart > 0 then
+        substring(${all} from (u.${one}_first + u.${one}_bytes)::integer for u.${one}_apart::integer) end`;
+}
+
+/** The parameters of `placeColumns` and `longParameters`. */
+export function placeSeries(rows: readonly PlacedRow[]): Buffer[] {
+  const sent: Buffer[] = [];
+  const residuals: Buffer[] = [];
+  let nextPoint = 1;
+  let nextByte = 1;
+  const columns = placeColumns.map(() => new Array<number>(rows.length));
+  const place = (row: number, column: number, image: SeriesImage, pointCount: number) => {
+    const set = (i: number, value: number) => {
+      (columns[column + i] as number[])[row] = value;
+    };
+    const bytes = bytesOf(image);
+    if (isPacked(image)) {
+      const apart = bytesApart(bytes);
+      set(0, nextByte);
+      set(1, bytes.length - apart);
+      set(2, apart);
+      residuals.push(bytes);
+      nextByte += bytes.length;
+    } else {
+      set(0, nextPoint);
+      set(1, image.hasNulls ? sentWithNullsCode : sentCode);
+      set(2, 0);
+      sent.push(bytes);
+      nextPoint += pointCount;
+    }
+  };
+  for (const [i, { image }] of rows.entries()) {
+    place(i, 0, image.timestamps, image.pointCount);
+    place(i, placeColumns.length / series.length, image.values, image.pointCount);
+  }
+  return [...columns.map(encodeFloat8Array), joinElements(sent), Buffer.concat(residuals)];
+}

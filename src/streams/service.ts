@@ -112,14 +112,7 @@ export function createStreamService(options: Options): StreamService {
     inDoubt: (reason) => unavailable(`${reason}; the request may have been stored: send it again.`),
   });
   const calls = createIngestCalls(database, limits, now);
-  const help = 'that wait for a flush or are in one';
-  metrics.watch('metrology_ingest_queue_chunks', `Chunks ${help}`, () => batcher.queued().rows);
-  metrics.watch('metrology_ingest_queue_bytes', `Bytes of arrays ${help}`, () => batcher.queued().bytes);
-  metrics.watch(
-    'metrology_database_away_seconds',
-    'How long ago the database was found away; 0 while it is there',
-    () => (database.outage.ms() ?? 0) / 1_000,
-  );
+  watchIngest(metrics, batcher, database);
   return {
     async initialize(identity, body, arrivedAt = now()) {
       const organization = database.as(identity.organizationId);
@@ -172,6 +165,21 @@ export function createStreamService(options: Options): StreamService {
     end: letGo,
     forget: () => known.forgetAll(),
   };
+}
+
+function watchIngest(
+  metrics: Pick<Metrics, 'watch'>,
+  batcher: Pick<Batcher<IngestItem, IngestResult>, 'queued'>,
+  { outage }: Database,
+): void {
+  const help = 'that wait for a flush or are in one';
+  metrics.watch('metrology_ingest_queue_chunks', `Chunks ${help}`, () => batcher.queued().rows);
+  metrics.watch('metrology_ingest_queue_bytes', `Bytes of arrays ${help}`, () => batcher.queued().bytes);
+  metrics.watch(
+    'metrology_database_away_seconds',
+    'How long ago the database was found away; 0 while it is there',
+    () => (outage.ms() ?? 0) / 1_000,
+  );
 }
 
 /** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */

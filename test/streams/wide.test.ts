@@ -53,7 +53,10 @@ test('a wide request is not slowed down by plans that were made while the tables
     for (const value of [2, 3]) await send(first, 0, 1, value);
     const wide = await openStream({ database, owner, ...narrow });
     const times = [await send(wide, 0, 3_000, 1), await send(wide, 1, 3_000, 1), await send(wide, 1, 3_000, 2)];
-    expect(Math.max(...times)).toBeLessThan(2_500);
+    // Plans are made anew once more is known of the tables.
+    await owner.pool.query('analyze');
+    const known = [await send(wide, 2, 3_000, 1), await send(wide, 3, 3_000, 1), await send(wide, 3, 3_000, 2)];
+    expect(Math.max(...times)).toBeLessThan(4 * Math.max(...known) + 500);
   } finally {
     await narrow.close();
   }

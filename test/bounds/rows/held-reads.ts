@@ -69,7 +69,7 @@ const interleavedOf = new Map<string, string>();
 
 /** A stream of channels none of whose points is at the ms of another; stored once for each database. */
 async function interleaved(ground: Ground): Promise<string> {
-  const [channelCount, pointCount] = [ground.size(1_000, 2_000), ground.size(200, 1_000)];
+  const [channelCount, pointCount] = [ground.size(500, 2_000), ground.size(200, 1_000)];
   const known = interleavedOf.get(ground.site.database);
   if (known !== undefined) return known;
   const key = ground.keys.attacker;
@@ -166,7 +166,7 @@ async function untilNoReads(ground: Ground): Promise<number> {
 }
 
 async function readSlowly(ground: Ground): Promise<void> {
-  const json = await oneSeries(ground, 'series', 500_000);
+  const json = await oneSeries(ground, 'series', ground.size(250_000, 500_000));
   const wide = await wideSeries(ground);
   await warm(ground);
   const { reader } = ground.keys;

@@ -87,7 +87,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   let until = Number.POSITIVE_INFINITY;
   const port = site.port();
   const blame = (what: string) => void told.blamed.push(what);
-  const attackMs = scale === 'small' ? 500 : 15_000;
+  const attackMs = scale === 'small' ? 600 : 15_000;
   let wasWatched = false;
   const ground: Ground = {
     ...{ lab, site, keys: lab.keys, port, scale, attackMs, blame },

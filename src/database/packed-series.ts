@@ -6,7 +6,7 @@
  * division of its whole number gives.
  */
 export interface PackedSeries {
-  /** The scale is 10^exponent, or 2^exponent where it is below 0 and without its sign: from 22 down to -1000. */
+  /** From -1000 to 22. The scale is 10^exponent; where that is below 0 it is 2^-exponent. */
   exponent: number;
   base: number;
   step: number;

@@ -104,7 +104,10 @@ function copyReadings(readings: readonly (number | null)[], copy: Float64Array):
   return nullCount;
 }
 
-/** Writes both arrays end to end, and hashes them. One call without an object of its own hashes all; as a string of bytes, which takes 1 µs less than as a buffer. */
+/**
+ * Writes both arrays end to end, and hashes them in one call, which needs no object of its own. The hash comes as a string of
+ * bytes, which takes 1 µs less than a buffer.
+ */
 function hashOf(
   { content, view }: Room,
   times: Float64Array,

@@ -1,8 +1,10 @@
+import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import type { PlannedChannel } from './merge.ts';
 import { fetchPage, nextPage } from './pages.ts';
 import { isInside, partsOfChunks } from './parts.ts';
+import { type OverviewSource, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
 
@@ -17,12 +19,12 @@ import { type MsRange, msOf } from './time.ts';
  * order, and some may have the same ms
  */
 export async function readExtremes(
-  { plan, fetch, rest }: PlannedChannel<SummaryPlan>,
+  { plan: given, fetch, rest, overview }: PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'overview'>,
   range: MsRange,
   partCount: number,
   limits: PointLimits,
 ): Promise<Points> {
-  const counts = partsOfChunks(plan, range, partCount);
+  const { plan, counts } = await withPartsBetween(overview, given, range, partCount);
   const parts = new ExtremesOfParts(partCount);
   const isOpened = (position: number) => (counts[position] as number) > 1 || !isInside(plan, position, range);
   for (let from = 0; from < plan.length; ) {
@@ -38,6 +40,18 @@ export async function readExtremes(
     from = page.next;
   }
   return parts.finish();
+}
+
+/** Opens the blocks in which a part begins, so that each that is left lies in one part. */
+async function withPartsBetween(overview: OverviewSource, given: SummaryPlan, range: MsRange, partCount: number) {
+  for (let plan = given; ; ) {
+    const counts = partsOfChunks(plan, range, partCount);
+    const crossed: number[] = [];
+    for (let i = 0; i < plan.length; i++)
+      if ((plan.levels[i] as number) > 0 && (counts[i] as number) > 0) crossed.push(i);
+    if (crossed.length === 0) return { plan, counts };
+    plan = await openBlocks(overview, plan, crossed);
+  }
 }
 
 function addSummary(parts: ExtremesOfParts, plan: SummaryPlan, position: number, count: number): void {

@@ -1,4 +1,4 @@
-import type { ChunkPlan } from './chunk-plan.ts';
+import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -6,7 +6,7 @@ import type { MsRange } from './time.ts';
  * begin in each chunk. Where none begins, the chunk belongs to the part that the chunk before it has begun.
  * @returns together as many as are wanted
  */
-export function partsOfChunks(plan: ChunkPlan, range: MsRange, partCount: number): Uint32Array {
+export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Uint32Array {
   const points = pointsOfChunks(plan, range);
   const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
   const parts = new Uint32Array(plan.length);
@@ -31,23 +31,26 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
  * of the range may do so by a single wrong time, so its span alone tells nothing: its points are taken to lie as close as
  * those of the closest chunk.
  */
-function pointsOfChunks(plan: ChunkPlan, range: MsRange): Float64Array {
-  const { length, firstMs, lastMs, pointCounts } = plan;
+function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
+  const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;
   const pointsPerMs = greatestPointsPerMs(plan);
   const points = new Float64Array(length);
   for (let i = 0; i < length; i++) {
+    if (isInside(plan, i, range)) {
+      points[i] = fittingPoints[i] as number;
+      continue;
+    }
     const insideMs = Math.min(lastMs[i] as number, range.toMs) - Math.max(firstMs[i] as number, range.fromMs) + 1;
-    const fitting = isInside(plan, i, range) ? insideMs : Math.max(1, insideMs * pointsPerMs);
-    points[i] = Math.min(pointCounts[i] as number, fitting);
+    points[i] = Math.min(pointCounts[i] as number, toExact(Math.max(1, insideMs * pointsPerMs)));
   }
   return points;
 }
 
-function greatestPointsPerMs({ length, firstMs, lastMs, pointCounts }: ChunkPlan): number {
+/** Rounded so far that sums of points are exact, and the same whether chunks are added one by one or as blocks. */
+const toExact = (points: number) => Math.round(points * 2 ** 20) / 2 ** 20;
+
+function greatestPointsPerMs({ length, pointsPerMs }: SummaryPlan): number {
   let greatest = 0;
-  for (let i = 0; i < length; i++) {
-    const spanMs = (lastMs[i] as number) - (firstMs[i] as number);
-    if (spanMs > 0) greatest = Math.max(greatest, ((pointCounts[i] as number) - 1) / spanMs);
-  }
+  for (let i = 0; i < length; i++) greatest = Math.max(greatest, pointsPerMs[i] as number);
   return Math.min(1, greatest);
 }

@@ -1,0 +1,62 @@
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
+import { copyRows, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { CopyRow } from '../lib/copy-binary.ts';
+import type { Reading } from '../lib/reading.ts';
+import { decodeSummaries, fanOut } from './overview.ts';
+import type { IndexRange, OverviewSource, StoredBlock, SummaryCollector } from './plan-coarsely.ts';
+import { type MsRange, msOf } from './time.ts';
+
+/** The overview of a channel, as a read of its organization sees it. */
+export function overviewSource(
+  organization: OrganizationDatabase,
+  channel: ChannelAddress,
+  { rest, onLacking }: { rest: Reading['rest']; onLacking: () => void },
+): OverviewSource {
+  const where = chunksOf(organization, channel);
+  return {
+    fanOut,
+    rest,
+    onLacking,
+    async listBlocks(level, blocks) {
+      const found: StoredBlock[] = [];
+      const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
+      await copyRows(organization, among(those, 'block', blocks), rest, (row) => {
+        found.push({ block: row.int8(0), children: decodeSummaries(row.bytes(1), level) });
+      });
+      return found.sort((one, other) => one.block - other.block);
+    },
+    async addChunks(plan, chunks, range, chunksMax) {
+      const columns = `chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time`;
+      const those = `select ${columns} from chunks where ${where}`;
+      const query = `${among(those, 'chunk_index', chunks)} limit ${integer(Math.min(chunksMax + 1, Number.MAX_SAFE_INTEGER))}`;
+      let count = 0;
+      await copyRows(organization, query, rest, (row) => {
+        count++;
+        addChunk(plan, row, range);
+      });
+      return count <= chunksMax;
+    },
+  };
+}
+
+/** Rows whose number is among some; each range is looked up by the whole key. */
+function among(those: string, number: string, ranges: readonly IndexRange[]): string {
+  const [first] = ranges;
+  if (ranges.length === 1 && first !== undefined) {
+    return `${those} and ${number} between ${integer(first.from)} and ${integer(first.to)}`;
+  }
+  const bounds = [ranges.map(({ from }) => from), ranges.map(({ to }) => to)].map(integersLiteral);
+  return `select found.* from unnest(${bounds.join(', ')}) as listed (first_number, last_number)
+    cross join lateral (${those} and ${number} between first_number and last_number offset 0) as found`;
+}
+
+function addChunk(plan: SummaryCollector, row: CopyRow, { fromMs, toMs }: MsRange): void {
+  // It has no possible time.
+  if (row.isNull(2)) return;
+  const [timeMin, timeMax] = [row.float8(2), row.float8(3)];
+  if (!(msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs)) return;
+  const numberOf = (field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
+  plan.add(row.int8(0), row.int4(1), timeMin, timeMax);
+  plan.summarise(numberOf(4), numberOf(5), numberOf(6), numberOf(7));
+}

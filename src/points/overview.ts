@@ -1,0 +1,104 @@
+import { decodeColumns, encodeColumns } from '../database/columns-image.ts';
+import type { Packer } from '../database/series-packer.ts';
+import { msOf } from './time.ts';
+
+/*
+ * The overview of a channel: a tree over its chunks. A block of level 1 stands for `fanOut` chunks whose indexes follow each other,
+ * one of level 2 for as many blocks of level 1, and so on. It is stored with a summary of each of its children, and only where
+ * all of them are there. What it stands for is known from it exactly, so a read may pass by the rows of the chunks
+ * (docs/decisions/0044-stored-overviews.md).
+ */
+
+/** Children of a block. The table and its trigger rely on it (migrations/0014). */
+export const fanOut = 64;
+
+/** What is known of a chunk without its arrays. Times are in Unix seconds, and NaN where there is none. */
+const chunkColumns = [
+  'pointCount',
+  'timeMin',
+  'timeMax',
+  'valueMin',
+  'valueMinTime',
+  'valueMax',
+  'valueMaxTime',
+] as const;
+
+/**
+ * Of a block also the latest first time of its chunks; how many points they have where parts are divided (`parts.ts`); and how
+ * close their points lie at most.
+ */
+const blockColumns = [...chunkColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
+
+export type Summary = Record<(typeof blockColumns)[number], number>;
+export type Summaries = Record<(typeof blockColumns)[number], Float64Array>;
+
+const columnsOf = (level: number) => (level === 1 ? chunkColumns : blockColumns);
+
+/** @param level of the block whose children these are */
+export function encodeSummaries(summaries: Summaries, level: number, packer: Packer): Buffer {
+  return encodeColumns(
+    columnsOf(level).map((name) => summaries[name]),
+    packer,
+  );
+}
+
+/** @throws when it is not the image of so many children */
+export function decodeSummaries(image: Buffer, level: number, length = fanOut): Summaries {
+  const columns = columnsOf(level);
+  const decoded = decodeColumns(image, columns.length, length);
+  const found = Object.fromEntries(columns.map((name, i) => [name, decoded[i]])) as Summaries;
+  if (level > 1) return found;
+  const summaries = emptySummaries(length);
+  Object.assign(summaries, found, { timeMinMax: found.timeMin });
+  for (let i = 0; i < length; i++) {
+    const spanMs = msOf(found.timeMax[i] as number) - msOf(found.timeMin[i] as number);
+    const points = found.pointCount[i] as number;
+    summaries.fittingPoints[i] = fittingPointsOf(points, spanMs);
+    summaries.pointsPerMs[i] = pointsPerMsOf(points, spanMs);
+  }
+  return summaries;
+}
+
+export const emptySummaries = (length: number) =>
+  Object.fromEntries(blockColumns.map((name) => [name, new Float64Array(length)])) as Summaries;
+
+/** How many of the points of a chunk count where parts are divided: points of one ms count once. */
+export const fittingPointsOf = (points: number, spanMs: number) => Math.min(points, spanMs + 1);
+
+/** How close the points of a chunk lie; 0 where all have one ms. */
+export const pointsPerMsOf = (points: number, spanMs: number) => (spanMs > 0 ? (points - 1) / spanMs : 0);
+
+/** The summary of a block from those of its children. */
+export function summaryOf(children: Summaries): Summary {
+  const { valueMin, valueMinTime, valueMax, valueMaxTime } = children;
+  const sum = (column: Float64Array) => column.reduce((total, one) => total + one, 0);
+  const [least, greatest] = [placeOf(valueMin, valueMinTime, -1), placeOf(valueMax, valueMaxTime, 1)];
+  return {
+    pointCount: sum(children.pointCount),
+    timeMin: Math.min(...children.timeMin),
+    timeMax: Math.max(...children.timeMax),
+    valueMin: valueMin[least] ?? Number.NaN,
+    valueMinTime: valueMinTime[least] ?? Number.NaN,
+    valueMax: valueMax[greatest] ?? Number.NaN,
+    valueMaxTime: valueMaxTime[greatest] ?? Number.NaN,
+    timeMinMax: Math.max(...children.timeMinMax),
+    fittingPoints: sum(children.fittingPoints),
+    pointsPerMs: Math.max(...children.pointsPerMs),
+  };
+}
+
+/**
+ * Where the smallest value is (sign -1), of equal ones the earliest; or the largest (1), of equal ones the latest: as the
+ * extremes of a part are chosen (`extremes.ts`). -1 where all are absent.
+ */
+function placeOf(values: Float64Array, times: Float64Array, sign: 1 | -1): number {
+  let place = -1;
+  for (let i = 0; i < values.length; i++) {
+    const value = sign * (values[i] as number);
+    if (Number.isNaN(value)) continue;
+    const best = sign * (values[place] ?? Number.NaN);
+    if (!(value <= best) || (value === best && sign * (times[i] as number) > sign * (times[place] as number)))
+      place = i;
+  }
+  return place;
+}

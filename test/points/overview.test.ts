@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createPacker } from '../../src/database/series-packer.ts';
+import { decodeSummaries, emptySummaries, encodeSummaries } from '../../src/points/overview.ts';
+import type { Selection } from '../../src/points/selection.ts';
+import { asMap, memorySource, readOf } from './memory-source.ts';
+import type { ModelChunk } from './model.ts';
+
+const value = fc.option(fc.integer({ min: -5, max: 5 }), { nil: null, freq: 4 });
+
+/** Chunks in order of time, but for some: with gaps, with equal times, mixed, at wrong times, without readings. */
+const channel = fc
+  .record({
+    chunkCount: fc.integer({ min: 1, max: 90 }),
+    step: fc.constantFrom(0.0002, 0.01, 1),
+    missing: fc.array(fc.nat(90), { maxLength: 6 }),
+    elsewhere: fc.array(fc.tuple(fc.nat(90), fc.integer({ min: -50, max: 120 })), { maxLength: 4 }),
+    empty: fc.array(fc.nat(90), { maxLength: 4 }),
+    lengths: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+    isReversed: fc.boolean(),
+    values: fc.array(value, { minLength: 7, maxLength: 60 }),
+  })
+  .map(({ chunkCount, step, missing, elsewhere, empty, lengths, isReversed, values }) => {
+    const places = new Map(elsewhere);
+    const chunks: ModelChunk[] = [];
+    for (let index = 0; index < chunkCount; index++) {
+      if (missing.includes(index)) continue;
+      const length = lengths[index % lengths.length] as number;
+      const place = places.get(index) ?? (isReversed ? -index : index);
+      chunks.push({
+        chunk_index: index,
+        timestamps: Array.from({ length }, (_, i) => place * 6 * step + (i % 5) * step),
+        values: Array.from({ length }, (_, i) =>
+          empty.includes(index) ? null : (values[(index * 7 + i) % values.length] ?? null),
+        ),
+      });
+    }
+    return chunks;
+  })
+  .filter((chunks) => chunks.length > 0);
+
+const bound = fc.option(fc.integer({ min: -20_000, max: 500_000 }), { nil: undefined, freq: 1 });
+const selection = fc.record({ startMs: bound, endMs: bound, max_points: fc.integer({ min: 2, max: 80 }) });
+const limits = { pagePointsMax: 50, bufferPointsMax: 100, looseChunksMax: 1_000 };
+
+describe('a down-sampled read by an overview', () => {
+  test('answers what one without answers', { timeout: 120_000 }, async () => {
+    let byBlocks = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        channel,
+        selection,
+        fc.integer({ min: 2, max: 4 }),
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(12)), { maxLength: 5 }),
+        async (chunks, given, fanOut, notMade) => {
+          const wanted = Object.fromEntries(Object.entries(given).filter(([, one]) => one !== undefined)) as Selection;
+          const isStored = (level: number, block: number) => !notMade.some(([l, b]) => l === level && b === block);
+          const source = memorySource(asMap(chunks), () => {}, { fanOut, isStored });
+          const { planWithSummaries } = source;
+          let isByChunks = false;
+          source.planWithSummaries = (...range) => {
+            isByChunks = true;
+            return planWithSummaries(...range);
+          };
+          const answer = await readOf(source, wanted, { ...limits, overviewChunksMin: 0 });
+          if (!isByChunks) byBlocks++;
+          const plain = await readOf(
+            memorySource(asMap(chunks), () => {}, { isStored: () => false }),
+            wanted,
+            limits,
+          );
+          expect(answer).toEqual(plain);
+        },
+      ),
+      { numRuns: 500 },
+    );
+    expect(byBlocks).toBeGreaterThan(80);
+  });
+
+  test('looks at few chunks of a long channel', async () => {
+    const chunks = Array.from({ length: 4_096 }, (_, chunk_index): ModelChunk => {
+      const numbers = Array.from({ length: 10 }, (_, i) => chunk_index * 10 + i);
+      return { chunk_index, timestamps: numbers.map((n) => n / 10), values: numbers.map((n) => (n * 7_919) % 10_007) };
+    });
+    const source = memorySource(asMap(chunks), () => {}, { fanOut: 16 });
+    let blocks = 0;
+    const { listBlocks } = source.overview;
+    source.overview.listBlocks = async (...asked) => {
+      const found = await listBlocks(...asked);
+      blocks += found.length;
+      return found;
+    };
+    source.planWithSummaries = () => Promise.reject(new Error('planned by chunks'));
+    const { points } = await readOf(source, { max_points: 20 });
+    expect(points.length).toBeGreaterThan(10);
+    // One of level 3, its 16, and one for each begin of ten parts.
+    expect(blocks).toBeLessThan(40);
+  });
+});
+
+describe('summaries of children', () => {
+  const number = fc.oneof(
+    fc.double({ noDefaultInfinity: true, noNaN: true }),
+    fc.integer({ min: -5_000, max: 5_000 }).map((n) => n / 100),
+    fc.constant(Number.NaN),
+  );
+  test.each([1, 2, 3])('come back bit for bit at level %i', (level) => {
+    const packer = createPacker();
+    fc.assert(
+      fc.property(fc.array(number, { minLength: 10 * 5, maxLength: 10 * 5 }), (numbers) => {
+        const summaries = emptySummaries(5);
+        Object.values(summaries).forEach((column, k) => void column.set(numbers.slice(k * 5, k * 5 + 5)));
+        const image = encodeSummaries(summaries, level, packer);
+        const decoded = decodeSummaries(image, level, 5);
+        const names = Object.keys(summaries).slice(0, level === 1 ? 7 : 10) as (keyof typeof summaries)[];
+        for (const name of names) {
+          summaries[name].forEach(
+            (one, i) => void expect(Object.is(decoded[name][i], one), `${name} ${one}`).toBe(true),
+          );
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('of another length are refused', () => {
+    const summaries = emptySummaries(5);
+    for (const column of Object.values(summaries)) column.set([1.5, 2, Number.NaN, 7, 1 / 3]);
+    const image = encodeSummaries(summaries, 1, createPacker());
+    expect(() => decodeSummaries(image, 1, 6)).toThrow();
+    expect(() => decodeSummaries(image.subarray(0, image.length - 1), 1, 5)).toThrow('cut');
+    expect(() => decodeSummaries(Buffer.concat([image, Buffer.alloc(1)]), 1, 5)).toThrow('longer');
+  });
+});

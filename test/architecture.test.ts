@@ -77,6 +77,7 @@ const arrows: Record<string, string[]> = {
     'ledger',
     'exports',
     'live',
+    'overviews',
     'catalogue',
     'catalogue/*',
     'config',
@@ -86,6 +87,8 @@ const arrows: Record<string, string[]> = {
   ],
   // A client like any other: it knows the server by its HTTP alone.
   demo: [],
+  // Makes what the read engine reads.
+  overviews: ['points', 'lib', 'database'],
   verify: ['database'],
   repack: ['database'],
   // The same in a browser.

@@ -62,7 +62,11 @@ async function planRange(
 }
 
 /** What a range holds: by the overview of the channel where that spares much, else chunk by chunk. */
-async function planForExtremes(source: ChannelSource, range: MsRange, limits: PointLimits): Promise<SummaryPlan> {
+export async function planForExtremes(
+  source: ChannelSource,
+  range: MsRange,
+  limits: PointLimits,
+): Promise<SummaryPlan> {
   const { overviewChunksMin, looseChunksMax } = limits;
   if (chunksExpected(source, range) < overviewChunksMin) {
     const plan = await source.planWithSummaries(range, looseChunksMax);

@@ -1,7 +1,7 @@
 import { ascendingOrder } from '../lib/ascending-order.ts';
 import { GrowingFloats } from '../lib/growing-floats.ts';
 import type { Reading } from '../lib/reading.ts';
-import { fittingPointsOf, pointsPerMsOf, type Summaries } from './overview.ts';
+import { columnsOf, fittingPointsOf, pointsPerMsOf, type Summaries, type Summary } from './overview.ts';
 import { msOf } from './time.ts';
 
 /**
@@ -93,6 +93,9 @@ export function createSummaryPlan() {
       columns.firstMsMax.push(msOf(children.timeMinMax[child] as number));
       columns.fittingPoints.push(children.fittingPoints[child] as number);
       columns.pointsPerMs.push(children.pointsPerMs[child] as number);
+    },
+    addBlock(level: number, firstChunk: number, summary: Summary) {
+      this.addChild(level, firstChunk, columnsOf(summary), 0);
     },
     /** Adds an entry of another plan. */
     addEntry(plan: SummaryPlan, position: number) {

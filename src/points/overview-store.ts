@@ -5,6 +5,7 @@ import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
 import { decodeSummaries, fanOut } from './overview.ts';
 import type { IndexRange, OverviewSource, StoredBlock, SummaryCollector } from './plan-coarsely.ts';
+import type { Statistics } from './statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /** The overview of a channel, as a read of its organization sees it. */
@@ -25,6 +26,17 @@ export function overviewSource(
         found.push({ block: row.int8(0), children: decodeSummaries(row.bytes(1), level) });
       });
       return found.sort((one, other) => one.block - other.block);
+    },
+    async listStatistics(level, blocks) {
+      const found: { block: number; statistics: Statistics }[] = [];
+      const columns = 'block, value_count, absent_count, value_sum, value_sum_rest, value_squares';
+      const those = `select ${columns} from overviews where ${where} and level = ${integer(level)}::smallint`;
+      await copyRows(organization, among(those, 'block', blocks), rest, (row) => {
+        const [valueCount, absentCount] = [row.int8(1), row.int8(2)];
+        const [sum, sumRest, squares] = [row.float8(3), row.float8(4), row.float8(5)];
+        found.push({ block: row.int8(0), statistics: { valueCount, absentCount, sum, sumRest, squares } });
+      });
+      return found;
     },
     async addChunks(plan, chunks, range, chunksMax) {
       const columns = `chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time`;

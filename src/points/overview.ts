@@ -32,19 +32,19 @@ const blockColumns = [...chunkColumns, 'timeMinMax', 'fittingPoints', 'pointsPer
 export type Summary = Record<(typeof blockColumns)[number], number>;
 export type Summaries = Record<(typeof blockColumns)[number], Float64Array>;
 
-const columnsOf = (level: number) => (level === 1 ? chunkColumns : blockColumns);
+const columnNames = (level: number) => (level === 1 ? chunkColumns : blockColumns);
 
 /** @param level of the block whose children these are */
 export function encodeSummaries(summaries: Summaries, level: number, packer: Packer): Buffer {
   return encodeColumns(
-    columnsOf(level).map((name) => summaries[name]),
+    columnNames(level).map((name) => summaries[name]),
     packer,
   );
 }
 
 /** @throws when it is not the image of so many children */
 export function decodeSummaries(image: Buffer, level: number, length = fanOut): Summaries {
-  const columns = columnsOf(level);
+  const columns = columnNames(level);
   const decoded = decodeColumns(image, columns.length, length);
   const found = Object.fromEntries(columns.map((name, i) => [name, decoded[i]])) as Summaries;
   if (level > 1) return found;
@@ -61,6 +61,10 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
 
 export const emptySummaries = (length: number) =>
   Object.fromEntries(blockColumns.map((name) => [name, new Float64Array(length)])) as Summaries;
+
+/** One summary as columns of one element. */
+export const columnsOf = (summary: Summary) =>
+  Object.fromEntries(blockColumns.map((name) => [name, Float64Array.of(summary[name])])) as Summaries;
 
 /** How many of the points of a chunk count where parts are divided: points of one ms count once. */
 export const fittingPointsOf = (points: number, spanMs: number) => Math.min(points, spanMs + 1);

@@ -2,7 +2,8 @@ import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { Reading } from '../lib/reading.ts';
 import { createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
-import type { Summaries } from './overview.ts';
+import { type Summaries, summaryOf } from './overview.ts';
+import type { Statistics } from './statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /*
@@ -29,6 +30,8 @@ export interface OverviewSource {
   fanOut: number;
   /** The blocks of a level that are stored among some, in order. */
   listBlocks(level: number, blocks: readonly IndexRange[]): Promise<StoredBlock[]>;
+  /** What is known of the readings of such blocks. */
+  listStatistics(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; statistics: Statistics }[]>;
   /**
    * Adds the chunks among some that touch a range.
    * @returns false when more than `chunksMax` had to be looked at
@@ -58,7 +61,7 @@ export async function planCoarsely(
   const plan = createSummaryPlan();
   const asked: IndexRange[][] = Array.from({ length: top + 1 }, () => []);
   asked[top]?.push({ from: 0, to: Number.MAX_SAFE_INTEGER });
-  const { chunks, blockCount } = await goDown(source, plan, range, asked);
+  const { chunks, blockCount } = await goDown(source, plan, range, asked, true);
   if (blockCount === 0 || !(await source.addChunks(plan, chunks, range, limits.looseChunksMax))) {
     source.onLacking();
     return undefined;
@@ -108,7 +111,7 @@ async function withChildren(
     const block = (plan.chunkIndexes[i] as number) / source.fanOut ** level;
     asked[level]?.push({ from: block, to: block });
   }
-  const { chunks } = await goDown(source, opened, wholeRange, asked);
+  const { chunks } = await goDown(source, opened, wholeRange, asked, false);
   // Blocks that have gone meanwhile, as a chunk of them was replaced.
   if (chunks.length > 0) await source.addChunks(opened, chunks, wholeRange, Number.MAX_SAFE_INTEGER);
   return opened.byTime(source.rest);
@@ -124,6 +127,7 @@ function topLevel(chunkCount: number, fanOut: number): number {
 /**
  * Adds the children of the blocks that are asked for, by level. Those that lie across an end of the range are asked for
  * themselves; in the place of blocks that are not stored, the blocks below them.
+ * @param keepsWhole adds a block that lies in the range in the place of its children
  * @returns the chunks that no block stands for, and how many blocks there were
  */
 async function goDown(
@@ -131,6 +135,7 @@ async function goDown(
   plan: SummaryCollector,
   range: MsRange,
   asked: readonly IndexRange[][],
+  keepsWhole: boolean,
 ): Promise<{ chunks: IndexRange[]; blockCount: number }> {
   const { fanOut } = source;
   let wanted: IndexRange[] = [];
@@ -142,14 +147,20 @@ async function goDown(
     const blocks = await source.listBlocks(level, wanted);
     blockCount += blocks.length;
     const below = childrenOf(without(wanted, blocks), fanOut);
+    const isInside = (firstMs: number, lastMs: number) => firstMs >= range.fromMs && lastMs <= range.toMs;
     for (const [i, { block, children }] of blocks.entries()) {
       if (i % blocksInTurn === 0) await source.rest();
+      const whole = keepsWhole ? summaryOf(children) : undefined;
+      if (whole !== undefined && isInside(msOf(whole.timeMin), msOf(whole.timeMax))) {
+        plan.addBlock(level, block * fanOut ** level, whole);
+        continue;
+      }
       for (let child = 0; child < fanOut; child++) {
         const at = block * fanOut + child;
         const firstMs = msOf(children.timeMin[child] as number);
         const lastMs = msOf(children.timeMax[child] as number);
         if (!(lastMs >= range.fromMs && firstMs <= range.toMs)) continue;
-        if (level === 1 || (firstMs >= range.fromMs && lastMs <= range.toMs)) {
+        if (level === 1 || isInside(firstMs, lastMs)) {
           plan.addChild(level - 1, at * fanOut ** (level - 1), children, child);
         } else below.push({ from: at, to: at });
       }
@@ -165,7 +176,7 @@ const blocksInTurn = 100;
 const byFrom = (one: IndexRange, other: IndexRange) => one.from - other.from;
 
 /** The same numbers in as few ranges as possible, in order. */
-function merged(ranges: IndexRange[]): IndexRange[] {
+export function merged(ranges: IndexRange[]): IndexRange[] {
   const result: IndexRange[] = [];
   for (const range of ranges.sort(byFrom)) {
     const last = result.at(-1);

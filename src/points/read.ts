@@ -4,6 +4,7 @@ import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import { type PlannedRead, planChannelPoints } from './channel-points.ts';
 import type { ChannelSource, FetchChunks } from './channel-source.ts';
+import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import { chunkReader, storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
@@ -21,8 +22,9 @@ import {
   planWithSummaries,
 } from './plan-store.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
-import type { Wanted } from './selection.ts';
+import type { Selection, Wanted } from './selection.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
+import { rangeOf } from './window.ts';
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
@@ -101,6 +103,19 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
       );
     return { each, gaps: [], batches, close };
   });
+}
+
+/**
+ * The statistics of all readings of a channel in a window.
+ * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
+ */
+export function readChannelStatistics(
+  means: ReadMeans,
+  channel: ChannelRow,
+  window: Pick<Selection, 'startMs' | 'endMs'>,
+): Promise<ChannelStatistics> {
+  const source = sourceOf(means, channel, new GrowingBytes());
+  return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
 }
 
 /** What a channel takes that is read beside others, but for its points. */

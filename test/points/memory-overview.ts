@@ -55,6 +55,7 @@ export function memoryOverview(
           return children === undefined ? [] : [{ block, children }];
         });
     },
+    listStatistics: () => Promise.reject(new Error('chunks in memory have no statistics')),
     async addChunks(plan, wanted, { fromMs, toMs }, chunksMax) {
       const found = [...timed().values()].filter(({ chunkIndex }) => isAmong(chunkIndex, wanted));
       for (const one of found.filter(({ timeMin, timeMax }) => msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs)) {

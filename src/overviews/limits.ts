@@ -1,0 +1,20 @@
+/** What bounds the making of overviews. */
+export const overviewLimits = {
+  /** Blocks are made so many chunks after their last one came, so that those which are late by a little are in them. */
+  lateChunks: 16,
+  /** Blocks, and channels, that wait to be made; what is more is made when it is missed by a read. */
+  waitingMax: 100_000,
+  /** How much of its time a server process gives to overviews while it is busy, and while it is not. */
+  busyShare: 0.05,
+  quietShare: 0.5,
+  /** A process is busy when its event loop is at work for more than this share of the time. */
+  busyUtilization: 0.5,
+  /** Longest wait for the lock of a channel; a block that does not get it is made later. */
+  overviewLockMsMax: 100,
+  /** Chunks that are looked through at a time for blocks that are missing. */
+  walkedChunksMax: 16_384,
+  /** How long a channel is not looked through again. */
+  walkPauseMs: 10_000,
+};
+
+export type OverviewLimits = Readonly<typeof overviewLimits>;

@@ -1,0 +1,165 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ChannelAddress } from '../database/channel-address.ts';
+import type { Database } from '../database/database.ts';
+import { passingFailure } from '../database/failures.ts';
+import type { Patience } from '../database/transactions.ts';
+import { nextTurn } from '../lib/turns.ts';
+import { fanOut } from '../points/overview.ts';
+import type { OverviewLimits } from './limits.ts';
+import { makeBlock } from './make-block.ts';
+import { type BlockAddress, findLackingBlocks, findLackingParents, type LackingPiece, storeBlock } from './store.ts';
+
+/**
+ * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
+ * block that is missing is made when a read has missed it. It takes a small share of the time of a busy process
+ * (docs/decisions/0044-stored-overviews.md).
+ */
+export interface Overviews {
+  /** Learns of a chunk that has been stored. */
+  note(dataId: string, channelId: number, chunkIndex: number): void;
+  /** Makes what is missing in a channel; again after a while only. */
+  complete(channel: ChannelAddress): void;
+  /** Blocks and channels that wait. */
+  waitingCount(): number;
+  /** Resolves when nothing waits. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Options {
+  database: Database;
+  limits: OverviewLimits & Pick<Patience, 'lateAnswerMs' | 'lookMsMax'>;
+  report(error: Error): void;
+}
+
+export function createOverviews({ database, limits, report }: Options): Overviews {
+  const blocks = new Map<string, BlockAddress>();
+  const channels = new Map<number, ChannelAddress>();
+  /** When channels were looked through. */
+  const walkedAt = new Map<number, number>();
+  const pace = createPace(limits);
+  const { makeUpwards, walk } = createMaker({ database, limits }, pace.keep, () => isClosed);
+  let working: Promise<void> | undefined;
+  let isClosed = false;
+
+  const waitingCount = () => blocks.size + channels.size;
+
+  function add<Key, Value>(queue: Map<Key, Value>, key: Key, value: Value): void {
+    if (isClosed || waitingCount() >= limits.waitingMax) return;
+    queue.set(key, value);
+    working ??= work().finally(() => {
+      working = undefined;
+    });
+  }
+
+  async function work(): Promise<void> {
+    // Not in the turn of whoever has told of it.
+    await nextTurn();
+    for (;;) {
+      const [block] = blocks.values();
+      const [channel] = channels.values();
+      if (isClosed || (block === undefined && channel === undefined)) return;
+      if (block !== undefined) blocks.delete(keyOf(block));
+      else if (channel !== undefined) channels.delete(channel.channelId);
+      try {
+        if (block !== undefined) await makeUpwards(block);
+        else if (channel !== undefined) await walk(channel);
+      } catch (error) {
+        // Away, or held by somebody else: a read that misses it asks for it again.
+        if (passingFailure(error) === undefined) report(error as Error);
+      }
+    }
+  }
+
+  return {
+    note(dataId, channelId, chunkIndex) {
+      if (chunkIndex % fanOut !== limits.lateChunks || chunkIndex < fanOut) return;
+      const address = { dataId, channelId, level: 1, block: Math.floor(chunkIndex / fanOut) - 1 };
+      add(blocks, keyOf(address), address);
+    },
+    complete({ dataId, channelId }) {
+      const now = performance.now();
+      if (now - (walkedAt.get(channelId) ?? Number.NEGATIVE_INFINITY) < limits.walkPauseMs) return;
+      walkedAt.delete(channelId);
+      walkedAt.set(channelId, now);
+      for (const [oldest] of walkedAt) {
+        if (walkedAt.size <= limits.waitingMax) break;
+        walkedAt.delete(oldest);
+      }
+      add(channels, channelId, { dataId, channelId });
+    },
+    waitingCount,
+    async settled() {
+      while (working !== undefined) await working;
+    },
+    async close() {
+      isClosed = true;
+      pace.end();
+      await working;
+    },
+  };
+}
+
+type Keep = ReturnType<typeof createPace>['keep'];
+
+/** Makes blocks one after the other, each a piece of work by itself. */
+function createMaker({ database, limits }: Omit<Options, 'report'>, keep: Keep, isClosed: () => boolean) {
+  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
+
+  async function make(address: BlockAddress): Promise<boolean> {
+    const block = await makeBlock(database, address, nextTurn);
+    return block !== undefined && storeBlock(database, address, block, patience);
+  }
+
+  /** Makes a block, and those above it of which it is the last child. */
+  async function makeUpwards(address: BlockAddress): Promise<void> {
+    for (let { level, block } = address; ; level++, block = Math.floor(block / fanOut)) {
+      if (!(await keep(() => make({ ...address, level, block }))) || block % fanOut !== fanOut - 1) return;
+    }
+  }
+
+  async function walk(channel: ChannelAddress): Promise<void> {
+    const makeAll = async (level: number, lacking: number[]) => {
+      for (const block of lacking) if (!isClosed()) await keep(() => make({ ...channel, level, block }));
+    };
+    let piece: LackingPiece = { blocks: [], next: 0 };
+    while (piece.next !== null && !isClosed()) {
+      const from: number = piece.next;
+      piece = await keep(() => findLackingBlocks(database, channel, from, limits.walkedChunksMax));
+      await makeAll(1, piece.blocks);
+    }
+    for (let level = 2; level <= levelsMax && !isClosed(); level++) {
+      await makeAll(level, await keep(() => findLackingParents(database, channel, level)));
+    }
+  }
+
+  return { makeUpwards, walk };
+}
+
+/** A block of this level stands for 16 million chunks. */
+const levelsMax = 4;
+
+const keyOf = ({ channelId, block }: BlockAddress) => `${channelId}:${block}`;
+
+/** Rests after each piece of work, the longer the busier the process is. */
+function createPace({ busyShare, quietShare, busyUtilization }: OverviewLimits) {
+  const ending = new AbortController();
+  let before = performance.eventLoopUtilization();
+  return {
+    async keep<Result>(work: () => Promise<Result>): Promise<Result> {
+      const begunAt = performance.now();
+      try {
+        return await work();
+      } finally {
+        const now = performance.eventLoopUtilization();
+        const { utilization } = performance.eventLoopUtilization(now, before);
+        before = now;
+        const share = utilization > busyUtilization ? busyShare : quietShare;
+        const pauseMs = (performance.now() - begunAt) * (1 / share - 1);
+        await sleep(pauseMs, undefined, { ref: false, signal: ending.signal }).catch(() => {});
+      }
+    },
+    end: () => ending.abort(),
+  };
+}

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openStream, storeChunk } from '../ledger/storing.ts';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+
+let server: TestServer;
+/** The same database, whose reads do without overviews. */
+beforeAll(async () => {
+  server = await startTestServer({}, { overviews: { quietShare: 1, busyShare: 1, walkPauseMs: 0, lateChunks: 1 } });
+});
+afterAll(() => server.close());
+
+/** A channel of chunks of two readings, stored by the server; `chunk` says what differs. */
+async function storeRun(dataId: string, channel: string, from: number, to: number): Promise<void> {
+  const chunks = Array.from({ length: to - from }, (_, i) => from + i);
+  for (let at = 0; at < chunks.length; at += 32) {
+    await Promise.all(
+      chunks.slice(at, at + 32).map((index) => storeChunk(server, dataId, channel, index, readingsOf(index))),
+    );
+  }
+}
+
+const readingsOf = (index: number) => ({
+  timestamps: [1_000 + index, 1_000.5 + index],
+  values: [(index * 37) % 101, index % 7 === 0 ? null : (index * 53) % 89],
+});
+
+const blocks = async (dataId: string, level = 1) =>
+  (
+    await server.owner.pool.query<{ block: number }>(
+      'select block::integer from overviews where data_id = $1 and "level" = $2 order by 1',
+      [dataId, level],
+    )
+  ).rows.map(({ block }) => block);
+
+const read = async (dataId: string, query: string) => {
+  const { status, json } = await server.get(`/metrology/${dataId}/timeseries/?${query}`);
+  expect(status).toBe(200);
+  return json;
+};
+
+describe('an overview', () => {
+  test('is made when the chunks behind a block arrive, and not of a block with a hole', async () => {
+    const dataId = await openStream(server, 2);
+    await storeRun(dataId, 'a', 0, 64);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toEqual([]);
+    await storeRun(dataId, 'a', 64, 70);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toEqual([0]);
+    await storeRun(dataId, 'a', 71, 140);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toEqual([0]);
+  });
+
+  test('is made of what a read has missed, and of late chunks', async () => {
+    const dataId = await openStream(server, 2);
+    await storeRun(dataId, 'a', 64, 640);
+    await server.app.overviewsSettled();
+    await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
+    await storeRun(dataId, 'a', 0, 64);
+    const before = await read(dataId, 'max_points=50');
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(await read(dataId, 'max_points=50')).toEqual(before);
+  });
+
+  test.each([
+    ['a value', { timestamps: [1_100, 1_100.5], values: [9_999, 1] }],
+    ['a time', { timestamps: [0, 1_100.5], values: [1, 2] }],
+    ['all readings', { timestamps: [1_100, 1_100.5], values: [null, null] }],
+  ])('is forgotten where %s of a chunk is replaced, and is made anew', async (_, readings) => {
+    const dataId = await openStream(server, 2);
+    await storeRun(dataId, 'a', 0, 640);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toHaveLength(9);
+    await storeChunk(server, dataId, 'a', 100, readings);
+    expect(await blocks(dataId)).not.toContain(1);
+    const shown = await read(dataId, 'max_points=40');
+    await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
+    expect(await read(dataId, 'max_points=40')).toEqual(shown);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).toContain(1);
+    expect(await read(dataId, 'max_points=40')).toEqual(shown);
+    const revision = { channel_name: 'a', chunk_index: 100, revision: 1 };
+    expect((await server.post(`/metrology/stream/${dataId}/chunks/restore`, revision)).status).toBe(200);
+    expect(await blocks(dataId)).not.toContain(1);
+    await server.app.overviewsSettled();
+    expect((await read(dataId, 'max_points=40')).properties).not.toEqual(shown.properties);
+  });
+
+  test('goes with its stream', async () => {
+    const dataId = await openStream(server, 2);
+    await storeRun(dataId, 'a', 0, 130);
+    await server.app.overviewsSettled();
+    expect(await blocks(dataId)).not.toEqual([]);
+    const { status } = await server.send('DELETE', `/data_entries/?data_ids=${dataId}&permanent=true`);
+    expect(status).toBe(200);
+    expect(await blocks(dataId)).toEqual([]);
+  });
+});

@@ -7,19 +7,8 @@ import { fetchPage, nextPage } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
-import { noStatistics, type Statistics, statisticsOf, together } from './statistics.ts';
+import { type ChannelStatistics, noStatistics, type Statistics, statisticsOf, together } from './statistics.ts';
 import { type MsRange, msOf } from './time.ts';
-
-/** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */
-export interface ChannelStatistics extends Statistics {
-  least?: Extreme;
-  greatest?: Extreme;
-}
-
-export interface Extreme {
-  value: number;
-  ms: number;
-}
 
 /**
  * The statistics of all stored points of a channel that lie in a range, also of those that share their ms. Blocks of the

@@ -15,6 +15,17 @@ export interface Statistics {
   squares: number;
 }
 
+/** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */
+export interface ChannelStatistics extends Statistics {
+  least?: Extreme;
+  greatest?: Extreme;
+}
+
+export interface Extreme {
+  value: number;
+  ms: number;
+}
+
 export const noStatistics: Statistics = { valueCount: 0, absentCount: 0, sum: 0, sumRest: 0, squares: 0 };
 
 /** Times from one to another, in ms and both included. */

@@ -42,7 +42,12 @@ async function openChannels(names: string[]): Promise<Channel[]> {
   return rows;
 }
 
-function rowOf({ channelId, channelName, ...ids }: Channel, chunkIndex: number, values = [1, 2], units?: string) {
+function rowOf(
+  { channelId, channelName, ...ids }: Channel,
+  chunkIndex: number,
+  values = [1, 2],
+  units: string | null = null,
+) {
   const image = toChunkImage({ timestamps: values.map((_, i) => 1_700_000_000 + chunkIndex * 3 + i), values, units });
   const item = { ...ids, keyId: 1, chunkIndex };
   return { channelId, channelName, pointsPerChunk: 3, image, item } as unknown as PlacedRow;

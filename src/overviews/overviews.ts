@@ -6,9 +6,9 @@ import { passingFailure } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
+import type { BlockAddress } from './block.ts';
 import type { OverviewLimits } from './limits.ts';
-import { makeBlock } from './make-block.ts';
-import { type BlockAddress, findLackingBlocks, findLackingParents, type LackingPiece, storeBlock } from './store.ts';
+import { createMaker } from './maker.ts';
 
 /**
  * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
@@ -39,7 +39,8 @@ export function createOverviews({ database, limits, report }: Options): Overview
   /** When channels were looked through. */
   const walkedAt = new Map<number, number>();
   const pace = createPace(limits);
-  const { makeUpwards, walk } = createMaker({ database, limits }, pace.keep, () => isClosed);
+  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
+  const { makeUpwards, walk } = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
   let working: Promise<void> | undefined;
   let isClosed = false;
 
@@ -100,45 +101,6 @@ export function createOverviews({ database, limits, report }: Options): Overview
     },
   };
 }
-
-type Keep = ReturnType<typeof createPace>['keep'];
-
-/** Makes blocks one after the other, each a piece of work by itself. */
-function createMaker({ database, limits }: Omit<Options, 'report'>, keep: Keep, isClosed: () => boolean) {
-  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
-
-  async function make(address: BlockAddress): Promise<boolean> {
-    const block = await makeBlock(database, address, nextTurn);
-    return block !== undefined && storeBlock(database, address, block, patience);
-  }
-
-  /** Makes a block, and those above it of which it is the last child. */
-  async function makeUpwards(address: BlockAddress): Promise<void> {
-    for (let { level, block } = address; ; level++, block = Math.floor(block / fanOut)) {
-      if (!(await keep(() => make({ ...address, level, block }))) || block % fanOut !== fanOut - 1) return;
-    }
-  }
-
-  async function walk(channel: ChannelAddress): Promise<void> {
-    const makeAll = async (level: number, lacking: number[]) => {
-      for (const block of lacking) if (!isClosed()) await keep(() => make({ ...channel, level, block }));
-    };
-    let piece: LackingPiece = { blocks: [], next: 0 };
-    while (piece.next !== null && !isClosed()) {
-      const from: number = piece.next;
-      piece = await keep(() => findLackingBlocks(database, channel, from, limits.walkedChunksMax));
-      await makeAll(1, piece.blocks);
-    }
-    for (let level = 2; level <= levelsMax && !isClosed(); level++) {
-      await makeAll(level, await keep(() => findLackingParents(database, channel, level)));
-    }
-  }
-
-  return { makeUpwards, walk };
-}
-
-/** A block of this level stands for 16 million chunks. */
-const levelsMax = 4;
 
 const keyOf = ({ channelId, block }: BlockAddress) => `${channelId}:${block}`;
 

@@ -3,7 +3,7 @@ import { copyRows, integerLiteral as integer, integersLiteral } from '../databas
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
-import { decodeSummaries, fanOut } from './overview.ts';
+import { decodeIfWhole, fanOut } from './overview.ts';
 import type { IndexRange, OverviewSource, StoredBlock, SummaryCollector } from './plan-coarsely.ts';
 import type { Statistics } from './statistics.ts';
 import { type MsRange, msOf } from './time.ts';
@@ -23,7 +23,8 @@ export function overviewSource(
       const found: StoredBlock[] = [];
       const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
       await copyRows(organization, among(those, 'block', blocks), rest, (row) => {
-        found.push({ block: row.int8(0), children: decodeSummaries(row.bytes(1), level) });
+        const children = decodeIfWhole(row.bytes(1), level);
+        if (children !== undefined) found.push({ block: row.int8(0), children });
       });
       return found.sort((one, other) => one.block - other.block);
     },

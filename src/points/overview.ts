@@ -59,6 +59,15 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
   return summaries;
 }
 
+/** The same, and undefined where it is damaged: what is not known from an overview is looked up in the chunks. */
+export function decodeIfWhole(image: Buffer, level: number): Summaries | undefined {
+  try {
+    return decodeSummaries(image, level);
+  } catch {
+    return undefined;
+  }
+}
+
 export const emptySummaries = (length: number) =>
   Object.fromEntries(blockColumns.map((name) => [name, new Float64Array(length)])) as Summaries;
 

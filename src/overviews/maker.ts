@@ -30,10 +30,11 @@ export function createMaker(
     return block !== undefined && storeBlock(database, address, block, patience);
   }
 
-  /** Makes a block, and those above it of which it is the last child. */
-  async function makeUpwards(address: BlockAddress): Promise<void> {
-    for (let { level, block } = address; ; level++, block = Math.floor(block / fanOut)) {
-      if (!(await keep(() => make({ ...address, level, block }))) || block % fanOut !== fanOut - 1) return;
+  /** Makes a block, and those above it of which it is the last child; all above it where they may have been there before. */
+  async function makeUpwards({ dataId, channelId, ...address }: BlockAddress, isForgotten: boolean): Promise<void> {
+    for (let { level, block } = address; level <= levelsMax; level++, block = Math.floor(block / fanOut)) {
+      const isThere = await keep(() => make({ dataId, channelId, level, block }));
+      if (!isThere || !(isForgotten || block % fanOut === fanOut - 1)) return;
     }
   }
 

@@ -16,8 +16,8 @@ import { createMaker } from './maker.ts';
  * (docs/decisions/0044-stored-overviews.md).
  */
 export interface Overviews {
-  /** Learns of a chunk that has been stored. */
-  note(dataId: string, channelId: number, chunkIndex: number): void;
+  /** Learns of a chunk that has been stored, and whether it has replaced another one. */
+  note(dataId: string, channelId: number, chunkIndex: number, isReplacing: boolean): void;
   /** Makes what is missing in a channel; again after a while only. */
   complete(channel: ChannelAddress): void;
   /** Blocks and channels that wait. */
@@ -34,7 +34,7 @@ interface Options {
 }
 
 export function createOverviews({ database, limits, report }: Options): Overviews {
-  const blocks = new Map<string, BlockAddress>();
+  const blocks = new Map<string, BlockAddress & { isForgotten: boolean }>();
   const channels = new Map<number, ChannelAddress>();
   /** When channels were looked through. */
   const walkedAt = new Map<number, number>();
@@ -49,8 +49,14 @@ export function createOverviews({ database, limits, report }: Options): Overview
   function add<Key, Value>(queue: Map<Key, Value>, key: Key, value: Value): void {
     if (isClosed || waitingCount() >= limits.waitingMax) return;
     queue.set(key, value);
+    begin();
+  }
+
+  function begin(): void {
     working ??= work().finally(() => {
       working = undefined;
+      // What has come since it found nothing more.
+      if (!isClosed && waitingCount() > 0) begin();
     });
   }
 
@@ -58,13 +64,13 @@ export function createOverviews({ database, limits, report }: Options): Overview
     // Not in the turn of whoever has told of it.
     await nextTurn();
     for (;;) {
-      const [block] = blocks.values();
+      const [[key, block] = []] = blocks;
       const [channel] = channels.values();
       if (isClosed || (block === undefined && channel === undefined)) return;
-      if (block !== undefined) blocks.delete(keyOf(block));
+      if (key !== undefined) blocks.delete(key);
       else if (channel !== undefined) channels.delete(channel.channelId);
       try {
-        if (block !== undefined) await makeUpwards(block);
+        if (block !== undefined) await makeUpwards(block, block.isForgotten);
         else if (channel !== undefined) await walk(channel);
       } catch (error) {
         // Away, or held by somebody else: a read that misses it asks for it again.
@@ -74,10 +80,14 @@ export function createOverviews({ database, limits, report }: Options): Overview
   }
 
   return {
-    note(dataId, channelId, chunkIndex) {
-      if (chunkIndex % fanOut !== limits.lateChunks || chunkIndex < fanOut) return;
-      const address = { dataId, channelId, level: 1, block: Math.floor(chunkIndex / fanOut) - 1 };
-      add(blocks, keyOf(address), address);
+    note(dataId, channelId, chunkIndex, isReplacing) {
+      const own = Math.floor(chunkIndex / fanOut);
+      const block = isReplacing ? own : own - 1;
+      if (block < 0 || (!isReplacing && chunkIndex % fanOut !== limits.lateChunks)) return;
+      const key = `${channelId}:${block}`;
+      // A block of a chunk that was replaced has been forgotten, and all above it.
+      const isForgotten = isReplacing || blocks.get(key)?.isForgotten === true;
+      add(blocks, key, { dataId, channelId, level: 1, block, isForgotten });
     },
     complete({ dataId, channelId }) {
       const now = performance.now();
@@ -101,8 +111,6 @@ export function createOverviews({ database, limits, report }: Options): Overview
     },
   };
 }
-
-const keyOf = ({ channelId, block }: BlockAddress) => `${channelId}:${block}`;
 
 /** Rests after each piece of work, the longer the busier the process is. */
 function createPace({ busyShare, quietShare, busyUtilization }: OverviewLimits) {

@@ -4,7 +4,7 @@ import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import { type PlannedRead, planChannelPoints } from './channel-points.ts';
 import type { ChannelSource, FetchChunks } from './channel-source.ts';
-import { readStatistics } from './channel-statistics.ts';
+import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import { chunkReader, storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
@@ -23,9 +23,10 @@ import {
 } from './plan-store.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
-import type { ChannelStatistics } from './statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 import { rangeOf } from './window.ts';
+
+export type { ChannelStatistics };
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches

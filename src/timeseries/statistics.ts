@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox';
-import { readChannelStatistics } from '../points/read.ts';
-import { type ChannelStatistics, meanOf } from '../points/statistics.ts';
+import { type ChannelStatistics, readChannelStatistics } from '../points/read.ts';
+import { meanOf } from '../points/statistics.ts';
 import type { StatisticsAnswer } from './schemas.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels } from './stream-read.ts';

@@ -1,0 +1,142 @@
+import { runClosedLoop } from '../support/node-load.ts';
+import { type Bed, untilSettled } from './bed.ts';
+
+/** A run of channels that are alike. */
+export interface Run {
+  dataId: string;
+  points: number;
+  pointsPerChunk: number;
+  channelNames: string[];
+  /** Unix seconds. */
+  start: number;
+  end: number;
+}
+
+interface Size {
+  /** Of a channel. */
+  points: number;
+  pointsPerChunk: number;
+  channels: number;
+}
+
+const start = 1_700_000_000;
+const perSecond = 100;
+/** As many as chunks may be late by. */
+const connections = 16;
+
+/**
+ * Fills a run: one channel is sent to the server, which makes its overview behind that, and the database copies its rows, those of
+ * the overview too, for the other channels, so that 200 million points take a minute.
+ */
+export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Size): Promise<Run> {
+  const { withOverviews, say } = bed;
+  const headers = { 'X-API-KEY': withOverviews.key, 'Content-Type': 'application/json' };
+  const opened = await fetch(`${withOverviews.url}/tool-state/stream/initialize`, {
+    ...{ method: 'POST', headers },
+    body: JSON.stringify({ points_per_chunk: pointsPerChunk, stream_name: 'bench' }),
+  });
+  const { data_id: dataId } = (await opened.json()) as { data_id: string };
+  const chunks = points / pointsPerChunk;
+  const channelNames = Array.from({ length: channels }, (_, i) => `channel-${i}`);
+  const begunAt = performance.now();
+  await runClosedLoop(
+    {
+      ...{ url: withOverviews.url, path: '/tool-state/stream/chunk', headers, expectedStatus: 201, connections },
+      body: (n) => bodyOf(dataId, n, pointsPerChunk),
+    },
+    { warmSeconds: 0, seconds: 3_600, requestsMax: chunks },
+  );
+  const sentAt = performance.now();
+  await untilOverviewed(bed, dataId, chunks);
+  const madeAt = performance.now();
+  await copyChannel(bed, dataId, channelNames.slice(1));
+  const seconds = (from: number, to: number) => `${((to - from) / 1_000).toFixed(1)} s`;
+  say(
+    `${points} points in chunks of ${pointsPerChunk} sent in ${seconds(begunAt, sentAt)}, their overview made ${seconds(sentAt, madeAt)} later, ${channels} channels of them after ${seconds(madeAt, performance.now())}`,
+  );
+  return { dataId, points, pointsPerChunk, channelNames, start, end: start + points / perSecond };
+}
+
+export async function removeRun({ client }: Bed, { dataId }: Run): Promise<void> {
+  await client.query('delete from overviews where data_id = $1::uuid', [dataId]);
+  await client.query('delete from chunks where data_id = $1::uuid', [dataId]);
+  await client.query('delete from streams where data_id = $1::uuid', [dataId]);
+  await client.query('vacuum chunks, overviews');
+}
+
+/** A clock with 1 ms of jitter, and readings of three decimals that drift and are noisy. */
+function bodyOf(dataId: string, index: number, points: number): string {
+  const timestamps = new Array<string>(points);
+  const values = new Array<string>(points);
+  for (let i = 0; i < points; i++) {
+    const n = index * points + i;
+    timestamps[i] = (start + n / perSecond + (noise(n) * 0.001) / 3).toFixed(7);
+    values[i] = (300 + 80 * Math.sin(n / 150_000) + 10 * Math.sin(n / 900) + noise(n + 7)).toFixed(3);
+  }
+  return `{"data_id":"${dataId}","chunk_index":${index},"channel_name":"channel-0","timestamps":[${timestamps.join(',')}],"values":[${values.join(',')}],"units":"nm"}`;
+}
+
+/** From -1 to 1, the same for the same number. */
+function noise(n: number): number {
+  const x = Math.sin(n * 12.9898) * 43_758.5453;
+  return 2 * (x - Math.floor(x)) - 1;
+}
+
+/** Sees to it that the channel has the blocks that its chunks allow. */
+async function untilOverviewed({ withOverviews, client, settled }: Bed, dataId: string, chunks: number): Promise<void> {
+  const deadline = performance.now() + 600_000;
+  for (;;) {
+    await settled();
+    const { rows } = await client.query('select count(*)::integer as blocks from overviews where data_id = $1::uuid', [
+      dataId,
+    ]);
+    if (rows[0].blocks === blocksOf(chunks)) return;
+    if (performance.now() > deadline) throw new Error(`${rows[0].blocks} of ${blocksOf(chunks)} blocks were made`);
+    // A read that misses some asks for them.
+    await fetch(`${withOverviews.url}/tool-state/${dataId}/statistics/`, {
+      headers: { 'X-API-KEY': withOverviews.key },
+    });
+    await untilSettled(withOverviews);
+  }
+}
+
+/** Blocks of all levels. */
+function blocksOf(chunks: number): number {
+  let blocks = 0;
+  for (let below = Math.floor(chunks / 64); below > 0; below = Math.floor(below / 64)) blocks += below;
+  return blocks;
+}
+
+async function copyChannel({ client }: Bed, dataId: string, names: string[]): Promise<void> {
+  const columnsOf = async (table: string) => {
+    const { rows } = await client.query<{ name: string }>(
+      `select quote_ident(column_name) as name from information_schema.columns
+       where table_schema = 'public' and table_name = $1::text and column_name <> all (array['channel_id', 'channel_name'])
+         and is_generated = 'NEVER'`,
+      [table],
+    );
+    return rows.map(({ name }) => name).join(', ');
+  };
+  const ofChannels = await columnsOf('channels');
+  const ofTables = [
+    ['chunks', await columnsOf('chunks')],
+    ['overviews', await columnsOf('overviews')],
+  ];
+  await client.query('set synchronous_commit = off');
+  const sent = (table: string) =>
+    `from ${table} where data_id = $1::uuid and channel_id = (select channel_id from channels where data_id = $1::uuid and channel_name = 'channel-0')`;
+  for (const name of names) {
+    const { rows } = await client.query<{ id: string }>(
+      `insert into channels (channel_name, ${ofChannels}) select $2::text, ${ofChannels} ${sent('channels')} returning channel_id as id`,
+      [dataId, name],
+    );
+    for (const [table, columns] of ofTables) {
+      await client.query(
+        `insert into ${table} (channel_id, ${columns}) select $2::bigint, ${columns} ${sent(table as string)}`,
+        [dataId, rows[0]?.id],
+      );
+    }
+  }
+  await client.query('vacuum analyze channels, chunks, overviews');
+  await client.query('checkpoint');
+}

@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util';
 import { openBed } from './overviews/bed.ts';
 import { costForIngest } from './overviews/cost.ts';
-import { fillRun, removeRun } from './overviews/fill.ts';
+import { fillRun, removeRuns } from './overviews/fill.ts';
 import { fewPoints, growth, manyChannels, shortWindow, zoom } from './overviews/reads.ts';
 import { statisticsAgainstSql } from './overviews/statistics.ts';
 import { openBench } from './support/bench.ts';
@@ -68,12 +68,12 @@ async function measureReads(): Promise<void> {
       }
       if (wants('zoom')) await add(zoom(reading, run, zoomedChannels));
       if (wants('statistics')) await add(statisticsAgainstSql(reading, run));
-      await removeRun(bed, run);
+      await removeRuns(bed);
     }
     if (wants('reads')) {
       const run = await fillRun(bed, { points, pointsPerChunk: 1_000, channels: 1 });
       await add(fewPoints(reading, run));
-      await removeRun(bed, run);
+      await removeRuns(bed);
     }
     if (wants('growth')) {
       const small = await fillRun(bed, { points: points / 10, pointsPerChunk: 1_000, channels: zoomedChannels });

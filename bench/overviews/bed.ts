@@ -63,6 +63,7 @@ export async function openBed(folder: string, say: (text: string) => void): Prom
     const withOverviews = await start('packed');
     const without = await start('without-overviews');
     const client = new pg.Client({ connectionString });
+    client.on('error', () => {});
     await client.connect();
     closings.push(() => client.end());
     const owner = openAsOwner(connectionString, { onIdleError: () => {} });

@@ -1,3 +1,4 @@
+import { copyChannel } from '../support/copy-channel.ts';
 import { runClosedLoop } from '../support/node-load.ts';
 import { type Bed, untilSettled } from './bed.ts';
 
@@ -29,7 +30,7 @@ const connections = 16;
  * the overview too, for the other channels, so that 200 million points take a minute.
  */
 export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Size): Promise<Run> {
-  const { withOverviews, say } = bed;
+  const { withOverviews, client, say } = bed;
   const headers = { 'X-API-KEY': withOverviews.key, 'Content-Type': 'application/json' };
   const opened = await fetch(`${withOverviews.url}/tool-state/stream/initialize`, {
     ...{ method: 'POST', headers },
@@ -49,7 +50,7 @@ export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Si
   const sentAt = performance.now();
   await untilOverviewed(bed, dataId, chunks);
   const madeAt = performance.now();
-  await copyChannel(bed, dataId, channelNames.slice(1));
+  await copyChannel(client, dataId, 'channel-0', channelNames.slice(1));
   const seconds = (from: number, to: number) => `${((to - from) / 1_000).toFixed(1)} s`;
   say(
     `${points} points in chunks of ${pointsPerChunk} sent in ${seconds(begunAt, sentAt)}, their overview made ${seconds(sentAt, madeAt)} later, ${channels} channels of them after ${seconds(madeAt, performance.now())}`,
@@ -57,11 +58,10 @@ export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Si
   return { dataId, points, pointsPerChunk, channelNames, start, end: start + points / perSecond };
 }
 
-export async function removeRun({ client }: Bed, { dataId }: Run): Promise<void> {
-  await client.query('delete from overviews where data_id = $1::uuid', [dataId]);
-  await client.query('delete from chunks where data_id = $1::uuid', [dataId]);
-  await client.query('delete from streams where data_id = $1::uuid', [dataId]);
-  await client.query('vacuum chunks, overviews');
+/** There is no other run on the bed. */
+export async function removeRuns({ client }: Bed): Promise<void> {
+  await client.query('truncate streams cascade');
+  await client.query('truncate chunks');
 }
 
 /** A clock with 1 ms of jitter, and readings of three decimals that drift and are noisy. */
@@ -105,38 +105,4 @@ function blocksOf(chunks: number): number {
   let blocks = 0;
   for (let below = Math.floor(chunks / 64); below > 0; below = Math.floor(below / 64)) blocks += below;
   return blocks;
-}
-
-async function copyChannel({ client }: Bed, dataId: string, names: string[]): Promise<void> {
-  const columnsOf = async (table: string) => {
-    const { rows } = await client.query<{ name: string }>(
-      `select quote_ident(column_name) as name from information_schema.columns
-       where table_schema = 'public' and table_name = $1::text and column_name <> all (array['channel_id', 'channel_name'])
-         and is_generated = 'NEVER'`,
-      [table],
-    );
-    return rows.map(({ name }) => name).join(', ');
-  };
-  const ofChannels = await columnsOf('channels');
-  const ofTables = [
-    ['chunks', await columnsOf('chunks')],
-    ['overviews', await columnsOf('overviews')],
-  ];
-  await client.query('set synchronous_commit = off');
-  const sent = (table: string) =>
-    `from ${table} where data_id = $1::uuid and channel_id = (select channel_id from channels where data_id = $1::uuid and channel_name = 'channel-0')`;
-  for (const name of names) {
-    const { rows } = await client.query<{ id: string }>(
-      `insert into channels (channel_name, ${ofChannels}) select $2::text, ${ofChannels} ${sent('channels')} returning channel_id as id`,
-      [dataId, name],
-    );
-    for (const [table, columns] of ofTables) {
-      await client.query(
-        `insert into ${table} (channel_id, ${columns}) select $2::bigint, ${columns} ${sent(table as string)}`,
-        [dataId, rows[0]?.id],
-      );
-    }
-  }
-  await client.query('vacuum analyze channels, chunks, overviews');
-  await client.query('checkpoint');
 }

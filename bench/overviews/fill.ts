@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { copyChannel } from '../support/copy-channel.ts';
 import { runClosedLoop } from '../support/node-load.ts';
-import { type Bed, untilSettled } from './bed.ts';
+import type { Bed } from './bed.ts';
 
 /** A run of channels that are alike. */
 export interface Run {
@@ -82,21 +83,22 @@ function noise(n: number): number {
   return 2 * (x - Math.floor(x)) - 1;
 }
 
-/** Sees to it that the channel has the blocks that its chunks allow. */
-async function untilOverviewed({ withOverviews, client, settled }: Bed, dataId: string, chunks: number): Promise<void> {
-  const deadline = performance.now() + 600_000;
-  for (;;) {
+/** Sees to it that the channel has the blocks that its chunks allow. One that could not be made behind ingest is made for a read. */
+async function untilOverviewed({ withOverviews, client, settled, say }: Bed, dataId: string, chunks: number) {
+  const allowed = blocksOf(chunks);
+  for (let attempt = 0; ; attempt++) {
     await settled();
     const { rows } = await client.query('select count(*)::integer as blocks from overviews where data_id = $1::uuid', [
       dataId,
     ]);
-    if (rows[0].blocks === blocksOf(chunks)) return;
-    if (performance.now() > deadline) throw new Error(`${rows[0].blocks} of ${blocksOf(chunks)} blocks were made`);
-    // A read that misses some asks for them.
-    await fetch(`${withOverviews.url}/tool-state/${dataId}/statistics/`, {
-      headers: { 'X-API-KEY': withOverviews.key },
-    });
-    await untilSettled(withOverviews);
+    if (rows[0].blocks >= allowed) return;
+    say(`  ${allowed - rows[0].blocks} of ${allowed} blocks are missing`);
+    if (attempt === 3) throw new Error('the overview is not made whole');
+    await client.query('delete from overviews where data_id = $1::uuid', [dataId]);
+    const headers = { 'X-API-KEY': withOverviews.key };
+    // A channel is not looked through again within ten seconds.
+    await sleep(attempt * 10_000);
+    await fetch(`${withOverviews.url}/tool-state/${dataId}/statistics/`, { headers });
   }
 }
 

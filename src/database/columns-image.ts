@@ -2,7 +2,7 @@
  * Several columns of numbers of one length in one `bytea`, each packed as a series is where that is exact
  * (packed-series.ts), else as float64. Of each column comes first how wide its residuals are, then what they stand on, then they.
  */
-import { unpack, widthMax } from './packed-series.ts';
+import { unpackInto, widthMax } from './packed-series.ts';
 import type { Packer } from './series-packer.ts';
 
 /** In the place of a width: the numbers stand as they are. */
@@ -34,33 +34,30 @@ function encodeColumn(column: Float64Array, packer: Packer): Buffer {
   return image;
 }
 
-/** @throws when the image is not one of so many columns of that length */
-export function decodeColumns(image: Buffer, count: number, length: number): Float64Array[] {
+/**
+ * Decodes an image into columns that are there already, of the length that theirs had.
+ * @throws when it is not the image of so many columns of that length
+ */
+export function decodeColumns(image: Buffer, columns: readonly Float64Array[]): void {
   let at = 0;
-  const take = (bytes: number) => {
-    if (at + bytes > image.length) throw new Error('an overview is cut');
-    at += bytes;
-    return at - bytes;
-  };
-  const columns = Array.from({ length: count }, () => {
-    const width = image[take(1)] as number;
-    if (width === asFloat64) {
-      const from = take(length * float64Bytes);
-      return Float64Array.from({ length }, (_, i) => image.readDoubleBE(from + i * float64Bytes));
+  for (const column of columns) {
+    const width = image[at] as number;
+    const isPacked = width !== asFloat64;
+    if (isPacked && width > widthMax) throw new Error('an overview has a form that this release does not know');
+    const from = at + (isPacked ? packedHeaderBytes : 1);
+    const end = from + column.length * (isPacked ? width : float64Bytes);
+    if (!(end <= image.length)) throw new Error('an overview is cut');
+    if (isPacked) {
+      const [exponent, base, step] = [
+        image.readInt16BE(at + 1),
+        image.readDoubleBE(at + 3),
+        image.readDoubleBE(at + 11),
+      ];
+      unpackInto(column, { exponent, base, step, residuals: image.subarray(from, end) });
+    } else {
+      for (let i = 0; i < column.length; i++) column[i] = image.readDoubleBE(from + i * float64Bytes);
     }
-    if (width > widthMax) throw new Error('an overview has a form that this release does not know');
-    const header = take(packedHeaderBytes - 1);
-    const residuals = take(length * width);
-    return unpack(
-      {
-        exponent: image.readInt16BE(header),
-        base: image.readDoubleBE(header + 2),
-        step: image.readDoubleBE(header + 10),
-        residuals: image.subarray(residuals, residuals + length * width),
-      },
-      length,
-    );
-  });
+    at = end;
+  }
   if (at !== image.length) throw new Error('an overview is longer than it says');
-  return columns;
 }

@@ -2,9 +2,10 @@ import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import type { PlannedChannel } from './merge.ts';
-import { fetchPage, nextPage } from './pages.ts';
-import { isInside, partsOfChunks } from './parts.ts';
-import { type OverviewSource, openBlocks } from './plan-coarsely.ts';
+import type { Summaries } from './overview.ts';
+import { fetchPage, nextPage, type Page } from './pages.ts';
+import { isInside, type Parts, partsOfChunks } from './parts.ts';
+import { merged, type OverviewSource, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
 
@@ -24,33 +25,124 @@ export async function readExtremes(
   partCount: number,
   limits: PointLimits,
 ): Promise<Points> {
-  const { plan, counts } = await withPartsBetween(overview, given, range, partCount);
+  let divided = await dividedIn(overview, given, range, partCount);
   const parts = new ExtremesOfParts(partCount);
-  const isOpened = (position: number) => (counts[position] as number) > 1 || !isInside(plan, position, range);
-  for (let from = 0; from < plan.length; ) {
+  for (let from = 0; from < divided.plan.length; ) {
     await rest();
+    const { plan, counts } = divided;
+    const isOpened = (position: number) =>
+      plan.levels[position] === 0 && ((counts[position] as number) > 1 || !isInside(plan, position, range));
     const page = nextPage(plan, from, limits, isOpened);
+    const blocks = await blocksOfPage(overview, divided, from, page, limits.pageBlocksMax);
+    if (blocks.mixed.length > 0) {
+      // What lies before them stays as it is, and so do the parts that have begun there.
+      divided = divide(await openBlocks(overview, plan, blocks.mixed), range, partCount);
+      continue;
+    }
     const chunks = await fetchPage(fetch, plan, page, true);
     let opened = 0;
     for (let position = from; position < page.next; position++) {
       const count = counts[position] as number;
-      if (position !== page.positions[opened]) addSummary(parts, plan, position, count);
-      else addPoints(parts, chunks[opened++] as Points, range, count);
+      const block = blocks.children.get(position);
+      if (position === page.positions[opened]) addPoints(parts, chunks[opened++] as Points, range, count);
+      else if (block !== undefined) addChildren(parts, block.children, block.counts);
+      else addSummary(parts, plan, position, count);
     }
     from = page.next;
   }
   return parts.finish();
 }
 
-/** Opens the blocks in which a part begins, so that each that is left lies in one part. */
-async function withPartsBetween(overview: OverviewSource, given: SummaryPlan, range: MsRange, partCount: number) {
-  for (let plan = given; ; ) {
-    const counts = partsOfChunks(plan, range, partCount);
+interface Divided extends Parts {
+  plan: SummaryPlan;
+}
+
+const divide = (plan: SummaryPlan, range: MsRange, partCount: number): Divided => ({
+  plan,
+  ...partsOfChunks(plan, range, partCount),
+});
+
+/** Divides a plan, and opens its blocks until parts begin in such of level 1 alone. */
+async function dividedIn(
+  overview: OverviewSource,
+  plan: SummaryPlan,
+  range: MsRange,
+  partCount: number,
+): Promise<Divided> {
+  for (let divided = divide(plan, range, partCount); ; ) {
+    const { levels, length } = divided.plan;
     const crossed: number[] = [];
-    for (let i = 0; i < plan.length; i++)
-      if ((plan.levels[i] as number) > 0 && (counts[i] as number) > 0) crossed.push(i);
-    if (crossed.length === 0) return { plan, counts };
-    plan = await openBlocks(overview, plan, crossed);
+    for (let i = 0; i < length; i++)
+      if ((levels[i] as number) > 1 && (divided.counts[i] as number) > 0) crossed.push(i);
+    if (crossed.length === 0) return divided;
+    divided = divide(await openBlocks(overview, divided.plan, crossed), range, partCount);
+  }
+}
+
+/** A block with the number of parts that begin in each of its children. */
+interface CrossedBlock {
+  children: Summaries;
+  counts: Uint32Array;
+}
+
+/**
+ * The children of the blocks of a page in which a part begins, by position. The page ends earlier where they are many.
+ * @returns also those that have to be opened in the plan: their children are not in order of time, or longer than a part, or
+ * they are not stored any more
+ */
+async function blocksOfPage(
+  { fanOut, listBlocks }: OverviewSource,
+  { plan, counts, withinBlock }: Divided,
+  from: number,
+  page: Page,
+  blocksMax: number,
+): Promise<{ children: Map<number, CrossedBlock>; mixed: number[] }> {
+  const positions = new Map<number, number>();
+  for (let i = from; i < page.next; i++) {
+    if (plan.levels[i] !== 1 || counts[i] === 0) continue;
+    if (positions.size === blocksMax) {
+      page.next = i;
+      page.positions = page.positions.filter((position) => position < i);
+      break;
+    }
+    positions.set((plan.chunkIndexes[i] as number) / fanOut, i);
+  }
+  const children = new Map<number, CrossedBlock>();
+  if (positions.size === 0) return { children, mixed: [] };
+  const wanted = [...positions.keys()].map((block) => ({ from: block, to: block }));
+  for (const { block, children: summaries } of await listBlocks(1, merged(wanted))) {
+    const position = positions.get(block) as number;
+    const begins = withinBlock(position, summaries);
+    if (isInOrder(summaries.timeMin) && isShort(begins)) {
+      children.set(position, { children: summaries, counts: begins });
+      positions.delete(block);
+    }
+  }
+  return { children, mixed: [...positions.values()].sort((a, b) => a - b) };
+}
+
+function isInOrder(times: Float64Array): boolean {
+  for (let i = 1; i < times.length; i++) if ((times[i] as number) < (times[i - 1] as number)) return false;
+  return true;
+}
+
+/** Whether no chunk is longer than a part. */
+function isShort(begins: Uint32Array): boolean {
+  for (let i = 0; i < begins.length; i++) if ((begins[i] as number) > 1) return false;
+  return true;
+}
+
+function addChildren(parts: ExtremesOfParts, children: Summaries, counts: Uint32Array): void {
+  const { timeMin, valueMin, valueMinTime, valueMax, valueMaxTime } = children;
+  for (let i = 0; i < counts.length; i++) {
+    if ((counts[i] as number) > 0) parts.begin();
+    const value = valueMin[i] as number;
+    if (Number.isNaN(value)) {
+      parts.add(msOf(timeMin[i] as number), Number.NaN);
+      continue;
+    }
+    parts.add(msOf(valueMinTime[i] as number), value);
+    parts.add(msOf(valueMaxTime[i] as number), valueMax[i] as number);
   }
 }
 

@@ -5,6 +5,8 @@ export const pointLimits = {
    * 50 MB more memory behind.
    */
   pagePointsMax: 25_000,
+  /** Blocks of an overview that are fetched at a time, because parts of an answer begin in them: 5 kB each. */
+  pageBlocksMax: 1_000,
   /** Chunks of one statement: it lists them by index. */
   pageChunksMax: 5_000,
   /** Points of one channel that may wait to be merged: 32 bytes each, and half as much again while they are sorted. */

@@ -1,24 +1,46 @@
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
+import type { Summaries } from './overview.ts';
 import type { MsRange } from './time.ts';
 
+/** How the points of a range are divided into parts. */
+export interface Parts {
+  /** How many parts begin in each entry of a plan. Where none begins, it belongs to the part that has been begun last. */
+  counts: Uint32Array;
+  /** How many begin in the children of a block that stands at a position of the plan, one after the other. */
+  withinBlock(position: number, children: Summaries): Uint32Array;
+}
+
 /**
- * Divides the points of a range into parts that hold about as many each, however they lie in time, and says how many parts
- * begin in each chunk. Where none begins, the chunk belongs to the part that the chunk before it has begun.
+ * Divides the points of a range into parts that hold about as many each, however they lie in time.
  * @returns together as many as are wanted
  */
-export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Uint32Array {
+export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Parts {
   const points = pointsOfChunks(plan, range);
   const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
-  const parts = new Uint32Array(plan.length);
-  let sum = 0;
-  let begun = 0;
-  for (let i = 0; i < plan.length; i++) {
-    sum += points[i] as number;
-    const due = Math.min(partCount, Math.ceil(sum / partPoints));
-    parts[i] = due - begun;
-    begun = due;
+  const begunAfter = (sum: number) => Math.min(partCount, Math.ceil(sum / partPoints));
+  const counts = new Uint32Array(plan.length);
+  const before = new Float64Array(plan.length);
+  countBegins(points, counts, 0);
+
+  /** @param sum of the points before */
+  function countBegins(some: Float64Array, begins: Uint32Array, sum: number): void {
+    let begun = sum === 0 ? 0 : begunAfter(sum);
+    for (let i = 0; i < some.length; i++) {
+      if (some === points) before[i] = sum;
+      sum += some[i] as number;
+      const due = begunAfter(sum);
+      begins[i] = due - begun;
+      begun = due;
+    }
   }
-  return parts;
+  return {
+    counts,
+    withinBlock(position, { fittingPoints }) {
+      const begins = new Uint32Array(fittingPoints.length);
+      countBegins(fittingPoints, begins, before[position] as number);
+      return begins;
+    },
+  };
 }
 
 /** Whether all points of a chunk lie in a range. */

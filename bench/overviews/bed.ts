@@ -83,6 +83,6 @@ export async function untilSettled({ url, key }: Side): Promise<void> {
     const waiting = /^metrology_overviews_waiting(?:\{[^}]*\})? (\d+)/m.exec(await answer.text())?.[1];
     if (waiting === undefined) throw new Error(`${url}/metrics does not tell of overviews`);
     idleLooks = waiting === '0' ? idleLooks + 1 : 0;
-    await sleep(200);
+    await sleep(500);
   }
 }

@@ -84,21 +84,30 @@ function noise(n: number): number {
 }
 
 /** Sees to it that the channel has the blocks that its chunks allow. One that could not be made behind ingest is made for a read. */
-async function untilOverviewed({ withOverviews, client, settled, say }: Bed, dataId: string, chunks: number) {
+async function untilOverviewed(bed: Bed, dataId: string, chunks: number): Promise<void> {
   const allowed = blocksOf(chunks);
   for (let attempt = 0; ; attempt++) {
-    await settled();
+    const made = await untilNoMoreBlocks(bed, dataId, allowed);
+    if (made >= allowed) return;
+    bed.say(`  ${allowed - made} of ${allowed} blocks are missing`);
+    if (attempt === 3) throw new Error('the overview is not made whole');
+    await bed.client.query('delete from overviews where data_id = $1::uuid', [dataId]);
+    const { url, key } = bed.withOverviews;
+    await fetch(`${url}/tool-state/${dataId}/statistics/`, { headers: { 'X-API-KEY': key } });
+  }
+}
+
+/** @returns how many blocks there are, when none has come for longer than a channel is not looked through again */
+async function untilNoMoreBlocks({ client, settled }: Bed, dataId: string, allowed: number): Promise<number> {
+  const quietMs = 12_000;
+  await settled();
+  for (let blocks = -1, changedAt = performance.now(); ; await sleep(200)) {
     const { rows } = await client.query('select count(*)::integer as blocks from overviews where data_id = $1::uuid', [
       dataId,
     ]);
-    if (rows[0].blocks >= allowed) return;
-    say(`  ${allowed - rows[0].blocks} of ${allowed} blocks are missing`);
-    if (attempt === 3) throw new Error('the overview is not made whole');
-    await client.query('delete from overviews where data_id = $1::uuid', [dataId]);
-    const headers = { 'X-API-KEY': withOverviews.key };
-    // A channel is not looked through again within ten seconds.
-    await sleep(attempt * 10_000);
-    await fetch(`${withOverviews.url}/tool-state/${dataId}/statistics/`, { headers });
+    if (rows[0].blocks !== blocks) changedAt = performance.now();
+    blocks = rows[0].blocks;
+    if (blocks >= allowed || performance.now() - changedAt > quietMs) return blocks;
   }
 }
 

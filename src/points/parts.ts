@@ -8,13 +8,13 @@ import type { MsRange } from './time.ts';
  */
 export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Uint32Array {
   const points = pointsOfChunks(plan, range);
-  const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
+  const pointCount = points.reduce((sum, one) => sum + one, 0);
   const parts = new Uint32Array(plan.length);
   let sum = 0;
   let begun = 0;
   for (let i = 0; i < plan.length; i++) {
     sum += points[i] as number;
-    const due = Math.min(partCount, Math.ceil(sum / partPoints));
+    const due = Math.min(partCount, Math.ceil((sum * partCount) / pointCount));
     parts[i] = due - begun;
     begun = due;
   }

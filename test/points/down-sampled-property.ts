@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { Selection } from '../../src/points/selection.ts';
-import { anyChannel, anyWindow, blocksNotMade } from './any-channel.ts';
+import { anyRead, blocksNotMade } from './any-channel.ts';
 import { type ModelRule, modelDownSampled } from './down-sampled-model.ts';
 import { asMap, memorySource, readOf } from './memory-source.ts';
 
@@ -18,18 +17,16 @@ export async function compareWithModel(numRuns: number): Promise<Map<ModelRule, 
   const met = new Map<ModelRule, number>();
   await fc.assert(
     fc.asyncProperty(
-      anyChannel,
-      anyWindow,
+      anyRead,
       fc.integer({ min: 2, max: 4 }),
       blocksNotMade,
       anyLimits,
-      async (chunks, window, fanOut, notMade, limits) => {
-        const { rules, ...expected } = modelDownSampled(chunks, window);
+      async ({ chunks, selection }, fanOut, notMade, limits) => {
+        const { rules, ...expected } = modelDownSampled(chunks, selection);
         const isStored = (level: number, block: number) => !notMade.some(([l, b]) => l === level && b === block);
-        const wanted = Object.fromEntries(Object.entries(window).filter(([, one]) => one !== undefined)) as Selection;
         const answer = await readOf(
           memorySource(asMap(chunks), () => {}, { fanOut, isStored }),
-          wanted,
+          selection,
           limits,
         );
         expect(answer).toEqual(expected);

@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createPacker } from '../../src/database/series-packer.ts';
 import { decodeSummaries, emptySummaries, encodeSummaries } from '../../src/points/overview.ts';
-import type { Selection } from '../../src/points/selection.ts';
-import { anyChannel, anyWindow, blocksNotMade } from './any-channel.ts';
+import { anyRead, blocksNotMade } from './any-channel.ts';
 import { asMap, memorySource, readOf } from './memory-source.ts';
 import type { ModelChunk } from './model.ts';
 
@@ -14,12 +13,10 @@ describe('a down-sampled read by an overview', () => {
     let byBlocks = 0;
     await fc.assert(
       fc.asyncProperty(
-        anyChannel,
-        anyWindow,
+        anyRead,
         fc.integer({ min: 2, max: 4 }),
         blocksNotMade,
-        async (chunks, given, fanOut, notMade) => {
-          const wanted = Object.fromEntries(Object.entries(given).filter(([, one]) => one !== undefined)) as Selection;
+        async ({ chunks, selection }, fanOut, notMade) => {
           const isStored = (level: number, block: number) => !notMade.some(([l, b]) => l === level && b === block);
           const source = memorySource(asMap(chunks), () => {}, { fanOut, isStored });
           const { planWithSummaries } = source;
@@ -28,11 +25,11 @@ describe('a down-sampled read by an overview', () => {
             isByChunks = true;
             return planWithSummaries(...range);
           };
-          const answer = await readOf(source, wanted, { ...limits, overviewChunksMin: 0 });
+          const answer = await readOf(source, selection, { ...limits, overviewChunksMin: 0 });
           if (!isByChunks) byBlocks++;
           const plain = await readOf(
             memorySource(asMap(chunks), () => {}, { isStored: () => false }),
-            wanted,
+            selection,
             limits,
           );
           expect(answer).toEqual(plain);

@@ -23,7 +23,7 @@ export interface Overviews {
   note(address: ChannelAddress & { chunkIndex: number }, chunk: StoredChunk, isReplacing: boolean): void;
   /** Makes what is missing in a channel; again after a while only. */
   complete(channel: ChannelAddress): void;
-  /** Blocks and channels that wait. */
+  /** Blocks and channels that wait, and the one that is being made. */
   waitingCount(): number;
   /** Resolves when nothing waits. */
   settled(): Promise<void>;
@@ -77,6 +77,8 @@ function createWork({ database, limits, report }: Options) {
   let working: Promise<void> | undefined;
   let isClosed = false;
 
+  /** What is being made now. */
+  let inWork = 0;
   const waitingCount = () => gathered.length + blocks.size + channels.size;
   const hasRoom = () => !isClosed && waitingCount() < limits.waitingMax;
 
@@ -93,10 +95,13 @@ function createWork({ database, limits, report }: Options) {
     await (waitingCount() === gathered.length ? pace.wait(limits.gatheredMs) : nextTurn());
     while (!isClosed && waitingCount() > 0) {
       try {
+        inWork = 1;
         await takeNext();
       } catch (error) {
         // Away, or held by somebody else: a read that misses it asks for it again.
         if (passingFailure(error) === undefined) report(error as Error);
+      } finally {
+        inWork = 0;
       }
     }
   }
@@ -143,7 +148,7 @@ function createWork({ database, limits, report }: Options) {
       channels.set(channel.channelId, channel);
       begin();
     },
-    waitingCount,
+    waitingCount: () => waitingCount() + inWork,
     async settled() {
       while (working !== undefined) await working;
     },

@@ -74,8 +74,7 @@ function createWork({ database, limits, report }: Options) {
   const pace = createPace(limits);
   const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
   const { makeUpwards, walk } = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
-  let working: Promise<void> | undefined;
-  let isClosed = false;
+  let [working, isClosed]: [Promise<void> | undefined, boolean] = [undefined, false];
 
   /** What is being made now. */
   let inWork = 0;
@@ -86,7 +85,7 @@ function createWork({ database, limits, report }: Options) {
     working ??= work().finally(() => {
       working = undefined;
       // What has come since it found nothing more.
-      if (!isClosed && waitingCount() > 0) begin();
+      if (waitingCount() > 0 && !isClosed) begin();
     });
   }
 
@@ -133,8 +132,7 @@ function createWork({ database, limits, report }: Options) {
 
   return {
     addGathered(block: GatheredBlock): void {
-      if (!hasRoom()) return;
-      gathered.push(block);
+      if (hasRoom()) gathered.push(block);
       begin();
     },
     addBlock(address: BlockAddress, isForgotten: boolean): void {

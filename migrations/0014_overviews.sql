@@ -9,7 +9,7 @@
 create table overviews (
   data_id uuid not null,
   channel_id bigint not null,
-  "level" smallint not null check ("level" > 0),
+  "level" smallint not null,
   block bigint not null,
   organization_id uuid not null,
   value_count bigint not null,
@@ -20,7 +20,9 @@ create table overviews (
   contents_hash bytea not null,
   children bytea not null,
   primary key (data_id, channel_id, "level", block),
-  foreign key (data_id, channel_id) references channels on delete cascade
+  foreign key (data_id, channel_id) references channels on delete cascade,
+  -- Its chunks have indexes below 2^53.
+  check ("level" between 1 and 8 and block between 0 and 9007199254740991 >> (6 * "level"))
 );
 -- They are packed already.
 alter table overviews alter column children set storage external;
@@ -39,7 +41,7 @@ language plpgsql as $$
 begin
   delete from overviews
   where data_id = old.data_id and channel_id = old.channel_id
-    and ("level", block) in (select n, old.chunk_index >> (6 * n) from generate_series(1, 9) as n);
+    and ("level", block) in (select n, old.chunk_index >> (6 * n) from generate_series(1, 8) as n);
   return null;
 end $$;
 create trigger forget_overviews after update on chunks for each row

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Database } from '../database/database.ts';
 import { createPacker } from '../database/series-packer.ts';
 import {
-  decodeSummaries,
+  decodeIfWhole,
   emptySummaries,
   encodeSummaries,
   fanOut,
@@ -10,14 +10,15 @@ import {
   summaryOf,
 } from '../points/overview.ts';
 import { noStatistics, statisticsOf, together } from '../points/statistics.ts';
-import { type Block, type BlockAddress, listBlocksBelow, visitChunks } from './store.ts';
+import type { Block, BlockAddress } from './block.ts';
+import { listBlocksBelow, visitChunks } from './store.ts';
 
 const packer = createPacker(fanOut);
 
 /**
  * Makes a block of what is stored now; it is not stored.
  * @param rest is awaited between pieces of work
- * @returns undefined where a child is missing, or a chunk has no possible time
+ * @returns undefined where a child is missing or damaged, or a chunk has no possible time
  */
 export function makeBlock(
   database: Database,
@@ -52,11 +53,13 @@ async function ofBlocks(database: Database, address: BlockAddress): Promise<Bloc
   const summaries = emptySummaries(fanOut);
   const hash = createHash('sha256');
   let statistics = noStatistics;
-  below.forEach((block, i) => {
-    const summary = summaryOf(decodeSummaries(block.children, address.level - 1));
+  for (const [i, block] of below.entries()) {
+    const children = decodeIfWhole(block.children, address.level - 1);
+    if (children === undefined) return undefined;
+    const summary = summaryOf(children);
     for (const [name, number] of Object.entries(summary)) summaries[name as keyof Summaries][i] = number;
     hash.update(block.contentsHash);
     statistics = together(statistics, block.statistics);
-  });
+  }
   return { children: encodeSummaries(summaries, address.level, packer), statistics, contentsHash: hash.digest() };
 }

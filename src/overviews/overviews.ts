@@ -6,9 +6,9 @@ import { passingFailure } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
+import type { BlockAddress } from './block.ts';
 import type { OverviewLimits } from './limits.ts';
-import { makeBlock } from './make-block.ts';
-import { type BlockAddress, findLackingBlocks, findLackingParents, type LackingPiece, storeBlock } from './store.ts';
+import { createMaker } from './maker.ts';
 
 /**
  * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
@@ -16,8 +16,8 @@ import { type BlockAddress, findLackingBlocks, findLackingParents, type LackingP
  * (docs/decisions/0044-stored-overviews.md).
  */
 export interface Overviews {
-  /** Learns of a chunk that has been stored. */
-  note(dataId: string, channelId: number, chunkIndex: number): void;
+  /** Learns of a chunk that has been stored, and whether it has replaced another one. */
+  note(dataId: string, channelId: number, chunkIndex: number, isReplacing: boolean): void;
   /** Makes what is missing in a channel; again after a while only. */
   complete(channel: ChannelAddress): void;
   /** Blocks and channels that wait. */
@@ -34,12 +34,13 @@ interface Options {
 }
 
 export function createOverviews({ database, limits, report }: Options): Overviews {
-  const blocks = new Map<string, BlockAddress>();
+  const blocks = new Map<string, BlockAddress & { isForgotten: boolean }>();
   const channels = new Map<number, ChannelAddress>();
   /** When channels were looked through. */
   const walkedAt = new Map<number, number>();
   const pace = createPace(limits);
-  const { makeUpwards, walk } = createMaker({ database, limits }, pace.keep, () => isClosed);
+  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
+  const { makeUpwards, walk } = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
   let working: Promise<void> | undefined;
   let isClosed = false;
 
@@ -48,8 +49,14 @@ export function createOverviews({ database, limits, report }: Options): Overview
   function add<Key, Value>(queue: Map<Key, Value>, key: Key, value: Value): void {
     if (isClosed || waitingCount() >= limits.waitingMax) return;
     queue.set(key, value);
+    begin();
+  }
+
+  function begin(): void {
     working ??= work().finally(() => {
       working = undefined;
+      // What has come since it found nothing more.
+      if (!isClosed && waitingCount() > 0) begin();
     });
   }
 
@@ -57,13 +64,13 @@ export function createOverviews({ database, limits, report }: Options): Overview
     // Not in the turn of whoever has told of it.
     await nextTurn();
     for (;;) {
-      const [block] = blocks.values();
+      const [[key, block] = []] = blocks;
       const [channel] = channels.values();
       if (isClosed || (block === undefined && channel === undefined)) return;
-      if (block !== undefined) blocks.delete(keyOf(block));
+      if (key !== undefined) blocks.delete(key);
       else if (channel !== undefined) channels.delete(channel.channelId);
       try {
-        if (block !== undefined) await makeUpwards(block);
+        if (block !== undefined) await makeUpwards(block, block.isForgotten);
         else if (channel !== undefined) await walk(channel);
       } catch (error) {
         // Away, or held by somebody else: a read that misses it asks for it again.
@@ -73,10 +80,14 @@ export function createOverviews({ database, limits, report }: Options): Overview
   }
 
   return {
-    note(dataId, channelId, chunkIndex) {
-      if (chunkIndex % fanOut !== limits.lateChunks || chunkIndex < fanOut) return;
-      const address = { dataId, channelId, level: 1, block: Math.floor(chunkIndex / fanOut) - 1 };
-      add(blocks, keyOf(address), address);
+    note(dataId, channelId, chunkIndex, isReplacing) {
+      const own = Math.floor(chunkIndex / fanOut);
+      const block = isReplacing ? own : own - 1;
+      if (block < 0 || (!isReplacing && chunkIndex % fanOut !== limits.lateChunks)) return;
+      const key = `${channelId}:${block}`;
+      // A block of a chunk that was replaced has been forgotten, and all above it.
+      const isForgotten = isReplacing || blocks.get(key)?.isForgotten === true;
+      add(blocks, key, { dataId, channelId, level: 1, block, isForgotten });
     },
     complete({ dataId, channelId }) {
       const now = performance.now();
@@ -100,47 +111,6 @@ export function createOverviews({ database, limits, report }: Options): Overview
     },
   };
 }
-
-type Keep = ReturnType<typeof createPace>['keep'];
-
-/** Makes blocks one after the other, each a piece of work by itself. */
-function createMaker({ database, limits }: Omit<Options, 'report'>, keep: Keep, isClosed: () => boolean) {
-  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
-
-  async function make(address: BlockAddress): Promise<boolean> {
-    const block = await makeBlock(database, address, nextTurn);
-    return block !== undefined && storeBlock(database, address, block, patience);
-  }
-
-  /** Makes a block, and those above it of which it is the last child. */
-  async function makeUpwards(address: BlockAddress): Promise<void> {
-    for (let { level, block } = address; ; level++, block = Math.floor(block / fanOut)) {
-      if (!(await keep(() => make({ ...address, level, block }))) || block % fanOut !== fanOut - 1) return;
-    }
-  }
-
-  async function walk(channel: ChannelAddress): Promise<void> {
-    const makeAll = async (level: number, lacking: number[]) => {
-      for (const block of lacking) if (!isClosed()) await keep(() => make({ ...channel, level, block }));
-    };
-    let piece: LackingPiece = { blocks: [], next: 0 };
-    while (piece.next !== null && !isClosed()) {
-      const from: number = piece.next;
-      piece = await keep(() => findLackingBlocks(database, channel, from, limits.walkedChunksMax));
-      await makeAll(1, piece.blocks);
-    }
-    for (let level = 2; level <= levelsMax && !isClosed(); level++) {
-      await makeAll(level, await keep(() => findLackingParents(database, channel, level)));
-    }
-  }
-
-  return { makeUpwards, walk };
-}
-
-/** A block of this level stands for 16 million chunks. */
-const levelsMax = 4;
-
-const keyOf = ({ channelId, block }: BlockAddress) => `${channelId}:${block}`;
 
 /** Rests after each piece of work, the longer the busier the process is. */
 function createPace({ busyShare, quietShare, busyUtilization }: OverviewLimits) {

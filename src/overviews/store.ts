@@ -6,20 +6,7 @@ import { decodeSeries, readSeries, seriesFields, timesColumns, valuesColumns } f
 import { inOneTrip, type Patience } from '../database/transactions.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import { fanOut } from '../points/overview.ts';
-import type { Statistics } from '../points/statistics.ts';
-
-/** Where a block stands. */
-export interface BlockAddress extends ChannelAddress {
-  level: number;
-  block: number;
-}
-
-/** A block that is to be stored. */
-export interface Block {
-  children: Buffer;
-  statistics: Statistics;
-  contentsHash: Buffer;
-}
+import { type Block, type BlockAddress, blockColumns, childrenOf, type StoredBlockRow, toBlock } from './block.ts';
 
 /** A chunk with its arrays; numbers that are not there are NaN. */
 export interface ChildChunk {
@@ -34,9 +21,6 @@ export interface ChildChunk {
   times: Float64Array;
   values: Float64Array;
 }
-
-/** The numbers of the children of a block, from one to another. */
-const childrenOf = (block: number) => ({ first: block * fanOut, last: block * fanOut + fanOut - 1 });
 
 /** Visits the chunks of a block of level 1, in order, while they arrive. */
 export async function visitChunks(
@@ -83,18 +67,6 @@ export async function listBlocksBelow(
   );
   return rows.map(toBlock);
 }
-
-/** In SQL a block as `toBlock` takes it. */
-export const blockColumns = `children, contents_hash as "contentsHash", value_count as "valueCount",
-  absent_count as "absentCount", value_sum as sum, value_sum_rest as "sumRest", value_squares as squares`;
-
-export type StoredBlockRow = Statistics & { children: Buffer; contentsHash: Buffer };
-
-export const toBlock = ({ children, contentsHash, ...statistics }: StoredBlockRow): Block => ({
-  children,
-  contentsHash,
-  statistics,
-});
 
 /**
  * Stores a block, if what it was made of still stands: its channel is locked against whoever replaces a chunk.

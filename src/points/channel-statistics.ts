@@ -7,11 +7,13 @@ import { fetchPage, nextPage } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
-import { noStatistics, type Statistics, statisticsOf, together } from './statistics.ts';
+import { createTotal, type Statistics, statisticsOf } from './statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */
-export interface ChannelStatistics extends Statistics {
+export interface ChannelStatistics extends Statistics, Extremes {}
+
+interface Extremes {
   least?: Extreme;
   greatest?: Extreme;
 }
@@ -33,13 +35,12 @@ export async function readStatistics(
 ): Promise<ChannelStatistics> {
   const planned = await planForExtremes(source, range, limits);
   requireFewChunks(planned.length, limits);
-  const { plan, ofBlocks } = await withStatistics(source, planned);
-  const statistics: ChannelStatistics = { ...ofBlocks };
-  const add = (more: Statistics) => Object.assign(statistics, together(statistics, more));
+  const { plan, total } = await withStatistics(source, planned);
+  const extremes: Extremes = {};
   for (let i = 0; i < plan.length; i++) {
     if (!isInside(plan, i, range)) continue;
-    addExtreme(statistics, plan.minValues[i] as number, plan.minMs[i] as number);
-    addExtreme(statistics, plan.maxValues[i] as number, plan.maxMs[i] as number);
+    addExtreme(extremes, plan.minValues[i] as number, plan.minMs[i] as number);
+    addExtreme(extremes, plan.maxValues[i] as number, plan.maxMs[i] as number);
   }
   const isChunk = (position: number) => plan.levels[position] === 0;
   for (let from = 0; from < plan.length; ) {
@@ -48,12 +49,12 @@ export async function readStatistics(
       await fetchPage<Points & { chunkIndex: number }>(source.fetch, plan, page, true)
     ).entries()) {
       await source.rest();
-      add(statisticsOf(chunk.times, chunk.values, range));
-      if (!isInside(plan, page.positions[i] as number, range)) addExtremesOf(statistics, chunk, range);
+      total.add(statisticsOf(chunk.times, chunk.values, range));
+      if (!isInside(plan, page.positions[i] as number, range)) addExtremesOf(extremes, chunk, range);
     }
     from = page.next;
   }
-  return statistics;
+  return { ...total.sum(), ...extremes };
 }
 
 /** Takes the statistics of the blocks of a plan together. Of a block that has gone meanwhile, the plan has what was below. */
@@ -67,17 +68,17 @@ async function withStatistics(source: ChannelSource, planned: SummaryPlan) {
       const positions = byLevel.get(level) ?? new Map<number, number>();
       byLevel.set(level, positions.set((plan.chunkIndexes[i] as number) / overview.fanOut ** level, i));
     }
-    let ofBlocks: Statistics = noStatistics;
+    const total = createTotal();
     const gone: number[] = [];
     for (const [level, positions] of byLevel) {
       const wanted: IndexRange[] = merged([...positions.keys()].map((block) => ({ from: block, to: block })));
       for (const { block, statistics } of await overview.listStatistics(level, wanted)) {
-        ofBlocks = together(ofBlocks, statistics);
+        total.add(statistics);
         positions.delete(block);
       }
       gone.push(...positions.values());
     }
-    if (gone.length === 0) return { plan, ofBlocks };
+    if (gone.length === 0) return { plan, total };
     plan = await openBlocks(
       overview,
       plan,
@@ -86,17 +87,17 @@ async function withStatistics(source: ChannelSource, planned: SummaryPlan) {
   }
 }
 
-function addExtremesOf(statistics: ChannelStatistics, { times, values }: Points, { fromMs, toMs }: MsRange): void {
+function addExtremesOf(extremes: Extremes, { times, values }: Points, { fromMs, toMs }: MsRange): void {
   for (let i = 0; i < values.length; i++) {
     const ms = msOf(times[i] as number);
-    if (ms >= fromMs && ms <= toMs) addExtreme(statistics, values[i] as number, ms);
+    if (ms >= fromMs && ms <= toMs) addExtreme(extremes, values[i] as number, ms);
   }
 }
 
 /** @param value NaN where there is none */
-function addExtreme(statistics: ChannelStatistics, value: number, ms: number): void {
+function addExtreme(extremes: Extremes, value: number, ms: number): void {
   if (Number.isNaN(value)) return;
-  const { least, greatest } = statistics;
-  if (least === undefined || value < least.value) statistics.least = { value, ms };
-  if (greatest === undefined || value > greatest.value) statistics.greatest = { value, ms };
+  const { least, greatest } = extremes;
+  if (least === undefined || value < least.value) extremes.least = { value, ms };
+  if (greatest === undefined || value > greatest.value) extremes.greatest = { value, ms };
 }

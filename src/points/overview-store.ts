@@ -3,7 +3,7 @@ import { copyRows, integerLiteral as integer, integersLiteral } from '../databas
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
-import { decodeSummaries, fanOut } from './overview.ts';
+import { decodeIfWhole, fanOut } from './overview.ts';
 import {
   type IndexRange,
   merged,
@@ -31,7 +31,8 @@ export function overviewSource(
       const isWanted = amongThem(blocks);
       await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
         const block = row.int8(0);
-        if (isWanted(block)) found.push({ block, children: decodeSummaries(row.bytes(1), level) });
+        const children = isWanted(block) ? decodeIfWhole(row.bytes(1), level) : undefined;
+        if (children !== undefined) found.push({ block, children });
       });
       return found.sort((one, other) => one.block - other.block);
     },

@@ -60,6 +60,15 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
   return summaries;
 }
 
+/** The same, and undefined where it is damaged: what is not known from an overview is looked up in the chunks. */
+export function decodeIfWhole(image: Buffer, level: number): Summaries | undefined {
+  try {
+    return decodeSummaries(image, level);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Columns of zeros. All share one piece of memory: an answer may read those of a thousand blocks. */
 export function emptySummaries(length: number): Summaries {
   const numbers = new Float64Array(blockColumns.length * length);

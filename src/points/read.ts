@@ -26,6 +26,8 @@ import type { Selection, Wanted } from './selection.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 import { rangeOf } from './window.ts';
 
+export type { ChannelStatistics };
+
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
  * of points, in one of three orders.

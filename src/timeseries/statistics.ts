@@ -1,6 +1,5 @@
 import type { Static } from '@sinclair/typebox';
-import type { ChannelStatistics } from '../points/channel-statistics.ts';
-import { readChannelStatistics } from '../points/read.ts';
+import { type ChannelStatistics, readChannelStatistics } from '../points/read.ts';
 import { meanOf } from '../points/statistics.ts';
 import type { StatisticsAnswer } from './schemas.ts';
 import type { TimeseriesSelection } from './selection.ts';

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openStream, storeChunk } from '../ledger/storing.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { expectAllRight } from './racing.ts';
 
 let server: TestServer;
 /** The same database, whose reads do without overviews. */
@@ -73,21 +75,37 @@ describe('an overview', () => {
     await storeRun(dataId, 'a', 0, 640);
     await server.app.overviewsSettled();
     expect(await blocks(dataId)).toHaveLength(9);
+    const shownWithout = async () => {
+      const shown = await read(dataId, 'max_points=40');
+      await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
+      expect(await read(dataId, 'max_points=40')).toEqual(shown);
+      await server.app.overviewsSettled();
+      expect(await blocks(dataId)).toHaveLength(10);
+      return shown;
+    };
+    const before = await shownWithout();
     await storeChunk(server, dataId, 'a', 100, readings);
-    expect(await blocks(dataId)).not.toContain(1);
-    const shown = await read(dataId, 'max_points=40');
-    await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
-    expect(await read(dataId, 'max_points=40')).toEqual(shown);
     await server.app.overviewsSettled();
-    expect(await blocks(dataId)).toContain(1);
-    expect(await read(dataId, 'max_points=40')).toEqual(shown);
+    expect(await blocks(dataId)).toHaveLength(10);
+    await expectAllRight(server);
+    await shownWithout();
     const revision = { channel_name: 'a', chunk_index: 100, revision: 1 };
     expect((await server.post(`/metrology/stream/${dataId}/chunks/restore`, revision)).status).toBe(200);
-    expect(await blocks(dataId)).not.toContain(1);
     await server.app.overviewsSettled();
-    const restored = await read(dataId, 'max_points=40');
-    await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
-    expect(await read(dataId, 'max_points=40')).toEqual(restored);
+    expect(await blocks(dataId)).toHaveLength(10);
+    await expectAllRight(server);
+    expect(await shownWithout()).toEqual(before);
+  });
+
+  test('is made anew with those above it where a chunk is replaced', async () => {
+    const dataId = await openStream(server, 1);
+    await fillChannel(server, dataId, 'long', 4_100);
+    await verify(server.database, () => {}, { repairs: true });
+    expect(await blocks(dataId, 2)).toEqual([0]);
+    await storeChunk(server, dataId, 'long', 100, { timestamps: [100], values: [7] });
+    await server.app.overviewsSettled();
+    expect([(await blocks(dataId)).length, await blocks(dataId, 2)]).toEqual([64, [0]]);
+    await expectAllRight(server);
   });
 
   test('goes with its stream', async () => {

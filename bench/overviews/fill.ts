@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { overviewLimits } from '../../src/overviews/limits.ts';
+import { fanOut } from '../../src/points/overview.ts';
 import { copyChannel } from '../support/copy-channel.ts';
 import { runClosedLoop } from '../support/node-load.ts';
 import type { Bed } from './bed.ts';
@@ -111,9 +113,10 @@ async function untilNoMoreBlocks({ client, settled }: Bed, dataId: string, allow
   }
 }
 
-/** Blocks of all levels. */
+/** Blocks of all levels. The last ones are made when so many chunks have come after them as may be late. */
 function blocksOf(chunks: number): number {
   let blocks = 0;
-  for (let below = Math.floor(chunks / 64); below > 0; below = Math.floor(below / 64)) blocks += below;
+  const ofChunks = Math.floor((chunks - 1 - overviewLimits.lateChunks) / fanOut);
+  for (let below = ofChunks; below > 0; below = Math.floor(below / fanOut)) blocks += below;
   return blocks;
 }

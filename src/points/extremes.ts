@@ -2,7 +2,7 @@ import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import type { PlannedChannel } from './merge.ts';
-import type { Summaries } from './overview.ts';
+import { type ChunkChildren, placeOfExtreme } from './overview.ts';
 import { fetchPage, nextPage, type Page } from './pages.ts';
 import { isInside, type Parts, partsOfChunks } from './parts.ts';
 import { merged, type OverviewSource, openBlocks } from './plan-coarsely.ts';
@@ -81,7 +81,7 @@ async function dividedIn(
 
 /** A block with the number of parts that begin in each of its children. */
 interface CrossedBlock {
-  children: Summaries;
+  children: ChunkChildren;
   counts: Uint32Array;
 }
 
@@ -91,7 +91,7 @@ interface CrossedBlock {
  * they are not stored any more
  */
 async function blocksOfPage(
-  { fanOut, listBlocks }: OverviewSource,
+  { fanOut, listChunkChildren }: OverviewSource,
   { plan, counts, withinBlock }: Divided,
   from: number,
   page: Page,
@@ -110,11 +110,11 @@ async function blocksOfPage(
   const children = new Map<number, CrossedBlock>();
   if (positions.size === 0) return { children, mixed: [] };
   const wanted = [...positions.keys()].map((block) => ({ from: block, to: block }));
-  for (const { block, children: summaries } of await listBlocks(1, merged(wanted))) {
+  for (const { block, children: chunks } of await listChunkChildren(merged(wanted))) {
     const position = positions.get(block) as number;
-    const begins = withinBlock(position, summaries);
-    if (isInOrder(summaries.timeMin) && isShort(begins)) {
-      children.set(position, { children: summaries, counts: begins });
+    const begins = withinBlock(position, chunks);
+    if (isInOrder(chunks.column('timeMin')) && isShort(begins)) {
+      children.set(position, { children: chunks, counts: begins });
       positions.delete(block);
     }
   }
@@ -132,17 +132,21 @@ function isShort(begins: Uint32Array): boolean {
   return true;
 }
 
-function addChildren(parts: ExtremesOfParts, children: Summaries, counts: Uint32Array): void {
-  const { timeMin, valueMin, valueMinTime, valueMax, valueMaxTime } = children;
-  for (let i = 0; i < counts.length; i++) {
-    if ((counts[i] as number) > 0) parts.begin();
-    const value = valueMin[i] as number;
-    if (Number.isNaN(value)) {
-      parts.add(msOf(timeMin[i] as number), Number.NaN);
-      continue;
+/** Adds the chunks of a block, which are in order of time, run by run: those of one part, of which only extremes matter. */
+function addChildren(parts: ExtremesOfParts, children: ChunkChildren, counts: Uint32Array): void {
+  const [least, greatest] = [children.column('valueMin'), children.column('valueMax')];
+  for (let from = 0; from < counts.length; ) {
+    if ((counts[from] as number) > 0) parts.begin();
+    let to = from + 1;
+    while (to < counts.length && counts[to] === 0) to++;
+    const lowest = placeOfExtreme(least, -1, (child) => children.number('valueMinTime', child), from, to);
+    const highest = placeOfExtreme(greatest, 1, (child) => children.number('valueMaxTime', child), from, to);
+    if (lowest === -1 || highest === -1) parts.add(msOf(children.number('timeMin', from)), Number.NaN);
+    else {
+      parts.add(msOf(children.number('valueMinTime', lowest)), least[lowest] as number);
+      parts.add(msOf(children.number('valueMaxTime', highest)), greatest[highest] as number);
     }
-    parts.add(msOf(valueMinTime[i] as number), value);
-    parts.add(msOf(valueMaxTime[i] as number), valueMax[i] as number);
+    from = to;
   }
 }
 

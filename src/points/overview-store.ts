@@ -3,7 +3,7 @@ import { copyRows, integerLiteral as integer, integersLiteral } from '../databas
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
-import { decodeIfWhole, fanOut } from './overview.ts';
+import { type ChunkChildren, chunkChildren, decodeIfWhole, fanOut } from './overview.ts';
 import {
   type IndexRange,
   merged,
@@ -35,6 +35,17 @@ export function overviewSource(
         if (children !== undefined) found.push({ block, children });
       });
       return found.sort((one, other) => one.block - other.block);
+    },
+    async listChunkChildren(blocks) {
+      const found: { block: number; children: ChunkChildren }[] = [];
+      const those = `select block, children from overviews where ${where} and level = 1::smallint`;
+      const isWanted = amongThem(blocks);
+      await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
+        const block = row.int8(0);
+        const children = isWanted(block) ? chunkChildren(row.bytes(1)) : undefined;
+        if (children !== undefined) found.push({ block, children });
+      });
+      return found;
     },
     async listStatistics(level, blocks) {
       const found: { block: number; statistics: Statistics }[] = [];

@@ -1,4 +1,4 @@
-import { decodeColumns, encodeColumns } from '../database/columns-image.ts';
+import { decodeColumn, decodeColumns, encodeColumns, findColumns, numberAt } from '../database/columns-image.ts';
 import type { Packer } from '../database/series-packer.ts';
 import { msOf } from './time.ts';
 
@@ -60,7 +60,50 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
   return summaries;
 }
 
-/** The same, and undefined where it is damaged: what is not known from an overview is looked up in the chunks. */
+/** Children of a block of level 1, of which only those numbers are decoded that are asked for. */
+export interface ChunkChildren {
+  column(name: ChunkColumn): Float64Array;
+  number(name: ChunkColumn, child: number): number;
+  /** How many points of each count where parts are divided. */
+  fittingPoints(): Float64Array;
+}
+
+type ChunkColumn = (typeof chunkColumns)[number];
+
+/** @returns undefined where the image is damaged */
+export function chunkChildren(image: Buffer, length = fanOut): ChunkChildren | undefined {
+  let places: number[];
+  try {
+    places = findColumns(image, chunkColumns.length, length);
+  } catch {
+    return undefined;
+  }
+  const placeOf = (name: ChunkColumn) => places[chunkColumns.indexOf(name)] as number;
+  const column = (name: ChunkColumn) => {
+    const numbers = new Float64Array(length);
+    decodeColumn(image, placeOf(name), numbers);
+    return numbers;
+  };
+  return {
+    column,
+    number: (name, child) => numberAt(image, placeOf(name), child),
+    fittingPoints() {
+      const [timeMin, timeMax] = [column('timeMin'), column('timeMax')];
+      return column('pointCount').map((points, i) =>
+        fittingPointsOf(points, msOf(timeMax[i] as number) - msOf(timeMin[i] as number)),
+      );
+    },
+  };
+}
+
+/** The same of summaries that are decoded. */
+export const asChunkChildren = (summaries: Summaries): ChunkChildren => ({
+  column: (name) => summaries[name],
+  number: (name, child) => summaries[name][child] as number,
+  fittingPoints: () => summaries.fittingPoints,
+});
+
+/** As decodeSummaries, and undefined where the image is damaged: what is not known from an overview is looked up in the chunks. */
 export function decodeIfWhole(image: Buffer, level: number): Summaries | undefined {
   try {
     return decodeSummaries(image, level);
@@ -101,7 +144,8 @@ export const pointsPerMsOf = (points: number, spanMs: number) => (spanMs > 0 ? (
 export function summaryOf(children: Summaries): Summary {
   const { valueMin, valueMinTime, valueMax, valueMaxTime } = children;
   const sum = (column: Float64Array) => column.reduce((total, one) => total + one, 0);
-  const [least, greatest] = [placeOf(valueMin, valueMinTime, -1), placeOf(valueMax, valueMaxTime, 1)];
+  const least = placeOfExtreme(valueMin, -1, (i) => valueMinTime[i] as number);
+  const greatest = placeOfExtreme(valueMax, 1, (i) => valueMaxTime[i] as number);
   return {
     pointCount: sum(children.pointCount),
     timeMin: Math.min(...children.timeMin),
@@ -118,16 +162,25 @@ export function summaryOf(children: Summaries): Summary {
 
 /**
  * Where the smallest value is (sign -1), of equal ones the earliest; or the largest (1), of equal ones the latest: as the
- * extremes of a part are chosen (`extremes.ts`). -1 where all are absent.
+ * extremes of a part are chosen (`extremes.ts`).
+ * @param timeOf is asked where values are equal
+ * @returns -1 where all are absent
  */
-function placeOf(values: Float64Array, times: Float64Array, sign: 1 | -1): number {
+export function placeOfExtreme(
+  values: Float64Array,
+  sign: 1 | -1,
+  timeOf: (place: number) => number,
+  from = 0,
+  to = values.length,
+): number {
   let place = -1;
-  for (let i = 0; i < values.length; i++) {
+  let best = Number.NaN;
+  for (let i = from; i < to; i++) {
     const value = sign * (values[i] as number);
-    if (Number.isNaN(value)) continue;
-    const best = sign * (values[place] ?? Number.NaN);
-    if (!(value <= best) || (value === best && sign * (times[i] as number) > sign * (times[place] as number)))
-      place = i;
+    if (value < best || Number.isNaN(value)) continue;
+    if (value === best && sign * timeOf(i) <= sign * timeOf(place)) continue;
+    place = i;
+    best = value;
   }
   return place;
 }

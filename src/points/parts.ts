@@ -1,13 +1,13 @@
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
-import type { Summaries } from './overview.ts';
+import type { ChunkChildren } from './overview.ts';
 import type { MsRange } from './time.ts';
 
 /** How the points of a range are divided into parts. */
 export interface Parts {
   /** How many parts begin in each entry of a plan. Where none begins, it belongs to the part that has been begun last. */
   counts: Uint32Array;
-  /** How many begin in the children of a block that stands at a position of the plan, one after the other. */
-  withinBlock(position: number, children: Summaries): Uint32Array;
+  /** How many begin in the chunks of a block that stands at a position of the plan, one after the other. */
+  withinBlock(position: number, children: ChunkChildren): Uint32Array;
 }
 
 /**
@@ -35,7 +35,10 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
   }
   return {
     counts,
-    withinBlock(position, { fittingPoints }) {
+    withinBlock(position, children) {
+      // Where all points count, nobody has to look at the times.
+      const isFull = plan.fittingPoints[position] === plan.pointCounts[position];
+      const fittingPoints = isFull ? children.column('pointCount') : children.fittingPoints();
       const begins = new Uint32Array(fittingPoints.length);
       countBegins(fittingPoints, begins, before[position] as number);
       return begins;

@@ -1,5 +1,6 @@
 import { freely } from '../../src/lib/reading.ts';
 import {
+  asChunkChildren,
   emptySummaries,
   fittingPointsOf,
   pointsPerMsOf,
@@ -54,6 +55,12 @@ export function memoryOverview(
           const children = childrenOf(level, block, byIndex);
           return children === undefined ? [] : [{ block, children }];
         });
+    },
+    async listChunkChildren(blocks) {
+      return (await this.listBlocks(1, blocks)).map(({ block, children }) => ({
+        block,
+        children: asChunkChildren(children),
+      }));
     },
     listStatistics: () => Promise.reject(new Error('chunks in memory have no statistics')),
     async addChunks(plan, wanted, { fromMs, toMs }, chunksMax) {

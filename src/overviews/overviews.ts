@@ -34,7 +34,7 @@ interface Options {
 }
 
 export function createOverviews({ database, limits, report }: Options): Overviews {
-  const blocks = new Map<string, BlockAddress & { isForgotten: boolean }>();
+  const blocks = new Map<string, WaitingBlock>();
   const channels = new Map<number, ChannelAddress>();
   /** When channels were looked through. */
   const walkedAt = new Map<number, number>();
@@ -60,6 +60,13 @@ export function createOverviews({ database, limits, report }: Options): Overview
     });
   }
 
+  async function makeWaiting({ isForgotten, tries, ...address }: WaitingBlock): Promise<void> {
+    const held = await makeUpwards(address, isForgotten);
+    if (held === undefined || tries >= limits.overviewTriesMax) return;
+    const key = keyOf(held);
+    if (!blocks.has(key)) add(blocks, key, { ...held, isForgotten, tries: tries + 1 });
+  }
+
   async function work(): Promise<void> {
     // Not in the turn of whoever has told of it.
     await nextTurn();
@@ -70,7 +77,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
       if (key !== undefined) blocks.delete(key);
       else if (channel !== undefined) channels.delete(channel.channelId);
       try {
-        if (block !== undefined) await makeUpwards(block, block.isForgotten);
+        if (block !== undefined) await makeWaiting(block);
         else if (channel !== undefined) await walk(channel);
       } catch (error) {
         // Away, or held by somebody else: a read that misses it asks for it again.
@@ -84,10 +91,11 @@ export function createOverviews({ database, limits, report }: Options): Overview
       const own = Math.floor(chunkIndex / fanOut);
       const block = isReplacing ? own : own - 1;
       if (block < 0 || (!isReplacing && chunkIndex % fanOut !== limits.lateChunks)) return;
-      const key = `${channelId}:${block}`;
+      const address = { dataId, channelId, level: 1, block };
+      const key = keyOf(address);
       // A block of a chunk that was replaced has been forgotten, and all above it.
       const isForgotten = isReplacing || blocks.get(key)?.isForgotten === true;
-      add(blocks, key, { dataId, channelId, level: 1, block, isForgotten });
+      add(blocks, key, { ...address, isForgotten, tries: 1 });
     },
     complete({ dataId, channelId }) {
       const now = performance.now();
@@ -111,6 +119,14 @@ export function createOverviews({ database, limits, report }: Options): Overview
     },
   };
 }
+
+interface WaitingBlock extends BlockAddress {
+  /** It may have been there before, with those above it. */
+  isForgotten: boolean;
+  tries: number;
+}
+
+const keyOf = ({ channelId, level, block }: BlockAddress) => `${channelId}:${level}:${block}`;
 
 /** Rests after each piece of work, the longer the busier the process is. */
 function createPace({ busyShare, quietShare, busyUtilization }: OverviewLimits) {

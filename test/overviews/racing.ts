@@ -12,7 +12,7 @@ export interface Servers {
   close(): Promise<void>;
 }
 
-const eager = { quietShare: 1, busyShare: 1, walkPauseMs: 0, lateChunks: 0, overviewLockMsMax: 2_000 };
+export const eager = { quietShare: 1, busyShare: 1, walkPauseMs: 0, lateChunks: 0, overviewLockMsMax: 2_000 };
 
 export async function startServers(): Promise<Servers> {
   const makes = { overviews: eager, points: { overviewChunksMin: 0 } };

@@ -36,7 +36,7 @@ test('overviews of two levels, made by two servers beside writers, removals and 
     await openRun(servers, 200, false),
   ];
   let checked = 0;
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 5; round++) {
     await race(servers, runs, 40, random);
     await expectSameReads(servers, runs, random);
     await settled();

@@ -232,8 +232,9 @@ function openOverviews(app: App, database: Database, log: Logger, metrics: Metri
   app.addHook('onClose', () => overviews.close());
   app.decorate('overviewsSettled', overviews.settled);
   const note = (chunks: readonly CommittedChunk[]) => {
-    for (const { item, channelId, outcome } of chunks) {
-      overviews.note(item.dataId, channelId, item.chunkIndex, outcome === 'replaced');
+    for (const { item, channelId, image, outcome } of chunks) {
+      const { dataId, chunkIndex } = item;
+      overviews.note({ dataId, channelId, chunkIndex }, image, outcome === 'replaced');
     }
   };
   return { note, complete: overviews.complete };

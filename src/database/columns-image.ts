@@ -7,8 +7,10 @@ import type { Packer } from './series-packer.ts';
 
 /** In the place of a width: the numbers stand as they are. */
 const asFloat64 = 0xff;
-/** A width, an exponent, a base and a step. */
-const packedHeaderBytes = 19;
+/** Added to a width: there is a step. */
+const withStep = 0x10;
+/** A width, an exponent and a base, before a step. */
+const headerBytes = 11;
 const float64Bytes = 8;
 
 /** @param columns of the same length; a number that is not there is NaN */
@@ -25,12 +27,13 @@ function encodeColumn(column: Float64Array, packer: Packer): Buffer {
     return image;
   }
   const { exponent, base, step, residuals } = packed;
-  const image = Buffer.allocUnsafe(packedHeaderBytes + residuals.length);
-  image[0] = residuals.length / column.length;
+  const stepBytes = step === 0 ? 0 : float64Bytes;
+  const image = Buffer.allocUnsafe(headerBytes + stepBytes + residuals.length);
+  image[0] = residuals.length / column.length + (step === 0 ? 0 : withStep);
   image.writeInt16BE(exponent, 1);
   image.writeDoubleBE(base, 3);
-  image.writeDoubleBE(step, 11);
-  residuals.copy(image, packedHeaderBytes);
+  if (step !== 0) image.writeDoubleBE(step, headerBytes);
+  residuals.copy(image, headerBytes + stepBytes);
   return image;
 }
 
@@ -41,18 +44,17 @@ function encodeColumn(column: Float64Array, packer: Packer): Buffer {
 export function decodeColumns(image: Buffer, columns: readonly Float64Array[]): void {
   let at = 0;
   for (const column of columns) {
-    const width = image[at] as number;
-    const isPacked = width !== asFloat64;
+    const form = image[at] as number;
+    const isPacked = form !== asFloat64;
+    const width = form & ~withStep;
     if (isPacked && width > widthMax) throw new Error('an overview has a form that this release does not know');
-    const from = at + (isPacked ? packedHeaderBytes : 1);
+    const hasStep = isPacked && width !== form;
+    const from = at + (isPacked ? headerBytes : 1) + (hasStep ? float64Bytes : 0);
     const end = from + column.length * (isPacked ? width : float64Bytes);
     if (!(end <= image.length)) throw new Error('an overview is cut');
     if (isPacked) {
-      const [exponent, base, step] = [
-        image.readInt16BE(at + 1),
-        image.readDoubleBE(at + 3),
-        image.readDoubleBE(at + 11),
-      ];
+      const [exponent, base] = [image.readInt16BE(at + 1), image.readDoubleBE(at + 3)];
+      const step = hasStep ? image.readDoubleBE(at + headerBytes) : 0;
       unpackInto(column, { exponent, base, step, residuals: image.subarray(from, end) });
     } else {
       for (let i = 0; i < column.length; i++) column[i] = image.readDoubleBE(from + i * float64Bytes);

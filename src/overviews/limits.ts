@@ -2,9 +2,14 @@
 export const overviewLimits = {
   /** Blocks are made so many chunks after their last one came, so that those which are late by a little are in them. */
   lateChunks: 16,
+  /** Channels of which the chunks of the newest block are held as they are stored, 7 kB each; blocks of others are read back. */
+  gatheredChannelsMax: 2_000,
+  /** How long blocks that came together wait for others, to be stored with them, and how many are stored at a time. */
+  gatheredMs: 200,
+  gatheredBlocksMax: 64,
   /** Blocks, and channels, that wait to be made; what is more is made when it is missed by a read. */
   waitingMax: 100_000,
-  /** How much of its time a server process gives to overviews while it is busy, and while it is not. */
+  /** How much of its time a server process gives to blocks that are read back; and to those that a read has missed, while it is quiet. */
   busyShare: 0.05,
   quietShare: 0.5,
   /** A process is busy when its event loop is at work for more than this share of the time. */

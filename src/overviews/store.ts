@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import type { ChannelAddress } from '../database/channel-address.ts';
 import { copyRows, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { Database } from '../database/database.ts';
@@ -7,6 +8,7 @@ import { inOneTrip, type Patience } from '../database/transactions.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import { fanOut } from '../points/overview.ts';
 import { type Block, type BlockAddress, blockColumns, childrenOf, type StoredBlockRow, toBlock } from './block.ts';
+import type { GatheredBlock } from './gatherer.ts';
 
 /** A chunk with its arrays; numbers that are not there are NaN. */
 export interface ChildChunk {
@@ -111,12 +113,70 @@ export async function storeBlock(
   };
   const [, , { rowCount }] = await inOneTrip<[unknown, unknown, pg.QueryResult]>(
     ingest,
-    // Should it be lost, it is made again; nobody waits for the disk.
-    (client) => [client.query('set local synchronous_commit = off'), client.query(lock), client.query(insert)],
+    (client) => [client.query(withoutDisk), client.query(lock), client.query(insert)],
     patience,
   );
   return rowCount === 1;
 }
+
+/**
+ * Stores blocks of level 1 that were gathered, those whose chunks still are what they were; all in one transaction. Channels are
+ * locked in the order in which everybody locks them.
+ */
+export async function storeGathered(
+  { everyOrganization: { ingest } }: Database,
+  gathered: readonly GatheredBlock[],
+  patience: Patience,
+): Promise<void> {
+  const blocks = gathered.toSorted((one, other) => one.address.channelId - other.address.channelId);
+  const addresses = blocks.map(({ address }) => address);
+  const channelIds = bigintArray(addresses.map(({ channelId }) => channelId));
+  const dataIds = uuidArray(addresses.map(({ dataId }) => dataId));
+  const lock = {
+    name: 'lock_channels_of_overviews',
+    text: `select from unnest($1::bigint[]) as r (channel_id)
+           cross join lateral (select from channels where channel_id = r.channel_id limit 1 for share) c`,
+    values: [channelIds],
+  };
+  const insert = {
+    name: 'store_gathered_overviews',
+    text: `insert into overviews (organization_id, data_id, channel_id, "level", block, children, contents_hash,
+             value_count, absent_count, value_sum, value_sum_rest, value_squares)
+           select c.organization_id, r.data_id, r.channel_id, 1, r.block, r.children, r.contents_hash, r.value_count, r.absent_count,
+             r.value_sum, r.value_sum_rest, r.value_squares
+           from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[],
+               $8::float8[], $9::float8[], $10::float8[])
+             as r (channel_id, data_id, block, children, contents_hash, value_count, absent_count, value_sum, value_sum_rest,
+               value_squares)
+           cross join lateral (
+             select organization_id from channels where channel_id = r.channel_id and data_id = r.data_id limit 1
+           ) c
+           where (
+             select sha256(string_agg(content_hash, ''::bytea order by chunk_index)) from (
+               select content_hash, chunk_index from chunks
+               where data_id = r.data_id and channel_id = r.channel_id
+                 and chunk_index between r.block * ${fanOut} and r.block * ${fanOut} + ${fanOut - 1}
+               offset 0
+             ) children
+           ) = r.contents_hash
+           on conflict do nothing`,
+    values: [
+      ...[channelIds, dataIds, bigintArray(addresses.map(({ block }) => block))],
+      ...[blocks.map(({ children }) => children), blocks.map(({ contentsHash }) => contentsHash)],
+      ...[blocks.map((one) => one.statistics.valueCount), blocks.map((one) => one.statistics.absentCount)],
+      ...[blocks.map((one) => one.statistics.sum), blocks.map((one) => one.statistics.sumRest)],
+      blocks.map((one) => one.statistics.squares),
+    ],
+  };
+  await inOneTrip<[unknown, unknown, unknown]>(
+    ingest,
+    (client) => [client.query(withoutDisk), client.query(lock), client.query(insert)],
+    patience,
+  );
+}
+
+/** Should it be lost, it is made again; nobody waits for the disk. */
+const withoutDisk = 'set local synchronous_commit = off';
 
 /** What a piece of a channel lacks. */
 export interface LackingPiece {

@@ -125,9 +125,11 @@ async function sortedByTime<Plan extends ChunkPlan>(plan: Plan, rest: Rest): Pro
       : (firstMs[a] as number) > (firstMs[b] as number);
   if (firstMs.every((_, i) => i === 0 || !isAfter(i - 1, i))) return plan;
   const order = await ascendingOrder(length, isAfter, rest);
-  const sorted = mapColumns(columns as Omit<ChunkPlan, 'length'>, (column) =>
-    Float64Array.from(order, (i) => column[i] as number),
-  );
+  const sorted = mapColumns(columns as Omit<ChunkPlan, 'length'>, (column) => {
+    const moved = new Float64Array(length);
+    for (let i = 0; i < length; i++) moved[i] = column[order[i] as number] as number;
+    return moved;
+  });
   return { length, ...sorted } as Plan;
 }
 

@@ -175,14 +175,13 @@ function addPoints(parts: ExtremesOfParts, chunk: Points, { fromMs, toMs }: MsRa
     times[length] = previousMs = ms;
     values[length++] = values[i] as number;
   }
-  const partLength = instants / count;
   let instant = 0;
   let begun = 0;
   previousMs = Number.NaN;
   for (let i = 0; i < length; i++) {
     const ms = times[i] as number;
     if (ms !== previousMs) {
-      if (begun < count && instant >= begun * partLength) {
+      if (begun < count && instant * count >= begun * instants) {
         parts.begin();
         begun++;
       }

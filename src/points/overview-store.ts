@@ -56,7 +56,7 @@ export function overviewSource(
         count++;
         addChunk(plan, row, range);
       });
-      return count <= chunksMax;
+      return count;
     },
   };
 }

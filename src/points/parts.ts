@@ -16,8 +16,8 @@ export interface Parts {
  */
 export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Parts {
   const points = pointsOfChunks(plan, range);
-  const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
-  const begunAfter = (sum: number) => Math.min(partCount, Math.ceil(sum / partPoints));
+  const pointCount = points.reduce((sum, one) => sum + one, 0);
+  const begunAfter = (sum: number) => Math.min(partCount, Math.ceil((sum * partCount) / pointCount));
   const counts = new Uint32Array(plan.length);
   const before = new Float64Array(plan.length);
   countBegins(points, counts, 0);

@@ -34,9 +34,9 @@ export interface OverviewSource {
   listStatistics(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; statistics: Statistics }[]>;
   /**
    * Adds the chunks among some that touch a range.
-   * @returns false when more than `chunksMax` had to be looked at
+   * @returns how many were looked at: `chunksMax` and one more where they are too many
    */
-  addChunks(plan: SummaryCollector, chunks: readonly IndexRange[], range: MsRange, chunksMax: number): Promise<boolean>;
+  addChunks(plan: SummaryCollector, chunks: readonly IndexRange[], range: MsRange, chunksMax: number): Promise<number>;
   /** Is told that a read would have been helped by blocks that are not there. */
   onLacking(): void;
   rest: Reading['rest'];
@@ -62,10 +62,11 @@ export async function planCoarsely(
   const asked: IndexRange[][] = Array.from({ length: top + 1 }, () => []);
   asked[top]?.push({ from: 0, to: Number.MAX_SAFE_INTEGER });
   const { chunks, blockCount } = await goDown(source, plan, range, asked, true);
-  if (blockCount === 0 || !(await source.addChunks(plan, chunks, range, limits.looseChunksMax))) {
-    source.onLacking();
-    return undefined;
-  }
+  const loose =
+    blockCount === 0 ? Number.POSITIVE_INFINITY : await source.addChunks(plan, chunks, range, limits.looseChunksMax);
+  // The newest chunks are in no block yet: not many more than one holds.
+  if (loose > 2 * fanOut) source.onLacking();
+  if (loose > limits.looseChunksMax) return undefined;
   let sorted = await separated(source, await plan.byTime(source.rest));
   for (;;) {
     const edges = await blocksAtEnds(source, sorted);

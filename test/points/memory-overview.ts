@@ -62,7 +62,7 @@ export function memoryOverview(
         plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
         plan.summarise(one.valueMin, one.valueMinTime, one.valueMax, one.valueMaxTime);
       }
-      return found.length <= chunksMax;
+      return Math.min(found.length, chunksMax + 1);
     },
   };
 }

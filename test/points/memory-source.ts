@@ -10,7 +10,7 @@ import type { ModelChunk, ModelPoint } from './model.ts';
 
 export const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
 
-/** Chunks in memory as a channel; they may change while they are read. All their times are possible ones. */
+/** Chunks in memory as a channel; others may take their places while they are read. All their times are possible ones. */
 export function memorySource(
   stored: Map<number, ModelChunk>,
   onFetch: (points: number) => void = () => {},
@@ -34,7 +34,7 @@ export function memorySource(
     },
     async planWithSummaries(range, chunksMax) {
       const plan = createSummaryPlan();
-      for (const one of touching(range).slice(0, chunksMax && chunksMax + 1)) {
+      for (const one of touching(range).slice(0, chunksMax === undefined ? undefined : chunksMax + 1)) {
         plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
         plan.summarise(one.valueMin, one.valueMinTime, one.valueMax, one.valueMaxTime);
       }
@@ -105,17 +105,25 @@ export async function readOf(source: ChannelSource, selection: Selection, bounds
   const points: ModelPoint[] = [];
   for await (const { times, values } of opened.batches({ withValues: true })) {
     times.forEach((at, i) => {
-      points.push({ ms: at, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
+      points.push({ ms: at + 0, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
     });
   }
   const instants: number[] = [];
   for await (const { times } of opened.batches({ withValues: false })) instants.push(...times);
   if (instants.some((ms, i) => ms !== points[i]?.ms)) throw new Error('times that are read alone are others');
-  return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap) };
+  return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap), isDownSampled: opened.isDownSampled };
 }
 
+const summaries = new WeakMap<ModelChunk, ReturnType<typeof summarise>>();
+
 /** The first of equal values counts; times that are not there are infinite, values NaN. */
-export function summaryOfChunk({ chunk_index, timestamps, values }: ModelChunk) {
+export function summaryOfChunk(chunk: ModelChunk) {
+  const summary = summaries.get(chunk) ?? summarise(chunk);
+  summaries.set(chunk, summary);
+  return summary;
+}
+
+function summarise({ chunk_index, timestamps, values }: ModelChunk) {
   const points = timestamps.flatMap((time, i) => (time === null ? [] : [{ time, value: values[i] ?? null }]));
   const times = points.map(({ time }) => time);
   const readings = points.filter((point): point is { time: number; value: number } => point.value !== null);

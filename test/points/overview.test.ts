@@ -2,45 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createPacker } from '../../src/database/series-packer.ts';
 import { decodeSummaries, emptySummaries, encodeSummaries } from '../../src/points/overview.ts';
-import type { Selection } from '../../src/points/selection.ts';
+import { anyRead, blocksNotMade } from './any-channel.ts';
 import { asMap, memorySource, readOf } from './memory-source.ts';
 import type { ModelChunk } from './model.ts';
 
-const value = fc.option(fc.integer({ min: -5, max: 5 }), { nil: null, freq: 4 });
-
-/** Chunks in order of time, but for some: with gaps, with equal times, mixed, at wrong times, without readings. */
-const channel = fc
-  .record({
-    chunkCount: fc.integer({ min: 1, max: 90 }),
-    step: fc.constantFrom(0.0002, 0.01, 1),
-    missing: fc.array(fc.nat(90), { maxLength: 6 }),
-    elsewhere: fc.array(fc.tuple(fc.nat(90), fc.integer({ min: -50, max: 120 })), { maxLength: 4 }),
-    empty: fc.array(fc.nat(90), { maxLength: 4 }),
-    lengths: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
-    isReversed: fc.boolean(),
-    values: fc.array(value, { minLength: 7, maxLength: 60 }),
-  })
-  .map(({ chunkCount, step, missing, elsewhere, empty, lengths, isReversed, values }) => {
-    const places = new Map(elsewhere);
-    const chunks: ModelChunk[] = [];
-    for (let index = 0; index < chunkCount; index++) {
-      if (missing.includes(index)) continue;
-      const length = lengths[index % lengths.length] as number;
-      const place = places.get(index) ?? (isReversed ? -index : index);
-      chunks.push({
-        chunk_index: index,
-        timestamps: Array.from({ length }, (_, i) => place * 6 * step + (i % 5) * step),
-        values: Array.from({ length }, (_, i) =>
-          empty.includes(index) ? null : (values[(index * 7 + i) % values.length] ?? null),
-        ),
-      });
-    }
-    return chunks;
-  })
-  .filter((chunks) => chunks.length > 0);
-
-const bound = fc.option(fc.integer({ min: -20_000, max: 500_000 }), { nil: undefined, freq: 1 });
-const selection = fc.record({ startMs: bound, endMs: bound, max_points: fc.integer({ min: 2, max: 80 }) });
 const limits = { pagePointsMax: 50, bufferPointsMax: 100, looseChunksMax: 1_000 };
 
 describe('a down-sampled read by an overview', () => {
@@ -48,12 +13,10 @@ describe('a down-sampled read by an overview', () => {
     let byBlocks = 0;
     await fc.assert(
       fc.asyncProperty(
-        channel,
-        selection,
+        anyRead,
         fc.integer({ min: 2, max: 4 }),
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 3 }), fc.nat(12)), { maxLength: 5 }),
-        async (chunks, given, fanOut, notMade) => {
-          const wanted = Object.fromEntries(Object.entries(given).filter(([, one]) => one !== undefined)) as Selection;
+        blocksNotMade,
+        async ({ chunks, selection }, fanOut, notMade) => {
           const isStored = (level: number, block: number) => !notMade.some(([l, b]) => l === level && b === block);
           const source = memorySource(asMap(chunks), () => {}, { fanOut, isStored });
           const { planWithSummaries } = source;
@@ -62,11 +25,11 @@ describe('a down-sampled read by an overview', () => {
             isByChunks = true;
             return planWithSummaries(...range);
           };
-          const answer = await readOf(source, wanted, { ...limits, overviewChunksMin: 0 });
+          const answer = await readOf(source, selection, { ...limits, overviewChunksMin: 0 });
           if (!isByChunks) byBlocks++;
           const plain = await readOf(
             memorySource(asMap(chunks), () => {}, { isStored: () => false }),
-            wanted,
+            selection,
             limits,
           );
           expect(answer).toEqual(plain);

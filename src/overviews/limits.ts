@@ -14,8 +14,10 @@ export const overviewLimits = {
   quietShare: 0.5,
   /** A process is busy when its event loop is at work for more than this share of the time. */
   busyUtilization: 0.5,
-  /** Longest wait for the lock of a channel; a block that does not get it is made later. */
+  /** Longest wait for the lock of a channel; a block that does not get it goes behind the others, */
   overviewLockMsMax: 100,
+  /** and so often; then it is made when a read misses it. */
+  overviewTriesMax: 10,
   /** Chunks that are looked through at a time for blocks that are missing. */
   walkedChunksMax: 16_384,
   /** How long a channel is not looked through again. */

@@ -1,5 +1,6 @@
 import type { ChannelAddress } from '../database/channel-address.ts';
 import type { Database } from '../database/database.ts';
+import { isLockTimeout } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
@@ -24,18 +25,31 @@ export function createMaker(
   keep: <Result>(work: () => Promise<Result>) => Promise<Result>,
   isOver: () => boolean,
 ) {
-  /** @returns whether it is there now */
+  /** @returns whether it has been stored */
   async function make(address: BlockAddress): Promise<boolean> {
     const block = await makeBlock(database, address, nextTurn);
     return block !== undefined && storeBlock(database, address, block, patience);
   }
 
-  /** Makes a block, and those above it of which it is the last child; all above it where they may have been there before. */
-  async function makeUpwards({ dataId, channelId, ...address }: BlockAddress, isForgotten: boolean): Promise<void> {
+  /**
+   * Makes a block, and those above it of which it is the last child; all above it where they may have been there before.
+   * @returns the one that could not be stored, since somebody else held its channel
+   */
+  async function makeUpwards(
+    { dataId, channelId, ...address }: BlockAddress,
+    isForgotten: boolean,
+  ): Promise<BlockAddress | undefined> {
     for (let { level, block } = address; level <= levelsMax; level++, block = Math.floor(block / fanOut)) {
-      const isThere = await keep(() => make({ dataId, channelId, level, block }));
-      if (!isThere || !(isForgotten || block % fanOut === fanOut - 1)) return;
+      const one = { dataId, channelId, level, block };
+      try {
+        const isThere = await keep(() => make(one));
+        if (!isThere || !(isForgotten || block % fanOut === fanOut - 1)) return undefined;
+      } catch (error) {
+        if (isLockTimeout(error)) return one;
+        throw error;
+      }
     }
+    return undefined;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { ChannelAddress } from '../database/channel-address.ts';
 import type { Database } from '../database/database.ts';
-import { passingFailure } from '../database/failures.ts';
+import { isLockTimeout, passingFailure } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { letGo } from '../lib/let-go.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -69,16 +69,17 @@ export function createOverviews({ database, limits, report }: Options): Overview
 /** What waits to be made, and the one who makes it: what costs least first. */
 function createWork({ database, limits, report }: Options) {
   let gathered: GatheredBlock[] = [];
-  const blocks = new Map<string, BlockAddress & { isForgotten: boolean }>();
+  const blocks = createBlockQueue();
   const channels = new Map<number, ChannelAddress>();
   const pace = createPace(limits);
   const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
-  const { makeUpwards, walk } = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
+  const maker = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
+  const { makeWaiting, storeTogether } = createTries({ database, limits, patience }, maker, add);
   let [working, isClosed]: [Promise<void> | undefined, boolean] = [undefined, false];
 
   /** What is being made now. */
   let inWork = 0;
-  const waitingCount = () => gathered.length + blocks.size + channels.size;
+  const waitingCount = () => gathered.length + blocks.count() + channels.size;
   const hasRoom = () => !isClosed && waitingCount() < limits.waitingMax;
 
   function begin(): void {
@@ -111,23 +112,17 @@ function createWork({ database, limits, report }: Options) {
       gathered = gathered.slice(limits.gatheredBlocksMax);
       return storeTogether(some);
     }
-    const [[key, block] = []] = blocks;
-    if (key !== undefined && block !== undefined) {
-      blocks.delete(key);
-      return makeUpwards(block, block.isForgotten);
-    }
+    const block = blocks.take();
+    if (block !== undefined) return makeWaiting(block);
     const [channel] = channels.values();
     if (channel === undefined) return;
     channels.delete(channel.channelId);
-    await walk(channel);
+    await maker.walk(channel);
   }
 
-  async function storeTogether(some: GatheredBlock[]): Promise<void> {
-    await storeGathered(database, some, patience);
-    for (const { address } of some) {
-      if (address.block % fanOut !== fanOut - 1) continue;
-      await makeUpwards({ ...address, level: 2, block: Math.floor(address.block / fanOut) }, false);
-    }
+  function add(block: WaitingBlock): void {
+    if (hasRoom()) blocks.add(block);
+    begin();
   }
 
   return {
@@ -135,12 +130,7 @@ function createWork({ database, limits, report }: Options) {
       if (hasRoom()) gathered.push(block);
       begin();
     },
-    addBlock(address: BlockAddress, isForgotten: boolean): void {
-      const key = `${address.channelId}:${address.block}`;
-      if (!hasRoom()) return;
-      blocks.set(key, { ...address, isForgotten: isForgotten || blocks.get(key)?.isForgotten === true });
-      begin();
-    },
+    addBlock: (address: BlockAddress, isForgotten: boolean) => add({ ...address, isForgotten, tries: 1 }),
     addChannel(channel: ChannelAddress): void {
       if (!hasRoom()) return;
       channels.set(channel.channelId, channel);
@@ -154,6 +144,60 @@ function createWork({ database, limits, report }: Options) {
       isClosed = true;
       pace.end();
       await working;
+    },
+  };
+}
+
+/** Makes what has waited. What could not be stored, since its channel was held, goes behind the others by `again`. */
+function createTries(
+  { database, limits, patience }: Pick<Options, 'database' | 'limits'> & { patience: Patience },
+  { makeUpwards }: Pick<ReturnType<typeof createMaker>, 'makeUpwards'>,
+  again: (block: WaitingBlock) => void,
+) {
+  async function makeWaiting({ isForgotten, tries, ...address }: WaitingBlock): Promise<void> {
+    const held = await makeUpwards(address, isForgotten);
+    if (held !== undefined && tries < limits.overviewTriesMax) again({ ...held, isForgotten, tries: tries + 1 });
+  }
+
+  async function storeTogether(some: GatheredBlock[]): Promise<void> {
+    const first = { isForgotten: false, tries: 1 };
+    try {
+      await storeGathered(database, some, patience);
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      // Each by itself: the channel of one of them is held.
+      for (const { address } of some) again({ ...address, ...first });
+      return;
+    }
+    for (const { address } of some) {
+      if (address.block % fanOut !== fanOut - 1) continue;
+      await makeWaiting({ ...address, level: 2, block: Math.floor(address.block / fanOut), ...first });
+    }
+  }
+
+  return { makeWaiting, storeTogether };
+}
+
+interface WaitingBlock extends BlockAddress {
+  /** It may have been there before, with those above it. */
+  isForgotten: boolean;
+  tries: number;
+}
+
+/** Blocks that wait, each once, in the order in which they came. */
+function createBlockQueue() {
+  const blocks = new Map<string, WaitingBlock>();
+  const keyOf = ({ channelId, level, block }: BlockAddress) => `${channelId}:${level}:${block}`;
+  return {
+    count: () => blocks.size,
+    add(block: WaitingBlock): void {
+      const key = keyOf(block);
+      blocks.set(key, { ...block, isForgotten: block.isForgotten || blocks.get(key)?.isForgotten === true });
+    },
+    take(): WaitingBlock | undefined {
+      const [[key, block] = []] = blocks;
+      if (key !== undefined) blocks.delete(key);
+      return block;
     },
   };
 }

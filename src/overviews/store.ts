@@ -72,7 +72,7 @@ export async function listBlocksBelow(
 
 /**
  * Stores a block, if what it was made of still stands: its channel is locked against whoever replaces a chunk.
- * @returns whether it is there now
+ * @returns whether it has been stored; not where another server has done so
  */
 export async function storeBlock(
   { everyOrganization: { ingest } }: Database,

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
+import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { expectAllRight } from './racing.ts';
 
@@ -105,6 +107,21 @@ describe('an overview', () => {
     await storeChunk(server, dataId, 'long', 100, { timestamps: [100], values: [7] });
     await server.app.overviewsSettled();
     expect([(await blocks(dataId)).length, await blocks(dataId, 2)]).toEqual([64, [0]]);
+    await expectAllRight(server);
+  });
+
+  test('stays where the form of its chunks changes, as by repack', async () => {
+    const dataId = await openStream(server, 2);
+    await storeRun(dataId, 'a', 0, 64);
+    await verify(server.database, () => {}, { repairs: true });
+    const version = async () =>
+      (await server.owner.pool.query('select xmin from overviews where data_id = $1', [dataId])).rows;
+    const before = await version();
+    expect(before).toHaveLength(1);
+    await storeAsSent(server.owner);
+    const { packed } = await repack(server.database, { onLeft: () => {} });
+    expect(packed).toBeGreaterThan(60);
+    expect(await version()).toEqual(before);
     await expectAllRight(server);
   });
 

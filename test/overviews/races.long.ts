@@ -36,8 +36,8 @@ test('overviews of two levels, made by two servers beside writers, removals and 
     await openRun(servers, 200, false),
   ];
   let checked = 0;
-  for (let round = 0; round < 10; round++) {
-    await race(servers, runs, 40, random);
+  for (let round = 0; round < 4; round++) {
+    await race(servers, runs, 20, random);
     await expectSameReads(servers, runs, random);
     await settled();
     checked += await expectAllRight(servers.plain);
@@ -45,6 +45,6 @@ test('overviews of two levels, made by two servers beside writers, removals and 
   }
   await verify(servers.plain.database, () => {}, { repairs: true });
   await expectSameReads(servers, runs, random);
-  expect(await expectAllRight(servers.plain)).toBeGreaterThan(130);
-  expect(checked).toBeGreaterThan(500);
+  expect(await expectAllRight(servers.plain)).toBeGreaterThan(100);
+  expect(checked).toBeGreaterThan(100);
 });

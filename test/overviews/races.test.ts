@@ -1,11 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openStream, storeChunk } from '../ledger/storing.ts';
+import { joinTestServer } from '../support/test-server.ts';
 import {
+  eager,
   expectAllRight,
   expectSameReads,
   openRun,
+  pointsPerChunk,
   type Run,
   race,
   randomFrom,
+  readingsAt,
   type Servers,
   startServers,
 } from './racing.ts';
@@ -59,6 +64,37 @@ describe('a chunk that is being replaced', () => {
     await settled();
     expect((await blocks()).map(({ block }) => block)).toEqual([0, 1, 0, 1]);
     await expectAllRight(servers.plain);
+  });
+
+  test('for longer than anybody waits: the block is tried again, behind the others', async () => {
+    const server = await joinTestServer(servers.plain, {}, undefined, {
+      overviews: { ...eager, overviewLockMsMax: 5, overviewTriesMax: 1_000_000 },
+    });
+    const impatient = await joinTestServer(servers.plain, {}, undefined, {
+      overviews: { ...eager, overviewLockMsMax: 5, overviewTriesMax: 2 },
+    });
+    const made: Record<string, number[]> = {};
+    for (const [name, one] of Object.entries({ server, impatient })) {
+      const dataId = await openStream(one, pointsPerChunk);
+      const { timestamps, values } = readingsAt(1, randomFrom(1));
+      for (let index = 0; index < 64; index++) {
+        await storeChunk(servers.plain, dataId, 'a', index, { timestamps, values: values.map(() => index) });
+      }
+      const client = await servers.plain.owner.pool.connect();
+      await client.query('begin');
+      // What whoever makes a block waits for, and ingest does not.
+      await client.query('lock table overviews in share mode');
+      await storeChunk(one, dataId, 'a', 64, { timestamps, values });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      if (name === 'impatient') await one.app.overviewsSettled();
+      await client.query('rollback');
+      client.release();
+      await one.app.overviewsSettled();
+      const { rows } = await query('select block from overviews where data_id = $1', [dataId]);
+      made[name] = rows.map(({ block }) => block);
+      await one.close();
+    }
+    expect(made).toEqual({ server: [0], impatient: [] });
   });
 
   test('and is rolled back: the blocks stay', async () => {

@@ -61,6 +61,49 @@ describe('a down-sampled read by an overview', () => {
   });
 });
 
+describe('bounds of planning by an overview', () => {
+  /** 100 chunks, of which 64 stand in a block. */
+  const chunks = Array.from({ length: 100 }, (_, chunk_index): ModelChunk => {
+    const numbers = Array.from({ length: 10 }, (_, i) => chunk_index * 10 + i);
+    return { chunk_index, timestamps: numbers.map((n) => n / 10), values: numbers.map((n) => (n * 7_919) % 10_007) };
+  });
+
+  async function planned(bounds: { looseChunksMax: number; overviewChunksMin: number }, isStored = () => true) {
+    const source = memorySource(asMap(chunks), () => {}, { isStored });
+    const { planWithSummaries } = source;
+    const seen = { byChunks: 0, byBlocks: 0, lacking: 0 };
+    source.planWithSummaries = (...given) => {
+      seen.byChunks++;
+      return planWithSummaries(...given);
+    };
+    const { listBlocks } = source.overview;
+    source.overview.listBlocks = (...given) => {
+      seen.byBlocks++;
+      return listBlocks(...given);
+    };
+    source.overview.onLacking = () => void seen.lacking++;
+    const { points } = await readOf(source, { max_points: 20 }, bounds);
+    expect(points.length).toBeGreaterThan(9);
+    return seen;
+  }
+
+  test('with overviewChunksMin chunks or more it is asked, below it is not', async () => {
+    expect((await planned({ overviewChunksMin: 100, looseChunksMax: 2_048 })).byBlocks).toBeGreaterThan(0);
+    expect(await planned({ overviewChunksMin: 101, looseChunksMax: 2_048 })).toMatchObject({
+      byChunks: 1,
+      byBlocks: 0,
+    });
+  });
+
+  test('with more than looseChunksMax chunks beside its blocks it is told to be lacking, and is passed by', async () => {
+    const overviewChunksMin = 0;
+    expect(await planned({ overviewChunksMin, looseChunksMax: 36 })).toMatchObject({ byChunks: 0, lacking: 0 });
+    expect(await planned({ overviewChunksMin, looseChunksMax: 35 })).toMatchObject({ byChunks: 1, lacking: 1 });
+    const without = await planned({ overviewChunksMin, looseChunksMax: 2_048 }, () => false);
+    expect(without).toMatchObject({ byChunks: 1, lacking: 1 });
+  });
+});
+
 describe('summaries of children', () => {
   const number = fc.oneof(
     fc.double({ noDefaultInfinity: true, noNaN: true }),

@@ -7,6 +7,8 @@ export const overviewLimits = {
   /** How long blocks that came together wait for others, to be stored with them, and how many are stored at a time. */
   gatheredMs: 200,
   gatheredBlocksMax: 64,
+  /** Blocks that came together and wait, 2 kB each and more; what is more is made when it is missed by a read. */
+  gatheredWaitingMax: 2_000,
   /** Blocks, and channels, that wait to be made; what is more is made when it is missed by a read. */
   waitingMax: 100_000,
   /** How much of its time a server process gives to blocks that are read back; and to those that a read has missed, while it is quiet. */
@@ -20,8 +22,9 @@ export const overviewLimits = {
   overviewTriesMax: 10,
   /** Chunks that are looked through at a time for blocks that are missing. */
   walkedChunksMax: 16_384,
-  /** How long a channel is not looked through again. */
+  /** How long a channel is not looked through again, and how long where nothing could be made, as where indexes are left out by habit. */
   walkPauseMs: 10_000,
+  barrenPauseMs: 300_000,
 };
 
 export type OverviewLimits = Readonly<typeof overviewLimits>;

@@ -39,8 +39,13 @@ interface Options {
 export function createOverviews({ database, limits, report }: Options): Overviews {
   const gatherer = createGatherer(limits.gatheredChannelsMax);
   const work = createWork({ database, limits, report });
-  /** When channels were looked through. */
-  const walkedAt = new Map<number, number>();
+  /** Until when channels are not looked through again. */
+  const walkedUntil = new Map<number, number>();
+  const pauseWalks = (channelId: number, ms: number) => {
+    walkedUntil.delete(channelId);
+    walkedUntil.set(channelId, performance.now() + ms);
+    letGo(walkedUntil, limits.waitingMax);
+  };
   return {
     note({ dataId, channelId, chunkIndex }, chunk, isReplacing) {
       const own = Math.floor(chunkIndex / fanOut);
@@ -53,12 +58,9 @@ export function createOverviews({ database, limits, report }: Options): Overview
       }
     },
     complete({ dataId, channelId }) {
-      const now = performance.now();
-      if (now - (walkedAt.get(channelId) ?? Number.NEGATIVE_INFINITY) < limits.walkPauseMs) return;
-      walkedAt.delete(channelId);
-      walkedAt.set(channelId, now);
-      letGo(walkedAt, limits.waitingMax);
-      work.addChannel({ dataId, channelId });
+      if (performance.now() < (walkedUntil.get(channelId) ?? 0)) return;
+      pauseWalks(channelId, limits.walkPauseMs);
+      work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
     },
     waitingCount: work.waitingCount,
     settled: work.settled,
@@ -70,7 +72,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
 function createWork({ database, limits, report }: Options) {
   let gathered: GatheredBlock[] = [];
   const blocks = createBlockQueue();
-  const channels = new Map<number, ChannelAddress>();
+  const channels = new Map<number, ChannelAddress & { onBarren(): void }>();
   const pace = createPace(limits);
   const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
   const maker = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
@@ -117,7 +119,9 @@ function createWork({ database, limits, report }: Options) {
     const [channel] = channels.values();
     if (channel === undefined) return;
     channels.delete(channel.channelId);
-    await maker.walk(channel);
+    let made = 0;
+    await maker.walk(channel, () => void made++);
+    if (made === 0) channel.onBarren();
   }
 
   function add(block: WaitingBlock): void {
@@ -127,13 +131,13 @@ function createWork({ database, limits, report }: Options) {
 
   return {
     addGathered(block: GatheredBlock): void {
-      if (hasRoom()) gathered.push(block);
+      if (hasRoom() && gathered.length < limits.gatheredWaitingMax) gathered.push(block);
       begin();
     },
     addBlock: (address: BlockAddress, isForgotten: boolean) => add({ ...address, isForgotten, tries: 1 }),
-    addChannel(channel: ChannelAddress): void {
+    addChannel(channel: ChannelAddress, onBarren: () => void): void {
       if (!hasRoom()) return;
-      channels.set(channel.channelId, channel);
+      channels.set(channel.channelId, { ...channel, onBarren });
       begin();
     },
     waitingCount: () => waitingCount() + inWork,

@@ -79,8 +79,12 @@ export function chunkChildren(image: Buffer, length = fanOut): ChunkChildren | u
     return undefined;
   }
   const placeOf = (name: ChunkColumn) => places[chunkColumns.indexOf(name)] as number;
+  /** Room for those that are asked for as a rule: memory of its own for each would take as long as decoding. */
+  const room = new Float64Array(4 * length);
+  let used = 0;
   const column = (name: ChunkColumn) => {
-    const numbers = new Float64Array(length);
+    const numbers = used < room.length ? room.subarray(used, used + length) : new Float64Array(length);
+    used += length;
     decodeColumn(image, placeOf(name), numbers);
     return numbers;
   };

@@ -42,7 +42,7 @@ export function memoryOverview(
   const isAmong = (number: number, ranges: readonly IndexRange[]) =>
     ranges.some(({ from, to }) => number >= from && number <= to);
 
-  return {
+  const source: OverviewSource = {
     fanOut,
     rest: freely.rest,
     onLacking() {},
@@ -57,7 +57,7 @@ export function memoryOverview(
         });
     },
     async listChunkChildren(blocks) {
-      return (await this.listBlocks(1, blocks)).map(({ block, children }) => ({
+      return (await source.listBlocks(1, blocks)).map(({ block, children }) => ({
         block,
         children: asChunkChildren(children),
       }));
@@ -72,6 +72,7 @@ export function memoryOverview(
       return Math.min(found.length, chunksMax + 1);
     },
   };
+  return source;
 }
 
 function ofChunk({ chunkIndex: _, ...chunk }: ChunkSummary) {

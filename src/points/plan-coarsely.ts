@@ -67,7 +67,7 @@ export async function planCoarsely(
   const loose =
     blockCount === 0 ? Number.POSITIVE_INFINITY : await source.addChunks(plan, chunks, range, limits.looseChunksMax);
   // The newest chunks are in no block yet: not many more than one holds.
-  if (loose > 2 * fanOut) source.onLacking();
+  if (loose > Math.min(2 * fanOut, limits.looseChunksMax)) source.onLacking();
   if (loose > limits.looseChunksMax) return undefined;
   let sorted = await separated(source, await plan.byTime(source.rest));
   for (;;) {

@@ -97,11 +97,23 @@ describe('bounds of planning by an overview', () => {
 
   test('with more than looseChunksMax chunks beside its blocks it is told to be lacking, and is passed by', async () => {
     const overviewChunksMin = 0;
-    // More than two blocks hold lie beside, so some that could be made are missing.
-    expect(await planned({ overviewChunksMin, looseChunksMax: 36 })).toMatchObject({ byChunks: 0, lacking: 1 });
+    expect(await planned({ overviewChunksMin, looseChunksMax: 36 })).toMatchObject({ byChunks: 0, lacking: 0 });
     expect(await planned({ overviewChunksMin, looseChunksMax: 35 })).toMatchObject({ byChunks: 1, lacking: 1 });
     const without = await planned({ overviewChunksMin, looseChunksMax: 2_048 }, () => false);
     expect(without).toMatchObject({ byChunks: 1, lacking: 1 });
+  });
+
+  test('with more chunks beside its blocks than two of them hold it is told to be lacking', async () => {
+    const source = memorySource(asMap(chunks), () => {}, { fanOut: 4, isStored: (_, block) => block < 20 });
+    let lacking = 0;
+    source.overview.onLacking = () => void lacking++;
+    const bounds = { overviewChunksMin: 0, looseChunksMax: 2_048 };
+    await readOf(source, { max_points: 20 }, bounds);
+    expect(lacking).toBe(1);
+    const whole = memorySource(asMap(chunks), () => {}, { fanOut: 4 });
+    whole.overview.onLacking = () => void lacking++;
+    await readOf(whole, { max_points: 20 }, bounds);
+    expect(lacking).toBe(1);
   });
 });
 

@@ -34,6 +34,7 @@ const scripts = {
   '--shares': 'shares.js',
   '--flood': 'flood.js',
   '--first-chunk': 'first-chunk.js',
+  '--overviews': 'overviews.js',
 };
 const script = scripts[args[0]] ?? 'main.js';
 const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {

@@ -39,8 +39,11 @@ import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
 import { createLive } from './live/live.ts';
 import { liveRoutes } from './live/routes.ts';
+import { type OverviewLimits, overviewLimits } from './overviews/limits.ts';
+import { createOverviews } from './overviews/overviews.ts';
 import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
+import type { CommittedChunk } from './streams/committed.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
 import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
@@ -97,6 +100,7 @@ export interface RoomLimits {
   timeseries: TimeseriesLimits;
   exports: ExportLimits;
   live: LiveLimits;
+  overviews: OverviewLimits;
 }
 
 /** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
@@ -135,6 +139,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const graceSeconds = config.FINALIZE_GRACE_SECONDS;
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const live = openLive(app, { database, credentials, idleSeconds, log, metrics, limits: limits.live });
+  const overviews = openOverviews(app, database, log, metrics, limits);
   const streams =
     given.streams ??
     createStreamService({
@@ -145,7 +150,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       newId: given.newId,
       limits: limits.streams,
       memberLimits: limits.catalogue,
-      listeners: [live.note],
+      listeners: [live.note, overviews.note],
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   remembering.push(streams);
@@ -166,7 +171,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     });
     await app.register(async (room) => ledgerRoutes(room, { database, limits: ledger }), { prefix });
   }
-  await app.register(async (room) => timeseriesRoutes(room, { database, limits }));
+  await app.register(async (room) => timeseriesRoutes(room, { database, limits, onLacking: overviews.complete }));
   await app.register(async (room) => liveRoutes(room, { ...live, database, idleSeconds, limits: limits.live }));
   const publicUrl = config.PUBLIC_URL;
   const cache = exportCacheOf(config, limits.exports, log);
@@ -218,6 +223,23 @@ function openLive(app: App, { credentials, log, metrics, ...means }: LiveParts) 
   return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(credentials, request) };
 }
 
+function openOverviews(app: App, database: Database, log: Logger, metrics: Metrics, limits: RoomLimits) {
+  const report = (error: Error) => log.warn({ err: error }, 'an overview could not be made');
+  const overviews = createOverviews({ database, limits: { ...limits.streams, ...limits.overviews }, report });
+  metrics.watch('metrology_overviews_waiting', 'Blocks of overviews, and channels, that wait to be made', () =>
+    overviews.waitingCount(),
+  );
+  app.addHook('onClose', () => overviews.close());
+  app.decorate('overviewsSettled', overviews.settled);
+  const note = (chunks: readonly CommittedChunk[]) => {
+    for (const { item, channelId, image, outcome } of chunks) {
+      const { dataId, chunkIndex } = item;
+      overviews.note({ dataId, channelId, chunkIndex }, image, outcome === 'replaced');
+    }
+  };
+  return { note, complete: overviews.complete };
+}
+
 async function catalogueRoutes(app: App, database: Database, idleSeconds: number, limits: RoomLimits): Promise<void> {
   const entries = { database, idleSeconds, limits: limits.catalogue, removal: limits.streams };
   const catalogue = { database, limits: limits.catalogue };
@@ -252,5 +274,6 @@ function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
     timeseries: { ...timeseriesLimits, ...given.timeseries },
     exports: { ...exportLimits, ...given.exports },
     live: { ...liveLimits, ...given.live },
+    overviews: { ...overviewLimits, ...given.overviews },
   };
 }

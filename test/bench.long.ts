@@ -45,6 +45,17 @@ test('every row that needs no other database gives a result', { timeout: 240_000
   expect(toMarkdown(report)).toMatch(/^\| row \| unit \|/m);
 });
 
+test('the rows of overviews give results, and answers of the same bytes with overviews and without', {
+  timeout: 240_000,
+}, async () => {
+  const size = ['--points', '60000', '--channels', '2', '--rounds', '1'];
+  const args = [join(project, 'bench/start.mjs'), '--overviews', ...size, '--markdown'];
+  const parts = ['reads', 'zoom', 'growth', 'statistics'].flatMap((part) => ['--only', part]);
+  const { stdout } = await promisify(execFile)(process.execPath, [...args, ...parts], { timeout: 220_000 });
+  expect(stdout.match(/^\| (?!row|---)/gm)).toHaveLength(10);
+  expect(stdout).toContain('60,000 points in chunks of 1,000 to 2,000');
+});
+
 describe('the load', () => {
   const formats: Format[] = ['chunk', 'multi', 'victoria', 'influx'];
   const answering = async (status: (n: number) => number) => {

@@ -272,7 +272,7 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect((await post('/tool-state/stream/chunk', chunk)).status).toBe(201);
     expect(await cli('verify')).toEqual({
       code: 0,
-      stdout: '1 chunks, 0 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n',
+      stdout: '1 chunks, 0 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n0 overviews, 0 differ\n',
       stderr: '',
     });
     const database = new pg.Client({ connectionString: await runningEmbeddedPostgres(dataDir) });
@@ -283,8 +283,14 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
     expect(stdout).toBe(
       `stream ${data_id}, channel "p", chunk 4: its hash is not that of its content\n` +
-        '1 chunks, 1 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n',
+        '1 chunks, 1 differ\n0 replaced contents, 0 differ\n1 channels, 0 differ\n0 overviews, 0 differ\n',
     );
+    const repaired = await cli('verify', '--repair');
+    expect([repaired.code, repaired.stdout]).toEqual([
+      1,
+      `${stdout}0 overviews were made that differed or were missing\n` +
+        'Chunks, replaced contents and channels that differ are not repaired: nothing here tells what they were.\n',
+    ]);
   });
 
   test('repack packs what was stored as it was sent, says what that has saved, and ends with 1 where something is wrong', async () => {
@@ -358,5 +364,36 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect((await cli('repack')).stdout).toMatch(/looked at, [1-9]\d* packed, \d+ with a series .*, 1 left/);
     expect((await cli('repack')).stdout).toMatch(/looked at, 0 packed, \d+ with a series .*, 1 left/);
     expect(await content()).toEqual(before);
+  });
+
+  test('verify --repair makes overviews that are missing or differ, and then all is well', async () => {
+    const headers = { 'x-api-key': key, 'content-type': 'application/json' };
+    const post = (path: string, body: object) =>
+      fetch(`${server?.endpoint}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const database = new pg.Client({ connectionString: await runningEmbeddedPostgres(dataDir) });
+    await database.connect();
+    // What the tests before have damaged.
+    await database.query('truncate streams cascade; truncate chunks; truncate chunk_revisions');
+    const opened = await post('/tool-state/stream/initialize', { points_per_chunk: 1 });
+    const { data_id } = (await opened.json()) as { data_id: string };
+    for (let chunk_index = 0; chunk_index < 64; chunk_index++) {
+      const chunk = { data_id, chunk_index, channel_name: 'p', timestamps: [chunk_index], values: [chunk_index / 7] };
+      expect((await post('/tool-state/stream/chunk', chunk)).status).toBe(201);
+    }
+    const counted = (await cli('verify')).stdout;
+    expect(counted).toMatch(/\n0 overviews, 0 differ\n$/);
+    const made = await cli('verify', '--repair');
+    expect([made.code, made.stdout]).toEqual([0, `${counted}1 overviews were made that differed or were missing\n`]);
+    await database.query('update overviews set value_sum = 0');
+    await database.end();
+    const difference = `stream ${data_id}, channel "p", overview of chunks 0 to 63: its statistics are not those of its chunks\n`;
+    const found = await cli('verify');
+    expect(found.code).toBe(1);
+    expect(found.stdout).toContain(difference);
+    expect(found.stdout).toContain('1 overviews, 1 differ\n"metrology-server verify --repair" makes overviews anew');
+    const repaired = await cli('verify', '--repair');
+    expect(repaired.code).toBe(0);
+    expect(repaired.stdout).toContain('1 overviews, 1 differ\n1 overviews were made that differed or were missing\n');
+    expect(await cli('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('1 overviews, 0 differ\n') });
   });
 });

@@ -2,7 +2,11 @@ import { get } from 'node:http';
 import type { Target } from './target.ts';
 
 /** Reads an answer without parsing, as fast as its bytes come. @returns the time to the last byte */
-export async function download(target: Target, path: string, onPiece: (piece: Buffer) => void): Promise<number> {
+export async function download(
+  target: Pick<Target, 'url' | 'key'>,
+  path: string,
+  onPiece: (piece: Buffer) => void,
+): Promise<number> {
   const startedAt = performance.now();
   await new Promise<void>((resolve, reject) => {
     const url = target.url + path;

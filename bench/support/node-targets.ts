@@ -10,7 +10,7 @@ import type { Options } from './options.ts';
 import { freePort, nodeFlags, startProcess, untilReady } from './processes.ts';
 import type { Route, Sql, Target } from './target.ts';
 
-type NodeKind = 'ours' | 'packed' | 'as-sent' | 'ceiling' | 'straightforward';
+type NodeKind = 'ours' | 'packed' | 'as-sent' | 'without-overviews' | 'ceiling' | 'straightforward';
 
 const shared = 'fsync before the answer, shared by a flush';
 const programs: Record<NodeKind, { name: string; durability: string; script: string }> = {
@@ -20,6 +20,11 @@ const programs: Record<NodeKind, { name: string; durability: string; script: str
     name: 'one process that stores as sent',
     durability: shared,
     script: 'bench/targets/one-process.js as-sent',
+  },
+  'without-overviews': {
+    name: 'one process without overviews',
+    durability: shared,
+    script: 'bench/targets/one-process.js without-overviews',
   },
   ceiling: { name: 'HTTP ceiling', durability: 'stores nothing', script: 'bench/targets/ceiling.js' },
   straightforward: {

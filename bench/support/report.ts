@@ -20,11 +20,10 @@ const heads = ['row', 'unit', 'ours', 'baseline', 'ratio', 'must', 'aim', 'reach
 
 /** The table as Markdown, with what it was measured on. */
 export function toMarkdown(report: Report): string {
-  const lines = [heads, heads.map(() => '---'), ...report.results.map(cellsOf)];
   return [
     ...describeRun(report),
     '',
-    ...lines.map((cells) => `| ${cells.join(' | ')} |`),
+    markdownTable(report.results),
     ...(report.missing.length > 0
       ? ['', ...report.missing.map((one) => `- no result for ${one.row}: ${one.reason}`)]
       : []),
@@ -33,20 +32,22 @@ export function toMarkdown(report: Report): string {
 
 /** The table for a terminal. */
 export function toText(report: Report): string {
-  const lines = [heads, ...report.results.map(cellsOf)];
-  const widths = heads.map((_, column) => Math.max(...lines.map((cells) => (cells[column] as string).length)));
   const missing = report.missing.map((one) => `${one.isFailure ? 'NO RESULT' : 'left out'}: ${one.row}: ${one.reason}`);
-  return [
-    ...describeRun(report),
-    '',
-    ...lines.map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] as number))
-        .join('  ')
-        .trimEnd(),
-    ),
-    ...missing,
-  ].join('\n');
+  return [...describeRun(report), '', textTable(report.results), ...missing].join('\n');
+}
+
+/** Results as a table of Markdown. */
+export function markdownTable(results: readonly Result[]): string {
+  const lines = [heads, heads.map(() => '---'), ...results.map(cellsOf)];
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** Results as a table for a terminal. */
+export function textTable(results: readonly Result[]): string {
+  const lines = [heads, ...results.map(cellsOf)];
+  const widths = heads.map((_, column) => Math.max(...lines.map((cells) => (cells[column] as string).length)));
+  const lineOf = (cells: string[]) => cells.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ');
+  return lines.map((cells) => lineOf(cells).trimEnd()).join('\n');
 }
 
 function describeRun({ machine, ...run }: Report): string[] {

@@ -31,6 +31,7 @@ export type TargetKind =
   | 'ours'
   | 'packed'
   | 'as-sent'
+  | 'without-overviews'
   | 'ceiling'
   | 'straightforward'
   | 'victoria'

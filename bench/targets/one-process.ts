@@ -8,6 +8,7 @@ import { openStore } from '../../src/process/open-database.ts';
 
 /*
  * This server in one process, which stores series packed, or as they were sent: the two forms that are held against each other.
+ * Or it packs, and neither makes overviews nor reads by them.
  */
 const [, , form] = process.argv;
 const config = readConfig(process.env);
@@ -15,10 +16,16 @@ const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
 const store = await openStore(config, log, { mayJoin: false });
 await provideKey(store.database, config, false);
 await store.database.standing.look();
-if (form === 'packed' && !store.database.standing.packs()) throw new Error('packing has not begun');
-const standing = form === 'packed' ? store.database.standing : { ...store.database.standing, packs: () => false };
+if (form !== 'as-sent' && !store.database.standing.packs()) throw new Error('packing has not begun');
+const standing = form !== 'as-sent' ? store.database.standing : { ...store.database.standing, packs: () => false };
 
-const app = await buildApp({ config, database: { ...store.database, standing }, log });
+const withoutOverviews = {
+  overviews: { waitingMax: 0 },
+  // As many as an integer of PostgreSQL can say.
+  points: { overviewChunksMin: Number.POSITIVE_INFINITY, looseChunksMax: 2 ** 31 - 2 },
+};
+const limits = form === 'without-overviews' ? withoutOverviews : {};
+const app = await buildApp({ config, database: { ...store.database, standing }, log, limits });
 await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {
   app.server.closeAllConnections();

@@ -13,11 +13,11 @@ import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
-import { verify } from '../verify/verify.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { addRepackCommand } from './repack.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
+import { addVerifyCommand } from './verify.ts';
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
@@ -41,27 +41,7 @@ program
   .description('bring the database up to date and stop')
   .action(() => withStore(async () => print('The database is up to date.')));
 
-program
-  .command('verify')
-  .description('compute the hash of every stored chunk anew and name those that differ; ends with 1 when some do')
-  .action(() =>
-    withStore(async ({ connectionString }) => {
-      // Of a database of any size, so no statement is bounded.
-      const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
-      try {
-        const { chunks, revisions, channels } = await verify(database, ({ dataId, place, problem }) =>
-          print(`stream ${dataId}, ${place}: ${problem}`),
-        );
-        print(`${chunks.checked} chunks, ${chunks.differ} differ`);
-        print(`${revisions.checked} replaced contents, ${revisions.differ} differ`);
-        print(`${channels.checked} channels, ${channels.differ} differ`);
-        if (chunks.differ + revisions.differ + channels.differ > 0) process.exitCode = 1;
-      } finally {
-        await database.close();
-      }
-    }),
-  );
-
+addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
 
 addKeysCommands(program.command('keys'), {

@@ -32,11 +32,18 @@ export const scaleOf = (exponent: number): number =>
  * Gives back the readings; absent ones are NaN, which nothing stored can be.
  * @throws when the residuals are not those of so many readings
  */
-export function unpack({ exponent, base, step, residuals }: PackedSeries, pointCount: number): Float64Array {
+export function unpack(series: PackedSeries, pointCount: number): Float64Array {
+  const readings = new Float64Array(pointCount);
+  unpackInto(readings, series);
+  return readings;
+}
+
+/** The same into numbers that are there already, as many as there are readings. */
+export function unpackInto(readings: Float64Array, { exponent, base, step, residuals }: PackedSeries): void {
+  const pointCount = readings.length;
   const width = residuals.length / pointCount;
   if (!(Number.isInteger(width) && width <= widthMax))
     throw new Error('a packed series has not the length of its chunk');
-  const readings = new Float64Array(pointCount);
   const absent = absentOf[width] as number;
   const scale = scaleOf(exponent);
   if (width === 2) {
@@ -44,7 +51,7 @@ export function unpack({ exponent, base, step, residuals }: PackedSeries, pointC
       const residual = ((residuals[2 * i] as number) << 8) | (residuals[2 * i + 1] as number);
       readings[i] = residual === absent ? Number.NaN : (base + step * i + residual) / scale;
     }
-    return readings;
+    return;
   }
   let at = 0;
   for (let i = 0; i < pointCount; i++) {
@@ -52,5 +59,4 @@ export function unpack({ exponent, base, step, residuals }: PackedSeries, pointC
     for (let byte = 0; byte < width; byte++) residual = residual * 256 + (residuals[at++] as number);
     readings[i] = residual === absent && width > 0 ? Number.NaN : (base + step * i + residual) / scale;
   }
-  return readings;
 }

@@ -142,6 +142,20 @@ export interface Tables {
     value_min_time: number | null;
     value_max_time: number | null;
   };
+  overviews: {
+    organization_id: string;
+    data_id: string;
+    channel_id: number;
+    level: number;
+    block: number;
+    value_count: number;
+    absent_count: number;
+    value_sum: number;
+    value_sum_rest: number;
+    value_squares: number;
+    contents_hash: Buffer;
+    children: Buffer;
+  };
   chunk_revisions: {
     organization_id: string;
     data_id: string;

@@ -14,6 +14,8 @@ declare module 'fastify' {
      * comes back to the next one.
      */
     endEventStreams(): void;
+    /** Resolves when no overview waits to be made. */
+    overviewsSettled(): Promise<void>;
   }
 }
 

@@ -50,7 +50,8 @@ export function withCarriedIn(
   };
 }
 
-function beforeBreak({ times, values }: Points, nextMs: number, breaks: LineBreaks): Points {
+function beforeBreak({ times, values }: Points, next: number, breaks: LineBreaks): Points {
+  const nextMs = Math.round(next);
   const [ms, value] = [times[0] as number, values[0] as number];
   const isBroken = breaks.some(({ lowMs, highMs }) => lowMs < nextMs && highMs > ms);
   const middleMs = isBroken ? msBetween(ms, nextMs) : undefined;

@@ -1,11 +1,13 @@
 import { findCarriedIn, withCarriedIn } from './carry-in.ts';
 import type { ChannelSource } from './channel-source.ts';
+import type { SummaryPlan } from './chunk-plan.ts';
 import { downSample } from './down-sample.ts';
 import { downSampledFootprintOf, type Footprint, footprintOf, requireFewChunks } from './footprint.ts';
 import { findGaps } from './gaps.ts';
 import type { PointLimits } from './limits.ts';
 import { lineBreaksOf } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
+import { planCoarsely } from './plan-coarsely.ts';
 import type { PointRead } from './points.ts';
 import type { Wanted } from './selection.ts';
 import type { MsRange } from './time.ts';
@@ -52,9 +54,29 @@ async function planRange(
         readInOrder({ ...source, plan }, { ...range, withValues }, collapse, shared),
     };
   }
-  const plan = await source.planWithSummaries(range);
+  const plan = await planForExtremes(source, range, limits);
   requireFewChunks(plan.length, limits);
   const gaps = await findGaps(source, plan, range, limits);
   const points = await downSample({ ...source, plan }, range, gaps, max_points, limits);
   return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, ...points };
+}
+
+/** What a range holds: by the overview of the channel where that spares much, else chunk by chunk. */
+export async function planForExtremes(
+  source: ChannelSource,
+  range: MsRange,
+  limits: PointLimits,
+): Promise<SummaryPlan> {
+  const { overviewChunksMin, looseChunksMax } = limits;
+  if (chunksExpected(source, range) < overviewChunksMin) {
+    const plan = await source.planWithSummaries(range, looseChunksMax);
+    if (plan.length <= looseChunksMax) return plan;
+  }
+  return (await planCoarsely(source.overview, source.chunkCount, range, limits)) ?? source.planWithSummaries(range);
+}
+
+/** How many chunks a range holds, if they lie evenly in the time of their channel. */
+function chunksExpected({ chunkCount, span }: ChannelSource, { fromMs, toMs }: MsRange): number {
+  const insideMs = Math.min(toMs, span.toMs) - Math.max(fromMs, span.fromMs) + 1;
+  return (chunkCount * Math.max(0, insideMs)) / (span.toMs - span.fromMs + 1);
 }

@@ -1,5 +1,6 @@
 import type { Reading } from '../lib/reading.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
+import type { OverviewSource } from './plan-coarsely.ts';
 import type { ChunkPoints } from './points.ts';
 import type { MsRange } from './time.ts';
 
@@ -10,7 +11,11 @@ export interface ChannelSource {
   pointCount: number;
   /** The chunks whose span of times touches a range, in order of time. */
   plan(range: MsRange): Promise<ChunkPlan>;
-  planWithSummaries(range: MsRange): Promise<SummaryPlan>;
+  /** @param chunksMax breaks off with one more; by default the bound of a read */
+  planWithSummaries(range: MsRange, chunksMax?: number): Promise<SummaryPlan>;
+  overview: OverviewSource;
+  /** The times of the channel, in ms. */
+  span: MsRange;
   /** The chunks that begin before a time in Unix seconds, those that begin last first. */
   listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
   /** What is stored on one side of each index that is missing its direct neighbour there. */

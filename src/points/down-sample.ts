@@ -1,6 +1,8 @@
+import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import { readExtremes } from './extremes.ts';
 import { fillUp } from './fill-up.ts';
+import { requireFewChunks } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
 import type { PlannedChannel } from './merge.ts';
@@ -15,7 +17,7 @@ import type { MsRange } from './time.ts';
  * parts that hold about as many points each. At least half as many, whatever their times.
  */
 export async function downSample(
-  source: PlannedChannel<SummaryPlan>,
+  source: DownSampled,
   range: MsRange,
   gaps: readonly Gap[],
   pointsMax: number,
@@ -24,14 +26,17 @@ export async function downSample(
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
-  const few = mayBeFew ? await readFew(source, range, breaks, pointsMax, limits) : undefined;
+  const few = mayBeFew
+    ? await readFew(await chunkByChunk(source, range, limits), range, breaks, pointsMax, limits)
+    : undefined;
   if (few?.isWhole) return { isDownSampled: false, batches: few.batches };
   const choice: Choice =
     few === undefined
       ? {
           choose: async (partCount, shared) =>
             onePerMs(await readExtremes(source, held, partCount, shared), held, source.rest),
-          fillUp: (points, room, shared) => fillUp(source, held, points, room, shared),
+          fillUp: async (points, room, shared) =>
+            fillUp(await chunkByChunk(source, range, shared), held, points, room, shared),
         }
       : few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
@@ -43,6 +48,17 @@ export async function downSample(
       yield* withLineBreaks(inBatches(await chosen), breaks);
     },
   };
+}
+
+/** A channel that is planned, maybe in blocks, and what a plan without them takes. */
+type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'overview' | 'planWithSummaries'>;
+
+/** @throws ApiError 422 for more chunks than a read may go through */
+async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLimits): Promise<DownSampled> {
+  if (!source.plan.levels.some((level) => level > 0)) return source;
+  const plan = await source.planWithSummaries(range);
+  requireFewChunks(plan.length, limits);
+  return { ...source, plan };
 }
 
 /** How points are chosen of more than may be shown. */

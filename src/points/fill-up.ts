@@ -46,7 +46,7 @@ class Thinned {
   add(ms: number, value: number): void {
     if (this.#seen++ % this.#stride !== 0) return;
     if (this.#length === this.#times.length) {
-      this.#keep(this.#length / 2, 2);
+      this.#keep(this.#length / 2);
       // Their number was even, so what comes now is due by the new stride too.
       this.#stride *= 2;
     }
@@ -55,14 +55,16 @@ class Thinned {
   }
 
   take(most: number): Points {
-    if (this.#length > most) this.#keep(most, this.#length / most);
+    if (this.#length > most) this.#keep(most);
     return { times: this.#times.subarray(0, this.#length), values: this.#values.subarray(0, this.#length) };
   }
 
-  #keep(count: number, step: number): void {
+  /** So many, at even distances. */
+  #keep(count: number): void {
     for (let i = 0; i < count; i++) {
-      this.#times[i] = this.#times[Math.floor(i * step)] as number;
-      this.#values[i] = this.#values[Math.floor(i * step)] as number;
+      const from = Math.floor((i * this.#length) / count);
+      this.#times[i] = this.#times[from] as number;
+      this.#values[i] = this.#values[from] as number;
     }
     this.#length = count;
   }

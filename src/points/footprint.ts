@@ -19,7 +19,7 @@ export interface Footprint {
 }
 
 /** Bytes of a chunk in a plan, and in one with summaries. */
-const [planBytes, summaryBytes] = [32, 64];
+const [planBytes, summaryBytes] = [32, 96];
 /** Bytes of a point: 24 as it comes and 16 decoded. */
 const pointBytes = 40;
 /** Bytes of a point that a down-sampled read has chosen: it holds all of them until its end. */

@@ -1,7 +1,7 @@
 import { ascendingOrder } from '../lib/ascending-order.ts';
 import { type HabitLimits, isMissing } from '../lib/habits.ts';
 import type { ChannelSource } from './channel-source.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
+import type { SummaryPlan } from './chunk-plan.ts';
 import type { Gap } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
 
@@ -12,7 +12,7 @@ import { type MsRange, msOf } from './time.ts';
  */
 export async function findGaps(
   source: GapSource,
-  plan: ChunkPlan,
+  plan: SummaryPlan,
   range: MsRange,
   limits: HabitLimits,
 ): Promise<Gap[]> {
@@ -22,11 +22,11 @@ export async function findGaps(
   return holes.filter(({ fromChunk, toChunk }, i) => isMissing(toChunk - fromChunk + 2, beside[i] as number[], limits));
 }
 
-type GapSource = Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'listStepsBeside' | 'rest'>;
+type GapSource = Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'listStepsBeside' | 'overview' | 'rest'>;
 
 /** Where no chunk is stored between two others, or before the first. */
-async function findHoles(source: GapSource, plan: ChunkPlan, range: MsRange): Promise<Gap[]> {
-  const { ends, starts } = await runsOf(plan, source.rest);
+async function findHoles(source: GapSource, plan: SummaryPlan, range: MsRange): Promise<Gap[]> {
+  const { ends, starts } = await runsOf(plan, source);
   if (plan.length === 0) {
     for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);
   }
@@ -52,18 +52,24 @@ interface Span {
   lastMs: number;
 }
 
-/** The last and the first chunk of every run of chunk indexes. */
-async function runsOf({ length, chunkIndexes, firstMs, lastMs }: ChunkPlan, rest: ChannelSource['rest']) {
+/** The last and the first chunk of every run of chunk indexes. Blocks of a plan are never at an end of a run. */
+async function runsOf(
+  { length, chunkIndexes, firstMs, lastMs, levels }: SummaryPlan,
+  { rest, overview: { fanOut } }: GapSource,
+) {
   const isAfter = (a: number, b: number) => (chunkIndexes[a] as number) > (chunkIndexes[b] as number);
   const order = await ascendingOrder(length, isAfter, rest);
   const ends = new Map<number, Span>();
   const starts = new Map<number, Span>();
+  let expected = Number.NaN;
   for (let i = 0; i < length; i++) {
     const position = order[i] as number;
     const chunkIndex = chunkIndexes[position] as number;
     const span = () => ({ firstMs: firstMs[position] as number, lastMs: lastMs[position] as number });
-    if (chunkIndexes[order[i - 1] as number] !== chunkIndex - 1) starts.set(chunkIndex, span());
-    if (chunkIndexes[order[i + 1] as number] !== chunkIndex + 1) ends.set(chunkIndex, span());
+    const next = chunkIndex + fanOut ** (levels[position] as number);
+    if (chunkIndex !== expected) starts.set(chunkIndex, span());
+    if (chunkIndexes[order[i + 1] as number] !== next) ends.set(next - 1, span());
+    expected = next;
   }
   return { ends, starts };
 }

@@ -5,6 +5,8 @@ export const pointLimits = {
    * 50 MB more memory behind.
    */
   pagePointsMax: 25_000,
+  /** Blocks of an overview that are fetched at a time, because parts of an answer begin in them: 5 kB each. */
+  pageBlocksMax: 1_000,
   /** Chunks of one statement: it lists them by index. */
   pageChunksMax: 5_000,
   /** Points of one channel that may wait to be merged: 32 bytes each, and half as much again while they are sorted. */
@@ -19,6 +21,10 @@ export const pointLimits = {
   heldPointsMax: 2_000_000,
   /** Chunks that one read goes through in order of time, of all channels that it reads side by side; over it 422. */
   plannedChunksMax: 1_000_000,
+  /** Chunks that a down-sampled read looks up beside the overview of its channel; where there are more, it does without. */
+  looseChunksMax: 2_048,
+  /** A window that is expected to hold fewer chunks than this is planned without the overview. */
+  overviewChunksMin: 512,
   /** Chunks that a raw read or a long export plans at a time. */
   planPageChunksMax: 20_000,
   /** Bytes of plans, pages and buffers that every read has room for; what one needs beyond it is counted apart. */

@@ -1,6 +1,6 @@
 import type { Batches, Gap } from './points.ts';
 
-/** Spans of ms across which no line may be drawn, by where they begin. */
+/** Spans across which no line may be drawn, by where they begin. Their ends are whole ms, so times with fractions count as those too. */
 export type LineBreaks = Gap['between'][];
 
 /** Those of the gaps that have data on both sides. */
@@ -27,14 +27,15 @@ export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Bat
     let length = 0;
     for (let i = 0; i < points.times.length; i++) {
       const at = points.times[i] as number;
-      for (; next < breaks.length && (breaks[next]?.lowMs as number) < at; next++) {
+      const atMs = Math.round(at);
+      for (; next < breaks.length && (breaks[next]?.lowMs as number) < atMs; next++) {
         reachMs = Math.max(reachMs, breaks[next]?.highMs as number);
       }
-      const middleMs = reachMs > lastMs ? msBetween(lastMs, at) : undefined;
+      const middleMs = reachMs > lastMs ? msBetween(lastMs, atMs) : undefined;
       if (middleMs !== undefined) times[length++] = middleMs;
       if (i < points.values.length) values[length] = points.values[i] as number;
       times[length++] = at;
-      lastMs = at;
+      lastMs = atMs;
     }
     yield { times: times.subarray(0, length), values: values.subarray(0, length) };
   }

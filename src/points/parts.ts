@@ -1,24 +1,49 @@
-import type { ChunkPlan } from './chunk-plan.ts';
+import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
+import type { ChunkChildren } from './overview.ts';
 import type { MsRange } from './time.ts';
 
+/** How the points of a range are divided into parts. */
+export interface Parts {
+  /** How many parts begin in each entry of a plan. Where none begins, it belongs to the part that has been begun last. */
+  counts: Uint32Array;
+  /** How many begin in the chunks of a block that stands at a position of the plan, one after the other. */
+  withinBlock(position: number, children: ChunkChildren): Uint32Array;
+}
+
 /**
- * Divides the points of a range into parts that hold about as many each, however they lie in time, and says how many parts
- * begin in each chunk. Where none begins, the chunk belongs to the part that the chunk before it has begun.
+ * Divides the points of a range into parts that hold about as many each, however they lie in time.
  * @returns together as many as are wanted
  */
-export function partsOfChunks(plan: ChunkPlan, range: MsRange, partCount: number): Uint32Array {
+export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Parts {
   const points = pointsOfChunks(plan, range);
-  const partPoints = points.reduce((sum, one) => sum + one, 0) / partCount;
-  const parts = new Uint32Array(plan.length);
-  let sum = 0;
-  let begun = 0;
-  for (let i = 0; i < plan.length; i++) {
-    sum += points[i] as number;
-    const due = Math.min(partCount, Math.ceil(sum / partPoints));
-    parts[i] = due - begun;
-    begun = due;
+  const pointCount = points.reduce((sum, one) => sum + one, 0);
+  const begunAfter = (sum: number) => Math.min(partCount, Math.ceil((sum * partCount) / pointCount));
+  const counts = new Uint32Array(plan.length);
+  const before = new Float64Array(plan.length);
+  countBegins(points, counts, 0);
+
+  /** @param sum of the points before */
+  function countBegins(some: Float64Array, begins: Uint32Array, sum: number): void {
+    let begun = sum === 0 ? 0 : begunAfter(sum);
+    for (let i = 0; i < some.length; i++) {
+      if (some === points) before[i] = sum;
+      sum += some[i] as number;
+      const due = begunAfter(sum);
+      begins[i] = due - begun;
+      begun = due;
+    }
   }
-  return parts;
+  return {
+    counts,
+    withinBlock(position, children) {
+      // Where all points count, nobody has to look at the times.
+      const isFull = plan.fittingPoints[position] === plan.pointCounts[position];
+      const fittingPoints = isFull ? children.column('pointCount') : children.fittingPoints();
+      const begins = new Uint32Array(fittingPoints.length);
+      countBegins(fittingPoints, begins, before[position] as number);
+      return begins;
+    },
+  };
 }
 
 /** Whether all points of a chunk lie in a range. */
@@ -31,23 +56,26 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
  * of the range may do so by a single wrong time, so its span alone tells nothing: its points are taken to lie as close as
  * those of the closest chunk.
  */
-function pointsOfChunks(plan: ChunkPlan, range: MsRange): Float64Array {
-  const { length, firstMs, lastMs, pointCounts } = plan;
+function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
+  const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;
   const pointsPerMs = greatestPointsPerMs(plan);
   const points = new Float64Array(length);
   for (let i = 0; i < length; i++) {
+    if (isInside(plan, i, range)) {
+      points[i] = fittingPoints[i] as number;
+      continue;
+    }
     const insideMs = Math.min(lastMs[i] as number, range.toMs) - Math.max(firstMs[i] as number, range.fromMs) + 1;
-    const fitting = isInside(plan, i, range) ? insideMs : Math.max(1, insideMs * pointsPerMs);
-    points[i] = Math.min(pointCounts[i] as number, fitting);
+    points[i] = Math.min(pointCounts[i] as number, toExact(Math.max(1, insideMs * pointsPerMs)));
   }
   return points;
 }
 
-function greatestPointsPerMs({ length, firstMs, lastMs, pointCounts }: ChunkPlan): number {
+/** Rounded so far that sums of points are exact, and the same whether chunks are added one by one or as blocks. */
+const toExact = (points: number) => Math.round(points * 2 ** 20) / 2 ** 20;
+
+function greatestPointsPerMs({ length, pointsPerMs }: SummaryPlan): number {
   let greatest = 0;
-  for (let i = 0; i < length; i++) {
-    const spanMs = (lastMs[i] as number) - (firstMs[i] as number);
-    if (spanMs > 0) greatest = Math.max(greatest, ((pointCounts[i] as number) - 1) / spanMs);
-  }
+  for (let i = 0; i < length; i++) greatest = Math.max(greatest, pointsPerMs[i] as number);
   return Math.min(1, greatest);
 }

@@ -4,11 +4,13 @@ import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import { type PlannedRead, planChannelPoints } from './channel-points.ts';
 import type { ChannelSource, FetchChunks } from './channel-source.ts';
+import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import { chunkReader, storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
+import { overviewSource } from './overview-store.ts';
 import { fetchPage, nextPage } from './pages.ts';
 import {
   listHighest,
@@ -20,7 +22,11 @@ import {
   planWithSummaries,
 } from './plan-store.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
-import type { Wanted } from './selection.ts';
+import type { Selection, Wanted } from './selection.ts';
+import { type MsRange, msOf, wholeRange } from './time.ts';
+import { rangeOf } from './window.ts';
+
+export type { ChannelStatistics };
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
@@ -32,6 +38,8 @@ export interface ReadMeans {
   organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
+  /** Is told of a channel whose overview lacks much. */
+  onLacking?: ((channel: ChannelAddress) => void) | undefined;
 }
 
 /** The row of a channel, as far as reading its points needs it. */
@@ -40,6 +48,9 @@ export interface ChannelRow {
   channel_id: number;
   chunk_count: number;
   point_count: number;
+  /** Of its points that have a possible time, in Unix seconds; null where there are none. */
+  time_min?: number | null;
+  time_max?: number | null;
 }
 
 /**
@@ -94,6 +105,19 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
       );
     return { each, gaps: [], batches, close };
   });
+}
+
+/**
+ * The statistics of all readings of a channel in a window.
+ * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
+ */
+export function readChannelStatistics(
+  means: ReadMeans,
+  channel: ChannelRow,
+  window: Pick<Selection, 'startMs' | 'endMs'>,
+): Promise<ChannelStatistics> {
+  const source = sourceOf(means, channel, new GrowingBytes());
+  return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
 }
 
 /** What a channel takes that is read beside others, but for its points. */
@@ -219,7 +243,7 @@ async function* readPlanned(
 
 /** Every statement by which a channel is read by time. */
 function sourceOf(
-  { organization, reading, limits }: ReadMeans,
+  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {
@@ -230,7 +254,10 @@ function sourceOf(
     chunkCount: channel.chunk_count,
     pointCount: channel.point_count,
     plan: (range) => planByTime(organization, address, range, planning),
-    planWithSummaries: (range) => planWithSummaries(organization, address, range, planning),
+    planWithSummaries: (range, chunksMax = planning.chunksMax) =>
+      planWithSummaries(organization, address, range, { rest, chunksMax }),
+    overview: overviewSource(organization, address, { rest, onLacking: () => onLacking(address) }),
+    span: spanOf(channel),
     listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
     listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
     listStepsBeside: (holes, stepsMax) => listStepsBeside(organization, address, holes, stepsMax),
@@ -243,6 +270,9 @@ const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channe
   dataId: data_id,
   channelId: channel_id,
 });
+
+const spanOf = ({ time_min, time_max }: ChannelRow): MsRange =>
+  time_min == null || time_max == null ? wholeRange : { fromMs: msOf(time_min), toMs: msOf(time_max) };
 
 /** What each of several channels that are read at once may take of the memory of a read. */
 function shareOf(limits: PointLimits, channelCount: number): PointLimits {

@@ -28,6 +28,11 @@ const facts: Record<
   valueMax: true,
   valueMinTime: true,
   valueMaxTime: true,
+  valueCount: true,
+  absentCount: true,
+  valueSum: true,
+  valueSumRest: true,
+  valueSquares: true,
 };
 const columns = Object.keys(facts) as (keyof typeof facts)[];
 const placeOf = Object.fromEntries(columns.map((column, i) => [column, i])) as Record<keyof typeof facts, number>;
@@ -96,6 +101,11 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
       valueMax: value(placeOf.valueMax),
       valueMinTime: value(placeOf.valueMinTime),
       valueMaxTime: value(placeOf.valueMaxTime),
+      valueCount: value(placeOf.valueCount) as number,
+      absentCount: value(placeOf.absentCount) as number,
+      valueSum: value(placeOf.valueSum) ?? Number.NaN,
+      valueSumRest: value(placeOf.valueSumRest) ?? Number.NaN,
+      valueSquares: value(placeOf.valueSquares) ?? Number.NaN,
       ascending: value(columns.length) === 1,
       contentHash: next(hashBytes),
     };

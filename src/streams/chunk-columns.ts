@@ -120,26 +120,35 @@ function expressionOf(column: ChunkColumn, parameterOf: (name: string) => number
   return `substring($${parameterOf(name)}::bytea from u.position * 32 - 31 for 32) as ${name}`;
 }
 
+const parameterNames = [...scalars.map(({ name }) => name), ...placeColumns, ...longParameters];
+
+/** How many parameters rows take; those of a statement that has more come behind them. */
+export const rowsParametersCount = parameterNames.length;
+
 /**
  * Rows as a subquery, whatever their number and their forms: every column is one array, and the series of all chunks lie end to
  * end in two long parameters, of which each row takes its slices. Against a `values` list with a parameter for each value this
  * takes 31 parameters instead of 29 a row (which cost 1.1 µs each to send), and one prepared statement instead of one per size.
  * The arrays are unnested in a list of columns: `from unnest(…)` writes each of them to a store of its own first.
+ * @param arrays are unnested beside those, as columns of `u`
+ * @param columns come behind those of `columnNames`, and may be made of `u`
  */
-export const rowsSql = (() => {
-  const names = [...scalars.map(({ name }) => name), ...placeColumns, ...longParameters];
-  const parameterOf = (name: string) => names.indexOf(name) + 1;
-  const unnested = [
-    ...scalars.map((column) => ({ name: column.name, array: arrayType(column) })),
-    ...placeColumns.map((name) => ({ name, array: 'float8[]' })),
-  ].filter(({ array }) => array !== undefined);
+export function rowsSqlWith({ arrays, columns }: { arrays: { name: string; array: string }[]; columns: string[] }) {
+  const parameterOf = (name: string) => parameterNames.indexOf(name) + 1;
+  const own = [
+    ...scalars.map((column) => ({ name: column.name, type: arrayType(column) })),
+    ...placeColumns.map((name) => ({ name, type: 'float8[]' })),
+  ].filter(({ type }) => type !== undefined);
+  const unnested = [...own.map(({ name, type }) => ({ name, array: `$${parameterOf(name)}::${type}` })), ...arrays];
   return `
-  select ${chunkColumns.map((column) => expressionOf(column, parameterOf)).join(', ')}
+  select ${[...chunkColumns.map((column) => expressionOf(column, parameterOf)), ...columns].join(', ')}
   from (
-    select ${unnested.map(({ name, array }) => `unnest($${parameterOf(name)}::${array}) as ${name}`).join(', ')},
+    select ${unnested.map(({ name, array }) => `unnest(${array}) as ${name}`).join(', ')},
            generate_series(1, cardinality($1::uuid[])) as position
   ) as u`;
-})();
+}
+
+export const rowsSql = rowsSqlWith({ arrays: [], columns: [] });
 
 /** The parameters of `rowsSql`. */
 export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { float8ArrayBytes, writeReadings } from '../database/float8-array.ts';
 import { type SeriesImage, toSeriesImage } from '../database/series-image.ts';
 import type { Packer } from '../database/series-packer.ts';
+import { statisticsOf } from '../lib/statistics.ts';
 
 /** What a client sends for one channel of a chunk: Unix seconds and readings, one for one; null where there is none. */
 export interface ChannelReadings {
@@ -27,6 +28,13 @@ export interface ChunkImage {
   /** When those were, Unix seconds. */
   valueMinTime: number | null;
   valueMaxTime: number | null;
+  /** Of the points that have a possible time: readings, and points without one; their sum, and what it lacks by rounding. */
+  valueCount: number;
+  absentCount: number;
+  valueSum: number;
+  valueSumRest: number;
+  /** The squared distances of the readings from their mean, together; NaN beyond float64. */
+  valueSquares: number;
   /** No timestamp is absent or impossible, and none is smaller than the one before it. */
   ascending: boolean;
   /** SHA-256 over both series as binary float8[] and the unit, whatever form is stored: two chunks are equal when these are. */
@@ -60,6 +68,7 @@ export function toChunkImage(readings: ChannelReadings, packer?: Packer): ChunkI
     nullCount,
     ...span,
     ...valueSpan(times, values, span.ascending),
+    ...valueStatistics(times, values, span.ascending),
     contentHash,
   };
 }
@@ -174,6 +183,13 @@ function valueSpan(times: Float64Array, values: Float64Array, areTimes: boolean)
     valueMinTime: times[lowest] as number,
     valueMaxTime: times[highest] as number,
   };
+}
+
+/** @param areTimes all times are possible ones */
+function valueStatistics(times: Float64Array, values: Float64Array, areTimes: boolean) {
+  const counted = areTimes ? values : values.filter((_, i) => isPossibleTime(times[i] as number));
+  const { sum, sumRest, squares, ...counts } = statisticsOf(counted);
+  return { ...counts, valueSum: sum, valueSumRest: sumRest, valueSquares: squares };
 }
 
 /** False of NaN, too. */

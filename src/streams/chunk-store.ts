@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
+import { addGrowth } from './channel-growth.ts';
 import {
   columnNames,
   keptColumns,
@@ -107,33 +108,15 @@ export interface InsertedChunks {
  * Inserts the chunks whose slice is free and adds them to the counters of their channels; those whose slice is taken are
  * left alone. A unit counts for the channel when no higher chunk has one.
  */
-export function insertChunks(
+export async function insertChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
   limits: PartLimits,
-): Promise<InsertedChunks> {
-  return insertWith(client, rows, limits, { name: 'insert_chunks', text: insertSql('on conflict do nothing') });
-}
-
-/** As insertChunks, of chunks whose slices are all free. @throws 23505 when one is taken: then nothing is inserted */
-export function insertNewChunks(
-  client: pg.PoolClient,
-  rows: readonly PlacedRow[],
-  limits: PartLimits,
-): Promise<InsertedChunks> {
-  return insertWith(client, rows, limits, { name: 'insert_new_chunks', text: insertSql('') });
-}
-
-async function insertWith(
-  client: pg.PoolClient,
-  rows: readonly PlacedRow[],
-  limits: PartLimits,
-  statement: { name: string; text: string },
 ): Promise<InsertedChunks> {
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
-  const channels = await sendInParts<Inserted>(client, rows, limits, { ...statement, values: rowsParameters });
-  for (const { channelId, chunkIndexes, pointCount } of channels) {
+  const statement = { name: 'insert_chunks', text: insertSql, values: rowsParameters };
+  for (const { channelId, chunkIndexes, pointCount } of await sendInParts<Inserted>(client, rows, limits, statement)) {
     for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
     totals.set(channelId, pointCount);
   }
@@ -143,21 +126,10 @@ async function insertWith(
 /** Where the row of a channel is; the channel is locked, so it stays there until the statement itself moves it. */
 const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
 
-const addGrowth = `
-  chunk_count = c.chunk_count + g.chunks,
-  point_count = c.point_count + g.points,
-  null_count = c.null_count + g.nulls,
-  time_min = least(c.time_min, g.time_min),
-  time_max = greatest(c.time_max, g.time_max),
-  chunk_seconds_max = greatest(c.chunk_seconds_max, g.seconds_max),
-  units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
-  units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
-  changed_at = clock_timestamp()`;
-
-const insertSql = (onConflict: string) => `
+const insertSql = `
   with inserted as (
     insert into chunks (${columnNames}) ${rowsSql}
-    ${onConflict}
+    on conflict do nothing
     returning data_id, channel_id, chunk_index, point_count, null_count, time_min, time_max, units
   ), growth as (
     select data_id, channel_id, count(*) as chunks, sum(point_count) as points, sum(null_count) as nulls,
@@ -172,11 +144,12 @@ const insertSql = (onConflict: string) => `
   where c.ctid = found.ctid
   returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
-/** Addresses of chunks: a column each. */
-export interface ChunkAddresses {
-  dataIds: string[];
-  channelIds: number[];
-  chunkIndexes: number[];
+/** Chunks of one channel whose indexes follow one another. */
+export interface ChunkRun {
+  dataId: string;
+  channelId: number;
+  firstIndex: number;
+  lastIndex: number;
 }
 
 /**
@@ -186,17 +159,25 @@ export interface ChunkAddresses {
  */
 export async function touchChunks(
   { pool, patience }: Pick<Means, 'pool' | 'patience'>,
-  addresses: ChunkAddresses,
+  runs: readonly ChunkRun[],
 ): Promise<void> {
   const statement = {
     name: 'touch_chunks',
-    text: `select count(k.point_count)
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
+    // To count a column opens the rows; to count rows, the index alone may do.
+    text: `select sum(k.count)
+           from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+             as r (data_id, channel_id, first_index, last_index)
            cross join lateral (
-             select point_count from chunks
-             where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
+             select count(point_count) from chunks
+             where data_id = r.data_id and channel_id = r.channel_id
+               and chunk_index between r.first_index and r.last_index
            ) k`,
-    values: [uuidArray(addresses.dataIds), bigintArray(addresses.channelIds), bigintArray(addresses.chunkIndexes)],
+    values: [
+      uuidArray(runs.map(({ dataId }) => dataId)),
+      bigintArray(runs.map(({ channelId }) => channelId)),
+      bigintArray(runs.map(({ firstIndex }) => firstIndex)),
+      bigintArray(runs.map(({ lastIndex }) => lastIndex)),
+    ],
   };
   await inOneStatement(pool, statement, patience);
 }

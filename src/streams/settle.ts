@@ -6,16 +6,9 @@ import { nextTurn } from '../lib/turns.ts';
 import type { Settled } from './apart.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import {
-  type InsertedChunks,
-  insertChunks,
-  insertNewChunks,
-  readAddresses,
-  readStoredChunks,
-  replaceChunks,
-  type StoredChunk,
-} from './chunk-store.ts';
+import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
 import type { Means } from './means.ts';
+import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 import {
   channelKey,
@@ -120,27 +113,24 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
 /** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
 export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
   const { pool, patience, grace, limits } = means;
-  const { totals } =
+  // The channels are locked when PostgreSQL comes to ask whether their streams are open.
+  const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
+    insertNewChunks(client, rows, limits),
+    requireOpen(client, rows, grace),
+  ];
+  const [totals] =
     rows.length > limits.flushRowsMax
       ? await inTransaction(pool, (client) => insertInTurns(client, rows, means), patience)
-      : await inOneTrip<[unknown, unknown, InsertedChunks]>(
-          pool,
-          (client) => [
-            lockChannels(client, rows),
-            requireOpen(client, rows, grace),
-            insertNewChunks(client, rows, limits),
-          ],
-          patience,
-        ).then(([, , inserted]) => inserted);
+      : await inOneTrip<[Map<number, number>, unknown]>(pool, send, patience);
   await breathe(rows, means);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
 /** The same of very many chunks, of which no turn of the event loop has to encode all. */
-async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<InsertedChunks> {
-  await lockChannels(client, rows);
+async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<[Map<number, number>]> {
+  const totals = await insertNewChunks(client, rows, means.limits);
   await requireOpen(client, rows, means.grace);
-  return insertNewChunks(client, rows, means.limits);
+  return [totals];
 }
 
 const uniqueViolation = '23505';

@@ -1,5 +1,5 @@
-import { type ChunkAddresses, touchChunks } from './chunk-store.ts';
-import type { OnCommitted } from './committed.ts';
+import { type ChunkRun, touchChunks } from './chunk-store.ts';
+import type { CommittedChunk, OnCommitted } from './committed.ts';
 import type { Means } from './means.ts';
 
 /** How often rows are touched: so long after the first of them was committed. */
@@ -10,23 +10,42 @@ type TouchOptions = Pick<Means, 'pool' | 'patience'> & { delayMs: number };
  * should it fail, the next reader of these rows does the same.
  */
 export function createTouch({ delayMs, ...means }: TouchOptions): OnCommitted {
-  let waiting: ChunkAddresses | undefined;
+  let waiting: ChunkRun[] | undefined;
 
   function send(): void {
-    const addresses = waiting as ChunkAddresses;
+    const runs = joinRuns(waiting as ChunkRun[]);
     waiting = undefined;
-    touchChunks(means, addresses).catch(() => {});
+    touchChunks(means, runs).catch(() => {});
   }
 
   return (chunks) => {
     if (waiting === undefined) {
-      waiting = { dataIds: [], channelIds: [], chunkIndexes: [] };
+      waiting = [];
       setTimeout(send, delayMs).unref();
     }
-    for (const { item, channelId } of chunks) {
-      waiting.dataIds.push(item.dataId);
-      waiting.channelIds.push(channelId);
-      waiting.chunkIndexes.push(item.chunkIndex);
-    }
+    for (const chunk of chunks) waiting.push(runOf(chunk));
   };
 }
+
+const runOf = ({ item: { dataId, chunkIndex }, channelId }: CommittedChunk): ChunkRun => ({
+  ...{ dataId, channelId, firstIndex: chunkIndex, lastIndex: chunkIndex },
+});
+
+/**
+ * Joins runs of a channel that touch or overlap: PostgreSQL looks each run up once, and then walks along the index. A gap stays
+ * one, since nobody knows how much stands in it.
+ */
+export function joinRuns(runs: readonly ChunkRun[]): ChunkRun[] {
+  const joined: ChunkRun[] = [];
+  for (const run of runs.toSorted(inOrder)) {
+    const last = joined.at(-1);
+    const follows =
+      last?.channelId === run.channelId && last.dataId === run.dataId && run.firstIndex <= last.lastIndex + 1;
+    if (follows) last.lastIndex = Math.max(last.lastIndex, run.lastIndex);
+    else joined.push({ ...run });
+  }
+  return joined;
+}
+
+const inOrder = (one: ChunkRun, other: ChunkRun) =>
+  one.channelId - other.channelId || one.firstIndex - other.firstIndex;

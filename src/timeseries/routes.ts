@@ -8,6 +8,8 @@ import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
+import type { ReadMeans } from '../points/read.ts';
+import { windowOf } from '../points/selection.ts';
 import { rheedAnswer, timeseriesAnswer } from './answers.ts';
 import { type TimeseriesLimits, timeseriesLimits } from './limits.ts';
 import { reservedNames, reservedRheedNames } from './names.ts';
@@ -19,12 +21,15 @@ import {
   RheedAnswer,
   RheedQuery,
   StagedAnswer,
+  StatisticsAnswer,
+  StatisticsQuery,
   StreamPath,
   TimeseriesQuery,
   ToolStateAnswer,
 } from './schemas.ts';
 import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
+import { statisticsAnswer } from './statistics.ts';
 import { findSystem } from './store.ts';
 import { openStreamRead, type ReadLimits } from './stream-read.ts';
 
@@ -32,9 +37,10 @@ import { openStreamRead, type ReadLimits } from './stream-read.ts';
  * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
  * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
  */
-export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDependencies): void {
+export function timeseriesRoutes(app: App, { database, limits, onLacking }: TimeseriesDependencies): void {
   const means: TimeseriesMeans = {
     database,
+    onLacking,
     limits: {
       points: { ...pointLimits, ...limits?.points },
       timeseries: { ...timeseriesLimits, ...limits?.timeseries },
@@ -44,6 +50,8 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
   timeseriesRoute(app, means, '/tool-state', ToolStateAnswer);
   timeseriesRoute(app, means, '/metrology', MetrologyAnswer);
   rheedRoute(app, means);
+  statisticsRoute(app, means, '/tool-state');
+  statisticsRoute(app, means, '/metrology');
   pointsRoute(app, means, '/tool-state');
   pointsRoute(app, means, '/metrology');
   stagedRoute(app, means);
@@ -52,11 +60,14 @@ export function timeseriesRoutes(app: App, { database, limits }: TimeseriesDepen
 interface TimeseriesMeans {
   database: Database;
   limits: ReadLimits;
+  onLacking: ReadMeans['onLacking'];
   plausible: PlausibleTimes;
 }
 
 export interface TimeseriesDependencies {
   database: Database;
+  /** Is told of a channel whose overview lacks much. */
+  onLacking?: ReadMeans['onLacking'];
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -90,12 +101,37 @@ function timeseriesRoute(
       const { organization, reading } = readFor(means.database, request);
       const dataId = request.params.data_id;
       try {
-        const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading);
+        const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading, means.onLacking);
         return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
         throw error;
       }
+    },
+  );
+}
+
+function statisticsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
+  app.get(
+    `${prefix}/:data_id/statistics/`,
+    {
+      schema: {
+        summary: 'Mean, standard deviation and extremes of each property in a window',
+        tags: ['time series'],
+        params: StreamPath,
+        querystring: StatisticsQuery,
+        response: { 200: StatisticsAnswer, ...refusals(400, 404, 422) },
+      },
+    },
+    async (request) => {
+      const { property_names, ...window } = request.query;
+      const { organization, reading } = readFor(means.database, request);
+      const dataId = request.params.data_id;
+      const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading, means.onLacking);
+      return statisticsAnswer(read, {
+        ...windowOf(window, means.plausible),
+        ...(property_names !== undefined && { property_names }),
+      });
     },
   );
 }
@@ -115,7 +151,14 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
     async (request, reply) => {
       const { organization, reading } = readFor(means.database, request);
       const names = reservedRheedNames;
-      const read = await openStreamRead(organization, request.params.data_id, names, means.limits, reading);
+      const read = await openStreamRead(
+        organization,
+        request.params.data_id,
+        names,
+        means.limits,
+        reading,
+        means.onLacking,
+      );
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );

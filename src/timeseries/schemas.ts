@@ -41,6 +41,12 @@ export const TimeseriesQuery = ({ downSampledPointsMin, downSampledPointsMax }: 
     return_null_if_missing: Type.Optional(Type.Boolean({ description: 'null instead of 404 for an unknown data_id' })),
   });
 
+export const StatisticsQuery = Type.Object({
+  start: Type.Optional(Instant('only points at this time or later')),
+  end: Type.Optional(Instant('only points at this time or earlier')),
+  property_names: windowFields.property_names,
+});
+
 export const RheedQuery = Type.Object({
   ...windowFields,
   include_low_level_features: Type.Optional(Type.Boolean({ description: 'has no meaning here and is ignored' })),
@@ -135,6 +141,32 @@ export const ToolStateAnswer = OrNull(Type.Object(timeseriesFields), 'the time s
 export const MetrologyAnswer = OrNull(
   Type.Object({ ...timeseriesFields, series: Type.Array(Row) }),
   'the time series by property, and again by row',
+);
+
+const Figure = (description: string) => Nullable(Type.Number({ description }));
+
+const PropertyStatistics = Type.Object({
+  count: Type.Integer({ description: 'readings' }),
+  absent_count: Type.Integer({ description: 'points without a reading' }),
+  mean: Figure('of the readings'),
+  standard_deviation: Figure('divided by their number, as numpy.std and stddev_pop do'),
+  sample_standard_deviation: Figure('divided by their number less one, as stddev does; null below two'),
+  minimum: Figure('the smallest reading'),
+  minimum_unix_timestamp_ms: Nullable(Type.Integer({ description: 'when that was; of equal ones any' })),
+  maximum: Figure('the largest reading'),
+  maximum_unix_timestamp_ms: Nullable(Type.Integer({ description: 'when that was; of equal ones any' })),
+  units: Nullable(Type.String()),
+});
+
+export const StatisticsAnswer = Type.Object(
+  {
+    data_id: Type.String(),
+    properties: Type.Record(Type.String(), PropertyStatistics),
+  },
+  {
+    description:
+      'by property, of all stored points that have a possible time and lie in the window, also of those that share a ms; null where there is no reading, or a sum is beyond float64',
+  },
 );
 
 export const RheedAnswer = Type.Object(

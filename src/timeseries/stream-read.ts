@@ -38,6 +38,7 @@ export async function openStreamRead(
   reservedNames: ReadonlySet<string>,
   limits: ReadLimits,
   reading: Reading,
+  onLacking?: ReadMeans['onLacking'],
 ): Promise<StreamRead> {
   const stream = await findStream(organization, dataId);
   const heads = await listChannels(organization, stream.data_id);
@@ -47,7 +48,7 @@ export async function openStreamRead(
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { organization, limits: limits.points, reading },
+    means: { organization, limits: limits.points, reading, onLacking },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }

@@ -1,12 +1,13 @@
 import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
+import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
 import { type CheckedChannel, type CheckedContent, checkChannels, checkContents, listContents } from './store.ts';
 
 /*
  * Whether what is stored is still what was acknowledged: every content is hashed anew and compared with the hash that was
- * stored with it, and the counters of every channel are compared with its chunks. It may run beside a server: a chunk and
- * its hash, and a channel and its chunks, are each looked at as they are at one moment.
+ * stored with it, the counters of every channel are compared with its chunks, and so is every overview. It may run beside a server:
+ * a chunk and its hash, a channel and its chunks, and an overview and its chunks, are each looked at as they are at one moment.
  */
 
 /** One thing that differs, in words that name it. */
@@ -26,24 +27,48 @@ export interface Verification {
   chunks: Tally;
   revisions: Tally;
   channels: Tally;
+  overviews: Tally;
+  /** Only where overviews were to be repaired. */
+  repaired?: Repaired;
 }
+
+/** What became of overviews; nothing else can be repaired. */
+export type Repaired = Pick<RepairedOverviews, 'made' | 'left' | 'heldChannels'>;
 
 /**
  * Verifies the whole database, in memory that does not grow with it.
  * @param onDifference is told of everything that differs as it is found
+ * @param given also whether overviews are repaired; nothing else can be
  * @throws when the database cannot be read; a content that alone cannot be read is a difference
  */
 export async function verify(
   database: Database,
   onDifference: (difference: Difference) => void,
-  given?: Partial<VerifyLimits>,
+  { repairs = false, ...given }: Partial<VerifyLimits> & { repairs?: boolean } = {},
 ): Promise<Verification> {
-  const { pageContentsMax, pageChannelsMax } = { ...verifyLimits, ...given };
+  const limits = { ...verifyLimits, ...given };
+  const { pageContentsMax, pageChannelsMax } = limits;
   return {
     chunks: await verifyContents(database, 'chunks', pageContentsMax, onDifference),
     revisions: await verifyContents(database, 'chunk_revisions', pageContentsMax, onDifference),
     channels: await verifyChannels(database, pageChannelsMax, onDifference),
+    ...(await verifyOverviews(database, { limits, repairs }, onDifference)),
   };
+}
+
+async function verifyOverviews(
+  database: Database,
+  { limits, repairs }: { limits: VerifyLimits; repairs: boolean },
+  onDifference: (difference: Difference) => void,
+): Promise<Pick<Verification, 'overviews' | 'repaired'>> {
+  const { pageOverviewsMax, pageChannelsMax, walkedChunksMax, ...patience } = limits;
+  const bounds = { blocksMax: pageOverviewsMax, channelsMax: pageChannelsMax, walkedChunksMax };
+  if (!repairs) {
+    const { checked, differ } = await checkOverviews({ database, limits: bounds }, onDifference);
+    return { overviews: { checked, differ } };
+  }
+  const { checked, differ, ...repaired } = await repairOverviews({ database, limits: bounds, patience }, onDifference);
+  return { overviews: { checked, differ }, repaired };
 }
 
 async function verifyContents(

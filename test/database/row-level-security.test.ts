@@ -29,6 +29,10 @@ beforeAll(async () => {
     expect((await server.post('/session', { api_key: server.keys[who] }, null)).status).toBe(200);
     await createLink(server.database, (await findIdentity(server.database, server.keys[who]))?.keyId as number);
   }
+  // An overview needs 64 chunks.
+  await server.owner.pool.query(
+    `insert into overviews select data_id, channel_id, 1, 0, organization_id, 0, 0, 0, 0, 0, '', '' from channels`,
+  );
   for (const id of Object.values(organizations)) {
     await server.owner.pool.query('insert into sql_readers (role_name, organization_id) values ($1, $2)', [
       `r${id}`,

@@ -74,6 +74,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /live': (ids) => ({ url: `/live?max_seconds=0&data_id=${ids.data}` }),
   ...forEach(['/metrology', '/tool-state'], (prefix) => ({
     [`GET ${prefix}/:data_id/timeseries/`]: (ids) => ({ url: `${prefix}/${ids.data}/timeseries/` }),
+    [`GET ${prefix}/:data_id/statistics/`]: (ids) => ({ url: `${prefix}/${ids.data}/statistics/` }),
     [`GET ${prefix}/:data_id/points/`]: (ids) => ({ url: `${prefix}/${ids.data}/points/?channel=p` }),
   })),
   'GET /data_entries/raw_data/staged/timeseries/:data_id': (ids) => ({

@@ -3,16 +3,24 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { untilSettled } from '../../bench/overviews/bed.ts';
+import { copyChannel } from '../../bench/support/copy-channel.ts';
+import { runClosedLoop } from '../../bench/support/node-load.ts';
+import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
 import { type Server, serve } from '../built-server.ts';
 import { launch, picture, type Visitor, visit } from './support/browser.ts';
 import { openRun, type Send, sendChunk } from './support/lab.ts';
 
-/** A run of many points, from the server as it is installed, a process of its own. `FULL=1`: a million points a channel. */
+/**
+ * A run of many points, from the server as it is installed, a process of its own. `FULL=1`: a day at 100 Hz, ten million points of
+ * each of 20 channels. One of them is sent, and the database copies its rows for the others.
+ */
 const isFull = process.env.FULL === '1';
-const channelCount = 8;
-const [chunks, pointsPerChunk] = isFull ? [10_000, 100] : [1_000, 100];
+const pointsPerChunk = 100;
+const [channelCount, chunks] = isFull ? [20, 100_000] : [8, 1_000];
 const start = Date.UTC(2026, 0, 31, 8) / 1_000;
 
 /**
@@ -20,7 +28,7 @@ const start = Date.UTC(2026, 0, 31, 8) / 1_000;
  * picture of another window is drawn from what is here, and then anew when the points that are read for it have come.
  */
 const bounds = isFull
-  ? { firstPictureMs: 1_250, pictureMs: 1_000, windowMs: 250, finestMs: 1_000 }
+  ? { firstPictureMs: 1_500, pictureMs: 1_500, windowMs: 250, finestMs: 1_000 }
   : { firstPictureMs: 5_000, pictureMs: 5_000, windowMs: 2_500, finestMs: 5_000 };
 
 let folder: string;
@@ -45,12 +53,12 @@ beforeAll(
       const answer = await fetch(server.endpoint + path, { method: 'POST', headers, body: JSON.stringify(body) });
       return { status: answer.status, json: (await answer.json()) as Record<string, string> };
     };
-    dataId = await feed(send);
+    dataId = isFull ? await fillFully(settings.DATA_DIR, send) : await feed(send);
     smallId = await openRun(send, { name: 'few points', pointsPerChunk: 2 });
     await sendChunk(send, smallId, 0, { channel: { timestamps: [start, start + 1], values: [1, 2] } });
     visitor = await visit(browser, server.endpoint, { key });
   },
-  isFull ? 400_000 : 120_000,
+  isFull ? 480_000 : 120_000,
 );
 afterAll(async () => {
   await browser?.close();
@@ -59,13 +67,44 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** @param dataDir of the server, whose PostgreSQL is reached beside it */
+async function fillFully(dataDir: string, send: Send): Promise<string> {
+  const id = await openRun(send, { name: 'many points', pointsPerChunk });
+  const headers = { 'content-type': 'application/json', 'x-api-key': key };
+  const load = { url: server.endpoint, path: '/metrology/stream/chunk', headers, expectedStatus: 201, connections: 16 };
+  const bodyOf = (index: number) => {
+    const { timestamps, valuesOf } = readingsOf(index);
+    return JSON.stringify({
+      data_id: id,
+      chunk_index: index,
+      channel_name: 'channel 0',
+      timestamps,
+      values: valuesOf(0),
+    });
+  };
+  const amount = { warmSeconds: 0, seconds: 300, requestsMax: chunks };
+  expect((await runClosedLoop({ ...load, body: bodyOf }, amount)).sent).toBe(chunks);
+  await untilSettled({ url: server.endpoint, key });
+  const client = new pg.Client({ connectionString: await runningEmbeddedPostgres(dataDir) });
+  await client.connect();
+  const others = Array.from({ length: channelCount - 1 }, (_, k) => `channel ${k + 1}`);
+  await copyChannel(client, id, 'channel 0', others).finally(() => client.end());
+  return id;
+}
+
+function readingsOf(index: number) {
+  const timestamps = Array.from({ length: pointsPerChunk }, (_, i) => start + (index * pointsPerChunk + i) * 0.01);
+  const rounded = isFull ? (value: number) => Math.round(value * 1_000) / 1_000 : (value: number) => value;
+  const valuesOf = (k: number) => timestamps.map((time) => rounded(Math.sin(time / (10 + k)) + Math.random() * 0.1));
+  return { timestamps, valuesOf };
+}
+
 async function feed(send: Send): Promise<string> {
   const id = await openRun(send, { name: 'many points', pointsPerChunk });
   let next = 0;
   const sendOn = async () => {
     for (let index = next++; index < chunks; index = next++) {
-      const timestamps = Array.from({ length: pointsPerChunk }, (_, i) => start + (index * pointsPerChunk + i) * 0.01);
-      const valuesOf = (k: number) => timestamps.map((time) => Math.sin(time / (10 + k)) + Math.random() * 0.1);
+      const { timestamps, valuesOf } = readingsOf(index);
       const names = Array.from({ length: channelCount }, (_, k) => `channel ${k}`);
       const channels = Object.fromEntries(names.map((name, k) => [name, { timestamps, values: valuesOf(k) }]));
       await sendChunk(send, id, index, channels);
@@ -126,6 +165,19 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
   }`);
   const page = await visitor.open('/');
   const asked: { path: string; query: string }[] = [];
+  const answered: string[] = [];
+  page.on('requestfinished', (request) => {
+    const { pathname, search } = new URL(request.url());
+    const { startTime, responseStart, responseEnd } = request.timing();
+    const query = new URLSearchParams(search);
+    const what = [query.getAll('property_names').length, query.get('max_points')].filter(Boolean).join(' × ');
+    if (startTime < 0 || !/timeseries|latest|chunks|data_entries/.test(pathname)) return;
+    answered.push(
+      `${pathname.split('/').filter(Boolean).at(-1)} ${what} ${Math.round(responseStart)}/${Math.round(responseEnd)}`,
+    );
+  });
+  /** What has been answered since the last look, with the ms to its first and its last byte. */
+  const tell = (what: string) => isFull && console.log(`${what}: ${answered.splice(0).join(', ')}`);
   page.on('request', (request) => {
     const { pathname: path, search: query } = new URL(request.url());
     asked.push({ path, query });
@@ -137,6 +189,7 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
     asked.length = 0;
     opened.push(await picturesAfter(page, `document.querySelector('.run-table tbody a[href*="${dataId}"]').click()`));
     await page.getByText('no chunk missing').waitFor();
+    tell(`opened in ${Math.round(opened.at(-1)?.finestMs ?? 0)} ms`);
     const reads = asked.filter(({ query }) => query.includes('max_points'));
     const ledger = asked.findIndex(({ path }) => path.endsWith('/chunks'));
     // Side by side, each channel once, and the ledger after them.
@@ -153,10 +206,16 @@ test('the first picture, zoom and pan; the ledger waits for the picture', async 
     `document.querySelector('.plot-keys').dispatchEvent(new KeyboardEvent('keydown', { key: '${key}', bubbles: true }))`;
   const zoomIn = `document.querySelector('[aria-label="Zoom in"]').click()`;
   const zooms: Pictures[] = [];
-  for (let i = 0; i < 3; i++) zooms.push(await picturesAfter(page, zoomIn));
+  for (let i = 0; i < 3; i++) {
+    zooms.push(await picturesAfter(page, zoomIn));
+    tell(`zoomed in ${Math.round(zooms.at(-1)?.finestMs ?? 0)} ms`);
+  }
   // Beyond the margin that was read with the window.
   const pans: Pictures[] = [];
-  for (let i = 0; i < 3; i++) pans.push(await picturesAfter(page, Array(4).fill(press('ArrowLeft')).join(';')));
+  for (let i = 0; i < 3; i++) {
+    pans.push(await picturesAfter(page, Array(4).fill(press('ArrowLeft')).join(';')));
+    tell(`panned in ${Math.round(pans.at(-1)?.finestMs ?? 0)} ms`);
+  }
   const told = (list: readonly Pictures[]) =>
     list.map(({ firstMs, finestMs }) => `${Math.round(firstMs)}/${Math.round(finestMs)}`).join(' ');
   console.log(

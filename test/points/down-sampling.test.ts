@@ -211,6 +211,20 @@ test('every part shows the smallest and the largest of its points', async () => 
   expect(points).toHaveLength(400);
 });
 
+// Numbers at which k × (n ÷ parts) is not k × n ÷ parts in floating point.
+test.each([
+  { chunkCount: 34, pointCount: 1, max_points: 28 },
+  { chunkCount: 1, pointCount: 50, max_points: 44 },
+])('two halves that are alike are divided alike: $chunkCount × $pointCount', async (given) => {
+  const half = (given.chunkCount * given.pointCount) / 2;
+  const { points } = await read(
+    regular(given.chunkCount, given.pointCount, (n) => n % half),
+    given,
+  );
+  const [first, second] = [points.filter(({ ms }) => ms < half * 10), points.filter(({ ms }) => ms >= half * 10)];
+  expect(second.map(({ ms, value }) => ({ ms: ms - half * 10, value }))).toEqual(first);
+});
+
 test('arrays are read only of chunks that have more than one part or lie across an end of the window', async () => {
   const { points, fetched } = await read(
     regular(1_000, 10, (n) => n),
@@ -309,6 +323,30 @@ describe('gaps', () => {
     const { points, gaps } = await read([at(0, 1, 2, 6), at(2, 4, 8, 9)], { max_points: 20 });
     expect(gaps).toEqual([{ fromChunk: 1, toChunk: 1, endMs: 6_000, beginMs: 4_000 }]);
     expect(valuesOf(points)).toEqual([1, 2, null, 4, null, 6, null, 8, 9]);
+  });
+
+  test.each([
+    ['all', 20],
+    ['some', 7],
+  ])('%s points at fractions of a ms have one null in a gap, and none beside it', async (_, max_points) => {
+    const at = (chunk_index: number, ...ms: number[]) => {
+      return { chunk_index, timestamps: ms.map((one) => one / 1_000), values: ms };
+    };
+    // Chunks end and begin at 10.4 and 19.6 ms: as whole ms at 10 and 20.
+    const { points } = await read([at(0, 7, 8, 8.4, 10.4), at(2, 19.6, 23, 23.4)], { max_points });
+    const nullAt = points.findIndex(({ value }) => value === null);
+    expect(points.filter(({ value }) => value === null)).toHaveLength(1);
+    expect(points[nullAt]?.ms).toBe(15);
+    expect([points[nullAt - 1]?.value, points[nullAt + 1]?.value]).toEqual([10.4, 19.6]);
+  });
+
+  test('a point that is carried in has no null behind it when the gap comes later', async () => {
+    const at = (chunk_index: number, ...ms: number[]) => {
+      return { chunk_index, timestamps: ms.map((one) => one / 1_000), values: ms };
+    };
+    const chunks = [at(0, 7, 10.3, 10.4), at(2, 20)];
+    const { points } = await read(chunks, { max_points: 20, startMs: 10, carry_in: true });
+    expect(valuesOf(points)).toEqual([7, 10.3, 10.4, null, 20]);
   });
 
   test('between two ms side by side is no room for a null; the gap is listed all the same', async () => {

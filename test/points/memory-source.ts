@@ -4,23 +4,27 @@ import type { ChannelSource, Neighbour } from '../../src/points/channel-source.t
 import { createChunkPlan, createSummaryPlan } from '../../src/points/chunk-plan.ts';
 import { type PointLimits, pointLimits } from '../../src/points/limits.ts';
 import { byMs, type Selection } from '../../src/points/selection.ts';
-import { type MsRange, msOf } from '../../src/points/time.ts';
+import { type MsRange, msOf, wholeRange } from '../../src/points/time.ts';
+import { memoryOverview } from './memory-overview.ts';
 import type { ModelChunk, ModelPoint } from './model.ts';
 
 export const asMap = (chunks: ModelChunk[]) => new Map(chunks.map((one) => [one.chunk_index, one]));
 
-/** Chunks in memory as a channel; they may change while they are read. All their times are possible ones. */
+/** Chunks in memory as a channel; others may take their places while they are read. All their times are possible ones. */
 export function memorySource(
   stored: Map<number, ModelChunk>,
   onFetch: (points: number) => void = () => {},
+  { fanOut = 64, isStored }: { fanOut?: number; isStored?: (level: number, block: number) => boolean } = {},
 ): ChannelSource {
-  const chunks = () => [...stored.values()].sort((a, b) => a.chunk_index - b.chunk_index).map(summaryOf);
+  const chunks = () => [...stored.values()].sort((a, b) => a.chunk_index - b.chunk_index).map(summaryOfChunk);
   const touching = ({ fromMs, toMs }: MsRange) =>
     chunks().filter(
       ({ timeMin, timeMax }) => Number.isFinite(timeMin) && msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs,
     );
   return {
     rest: freely.rest,
+    overview: memoryOverview(chunks, fanOut, isStored),
+    span: spanOf(chunks()),
     chunkCount: stored.size,
     pointCount: chunks().reduce((sum, { pointCount }) => sum + pointCount, 0),
     async plan(range) {
@@ -28,9 +32,9 @@ export function memorySource(
       for (const one of touching(range)) plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
       return plan.byTime(freely.rest);
     },
-    async planWithSummaries(range) {
+    async planWithSummaries(range, chunksMax) {
       const plan = createSummaryPlan();
-      for (const one of touching(range)) {
+      for (const one of touching(range).slice(0, chunksMax === undefined ? undefined : chunksMax + 1)) {
         plan.add(one.chunkIndex, one.pointCount, one.timeMin, one.timeMax);
         plan.summarise(one.valueMin, one.valueMinTime, one.valueMax, one.valueMaxTime);
       }
@@ -85,6 +89,15 @@ export function memorySource(
   };
 }
 
+function spanOf(chunks: ReturnType<typeof summaryOfChunk>[]): MsRange {
+  const timed = chunks.filter(({ timeMin }) => Number.isFinite(timeMin));
+  if (timed.length === 0) return wholeRange;
+  return {
+    fromMs: msOf(Math.min(...timed.map(({ timeMin }) => timeMin))),
+    toMs: msOf(Math.max(...timed.map(({ timeMax }) => timeMax))),
+  };
+}
+
 /** What a selection leaves of a channel whose relative times count from 1970; an absent reading is null. */
 export async function readOf(source: ChannelSource, selection: Selection, bounds: Partial<PointLimits> = {}) {
   const wanted = { selection, zeroMs: 0, collapse: byMs };
@@ -92,17 +105,25 @@ export async function readOf(source: ChannelSource, selection: Selection, bounds
   const points: ModelPoint[] = [];
   for await (const { times, values } of opened.batches({ withValues: true })) {
     times.forEach((at, i) => {
-      points.push({ ms: at, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
+      points.push({ ms: at + 0, value: Number.isNaN(values[i]) ? null : (values[i] as number) });
     });
   }
   const instants: number[] = [];
   for await (const { times } of opened.batches({ withValues: false })) instants.push(...times);
   if (instants.some((ms, i) => ms !== points[i]?.ms)) throw new Error('times that are read alone are others');
-  return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap) };
+  return { points, gaps: opened.gaps.map(({ between, ...gap }) => gap), isDownSampled: opened.isDownSampled };
 }
 
+const summaries = new WeakMap<ModelChunk, ReturnType<typeof summarise>>();
+
 /** The first of equal values counts; times that are not there are infinite, values NaN. */
-function summaryOf({ chunk_index, timestamps, values }: ModelChunk) {
+export function summaryOfChunk(chunk: ModelChunk) {
+  const summary = summaries.get(chunk) ?? summarise(chunk);
+  summaries.set(chunk, summary);
+  return summary;
+}
+
+function summarise({ chunk_index, timestamps, values }: ModelChunk) {
   const points = timestamps.flatMap((time, i) => (time === null ? [] : [{ time, value: values[i] ?? null }]));
   const times = points.map(({ time }) => time);
   const readings = points.filter((point): point is { time: number; value: number } => point.value !== null);

@@ -71,14 +71,19 @@ test('every row that was written is touched, once', async () => {
     queries.mock.calls
       .map(([statement]: unknown[]) => statement as unknown as { name: string; values: Buffer[] })
       .filter(({ name }) => name === 'touch_chunks')
-      .flatMap(({ values: [dataIds, , chunkIndexes] }) => {
+      .flatMap(({ values: [dataIds, , firstIndexes, lastIndexes] }) => {
         const ids = elementsOf(dataIds as Buffer).map((id) => id.toString('hex'));
-        const indexes = elementsOf(chunkIndexes as Buffer).map((index) => Number(index.readBigInt64BE()));
-        return indexes.filter((_, i) => ids[i] === dataId.replaceAll('-', ''));
+        const [firsts, lasts] = [numbersOf(firstIndexes as Buffer), numbersOf(lastIndexes as Buffer)];
+        return firsts.flatMap((first, i) => {
+          const length = ids[i] === dataId.replaceAll('-', '') ? (lasts[i] as number) - first + 1 : 0;
+          return Array.from({ length }, (_, k) => first + k);
+        });
       });
   await vi.waitFor(() => expect(touched()).toEqual([0, 1, 2, 3]), { timeout: 10_000 });
   queries.mockRestore();
 });
+
+const numbersOf = (array: Buffer) => elementsOf(array).map((number) => Number(number.readBigInt64BE()));
 
 /** The elements of a binary array. */
 function elementsOf(array: Buffer): Buffer[] {

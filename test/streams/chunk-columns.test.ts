@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chunkColumns, columnNames, keptColumns, replacedColumns } from '../../src/streams/chunk-columns.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { chunkBody, openStream } from './support.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -55,4 +56,19 @@ describe('the table of columns', () => {
     const set = replacedColumns.split(', ').map((one) => one.split(' = ')[0]);
     expect([...keys, ...set]).toEqual(columnNames.split(', '));
   });
+});
+
+test('PostgreSQL gathers statistics of what chunks are found by, and of none of their readings', async () => {
+  const dataId = await openStream(server);
+  await server.post('/tool-state/stream/chunk', chunkBody(dataId, 0, 't', [1, 2.5, 1e300]));
+  await server.owner.pool.query('analyze chunks');
+  const { rows } = await server.owner.pool.query<{ name: string }>(
+    `select attname as name from pg_stats where tablename = 'chunks' and schemaname = current_schema()`,
+  );
+  const known = rows.map(({ name }) => name);
+  expect(known).toEqual(expect.arrayContaining(['data_id', 'channel_id', 'chunk_index', 'time_min', 'time_max']));
+  const found = ['time_min', 'time_max'];
+  const readings = chunkColumns.map(({ name }) => bare(name)).filter((name) => /^(time|value)/.test(name));
+  expect(readings).toEqual(expect.arrayContaining([...found, 'timestamps', 'values', 'time_residuals', 'value_step']));
+  expect(known.filter((name) => readings.includes(name)).sort()).toEqual(found.sort());
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { modelDownSampled } from '../points/down-sampled-model.ts';
 import { asMap, memorySource, readOf } from '../points/memory-source.ts';
 import { type ModelChunk, modelProperties, modelRows } from '../points/model.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -89,7 +90,7 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
     );
   });
 
-  test('down-sampled it is what the same chunks give in memory', async () => {
+  test('down-sampled it is what the same chunks give in memory, and what the model of it says', async () => {
     await fc.assert(
       fc.asyncProperty(channel, timedWindow, fc.integer({ min: 4, max: 30 }), async (chunks, wanted, max_points) => {
         const dataId = await store(new Map([['v', chunks]]));
@@ -98,7 +99,13 @@ describe('compared with a plain model', { timeout: 60_000 }, () => {
         const [startMs, endMs] = [wanted.start, wanted.end].map((at) => at && Math.round(at * 1000));
         const selection = { last_n: wanted.last_n, startMs, endMs, max_points };
         const given = Object.fromEntries(Object.entries(selection).filter(([, one]) => one !== undefined));
-        const expected = await readOf(memorySource(asMap(chunks.map(withPossibleTimes))), given);
+        const possible = chunks.map(withPossibleTimes);
+        const expected = await readOf(memorySource(asMap(possible)), given);
+        // The model knows nothing of `last_n`.
+        if (wanted.last_n === undefined) {
+          const { rules, ...model } = modelDownSampled(possible, { startMs, endMs, max_points });
+          expect(expected).toEqual(model);
+        }
         const { v } = json.properties;
         if (v === undefined) {
           // Nothing may be returned: the library takes the value of an assertion for that of the property.

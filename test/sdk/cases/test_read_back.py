@@ -67,6 +67,46 @@ def test_whole_numbers_stay_floats_in_the_frame():
     assert_same_bits(list(shown), [25.0, -0.0, 1e21])
 
 
+def test_statistics_of_windows_are_those_of_numpy():
+    """Overlapping chunks, absent readings, an offset, and windows that cut chunks and stored overviews."""
+    random = numpy.random.default_rng(18)
+    one = streamer(points_per_chunk=5)
+    data_id = one.initialize()
+    times, values, chunks = [], [], []
+    for place in range(140):
+        own_times = [START + place + step * 0.4 for step in range(5)]
+        own = [None if random.random() < 0.1 else float(1e6 + random.normal() / 100) for _ in range(5)]
+        chunks.append((own_times, own))
+        times += own_times
+        values += own
+    one.run(data_id, "t", chunks)
+    one.finalize(data_id)
+    settled(data_id, "t", len(times))
+    instants = numpy.array([milliseconds(time) for time in times])
+    readings = numpy.array([numpy.nan if value is None else value for value in values])
+    windows = [(None, None), (0, 63.9), (10.4, 10.8), (10.401, 100.3), (64, 128), (3.2, 139), (500, 600)]
+    for begin, end in windows:
+        window = {}
+        inside = numpy.ones(len(times), dtype=bool)
+        if begin is not None:
+            window = {"start": str(START + begin), "end": str(START + end)}
+            inside = (instants >= milliseconds(START + begin)) & (instants <= milliseconds(START + end))
+        found = answer("GET", f"/metrology/{data_id}/statistics/", params=window)["properties"]["t"]
+        wanted = readings[inside]
+        there = wanted[~numpy.isnan(wanted)]
+        assert (found["count"], found["absent_count"]) == (len(there), len(wanted) - len(there)), window
+        if len(there) == 0:
+            assert found["mean"] is None and found["standard_deviation"] is None
+            continue
+        numpy.testing.assert_allclose(found["mean"], there.mean(), rtol=1e-12)
+        # Of the distances from the offset: numpy's own sums lose digits to it.
+        around = (there - 1e6).astype(numpy.longdouble)
+        numpy.testing.assert_allclose(found["standard_deviation"], float(around.std()), rtol=1e-12)
+        if len(there) > 1:
+            numpy.testing.assert_allclose(found["sample_standard_deviation"], float(around.std(ddof=1)), rtol=1e-12)
+        assert (found["minimum"], found["maximum"]) == (there.min(), there.max())
+
+
 @needs("knows_collected")
 def test_the_result_says_when_it_was_collected_and_uploaded():
     (result,) = client().get(finished_stream())

@@ -1,0 +1,31 @@
+import type { ChannelAddress } from '../database/channel-address.ts';
+import { fanOut } from '../points/overview.ts';
+import type { Statistics } from '../points/statistics.ts';
+
+/** Where a block stands. */
+export interface BlockAddress extends ChannelAddress {
+  level: number;
+  block: number;
+}
+
+/** A block that is to be stored. */
+export interface Block {
+  children: Buffer;
+  statistics: Statistics;
+  contentsHash: Buffer;
+}
+
+/** The numbers of the children of a block, from one to another. */
+export const childrenOf = (block: number) => ({ first: block * fanOut, last: block * fanOut + fanOut - 1 });
+
+/** In SQL a block as `toBlock` takes it. */
+export const blockColumns = `children, contents_hash as "contentsHash", value_count as "valueCount",
+  absent_count as "absentCount", value_sum as sum, value_sum_rest as "sumRest", value_squares as squares`;
+
+export type StoredBlockRow = Statistics & { children: Buffer; contentsHash: Buffer };
+
+export const toBlock = ({ children, contentsHash, ...statistics }: StoredBlockRow): Block => ({
+  children,
+  contentsHash,
+  statistics,
+});

@@ -1,0 +1,207 @@
+import { performance } from 'node:perf_hooks';
+import type { ChannelAddress } from '../database/channel-address.ts';
+import type { Database } from '../database/database.ts';
+import { isLockTimeout, passingFailure } from '../database/failures.ts';
+import type { Patience } from '../database/transactions.ts';
+import { letGo } from '../lib/let-go.ts';
+import { nextTurn } from '../lib/turns.ts';
+import { fanOut } from '../points/overview.ts';
+import type { BlockAddress } from './block.ts';
+import { createGatherer, type GatheredBlock, type StoredChunk } from './gatherer.ts';
+import type { OverviewLimits } from './limits.ts';
+import { createMaker } from './maker.ts';
+import { createPace } from './pace.ts';
+import { storeGathered } from './store.ts';
+
+/**
+ * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
+ * block that is missing is made when a read has missed it. It takes a small share of the time of a busy process
+ * (docs/decisions/0044-stored-overviews.md).
+ */
+export interface Overviews {
+  /** Learns of a chunk that has been stored, and whether it has replaced another one. */
+  note(address: ChannelAddress & { chunkIndex: number }, chunk: StoredChunk, isReplacing: boolean): void;
+  /** Makes what is missing in a channel; again after a while only. */
+  complete(channel: ChannelAddress): void;
+  /** Blocks and channels that wait, and the one that is being made. */
+  waitingCount(): number;
+  /** Resolves when nothing waits. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Options {
+  database: Database;
+  limits: OverviewLimits & Pick<Patience, 'lateAnswerMs' | 'lookMsMax'>;
+  report(error: Error): void;
+}
+
+export function createOverviews({ database, limits, report }: Options): Overviews {
+  const gatherer = createGatherer(limits.gatheredChannelsMax);
+  const work = createWork({ database, limits, report });
+  /** Until when channels are not looked through again. */
+  const walkedUntil = new Map<number, number>();
+  const pauseWalks = (channelId: number, ms: number) => {
+    walkedUntil.delete(channelId);
+    walkedUntil.set(channelId, performance.now() + ms);
+    letGo(walkedUntil, limits.waitingMax);
+  };
+  return {
+    note({ dataId, channelId, chunkIndex }, chunk, isReplacing) {
+      const own = Math.floor(chunkIndex / fanOut);
+      const gathered = gatherer.add(dataId, channelId, chunkIndex, chunk);
+      if (gathered !== undefined) work.addGathered(gathered);
+      // A block of a chunk that was replaced has been forgotten, and all above it.
+      if (isReplacing) work.addBlock({ dataId, channelId, level: 1, block: own }, true);
+      else if (chunkIndex % fanOut === limits.lateChunks && own > 0 && !gatherer.hasCompleted(channelId, own - 1)) {
+        work.addBlock({ dataId, channelId, level: 1, block: own - 1 }, false);
+      }
+    },
+    complete({ dataId, channelId }) {
+      if (performance.now() < (walkedUntil.get(channelId) ?? 0)) return;
+      pauseWalks(channelId, limits.walkPauseMs);
+      work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
+    },
+    waitingCount: work.waitingCount,
+    settled: work.settled,
+    close: work.close,
+  };
+}
+
+/** What waits to be made, and the one who makes it: what costs least first. */
+function createWork({ database, limits, report }: Options) {
+  let gathered: GatheredBlock[] = [];
+  const blocks = createBlockQueue();
+  const channels = new Map<number, ChannelAddress & { onBarren(): void }>();
+  const pace = createPace(limits);
+  const patience = { ...limits, lockMsMax: limits.overviewLockMsMax };
+  const maker = createMaker({ database, limits, patience }, pace.keep, () => isClosed);
+  const { makeWaiting, storeTogether } = createTries({ database, limits, patience }, maker, add);
+  let [working, isClosed]: [Promise<void> | undefined, boolean] = [undefined, false];
+
+  /** What is being made now. */
+  let inWork = 0;
+  const waitingCount = () => gathered.length + blocks.count() + channels.size;
+  const hasRoom = () => !isClosed && waitingCount() < limits.waitingMax;
+
+  function begin(): void {
+    working ??= work().finally(() => {
+      working = undefined;
+      // What has come since it found nothing more.
+      if (waitingCount() > 0 && !isClosed) begin();
+    });
+  }
+
+  async function work(): Promise<void> {
+    // Not in the turn of whoever has told of it, and others may come together meanwhile.
+    await (waitingCount() === gathered.length ? pace.wait(limits.gatheredMs) : nextTurn());
+    while (!isClosed && waitingCount() > 0) {
+      try {
+        inWork = 1;
+        await takeNext();
+      } catch (error) {
+        // Away, or held by somebody else: a read that misses it asks for it again.
+        if (passingFailure(error) === undefined) report(error as Error);
+      } finally {
+        inWork = 0;
+      }
+    }
+  }
+
+  async function takeNext(): Promise<void> {
+    if (gathered.length > 0) {
+      const some = gathered.slice(0, limits.gatheredBlocksMax);
+      gathered = gathered.slice(limits.gatheredBlocksMax);
+      return storeTogether(some);
+    }
+    const block = blocks.take();
+    if (block !== undefined) return makeWaiting(block);
+    const [channel] = channels.values();
+    if (channel === undefined) return;
+    channels.delete(channel.channelId);
+    let made = 0;
+    await maker.walk(channel, () => void made++);
+    if (made === 0) channel.onBarren();
+  }
+
+  function add(block: WaitingBlock): void {
+    if (hasRoom()) blocks.add(block);
+    begin();
+  }
+
+  return {
+    addGathered(block: GatheredBlock): void {
+      if (hasRoom() && gathered.length < limits.gatheredWaitingMax) gathered.push(block);
+      begin();
+    },
+    addBlock: (address: BlockAddress, isForgotten: boolean) => add({ ...address, isForgotten, tries: 1 }),
+    addChannel(channel: ChannelAddress, onBarren: () => void): void {
+      if (!hasRoom()) return;
+      channels.set(channel.channelId, { ...channel, onBarren });
+      begin();
+    },
+    waitingCount: () => waitingCount() + inWork,
+    async settled() {
+      while (working !== undefined) await working;
+    },
+    async close() {
+      isClosed = true;
+      pace.end();
+      await working;
+    },
+  };
+}
+
+/** Makes what has waited. What could not be stored, since its channel was held, goes behind the others by `again`. */
+function createTries(
+  { database, limits, patience }: Pick<Options, 'database' | 'limits'> & { patience: Patience },
+  { makeUpwards }: Pick<ReturnType<typeof createMaker>, 'makeUpwards'>,
+  again: (block: WaitingBlock) => void,
+) {
+  async function makeWaiting({ isForgotten, tries, ...address }: WaitingBlock): Promise<void> {
+    const held = await makeUpwards(address, isForgotten);
+    if (held !== undefined && tries < limits.overviewTriesMax) again({ ...held, isForgotten, tries: tries + 1 });
+  }
+
+  async function storeTogether(some: GatheredBlock[]): Promise<void> {
+    const first = { isForgotten: false, tries: 1 };
+    try {
+      await storeGathered(database, some, patience);
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      // Each by itself: the channel of one of them is held.
+      for (const { address } of some) again({ ...address, ...first });
+      return;
+    }
+    for (const { address } of some) {
+      if (address.block % fanOut !== fanOut - 1) continue;
+      await makeWaiting({ ...address, level: 2, block: Math.floor(address.block / fanOut), ...first });
+    }
+  }
+
+  return { makeWaiting, storeTogether };
+}
+
+interface WaitingBlock extends BlockAddress {
+  /** It may have been there before, with those above it. */
+  isForgotten: boolean;
+  tries: number;
+}
+
+/** Blocks that wait, each once, in the order in which they came. */
+function createBlockQueue() {
+  const blocks = new Map<string, WaitingBlock>();
+  const keyOf = ({ channelId, level, block }: BlockAddress) => `${channelId}:${level}:${block}`;
+  return {
+    count: () => blocks.size,
+    add(block: WaitingBlock): void {
+      const key = keyOf(block);
+      blocks.set(key, { ...block, isForgotten: block.isForgotten || blocks.get(key)?.isForgotten === true });
+    },
+    take(): WaitingBlock | undefined {
+      const [[key, block] = []] = blocks;
+      if (key !== undefined) blocks.delete(key);
+      return block;
+    },
+  };
+}

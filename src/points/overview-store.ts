@@ -1,0 +1,107 @@
+import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
+import { copyRows, integerLiteral as integer, integersLiteral } from '../database/copy-out.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { CopyRow } from '../lib/copy-binary.ts';
+import type { Reading } from '../lib/reading.ts';
+import { type ChunkChildren, chunkChildren, decodeIfWhole, fanOut } from './overview.ts';
+import {
+  type IndexRange,
+  merged,
+  type OverviewSource,
+  type StoredBlock,
+  type SummaryCollector,
+} from './plan-coarsely.ts';
+import type { Statistics } from './statistics.ts';
+import { type MsRange, msOf } from './time.ts';
+
+/** The overview of a channel, as a read of its organization sees it. */
+export function overviewSource(
+  organization: OrganizationDatabase,
+  channel: ChannelAddress,
+  { rest, onLacking }: { rest: Reading['rest']; onLacking: () => void },
+): OverviewSource {
+  const where = chunksOf(organization, channel);
+  return {
+    fanOut,
+    rest,
+    onLacking,
+    async listBlocks(level, blocks) {
+      const found: StoredBlock[] = [];
+      const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
+      const isWanted = amongThem(blocks);
+      await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
+        const block = row.int8(0);
+        const children = isWanted(block) ? decodeIfWhole(row.bytes(1), level) : undefined;
+        if (children !== undefined) found.push({ block, children });
+      });
+      return found.sort((one, other) => one.block - other.block);
+    },
+    async listChunkChildren(blocks) {
+      const found: { block: number; children: ChunkChildren }[] = [];
+      const those = `select block, children from overviews where ${where} and level = 1::smallint`;
+      const isWanted = amongThem(blocks);
+      await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
+        const block = row.int8(0);
+        const children = isWanted(block) ? chunkChildren(row.bytes(1)) : undefined;
+        if (children !== undefined) found.push({ block, children });
+      });
+      return found;
+    },
+    async listStatistics(level, blocks) {
+      const found: { block: number; statistics: Statistics }[] = [];
+      const columns = 'block, value_count, absent_count, value_sum, value_sum_rest, value_squares';
+      const those = `select ${columns} from overviews where ${where} and level = ${integer(level)}::smallint`;
+      await copyRows(organization, among(those, 'block', blocks), rest, (row) => {
+        const [valueCount, absentCount] = [row.int8(1), row.int8(2)];
+        const [sum, sumRest, squares] = [row.float8(3), row.float8(4), row.float8(5)];
+        found.push({ block: row.int8(0), statistics: { valueCount, absentCount, sum, sumRest, squares } });
+      });
+      return found;
+    },
+    async addChunks(plan, chunks, range, chunksMax) {
+      const columns = `chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time`;
+      const those = `select ${columns} from chunks where ${where}`;
+      const query = `${among(those, 'chunk_index', chunks)} limit ${integer(Math.min(chunksMax + 1, Number.MAX_SAFE_INTEGER))}`;
+      let count = 0;
+      await copyRows(organization, query, rest, (row) => {
+        count++;
+        addChunk(plan, row, range);
+      });
+      return count;
+    },
+  };
+}
+
+/** To pass by so many blocks costs less than to look the next one up anew. */
+const passedBlocksMax = 3;
+
+/** Whether a number is among some ranges, which ascend and do not touch each other. Quick for numbers that ascend. */
+function amongThem(ranges: readonly IndexRange[]): (number: number) => boolean {
+  let next = 0;
+  return (number) => {
+    if (number < (ranges[next - 1]?.to ?? 0)) next = 0;
+    while (next < ranges.length && (ranges[next] as IndexRange).to < number) next++;
+    return next < ranges.length && (ranges[next] as IndexRange).from <= number;
+  };
+}
+
+/** Rows whose number is among some; each range is looked up by the whole key. */
+function among(those: string, number: string, ranges: readonly IndexRange[]): string {
+  const [first] = ranges;
+  if (ranges.length === 1 && first !== undefined) {
+    return `${those} and ${number} between ${integer(first.from)} and ${integer(first.to)} order by ${number}`;
+  }
+  const bounds = [ranges.map(({ from }) => from), ranges.map(({ to }) => to)].map(integersLiteral);
+  return `select found.* from unnest(${bounds.join(', ')}) as listed (first_number, last_number)
+    cross join lateral (${those} and ${number} between first_number and last_number order by ${number}) as found`;
+}
+
+function addChunk(plan: SummaryCollector, row: CopyRow, { fromMs, toMs }: MsRange): void {
+  // It has no possible time.
+  if (row.isNull(2)) return;
+  const [timeMin, timeMax] = [row.float8(2), row.float8(3)];
+  if (!(msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs)) return;
+  const numberOf = (field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
+  plan.add(row.int8(0), row.int4(1), timeMin, timeMax);
+  plan.summarise(numberOf(4), numberOf(5), numberOf(6), numberOf(7));
+}

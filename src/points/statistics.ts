@@ -1,0 +1,24 @@
+import { type Statistics, statisticsOf as statisticsOfAll } from '../lib/statistics.ts';
+import { type MsRange, msMax, msOf } from './time.ts';
+
+export { createTotal, meanOf, noStatistics, type Statistics, together } from '../lib/statistics.ts';
+
+/** Times from one to another, in ms and both included. */
+const anyTime: MsRange = { fromMs: -msMax, toMs: msMax };
+
+/**
+ * The statistics of the points that have a time in a range; without one, of those that have a possible time.
+ * @param times Unix seconds, NaN where there is none
+ * @param values NaN where there is no reading
+ */
+export const statisticsOf = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
+  statisticsOfAll(valuesInside(times, values, range));
+
+/** All of them where none is beside the range, as nearly always. */
+function valuesInside(times: Float64Array, values: Float64Array, { fromMs, toMs }: MsRange): Float64Array {
+  const isInside = (_: number, i: number) => {
+    const ms = msOf(times[i] as number);
+    return ms >= fromMs && ms <= toMs;
+  };
+  return values.every(isInside) ? values : values.filter(isInside);
+}

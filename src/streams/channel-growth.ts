@@ -1,0 +1,11 @@
+/** What `update channels c` sets by the growth `g` of each channel. */
+export const addGrowth = `
+  chunk_count = c.chunk_count + g.chunks,
+  point_count = c.point_count + g.points,
+  null_count = c.null_count + g.nulls,
+  time_min = least(c.time_min, g.time_min),
+  time_max = greatest(c.time_max, g.time_max),
+  chunk_seconds_max = greatest(c.chunk_seconds_max, g.seconds_max),
+  units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
+  units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
+  changed_at = clock_timestamp()`;

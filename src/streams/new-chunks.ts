@@ -1,0 +1,173 @@
+import type pg from 'pg';
+import { textArray } from '../database/array-literal.ts';
+import { bigintArray, uuidArray } from '../database/binary-array.ts';
+import { encodeFloat8Array } from '../database/float8-array.ts';
+import { notFound } from '../errors.ts';
+import { addGrowth } from './channel-growth.ts';
+import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
+import type { PlacedRow } from './rows.ts';
+import { type PartLimits, sendInParts } from './statement-parts.ts';
+
+/*
+ * The statement of chunks that are new, which nearly every one is. It corrects the counters of the channels first, which locks
+ * them in the order of their ids, and then inserts the chunks. What a channel grows by is known before: when one of the chunks is
+ * there already, the statement fails, and the counters are what they were
+ * (docs/decisions/0045-one-statement-for-new-chunks.md).
+ */
+
+/**
+ * Inserts chunks whose slices are all free, and adds them to the counters of their channels, which stay locked until the
+ * transaction ends. A unit counts for the channel when no higher chunk has one.
+ * @returns the points of the channels after that, by their ids
+ * @throws 23505 when a slice is taken; ApiError 404 when a channel is gone with its stream, or its id is another channel's, as
+ * when an older state of the database was restored behind a server that remembers ids. Then nothing is stored of what is sent in
+ * this transaction
+ */
+export async function insertNewChunks(
+  client: pg.PoolClient,
+  rows: readonly PlacedRow[],
+  limits: PartLimits,
+): Promise<Map<number, number>> {
+  // In the order in which everybody locks channels, also from one part to the next.
+  const ordered = rows.toSorted(inOrder);
+  const grown = await sendInParts<Grown>(client, ordered, limits, {
+    name: 'insert_new_chunks',
+    text: insertSql,
+    values: parametersOf,
+  }).catch((error: { code?: string }) => {
+    throw error.code === divisionByZero ? notFound('Stream') : error;
+  });
+  return new Map(grown.map(({ channelId, pointCount }) => [channelId, pointCount]));
+}
+
+/**
+ * Where chunks of a channel lie side by side, PostgreSQL splits a page of their index behind the newest one, not in its middle.
+ * That fills the pages, and logs less.
+ */
+const inOrder = (one: PlacedRow, other: PlacedRow) =>
+  one.channelId - other.channelId || one.item.chunkIndex - other.item.chunkIndex;
+
+const divisionByZero = '22012';
+
+interface Grown {
+  channelId: number;
+  pointCount: number;
+}
+
+/** What a channel grows by. */
+interface Growth {
+  row: PlacedRow;
+  chunks: number;
+  points: number;
+  nulls: number;
+  timeMin: number | null;
+  timeMax: number | null;
+  secondsMax: number | null;
+  /** Of the highest chunk that has one. */
+  units: string | null;
+  unitsChunkIndex: number | null;
+}
+
+/** @param rows by their channels. @returns also of each row the place of its channel, from 1 */
+function growthOf(rows: readonly PlacedRow[]): { channels: Growth[]; places: number[] } {
+  const channels: Growth[] = [];
+  const places = rows.map((row) => {
+    let growth = channels.at(-1);
+    if (growth === undefined || !isSameChannel(growth.row, row)) {
+      growth = { row, ...{ chunks: 0, points: 0, nulls: 0, units: null, unitsChunkIndex: null }, ...noSpan };
+      channels.push(growth);
+    }
+    add(growth, row);
+    return channels.length;
+  });
+  return { channels, places };
+}
+
+const noSpan = { timeMin: null, timeMax: null, secondsMax: null };
+
+// Not by their ids alone: of two channels with one id, one is remembered from a database that is not there any more.
+const isSameChannel = (one: PlacedRow, other: PlacedRow) =>
+  one.channelId === other.channelId &&
+  one.channelName === other.channelName &&
+  one.item.dataId === other.item.dataId &&
+  one.item.organizationId === other.item.organizationId;
+
+function add(growth: Growth, { image, item }: PlacedRow): void {
+  growth.chunks++;
+  growth.points += image.pointCount;
+  growth.nulls += image.nullCount;
+  if (image.timeMin !== null && image.timeMax !== null) {
+    growth.timeMin = Math.min(growth.timeMin ?? image.timeMin, image.timeMin);
+    growth.timeMax = Math.max(growth.timeMax ?? image.timeMax, image.timeMax);
+    growth.secondsMax = Math.max(growth.secondsMax ?? 0, image.timeMax - image.timeMin);
+  }
+  if (image.units !== null && item.chunkIndex > (growth.unitsChunkIndex ?? -1)) {
+    growth.units = image.units;
+    growth.unitsChunkIndex = item.chunkIndex;
+  }
+}
+
+const first = rowsParametersCount + 1;
+const channelParameters = [
+  { name: 'channel_id', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ row }) => row.channelId)) },
+  {
+    name: 'organization_id',
+    type: 'uuid',
+    of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.organizationId)),
+  },
+  { name: 'data_id', type: 'uuid', of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.dataId)) },
+  { name: 'channel_name', type: 'text', of: (all: Growth[]) => textArray(all.map(({ row }) => row.channelName)) },
+  { name: 'chunks', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ chunks }) => chunks)) },
+  { name: 'points', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ points }) => points)) },
+  { name: 'nulls', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ nulls }) => nulls)) },
+  { name: 'time_min', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMin }) => timeMin)) },
+  { name: 'time_max', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMax }) => timeMax)) },
+  {
+    name: 'seconds_max',
+    type: 'float8',
+    of: (all: Growth[]) => encodeFloat8Array(all.map(({ secondsMax }) => secondsMax)),
+  },
+  { name: 'units', type: 'text', of: (all: Growth[]) => textArray(all.map(({ units }) => units)) },
+  {
+    name: 'units_chunk_index',
+    type: 'float8',
+    of: (all: Growth[]) => encodeFloat8Array(all.map(({ unitsChunkIndex }) => unitsChunkIndex)),
+  },
+];
+const placesParameter = first + channelParameters.length;
+
+function parametersOf(rows: readonly PlacedRow[]): unknown[] {
+  const { channels, places } = growthOf(rows);
+  return [...rowsParameters(rows), ...channelParameters.map(({ of }) => of(channels)), encodeFloat8Array(places)];
+}
+
+/*
+ * An update sees the newest state of the row that it has waited for, and works out anew what it sets. So counters are exact, and
+ * `changed_at` is later than that of whoever held the channel before. A chunk has the `changed_at` of its channel: who follows a
+ * run asks for the chunks that are later than what a channel was known as.
+ *
+ * The update goes along the list: `any(array[…])` is no equality by which PostgreSQL could join in another way than by looking up
+ * each channel of it, and sessions of ingest read no table whole.
+ */
+const insertSql = `
+  with grown as (
+    update channels c set ${addGrowth}
+    from unnest(${channelParameters.map(({ type }, i) => `$${first + i}::${type}[]`).join(', ')})
+      as g (${channelParameters.map(({ name }) => name).join(', ')})
+    where c.channel_id = any(array[g.channel_id]) and c.organization_id = g.organization_id
+      and c.data_id is not distinct from g.data_id and c.channel_name is not distinct from g.channel_name
+    returning c.channel_id, c.point_count, c.changed_at
+  ), moments as materialized (
+    select case when 1 / (count(*) = cardinality($${first}::bigint[]))::integer = 1
+             then array_agg(changed_at order by channel_id) end as changed_at
+    from grown
+  ), inserted as (
+    insert into chunks (${columnNames}, stored_at, changed_at)
+    ${rowsSqlWith({
+      arrays: [{ name: 'place', array: `$${placesParameter}::float8[]` }],
+      columns: ['stored_at', 'changed_at'].map(
+        (name) => `(select changed_at from moments)[u.place::integer] as ${name}`,
+      ),
+    })}
+  )
+  select channel_id as "channelId", point_count as "pointCount" from grown`;

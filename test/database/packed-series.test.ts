@@ -168,7 +168,7 @@ const series = fc.oneof(
   { weight: 1, arbitrary: atBounds },
 );
 
-test('every bit comes back, whatever is sent', () => {
+test('every bit comes back, whatever is sent', { timeout: 60_000 }, () => {
   const numRuns = Number(process.env.PACKED_RUNS ?? 20_000);
   const forms = new Map<number | string, number>();
   fc.assert(

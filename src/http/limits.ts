@@ -21,6 +21,8 @@ export const httpLimits = {
   requestsAheadMax: 3_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 2_000,
+  /** Each of those connections has the same share of them, but never less than so many. */
+  strangerAheadMin: 16,
   /**
    * Connections without a known key that are read at a time; what comes on others waits in the kernel. Node parses all that
    * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines. Half of them are the newest:

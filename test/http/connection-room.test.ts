@@ -10,6 +10,7 @@ const limits = {
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
+  strangerAheadMin: 20,
   aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
@@ -107,4 +108,29 @@ test('connections that come faster than they can be looked at stay until they ar
 
   const more = roomWith(13, given).sockets;
   expect(more.map((socket) => socket.destroyed)).toEqual(more.map((_, i) => i < 3));
+});
+
+test('connections without a known key share what they may send ahead; each may send strangerAheadMin', async () => {
+  const given = { strangersAheadMax: 90, aheadMsPerTurn: 1_000 };
+  const aheadOf = (count: number) => {
+    const { room, sockets } = roomWith(count, given);
+    const [first] = sockets as [Socket];
+    let entered = 0;
+    // One of them is served.
+    for (; !first.destroyed; entered++) room.enter(exchangeOn(first));
+    return entered - 2;
+  };
+  expect(aheadOf(1)).toBe(90);
+  expect(aheadOf(3)).toBe(30);
+  expect(aheadOf(50)).toBe(limits.strangerAheadMin);
+});
+
+test('one whose key is known may send requestsAheadMax, however many others there are', () => {
+  const { room, sockets } = roomWith(50, { strangersAheadMax: 90, aheadMsPerTurn: 1_000 });
+  const [known] = sockets as [Socket];
+  room.keep(known, 'lab');
+  for (let i = 0; i <= limits.requestsAheadMax; i++) room.enter(exchangeOn(known));
+  expect(known.destroyed).toBe(false);
+  room.enter(exchangeOn(known));
+  expect(known.destroyed).toBe(true);
 });

@@ -250,6 +250,22 @@ describe('pipelined requests', () => {
     expect(await store(app)).toMatchObject({ status: 201 });
   });
 
+  test('whoever is closed so leaves a parser that serves others', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { strangersAheadMax: 40 } });
+    onTestFinished(() => app.close());
+    for (let round = 0; round < 20; round++) {
+      const flooding = await connect(app);
+      await flooding.send(head('GET /healthz').repeat(1_000)).catch(() => {});
+      await flooding.ended();
+      const other = await connect(app);
+      await other.send(head('GET /healthz').repeat(10) + head('GET /nowhere'));
+      for (let i = 0; i < 10; i++) expect((await other.answer()).status).toBe(200);
+      expect((await other.answer()).status).toBe(404);
+    }
+    const bodies = Array.from({ length: 10 }, () => store(app));
+    for (const { status } of await Promise.all(bodies)) expect(status).toBe(201);
+  });
+
   test('strangersAheadMax bounds them over all connections without a key; keys do not count', async () => {
     const app = await startListeningApp(server.database, {}, { http: { strangersAheadMax: 100 } });
     onTestFinished(() => app.close());

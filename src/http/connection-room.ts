@@ -77,18 +77,13 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
     connection.isGreedy = true;
     const isStranger = strangers.has(socket);
     costs();
-    if (ahead.length >= limits.requestsAheadMax || (isStranger && isBeyondShare(ahead.length))) {
+    const share = isStranger ? strangersShare(limits, strangers.count(), strangersAhead) : limits.requestsAheadMax;
+    if (ahead.length >= Math.min(share, limits.requestsAheadMax)) {
       end(socket);
       return;
     }
     if (isStranger) strangersAhead++;
     if (ahead.push(exchange) === 1) reading.readOrNot(socket);
-  }
-
-  /** Of each, since what a thousand connections send at once is made into requests one after the other, and garbage. */
-  function isBeyondShare(aheadOfOne: number): boolean {
-    const share = Math.max(limits.strangerAheadMin, limits.strangersAheadMax / strangers.count());
-    return aheadOfOne >= share || strangersAhead >= limits.strangersAheadMax;
   }
 
   function next(socket: Socket, { ahead }: Connection): Exchange | undefined {
@@ -137,6 +132,14 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       return exchange;
     },
   };
+}
+
+/**
+ * Requests that one connection without a known key may send ahead. Each has the same share: of a thousand that send a
+ * thousand at once, all would be made into requests for one connection after the other, and then into garbage.
+ */
+function strangersShare({ strangersAheadMax, strangerAheadMin }: RoomLimits, count: number, ahead: number): number {
+  return ahead >= strangersAheadMax ? 0 : Math.max(strangerAheadMin, strangersAheadMax / count);
 }
 
 /** @returns undefined where all may stay, for now */

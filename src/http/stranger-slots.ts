@@ -64,7 +64,6 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
   const { strangersReadMax } = limits;
   const { isCutShort = () => false, onLooked = () => {} } = told;
   const half = Math.ceil(strangersReadMax / 2);
-  /** The oldest first. */
   const strangers = new Set<Socket>();
   const oldest = (): Socket | undefined => strangers.values().next().value;
   const waiting = createWaitingStrangers(limits, now);

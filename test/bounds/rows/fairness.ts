@@ -93,6 +93,12 @@ export const fairness: Row[] = [
     },
   },
   {
+    name: 'crowd-of-organizations',
+    about:
+      'twelve organizations, more than have a turn together, store chunks and read on 16 connections each without a pause',
+    run: crowd,
+  },
+  {
     name: 'wide-searches',
     about: 'ten searches a second over 25,000 streams of as many keywords as may be, and of 1,000, under one key',
     async run(ground) {
@@ -129,6 +135,24 @@ export const fairness: Row[] = [
     },
   },
 ];
+
+async function crowd(ground: Ground): Promise<void> {
+  const dataIds = await Promise.all(ground.keys.crowd.map(ground.openStream));
+  await ground.watched(async () => {
+    const floods = ground.keys.crowd.map((key, of) => {
+      const question = (i: number) => ({ key, body: chunkBody(at(dataIds[of] as string, i), 100) });
+      return flood(ground, { connections: 12, method: 'POST', path: chunkPath, question });
+    });
+    const reads = ground.keys.crowd.map((key) =>
+      flood(ground, { connections: 4, path: '/data_entries/', question: () => ({ key }) }),
+    );
+    const answers = (await Promise.all(floods)).flat();
+    const read = (await Promise.all(reads)).flat();
+    ground.note(`stored ${countsOf(answers)}, read ${countsOf(read)}, ${Math.round(slowest(answers))} ms at worst`);
+    expectStatuses(ground, 'a legal chunk', answers, [201]);
+    expectStatuses(ground, 'a read', read, [200, 503]);
+  });
+}
 
 const at = (dataId: string, index: number) => ({ dataId, index, channel: 'flood' });
 

@@ -9,6 +9,8 @@ export interface ReadConnection {
   isGreedy: boolean;
   /** Node would read it: no body on it waits for somebody to read it. */
   isWanted: boolean;
+  /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
+  owner?: string | undefined;
 }
 
 /** Says which connections are read. */
@@ -16,12 +18,14 @@ export interface ConnectionReading {
   strangers: StrangerSlots;
   /** A new connection, which has come paused (`pauseOnConnect`). */
   open(socket: Socket): void;
-  /** A known key has come on it: it is always read. @returns whether it was a stranger before */
-  keep(socket: Socket): boolean;
-  /** It is closed. @returns whether it was a stranger */
-  close(socket: Socket): boolean;
+  /** A known key has come on it, or its owner is another one. */
+  keep(socket: Socket): void;
+  /** It is closed. */
+  close(socket: Socket): void;
   /** What it has sent ahead has changed. */
   readOrNot(socket: Socket): void;
+  /** Whether this owner is beyond its share has changed. */
+  readOrNotOf(owner: string): void;
   /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
   rest(): void;
 }
@@ -33,10 +37,16 @@ interface Options {
   now(): number;
   /** One of the strangers has been read, brought no request with a known key, and makes room for others. */
   onLooked(socket: Socket): unknown;
+  /** Whether connections of this owner together have sent too much ahead. */
+  isOver(owner: string): boolean;
 }
 
-/** Those with a known key are read, and some of the others; nobody who has sent requests ahead; nobody during a rest. */
-export function createConnectionReading({ limits, connections, now, onLooked }: Options): ConnectionReading {
+/**
+ * Those with a known key are read, but for those of an owner that is beyond its share, and some of the others; nobody who has sent
+ * requests ahead; nobody during a rest.
+ */
+export function createConnectionReading({ limits, connections, now, ...told }: Options): ConnectionReading {
+  const { onLooked, isOver } = told;
   const kept = new Set<Socket>();
   const strangers = createStrangerSlots({
     ...{ limits, now, onLooked, onChange: readOrNot },
@@ -48,7 +58,8 @@ export function createConnectionReading({ limits, connections, now, onLooked }: 
     const connection = connections.get(socket);
     if (connection === undefined || socket.destroyed) return;
     const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
-    const isTurn = kept.has(socket) || strangers.isRead(socket);
+    const { owner } = connection;
+    const isTurn = owner === undefined ? strangers.isRead(socket) : !isOver(owner);
     // Its own are below, and only note what Node wants.
     const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
     (mayBeRead && isTurn ? resume : stop).call(socket);
@@ -74,6 +85,12 @@ export function createConnectionReading({ limits, connections, now, onLooked }: 
   return {
     strangers,
     readOrNot,
+    readOrNotOf(owner) {
+      // As after a rest, whoever has sent nothing ahead yet is read first.
+      const its = [...kept].filter((socket) => connections.get(socket)?.owner === owner);
+      for (const greedy of [false, true])
+        for (const socket of its) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
+    },
     rest: pause.rest,
     open(socket) {
       socket.pause = pauseIt;
@@ -81,14 +98,13 @@ export function createConnectionReading({ limits, connections, now, onLooked }: 
       strangers.add(socket);
     },
     keep(socket) {
-      if (!strangers.delete(socket)) return false;
+      strangers.delete(socket);
       kept.add(socket);
       readOrNot(socket);
-      return true;
     },
     close(socket) {
       kept.delete(socket);
-      return strangers.delete(socket);
+      strangers.delete(socket);
     },
   };
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
+import { type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
 import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
@@ -30,19 +31,13 @@ interface Connection extends ReadConnection {
   ahead: Exchange[];
   /** The organization whose key has come last. */
   organizationId?: string | undefined;
+  /** Requests that have been answered. */
+  left: number;
 }
 
 type RoomLimits = SlotLimits &
-  Pick<
-    HttpLimits,
-    | 'connectionsMax'
-    | 'connectionsUnreadOverMax'
-    | 'requestsPerConnectionMax'
-    | 'requestsAheadMax'
-    | 'strangersAheadMax'
-    | 'strangerAheadMin'
-    | 'aheadMsPerTurn'
-  >;
+  AheadLimits &
+  Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax' | 'aheadMsPerTurn'>;
 
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
@@ -54,16 +49,19 @@ const idleLooksMax = 100;
 export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
-  const reading = createConnectionReading({ limits, connections, now, onLooked });
+  const onChange = (owner: string) => reading.readOrNotOf(owner);
+  const counted = createRequestsAhead({ limits, connections, onChange, shut });
+  const reading = createConnectionReading({ limits, connections, now, onLooked, isOver: counted.isOver });
   const { strangers } = reading;
-  let strangersAhead = 0;
   const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
 
   function forgetIt(this: Socket): void {
-    const { ahead = [] } = connections.get(this) ?? {};
-    if (reading.close(this)) strangersAhead -= ahead.length;
-    forget(ahead);
+    const connection = connections.get(this);
+    reading.close(this);
+    if (connection === undefined) return;
     connections.delete(this);
+    counted.add(connection, -connection.ahead.length);
+    forget(connection.ahead);
   }
 
   /** At once: its `close` comes later, and others may come before that. */
@@ -75,23 +73,14 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
     connection.isGreedy = true;
-    const isStranger = strangers.has(socket);
     costs();
-    const share = isStranger ? strangersShare(limits, strangers.count(), strangersAhead) : limits.requestsAheadMax;
-    if (ahead.length >= Math.min(share, limits.requestsAheadMax)) {
+    if (ahead.length >= counted.mostOf(connection, strangers.count())) {
       end(socket);
       return;
     }
-    if (isStranger) strangersAhead++;
-    if (ahead.push(exchange) === 1) reading.readOrNot(socket);
-  }
-
-  function next(socket: Socket, { ahead }: Connection): Exchange | undefined {
-    const exchange = ahead.shift();
-    if (exchange === undefined) return undefined;
-    if (strangers.has(socket)) strangersAhead--;
-    if (ahead.length === 0) reading.readOrNot(socket);
-    return exchange;
+    const isFirst = ahead.push(exchange) === 1;
+    counted.add(connection, 1);
+    if (isFirst) reading.readOrNot(socket);
   }
 
   return {
@@ -100,10 +89,10 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       const connection = connections.get(socket);
       if (connection === undefined) return;
       connection.organizationId = organizationId;
-      if (reading.keep(socket)) strangersAhead -= connection.ahead.length;
+      if (counted.own(connection, organizationId)) reading.keep(socket);
     },
     open(socket) {
-      connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
+      connections.set(socket, { running: 0, left: 0, ahead: [], isWanted: true, isGreedy: false });
       // Before Node's own, which ends what has been sent ahead.
       socket.prependOnceListener('close', forgetIt);
       reading.open(socket);
@@ -125,21 +114,19 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       const connection = connections.get(socket);
       if (connection === undefined) return undefined;
       connection.running--;
-      const exchange = next(socket, connection);
-      if (exchange !== undefined) connection.running++;
-      // Not when it asks: then nobody has looked yet whether its key is known.
-      else strangers.hasAsked(socket);
+      connection.left++;
+      const exchange = connection.ahead.shift();
+      if (exchange === undefined) {
+        // Not when it asks: then nobody has looked yet whether its key is known.
+        strangers.hasAsked(socket);
+        return undefined;
+      }
+      connection.running++;
+      counted.add(connection, -1);
+      if (connection.ahead.length === 0) reading.readOrNot(socket);
       return exchange;
     },
   };
-}
-
-/**
- * Requests that one connection without a known key may send ahead. Each has the same share: of a thousand that send a
- * thousand at once, all would be made into requests for one connection after the other, and then into garbage.
- */
-function strangersShare({ strangersAheadMax, strangerAheadMin }: RoomLimits, count: number, ahead: number): number {
-  return ahead >= strangersAheadMax ? 0 : Math.max(strangerAheadMin, strangersAheadMax / count);
 }
 
 /** @returns undefined where all may stay, for now */

@@ -19,6 +19,13 @@ export const httpLimits = {
   aheadMsPerTurn: 8,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
+  /**
+   * Requests that all connections with a known key together may have sent ahead. An organization may have as many as it leaves free;
+   * beyond that its connections are not read, until half of them have been begun.
+   */
+  keyedAheadMax: 8_000,
+  /** A connection with requests ahead whose client takes nothing for so long is closed while its organization is beyond its share. */
+  aheadStalledMsMax: 10_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 2_000,
   /** Each of those connections has the same share of them, but never less than so many. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createConnectionRoom, type Exchange } from '../../src/http/connection-room.ts';
 
 const limits = {
@@ -11,6 +11,8 @@ const limits = {
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
   strangerAheadMin: 20,
+  keyedAheadMax: 1_000,
+  aheadStalledMsMax: 10_000,
   aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
@@ -133,4 +135,95 @@ test('one whose key is known may send requestsAheadMax, however many others ther
   expect(known.destroyed).toBe(false);
   room.enter(exchangeOn(known));
   expect(known.destroyed).toBe(true);
+});
+
+const shared = { keyedAheadMax: 80, aheadMsPerTurn: 1_000_000, requestsAheadMax: 1_000 };
+
+function twoLabs(given = {}) {
+  const { room, sockets } = roomWith(6, { ...shared, ...given });
+  const [greedy, quiet, other, several, stranger] = sockets as [Socket, Socket, Socket, Socket, Socket];
+  room.keep(greedy, 'lab');
+  room.keep(quiet, 'lab');
+  room.keep(other, 'other lab');
+  room.keep(several, 'other lab');
+  room.keep(several, 'lab');
+  /** One more of them is served. */
+  const send = (socket: Socket, count: number) => {
+    for (let i = 0; i < count; i++) room.enter(exchangeOn(socket));
+  };
+  return { room, send, sockets: { greedy, quiet, other, several, stranger } };
+}
+
+test('beyond its share of keyedAheadMax no connection of an organization is read, and nothing is refused', () => {
+  const { room, send, sockets } = twoLabs();
+  send(sockets.greedy, 41);
+  expect(sockets.quiet.isPaused()).toBe(false);
+  send(sockets.greedy, 1);
+  const isPaused = () => Object.values(sockets).map((socket) => socket.isPaused());
+  expect(isPaused()).toEqual([true, true, false, false, false]);
+  // What the same read has brought is kept.
+  send(sockets.greedy, 20);
+  expect(sockets.greedy.destroyed).toBe(false);
+  // What is left to others is theirs: half of 19.
+  send(sockets.other, 10);
+  expect(isPaused()).toEqual([true, true, true, false, false]);
+  send(sockets.other, 1);
+  for (let i = 0; i < 40; i++) room.leave(sockets.greedy);
+  expect(isPaused()).toEqual([true, true, true, false, false]);
+  for (let i = 0; i < 10; i++) room.leave(sockets.greedy);
+  expect(isPaused()).toEqual([true, false, true, false, false]);
+});
+
+test('an organization that has sent nothing ahead is read, however much others have', () => {
+  const { send, sockets } = twoLabs();
+  send(sockets.greedy, 500);
+  expect(sockets.other.isPaused()).toBe(false);
+  expect(sockets.several.isPaused()).toBe(false);
+  send(sockets.other, 2);
+  expect(sockets.other.isPaused()).toBe(true);
+});
+
+test('a connection that is closed, or of which a key becomes known, takes from the share of its organization', () => {
+  const { room, send, sockets } = twoLabs();
+  send(sockets.stranger, 60);
+  expect(sockets.quiet.isPaused()).toBe(false);
+  room.keep(sockets.stranger, 'lab');
+  expect(sockets.quiet.isPaused()).toBe(true);
+  sockets.stranger.emit('close');
+  expect(sockets.quiet.isPaused()).toBe(false);
+});
+
+test('one whose client takes nothing for aheadStalledMsMax is closed while its organization is beyond its share', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { room, send, sockets } = twoLabs();
+  send(sockets.greedy, 30);
+  send(sockets.several, 3);
+  vi.advanceTimersByTime(60_000);
+  expect(sockets.greedy.destroyed).toBe(false);
+  Object.defineProperty(sockets.greedy, 'writableLength', { value: 1 });
+  send(sockets.greedy, 20);
+  vi.advanceTimersByTime(9_000);
+  room.leave(sockets.greedy);
+  vi.advanceTimersByTime(9_000);
+  expect(sockets.greedy.destroyed).toBe(false);
+  vi.advanceTimersByTime(3_000);
+  expect(sockets.greedy.destroyed).toBe(true);
+  expect(sockets.quiet.isPaused()).toBe(false);
+  expect(sockets.several.destroyed).toBe(false);
+});
+
+test('one that is beyond its share for six times as long, and of which no request is begun, is closed too', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { room, send, sockets } = twoLabs();
+  send(sockets.greedy, 60);
+  for (let i = 0; i < 10; i++) {
+    vi.advanceTimersByTime(50_000);
+    send(sockets.greedy, 1);
+    room.leave(sockets.greedy);
+  }
+  expect(sockets.greedy.destroyed).toBe(false);
+  vi.advanceTimersByTime(80_000);
+  expect(sockets.greedy.destroyed).toBe(true);
 });

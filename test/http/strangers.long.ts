@@ -266,6 +266,39 @@ describe('pipelined requests', () => {
     for (const { status } of await Promise.all(bodies)) expect(status).toBe(201);
   });
 
+  test('beyond keyedAheadMax those of an organization wait in the kernel, all are answered, and others are served', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { keyedAheadMax: 400 } });
+    onTestFinished(() => app.close());
+    const flooding = await Promise.all(Array.from({ length: 12 }, () => connect(app)));
+    const text = head('GET /healthz', keyed()) + head('GET /healthz').repeat(600);
+    let ended = 0;
+    const all = flooding.map(async (connection) => {
+      // Keyed before any sends ahead.
+      await connection.send(head('GET /tags/', keyed()));
+      expect((await connection.answer()).status).toBe(200);
+      await connection.send(text);
+      for (let i = 0; i < 601; i++) expect((await connection.answer()).status).toBe(200);
+      ended++;
+    });
+    expect(await store(app, server.keys.rival)).toMatchObject({ status: 404 });
+    await Promise.all(all);
+    expect(ended).toBe(12);
+    expect(await store(app)).toMatchObject({ status: 201 });
+  });
+
+  test('whoever takes no answers makes its own organization wait for aheadStalledMsMax at most, and no other', async () => {
+    const limits = { keyedAheadMax: 100, aheadStalledMsMax: 500 };
+    const app = await startListeningApp(server.database, {}, { http: limits });
+    onTestFinished(() => app.close());
+    const flooding = await Promise.all(Array.from({ length: 4 }, () => connect(app)));
+    for (const one of flooding) {
+      one.socket.pause();
+      await one.send(head('GET /tags/', keyed()) + head('GET /docs/swagger-ui-bundle.js').repeat(400)).catch(() => {});
+    }
+    expect((await store(app, server.keys.rival)).status).toBe(404);
+    expect(await store(app)).toMatchObject({ status: 201 });
+  });
+
   test('strangersAheadMax bounds them over all connections without a key; keys do not count', async () => {
     const app = await startListeningApp(server.database, {}, { http: { strangersAheadMax: 100 } });
     onTestFinished(() => app.close());

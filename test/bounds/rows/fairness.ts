@@ -1,8 +1,9 @@
 import { catalogueLimits } from '../../../src/catalogue/limits.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, flood, multiPath, slowest } from '../support/attack.ts';
+import { chunkPath, expectStatuses, flood, get, multiPath, slowest } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
+import { watchMemory } from '../support/memory.ts';
 
 /** One organization does what it may, as much as it can; somebody else notices nothing. */
 export const fairness: Row[] = [
@@ -99,6 +100,13 @@ export const fairness: Row[] = [
     run: crowd,
   },
   {
+    name: 'keyed-requests-ahead',
+    about:
+      '200 (1,000) connections under a key send 1,300 small requests at once; half of them never read, and of the others all are answered',
+    own: 'quiet',
+    run: sendAhead,
+  },
+  {
     name: 'wide-searches',
     about: 'ten searches a second over 25,000 streams of as many keywords as may be, and of 1,000, under one key',
     async run(ground) {
@@ -152,6 +160,32 @@ async function crowd(ground: Ground): Promise<void> {
     expectStatuses(ground, 'a legal chunk', answers, [201]);
     expectStatuses(ground, 'a read', read, [200, 503]);
   });
+}
+
+async function sendAhead(ground: Ground): Promise<void> {
+  const page = get('/docs/swagger-ui-bundle.js');
+  const count = 1_300;
+  const grown = watchMemory(ground);
+  await ground.watched(async () => {
+    const unread = await ground.lines(ground.size(100, 500), { reads: false });
+    const read = await ground.lines(unread.length);
+    const first = get('/tags/', ground.keys.attacker);
+    // So that their key is known before they flood.
+    for (const line of [...unread, ...read]) await line.send(first);
+    await Promise.all(read.map((line) => line.untilAnswers(1)));
+    const sent = [
+      ...unread.map((line) => line.send(page.repeat(count))),
+      ...read.map((line) => line.send(get('/healthz').repeat(count))),
+    ];
+    await Promise.race([Promise.all(sent), ground.rest()]);
+    await ground.rest();
+    const closed = read.filter((line) => !line.isOpen()).length;
+    const answered = read.reduce((sum, line) => sum + line.statuses().length, 0);
+    ground.note(`${answered} answers to those who read`);
+    if (closed > 0) ground.blame(`${closed} of ${read.length} that read their answers were closed`);
+    if (answered <= read.length) ground.blame('nobody was answered');
+  });
+  ground.measure('memory grew by', grown(), { max: 400, unit: 'MiB' });
 }
 
 const at = (dataId: string, index: number) => ({ dataId, index, channel: 'flood' });

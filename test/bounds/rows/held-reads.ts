@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
@@ -6,6 +5,7 @@ import { chunkPath, expectStatuses, get, hold, multiPath, slowest } from '../sup
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
 import { head } from '../support/lines.ts';
+import { watchMemory } from '../support/memory.ts';
 import { manyStreams } from './fairness.ts';
 import { longSeries } from './reads.ts';
 
@@ -233,26 +233,3 @@ async function warm(ground: Ground): Promise<void> {
     await ground.ask('GET', `/${path.replace('ID', dataId)}`, { key: ground.keys.reader });
   }
 }
-
-/** @returns what ends the watch and tells by how many MiB the memory of the server has grown since at most */
-function watchMemory(ground: Ground): () => number {
-  const pids = pidsOf(ground.site.pid());
-  const now = () => pids.reduce((sum, pid) => sum + residentMiB(pid), 0);
-  const before = now();
-  let most = before;
-  const timer = setInterval(() => {
-    most = Math.max(most, now());
-  }, 20);
-  return () => {
-    clearInterval(timer);
-    return Math.max(most, now()) - before;
-  };
-}
-
-function pidsOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return [pid, ...children.map(Number)];
-}
-
-const residentMiB = (pid: number) =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
-import { type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
+import { type AheadConnection, type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
 import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
@@ -25,14 +25,12 @@ export interface ConnectionRoom {
   leave(socket: Socket): Exchange | undefined;
 }
 
-interface Connection extends ReadConnection {
+interface Connection extends ReadConnection, AheadConnection {
   /** Requests that are served: until the client has taken the answer. */
   running: number;
   ahead: Exchange[];
   /** The organization whose key has come last. */
   organizationId?: string | undefined;
-  /** Requests that have been answered. */
-  left: number;
 }
 
 type RoomLimits = SlotLimits &
@@ -49,8 +47,7 @@ const idleLooksMax = 100;
 export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
-  const onChange = (owner: string) => reading.readOrNotOf(owner);
-  const counted = createRequestsAhead({ limits, connections, onChange, shut });
+  const counted = createRequestsAhead(limits, (owner) => reading.readOrNotOf(owner));
   const reading = createConnectionReading({ limits, connections, now, onLooked, isOver: counted.isOver });
   const { strangers } = reading;
   const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
@@ -92,7 +89,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       if (counted.own(connection, organizationId)) reading.keep(socket);
     },
     open(socket) {
-      connections.set(socket, { running: 0, left: 0, ahead: [], isWanted: true, isGreedy: false });
+      connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
       // Before Node's own, which ends what has been sent ahead.
       socket.prependOnceListener('close', forgetIt);
       reading.open(socket);
@@ -114,7 +111,6 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       const connection = connections.get(socket);
       if (connection === undefined) return undefined;
       connection.running--;
-      connection.left++;
       const exchange = connection.ahead.shift();
       if (exchange === undefined) {
         // Not when it asks: then nobody has looked yet whether its key is known.

@@ -21,11 +21,14 @@ export const httpLimits = {
   requestsAheadMax: 3_000,
   /**
    * Requests that all connections with a known key together may have sent ahead. An organization may have as many as it leaves free;
-   * beyond that its connections are not read, until half of them have been begun.
+   * beyond that its connections are not read, until half of them have been begun or it has been so for `keyedOverMsMax`.
    */
   keyedAheadMax: 8_000,
-  /** A connection with requests ahead whose client takes nothing for so long is closed while its organization is beyond its share. */
-  aheadStalledMsMax: 10_000,
+  /**
+   * After so long connections of an organization beyond its share are read again, though its clients take no answers; one that sends
+   * more than `strangerAheadMin` ahead is closed then.
+   */
+  keyedOverMsMax: 5_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 2_000,
   /** Each of those connections has the same share of them, but never less than so many. */

@@ -1,12 +1,19 @@
-import type { Socket } from 'node:net';
-import { createKeyedAhead } from './keyed-ahead.ts';
+import { createKeyedAhead, type Excess } from './keyed-ahead.ts';
 import type { HttpLimits } from './limits.ts';
-import { type AheadConnection, createStalledAhead } from './stalled-ahead.ts';
 
 export type AheadLimits = Pick<
   HttpLimits,
-  'requestsAheadMax' | 'strangersAheadMax' | 'strangerAheadMin' | 'keyedAheadMax' | 'aheadStalledMsMax'
+  'requestsAheadMax' | 'strangersAheadMax' | 'strangerAheadMin' | 'keyedAheadMax' | 'keyedOverMsMax'
 >;
+
+/** What is known of a connection here. */
+export interface AheadConnection {
+  ahead: readonly unknown[];
+  /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
+  owner?: string | undefined;
+  /** Its owner was beyond its share when it became one of its connections. */
+  cameIn?: Excess | undefined;
+}
 
 /** Counts what all connections have sent ahead. */
 export interface RequestsAhead {
@@ -14,7 +21,7 @@ export interface RequestsAhead {
   add(connection: AheadConnection, requests: number): void;
   /** A key of this organization has come. @returns whether the connection has another owner now */
   own(connection: AheadConnection, organizationId: string): boolean;
-  /** Whether an owner is beyond its share. */
+  /** Whether connections of this owner are not read now, since it is beyond its share. */
   isOver(owner: string): boolean;
   /** Requests that a connection may have ahead; the one that sends more is closed. */
   mostOf(connection: AheadConnection, strangers: number): number;
@@ -23,23 +30,14 @@ export interface RequestsAhead {
 /** The owner of connections on which keys of several organizations have come: those of a proxy wait for no one's share but their own. */
 const several = '';
 
-interface Options {
-  limits: AheadLimits;
-  connections: ReadonlyMap<Socket, AheadConnection>;
-  /** An owner is beyond its share, or within it again. */
-  onChange(owner: string): void;
-  /** Closes a connection. */
-  shut(socket: Socket): void;
-}
-
-export function createRequestsAhead({ limits, connections, onChange, shut }: Options): RequestsAhead {
-  const { requestsAheadMax, keyedAheadMax, aheadStalledMsMax } = limits;
+/** @param onChange an owner is beyond its share, or within it again, or has been beyond it for long */
+export function createRequestsAhead(limits: AheadLimits, onChange: (owner: string) => void): RequestsAhead {
+  const { requestsAheadMax, strangerAheadMin, keyedAheadMax, keyedOverMsMax } = limits;
   let strangersAhead = 0;
-  const keyed = createKeyedAhead(keyedAheadMax, (owner) => {
-    onChange(owner);
-    if (keyed.isOver(owner)) endStalled(owner);
+  const keyed = createKeyedAhead({
+    ...{ keyedAheadMax, keyedOverMsMax, onChange },
+    ...{ aheadMax: requestsAheadMax, aheadMin: strangerAheadMin },
   });
-  const endStalled = createStalledAhead({ connections, aheadStalledMsMax, isOver: keyed.isOver, end: shut });
 
   function add({ owner }: AheadConnection, requests: number): void {
     if (owner === undefined) strangersAhead += requests;
@@ -55,13 +53,14 @@ export function createRequestsAhead({ limits, connections, onChange, shut }: Opt
       if (connection.owner === next) return false;
       add(connection, -ahead.length);
       connection.owner = next;
+      connection.cameIn = keyed.excessOf(next);
       add(connection, ahead.length);
       return true;
     },
-    mostOf: ({ owner }, strangers) =>
+    mostOf: ({ owner, cameIn }, strangers) =>
       owner === undefined
         ? Math.min(requestsAheadMax, strangersShare(limits, strangers, strangersAhead))
-        : requestsAheadMax,
+        : keyed.mostOf(owner, cameIn),
   };
 }
 

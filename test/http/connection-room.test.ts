@@ -12,7 +12,7 @@ const limits = {
   strangersAheadMax: 1_000,
   strangerAheadMin: 20,
   keyedAheadMax: 1_000,
-  aheadStalledMsMax: 10_000,
+  keyedOverMsMax: 10_000,
   aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
@@ -193,37 +193,47 @@ test('a connection that is closed, or of which a key becomes known, takes from t
   expect(sockets.quiet.isPaused()).toBe(false);
 });
 
-test('one whose client takes nothing for aheadStalledMsMax is closed while its organization is beyond its share', () => {
+test('after keyedOverMsMax its connections are read again, and one that sends more than strangerAheadMin ahead is closed', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const { room, send, sockets } = twoLabs();
-  send(sockets.greedy, 30);
-  send(sockets.several, 3);
-  vi.advanceTimersByTime(60_000);
-  expect(sockets.greedy.destroyed).toBe(false);
-  Object.defineProperty(sockets.greedy, 'writableLength', { value: 1 });
-  send(sockets.greedy, 20);
+  const { greedy, quiet } = sockets;
+  send(greedy, 60);
   vi.advanceTimersByTime(9_000);
-  room.leave(sockets.greedy);
-  vi.advanceTimersByTime(9_000);
-  expect(sockets.greedy.destroyed).toBe(false);
-  vi.advanceTimersByTime(3_000);
-  expect(sockets.greedy.destroyed).toBe(true);
-  expect(sockets.quiet.isPaused()).toBe(false);
-  expect(sockets.several.destroyed).toBe(false);
+  expect(quiet.isPaused()).toBe(true);
+  vi.advanceTimersByTime(2_000);
+  expect([greedy, quiet].map((socket) => socket.isPaused())).toEqual([true, false]);
+  send(quiet, limits.strangerAheadMin + 1);
+  expect(quiet.destroyed).toBe(false);
+  send(quiet, 1);
+  expect(quiet.destroyed).toBe(true);
+  // Nobody else is, and it is as before when its requests have been begun.
+  expect(greedy.destroyed).toBe(false);
+  for (let i = 0; i < 60; i++) room.leave(greedy);
+  send(greedy, 30);
+  expect(greedy.destroyed).toBe(false);
 });
 
-test('one that is beyond its share for six times as long, and of which no request is begun, is closed too', () => {
+test('such an organization has twice its share at most', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
+  const { send, sockets } = twoLabs();
+  send(sockets.greedy, 81);
+  vi.advanceTimersByTime(11_000);
+  send(sockets.quiet, 1);
+  expect(sockets.quiet.destroyed).toBe(false);
+  send(sockets.quiet, 1);
+  expect(sockets.quiet.destroyed).toBe(true);
+});
+
+test('a connection that comes while its organization is beyond its share may send strangerAheadMin ahead', () => {
   const { room, send, sockets } = twoLabs();
   send(sockets.greedy, 60);
-  for (let i = 0; i < 10; i++) {
-    vi.advanceTimersByTime(50_000);
-    send(sockets.greedy, 1);
-    room.leave(sockets.greedy);
-  }
-  expect(sockets.greedy.destroyed).toBe(false);
-  vi.advanceTimersByTime(80_000);
-  expect(sockets.greedy.destroyed).toBe(true);
+  room.keep(sockets.stranger, 'lab');
+  expect(sockets.stranger.isPaused()).toBe(true);
+  // The read that has brought its key goes on.
+  send(sockets.stranger, 17);
+  expect(sockets.stranger.destroyed).toBe(false);
+  send(sockets.stranger, 10);
+  expect(sockets.stranger.destroyed).toBe(true);
 });

@@ -286,8 +286,8 @@ describe('pipelined requests', () => {
     expect(await store(app)).toMatchObject({ status: 201 });
   });
 
-  test('whoever takes no answers makes its own organization wait for aheadStalledMsMax at most, and no other', async () => {
-    const limits = { keyedAheadMax: 100, aheadStalledMsMax: 500 };
+  test('whoever takes no answers makes its own organization wait for keyedOverMsMax at most, and no other', async () => {
+    const limits = { keyedAheadMax: 100, keyedOverMsMax: 500 };
     const app = await startListeningApp(server.database, {}, { http: limits });
     onTestFinished(() => app.close());
     const flooding = await Promise.all(Array.from({ length: 4 }, () => connect(app)));

@@ -23,17 +23,18 @@ export const catalogue: Row[] = [
   {
     name: 'tags-as-large-as-may-be',
     about:
-      'eight connections put a tag on 10,000 entries and take it off 4,000 again, without a pause, while others finalize',
+      'two (eight) connections put a tag on 10,000 entries and take it off 4,000 again, without a pause, while others finalize',
     async run(ground) {
       const dataIds = await idsOf(ground, entries(10_000), 'data_id');
-      const tagIds = await idsOf(ground, tags(8), 'tag_id');
+      const tagIds = await idsOf(ground, tags(ground.size(2, 8)), 'tag_id');
       await ground.watched(async () => {
         const answers: Answer[] = [];
         const one = async (tagId: string) => {
           const body = JSON.stringify({ data_ids: dataIds, tag_ids: [tagId] });
           // As many as a URL has room for.
           const some = dataIds.slice(0, 4_000).map((id) => `data_ids=${id}`);
-          const question = { key: ground.keys.attacker, answerMsMax: 2 * ground.attackMs };
+          const question = { key: ground.keys.attacker };
+          // The first round goes to its end, however long it takes.
           while (!ground.isOver()) {
             answers.push(await ground.ask('POST', '/tags/data-items/', { ...question, body }));
             answers.push(await ground.ask('DELETE', `/tags/data-items/?tag_ids=${tagId}&${some.join('&')}`, question));
@@ -41,8 +42,9 @@ export const catalogue: Row[] = [
         };
         await Promise.all(tagIds.map(one));
         ground.note(`${countsOf(answers)}, ${Math.round(slowest(answers))} ms at worst`);
-        // 0 is none within the time for which this looks.
-        expectStatuses(ground, 'a request for tags', answers, [0, 200, 503]);
+        expectStatuses(ground, 'a request for tags', answers, [200, 503]);
+        const done = answers.filter(({ status }) => status === 200).length;
+        if (done < 2) ground.blame('no tag was put on and taken off');
       });
     },
   },

@@ -5,7 +5,7 @@ import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stra
 export interface ReadConnection {
   /** Requests that it has sent ahead. While there are any, the connection is not read. */
   ahead: readonly unknown[];
-  /** It has sent some ahead before. */
+  /** It has sent some ahead before, or very many pieces. */
   isGreedy: boolean;
   /** Node would read it: no body on it waits for somebody to read it. */
   isWanted: boolean;
@@ -26,8 +26,10 @@ export interface ConnectionReading {
   readOrNot(socket: Socket): void;
   /** Whether this owner is beyond its share has changed. */
   readOrNotOf(owner: string): void;
-  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
-  rest(): void;
+  /** As below, and reads it after the others in later turns. */
+  restAfter(cause: Socket): void;
+  /** Reads no connection for the rest of this turn of the event loop, since this one has brought enough work. */
+  rest(cause: Socket): void;
 }
 
 interface Options {
@@ -92,6 +94,11 @@ export function createConnectionReading({ limits, connections, now, ...told }: O
         for (const socket of its) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
     },
     rest: pause.rest,
+    restAfter(cause) {
+      const connection = connections.get(cause);
+      if (connection !== undefined) connection.isGreedy = true;
+      pause.rest(cause);
+    },
     open(socket) {
       socket.pause = pauseIt;
       socket.resume = resumeIt;
@@ -109,6 +116,9 @@ export function createConnectionReading({ limits, connections, now, ...told }: O
   };
 }
 
+/** Of so many it is known that they have brought work lately. */
+const causesMax = 16;
+
 interface RestOptions {
   connections: ReadonlyMap<Socket, ReadConnection>;
   read(): Socket[];
@@ -120,7 +130,7 @@ interface RestOptions {
  * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
  */
 function createRest({ connections, read, readOrNot }: RestOptions): {
-  rest(): void;
+  rest(cause: Socket): void;
   isResting(): boolean;
   wasResting(): boolean;
 } {
@@ -128,13 +138,19 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
   let rests = 0;
   let restsSeen = 0;
   const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
+  const ownerOf = (socket: Socket) => connections.get(socket)?.owner;
+  /** Of whom the work was, the last one last. */
+  const causes = new Set<string | undefined>();
 
   function goOn(): void {
     isResting = false;
     // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
     const resting = read().reverse();
-    for (const greedy of [false, true])
-      for (const socket of resting) if (isGreedy(socket) === greedy) readOrNot(socket);
+    const others = resting.filter((socket) => !causes.has(ownerOf(socket)));
+    const its = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
+    // Whoever has brought work lately comes after the others, so that nobody waits for each connection of one organization.
+    const order = [...others, ...its];
+    for (const greedy of [false, true]) for (const socket of order) if (isGreedy(socket) === greedy) readOrNot(socket);
   }
 
   return {
@@ -144,8 +160,11 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
       restsSeen = rests;
       return was;
     },
-    rest() {
+    rest(cause) {
       if (isResting) return;
+      causes.delete(ownerOf(cause));
+      causes.add(ownerOf(cause));
+      if (causes.size > causesMax) causes.delete([...causes][0]);
       isResting = true;
       rests++;
       for (const socket of read()) readOrNot(socket);

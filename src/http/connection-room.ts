@@ -20,7 +20,9 @@ export interface ConnectionRoom {
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
   /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
-  costs(): void;
+  costs(socket: Socket): void;
+  /** A connection brings very much work at once: nobody is read for the rest of this turn, and it is read after the others. */
+  brings(socket: Socket): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
 }
@@ -70,7 +72,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
     connection.isGreedy = true;
-    costs();
+    costs(socket);
     if (ahead.length >= counted.mostOf(connection, strangers.count())) {
       end(socket);
       return;
@@ -82,6 +84,7 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
 
   return {
     costs,
+    brings: reading.restAfter,
     keep(socket, organizationId) {
       const connection = connections.get(socket);
       if (connection === undefined) return;
@@ -168,16 +171,16 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
 }
 
 /** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
-function createTurnTime(msMax: number, now: () => number, onLong: () => void): () => void {
+function createTurnTime(msMax: number, now: () => number, onLong: (socket: Socket) => void): (socket: Socket) => void {
   let since: number | undefined;
   const begin = () => {
     since = undefined;
   };
-  return () => {
+  return (socket) => {
     if (since === undefined) {
       since = now();
       setImmediate(begin);
-    } else if (now() - since >= msMax) onLong();
+    } else if (now() - since >= msMax) onLong(socket);
   };
 }
 

@@ -105,6 +105,11 @@ export const httpLimits = {
   bodyDrainBytesMax: 268_435_456,
   /** Longest wait for those bytes; then the connection is closed. */
   bodyDrainMsMax: 20_000,
+  /**
+   * Small pieces of chunked bodies that come in one turn of the event loop; then no connection is read for the rest of it. One read
+   * brings 10,000 pieces of one byte.
+   */
+  bodyPiecesPerTurn: 1_000,
   /** Bytes of bodies that nobody wants that are thrown away in one turn of the event loop. */
   unwantedBytesPerTurn: 1_048_576,
   /** Objects and arrays in one body: 10,000 channels have 30,002. One that has more is refused before it is built. */

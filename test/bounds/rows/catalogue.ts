@@ -23,16 +23,16 @@ export const catalogue: Row[] = [
   {
     name: 'tags-as-large-as-may-be',
     about:
-      'two (eight) connections put a tag on 10,000 entries and take it off 4,000 again, without a pause, while others finalize',
+      'two (eight) connections put a tag on 2,500 (10,000) entries and take it off 1,000 (4,000) again, without a pause, while others finalize',
     async run(ground) {
-      const dataIds = await idsOf(ground, entries(10_000), 'data_id');
+      const dataIds = await idsOf(ground, entries(ground.size(2_500, 10_000)), 'data_id');
       const tagIds = await idsOf(ground, tags(ground.size(2, 8)), 'tag_id');
       await ground.watched(async () => {
         const answers: Answer[] = [];
         const one = async (tagId: string) => {
           const body = JSON.stringify({ data_ids: dataIds, tag_ids: [tagId] });
           // As many as a URL has room for.
-          const some = dataIds.slice(0, 4_000).map((id) => `data_ids=${id}`);
+          const some = dataIds.slice(0, ground.size(1_000, 4_000)).map((id) => `data_ids=${id}`);
           const question = { key: ground.keys.attacker };
           // The first round goes to its end, however long it takes.
           while (!ground.isOver()) {

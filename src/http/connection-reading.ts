@@ -5,10 +5,12 @@ import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stra
 export interface ReadConnection {
   /** Requests that it has sent ahead. While there are any, the connection is not read. */
   ahead: readonly unknown[];
-  /** It has sent some ahead before. */
+  /** It has sent some ahead before, or very many pieces. */
   isGreedy: boolean;
   /** Node would read it: no body on it waits for somebody to read it. */
   isWanted: boolean;
+  /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
+  owner?: string | undefined;
 }
 
 /** Says which connections are read. */
@@ -16,14 +18,18 @@ export interface ConnectionReading {
   strangers: StrangerSlots;
   /** A new connection, which has come paused (`pauseOnConnect`). */
   open(socket: Socket): void;
-  /** A known key has come on it: it is always read. @returns whether it was a stranger before */
-  keep(socket: Socket): boolean;
-  /** It is closed. @returns whether it was a stranger */
-  close(socket: Socket): boolean;
+  /** A known key has come on it, or its owner is another one. */
+  keep(socket: Socket): void;
+  /** It is closed. */
+  close(socket: Socket): void;
   /** What it has sent ahead has changed. */
   readOrNot(socket: Socket): void;
-  /** Reads no connection for the rest of this turn of the event loop, which has brought enough work. */
-  rest(): void;
+  /** Whether this owner is beyond its share has changed. */
+  readOrNotOf(owner: string): void;
+  /** As below, and reads it after the others in later turns. */
+  restAfter(cause: Socket): void;
+  /** Reads no connection for the rest of this turn of the event loop, since this one has brought enough work. */
+  rest(cause: Socket): void;
 }
 
 interface Options {
@@ -33,10 +39,16 @@ interface Options {
   now(): number;
   /** One of the strangers has been read, brought no request with a known key, and makes room for others. */
   onLooked(socket: Socket): unknown;
+  /** Whether connections of this owner together have sent too much ahead. */
+  isOver(owner: string): boolean;
 }
 
-/** Those with a known key are read, and some of the others; nobody who has sent requests ahead; nobody during a rest. */
-export function createConnectionReading({ limits, connections, now, onLooked }: Options): ConnectionReading {
+/**
+ * Those with a known key are read, but for those of an owner that is beyond its share, and some of the others; nobody who has sent
+ * requests ahead; nobody during a rest.
+ */
+export function createConnectionReading({ limits, connections, now, ...told }: Options): ConnectionReading {
+  const { onLooked, isOver } = told;
   const kept = new Set<Socket>();
   const strangers = createStrangerSlots({
     ...{ limits, now, onLooked, onChange: readOrNot },
@@ -48,7 +60,8 @@ export function createConnectionReading({ limits, connections, now, onLooked }: 
     const connection = connections.get(socket);
     if (connection === undefined || socket.destroyed) return;
     const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
-    const isTurn = kept.has(socket) || strangers.isRead(socket);
+    const { owner } = connection;
+    const isTurn = owner === undefined ? strangers.isRead(socket) : !isOver(owner);
     // Its own are below, and only note what Node wants.
     const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
     (mayBeRead && isTurn ? resume : stop).call(socket);
@@ -74,24 +87,37 @@ export function createConnectionReading({ limits, connections, now, onLooked }: 
   return {
     strangers,
     readOrNot,
+    readOrNotOf(owner) {
+      // As after a rest, whoever has sent nothing ahead yet is read first.
+      const its = [...kept].filter((socket) => connections.get(socket)?.owner === owner);
+      for (const greedy of [false, true])
+        for (const socket of its) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
+    },
     rest: pause.rest,
+    restAfter(cause) {
+      const connection = connections.get(cause);
+      if (connection !== undefined) connection.isGreedy = true;
+      pause.rest(cause);
+    },
     open(socket) {
       socket.pause = pauseIt;
       socket.resume = resumeIt;
       strangers.add(socket);
     },
     keep(socket) {
-      if (!strangers.delete(socket)) return false;
+      strangers.delete(socket);
       kept.add(socket);
       readOrNot(socket);
-      return true;
     },
     close(socket) {
       kept.delete(socket);
-      return strangers.delete(socket);
+      strangers.delete(socket);
     },
   };
 }
+
+/** Of so many it is known that they have brought work lately. */
+const causesMax = 16;
 
 interface RestOptions {
   connections: ReadonlyMap<Socket, ReadConnection>;
@@ -104,7 +130,7 @@ interface RestOptions {
  * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
  */
 function createRest({ connections, read, readOrNot }: RestOptions): {
-  rest(): void;
+  rest(cause: Socket): void;
   isResting(): boolean;
   wasResting(): boolean;
 } {
@@ -112,13 +138,19 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
   let rests = 0;
   let restsSeen = 0;
   const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
+  const ownerOf = (socket: Socket) => connections.get(socket)?.owner;
+  /** Of whom the work was, the last one last. */
+  const causes = new Set<string | undefined>();
 
   function goOn(): void {
     isResting = false;
     // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
     const resting = read().reverse();
-    for (const greedy of [false, true])
-      for (const socket of resting) if (isGreedy(socket) === greedy) readOrNot(socket);
+    const others = resting.filter((socket) => !causes.has(ownerOf(socket)));
+    const its = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
+    // Whoever has brought work lately comes after the others, so that nobody waits for each connection of one organization.
+    const order = [...others, ...its];
+    for (const greedy of [false, true]) for (const socket of order) if (isGreedy(socket) === greedy) readOrNot(socket);
   }
 
   return {
@@ -128,8 +160,11 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
       restsSeen = rests;
       return was;
     },
-    rest() {
+    rest(cause) {
       if (isResting) return;
+      causes.delete(ownerOf(cause));
+      causes.add(ownerOf(cause));
+      if (causes.size > causesMax) causes.delete([...causes][0]);
       isResting = true;
       rests++;
       for (const socket of read()) readOrNot(socket);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
+import { type AheadConnection, type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
 import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
@@ -19,12 +20,14 @@ export interface ConnectionRoom {
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
   /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
-  costs(): void;
+  costs(socket: Socket): void;
+  /** A connection brings very much work at once: nobody is read for the rest of this turn, and it is read after the others. */
+  brings(socket: Socket): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
   leave(socket: Socket): Exchange | undefined;
 }
 
-interface Connection extends ReadConnection {
+interface Connection extends ReadConnection, AheadConnection {
   /** Requests that are served: until the client has taken the answer. */
   running: number;
   ahead: Exchange[];
@@ -33,15 +36,8 @@ interface Connection extends ReadConnection {
 }
 
 type RoomLimits = SlotLimits &
-  Pick<
-    HttpLimits,
-    | 'connectionsMax'
-    | 'connectionsUnreadOverMax'
-    | 'requestsPerConnectionMax'
-    | 'requestsAheadMax'
-    | 'strangersAheadMax'
-    | 'aheadMsPerTurn'
-  >;
+  AheadLimits &
+  Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax' | 'aheadMsPerTurn'>;
 
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
@@ -53,16 +49,18 @@ const idleLooksMax = 100;
 export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
-  const reading = createConnectionReading({ limits, connections, now, onLooked });
+  const counted = createRequestsAhead(limits, (owner) => reading.readOrNotOf(owner));
+  const reading = createConnectionReading({ limits, connections, now, onLooked, isOver: counted.isOver });
   const { strangers } = reading;
-  let strangersAhead = 0;
   const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
 
   function forgetIt(this: Socket): void {
-    const { ahead = [] } = connections.get(this) ?? {};
-    if (reading.close(this)) strangersAhead -= ahead.length;
-    forget(ahead);
+    const connection = connections.get(this);
+    reading.close(this);
+    if (connection === undefined) return;
     connections.delete(this);
+    counted.add(connection, -connection.ahead.length);
+    forget(connection.ahead);
   }
 
   /** At once: its `close` comes later, and others may come before that. */
@@ -74,31 +72,24 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
     connection.isGreedy = true;
-    const isStranger = strangers.has(socket);
-    costs();
-    if (ahead.length >= limits.requestsAheadMax || (isStranger && strangersAhead >= limits.strangersAheadMax)) {
+    costs(socket);
+    if (ahead.length >= counted.mostOf(connection, strangers.count())) {
       end(socket);
       return;
     }
-    if (isStranger) strangersAhead++;
-    if (ahead.push(exchange) === 1) reading.readOrNot(socket);
-  }
-
-  function next(socket: Socket, { ahead }: Connection): Exchange | undefined {
-    const exchange = ahead.shift();
-    if (exchange === undefined) return undefined;
-    if (strangers.has(socket)) strangersAhead--;
-    if (ahead.length === 0) reading.readOrNot(socket);
-    return exchange;
+    const isFirst = ahead.push(exchange) === 1;
+    counted.add(connection, 1);
+    if (isFirst) reading.readOrNot(socket);
   }
 
   return {
     costs,
+    brings: reading.restAfter,
     keep(socket, organizationId) {
       const connection = connections.get(socket);
       if (connection === undefined) return;
       connection.organizationId = organizationId;
-      if (reading.keep(socket)) strangersAhead -= connection.ahead.length;
+      if (counted.own(connection, organizationId)) reading.keep(socket);
     },
     open(socket) {
       connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
@@ -123,10 +114,15 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       const connection = connections.get(socket);
       if (connection === undefined) return undefined;
       connection.running--;
-      const exchange = next(socket, connection);
-      if (exchange !== undefined) connection.running++;
-      // Not when it asks: then nobody has looked yet whether its key is known.
-      else strangers.hasAsked(socket);
+      const exchange = connection.ahead.shift();
+      if (exchange === undefined) {
+        // Not when it asks: then nobody has looked yet whether its key is known.
+        strangers.hasAsked(socket);
+        return undefined;
+      }
+      connection.running++;
+      counted.add(connection, -1);
+      if (connection.ahead.length === 0) reading.readOrNot(socket);
       return exchange;
     },
   };
@@ -175,16 +171,16 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
 }
 
 /** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
-function createTurnTime(msMax: number, now: () => number, onLong: () => void): () => void {
+function createTurnTime(msMax: number, now: () => number, onLong: (socket: Socket) => void): (socket: Socket) => void {
   let since: number | undefined;
   const begin = () => {
     since = undefined;
   };
-  return () => {
+  return (socket) => {
     if (since === undefined) {
       since = now();
       setImmediate(begin);
-    } else if (now() - since >= msMax) onLong();
+    } else if (now() - since >= msMax) onLong(socket);
   };
 }
 
@@ -195,7 +191,9 @@ function forget(ahead: readonly Exchange[]): void {
 
 /** Closes a connection, and makes nothing of the requests that its last read has still brought: Node would make each. */
 function end(socket: Socket): void {
-  const { parser } = socket as { parser?: { onIncoming?: unknown } };
+  const { parser } = socket as { parser?: { onIncoming?: unknown; pause?(): void } };
   if (parser?.onIncoming != null) parser.onIncoming = () => 0;
+  // The parser would still go through all of them, which takes 2 ms. It serves another connection after this one, from its start.
+  parser?.pause?.();
   socket.destroy();
 }

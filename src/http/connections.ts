@@ -7,6 +7,7 @@ import http, {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
+import { createPieceCollector } from './body-pieces.ts';
 import { resetWhenBroken } from './broken-answers.ts';
 import { createConnectionRoom } from './connection-room.ts';
 import { noteExpectation } from './expectations.ts';
@@ -41,6 +42,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   const room = createConnectionRoom(limits);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
+  const collectPieces = createPieceCollector(limits.bodyPiecesPerTurn, room.brings);
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
   let serve: RequestListener = () => {};
 
@@ -81,7 +83,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     request.once('end', () => response.end());
     drain(request, limits, pace);
     // To parse 20,000 of them takes 8 ms.
-    room.costs();
+    room.costs(request.socket);
   }
 
   function isLongPath(url: string): boolean {
@@ -90,6 +92,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   }
 
   const listener: RequestListener = (request, response) => {
+    collectPieces(request);
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
     if (request.rawHeaders.length > 2 * limits.headersMax) {
       refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);

@@ -19,8 +19,20 @@ export const httpLimits = {
   aheadMsPerTurn: 8,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
+  /**
+   * Requests that all connections with a known key together may have sent ahead. An organization may have as many as it leaves free;
+   * beyond that its connections are not read, until half of them have been begun or it has been so for `keyedOverMsMax`.
+   */
+  keyedAheadMax: 8_000,
+  /**
+   * After so long connections of an organization beyond its share are read again, though its clients take no answers; one that sends
+   * more than `strangerAheadMin` ahead is closed then.
+   */
+  keyedOverMsMax: 5_000,
   /** Requests that all connections without a known key together may have sent ahead; the one that sends more is closed. */
   strangersAheadMax: 2_000,
+  /** Each of those connections has the same share of them, but never less than so many. */
+  strangerAheadMin: 16,
   /**
    * Connections without a known key that are read at a time; what comes on others waits in the kernel. Node parses all that
    * has come on each of them in one turn of the event loop, up to 1.5 ms for 64 KiB of header lines. Half of them are the newest:
@@ -93,6 +105,11 @@ export const httpLimits = {
   bodyDrainBytesMax: 268_435_456,
   /** Longest wait for those bytes; then the connection is closed. */
   bodyDrainMsMax: 20_000,
+  /**
+   * Small pieces of chunked bodies that come in one turn of the event loop; then no connection is read for the rest of it. One read
+   * brings 10,000 pieces of one byte.
+   */
+  bodyPiecesPerTurn: 1_000,
   /** Bytes of bodies that nobody wants that are thrown away in one turn of the event loop. */
   unwantedBytesPerTurn: 1_048_576,
   /** Objects and arrays in one body: 10,000 channels have 30,002. One that has more is refused before it is built. */

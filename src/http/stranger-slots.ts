@@ -9,6 +9,7 @@ export interface StrangerSlots {
   /** It is closed, or a known key has come on it. @returns whether it was one of them */
   delete(socket: Socket): boolean;
   has(socket: Socket): boolean;
+  count(): number;
   /** It has asked for something, so that it is likely to ask for more. */
   hasAsked(socket: Socket): void;
   isRead(socket: Socket): boolean;
@@ -63,7 +64,6 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
   const { strangersReadMax } = limits;
   const { isCutShort = () => false, onLooked = () => {} } = told;
   const half = Math.ceil(strangersReadMax / 2);
-  /** The oldest first. */
   const strangers = new Set<Socket>();
   const oldest = (): Socket | undefined => strangers.values().next().value;
   const waiting = createWaitingStrangers(limits, now);
@@ -129,6 +129,7 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
       return true;
     },
     has: (socket) => strangers.has(socket),
+    count: () => strangers.size,
     hasAsked(socket) {
       if (!strangers.has(socket)) return;
       waiting.hasAsked(socket);
@@ -160,7 +161,7 @@ function createTurns(isCutShort: () => boolean): { count(): number; next(): void
 /** A connection that came while connections were read is looked at in the next turn of the event loop. */
 const turnsMin = 2;
 /** Of so many turns that have ended early, one counts all the same. */
-const turnsCutShortMax = 4;
+const turnsCutShortMax = 16;
 
 interface PaceOptions {
   limits: SlotLimits;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createConnectionRoom, type Exchange } from '../../src/http/connection-room.ts';
 
 const limits = {
@@ -10,6 +10,9 @@ const limits = {
   requestsPerConnectionMax: 1,
   requestsAheadMax: 100,
   strangersAheadMax: 1_000,
+  strangerAheadMin: 20,
+  keyedAheadMax: 1_000,
+  keyedOverMsMax: 10_000,
   aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
@@ -107,4 +110,130 @@ test('connections that come faster than they can be looked at stay until they ar
 
   const more = roomWith(13, given).sockets;
   expect(more.map((socket) => socket.destroyed)).toEqual(more.map((_, i) => i < 3));
+});
+
+test('connections without a known key share what they may send ahead; each may send strangerAheadMin', async () => {
+  const given = { strangersAheadMax: 90, aheadMsPerTurn: 1_000 };
+  const aheadOf = (count: number) => {
+    const { room, sockets } = roomWith(count, given);
+    const [first] = sockets as [Socket];
+    let entered = 0;
+    // One of them is served.
+    for (; !first.destroyed; entered++) room.enter(exchangeOn(first));
+    return entered - 2;
+  };
+  expect(aheadOf(1)).toBe(90);
+  expect(aheadOf(3)).toBe(30);
+  expect(aheadOf(50)).toBe(limits.strangerAheadMin);
+});
+
+test('one whose key is known may send requestsAheadMax, however many others there are', () => {
+  const { room, sockets } = roomWith(50, { strangersAheadMax: 90, aheadMsPerTurn: 1_000 });
+  const [known] = sockets as [Socket];
+  room.keep(known, 'lab');
+  for (let i = 0; i <= limits.requestsAheadMax; i++) room.enter(exchangeOn(known));
+  expect(known.destroyed).toBe(false);
+  room.enter(exchangeOn(known));
+  expect(known.destroyed).toBe(true);
+});
+
+const shared = { keyedAheadMax: 80, aheadMsPerTurn: 1_000_000, requestsAheadMax: 1_000 };
+
+function twoLabs(given = {}) {
+  const { room, sockets } = roomWith(6, { ...shared, ...given });
+  const [greedy, quiet, other, several, stranger] = sockets as [Socket, Socket, Socket, Socket, Socket];
+  room.keep(greedy, 'lab');
+  room.keep(quiet, 'lab');
+  room.keep(other, 'other lab');
+  room.keep(several, 'other lab');
+  room.keep(several, 'lab');
+  /** One more of them is served. */
+  const send = (socket: Socket, count: number) => {
+    for (let i = 0; i < count; i++) room.enter(exchangeOn(socket));
+  };
+  return { room, send, sockets: { greedy, quiet, other, several, stranger } };
+}
+
+test('beyond its share of keyedAheadMax no connection of an organization is read, and nothing is refused', () => {
+  const { room, send, sockets } = twoLabs();
+  send(sockets.greedy, 41);
+  expect(sockets.quiet.isPaused()).toBe(false);
+  send(sockets.greedy, 1);
+  const isPaused = () => Object.values(sockets).map((socket) => socket.isPaused());
+  expect(isPaused()).toEqual([true, true, false, false, false]);
+  // What the same read has brought is kept.
+  send(sockets.greedy, 20);
+  expect(sockets.greedy.destroyed).toBe(false);
+  // What is left to others is theirs: half of 19.
+  send(sockets.other, 10);
+  expect(isPaused()).toEqual([true, true, true, false, false]);
+  send(sockets.other, 1);
+  for (let i = 0; i < 40; i++) room.leave(sockets.greedy);
+  expect(isPaused()).toEqual([true, true, true, false, false]);
+  for (let i = 0; i < 10; i++) room.leave(sockets.greedy);
+  expect(isPaused()).toEqual([true, false, true, false, false]);
+});
+
+test('an organization that has sent nothing ahead is read, however much others have', () => {
+  const { send, sockets } = twoLabs();
+  send(sockets.greedy, 500);
+  expect(sockets.other.isPaused()).toBe(false);
+  expect(sockets.several.isPaused()).toBe(false);
+  send(sockets.other, 2);
+  expect(sockets.other.isPaused()).toBe(true);
+});
+
+test('a connection that is closed, or of which a key becomes known, takes from the share of its organization', () => {
+  const { room, send, sockets } = twoLabs();
+  send(sockets.stranger, 60);
+  expect(sockets.quiet.isPaused()).toBe(false);
+  room.keep(sockets.stranger, 'lab');
+  expect(sockets.quiet.isPaused()).toBe(true);
+  sockets.stranger.emit('close');
+  expect(sockets.quiet.isPaused()).toBe(false);
+});
+
+test('after keyedOverMsMax its connections are read again, and one that sends more than strangerAheadMin ahead is closed', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { room, send, sockets } = twoLabs();
+  const { greedy, quiet } = sockets;
+  send(greedy, 60);
+  vi.advanceTimersByTime(9_000);
+  expect(quiet.isPaused()).toBe(true);
+  vi.advanceTimersByTime(2_000);
+  expect([greedy, quiet].map((socket) => socket.isPaused())).toEqual([true, false]);
+  send(quiet, limits.strangerAheadMin + 1);
+  expect(quiet.destroyed).toBe(false);
+  send(quiet, 1);
+  expect(quiet.destroyed).toBe(true);
+  // Nobody else is, and it is as before when its requests have been begun.
+  expect(greedy.destroyed).toBe(false);
+  for (let i = 0; i < 60; i++) room.leave(greedy);
+  send(greedy, 30);
+  expect(greedy.destroyed).toBe(false);
+});
+
+test('such an organization has twice its share at most', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { send, sockets } = twoLabs();
+  send(sockets.greedy, 81);
+  vi.advanceTimersByTime(11_000);
+  send(sockets.quiet, 1);
+  expect(sockets.quiet.destroyed).toBe(false);
+  send(sockets.quiet, 1);
+  expect(sockets.quiet.destroyed).toBe(true);
+});
+
+test('a connection that comes while its organization is beyond its share may send strangerAheadMin ahead', () => {
+  const { room, send, sockets } = twoLabs();
+  send(sockets.greedy, 60);
+  room.keep(sockets.stranger, 'lab');
+  expect(sockets.stranger.isPaused()).toBe(true);
+  // The read that has brought its key goes on.
+  send(sockets.stranger, 17);
+  expect(sockets.stranger.destroyed).toBe(false);
+  send(sockets.stranger, 10);
+  expect(sockets.stranger.destroyed).toBe(true);
 });

@@ -98,6 +98,33 @@ test('who has closed its half of the connection is not kept waiting, and told so
   slow.on('error', () => {}).destroy();
 });
 
+test('of many that end their wait at once a few are answered in each turn of the event loop', async () => {
+  const listening = await listen({ readsMax: 2, readWaitMsMax: 60_000, requestsPerTurnMax: 4 });
+  const answersOfTurns = [0];
+  listening.app.server.on('request', (_request, response) => {
+    response.once('finish', () => void answersOfTurns.push((answersOfTurns.pop() as number) + 1));
+  });
+  const slow = await beginRead(addressOf(listening), long(), server.keys.ada);
+  const connections = await Promise.all(
+    Array.from({ length: 60 }, () => openConnection(listening.port, { sendsOn: true })),
+  );
+  for (const connection of connections) {
+    await connection.send(`GET /tags/ HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`);
+  }
+  await expect.poll(() => metric(listening, 'metrology_reads_waiting')).toBe('60');
+  const turn = () => {
+    answersOfTurns.push(0);
+    next = setImmediate(turn);
+  };
+  let next = setImmediate(turn);
+  for (const connection of connections) connection.socket.end();
+  for (const connection of connections) expect((await connection.answer()).status).toBe(503);
+  clearImmediate(next);
+  // Those of one turn are written in the next one at the latest.
+  expect(Math.max(...answersOfTurns)).toBeLessThanOrEqual(8);
+  slow.on('error', () => {}).destroy();
+});
+
 test('reads sent ahead by a client that is reset while they wait never begin', async () => {
   let begun = 0;
   const counting: Database = {

@@ -220,3 +220,12 @@ test('the one to close is the oldest that has been read: what others have asked 
   expect(slots.toClose()).not.toBe(gone);
   expect(slots.isRead(read) || read === gone).toBe(true);
 });
+
+test('where all turns end early, nobody passes for looked at until it must have been its turn', async () => {
+  const { slots, sockets, looksAt, turns } = open(5, {}, () => true);
+  const [displaced] = sockets.filter((socket) => !slots.isRead(socket)) as [Socket];
+  await turns(20);
+  expect(looksAt(displaced)).toBe(1);
+  await turns(20);
+  expect(looksAt(displaced)).toBe(2);
+});

@@ -250,6 +250,55 @@ describe('pipelined requests', () => {
     expect(await store(app)).toMatchObject({ status: 201 });
   });
 
+  test('whoever is closed so leaves a parser that serves others', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { strangersAheadMax: 40 } });
+    onTestFinished(() => app.close());
+    for (let round = 0; round < 20; round++) {
+      const flooding = await connect(app);
+      await flooding.send(head('GET /healthz').repeat(1_000)).catch(() => {});
+      await flooding.ended();
+      const other = await connect(app);
+      await other.send(head('GET /healthz').repeat(10) + head('GET /nowhere'));
+      for (let i = 0; i < 10; i++) expect((await other.answer()).status).toBe(200);
+      expect((await other.answer()).status).toBe(404);
+    }
+    const bodies = Array.from({ length: 10 }, () => store(app));
+    for (const { status } of await Promise.all(bodies)) expect(status).toBe(201);
+  });
+
+  test('beyond keyedAheadMax those of an organization wait in the kernel, all are answered, and others are served', async () => {
+    const app = await startListeningApp(server.database, {}, { http: { keyedAheadMax: 400 } });
+    onTestFinished(() => app.close());
+    const flooding = await Promise.all(Array.from({ length: 12 }, () => connect(app)));
+    const text = head('GET /healthz', keyed()) + head('GET /healthz').repeat(600);
+    let ended = 0;
+    const all = flooding.map(async (connection) => {
+      // Keyed before any sends ahead.
+      await connection.send(head('GET /tags/', keyed()));
+      expect((await connection.answer()).status).toBe(200);
+      await connection.send(text);
+      for (let i = 0; i < 601; i++) expect((await connection.answer()).status).toBe(200);
+      ended++;
+    });
+    expect(await store(app, server.keys.rival)).toMatchObject({ status: 404 });
+    await Promise.all(all);
+    expect(ended).toBe(12);
+    expect(await store(app)).toMatchObject({ status: 201 });
+  });
+
+  test('whoever takes no answers makes its own organization wait for keyedOverMsMax at most, and no other', async () => {
+    const limits = { keyedAheadMax: 100, keyedOverMsMax: 500 };
+    const app = await startListeningApp(server.database, {}, { http: limits });
+    onTestFinished(() => app.close());
+    const flooding = await Promise.all(Array.from({ length: 4 }, () => connect(app)));
+    for (const one of flooding) {
+      one.socket.pause();
+      await one.send(head('GET /tags/', keyed()) + head('GET /docs/swagger-ui-bundle.js').repeat(400)).catch(() => {});
+    }
+    expect((await store(app, server.keys.rival)).status).toBe(404);
+    expect(await store(app)).toMatchObject({ status: 201 });
+  });
+
   test('strangersAheadMax bounds them over all connections without a key; keys do not count', async () => {
     const app = await startListeningApp(server.database, {}, { http: { strangersAheadMax: 100 } });
     onTestFinished(() => app.close());

@@ -1,4 +1,4 @@
-import { countsOf } from '../support/ask.ts';
+import { type Answer, countsOf } from '../support/ask.ts';
 import { expectStatuses, slowest } from '../support/attack.ts';
 import { filledBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
@@ -17,6 +17,34 @@ export const catalogue: Row[] = [
         const answer = await ground.ask('POST', '/tags/data-items/', question);
         ground.note(`answered ${answer.status} after ${Math.round(answer.ms)} ms`);
         expectStatuses(ground, 'the request', [answer], [200, 413, 422]);
+      });
+    },
+  },
+  {
+    name: 'tags-as-large-as-may-be',
+    about:
+      'two (eight) connections put a tag on 2,500 (10,000) entries and take it off 1,000 (4,000) again, without a pause, while others finalize',
+    async run(ground) {
+      const dataIds = await idsOf(ground, entries(ground.size(2_500, 10_000)), 'data_id');
+      const tagIds = await idsOf(ground, tags(ground.size(2, 8)), 'tag_id');
+      await ground.watched(async () => {
+        const answers: Answer[] = [];
+        const one = async (tagId: string) => {
+          const body = JSON.stringify({ data_ids: dataIds, tag_ids: [tagId] });
+          // As many as a URL has room for.
+          const some = dataIds.slice(0, ground.size(1_000, 4_000)).map((id) => `data_ids=${id}`);
+          const question = { key: ground.keys.attacker };
+          // The first round goes to its end, however long it takes.
+          while (!ground.isOver()) {
+            answers.push(await ground.ask('POST', '/tags/data-items/', { ...question, body }));
+            answers.push(await ground.ask('DELETE', `/tags/data-items/?tag_ids=${tagId}&${some.join('&')}`, question));
+          }
+        };
+        await Promise.all(tagIds.map(one));
+        ground.note(`${countsOf(answers)}, ${Math.round(slowest(answers))} ms at worst`);
+        expectStatuses(ground, 'a request for tags', answers, [200, 503]);
+        const done = answers.filter(({ status }) => status === 200).length;
+        if (done < 2) ground.blame('no tag was put on and taken off');
       });
     },
   },

@@ -1,8 +1,11 @@
+import { Agent } from 'node:http';
 import { catalogueLimits } from '../../../src/catalogue/limits.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
-import { chunkPath, expectStatuses, flood, multiPath, slowest } from '../support/attack.ts';
+import { chunkPath, expectStatuses, flood, get, multiPath, slowest } from '../support/attack.ts';
 import { chunkBody, multiBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
+import type { Line } from '../support/lines.ts';
+import { watchMemory } from '../support/memory.ts';
 
 /** One organization does what it may, as much as it can; somebody else notices nothing. */
 export const fairness: Row[] = [
@@ -93,6 +96,19 @@ export const fairness: Row[] = [
     },
   },
   {
+    name: 'crowd-of-organizations',
+    about:
+      'twelve organizations, more than have a turn together, store chunks and read on 16 connections each without a pause',
+    run: crowd,
+  },
+  {
+    name: 'keyed-requests-ahead',
+    about:
+      '100 (500) connections under a key send 1,300 small requests at once and never read; of 2 (8) of another organization that read all are answered',
+    own: 'quiet',
+    run: sendAhead,
+  },
+  {
     name: 'wide-searches',
     about: 'ten searches a second over 25,000 streams of as many keywords as may be, and of 1,000, under one key',
     async run(ground) {
@@ -129,6 +145,63 @@ export const fairness: Row[] = [
     },
   },
 ];
+
+async function crowd(ground: Ground): Promise<void> {
+  const dataIds = await Promise.all(ground.keys.crowd.map(ground.openStream));
+  await ground.watched(async () => {
+    const floods = ground.keys.crowd.map((key, of) => {
+      const question = (i: number) => ({ key, body: chunkBody(at(dataIds[of] as string, i), 100) });
+      return flood(ground, { connections: 12, method: 'POST', path: chunkPath, question });
+    });
+    const reads = ground.keys.crowd.map((key) =>
+      flood(ground, { connections: 4, path: '/data_entries/', question: () => ({ key }) }),
+    );
+    const answers = (await Promise.all(floods)).flat();
+    const read = (await Promise.all(reads)).flat();
+    ground.note(`stored ${countsOf(answers)}, read ${countsOf(read)}, ${Math.round(slowest(answers))} ms at worst`);
+    expectStatuses(ground, 'a legal chunk', answers, [201]);
+    expectStatuses(ground, 'a read', read, [200, 503]);
+    if (!read.some(({ status }) => status === 200)) ground.blame('no read was answered 200');
+  });
+}
+
+async function sendAhead(ground: Ground): Promise<void> {
+  const { attacker, third } = ground.keys;
+  const grown = watchMemory(ground);
+  const count = 1_300;
+  await ground.watched(async () => {
+    // An organization whose clients never read, and one whose clients do.
+    const unread = await ground.lines(ground.size(100, 500), { reads: false });
+    const read = await ground.lines(ground.size(2, 8));
+    await Promise.all(read.map((line) => line.send(get('/tags/', third))));
+    await Promise.all(read.map((line) => line.untilAnswers(1)));
+    const page = get('/docs/swagger-ui-bundle.js');
+    const first = get('/tags/', attacker);
+    const isKnown = (i: number) => i % 2 === 0;
+    const agent = new Agent({ keepAlive: true });
+    await ground.ask('GET', '/tags/', { key: attacker, agent });
+    await Promise.all(unread.filter((_, i) => isKnown(i)).map((line) => line.send(first)));
+    await ground.rest(100);
+    const sent = unread.map((line, i) => line.send((isKnown(i) ? '' : first) + page.repeat(count)));
+    const one = async (line: Line) => {
+      await line.send(get('/healthz').repeat(count));
+      await line.untilAnswers(1 + count);
+    };
+    await Promise.all(read.map(one));
+    await Promise.race([Promise.all(sent), ground.rest()]);
+    const answered = read.reduce((sum, line) => sum + line.statuses().length, 0);
+    ground.note(`${answered} answers to those who read`);
+    if (answered < read.length * (1 + count)) ground.blame(`${answered} were answered of those who read`);
+    // The other instruments of those who do not.
+    const own = [await ground.ask('GET', '/tags/', { key: attacker })];
+    // On a connection that is there already it takes up to keyedOverMsMax, for which the small form has no time.
+    if (ground.scale === 'full') own.push(await ground.ask('GET', '/tags/', { key: attacker, agent }));
+    agent.destroy();
+    ground.note(`${Math.round(slowest(own))} ms for their own organization`);
+    expectStatuses(ground, 'their own organization', own, [200]);
+  });
+  ground.measure('memory grew by', grown(), { max: ground.size(150, 400), unit: 'MiB' });
+}
 
 const at = (dataId: string, index: number) => ({ dataId, index, channel: 'flood' });
 

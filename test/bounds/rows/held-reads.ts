@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../../../bench/support/processes.ts';
 import { type Answer, countsOf } from '../support/ask.ts';
@@ -6,6 +5,7 @@ import { chunkPath, expectStatuses, get, hold, multiPath, slowest } from '../sup
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';
 import { head } from '../support/lines.ts';
+import { watchMemory } from '../support/memory.ts';
 import { manyStreams } from './fairness.ts';
 import { longSeries } from './reads.ts';
 
@@ -55,7 +55,7 @@ export const heldReads: Row[] = [
   {
     name: 'slow-readers',
     about:
-      'clients that never read: 400 of JSON, 100 of wide CSV, 50 of wide Parquet, 50 of wide XLSX, 40 of Parquet on one connection',
+      'clients that never read: 400 of JSON, 400 of shorter JSON, 100 of wide CSV, 50 of wide Parquet, 50 of wide XLSX, 40 of Parquet on one connection',
     own: 'quiet',
     run: readSlowly,
   },
@@ -167,12 +167,15 @@ async function untilNoReads(ground: Ground): Promise<number> {
 
 async function readSlowly(ground: Ground): Promise<void> {
   const json = await oneSeries(ground, 'series', ground.size(250_000, 500_000));
+  const short = await oneSeries(ground, 'series', 100_000);
   const wide = await wideSeries(ground);
   await warm(ground);
   const { reader } = ground.keys;
   await ground.watched(async () => {
     const phases = [
       { what: 'JSON', count: 400, text: get(`/tool-state/${json}/timeseries/`, reader) },
+      // The kernel takes whole answers of this length, and when all go, those that still wait are answered.
+      { what: 'short JSON', count: 400, text: get(`/tool-state/${short}/timeseries/`, reader) },
       { what: 'wide CSV', count: 100, text: get(`/exports/${wide}/?format=csv&layout=wide`, reader) },
       { what: 'wide Parquet', count: 50, text: get(`/exports/${wide}/?format=parquet&layout=wide`, reader) },
       { what: 'wide XLSX', count: 50, text: get(`/exports/${wide}/?format=xlsx&layout=wide`, reader) },
@@ -230,26 +233,3 @@ async function warm(ground: Ground): Promise<void> {
     await ground.ask('GET', `/${path.replace('ID', dataId)}`, { key: ground.keys.reader });
   }
 }
-
-/** @returns what ends the watch and tells by how many MiB the memory of the server has grown since at most */
-function watchMemory(ground: Ground): () => number {
-  const pids = pidsOf(ground.site.pid());
-  const now = () => pids.reduce((sum, pid) => sum + residentMiB(pid), 0);
-  const before = now();
-  let most = before;
-  const timer = setInterval(() => {
-    most = Math.max(most, now());
-  }, 20);
-  return () => {
-    clearInterval(timer);
-    return Math.max(most, now()) - before;
-  };
-}
-
-function pidsOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return [pid, ...children.map(Number)];
-}
-
-const residentMiB = (pid: number) =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;

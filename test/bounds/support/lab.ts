@@ -19,6 +19,8 @@ export interface Keys {
   /** A third organization that works as usual. */
   third: string;
   admin: string;
+  /** Of twelve more organizations, more than have a turn of the event loop together. */
+  crowd: string[];
 }
 
 /** What servers of a run stand on: a PostgreSQL, and a database with keys that others are copied from. */
@@ -87,6 +89,7 @@ async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
   const other = await create('somebody else');
   const third = await create('third');
   const admin = await create('operators', 'admin');
+  const crowd = await Promise.all(Array.from({ length: 12 }, (_, i) => create(`crowd ${i}`)));
   await database.close();
   const hint = revoked.split('_').slice(0, 2).join('_');
   const changed = await cluster.query(
@@ -94,7 +97,7 @@ async function makeKeys(builtFolder: string, cluster: Cluster): Promise<Keys> {
     template,
   );
   if (changed.length !== 1) throw new Error('no key was revoked');
-  return { attacker, reader, revoked, other, third, admin };
+  return { attacker, reader, revoked, other, third, admin, crowd };
 }
 
 /** A built server on a database of the lab. */

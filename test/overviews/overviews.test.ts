@@ -9,7 +9,10 @@ import { expectAllRight } from './racing.ts';
 let server: TestServer;
 /** The same database, whose reads do without overviews. */
 beforeAll(async () => {
-  server = await startTestServer({}, { overviews: { quietShare: 1, busyShare: 1, walkPauseMs: 0, lateChunks: 1 } });
+  server = await startTestServer(
+    {},
+    { overviews: { quietShare: 1, busyShare: 1, walkPauseMs: 0, lateChunks: 1 }, points: { overviewChunksMin: 100 } },
+  );
 });
 afterAll(() => server.close());
 
@@ -58,13 +61,13 @@ describe('an overview', () => {
 
   test('is made of what a read has missed, and of late chunks', async () => {
     const dataId = await openStream(server, 2);
-    await storeRun(dataId, 'a', 64, 640);
+    await storeRun(dataId, 'a', 64, 256);
     await server.app.overviewsSettled();
     await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
     await storeRun(dataId, 'a', 0, 64);
     const before = await read(dataId, 'max_points=50');
     await server.app.overviewsSettled();
-    expect(await blocks(dataId)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(await blocks(dataId)).toEqual([0, 1, 2, 3]);
     expect(await read(dataId, 'max_points=50')).toEqual(before);
   });
 
@@ -74,27 +77,27 @@ describe('an overview', () => {
     ['all readings', { timestamps: [1_100, 1_100.5], values: [null, null] }],
   ])('is forgotten where %s of a chunk is replaced, and is made anew', async (_, readings) => {
     const dataId = await openStream(server, 2);
-    await storeRun(dataId, 'a', 0, 640);
+    await storeRun(dataId, 'a', 0, 256);
     await server.app.overviewsSettled();
-    expect(await blocks(dataId)).toHaveLength(10);
+    expect(await blocks(dataId)).toHaveLength(4);
     const shownWithout = async () => {
       const shown = await read(dataId, 'max_points=40');
       await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
       expect(await read(dataId, 'max_points=40')).toEqual(shown);
       await server.app.overviewsSettled();
-      expect(await blocks(dataId)).toHaveLength(10);
+      expect(await blocks(dataId)).toHaveLength(4);
       return shown;
     };
     const before = await shownWithout();
     await storeChunk(server, dataId, 'a', 100, readings);
     await server.app.overviewsSettled();
-    expect(await blocks(dataId)).toHaveLength(10);
+    expect(await blocks(dataId)).toHaveLength(4);
     await expectAllRight(server);
     await shownWithout();
     const revision = { channel_name: 'a', chunk_index: 100, revision: 1 };
     expect((await server.post(`/metrology/stream/${dataId}/chunks/restore`, revision)).status).toBe(200);
     await server.app.overviewsSettled();
-    expect(await blocks(dataId)).toHaveLength(10);
+    expect(await blocks(dataId)).toHaveLength(4);
     await expectAllRight(server);
     expect(await shownWithout()).toEqual(before);
   });

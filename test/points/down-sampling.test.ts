@@ -118,7 +118,7 @@ describe('any channel', () => {
           }
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: 1_500 },
     );
   });
 

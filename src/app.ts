@@ -232,6 +232,8 @@ function openOverviews(app: App, database: Database, log: Logger, metrics: Metri
   app.addHook('onClose', () => overviews.close());
   app.decorate('overviewsSettled', overviews.settled);
   const note = (chunks: readonly CommittedChunk[]) => {
+    // More channels than are held would only push each other out.
+    if (chunks.length > limits.overviews.gatheredChannelsMax) return;
     for (const { item, channelId, image, outcome } of chunks) {
       const { dataId, chunkIndex } = item;
       overviews.note({ dataId, channelId, chunkIndex }, image, outcome === 'replaced');

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
-import { noStatistics, type Statistics, together } from '../lib/statistics.ts';
-import { emptySummaries, encodeSummaries, fanOut, type Summaries } from '../points/overview.ts';
+import { noStatistics, together } from '../lib/statistics.ts';
+import { emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
 import type { Block, BlockAddress } from './block.ts';
 
 /** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
@@ -26,16 +26,17 @@ export interface GatheredBlock extends Block {
   address: BlockAddress;
 }
 
-/** Chunks of one block that this process has stored: 7 kB. */
+/** Chunks of one block that this process has stored, by their place in it; 200 bytes each. */
 interface Gathering {
   block: number;
-  summaries: Summaries;
-  statistics: (Statistics | undefined)[];
-  hashes: Buffer;
-  count: number;
+  chunks: Map<number, HeldChunk>;
 }
 
-const hashBytes = 32;
+interface HeldChunk {
+  /** The summary of the chunk, and the statistics of its readings. */
+  numbers: Float64Array;
+  contentHash: Buffer;
+}
 
 /**
  * Gathers blocks from chunks as they are stored, so that nothing has to be read back. It knows what this process stores and no
@@ -52,7 +53,7 @@ export function createGatherer(channelsMax: number) {
     const of = channels.get(channelId) ?? [];
     let found = of.find((one) => one.block === block);
     if (found === undefined) {
-      found = emptyGathering(block);
+      found = { block, chunks: new Map() };
       of.push(found);
       if (of.length > blocksOfChannelMax) of.splice(0, 1);
       // The last one to be let go now.
@@ -68,8 +69,8 @@ export function createGatherer(channelsMax: number) {
     add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): GatheredBlock | undefined {
       const block = Math.floor(chunkIndex / fanOut);
       const gathering = gatheringOf(channelId, block);
-      place(gathering, chunkIndex % fanOut, chunk);
-      if (gathering.count < fanOut) return undefined;
+      gathering.chunks.set(chunkIndex % fanOut, held(chunk));
+      if (gathering.chunks.size < fanOut) return undefined;
       const of = channels.get(channelId) as Gathering[];
       of.splice(of.indexOf(gathering), 1);
       if (of.length === 0) channels.delete(channelId);
@@ -82,46 +83,56 @@ export function createGatherer(channelsMax: number) {
     hasCompleted: (channelId: number, block: number) => (complete.get(channelId) ?? -1) >= block,
   };
 
-  function blockOf({ summaries, statistics, hashes }: Gathering, address: BlockAddress): GatheredBlock | undefined {
+  function blockOf({ chunks }: Gathering, address: BlockAddress): GatheredBlock | undefined {
+    const summaries = emptySummaries(fanOut);
+    const hash = createHash('sha256');
+    let statistics = noStatistics;
+    for (let i = 0; i < fanOut; i++) {
+      const { numbers, contentHash } = chunks.get(i) as HeldChunk;
+      for (const [place, name] of summaryNames.entries()) summaries[name][i] = numbers[place] as number;
+      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(summaryNames.length) as unknown as Five;
+      statistics = together(statistics, { valueCount, absentCount, sum, sumRest, squares });
+      hash.update(contentHash);
+    }
     // A chunk without any possible time is in no block.
     if (summaries.timeMin.some(Number.isNaN)) return undefined;
-    return {
-      address,
-      children: encodeSummaries(summaries, 1, packer),
-      statistics: (statistics as Statistics[]).reduce(together, noStatistics),
-      contentsHash: createHash('sha256').update(hashes).digest(),
-    };
+    return { address, children: encodeSummaries(summaries, 1, packer), statistics, contentsHash: hash.digest() };
   }
+}
+
+type Five = [number, number, number, number, number];
+
+const summaryNames = [
+  'pointCount',
+  'timeMin',
+  'timeMax',
+  'valueMin',
+  'valueMinTime',
+  'valueMax',
+  'valueMaxTime',
+] as const;
+
+/** What is held of a chunk: nothing that keeps its arrays in memory. */
+function held(chunk: StoredChunk): HeldChunk {
+  const none = Number.NaN;
+  return {
+    numbers: Float64Array.of(
+      chunk.pointCount,
+      chunk.timeMin ?? none,
+      chunk.timeMax ?? none,
+      chunk.valueMin ?? none,
+      chunk.valueMinTime ?? none,
+      chunk.valueMax ?? none,
+      chunk.valueMaxTime ?? none,
+      chunk.valueCount,
+      chunk.absentCount,
+      chunk.valueSum,
+      chunk.valueSumRest,
+      chunk.valueSquares,
+    ),
+    contentHash: Buffer.from(chunk.contentHash),
+  };
 }
 
 /** A chunk may be late by a block. */
 const blocksOfChannelMax = 2;
-
-const emptyGathering = (block: number): Gathering => ({
-  block,
-  summaries: emptySummaries(fanOut),
-  statistics: Array.from({ length: fanOut }),
-  hashes: Buffer.alloc(fanOut * hashBytes),
-  count: 0,
-});
-
-/** Puts a chunk to its place, also in that of one that it has replaced. */
-function place(gathering: Gathering, i: number, chunk: StoredChunk): void {
-  const { summaries, statistics, hashes } = gathering;
-  if (statistics[i] === undefined) gathering.count++;
-  statistics[i] = {
-    valueCount: chunk.valueCount,
-    absentCount: chunk.absentCount,
-    sum: chunk.valueSum,
-    sumRest: chunk.valueSumRest,
-    squares: chunk.valueSquares,
-  };
-  chunk.contentHash.copy(hashes, i * hashBytes);
-  summaries.pointCount[i] = chunk.pointCount;
-  summaries.timeMin[i] = chunk.timeMin ?? Number.NaN;
-  summaries.timeMax[i] = chunk.timeMax ?? Number.NaN;
-  summaries.valueMin[i] = chunk.valueMin ?? Number.NaN;
-  summaries.valueMinTime[i] = chunk.valueMinTime ?? Number.NaN;
-  summaries.valueMax[i] = chunk.valueMax ?? Number.NaN;
-  summaries.valueMaxTime[i] = chunk.valueMaxTime ?? Number.NaN;
-}

@@ -2,7 +2,7 @@
 export const overviewLimits = {
   /** Blocks are made so many chunks after their last one came, so that those which are late by a little are in them. */
   lateChunks: 16,
-  /** Channels of which the chunks of the newest block are held as they are stored, 7 kB each; blocks of others are read back. */
+  /** Channels of which the chunks of the newest block are held as they are stored, 13 kB each; blocks of others are read back when a read misses them. */
   gatheredChannelsMax: 2_000,
   /** How long blocks that came together wait for others, to be stored with them, and how many are stored at a time. */
   gatheredMs: 200,

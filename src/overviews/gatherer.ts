@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
 import { noStatistics, together } from '../lib/statistics.ts';
-import { emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
+import { chunkColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
 import type { Block, BlockAddress } from './block.ts';
 
 /** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
@@ -89,8 +89,8 @@ export function createGatherer(channelsMax: number) {
     let statistics = noStatistics;
     for (let i = 0; i < fanOut; i++) {
       const { numbers, contentHash } = chunks.get(i) as HeldChunk;
-      for (const [place, name] of summaryNames.entries()) summaries[name][i] = numbers[place] as number;
-      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(summaryNames.length) as unknown as Five;
+      for (const [place, name] of chunkColumns.entries()) summaries[name][i] = numbers[place] as number;
+      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(chunkColumns.length) as unknown as Five;
       statistics = together(statistics, { valueCount, absentCount, sum, sumRest, squares });
       hash.update(contentHash);
     }
@@ -102,17 +102,7 @@ export function createGatherer(channelsMax: number) {
 
 type Five = [number, number, number, number, number];
 
-const summaryNames = [
-  'pointCount',
-  'timeMin',
-  'timeMax',
-  'valueMin',
-  'valueMinTime',
-  'valueMax',
-  'valueMaxTime',
-] as const;
-
-/** What is held of a chunk: nothing that keeps its arrays in memory. */
+/** What is held of a chunk, its summary in the order of `chunkColumns`: nothing that keeps its arrays in memory. */
 function held(chunk: StoredChunk): HeldChunk {
   const none = Number.NaN;
   return {

@@ -13,7 +13,7 @@ import { msOf } from './time.ts';
 export const fanOut = 64;
 
 /** What is known of a chunk without its arrays. Times are in Unix seconds, and NaN where there is none. */
-const chunkColumns = [
+export const chunkColumns = [
   'pointCount',
   'timeMin',
   'timeMax',

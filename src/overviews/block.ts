@@ -15,6 +15,11 @@ export interface Block {
   contentsHash: Buffer;
 }
 
+/** A block that is to be stored, and where. */
+export interface AddressedBlock extends Block {
+  address: BlockAddress;
+}
+
 /** The numbers of the children of a block, from one to another. */
 export const childrenOf = (block: number) => ({ first: block * fanOut, last: block * fanOut + fanOut - 1 });
 

@@ -3,7 +3,7 @@ import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
 import { noStatistics, together } from '../lib/statistics.ts';
 import { chunkColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
-import type { Block, BlockAddress } from './block.ts';
+import type { AddressedBlock, BlockAddress } from './block.ts';
 
 /** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
 export interface StoredChunk {
@@ -22,10 +22,6 @@ export interface StoredChunk {
   contentHash: Buffer;
 }
 
-export interface GatheredBlock extends Block {
-  address: BlockAddress;
-}
-
 /** Chunks of one block that this process has stored, by their place in it; 200 bytes each. */
 interface Gathering {
   block: number;
@@ -41,7 +37,7 @@ interface HeldChunk {
 /**
  * Gathers blocks from chunks as they are stored, so that nothing has to be read back. It knows what this process stores and no
  * other, and the newest blocks of each channel: those that it does not get together are made of what is stored.
- * @param channelsMax channels whose chunks it holds; those that have been quiet for longest are let go
+ * @param channelsMax channels whose chunks it holds; those whose newest block began first are let go
  */
 export function createGatherer(channelsMax: number) {
   const channels = new Map<number, Gathering[]>();
@@ -66,7 +62,7 @@ export function createGatherer(channelsMax: number) {
 
   return {
     /** @returns the block, when this is the chunk that was missing */
-    add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): GatheredBlock | undefined {
+    add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): AddressedBlock | undefined {
       const block = Math.floor(chunkIndex / fanOut);
       const gathering = gatheringOf(channelId, block);
       gathering.chunks.set(chunkIndex % fanOut, held(chunk));
@@ -83,7 +79,7 @@ export function createGatherer(channelsMax: number) {
     hasCompleted: (channelId: number, block: number) => (complete.get(channelId) ?? -1) >= block,
   };
 
-  function blockOf({ chunks }: Gathering, address: BlockAddress): GatheredBlock | undefined {
+  function blockOf({ chunks }: Gathering, address: BlockAddress): AddressedBlock | undefined {
     const summaries = emptySummaries(fanOut);
     const hash = createHash('sha256');
     let statistics = noStatistics;

@@ -7,7 +7,7 @@ import { fanOut } from '../points/overview.ts';
 import type { BlockAddress } from './block.ts';
 import type { OverviewLimits } from './limits.ts';
 import { makeBlock } from './make-block.ts';
-import { findLackingBlocks, findLackingParents, type LackingPiece, storeBlock } from './store.ts';
+import { findLackingBlocks, findLackingParents, type LackingPiece, storeBlocks } from './store.ts';
 
 interface Means {
   database: Database;
@@ -28,7 +28,7 @@ export function createMaker(
   /** @returns whether it has been stored */
   async function make(address: BlockAddress): Promise<boolean> {
     const block = await makeBlock(database, address, nextTurn);
-    return block !== undefined && storeBlock(database, address, block, patience);
+    return block !== undefined && (await storeBlocks(database, [{ address, ...block }], patience)) === 1;
   }
 
   /**

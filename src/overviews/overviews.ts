@@ -6,12 +6,12 @@ import type { Patience } from '../database/transactions.ts';
 import { letGo } from '../lib/let-go.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
-import type { BlockAddress } from './block.ts';
-import { createGatherer, type GatheredBlock, type StoredChunk } from './gatherer.ts';
+import type { AddressedBlock, BlockAddress } from './block.ts';
+import { createGatherer, type StoredChunk } from './gatherer.ts';
 import type { OverviewLimits } from './limits.ts';
 import { createMaker } from './maker.ts';
 import { createPace } from './pace.ts';
-import { storeGathered } from './store.ts';
+import { storeBlocks } from './store.ts';
 
 /**
  * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
@@ -70,7 +70,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
 
 /** What waits to be made, and the one who makes it: what costs least first. */
 function createWork({ database, limits, report }: Options) {
-  let gathered: GatheredBlock[] = [];
+  let gathered: AddressedBlock[] = [];
   const blocks = createBlockQueue();
   const channels = new Map<number, ChannelAddress & { onBarren(): void }>();
   const pace = createPace(limits);
@@ -130,7 +130,7 @@ function createWork({ database, limits, report }: Options) {
   }
 
   return {
-    addGathered(block: GatheredBlock): void {
+    addGathered(block: AddressedBlock): void {
       if (hasRoom() && gathered.length < limits.gatheredWaitingMax) gathered.push(block);
       begin();
     },
@@ -163,10 +163,10 @@ function createTries(
     if (held !== undefined && tries < limits.overviewTriesMax) again({ ...held, isForgotten, tries: tries + 1 });
   }
 
-  async function storeTogether(some: GatheredBlock[]): Promise<void> {
+  async function storeTogether(some: AddressedBlock[]): Promise<void> {
     const first = { isForgotten: false, tries: 1 };
     try {
-      await storeGathered(database, some, patience);
+      await storeBlocks(database, some, patience);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
       // Each by itself: the channel of one of them is held.

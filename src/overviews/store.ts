@@ -7,8 +7,15 @@ import { decodeSeries, readSeries, seriesFields, timesColumns, valuesColumns } f
 import { inOneTrip, type Patience } from '../database/transactions.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import { fanOut } from '../points/overview.ts';
-import { type Block, type BlockAddress, blockColumns, childrenOf, type StoredBlockRow, toBlock } from './block.ts';
-import type { GatheredBlock } from './gatherer.ts';
+import {
+  type AddressedBlock,
+  type Block,
+  type BlockAddress,
+  blockColumns,
+  childrenOf,
+  type StoredBlockRow,
+  toBlock,
+} from './block.ts';
 
 /** A chunk with its arrays; numbers that are not there are NaN. */
 export interface ChildChunk {
@@ -71,44 +78,39 @@ export async function listBlocksBelow(
 }
 
 /**
- * Stores a block, if what it was made of still stands: its channel is locked against whoever replaces a chunk.
- * @returns whether it has been stored; not where another server has done so
+ * Stores blocks of one level, those whose children still are what they were made of; all in one transaction. Their channels are
+ * locked against whoever replaces a chunk, in the order in which everybody locks them.
+ * @returns how many have been stored; another server may have stored the others
  */
-export async function storeBlock(
+export async function storeBlocks(
   { everyOrganization: { ingest } }: Database,
-  address: BlockAddress,
-  { children, statistics, contentsHash }: Block,
+  unordered: readonly AddressedBlock[],
   patience: Patience,
-): Promise<boolean> {
-  const { dataId, channelId, level, block } = address;
-  const { first, last } = childrenOf(block);
-  const [hash, table, number, below] =
-    level === 1
-      ? ['content_hash', 'chunks', 'chunk_index', '$4::smallint = 0']
-      : ['contents_hash', 'overviews', 'block', '"level" = $4::smallint'];
+): Promise<number> {
+  const blocks = unordered.toSorted((one, other) => one.address.channelId - other.address.channelId);
+  const addresses = blocks.map(({ address }) => address);
+  const statistics = blocks.map((one) => one.statistics);
+  const channelIds = bigintArray(addresses.map(({ channelId }) => channelId));
   const lock = {
-    name: 'lock_channel_of_overview',
-    text: 'select from channels where channel_id = $1::bigint and data_id = $2::uuid limit 1 for share',
-    values: [channelId, dataId],
+    name: 'lock_channels_of_overviews',
+    text: `select from unnest($1::bigint[]) as r (channel_id)
+           cross join lateral (select from channels where channel_id = r.channel_id limit 1 for share) c`,
+    values: [channelIds],
   };
+  const level = addresses[0]?.level ?? 1;
   const insert = {
-    name: `store_overview_${table}`,
-    text: `insert into overviews (organization_id, data_id, channel_id, "level", block, children, contents_hash,
-             value_count, absent_count, value_sum, value_sum_rest, value_squares)
-           select organization_id, data_id, channel_id, $3::smallint, $5::bigint, $8::bytea, $9::bytea,
-             $10::bigint, $11::bigint, $12::float8, $13::float8, $14::float8
-           from channels where channel_id = $2::bigint and data_id = $1::uuid and (
-             select sha256(string_agg(${hash}, ''::bytea order by ${number})) from (
-               select ${hash}, ${number} from ${table}
-               where data_id = $1::uuid and channel_id = $2::bigint and ${below}
-                 and ${number} between $6::bigint and $7::bigint
-               offset 0
-             ) children
-           ) = $9::bytea
-           on conflict do nothing`,
+    name: level === 1 ? 'store_overviews_of_chunks' : 'store_overviews_of_overviews',
+    text: insertSql(level === 1),
     values: [
-      ...[dataId, channelId, level, level - 1, block, first, last, children, contentsHash],
-      ...[statistics.valueCount, statistics.absentCount, statistics.sum, statistics.sumRest, statistics.squares],
+      ...[
+        channelIds,
+        uuidArray(addresses.map(({ dataId }) => dataId)),
+        bigintArray(addresses.map(({ block }) => block)),
+      ],
+      ...[blocks.map(({ children }) => children), blocks.map(({ contentsHash }) => contentsHash)],
+      ...[statistics.map(({ valueCount }) => valueCount), statistics.map(({ absentCount }) => absentCount)],
+      ...[statistics.map(({ sum }) => sum), statistics.map(({ sumRest }) => sumRest)],
+      ...[statistics.map(({ squares }) => squares), level],
     ],
   };
   const [, , { rowCount }] = await inOneTrip<[unknown, unknown, pg.QueryResult]>(
@@ -116,63 +118,34 @@ export async function storeBlock(
     (client) => [client.query(withoutDisk), client.query(lock), client.query(insert)],
     patience,
   );
-  return rowCount === 1;
+  return rowCount ?? 0;
 }
 
-/**
- * Stores blocks of level 1 that were gathered, those whose chunks still are what they were; all in one transaction. Channels are
- * locked in the order in which everybody locks them.
- */
-export async function storeGathered(
-  { everyOrganization: { ingest } }: Database,
-  gathered: readonly GatheredBlock[],
-  patience: Patience,
-): Promise<void> {
-  const blocks = gathered.toSorted((one, other) => one.address.channelId - other.address.channelId);
-  const addresses = blocks.map(({ address }) => address);
-  const channelIds = bigintArray(addresses.map(({ channelId }) => channelId));
-  const dataIds = uuidArray(addresses.map(({ dataId }) => dataId));
-  const lock = {
-    name: 'lock_channels_of_overviews',
-    text: `select from unnest($1::bigint[]) as r (channel_id)
-           cross join lateral (select from channels where channel_id = r.channel_id limit 1 for share) c`,
-    values: [channelIds],
-  };
-  const insert = {
-    name: 'store_gathered_overviews',
-    text: `insert into overviews (organization_id, data_id, channel_id, "level", block, children, contents_hash,
-             value_count, absent_count, value_sum, value_sum_rest, value_squares)
-           select c.organization_id, r.data_id, r.channel_id, 1, r.block, r.children, r.contents_hash, r.value_count, r.absent_count,
-             r.value_sum, r.value_sum_rest, r.value_squares
-           from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[],
-               $8::float8[], $9::float8[], $10::float8[])
-             as r (channel_id, data_id, block, children, contents_hash, value_count, absent_count, value_sum, value_sum_rest,
-               value_squares)
-           cross join lateral (
-             select organization_id from channels where channel_id = r.channel_id and data_id = r.data_id limit 1
-           ) c
-           where (
-             select sha256(string_agg(content_hash, ''::bytea order by chunk_index)) from (
-               select content_hash, chunk_index from chunks
-               where data_id = r.data_id and channel_id = r.channel_id
-                 and chunk_index between r.block * ${fanOut} and r.block * ${fanOut} + ${fanOut - 1}
-               offset 0
-             ) children
-           ) = r.contents_hash
-           on conflict do nothing`,
-    values: [
-      ...[channelIds, dataIds, bigintArray(addresses.map(({ block }) => block))],
-      ...[blocks.map(({ children }) => children), blocks.map(({ contentsHash }) => contentsHash)],
-      ...[blocks.map((one) => one.statistics.valueCount), blocks.map((one) => one.statistics.absentCount)],
-      ...[blocks.map((one) => one.statistics.sum), blocks.map((one) => one.statistics.sumRest)],
-      blocks.map((one) => one.statistics.squares),
-    ],
-  };
-  await inOneTrip<[unknown, unknown, unknown]>(
-    ingest,
-    (client) => [client.query(withoutDisk), client.query(lock), client.query(insert)],
-    patience,
-  );
+function insertSql(isOfChunks: boolean): string {
+  const [hash, table, number, below] = isOfChunks
+    ? ['content_hash', 'chunks', 'chunk_index', '']
+    : ['contents_hash', 'overviews', 'block', 'and "level" = $11::smallint - 1'];
+  return `
+    insert into overviews (organization_id, data_id, channel_id, "level", block, children, contents_hash,
+      value_count, absent_count, value_sum, value_sum_rest, value_squares)
+    select c.organization_id, r.data_id, r.channel_id, $11::smallint, r.block, r.children, r.contents_hash,
+      r.value_count, r.absent_count, r.value_sum, r.value_sum_rest, r.value_squares
+    from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[],
+        $8::float8[], $9::float8[], $10::float8[])
+      as r (channel_id, data_id, block, children, contents_hash, value_count, absent_count, value_sum, value_sum_rest,
+        value_squares)
+    cross join lateral (
+      select organization_id from channels where channel_id = r.channel_id and data_id = r.data_id limit 1
+    ) c
+    where (
+      select sha256(string_agg(${hash}, ''::bytea order by ${number})) from (
+        select ${hash}, ${number} from ${table}
+        where data_id = r.data_id and channel_id = r.channel_id ${below}
+          and ${number} between r.block * ${fanOut} and r.block * ${fanOut} + ${fanOut - 1}
+        offset 0
+      ) children
+    ) = r.contents_hash
+    on conflict do nothing`;
 }
 
 /** Should it be lost, it is made again; nobody waits for the disk. */

@@ -21,31 +21,34 @@ export function overviewSource(
   { rest, onLacking }: { rest: Reading['rest']; onLacking: () => void },
 ): OverviewSource {
   const where = chunksOf(organization, channel);
+  /** Visits the images of blocks; nothing is decoded of those that are only passed by. */
+  const visitBlocks = (level: number, blocks: readonly IndexRange[], visit: (block: number, image: Buffer) => void) => {
+    const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
+    const isWanted = amongThem(blocks);
+    return copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
+      const block = row.int8(0);
+      if (isWanted(block)) visit(block, row.bytes(1));
+    });
+  };
   return {
     fanOut,
     rest,
     onLacking,
     async listBlocks(level, blocks) {
       const found: StoredBlock[] = [];
-      const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
-      const isWanted = amongThem(blocks);
-      await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
-        const block = row.int8(0);
-        const children = isWanted(block) ? decodeIfWhole(row.bytes(1), level) : undefined;
+      await visitBlocks(level, blocks, (block, image) => {
+        const children = decodeIfWhole(image, level);
         if (children !== undefined) found.push({ block, children });
       });
-      return found.sort((one, other) => one.block - other.block);
+      return found.sort(byBlock);
     },
     async listChunkChildren(blocks) {
       const found: { block: number; children: ChunkChildren }[] = [];
-      const those = `select block, children from overviews where ${where} and level = 1::smallint`;
-      const isWanted = amongThem(blocks);
-      await copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
-        const block = row.int8(0);
-        const children = isWanted(block) ? chunkChildren(row.bytes(1)) : undefined;
+      await visitBlocks(1, blocks, (block, image) => {
+        const children = chunkChildren(image);
         if (children !== undefined) found.push({ block, children });
       });
-      return found;
+      return found.sort(byBlock);
     },
     async listStatistics(level, blocks) {
       const found: { block: number; statistics: Statistics }[] = [];
@@ -71,6 +74,8 @@ export function overviewSource(
     },
   };
 }
+
+const byBlock = (one: { block: number }, other: { block: number }) => one.block - other.block;
 
 /** To pass by so many blocks costs less than to look the next one up anew. */
 const passedBlocksMax = 3;

@@ -44,17 +44,7 @@ export function createMetrics(database: Database) {
   });
   return {
     registry,
-    /** Shows a value that is read whenever metrics are. */
-    watch(name: string, help: string, read: () => number) {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    },
+    ...watches(registers),
     requestSeconds: new Histogram({
       name: 'metrology_http_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer',
@@ -93,6 +83,36 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Ways to show what is known elsewhere; it is read whenever metrics are. */
+function watches(registers: Registry[]) {
+  return {
+    /** @param aggregator what several processes of one server make of theirs */
+    watch(name: string, help: string, read: () => number, aggregator: 'sum' | 'min' = 'sum') {
+      new Gauge({
+        name,
+        help,
+        registers,
+        aggregator,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    /** The same of what only grows. */
+    watchCounter(name: string, help: string, read: () => number) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    },
+  };
+}
 
 /**
  * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge

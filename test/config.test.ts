@@ -6,6 +6,8 @@ const defaults = {
   HOST: '127.0.0.1',
   PORT: 8000,
   DATA_DIR: resolve('./data'),
+  DISK_WARN_BYTES: 5_368_709_120,
+  DISK_REFUSE_BYTES: 1_073_741_824,
   DATABASE_POOL_MAX: 20,
   WORKERS: 1,
   FINALIZE_GRACE_SECONDS: 120,
@@ -42,6 +44,9 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     refused: ['h/d', 'postgresql://owner:hunter2@h:notaport/d'],
   },
   DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
+  DATABASE_DISK_DIR: { taken: [['/var/lib/postgresql', '/var/lib/postgresql']], refused: [] },
+  DISK_WARN_BYTES: { taken: [['0', 0]], refused: ['-1', '5GB', '1125899906842625'] },
+  DISK_REFUSE_BYTES: { taken: [['0', 0]], refused: ['-1', '10%', '1125899906842625'] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {
     taken: [['k'.repeat(16), 'k'.repeat(16)]],

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/database.ts';
+import type { Disk, Room } from '../database/disk.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { authenticate, type Credentials, requireScope } from './auth.ts';
@@ -42,6 +43,7 @@ export function createMetrics(database: Database) {
       }
     },
   });
+  watchDisk(registers, database.disk);
   return {
     registry,
     /** Shows a value that is read whenever metrics are. */
@@ -93,6 +95,21 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Shown only where the disk is known. However many processes of this server see it, it is one. */
+function watchDisk(registers: Registry[], disk: Disk): void {
+  const shown = (name: string, help: string, bytesOf: (room: Room) => number) =>
+    new Gauge({
+      ...{ name, help, registers, aggregator: 'min' },
+      collect() {
+        const room = disk.room();
+        if (room === undefined) this.remove();
+        else this.set(bytesOf(room));
+      },
+    });
+  shown('metrology_disk_free_bytes', 'Room that is left on the disk of the database', ({ free }) => free);
+  shown('metrology_disk_size_bytes', 'Size of the disk of the database', ({ size }) => size);
+}
 
 /**
  * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge

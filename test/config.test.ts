@@ -42,6 +42,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     refused: ['h/d', 'postgresql://owner:hunter2@h:notaport/d'],
   },
   DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
+  EMBEDDED_POSTGRES_DIR: { taken: [['/usr/lib/postgresql/18', '/usr/lib/postgresql/18']], refused: [] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {
     taken: [['k'.repeat(16), 'k'.repeat(16)]],

@@ -47,6 +47,13 @@ export const ConfigSchema = Type.Object({
     1024 ** 5,
     'below so much room on the disk of the database no new stream is opened, and those that are open go on; 0 opens all',
   ),
+  EMBEDDED_POSTGRES_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'folder above the bin of a PostgreSQL 17 or 18 to run as the embedded one, such as /usr/lib/postgresql/18; unset, the one that comes as a package',
+    }),
+  ),
   DATABASE_POOL_MAX: integer(
     20,
     2,

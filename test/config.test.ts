@@ -47,6 +47,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   DATABASE_DISK_DIR: { taken: [['/var/lib/postgresql', '/var/lib/postgresql']], refused: [] },
   DISK_WARN_BYTES: { taken: [['0', 0]], refused: ['-1', '5GB', '1125899906842625'] },
   DISK_REFUSE_BYTES: { taken: [['0', 0]], refused: ['-1', '10%', '1125899906842625'] },
+  EMBEDDED_POSTGRES_DIR: { taken: [['/usr/lib/postgresql/18', '/usr/lib/postgresql/18']], refused: [] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {
     taken: [['k'.repeat(16), 'k'.repeat(16)]],

@@ -180,7 +180,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
   await app.register(async (room) => exportRoutes(room, exports));
   await catalogueRoutes(app, database, idleSeconds, limits);
-  healthRoutes(app, database.standing);
+  healthRoutes(app, database);
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });

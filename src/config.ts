@@ -28,6 +28,32 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
+  DATABASE_DISK_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'a folder on the disk of the database, to see the room there; unset, that of the embedded one alone is seen',
+    }),
+  ),
+  DISK_WARN_BYTES: integer(
+    5 * 1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database the log and /readyz say so; 0 says nothing',
+  ),
+  DISK_REFUSE_BYTES: integer(
+    1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database no new stream is opened, and those that are open go on; 0 opens all',
+  ),
+  EMBEDDED_POSTGRES_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'folder above the bin of a PostgreSQL 17 or 18 to run as the embedded one, such as /usr/lib/postgresql/18; unset, the one that comes as a package',
+    }),
+  ),
   DATABASE_POOL_MAX: integer(
     20,
     2,

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/database.ts';
+import type { Disk, Room } from '../database/disk.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { authenticate, type Credentials, requireScope } from './auth.ts';
@@ -42,6 +43,7 @@ export function createMetrics(database: Database) {
       }
     },
   });
+  watchDisk(registers, database.disk);
   return {
     registry,
     ...watches(registers),
@@ -112,6 +114,21 @@ function watches(registers: Registry[]) {
       });
     },
   };
+}
+
+/** Shown only where the disk is known. However many processes of this server see it, it is one. */
+function watchDisk(registers: Registry[], disk: Disk): void {
+  const shown = (name: string, help: string, bytesOf: (room: Room) => number) =>
+    new Gauge({
+      ...{ name, help, registers, aggregator: 'min' },
+      collect() {
+        const room = disk.room();
+        if (room === undefined) this.remove();
+        else this.set(bytesOf(room));
+      },
+    });
+  shown('metrology_disk_free_bytes', 'Room that is left on the disk of the database', ({ free }) => free);
+  shown('metrology_disk_size_bytes', 'Size of the disk of the database', ({ size }) => size);
 }
 
 /**

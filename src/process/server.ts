@@ -55,10 +55,20 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   let known: DatabaseAddresses | undefined;
   const backups = backupsOf(config, log);
   const gate = createGate();
+  let foundFolder: string | undefined;
+  const folder = () => {
+    foundFolder ??= known && dataFolderBehind(config.DATA_DIR, known.connectionString);
+    return foundFolder;
+  };
   const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
-    dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
+    dataFolder: folder,
+    disk: {
+      folder: () => config.DATABASE_DISK_DIR ?? folder(),
+      warnBytes: config.DISK_WARN_BYTES,
+      refuseBytes: config.DISK_REFUSE_BYTES,
+    },
   });
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };

@@ -100,6 +100,11 @@ export const ConfigSchema = Type.Object({
       description: 'folder of kept exports; unset, one under the temporary folder of the system',
     }),
   ),
+  BACKUP_DIR: Type.Optional(
+    Type.String({ minLength: 1, description: 'folder into which the server makes backups; unset, it makes none' }),
+  ),
+  BACKUP_EVERY_HOURS: integer(24, 1, 8_760, 'time from one backup in BACKUP_DIR to the next, in hours'),
+  BACKUP_KEEP: integer(7, 1, 10_000, 'backups that stay in BACKUP_DIR; older ones are removed'),
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$',

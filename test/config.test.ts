@@ -15,6 +15,8 @@ const defaults = {
   BODY_LIMIT_BYTES: 33_554_432,
   BODIES_LIMIT_BYTES: 134_217_728,
   EXPORT_CACHE_BYTES: 1_073_741_824,
+  BACKUP_EVERY_HOURS: 24,
+  BACKUP_KEEP: 7,
   LOG_LEVEL: 'info',
   REFERENCE_CLOCK: false,
   SESSION_HOURS: 168,
@@ -61,6 +63,9 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   EXPORT_CACHE_BYTES: { taken: [['0', 0]], refused: ['-1', '1GB'] },
   EXPORT_CACHE_DIR: { taken: [['/var/cache/exports', '/var/cache/exports']], refused: [] },
+  BACKUP_DIR: { taken: [['/backups', '/backups']], refused: [] },
+  BACKUP_EVERY_HOURS: { taken: [['1', 1]], refused: ['0', '8761', '0.5', 'daily'] },
+  BACKUP_KEEP: { taken: [['1', 1]], refused: ['0', '10001', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   PUBLIC_URL: {
     taken: [

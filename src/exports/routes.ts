@@ -40,6 +40,7 @@ import {
   SelectionQuery,
 } from './schemas.ts';
 import { openSelectionExport, openStreamExport } from './service.ts';
+import { auditExport } from './store.ts';
 import { readWide } from './wide.ts';
 import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
@@ -223,6 +224,7 @@ async function sendExport(
   };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
+  if (!isHead) await noteExport(means.database, request, exported, format);
   // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
   const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
   reply
@@ -232,6 +234,26 @@ async function sendExport(
   if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
   if (isHead) await pieces.return();
   return sendPieces(reply, pieces, contentTypes[format]);
+}
+
+/**
+ * Writes into the audit log who takes a file away. Where nothing can be written, as on a full disk, reads go on: then the log of the
+ * server has it.
+ */
+async function noteExport(
+  database: Database,
+  request: FastifyRequest,
+  exported: Export,
+  format: Format,
+): Promise<void> {
+  const dataIds = exported.streams.map(({ data_id }) => data_id);
+  const what = { format, layout: exported.layout };
+  try {
+    await auditExport(readFor(database, request).organization, dataIds, what);
+  } catch (error) {
+    if (request.place.reading.signal.aborted) throw error;
+    request.log.warn({ err: error, ...what, data_ids: dataIds }, 'an export is not in the audit log');
+  }
 }
 
 /**

@@ -39,7 +39,6 @@ import { sessionRoutes } from './http/session-routes.ts';
 import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
-import type { Sweeping } from './lib/sweeping.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
 import { createLive } from './live/live.ts';
 import { liveRoutes } from './live/routes.ts';
@@ -195,10 +194,10 @@ function forgetWhatIsOld(
   app: App,
   { config, database, log }: Pick<AppDependencies, 'config' | 'database' | 'log'>,
   limits: RoomLimits,
-): Sweeping[] {
+): ReturnType<typeof forgetOldEntries>[] {
   const { REVISIONS_KEEP_DAYS: revisionDays, AUDIT_KEEP_DAYS: entryDays } = config;
   const report = (what: string) => (error: Error) => log.warn({ err: error }, `${what} could not be removed`);
-  const sweepings: Sweeping[] = [];
+  const sweepings: ReturnType<typeof forgetOldEntries>[] = [];
   if (revisionDays !== undefined)
     sweepings.push(forgetOldRevisions(database, revisionDays, report('old revisions'), limits.streams));
   if (entryDays !== undefined)

@@ -39,8 +39,7 @@ import {
   SelectionContentQuery,
   SelectionQuery,
 } from './schemas.ts';
-import { openSelectionExport, openStreamExport } from './service.ts';
-import { auditExport } from './store.ts';
+import { noteExport, openSelectionExport, openStreamExport } from './service.ts';
 import { readWide } from './wide.ts';
 import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
@@ -224,7 +223,11 @@ async function sendExport(
   };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
-  if (!isHead) await noteExport(means.database, request, exported, format);
+  if (!isHead) {
+    await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
+      request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
+    );
+  }
   // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
   const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
   reply
@@ -234,26 +237,6 @@ async function sendExport(
   if ('file' in pieces) return sendFile(request, reply, pieces.file, pieces.key);
   if (isHead) await pieces.return();
   return sendPieces(reply, pieces, contentTypes[format]);
-}
-
-/**
- * Writes into the audit log who takes a file away. Where nothing can be written, as on a full disk, reads go on: then the log of the
- * server has it.
- */
-async function noteExport(
-  database: Database,
-  request: FastifyRequest,
-  exported: Export,
-  format: Format,
-): Promise<void> {
-  const dataIds = exported.streams.map(({ data_id }) => data_id);
-  const what = { format, layout: exported.layout };
-  try {
-    await auditExport(readFor(database, request).organization, dataIds, what);
-  } catch (error) {
-    if (request.place.reading.signal.aborted) throw error;
-    request.log.warn({ err: error, ...what, data_ids: dataIds }, 'an export is not in the audit log');
-  }
 }
 
 /**

@@ -1,6 +1,5 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
 import { type AccessLog, logAnswers } from './access-log.ts';
 import { ajvOptions } from './ajv-options.ts';
 import type { App } from './app-type.ts';
@@ -24,8 +23,14 @@ interface DoorOptions {
   credentials: Credentials;
   metrics: Metrics;
   log: Logger;
-  config: Pick<Config, 'BODY_LIMIT_BYTES' | 'BODIES_LIMIT_BYTES' | 'CORS_ORIGINS'> &
-    Partial<Pick<Config, 'ACCESS_LOG' | 'TRUSTED_PROXIES'>>;
+  /** Settings of the same names. */
+  config: {
+    BODY_LIMIT_BYTES: number;
+    BODIES_LIMIT_BYTES: number;
+    CORS_ORIGINS?: string;
+    ACCESS_LOG?: string;
+    TRUSTED_PROXIES?: string;
+  };
   limits: HttpLimits;
 }
 

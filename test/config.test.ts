@@ -18,6 +18,8 @@ const defaults = {
   BACKUP_EVERY_HOURS: 24,
   BACKUP_KEEP: 7,
   LOG_LEVEL: 'info',
+  LOG_FORMAT: 'auto',
+  ACCESS_LOG: 'usual',
   REFERENCE_CLOCK: false,
   SESSION_HOURS: 168,
   METRICS_OPEN: false,
@@ -74,6 +76,16 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     ],
     refused: ['lab.example', 'ftp://lab.example', 'https://', 'https://h:port', 'https://h?a=b', 'https://user@h'],
   },
+  LOG_FORMAT: { taken: [['text', 'text']], refused: ['pretty', 'JSON'] },
+  ACCESS_LOG: { taken: [['all', 'all']], refused: ['on', 'true'] },
+  TRUSTED_PROXIES: {
+    taken: [
+      ['10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
+      ['loopback', 'loopback'],
+    ],
+    refused: ['proxy.example', '10.0.0.0/8 ::1', 'all', '10.0.0.0/1234'],
+  },
+  AUDIT_KEEP_DAYS: { taken: [['30', 30]], refused: ['29', '36501', 'ever'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   CORS_ORIGINS: {
     taken: [

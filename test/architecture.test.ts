@@ -79,6 +79,7 @@ const arrows: Record<string, string[]> = {
     'ledger',
     'exports',
     'audit',
+    'backups',
     'live',
     'overviews',
     'catalogue',
@@ -94,7 +95,7 @@ const arrows: Record<string, string[]> = {
   overviews: ['points', 'lib', 'database'],
   verify: ['overviews', 'database'],
   repack: ['database'],
-  backups: ['database', 'lib'],
+  backups: ['database', 'http', 'lib'],
   // The same in a browser.
   page: [],
   // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
@@ -171,8 +172,8 @@ describe('imports', () => {
   test('are few between the folders of src: 91 before they were rebuilt; the rooms that have come since bring their own', () => {
     const folderOf = (path: string) => roomOf(path).split('/')[0];
     const between = imports.map(({ from, to }) => [folderOf(from), folderOf(to)]).filter(([from, to]) => from !== to);
-    // Overviews five, audit six, backups four.
-    expect(new Set(between.map((arrow) => arrow.join(' -> '))).size).toBeLessThan(91 + 5 + 6 + 4);
+    // Overviews five, audit six, backups six.
+    expect(new Set(between.map((arrow) => arrow.join(' -> '))).size).toBeLessThan(91 + 5 + 6 + 6);
   });
 
   test('files have no circle, imports of types included', () => {

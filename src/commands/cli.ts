@@ -15,6 +15,7 @@ import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { addRepackCommand } from './repack.ts';
+import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
 import { addVerifyCommand } from './verify.ts';
@@ -43,6 +44,7 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),

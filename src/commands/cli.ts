@@ -19,6 +19,7 @@ import { addKeysCommands, owner } from './keys.ts';
 import { operatorHere } from './operator.ts';
 import { addRepackCommand } from './repack.ts';
 import { addRestoreCommand } from './restore.ts';
+import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
 import { addVerifyCommand } from './verify.ts';
@@ -50,6 +51,7 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
 
 addBackupCommand(program.command('backup'), { withStore, ...standard });
 addRestoreCommand(program.command('restore'), {

@@ -18,6 +18,8 @@ const defaults = {
   BACKUP_EVERY_HOURS: 24,
   BACKUP_KEEP: 7,
   LOG_LEVEL: 'info',
+  LOG_FORMAT: 'auto',
+  ACCESS_LOG: 'usual',
   REFERENCE_CLOCK: false,
   SESSION_HOURS: 168,
   METRICS_OPEN: false,
@@ -57,6 +59,9 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
+  RETENTION_FILE: { taken: [['/etc/metrology/retention.yaml', '/etc/metrology/retention.yaml']], refused: [] },
+  RETENTION_DIR: { taken: [['/archive', '/archive']], refused: [] },
+  RETENTION_EVERY: { taken: [['24h', '24h']], refused: ['24', '0h', '10m', 'daily'] },
   SESSION_HOURS: { taken: [['1', 1]], refused: ['0', '8761', 'ever'] },
   STREAM_IDLE_SECONDS: { taken: [['1', 1]], refused: ['0', '1.5', '31536001'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '512000001', '32MiB'] },
@@ -74,6 +79,16 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     ],
     refused: ['lab.example', 'ftp://lab.example', 'https://', 'https://h:port', 'https://h?a=b', 'https://user@h'],
   },
+  LOG_FORMAT: { taken: [['text', 'text']], refused: ['pretty', 'JSON'] },
+  ACCESS_LOG: { taken: [['all', 'all']], refused: ['on', 'true'] },
+  TRUSTED_PROXIES: {
+    taken: [
+      ['10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
+      ['loopback', 'loopback'],
+    ],
+    refused: ['proxy.example', '10.0.0.0/8 ::1', 'all', '10.0.0.0/1234'],
+  },
+  AUDIT_KEEP_DAYS: { taken: [['30', 30]], refused: ['29', '36501', 'ever'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   CORS_ORIGINS: {
     taken: [

@@ -86,6 +86,9 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     });
 }
 
+/** What `sysexits.h` has for a failure that passes. Another process does the same work. */
+const busyCode = 75;
+
 type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];
 
 async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
@@ -123,12 +126,18 @@ async function apply(
     process.exitCode = 128 + constants.signals[signal];
     stop.abort();
   });
+  const { RetentionBusy } = await import('../retention/lock.ts');
   const outcomes = await applyRetention(database, rules, {
     folder,
     now: Date.now,
     signal: stop.signal,
     onOutcome: (outcome) => print(json ? JSON.stringify(outcome) : outcomeLine(outcome)),
+  }).catch((error) => {
+    if (!(error instanceof RetentionBusy)) throw error;
+    process.exitCode = busyCode;
+    print(json ? JSON.stringify({ applied: false, busy: true }) : error.message);
   });
+  if (outcomes === undefined) return;
   const count = (became: Outcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;

@@ -118,20 +118,24 @@ interface Work extends ApplyOptions {
  */
 export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
   const work: Work = { ...options, database, limits: { ...retentionLimits, ...options.limits } };
-  return alone(database, async (lost) => {
-    makeFolder(work.folder, 0o700);
-    const outcomes = await finishRemovals(work);
-    for (const { rule, runs } of await planRetention(database, rules, work.limits)) {
-      for (const run of runs) {
-        lost.throwIfAborted();
-        if (work.signal?.aborted) return outcomes;
-        const outcome = await settle(work, run, describeRule(rule));
-        outcomes.push(outcome);
-        work.onOutcome?.(outcome);
+  return alone(
+    database,
+    async (lost) => {
+      makeFolder(work.folder, 0o700);
+      const outcomes = await finishRemovals(work);
+      for (const { rule, runs } of await planRetention(database, rules, work.limits)) {
+        for (const run of runs) {
+          lost.throwIfAborted();
+          if (work.signal?.aborted) return outcomes;
+          const outcome = await settle(work, run, describeRule(rule));
+          outcomes.push(outcome);
+          work.onOutcome?.(outcome);
+        }
       }
-    }
-    return outcomes;
-  });
+      return outcomes;
+    },
+    work.limits,
+  );
 }
 
 /** Removes what an earlier call has archived and given up. What others are removing is left to them. */

@@ -53,24 +53,30 @@ export async function restoreArchive(
 ): Promise<Restored> {
   const limits = { ...retentionLimits, ...options.limits };
   const archive = await checkArchive(path, limits);
-  return alone(database, async (signal) => {
-    const { run, channels, counts } = archive.manifest;
-    const result = { dataId: run.data_id, name: run.stream_name, points: counts.points, chunks: counts.chunks };
-    if (await isThere(database, archive)) return { ...result, wasThere: true, lost: [] };
-    const owner = await findOwner(database, run, options.organization);
-    const links = await findLinks(database, owner.organizationId, run);
-    const channelIds = await beginRestore(database, owner, run, links, channels);
-    await storeContents({ database, archive, owner, channelIds, limits, signal });
-    await finishRestore(database, owner, run, channels);
-    const now = await certificateNow(database, owner.organizationId, run.data_id);
-    const lost = lostLinks(run, links);
-    if (lost.length === 0 && !certifySame(now, archive.certificate)) {
-      throw new Error(`run ${run.data_id} was restored, and its certificate is not that of ${path}: keep the archive`);
-    }
-    if (now.root_hash !== archive.certificate.root_hash)
-      throw new Error(`run ${run.data_id} is not what ${path} holds`);
-    return { ...result, wasThere: false, lost };
-  });
+  return alone(
+    database,
+    async (signal) => {
+      const { run, channels, counts } = archive.manifest;
+      const result = { dataId: run.data_id, name: run.stream_name, points: counts.points, chunks: counts.chunks };
+      if (await isThere(database, archive)) return { ...result, wasThere: true, lost: [] };
+      const owner = await findOwner(database, run, options.organization);
+      const links = await findLinks(database, owner.organizationId, run);
+      const channelIds = await beginRestore(database, owner, run, links, channels);
+      await storeContents({ database, archive, owner, channelIds, limits, signal });
+      await finishRestore(database, owner, run, channels);
+      const now = await certificateNow(database, owner.organizationId, run.data_id);
+      const lost = lostLinks(run, links);
+      if (lost.length === 0 && !certifySame(now, archive.certificate)) {
+        throw new Error(
+          `run ${run.data_id} was restored, and its certificate is not that of ${path}: keep the archive`,
+        );
+      }
+      if (now.root_hash !== archive.certificate.root_hash)
+        throw new Error(`run ${run.data_id} is not what ${path} holds`);
+      return { ...result, wasThere: false, lost };
+    },
+    limits,
+  );
 }
 
 /** @throws Error when another run has the id, or this one with another content */

@@ -237,7 +237,10 @@ describe('a run is never lost', () => {
 
 test('one process archives or restores at a time', async () => {
   await alone(server.database, async () => {
-    await expect(apply(server, newFolder())).rejects.toThrow(RetentionBusy);
+    await expect(apply(server, newFolder(), { limits: { lockMsMax: 50, lockPauseMs: 5 } })).rejects.toThrow(
+      /waited 50 ms, lockMsMax/,
+    );
+    await expect(apply(server, newFolder(), { limits: { lockMsMax: 1 } })).rejects.toThrow(RetentionBusy);
   });
   await expect(apply(server, newFolder())).resolves.toBeDefined();
 });

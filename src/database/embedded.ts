@@ -5,7 +5,7 @@
  * - a PostgreSQL that dies is started again, at the same address.
  * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
  */
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../lib/make-folder.ts';
@@ -21,6 +21,7 @@ import {
   rememberMove,
   replacePassword,
 } from './embedded/cluster.ts';
+import { type EmbeddedLimits, embeddedLimits } from './embedded/limits.ts';
 import { lockDataDir } from './embedded/lock.ts';
 import type { EmbeddedLog } from './embedded/log.ts';
 import {
@@ -37,7 +38,8 @@ import {
   readPostmasterFile,
   stopPostmaster,
 } from './embedded/processes.ts';
-import { settingsArguments } from './embedded/settings.ts';
+import { createRoom } from './embedded/room.ts';
+import { settingsArguments, walSizeFor } from './embedded/settings.ts';
 import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded/user.ts';
 import { watchPostmaster } from './embedded/watch.ts';
 
@@ -53,6 +55,8 @@ export interface EmbeddedOptions {
   stopWaitMsMax?: number;
   /** Where root copies what another user must reach, if it comes to that. Default /var/lib/metrology-server. */
   relocationRoot?: string;
+  /** Bounds that differ from `embeddedLimits`. */
+  limits?: Partial<EmbeddedLimits>;
   /** Names a TCP port that looks free; when it turns out to be taken, it is asked again. */
   choosePort?: () => Promise<number>;
 }
@@ -86,8 +90,11 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   try {
     const prepared = await prepare({ ...options, dataDir, stopWaitMsMax }, shipped);
     const { firstStart, postmasterOptions } = prepared;
+    const room = createRoom(postmasterOptions);
+    // A PostgreSQL that has ended on a full disk would not come up.
+    room.giveWhenFull();
     const first = await startOnFreePort(postmasterOptions, new AbortController().signal);
-    const watch = watchPostmaster(first, postmasterOptions);
+    const watch = watchPostmaster(first, postmasterOptions, room);
     let stopped: Promise<void> | undefined;
     return {
       connectionString: first.connectionString,
@@ -151,6 +158,7 @@ async function prepare(
   await stopOldPostmaster(found, stopWaitMsMax, log);
   const { clusterDir, runAs, binaries } = await settleUser(options, found, shipped);
 
+  const limits = { ...embeddedLimits, ...options.limits };
   const firstStart = clusterOwner(clusterDir) === undefined;
   const known = readPassword(dataDir);
   const password = known ?? makePassword(dataDir);
@@ -168,13 +176,19 @@ async function prepare(
     clusterDir,
     runAs,
     password,
-    settings: options.settings ?? {},
+    settings: { max_wal_size: walSizeFor(diskBytesOf(clusterDir), limits), ...options.settings },
+    limits,
     logFile: join(dataDir, 'postgres.log'),
     log,
     stopWaitMsMax,
     choosePort: options.choosePort ?? portAsBefore(clusterDir),
   };
   return { firstStart, postmasterOptions };
+}
+
+function diskBytesOf(folder: string): number {
+  const { blocks, bsize } = statfsSync(folder);
+  return blocks * bsize;
 }
 
 /**

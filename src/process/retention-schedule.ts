@@ -31,7 +31,7 @@ export function scheduleRetention({ everyMs, program, environment, log, limits }
   const run = async () => {
     for (let waitMs = limits.retentionFirstMs; ; waitMs = everyMs) {
       if (!(await waited(waitMs, limits.retentionTimerMsMax, stop.signal))) return;
-      child = spawn(process.execPath, [program, 'retention', '--apply', '--json'], {
+      child = spawn(process.execPath, [program, 'retention', '--apply', '--json', '--scheduled'], {
         env: environment,
         stdio: ['ignore', 'pipe', 'pipe'],
       });

@@ -1,5 +1,6 @@
 /** Brings a run back from its archive: the same id, channels, chunks, bits, times and replaced contents. */
 import { ensureUser } from '../auth/store.ts';
+import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';
 import { createPacker } from '../database/series-packer.ts';
@@ -38,6 +39,8 @@ export interface Restored {
 interface RestoreOptions {
   /** The name of the organization that gets the run; by default the one that had it. */
   organization?: string | undefined;
+  /** Who does it, for the audit log; by default the server. */
+  actor?: Actor;
   limits?: Partial<RetentionLimits>;
 }
 
@@ -63,7 +66,7 @@ export async function restoreArchive(
       const links = await findLinks(database, owner.organizationId, run);
       const channelIds = await beginRestore(database, owner, run, links, channels);
       await storeContents({ database, archive, owner, channelIds, limits, signal });
-      await finishRestore(database, owner, run, channels);
+      await finishRestore(database, owner, run, channels, options.actor ?? theServer);
       const now = await certificateNow(database, owner.organizationId, run.data_id);
       const lost = lostLinks(run, links);
       if (lost.length === 0 && !certifySame(now, archive.certificate)) {

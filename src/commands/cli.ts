@@ -13,6 +13,7 @@ import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { addRepackCommand } from './repack.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
@@ -43,6 +44,8 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+
+addDoctorCommand(program.command('doctor'), process.env, print);
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),

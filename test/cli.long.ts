@@ -55,6 +55,8 @@ describe('without a database', () => {
       'verify',
       'doctor',
       'repack',
+      'backup',
+      'restore',
       'keys',
       'sql-readers',
       'projects',

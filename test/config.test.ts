@@ -15,7 +15,11 @@ const defaults = {
   BODY_LIMIT_BYTES: 33_554_432,
   BODIES_LIMIT_BYTES: 134_217_728,
   EXPORT_CACHE_BYTES: 1_073_741_824,
+  BACKUP_EVERY_HOURS: 24,
+  BACKUP_KEEP: 7,
   LOG_LEVEL: 'info',
+  LOG_FORMAT: 'auto',
+  ACCESS_LOG: 'usual',
   REFERENCE_CLOCK: false,
   SESSION_HOURS: 168,
   METRICS_OPEN: false,
@@ -47,6 +51,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   DATABASE_DISK_DIR: { taken: [['/var/lib/postgresql', '/var/lib/postgresql']], refused: [] },
   DISK_WARN_BYTES: { taken: [['0', 0]], refused: ['-1', '5GB', '1125899906842625'] },
   DISK_REFUSE_BYTES: { taken: [['0', 0]], refused: ['-1', '10%', '1125899906842625'] },
+  EMBEDDED_POSTGRES_DIR: { taken: [['/usr/lib/postgresql/18', '/usr/lib/postgresql/18']], refused: [] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {
     taken: [['k'.repeat(16), 'k'.repeat(16)]],
@@ -54,12 +59,18 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
+  RETENTION_FILE: { taken: [['/etc/metrology/retention.yaml', '/etc/metrology/retention.yaml']], refused: [] },
+  RETENTION_DIR: { taken: [['/archive', '/archive']], refused: [] },
+  RETENTION_EVERY: { taken: [['24h', '24h']], refused: ['24', '0h', '10m', 'daily'] },
   SESSION_HOURS: { taken: [['1', 1]], refused: ['0', '8761', 'ever'] },
   STREAM_IDLE_SECONDS: { taken: [['1', 1]], refused: ['0', '1.5', '31536001'] },
   BODY_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', '512000001', '32MiB'] },
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   EXPORT_CACHE_BYTES: { taken: [['0', 0]], refused: ['-1', '1GB'] },
   EXPORT_CACHE_DIR: { taken: [['/var/cache/exports', '/var/cache/exports']], refused: [] },
+  BACKUP_DIR: { taken: [['/backups', '/backups']], refused: [] },
+  BACKUP_EVERY_HOURS: { taken: [['1', 1]], refused: ['0', '8761', '0.5', 'daily'] },
+  BACKUP_KEEP: { taken: [['1', 1]], refused: ['0', '10001', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   PUBLIC_URL: {
     taken: [
@@ -68,6 +79,16 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     ],
     refused: ['lab.example', 'ftp://lab.example', 'https://', 'https://h:port', 'https://h?a=b', 'https://user@h'],
   },
+  LOG_FORMAT: { taken: [['text', 'text']], refused: ['pretty', 'JSON'] },
+  ACCESS_LOG: { taken: [['all', 'all']], refused: ['on', 'true'] },
+  TRUSTED_PROXIES: {
+    taken: [
+      ['10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
+      ['loopback', 'loopback'],
+    ],
+    refused: ['proxy.example', '10.0.0.0/8 ::1', 'all', '10.0.0.0/1234'],
+  },
+  AUDIT_KEEP_DAYS: { taken: [['30', 30]], refused: ['29', '36501', 'ever'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   CORS_ORIGINS: {
     taken: [

@@ -35,7 +35,7 @@ async function diagnose(environment: Environment): Promise<Finding[]> {
     const config = readConfig(environment);
     const { close, ...addresses } = await findDatabase(config, openLog('fatal'), { mayJoin: true });
     try {
-      return await diagnoseOn(config, addresses, environment);
+      return await diagnoseOn(config, addresses);
     } finally {
       await close();
     }
@@ -51,7 +51,6 @@ async function diagnose(environment: Environment): Promise<Finding[]> {
 async function diagnoseOn(
   config: Config,
   addresses: DatabaseAddresses,
-  environment: Environment,
   limits: DoctorLimits = doctorLimits,
 ): Promise<Finding[]> {
   const { connectionString, ownerUrl } = addresses;
@@ -62,10 +61,7 @@ async function diagnoseOn(
     await owner.pool.query('select 1');
     return await examine({
       settings: config,
-      backup: {
-        folder: environment.BACKUP_DIR?.trim() || undefined,
-        everyHours: Number(environment.BACKUP_EVERY_HOURS) || 24,
-      },
+      backup: { folder: config.BACKUP_DIR, everyHours: config.BACKUP_EVERY_HOURS },
       diskFolder: () => config.DATABASE_DISK_DIR ?? dataFolderBehind(config.DATA_DIR, connectionString),
       roomOf: async (folder) => {
         const { bavail, blocks, bsize } = await statfs(folder);

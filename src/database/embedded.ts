@@ -47,6 +47,8 @@ export interface EmbeddedOptions {
   /** Made with mode 0700 when it is not there. */
   dataDir: string;
   log: EmbeddedLog;
+  /** Folder above the `bin` of the PostgreSQL to run; by default the one that comes as a package. */
+  binariesDir?: string | undefined;
   /** PostgreSQL settings that win over the defaults; those that durability stands on are refused. */
   settings?: Record<string, string>;
   /** How long a fast shutdown may take before an immediate one follows. Default 20,000. */
@@ -67,6 +69,8 @@ export interface EmbeddedPostgres {
   firstStart: boolean;
   /** Where the cluster really is. */
   dataDir: string;
+  /** As PostgreSQL calls it, for example `18.4`. */
+  release: string;
   /** Stops PostgreSQL and lets go of DATA_DIR. May be called again and gives the same promise. */
   stop(): Promise<void>;
 }
@@ -80,7 +84,7 @@ export interface EmbeddedPostgres {
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
   settingsArguments(0, options.settings); // A setting that is refused should leave nothing behind.
-  const shipped = findPostgresBinaries();
+  const shipped = findPostgresBinaries(options.binariesDir);
   const dataDir = openDataDir(options.dataDir);
   const lock = await lockDataDir(dataDir, options.log);
   try {
@@ -97,6 +101,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       port: first.port,
       firstStart,
       dataDir: postmasterOptions.clusterDir,
+      release: shipped.release,
       stop() {
         stopped ??= watch.stop().finally(() => lock.release());
         return stopped;

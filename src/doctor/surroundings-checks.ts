@@ -1,6 +1,5 @@
 /* What is looked at on this machine, and asked of the server itself. */
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { listBackups } from '../backups/folder.ts';
 import { type Check, fault, ok, unknown, warning } from './findings.ts';
 import { readGrowth } from './store.ts';
 
@@ -48,16 +47,13 @@ export const backup: Check = async ({ backup: { folder, everyHours }, now, limit
   if (folder === undefined) {
     return unknown('BACKUP_DIR is unset: nothing is known of backups.', 'See docs/operations.md#backup.');
   }
-  const names = await readdir(folder).catch((error: Error) => error);
-  if (names instanceof Error)
-    return fault(`BACKUP_DIR cannot be read: ${names.message}.`, 'Mend the folder or the setting.');
-  const times = await Promise.all(
-    names.filter((name) => name.endsWith('.backup')).map(async (name) => (await stat(join(folder, name))).mtimeMs),
-  );
-  if (times.length === 0)
+  const kept = await listBackups(folder);
+  const [newest] = kept;
+  if (newest === undefined) {
     return fault(`There is no backup in ${folder}.`, 'See the log of the server, and whether it runs.');
-  const hours = (now() - Math.max(...times)) / 3_600_000;
-  const says = `The newest of ${times.length} backups in ${folder} is ${hours.toFixed(1)} hours old`;
+  }
+  const hours = (now() - newest.at) / 3_600_000;
+  const says = `The newest of ${kept.length} backups in ${folder} is ${hours.toFixed(1)} hours old`;
   if (hours <= everyHours * limits.backupLateTimes) return ok(`${says}.`);
   return fault(`${says}, and BACKUP_EVERY_HOURS is ${everyHours}.`, 'See the log of the server why none was made.');
 };

@@ -46,17 +46,7 @@ export function createMetrics(database: Database) {
   watchDisk(registers, database.disk);
   return {
     registry,
-    /** Shows a value that is read whenever metrics are. */
-    watch(name: string, help: string, read: () => number) {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    },
+    ...watches(registers),
     requestSeconds: new Histogram({
       name: 'metrology_http_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer',
@@ -95,6 +85,36 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Ways to show what is known elsewhere; it is read whenever metrics are. */
+function watches(registers: Registry[]) {
+  return {
+    /** @param aggregator what several processes of one server make of theirs */
+    watch(name: string, help: string, read: () => number, aggregator: 'sum' | 'min' = 'sum') {
+      new Gauge({
+        name,
+        help,
+        registers,
+        aggregator,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    /** The same of what only grows. */
+    watchCounter(name: string, help: string, read: () => number) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    },
+  };
+}
 
 /** Shown only where the disk is known. However many processes of this server see it, it is one. */
 function watchDisk(registers: Registry[], disk: Disk): void {

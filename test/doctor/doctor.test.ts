@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { backupName } from '../../src/backups/folder.ts';
 import type { Connections } from '../../src/database/access.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { checks, examine, exitCodeOf, pageOf } from '../../src/doctor/doctor.ts';
@@ -275,14 +276,12 @@ test('the backup: none, a folder that is not there, one that is late, one that i
   const look = (given: string) => one('backup', { backup: { folder: given, everyHours: 24 } });
   expect((await look(join(folder, 'none'))).state).toBe('fault');
   expect((await look(folder)).says).toContain('There is no backup');
-  const hoursAgo = (name: string, hours: number) => {
-    writeFileSync(join(folder, name), '');
-    utimesSync(join(folder, name), new Date(), new Date(Date.now() - hours * 3_600_000));
-  };
-  hoursAgo('one.backup', 40);
-  hoursAgo('one.backup.part', 0);
+  const hoursAgo = (hours: number, more = '') =>
+    writeFileSync(join(folder, backupName(Date.now() - hours * 3_600_000) + more), '');
+  hoursAgo(40);
+  hoursAgo(0, '.part');
   expect(await look(folder)).toMatchObject({ state: 'fault', says: expect.stringContaining('40.0 hours old') });
-  hoursAgo('two.backup', 30);
+  hoursAgo(30);
   expect((await look(folder)).state).toBe('ok');
 });
 

@@ -9,6 +9,8 @@ const integer = (fallback: number, minimum: number, maximum: number, description
 
 const originPattern = '(https?://([a-z0-9.-]+|\\[[0-9a-f:]+\\])(:\\d{1,5})?)';
 
+const proxyPattern = '(loopback|linklocal|uniquelocal|[0-9A-Fa-f.:]{2,45}(/\\d{1,3})?)';
+
 /** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the README's table show the same. */
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
@@ -28,6 +30,32 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
+  DATABASE_DISK_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'a folder on the disk of the database, to see the room there; unset, that of the embedded one alone is seen',
+    }),
+  ),
+  DISK_WARN_BYTES: integer(
+    5 * 1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database the log and /readyz say so; 0 says nothing',
+  ),
+  DISK_REFUSE_BYTES: integer(
+    1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database no new stream is opened, and those that are open go on; 0 opens all',
+  ),
+  EMBEDDED_POSTGRES_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'folder above the bin of a PostgreSQL 17 or 18 to run as the embedded one, such as /usr/lib/postgresql/18; unset, the one that comes as a package',
+    }),
+  ),
   DATABASE_POOL_MAX: integer(
     20,
     2,
@@ -47,6 +75,20 @@ export const ConfigSchema = Type.Object({
       minimum: 0,
       maximum: 36_500,
       description: 'how long what a chunk held before it was replaced is kept, in days; unset, for ever',
+    }),
+  ),
+  RETENTION_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'file of the rules (YAML or JSON) by which old runs are archived and removed; unset, none are',
+    }),
+  ),
+  RETENTION_DIR: Type.Optional(Type.String({ minLength: 1, description: 'folder of archived runs' })),
+  RETENTION_EVERY: Type.Optional(
+    Type.String({
+      pattern: '^[1-9][0-9]{0,3}[hdw]$',
+      description:
+        'how often the server archives and removes what is old by RETENTION_FILE, into RETENTION_DIR, such as 24h; unset, never',
     }),
   ),
   STREAM_IDLE_SECONDS: integer(
@@ -74,6 +116,11 @@ export const ConfigSchema = Type.Object({
       description: 'folder of kept exports; unset, one under the temporary folder of the system',
     }),
   ),
+  BACKUP_DIR: Type.Optional(
+    Type.String({ minLength: 1, description: 'folder into which the server makes backups; unset, it makes none' }),
+  ),
+  BACKUP_EVERY_HOURS: integer(24, 1, 8_760, 'time from one backup in BACKUP_DIR to the next, in hours'),
+  BACKUP_KEEP: integer(7, 1, 10_000, 'backups that stay in BACKUP_DIR; older ones are removed'),
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$',
@@ -84,6 +131,32 @@ export const ConfigSchema = Type.Object({
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
+  ),
+  LOG_FORMAT: Type.Union(
+    ['auto', 'json', 'text'].map((format) => Type.Literal(format)),
+    { default: 'auto', description: 'json lines, text for people, or auto: text on a terminal and json elsewhere' },
+  ),
+  ACCESS_LOG: Type.Union(
+    ['off', 'usual', 'all'].map((which) => Type.Literal(which)),
+    {
+      default: 'usual',
+      description:
+        'which answered requests are logged: usual leaves out stored chunks and what needs no key; refused ones always are',
+    },
+  ),
+  TRUSTED_PROXIES: Type.Optional(
+    Type.String({
+      pattern: `^${proxyPattern}( *, *${proxyPattern})*$`,
+      description:
+        'proxies whose X-Forwarded-For says who a client is, in logs: addresses, networks such as 10.0.0.0/8, or loopback; unset, none',
+    }),
+  ),
+  AUDIT_KEEP_DAYS: Type.Optional(
+    Type.Integer({
+      minimum: 30,
+      maximum: 36_500,
+      description: 'how long entries of the audit log are kept, in days; unset, for ever',
+    }),
   ),
   METRICS_OPEN: Type.Boolean({
     default: false,

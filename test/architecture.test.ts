@@ -64,18 +64,23 @@ const arrows: Record<string, string[]> = {
     'demo',
     'testing',
     'repack',
+    'retention',
     'verify',
+    'backups',
+    'audit',
     'catalogue/growth-instruments',
     'catalogue/projects',
     ...below,
   ],
-  process: ['app', ...below],
+  process: ['app', 'backups', ...below],
   app: [
     'streams',
     'points',
     'timeseries',
     'ledger',
     'exports',
+    'audit',
+    'backups',
     'live',
     'overviews',
     'catalogue',
@@ -91,6 +96,9 @@ const arrows: Record<string, string[]> = {
   overviews: ['points', 'lib', 'database'],
   verify: ['overviews', 'database'],
   repack: ['database'],
+  backups: ['database', 'http', 'lib'],
+  // An archive is an export with a certificate; what it brings back is stored as ingest stores it.
+  retention: ['streams', 'exports', 'ledger', 'points', ...below],
   // The same in a browser.
   page: [],
   // The test mode: the whole server, and what a test does to it. Its client for other programs stands in it too.
@@ -99,6 +107,7 @@ const arrows: Record<string, string[]> = {
   timeseries: ['points', ...below],
   points: [...shared, 'database'],
   ledger: below,
+  audit: ['errors', 'lib', 'database', 'http'],
   live: below,
   // A file is what the reads read and the catalogue knows, in another form.
   exports: ['points', 'catalogue', 'catalogue/*', ...below],
@@ -163,10 +172,11 @@ describe('imports', () => {
     for (const room of Object.keys(arrows)) reach(room, []);
   });
 
-  test('are few between the folders of src: 91 before they were rebuilt, and a room has come since with five of its own', () => {
+  test('are few between the folders of src: 91 before they were rebuilt; the rooms that have come since bring their own', () => {
     const folderOf = (path: string) => roomOf(path).split('/')[0];
     const between = imports.map(({ from, to }) => [folderOf(from), folderOf(to)]).filter(([from, to]) => from !== to);
-    expect(new Set(between.map((arrow) => arrow.join(' -> '))).size).toBeLessThan(91 + 5);
+    // Overviews five, audit six, backups six, retention nine.
+    expect(new Set(between.map((arrow) => arrow.join(' -> '))).size).toBeLessThan(91 + 5 + 6 + 6 + 9);
   });
 
   test('files have no circle, imports of types included', () => {
@@ -210,7 +220,7 @@ describe('imports', () => {
   });
 
   test('below the routes nothing knows HTTP, and rooms know of auth only who asks', () => {
-    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|live|catalogue)\//.test(path);
+    const isRoom = (path: string) => /^(streams|timeseries|ledger|exports|audit|live|catalogue)\//.test(path);
     // A room that reads its bodies by itself does so above its service: chunk-body, chunk-reader, chunk-thread.
     const mayKnowHttp = ['routes', 'schemas', 'body', 'reader', 'thread'];
     const speaksHttp = ({ from, to }: Import) => to.startsWith('http/') && !mayKnowHttp.includes(layerOf(from) ?? '');
@@ -243,14 +253,22 @@ describe('imports', () => {
   test('only ingest, keys, upkeep and operation go where all organizations are seen', () => {
     const unbound = files.filter(({ text }) => /\beveryOrganization\b/.test(text)).map((file) => file.path);
     expect(unbound.filter((path) => path !== 'database/database.ts')).toEqual([
+      // By a command, for the operator.
+      'audit/store.ts',
       'auth/session-store.ts',
       'auth/store.ts',
+      'backups/backup.ts',
+      'backups/schedule.ts',
       'live/look-store.ts',
       'overviews/check-store.ts',
       'overviews/store.ts',
       'process/open-database.ts',
       'repack/repack.ts',
       'repack/store.ts',
+      'retention/due-store.ts',
+      'retention/lock.ts',
+      'retention/restore-store.ts',
+      'retention/restore.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
       'verify/store.ts',
@@ -274,16 +292,24 @@ describe('imports', () => {
 
   test('who answers for one organization has its handle, which its route has asked for, and not the whole database', () => {
     const whole = imports.filter(({ from, to }) => to === 'database/database.ts' && !/\/routes\.ts$/.test(from));
-    const rooms = /^(streams|points|timeseries|ledger|exports|live|catalogue)\//;
+    const rooms = /^(streams|points|timeseries|ledger|exports|audit|live|catalogue)\//;
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
-    // Ingest writes for many organizations in one flush, old revisions go for all, and one look finds whose runs have changed.
+    // Ingest writes for many organizations in one flush, what is old goes for all, the operator sees who did what, and one look finds whose runs have changed.
     expect(wrong).toEqual([
+      ...['retention', 'store'].map((name) => `audit/${name}.ts`),
       ...['live', 'look-store'].map((name) => `live/${name}.ts`),
       ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
     ]);
     const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
     // That of a read ends with its client, so routes are given it by the door.
-    const mayAsk = ['commands/cli.ts', 'http/readings.ts', 'streams/service.ts'];
+    // Retention goes through the runs of all, each by the handle of its organization.
+    const mayAsk = [
+      'commands/cli.ts',
+      'http/readings.ts',
+      'streams/service.ts',
+      'retention/apply.ts',
+      'retention/restore.ts',
+    ];
     expect(asks.filter((path) => !/\/routes\.ts$/.test(path) && !mayAsk.includes(path))).toEqual([]);
   });
 
@@ -301,7 +327,11 @@ describe('imports', () => {
     const others = firsts.filter(({ type }) => type !== 'OrganizationDatabase');
     const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
     expect([...rooms].sort()).toEqual([
+      // The operator's list, and what is too old.
+      'audit: Database',
       'auth: Database',
+      // All of every table, for the operator.
+      'backups: pg.PoolClient',
       // A look at all runs that are followed.
       'live: Database',
       // Made behind ingest, for whoever has sent, and checked by the operator.
@@ -309,6 +339,9 @@ describe('imports', () => {
       // The form of what is stored, of all organizations.
       'repack: Database',
       'repack: pg.PoolClient',
+      // Runs of all organizations that are old, and the lock of who goes through them.
+      'retention: Database',
+      'retention: Pick<pg',
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.

@@ -54,6 +54,8 @@ describe('without a database', () => {
       'migrate',
       'verify',
       'repack',
+      'backup',
+      'restore',
       'keys',
       'sql-readers',
       'projects',

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
+import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
@@ -97,6 +98,7 @@ export interface KeyEnd {
 
 /**
  * Stores a key for a user, by its hash only.
+ * @param audited.action it is a new one, or one that somebody held already
  * @returns its id, or undefined when this very key is stored already, for whomever.
  */
 export async function insertKey(
@@ -104,17 +106,33 @@ export async function insertKey(
   owner: { organization_id: string; user_id: string },
   key: string,
   { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
+  { actor = theServer, action = 'key.create' }: { actor?: Actor; action?: 'key.create' | 'key.import' } = {},
 ): Promise<number | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
-    `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
-     values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
-             coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
-     on conflict do nothing
-     returning key_id`,
-    [owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+    `with made as (
+       insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
+       values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
+               coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
+       on conflict do nothing
+       returning *
+     ), audited as (${auditEntries(action, { from: `made ${ofUser}`, ...ofMade }, '$9')})
+     select key_id from made`,
+    [
+      ...[owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+      actorParameter(actor),
+    ],
   );
   return rows[0]?.key_id;
 }
+
+const ofUser = 'join users whose on whose.user_id = made.user_id and whose.organization_id = made.organization_id';
+/** What the audit log says of a key that was made. */
+const ofMade = {
+  organizationId: 'made.organization_id',
+  ofKeyId: 'made.key_id',
+  details: `jsonb_build_object('key_hint', left(made.key_hint, 100), 'user_name', whose.name, 'scopes', made.scopes,
+                               'expires_at', made.expires_at, 'replaces_key_id', made.replaces_key_id)`,
+};
 
 /** What of a key is stored: its public id, its hash and its hint. */
 function restingForm(key: string): [string, Buffer, string] {
@@ -136,6 +154,7 @@ export async function insertSuccessor(
   key: string,
   overlapSeconds: number,
   end: KeyEnd = {},
+  actor: Actor = theServer,
 ): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
@@ -159,10 +178,10 @@ export async function insertSuccessor(
                                     else expires_at - created_at end),
               key_id
        from old
-       returning key_id
-     )
+       returning *
+     ), audited as (${auditEntries('key.rotate', { from: `made ${ofUser}`, ...ofMade }, '$8')})
      select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
-    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null, actorParameter(actor)],
   );
   return rows[0];
 }
@@ -190,14 +209,15 @@ export function listKeys(database: Database) {
 }
 
 /** Revokes a key at once. @returns false when no key that still opens has that id. */
-export async function revokeKey(database: Database, keyId: number): Promise<boolean> {
-  const result = await database.everyOrganization.upkeep.kysely
-    .updateTable('api_keys')
-    .set({ revoked_at: sql`now()` })
-    .where('key_id', '=', keyId)
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst();
-  return result.numUpdatedRows > 0n;
+export async function revokeKey(database: Database, keyId: number, actor: Actor = theServer): Promise<boolean> {
+  const { rowCount } = await database.everyOrganization.upkeep.pool.query(
+    `with made as (
+       update api_keys set revoked_at = now() where key_id = $1::bigint and revoked_at is null returning *
+     ), audited as (${auditEntries('key.revoke', { from: `made ${ofUser}`, ...ofMade }, '$2')})
+     select from made`,
+    [keyId, actorParameter(actor)],
+  );
+  return rowCount !== 0;
 }
 
 /** Whether an organization has any key that still opens. */

@@ -11,13 +11,21 @@ import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/datab
 import { demo } from '../demo/demo.ts';
 import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
-import { openLog } from '../process/log.ts';
-import { openStore, type Store } from '../process/open-database.ts';
+import { type LogFormat, openLog } from '../process/log.ts';
+import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
+import { addAuditCommand } from './audit.ts';
+import { addBackupCommand } from './backup.ts';
 import { addKeysCommands, owner } from './keys.ts';
+import { operatorHere } from './operator.ts';
 import { addRepackCommand } from './repack.ts';
+import { addRestoreCommand } from './restore.ts';
+import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
 import { addVerifyCommand } from './verify.ts';
+
+/** What commands read and write. */
+const standard = { input: process.stdin, output: process.stdout, errors: process.stderr };
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
@@ -43,18 +51,27 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
+
+addBackupCommand(program.command('backup'), { withStore, ...standard });
+addRestoreCommand(program.command('restore'), {
+  open: () => openUnprepared(readConfig(process.env), openLog('warn')),
+  ...standard,
+});
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),
   print,
   environment: process.env,
+  actor: operatorHere(),
   pageUrl: async () => {
     const { PUBLIC_URL, HOST, PORT } = readConfig(process.env);
     const { endpointOf } = await import('../process/listen.ts');
     return PUBLIC_URL ?? endpointOf(HOST, PORT);
   },
 });
-addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
+addSqlReadersCommands(program.command('sql-readers'), { withOwner, print, actor: operatorHere() });
+addAuditCommand(program.command('audit'), { withStore, output: process.stdout });
 
 program
   .command('projects')
@@ -140,7 +157,7 @@ try {
 /** Runs one command on the configured database: as the server does, beside a running server or without one. */
 async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
-  const log = openLog('warn');
+  const log = openLog('warn', 2, config.LOG_FORMAT as LogFormat);
   const store = await openStore(config, log, { mayJoin: true });
   try {
     await work(store);

@@ -6,6 +6,7 @@ import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { createLink, signInLink } from '../auth/sessions.ts';
 import { listKeys, revokeKey } from '../auth/store.ts';
+import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
@@ -23,7 +24,7 @@ Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
-  admin   what concerns the whole server and no organization: /metrics from other hosts
+  admin   what the operator looks at: the audit log of the organization, and /metrics, of all, from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
 revoked or has ended within ${cacheSeconds} s.`;
@@ -32,6 +33,8 @@ interface Surroundings {
   withDatabase: WithDatabase;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   /** Where a browser reaches the server, as far as the settings tell. */
   pageUrl: () => Promise<string>;
   limits?: AuthLimits;
@@ -40,7 +43,7 @@ interface Surroundings {
 /** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
 export function addKeysCommands(
   keys: Command,
-  { withDatabase, print, environment, pageUrl, limits = authLimits }: Surroundings,
+  { withDatabase, print, environment, actor, pageUrl, limits = authLimits }: Surroundings,
 ): void {
   const cacheSeconds = limits.keyCacheMsMax / 1_000;
   const seconds = secondsUpTo(limits.keySecondsMax);
@@ -49,7 +52,7 @@ export function addKeysCommands(
     .description('make a key and print it, alone, on standard output')
     .action((options) =>
       withDatabase(async (database) =>
-        print(await createKey(database, options.organization, options.user, termsOf(options))),
+        print(await createKey(database, options.organization, options.user, termsOf(options), actor)),
       ),
     );
   withTerms(keys.command('import'), seconds)
@@ -59,7 +62,7 @@ export function addKeysCommands(
     .action(async (options) => {
       const key = await readKey(options, environment);
       await withDatabase(async (database) => {
-        const id = await importKey(database, key, options.organization, options.user, termsOf(options));
+        const id = await importKey(database, key, options.organization, options.user, termsOf(options), actor);
         print(`Key ${id} is stored.`);
       });
     });
@@ -74,7 +77,7 @@ export function addKeysCommands(
     .option('--url <address>', 'where the browser reaches the server (default: PUBLIC_URL, then HOST and PORT)')
     .action((id, { url }) =>
       withDatabase(async (database) => {
-        const link = await createLink(database, id, limits);
+        const link = await createLink(database, id, limits, actor);
         if (link === undefined) throw new Error(`There is no key ${id} that still opens.`);
         print(signInLink(url ?? (await pageUrl()), link.token));
         process.stderr.write(`It signs in once, until ${link.expires_at}.\n`);
@@ -88,14 +91,14 @@ export function addKeysCommands(
         .argParser(seconds)
         .default(seconds('24h'), '24h'),
     )
-    .action((id, options) => withDatabase((database) => rotate(database, id, options, print)));
+    .action((id, options) => withDatabase((database) => rotate(database, id, options, { print, actor })));
   keys
     .command('revoke')
     .description(`revoke a key; running servers refuse it within ${cacheSeconds} s`)
     .argument('<id>', 'its number in the list', wholeNumber)
     .action((id) =>
       withDatabase(async (database) => {
-        if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
+        if (!(await revokeKey(database, id, actor))) throw new Error(`There is no key ${id} that still opens.`);
         print(`Key ${id} is revoked; running servers refuse it within ${cacheSeconds} s.`);
       }),
     );
@@ -119,9 +122,9 @@ async function rotate(
   database: Database,
   id: number,
   options: EndOptions & { overlap: number },
-  print: (line: string) => void,
+  { print, actor }: Pick<Surroundings, 'print' | 'actor'>,
 ): Promise<void> {
-  const made = await rotateKey(database, id, options.overlap, termsOf(options).end);
+  const made = await rotateKey(database, id, options.overlap, termsOf(options).end, actor);
   print(made.key);
   process.stderr.write(`This is key ${made.keyId}. Key ${id} still opens until ${made.oldExpiresAt}.\n`);
 }

@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/identity.ts';
+import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
-import { isAway } from '../database/failures.ts';
+import { diskFailure } from '../database/disk.ts';
+import { isAway, passingFailure } from '../database/failures.ts';
 import { bytesOf, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
-import { Batcher } from './batcher.ts';
+import { Batcher, TryAgain } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
-import { createFlush, forgetWithConnections } from './flush.ts';
+import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
@@ -30,7 +32,10 @@ import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLi
  * milliseconds of `performance.now()`; when it is not given, they have just come. 503 when that time is over.
  */
 export interface StreamService {
-  /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's. */
+  /**
+   * Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's,
+   * 507 when the disk of the database has too little room left.
+   */
   initialize(identity: Identity, body: InitializeBody, arrivedAt?: number): Promise<StreamIds>;
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
@@ -44,12 +49,13 @@ export interface StreamService {
     chunkIndex: number,
     arrivals: Arrival[],
     arrivedAt?: number,
+    originOf?: () => Origin,
   ): Promise<Acknowledgement>;
   /**
    * Writes again what a chunk held before it was replaced; that is a replacement like any other and keeps a revision too.
    * 404 for an unknown stream, channel, chunk or revision; 503 when too much is waiting.
    */
-  restore(identity: Identity, revision: RevisionAddress): Promise<Acknowledgement>;
+  restore(identity: Identity, revision: RevisionAddress, originOf?: () => Origin): Promise<Acknowledgement>;
   /** Closes a stream; again is the same. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
   /**
@@ -95,15 +101,15 @@ export function createStreamService(options: Options): StreamService {
   const known = createKnownChannels(limits.knownChannelsMax);
   const letGo = forgetWithConnections(known, database);
   const batcher = new Batcher<IngestItem, IngestResult>({
-    flush: createFlush({
+    flush: unlessFull(
       database,
-      graceSeconds,
-      limits,
-      now,
-      known,
-      ...(listeners && { listeners }),
-      ...(report && { report }),
-    }),
+      createFlush({
+        ...{ database, graceSeconds, limits, now, known },
+        ...(listeners && { listeners }),
+        ...(report && { report }),
+      }),
+    ),
+    explain: passingFailure,
     limits,
     now,
     untilBack: (cause, tries) => untilBack(database, limits, cause, tries),
@@ -115,6 +121,8 @@ export function createStreamService(options: Options): StreamService {
   watchIngest(metrics, batcher, database);
   return {
     async initialize(identity, body, arrivedAt = now()) {
+      const refusal = database.disk.refusal();
+      if (refusal !== undefined) throw new ApiError('insufficient_storage', `${refusal} No stream was opened.`);
       const organization = database.as(identity.organizationId);
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
       const ids = { data_id: newId(), processed_data_id: newId() };
@@ -125,8 +133,8 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now()) {
-      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt);
+    ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now(), originOf = undefined) {
+      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt, originOf);
       return batcher.submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
         // A flush has just settled them; the receipts of 10,000 channels are work of their own.
@@ -134,7 +142,7 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    async restore(identity, { dataId, ...address }) {
+    async restore(identity, { dataId, ...address }, originOf) {
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
@@ -142,7 +150,7 @@ export function createStreamService(options: Options): StreamService {
         channelName: revision.channelName,
         image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
       };
-      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now());
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
@@ -182,13 +190,22 @@ function watchIngest(
   );
 }
 
+/** Nothing is sent to PostgreSQL while its disk is full: what is left there is what it goes on with. */
+const unlessFull =
+  ({ disk }: Database, flush: Flush): Flush =>
+  async (items) => {
+    const failure = diskFailure(disk);
+    return failure === undefined ? flush(items) : items.map(() => new TryAgain('away', failure));
+  };
+
 /** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */
 async function untilBack(
-  { outage }: Database,
+  { outage, disk }: Database,
   { awayRetryMs, awayRetryMsMax }: StreamLimits,
   cause: Error,
   tries: number,
 ): Promise<void> {
+  disk.note(cause);
   if (isAway(cause)) outage.begin(cause);
   await sleep(Math.min(awayRetryMs * 2 ** tries, awayRetryMsMax), undefined, { ref: false });
   await outage.over();
@@ -237,13 +254,14 @@ function toItem(
   chunkIndex: number,
   arrivals: Arrival[],
   arrivedAt: number,
+  originOf: (() => Origin) | undefined,
 ): IngestItem {
   const rows = arrivals.map(({ channelName, image }) => {
     const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
     return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
   });
   const bytes = arrivals.reduce((sum, { image }) => sum + sizeOf(image.timestamps) + sizeOf(image.values), 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes, arrivedAt };
+  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, originOf, rows, bytes, arrivedAt };
 }
 
 /** Regular times have no residuals, and take room all the same. */

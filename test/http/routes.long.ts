@@ -156,6 +156,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /runs/': (ids) => ({
     url: `/runs/?sample_id=${ids.sample}&project_id=${ids.project}&tag=${ids.tag}&instrument=${ids.instrument}`,
   }),
+  'GET /audit/': (ids) => ({ url: `/audit/?data_id=${ids.data}`, scope: 'admin' }),
   'GET /session': () => ({ url: '/session' }),
   // Whoever could sign in can sign out.
   'DELETE /session': () => ({ url: '/session', scope: 'read' }),
@@ -414,7 +415,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
         continue;
       }
       const notThere = await send(name, asUnknown, server.keys.rival);
-      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs)\/$/.test(name) ? 200 : 404);
+      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit)\/$/.test(name) ? 200 : 404);
       expect(foreign.status).toBe(notThere.status);
       expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
     }

@@ -57,6 +57,7 @@ describe('without a database', () => {
       'backup',
       'restore',
       'keys',
+      'audit',
       'sql-readers',
       'projects',
       'instruments',

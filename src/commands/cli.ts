@@ -15,10 +15,12 @@ import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
 import { addBackupCommand } from './backup.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { operatorHere } from './operator.ts';
 import { addRepackCommand } from './repack.ts';
 import { addRestoreCommand } from './restore.ts';
+import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addTestCommand } from './test.ts';
 import { addVerifyCommand } from './verify.ts';
@@ -50,12 +52,15 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
 
 addBackupCommand(program.command('backup'), { withStore, ...standard });
 addRestoreCommand(program.command('restore'), {
   open: () => openUnprepared(readConfig(process.env), openLog('warn')),
   ...standard,
 });
+
+addDoctorCommand(program.command('doctor'), process.env, print);
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),

@@ -58,6 +58,7 @@ describe('without a database', () => {
       'backup',
       'restore',
       'keys',
+      'audit',
       'sql-readers',
       'projects',
       'instruments',

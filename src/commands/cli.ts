@@ -15,6 +15,7 @@ import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
 import { addBackupCommand } from './backup.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands, owner } from './keys.ts';
 import { operatorHere } from './operator.ts';
 import { addRepackCommand } from './repack.ts';
@@ -58,6 +59,8 @@ addRestoreCommand(program.command('restore'), {
   open: () => openUnprepared(readConfig(process.env), openLog('warn')),
   ...standard,
 });
+
+addDoctorCommand(program.command('doctor'), process.env, print);
 
 addKeysCommands(program.command('keys'), {
   withDatabase: (work) => withStore(({ database }) => work(database)),

@@ -6,8 +6,9 @@ import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import type { Scope } from './identity.ts';
+import { ensureUser } from './people-store.ts';
 import { createLink } from './sessions.ts';
-import { ensureUser, findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
+import { findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';

@@ -21,6 +21,8 @@ export const authLimits = {
   lookUpRetryMs: 500,
   /** Keys that one statement looks up: those that wait share it, and only one runs at a time. */
   lookUpKeysMax: 500,
+  /** Organizations, users or keys that one statement of a list reads. */
+  listedRowsMax: 200,
   /** Sessions of one key at a time: in how many browsers it is signed in. For one more the oldest ends; so with links. */
   sessionsPerKeyMax: 100,
   /** Sessions and links whose time is over that are removed when another one is stored. */

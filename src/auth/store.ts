@@ -1,7 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Database } from '../database/database.ts';
-import { findFolding } from '../database/folding.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
@@ -57,36 +56,6 @@ export async function noteKeyUse(
        and (last_used_at is null or last_used_at < now() - make_interval(secs => $3::float8))`,
     [organizationId, keyId, keyUseMsMin / 1_000],
   );
-}
-
-/**
- * A person of an organization; both are made when they are not there yet. Names are matched as they are everywhere
- * (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
- */
-export async function ensureUser(database: Database, organization: string, user: string) {
-  const { pool } = database.everyOrganization.upkeep;
-  const fold = await findFolding(pool);
-  const isCalled = (name: string) => `(${fold('named.name')} = ${fold(name)} or lower(named.name) = lower(${name})) `;
-  const first = (name: string) =>
-    `order by named.name = ${name} desc, lower(named.name) = lower(${name}) desc, created_at`;
-  const one = `select organization_id from organizations named where ${isCalled('$1::text')} ${first('$1::text')} limit 1`;
-  await pool.query(
-    `insert into organizations (name) select $1::text where not exists (${one}) on conflict do nothing`,
-    [organization],
-  );
-  await pool.query(
-    `insert into users (organization_id, name) select organization_id, $2::text from (${one}) own
-     where not exists (
-       select from users named where named.organization_id = own.organization_id and ${isCalled('$2::text')}
-     ) on conflict do nothing`,
-    [organization, user],
-  );
-  const { rows } = await pool.query<{ organization_id: string; user_id: string }>(
-    `select organization_id, user_id from users named
-     where organization_id = (${one}) and ${isCalled('$2::text')} ${first('$2::text')} limit 1`,
-    [organization, user],
-  );
-  return rows[0] as { organization_id: string; user_id: string };
 }
 
 /** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
@@ -165,28 +134,6 @@ export async function insertSuccessor(
     [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
   );
   return rows[0];
-}
-
-/** Every key with whose it is and whether it still opens; never the key itself. */
-export function listKeys(database: Database) {
-  return database.everyOrganization.upkeep.kysely
-    .selectFrom('api_keys')
-    .innerJoin('organizations', 'organizations.organization_id', 'api_keys.organization_id')
-    .innerJoin('users', 'users.user_id', 'api_keys.user_id')
-    .select([
-      'api_keys.key_id',
-      'api_keys.key_hint',
-      'organizations.name as organization',
-      'users.name as user',
-      'api_keys.scopes',
-      'api_keys.created_at',
-      'api_keys.expires_at',
-      'api_keys.last_used_at',
-      'api_keys.revoked_at',
-      'api_keys.replaces_key_id',
-    ])
-    .orderBy('api_keys.key_id')
-    .execute();
 }
 
 /** Revokes a key at once. @returns false when no key that still opens has that id. */

@@ -2,10 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pino } from 'pino';
 import { defaultOrganization } from '../auth/keys.ts';
-import { ensureUser } from '../auth/store.ts';
+import { ensureUser } from '../auth/people-store.ts';
 import { instrumentTypes } from '../catalogue/growth-instruments/schemas.ts';
 import { createGrowthInstrument } from '../catalogue/growth-instruments/store.ts';
-import { createProject } from '../catalogue/projects/store.ts';
 import { ConfigSchema, readConfig } from '../config.ts';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { demo } from '../demo/demo.ts';
@@ -13,10 +12,16 @@ import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
-import { addKeysCommands, owner } from './keys.ts';
+import { addKeysCommands } from './keys.ts';
+import { createListing } from './listing.ts';
+import { addOrganizationsCommands } from './organizations.ts';
+import { addProjectsCommands } from './projects.ts';
 import { addRepackCommand } from './repack.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
+import { addStreamsCommands } from './streams.ts';
+import { owner, type WithDatabase } from './surroundings.ts';
 import { addTestCommand } from './test.ts';
+import { addUsersCommands } from './users.ts';
 import { addVerifyCommand } from './verify.ts';
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
@@ -44,8 +49,12 @@ program
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
 
+const withDatabase: WithDatabase = (work) => withStore(({ database }) => work(database));
+const listing = createListing(process.stdout);
+
 addKeysCommands(program.command('keys'), {
-  withDatabase: (work) => withStore(({ database }) => work(database)),
+  withDatabase,
+  listing,
   print,
   environment: process.env,
   pageUrl: async () => {
@@ -54,23 +63,15 @@ addKeysCommands(program.command('keys'), {
     return PUBLIC_URL ?? endpointOf(HOST, PORT);
   },
 });
+addOrganizationsCommands(program.command('organizations'), { withDatabase, listing });
+addUsersCommands(program.command('users'), { withDatabase, listing });
+addProjectsCommands(program.command('projects'), { withDatabase, listing });
+addStreamsCommands(program.command('streams'), {
+  withDatabase,
+  listing,
+  idleSeconds: () => readConfig(process.env).STREAM_IDLE_SECONDS,
+});
 addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
-
-program
-  .command('projects')
-  .description('projects of an organization')
-  .command('create')
-  .description('make a project and print its id')
-  .argument('<name>')
-  .addOption(owner.organization().default(defaultOrganization))
-  .addOption(owner.user())
-  .action((name, { organization, user }) =>
-    withStore(async ({ database }) => {
-      const { organization_id, user_id } = await ensureUser(database, organization, user);
-      const project = await createProject(database.as(organization_id), user_id, name);
-      print(project.id);
-    }),
-  );
 
 program
   .command('instruments')

@@ -1,7 +1,6 @@
 -- Whoever has the scope admin makes, replaces and revokes the keys of his own organization by the API. Policies keep the role of the
 -- API to that organization, as everywhere. The hashes of keys are for the service alone: the API stores one and reads none.
 -- The release before may serve beside this: yes. It has no such routes, and rights that it does not use.
-grant select (organization_id, name) on organizations to metrology_api;
 grant insert (organization_id, name) on users to metrology_api;
 grant
   select (scopes, created_at, expires_at, revoked_at, last_used_at, replaces_key_id),

@@ -294,6 +294,8 @@ describe('imports', () => {
     const rooms = new Set(others.map(({ statement, type }) => `${statement.split('/')[0]}: ${type}`));
     expect([...rooms].sort()).toEqual([
       'auth: Database',
+      // Keys are made by the operator and by who asks for one organization.
+      'auth: Way',
       // A look at all runs that are followed.
       'live: Database',
       // Made behind ingest, for whoever has sent, and checked by the operator.

@@ -13,7 +13,8 @@ import { findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } f
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
 
-const uniqueViolation = '23505';
+/** Somebody else has stored the same at the same time. */
+export const isUniqueViolation = (error: unknown) => (error as { code?: string }).code === '23505';
 
 /** What a key may do, and for how long; everything and for ever, when it is not said. */
 export interface KeyTerms {
@@ -64,7 +65,7 @@ export async function rotateKey(database: Database, keyId: number, overlapSecond
   const key = newApiKey();
   const made = await insertSuccessor(database, keyId, key, overlapSeconds, end).catch((error) => {
     // Somebody else has rotated it at the same time.
-    if (error.code === uniqueViolation) return undefined;
+    if (isUniqueViolation(error)) return undefined;
     throw error;
   });
   if (made === undefined) throw new Error(`There is no key ${keyId} that still opens and was not rotated yet.`);

@@ -48,6 +48,15 @@ export function findUser(database: Database, organizationId: string, name: strin
   return findNamed(database.everyOrganization.upkeep.pool, 'users', name, organizationId);
 }
 
+/** Whether an organization has a user of that id. */
+export async function findOwnUser({ organizationId, pool }: OrganizationDatabase, userId: string): Promise<boolean> {
+  const { rowCount } = await pool.query('select from users where organization_id = $1::uuid and user_id = $2::uuid', [
+    organizationId,
+    userId,
+  ]);
+  return rowCount !== 0;
+}
+
 /** A person of an organization; both are made when they are not there yet. */
 export async function ensureUser(database: Database, organization: string, user: string) {
   const { id: organization_id } = await addOrganization(database, organization);

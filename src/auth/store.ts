@@ -1,6 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
+import type { Connections } from '../database/access.ts';
 import type { Database } from '../database/database.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
@@ -58,6 +60,14 @@ export async function noteKeyUse(
   );
 }
 
+/** By which way keys are made: that of the operator, or that of who asks for one organization, under whose policy it stays in it. */
+type Way = Database | OrganizationDatabase;
+
+const poolOf = (way: Way): Connections => ('everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool);
+
+/** The organization that a statement keeps to; null of the operator. */
+const organizationOf = (way: Way) => ('organizationId' in way ? way.organizationId : null);
+
 /** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
 export interface KeyEnd {
   inSeconds?: number | undefined;
@@ -69,12 +79,12 @@ export interface KeyEnd {
  * @returns its id, or undefined when this very key is stored already, for whomever.
  */
 export async function insertKey(
-  database: Database,
+  way: Way,
   owner: { organization_id: string; user_id: string },
   key: string,
   { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
 ): Promise<number | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
+  const { rows } = await poolOf(way).query<{ key_id: number }>(
     `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
      values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
              coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
@@ -100,16 +110,16 @@ function restingForm(key: string): [string, Buffer, string] {
  * @throws a unique violation when somebody else does the same at the same time
  */
 export async function insertSuccessor(
-  database: Database,
+  way: Way,
   keyId: number,
   key: string,
   overlapSeconds: number,
   end: KeyEnd = {},
 ): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<{ keyId: number; oldExpiresAt: string }>(
+  const { rows } = await poolOf(way).query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
-       select * from api_keys k
-       where key_id = $1::bigint and revoked_at is null and (expires_at is null or expires_at > now())
+       select key_id, organization_id, user_id, scopes, created_at, expires_at from api_keys k
+       where key_id = $1::bigint and ($8::uuid is null or organization_id = $8::uuid) and revoked_at is null and (expires_at is null or expires_at > now())
          and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
        for update
      ), lost as (
@@ -131,7 +141,7 @@ export async function insertSuccessor(
        returning key_id
      )
      select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
-    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null, organizationOf(way)],
   );
   return rows[0];
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Scope, scopes } from '../auth/identity.ts';
-import { type KeyRow, nextKeys } from '../auth/key-list-store.ts';
+import { type NamedKeyRow, nextKeys } from '../auth/key-list-store.ts';
 import { revokeKeysOf } from '../auth/key-revocation-store.ts';
 import { createKey, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
@@ -88,7 +88,7 @@ export function addKeysCommands(
   addRevoke(keys.command('revoke'), { withDatabase, listing, limits });
 }
 
-const columns: Columns<KeyRow> = {
+const columns: Columns<NamedKeyRow> = {
   ID: (key) => key.key_id,
   'BEGINS WITH': (key) => key.key_hint,
   ORGANIZATION: (key) => key.organization_name,
@@ -119,8 +119,8 @@ function addList(command: Command, { withDatabase, listing, limits: { listedRows
     .action(({ open, json, ...whose }: OfKeys & { open: boolean; json: boolean }) =>
       withDatabase(async (database) => {
         const filter = { ...(await whoseKeys(database, whose)), ...(open && { state: 'open' as const }) };
-        const next = (after?: KeyRow) => nextKeys(database, filter, after, listedRowsMax);
-        await listing.list(rowPages<KeyRow>(listedRowsMax, next), columns, json);
+        const next = (after?: NamedKeyRow) => nextKeys(database, filter, after, listedRowsMax);
+        await listing.list(rowPages<NamedKeyRow>(listedRowsMax, next), columns, json);
       }),
     );
 }

@@ -2,6 +2,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { type AuditLimits, auditLimits } from './audit/limits.ts';
+import { forgetOldEntries } from './audit/retention.ts';
+import { auditRoutes } from './audit/routes.ts';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { openSessions } from './auth/sessions.ts';
@@ -66,7 +69,8 @@ export interface AppDependencies {
     | 'CORS_ORIGINS'
     | 'SESSION_HOURS'
   > &
-    Partial<Pick<Config, 'METRICS_OPEN' | 'EXPORT_CACHE_BYTES' | 'EXPORT_CACHE_DIR'>>;
+    Partial<Pick<Config, 'METRICS_OPEN' | 'EXPORT_CACHE_BYTES' | 'EXPORT_CACHE_DIR' | 'AUDIT_KEEP_DAYS'>> &
+    Partial<Pick<Config, 'ACCESS_LOG' | 'TRUSTED_PROXIES'>>;
   database: Database;
   log: Logger;
   /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
@@ -92,6 +96,7 @@ export interface Remembered {
 
 /** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
 export interface RoomLimits {
+  audit: AuditLimits;
   auth: AuthLimits;
   http: HttpLimits;
   catalogue: CatalogueLimits;
@@ -115,15 +120,8 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const sessionSeconds = config.SESSION_HOURS * 3_600;
   const sessions = openSessions(database, log, { sessionSeconds, limits: limits.auth });
   const credentials = { identities, sessions, publicUrl: config.PUBLIC_URL };
-  const app = await openDoor({
-    credentials,
-    metrics,
-    log,
-    corsOrigins: config.CORS_ORIGINS,
-    bodyLimitBytes: config.BODY_LIMIT_BYTES,
-    bodiesLimitBytes: config.BODIES_LIMIT_BYTES,
-    limits: limits.http,
-  });
+  const app = await openDoor({ credentials, metrics, log, config, limits: limits.http });
+  app.addHook('onClose', () => sessions.close());
   const remembering: Partial<Remembered>[] = [identities, sessions];
   await given.extend?.(app, {
     forget: () => remembering.forEach((one) => void one.forget?.()),
@@ -161,9 +159,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
   const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
   app.addHook('onClose', () => chunks.close());
-  if (config.REVISIONS_KEEP_DAYS !== undefined) {
-    remembering.push(boundRevisions(app, database, config.REVISIONS_KEEP_DAYS, log, limits.streams));
-  }
+  remembering.push(...forgetWhatIsOld(app, { config, database, log }, limits));
   // A page of the ledger is its own.
   const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
   for (const prefix of streamPrefixes) {
@@ -179,6 +175,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const exports = { database, idleSeconds, graceSeconds, publicUrl, now, cache, limits };
   await app.register(async (room) => exportRoutes(room, exports));
   await catalogueRoutes(app, database, idleSeconds, limits);
+  await app.register(async (room) => auditRoutes(room, { database, limits: limits.audit }), { prefix: '/audit' });
   healthRoutes(app, database.standing);
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
@@ -199,12 +196,21 @@ function pagesForPeople(app: App): void {
   pageRoutes(app);
 }
 
-/** Removes old revisions from time to time while the app is there. */
-function boundRevisions(app: App, database: Database, keepDays: number, log: Logger, limits: StreamLimits) {
-  const report = (error: Error) => log.warn({ err: error }, 'old revisions could not be removed');
-  const stop = forgetOldRevisions(database, keepDays, report, limits);
-  app.addHook('onClose', stop);
-  return stop;
+/** Removes from time to time what has been kept for long enough, while the app is there. */
+function forgetWhatIsOld(
+  app: App,
+  { config, database, log }: Pick<AppDependencies, 'config' | 'database' | 'log'>,
+  limits: RoomLimits,
+): ReturnType<typeof forgetOldEntries>[] {
+  const { REVISIONS_KEEP_DAYS: revisionDays, AUDIT_KEEP_DAYS: entryDays } = config;
+  const report = (what: string) => (error: Error) => log.warn({ err: error }, `${what} could not be removed`);
+  const sweepings: ReturnType<typeof forgetOldEntries>[] = [];
+  if (revisionDays !== undefined)
+    sweepings.push(forgetOldRevisions(database, revisionDays, report('old revisions'), limits.streams));
+  if (entryDays !== undefined)
+    sweepings.push(forgetOldEntries(database, entryDays, report('old entries of the audit log'), limits.audit));
+  for (const stop of sweepings) app.addHook('onClose', stop);
+  return sweepings;
 }
 
 interface LiveParts {
@@ -274,6 +280,7 @@ function exportCacheOf(config: AppDependencies['config'], limits: ExportLimits, 
 /** The bounds of every room: its defaults, and what is given instead. */
 function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
   return {
+    audit: { ...auditLimits, ...given.audit },
     auth: { ...authLimits, ...given.auth },
     http: { ...httpLimits, ...given.http },
     catalogue: { ...catalogueLimits, ...given.catalogue },

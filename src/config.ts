@@ -9,6 +9,8 @@ const integer = (fallback: number, minimum: number, maximum: number, description
 
 const originPattern = '(https?://([a-z0-9.-]+|\\[[0-9a-f:]+\\])(:\\d{1,5})?)';
 
+const proxyPattern = '(loopback|linklocal|uniquelocal|[0-9A-Fa-f.:]{2,45}(/\\d{1,3})?)';
+
 /** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the README's table show the same. */
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
@@ -84,6 +86,32 @@ export const ConfigSchema = Type.Object({
   LOG_LEVEL: Type.Union(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' },
+  ),
+  LOG_FORMAT: Type.Union(
+    ['auto', 'json', 'text'].map((format) => Type.Literal(format)),
+    { default: 'auto', description: 'json lines, text for people, or auto: text on a terminal and json elsewhere' },
+  ),
+  ACCESS_LOG: Type.Union(
+    ['off', 'usual', 'all'].map((which) => Type.Literal(which)),
+    {
+      default: 'usual',
+      description:
+        'which answered requests are logged: usual leaves out stored chunks and what needs no key; refused ones always are',
+    },
+  ),
+  TRUSTED_PROXIES: Type.Optional(
+    Type.String({
+      pattern: `^${proxyPattern}( *, *${proxyPattern})*$`,
+      description:
+        'proxies whose X-Forwarded-For says who a client is, in logs: addresses, networks such as 10.0.0.0/8, or loopback; unset, none',
+    }),
+  ),
+  AUDIT_KEEP_DAYS: Type.Optional(
+    Type.Integer({
+      minimum: 30,
+      maximum: 36_500,
+      description: 'how long entries of the audit log are kept, in days; unset, for ever',
+    }),
   ),
   METRICS_OPEN: Type.Boolean({
     default: false,

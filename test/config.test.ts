@@ -14,6 +14,8 @@ const defaults = {
   BODIES_LIMIT_BYTES: 134_217_728,
   EXPORT_CACHE_BYTES: 1_073_741_824,
   LOG_LEVEL: 'info',
+  LOG_FORMAT: 'auto',
+  ACCESS_LOG: 'usual',
   REFERENCE_CLOCK: false,
   SESSION_HOURS: 168,
   METRICS_OPEN: false,
@@ -63,6 +65,16 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     ],
     refused: ['lab.example', 'ftp://lab.example', 'https://', 'https://h:port', 'https://h?a=b', 'https://user@h'],
   },
+  LOG_FORMAT: { taken: [['text', 'text']], refused: ['pretty', 'JSON'] },
+  ACCESS_LOG: { taken: [['all', 'all']], refused: ['on', 'true'] },
+  TRUSTED_PROXIES: {
+    taken: [
+      ['10.0.0.0/8, ::1', '10.0.0.0/8, ::1'],
+      ['loopback', 'loopback'],
+    ],
+    refused: ['proxy.example', '10.0.0.0/8 ::1', 'all', '10.0.0.0/1234'],
+  },
+  AUDIT_KEEP_DAYS: { taken: [['30', 30]], refused: ['29', '36501', 'ever'] },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['loud', 'INFO'] },
   CORS_ORIGINS: {
     taken: [

@@ -2,9 +2,7 @@
 import type { Connections } from '../database/access.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import type { Scope } from './identity.ts';
-
-export const keyStates = ['open', 'expired', 'revoked'] as const;
+import type { keyStates, Scope } from './identity.ts';
 
 export interface KeyRow {
   key_id: number;

@@ -32,7 +32,7 @@ export async function makeOwnKey(
   };
   const api_key = newApiKey();
   const terms = { scopes: wanted.scopes, end: { inSeconds: wanted.expires_in_seconds } };
-  const keyId = await insertKey(organization, owner, api_key, terms);
+  const keyId = await insertKey(organization, owner, api_key, terms, { actor: organization.actor });
   return { ...(await ownKey(organization, keyId as number)), api_key };
 }
 
@@ -51,11 +51,14 @@ export async function replaceOwnKey(
   await requireRoom(organization, limits);
   const { overlap_seconds = limits.keyOverlapSeconds, expires_in_seconds: inSeconds } = wanted;
   const api_key = newApiKey();
-  const made = await insertSuccessor(organization, keyId, api_key, overlap_seconds, { inSeconds }).catch((error) => {
-    // Somebody else has replaced it at the same time.
-    if (isUniqueViolation(error)) return undefined;
-    throw error;
-  });
+  const { actor } = organization;
+  const made = await insertSuccessor(organization, keyId, api_key, overlap_seconds, { inSeconds }, actor).catch(
+    (error) => {
+      // Somebody else has replaced it at the same time.
+      if (isUniqueViolation(error)) return undefined;
+      throw error;
+    },
+  );
   if (made === undefined) {
     throw new ApiError('conflict', `Key ${keyId} does not open any more, or has a successor already.`);
   }

@@ -2,6 +2,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config.ts';
 import { contract } from '../contract.ts';
+import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
@@ -28,10 +29,11 @@ export async function createKey(
   organization: string,
   user = defaultUser,
   terms: KeyTerms = {},
+  actor: Actor = theServer,
 ): Promise<string> {
-  const owner = await ensureUser(database, organization, user);
+  const owner = await ensureUser(database, organization, user, actor);
   const key = newApiKey();
-  await insertKey(database, owner, key, terms);
+  await insertKey(database, owner, key, terms, { actor });
   return key;
 }
 
@@ -46,13 +48,15 @@ export async function importKey(
   organization: string,
   user: string,
   terms: KeyTerms,
+  actor: Actor = theServer,
 ): Promise<number> {
   const { keyLengthMin, keyLengthMax } = contract;
   if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key)) {
     throw new Error(`A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`);
   }
   if (isMistyped(key)) throw new Error(`This key begins with ${keyPrefix}, but it is cut or mistyped.`);
-  const id = await insertKey(database, await ensureUser(database, organization, user), key, terms);
+  const owner = await ensureUser(database, organization, user, actor);
+  const id = await insertKey(database, owner, key, terms, { actor, action: 'key.import' });
   if (id === undefined) throw new Error('This key is stored already.');
   return id;
 }
@@ -61,9 +65,15 @@ export async function importKey(
  * Makes the successor of a key; both open until the overlap is over, then the new one alone.
  * @throws with a sentence when the key does not open or has a successor already
  */
-export async function rotateKey(database: Database, keyId: number, overlapSeconds: number, end?: KeyEnd) {
+export async function rotateKey(
+  database: Database,
+  keyId: number,
+  overlapSeconds: number,
+  end?: KeyEnd,
+  actor: Actor = theServer,
+) {
   const key = newApiKey();
-  const made = await insertSuccessor(database, keyId, key, overlapSeconds, end).catch((error) => {
+  const made = await insertSuccessor(database, keyId, key, overlapSeconds, end, actor).catch((error) => {
     // Somebody else has rotated it at the same time.
     if (isUniqueViolation(error)) return undefined;
     throw error;

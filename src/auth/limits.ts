@@ -33,6 +33,10 @@ export const authLimits = {
   endedSweptMax: 100,
   /** How long a link that signs in is worth something, in seconds. */
   linkSeconds: 600,
+  /** Refused sign-ins that the audit log has one by one in each refusedSignInsMs; the others are only counted. */
+  refusedSignInsMax: 20,
+  /** How often the refused sign-ins that were only counted are summed up in the audit log. */
+  refusedSignInsMs: 60_000,
 };
 
 export type AuthLimits = Readonly<typeof authLimits>;

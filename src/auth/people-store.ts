@@ -3,6 +3,7 @@
  * they are everywhere (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
  */
 import type { Access, Connections } from '../database/access.ts';
+import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { type Fold, findFolding } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -38,6 +39,20 @@ interface Named {
   name: string;
 }
 
+interface Naming {
+  name: string;
+  /** Null where organizations are named. */
+  organizationId: string | null;
+  actor: Actor;
+}
+
+/** What the audit log calls it, and says of it. */
+const audited = { organizations: 'organization', users: 'user' } as const;
+const deedOn = (row: string) => ({
+  organizationId: `${row}.organization_id`,
+  details: `jsonb_build_object('name', left(${row}.name, 1000))`,
+});
+
 /** An organization by its name. */
 export function findOrganization(database: Database, name: string): Promise<Named | undefined> {
   return findNamed(database.everyOrganization.upkeep.pool, 'organizations', name, null);
@@ -58,38 +73,53 @@ export async function findOwnUser({ organizationId, pool }: OrganizationDatabase
 }
 
 /** A person of an organization; both are made when they are not there yet. */
-export async function ensureUser(database: Database, organization: string, user: string) {
-  const { id: organization_id } = await addOrganization(database, organization);
-  const { id: user_id } = await addUser(database, organization_id, user);
+export async function ensureUser(
+  database: Database,
+  organization: string,
+  user: string,
+  actor: Actor = theServer,
+): Promise<{ organization_id: string; user_id: string }> {
+  const { id: organization_id } = await addOrganization(database, organization, actor);
+  const { id: user_id } = await addUser(database, organization_id, user, actor);
   return { organization_id, user_id };
 }
 
 /** Makes an organization or finds the one of that name, whoever else makes it at the same time. */
-export function addOrganization(database: Database, name: string): Promise<Named & { is_new: boolean }> {
-  return findOrAdd(database.everyOrganization.upkeep, 'organizations', name, null);
+export function addOrganization(
+  database: Database,
+  name: string,
+  actor: Actor = theServer,
+): Promise<Named & { is_new: boolean }> {
+  return findOrAdd(database.everyOrganization.upkeep, 'organizations', { name, organizationId: null, actor });
 }
 
 /** The same of a user of an organization. */
-export function addUser(database: Database, organizationId: string, name: string) {
-  return findOrAdd(database.everyOrganization.upkeep, 'users', name, organizationId);
+export function addUser(database: Database, organizationId: string, name: string, actor: Actor = theServer) {
+  return findOrAdd(database.everyOrganization.upkeep, 'users', { name, organizationId, actor });
 }
 
 /** The same for who asks for that organization. */
 export function addOwnUser(organization: OrganizationDatabase, name: string) {
-  return findOrAdd(organization, 'users', name, organization.organizationId);
+  const { organizationId, actor } = organization;
+  return findOrAdd(organization, 'users', { name, organizationId, actor });
 }
 
 /**
  * Gives an organization another name.
  * @returns undefined when there is none of the old name; `isTaken` when another one is called by the new name
  */
-export function renameOrganization(database: Database, name: string, newName: string) {
-  return rename(database, 'organizations', { name, newName, organizationId: null });
+export function renameOrganization(database: Database, name: string, newName: string, actor: Actor) {
+  return rename(database, 'organizations', { name, newName, organizationId: null, actor });
 }
 
 /** The same with a user of an organization. */
-export function renameUser(database: Database, organizationId: string, name: string, newName: string) {
-  return rename(database, 'users', { name, newName, organizationId });
+export function renameUser(
+  database: Database,
+  organizationId: string,
+  { name, newName }: { name: string; newName: string },
+  actor: Actor,
+) {
+  return rename(database, 'users', { name, newName, organizationId, actor });
 }
 
 async function findNamed(
@@ -113,8 +143,7 @@ async function findNamed(
 async function findOrAdd(
   { pool }: Pick<Access, 'pool'>,
   table: Table,
-  name: string,
-  organizationId: string | null,
+  { name, organizationId, actor }: Naming,
 ): Promise<Named & { is_new: boolean }> {
   const fold = await findFolding(pool);
   const found = await findNamed(pool, table, name, organizationId, fold);
@@ -124,12 +153,16 @@ async function findOrAdd(
     const earlier = await findNamed(client, table, name, organizationId, fold);
     if (earlier !== undefined) return { ...earlier, is_new: false };
     const { rows } = await client.query<Named>(
-      table === 'organizations'
-        ? `insert into organizations (name) select $1::text where $2::uuid is null
-           on conflict do nothing returning organization_id as id, name`
-        : `insert into users (organization_id, name) values ($2::uuid, $1::text)
-           on conflict do nothing returning user_id as id, name`,
-      [name, organizationId],
+      `with made as (
+         ${
+           table === 'organizations'
+             ? 'insert into organizations (name) select $1::text where $2::uuid is null'
+             : 'insert into users (organization_id, name) values ($2::uuid, $1::text)'
+         }
+         on conflict do nothing returning organization_id, ${table === 'users' ? 'user_id, ' : ''}name
+       ), audited as (${auditEntries(`${audited[table]}.create`, { from: 'made', ...deedOn('made') }, '$3')})
+       select ${tables[table].key} as id, name from made`,
+      [name, organizationId, actorParameter(actor)],
     );
     if (rows[0] !== undefined) return { ...rows[0], is_new: true };
     // An older release, which does not lock, was quicker.
@@ -142,7 +175,7 @@ async function findOrAdd(
 function rename(
   database: Database,
   table: Table,
-  { name, newName, organizationId }: { name: string; newName: string; organizationId: string | null },
+  { name, newName, organizationId, actor }: Naming & { newName: string },
 ): Promise<(Named & { isTaken: boolean }) | undefined> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
     const fold = await findFolding(client);
@@ -152,7 +185,17 @@ function rename(
     const other = await findNamed(client, table, newName, organizationId, fold);
     if (other !== undefined && other.id !== found.id) return { ...found, isTaken: true };
     const { key } = tables[table];
-    await client.query(`update ${table} set name = $2::text where ${key} = $1::uuid`, [found.id, newName]);
+    const deed = {
+      from: 'renamed',
+      organizationId: 'renamed.organization_id',
+      details: `jsonb_build_object('name', left(renamed.name, 1000), 'was', left($3::text, 1000))`,
+    };
+    await client.query(
+      `with renamed as (
+         update ${table} set name = $2::text where ${key} = $1::uuid returning organization_id, name
+       ) ${auditEntries(`${audited[table]}.rename`, deed, '$4')}`,
+      [found.id, newName, found.name, actorParameter(actor)],
+    );
     return { id: found.id, name: newName, isTaken: false };
   });
 }

@@ -1,5 +1,6 @@
 /** Guarantees of the commands for organizations and users: a name is one that can be stored and seen, and means one thing. */
 import { contract } from '../contract.ts';
+import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { defaultOrganization } from './keys.ts';
 import {
@@ -43,17 +44,23 @@ export async function userCalled(database: Database, organization: Named, name: 
 }
 
 /** Makes an organization, or finds the one of that name. @throws Error with a sentence for what is no name */
-export const makeOrganization = (database: Database, name: string) => addOrganization(database, nameOf(name));
+export const makeOrganization = (database: Database, name: string, actor: Actor) =>
+  addOrganization(database, nameOf(name), actor);
 
 /** Makes a user, or finds the one of that name. @throws Error with a sentence for what is no name */
-export const makeUser = (database: Database, organization: Named, name: string) =>
-  addUser(database, organization.id, nameOf(name));
+export const makeUser = (database: Database, organization: Named, name: string, actor: Actor) =>
+  addUser(database, organization.id, nameOf(name), actor);
 
 /**
  * Gives an organization another name; its data, users and keys stay as they are.
  * @throws Error with a sentence when there is none, another one is called so, or the start of a server would make it again
  */
-export async function callOrganization(database: Database, name: string, newName: string): Promise<Named> {
+export async function callOrganization(
+  database: Database,
+  name: string,
+  newName: string,
+  actor: Actor,
+): Promise<Named> {
   const { id } = await organizationCalled(database, name);
   const first = await findOrganization(database, defaultOrganization);
   if (first?.id === id) {
@@ -61,15 +68,20 @@ export async function callOrganization(database: Database, name: string, newName
       `The organization "${defaultOrganization}" keeps its name: the server makes one of that name when it starts.`,
     );
   }
-  const renamed = await renameOrganization(database, name, nameOf(newName));
+  const renamed = await renameOrganization(database, name, nameOf(newName), actor);
   if (renamed === undefined) throw new Error(`There is no organization "${name}".`);
   if (renamed.isTaken) throw new Error(`Another organization is called "${newName}".`);
   return renamed;
 }
 
 /** The same with a user. @throws Error with a sentence when there is none, or another one is called so */
-export async function callUser(database: Database, organization: Named, name: string, newName: string): Promise<Named> {
-  const renamed = await renameUser(database, organization.id, name, nameOf(newName));
+export async function callUser(
+  database: Database,
+  organization: Named,
+  { name, newName }: { name: string; newName: string },
+  actor: Actor,
+): Promise<Named> {
+  const renamed = await renameUser(database, organization.id, { name, newName: nameOf(newName) }, actor);
   if (renamed === undefined) return userCalled(database, organization, name);
   if (renamed.isTaken)
     throw new Error(`Another user of the organization "${organization.name}" is called "${newName}".`);

@@ -1,4 +1,5 @@
 /** Sessions, and links that begin one. Both stand for a key and open what it opens, for as long as it does. */
+import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { FoundKey, Identity } from './identity.ts';
 import type { AuthLimits } from './limits.ts';
@@ -15,6 +16,14 @@ export interface SessionFacts {
 export interface StoredSession extends SessionFacts {
   identity: Identity;
 }
+
+/** The actor of a session that begins is its key. */
+const begunBy = {
+  from: 'made cross join opener',
+  organizationId: 'opener.organization_id',
+  keyId: 'opener.key_id',
+  details: `jsonb_build_object('expires_at', made.expires_at)`,
+};
 
 const keyOpens = 'key.revoked_at is null and (key.expires_at is null or key.expires_at > now())';
 const identityColumns =
@@ -61,9 +70,10 @@ export function insertSession(
   { organizationId, keyId }: Pick<Identity, 'organizationId' | 'keyId'>,
   token: string,
   bounds: SessionBounds,
+  actor: Actor,
 ): Promise<StoredSession | undefined> {
-  const named = 'select $5::uuid as organization_id, $6::bigint as key_id';
-  return storeSession(database, named, token, bounds, [organizationId, keyId]);
+  const named = 'select $6::uuid as organization_id, $7::bigint as key_id';
+  return storeSession(database, named, token, bounds, { ...actor, kind: 'key' }, [organizationId, keyId]);
 }
 
 /**
@@ -75,18 +85,20 @@ export function exchangeLink(
   link: string,
   token: string,
   bounds: SessionBounds,
+  actor: Actor,
 ): Promise<StoredSession | undefined> {
-  const used = `delete from sign_in_links where token_hash = $5::bytea and expires_at > now()
+  const used = `delete from sign_in_links where token_hash = $6::bytea and expires_at > now()
                 returning organization_id, key_id`;
-  return storeSession(database, used, token, bounds, [hashToken(link)]);
+  return storeSession(database, used, token, bounds, { ...actor, kind: 'key' }, [hashToken(link)]);
 }
 
-/** @param named a statement that names the key: its parameters are numbered from 5 on */
+/** @param named a statement that names the key: its parameters are numbered from 6 on */
 async function storeSession(
   database: Database,
   named: string,
   token: string,
   { sessionSeconds, sessionsPerKeyMax, endedSweptMax }: SessionBounds,
+  actor: Actor,
   values: unknown[],
 ): Promise<StoredSession | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<Identity & SessionFacts>(
@@ -96,12 +108,12 @@ async function storeSession(
        insert into sessions (token_hash, organization_id, key_id, expires_at)
        select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
        returning expires_at
-     )
+     ), audited as (${auditEntries('session.begin', begunBy, '$5')})
      select ${identityColumns}, organizations.name as organization_name, users.name as user_name, made.expires_at
      from made cross join opener key
      join organizations on organizations.organization_id = key.organization_id
      join users on users.user_id = key.user_id and users.organization_id = key.organization_id`,
-    [hashToken(token), sessionSeconds, sessionsPerKeyMax, endedSweptMax, ...values],
+    [hashToken(token), sessionSeconds, sessionsPerKeyMax, endedSweptMax, actorParameter(actor), ...values],
   );
   const [row] = rows;
   if (row === undefined) return undefined;
@@ -138,10 +150,47 @@ export async function findSessionFacts(
 }
 
 /** Ends a session; one that is not there has ended. */
-export async function deleteSession(database: Database, token: string): Promise<void> {
-  await database.everyOrganization.upkeep.pool.query('delete from sessions where token_hash = $1::bytea', [
-    hashToken(token),
-  ]);
+export async function deleteSession(database: Database, token: string, actor: Actor): Promise<void> {
+  await database.everyOrganization.upkeep.pool.query(
+    `with ended as (delete from sessions where token_hash = $1::bytea returning organization_id, key_id)
+     ${auditEntries(
+       'session.end',
+       { from: 'ended', organizationId: 'organization_id', keyId: 'ended.key_id', details: `'{}'::jsonb` },
+       '$2',
+     )}`,
+    [hashToken(token), actorParameter({ ...actor, kind: 'key' })],
+  );
+}
+
+/** Somebody who has tried to sign in, and was refused. */
+export interface RefusedSignIn {
+  actor: Actor;
+  /** Of the key that was tried: it tells whose it is, though it opens nothing. */
+  publicId?: string | undefined;
+  why: string;
+  /** How many more were only counted, from anywhere. */
+  count?: number;
+}
+
+/** Writes into the audit log that somebody was not let in; for the organization of the key that he has tried, if there is one. */
+export async function noteRefusedSignIn(
+  database: Database,
+  { actor, publicId, why, count }: RefusedSignIn,
+): Promise<void> {
+  await database.everyOrganization.upkeep.pool.query(
+    auditEntries(
+      'session.refuse',
+      {
+        from: `(select $2::jsonb as details) tried
+               left join api_keys key on key.public_id = $3::text`,
+        organizationId: 'key.organization_id',
+        ofKeyId: 'key.key_id',
+        details: 'tried.details',
+      },
+      '$1',
+    ),
+    [actorParameter(actor), JSON.stringify({ why, count }), publicId ?? null],
+  );
 }
 
 /**
@@ -157,14 +206,26 @@ export async function insertLink(
     sessionsPerKeyMax,
     endedSweptMax,
   }: Pick<AuthLimits, 'linkSeconds' | 'sessionsPerKeyMax' | 'endedSweptMax'>,
+  actor: Actor = theServer,
 ): Promise<string | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ expires_at: string }>(
     `with opener as (select * from api_keys key where key_id = $5::bigint and ${keyOpens}),
-     ${sweep('sign_in_links', '$3', '$4')}
-     insert into sign_in_links (token_hash, organization_id, key_id, expires_at)
-     select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
-     returning expires_at`,
-    [hashToken(token), linkSeconds, sessionsPerKeyMax, endedSweptMax, keyId],
+     ${sweep('sign_in_links', '$3', '$4')}, made as (
+       insert into sign_in_links (token_hash, organization_id, key_id, expires_at)
+       select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
+       returning *
+     ), audited as (${auditEntries(
+       'key.link',
+       {
+         from: 'made',
+         organizationId: 'made.organization_id',
+         ofKeyId: 'made.key_id',
+         details: `jsonb_build_object('expires_at', made.expires_at)`,
+       },
+       '$6',
+     )})
+     select expires_at from made`,
+    [hashToken(token), linkSeconds, sessionsPerKeyMax, endedSweptMax, keyId, actorParameter(actor)],
   );
   return rows[0]?.expires_at;
 }

@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
+import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { passingFailure } from '../database/failures.ts';
 import { type Identities, openIdentities } from './identities.ts';
 import type { Identity } from './identity.ts';
 import { createKeyLookUp } from './key-look-up.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
+import { createRefusedSignIns } from './refused-sign-ins.ts';
 import {
   deleteSession,
   exchangeLink,
@@ -13,6 +15,8 @@ import {
   findSessions,
   insertLink,
   insertSession,
+  noteRefusedSignIn,
+  type RefusedSignIn,
   type SessionFacts,
   type StoredSession,
 } from './session-store.ts';
@@ -26,17 +30,21 @@ export interface NewSession extends StoredSession {
 /** Who is in a session is looked up and remembered as a key is; so it ends with its key, as soon as that does. */
 export interface Sessions extends Identities {
   /** Begins a session of a key. @returns undefined when the key opens nothing any more */
-  begin(identity: Identity): Promise<NewSession | undefined>;
+  begin(identity: Identity, actor: Actor): Promise<NewSession | undefined>;
   /**
    * Begins a session in the place of a link, which is used up.
    * @returns undefined for one that is malformed, unknown, used or over
    * @throws ApiError 503 when the database could not be asked for too long
    */
-  exchange(link: string): Promise<NewSession | undefined>;
+  exchange(link: string, actor: Actor): Promise<NewSession | undefined>;
   /** What is told of who asks; with a session, until when that lasts. */
   describe(identity: Identity, token: string | undefined): Promise<SessionFacts>;
   /** Ends a session: here at once, on other servers as soon as they look it up again. */
-  end(token: string): Promise<void>;
+  end(token: string, actor: Actor): Promise<void>;
+  /** Notes in the audit log that somebody was not let in. Nobody waits for it; of many, most are only counted. */
+  noteRefused(refused: RefusedSignIn): void;
+  /** Writes down what is still counted. */
+  close(): Promise<void>;
 }
 
 interface Options {
@@ -56,25 +64,32 @@ export function openSessions(database: Database, log: Logger, { sessionSeconds, 
     isPassing: (error) => passingFailure(error) !== undefined,
     limits,
   });
+  const refused = createRefusedSignIns({
+    write: (one) => noteRefusedSignIn(database, one),
+    report: (error) => log.warn({ err: error }, 'a refused sign-in is not in the audit log'),
+    limits,
+  });
   return {
     ...known,
     of: async (token) => (isToken('session', token) ? known.of(token) : undefined),
-    async begin(identity) {
+    async begin(identity, actor) {
       const token = newToken('session');
-      const stored = await insertSession(database, identity, token, bounds);
+      const stored = await insertSession(database, identity, token, bounds, actor);
       return stored && { ...stored, token };
     },
-    async exchange(link) {
+    async exchange(link, actor) {
       if (!isToken('link', link) || (await links.find(link)) === undefined) return undefined;
       const token = newToken('session');
-      const stored = await exchangeLink(database, link, token, bounds);
+      const stored = await exchangeLink(database, link, token, bounds, actor);
       return stored && { ...stored, token };
     },
     describe: (identity, token) => findSessionFacts(database, identity, token),
-    async end(token) {
-      await deleteSession(database, token);
+    async end(token, actor) {
+      await deleteSession(database, token, actor);
       known.forget(token);
     },
+    noteRefused: refused.note,
+    close: refused.close,
   };
 }
 
@@ -94,8 +109,9 @@ export async function createLink(
   database: Database,
   keyId: number,
   limits: AuthLimits = authLimits,
+  actor: Actor = theServer,
 ): Promise<{ token: string; expires_at: string } | undefined> {
   const token = newToken('link');
-  const expiresAt = await insertLink(database, keyId, token, limits);
+  const expiresAt = await insertLink(database, keyId, token, limits, actor);
   return expiresAt === undefined ? undefined : { token, expires_at: expiresAt };
 }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { OwnerDatabase } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
@@ -26,13 +27,14 @@ export async function createSqlReader(
   database: OwnerDatabase,
   connectionString: string,
   organization: string,
+  actor: Actor = theServer,
 ): Promise<SqlReader> {
   const role = `metrology_reader_${randomBytes(5).toString('hex')}`;
   const password = randomBytes(24).toString('base64url');
   const schema = await inTransaction(database.pool, async (client) => {
     const organizationId = await findOrganization(client, organization);
     await createRole(client, role, password, organization);
-    await admit(client, role, organizationId);
+    await admit(client, role, organizationId, actor);
     const { rows } = await client.query<{ schema: string }>('select current_schema() as schema');
     return rows[0]?.schema as string;
   });
@@ -63,12 +65,17 @@ function readerUrl(
  * Makes a reader of a role that is there already, for a server that may not make roles.
  * @throws Error with a sentence when there is no such organization or role, or the role reads already
  */
-export function admitSqlReader(database: OwnerDatabase, role: string, organization: string): Promise<void> {
+export function admitSqlReader(
+  database: OwnerDatabase,
+  role: string,
+  organization: string,
+  actor: Actor = theServer,
+): Promise<void> {
   return inTransaction(database.pool, async (client) => {
     const organizationId = await findOrganization(client, organization);
     const { rowCount } = await client.query('select from pg_roles where rolname = $1::text', [role]);
     if (rowCount === 0) throw new Error(`There is no role "${role}" in PostgreSQL.`);
-    await admit(client, role, organizationId);
+    await admit(client, role, organizationId, actor);
   });
 }
 
@@ -87,9 +94,13 @@ export async function listSqlReaders(database: OwnerDatabase) {
  * @returns whether the role is gone
  * @throws Error with a sentence when there is no such reader
  */
-export async function dropSqlReader(database: OwnerDatabase, role: string): Promise<boolean> {
+export async function dropSqlReader(database: OwnerDatabase, role: string, actor: Actor = theServer): Promise<boolean> {
   await inTransaction(database.pool, async (client) => {
-    const { rowCount } = await client.query('delete from sql_readers where role_name = $1::text', [role]);
+    const { rowCount } = await client.query(
+      `with reader as (delete from sql_readers where role_name = $1::text returning *)
+       ${auditEntries('sql_reader.drop', ofReader, '$2')}`,
+      [role, actorParameter(actor)],
+    );
     if (rowCount === 0) throw new Error(`There is no SQL reader "${role}".`);
     for (const [grant, object] of await grants(client)) {
       await client.query(`revoke ${grant} on ${object} from ${pg.escapeIdentifier(role)}`);
@@ -132,10 +143,19 @@ async function createRole(client: pg.PoolClient, role: string, password: string,
   }
 }
 
-async function admit(client: pg.PoolClient, role: string, organizationId: string): Promise<void> {
+/** What the audit log says of a reader. */
+const ofReader = {
+  from: 'reader',
+  organizationId: 'reader.organization_id',
+  details: `jsonb_build_object('role_name', left(reader.role_name, 100))`,
+};
+
+async function admit(client: pg.PoolClient, role: string, organizationId: string, actor: Actor): Promise<void> {
   const { rowCount } = await client.query(
-    `insert into sql_readers (role_name, organization_id) values ($1::text, $2::uuid) on conflict do nothing`,
-    [role, organizationId],
+    `with reader as (
+       insert into sql_readers (role_name, organization_id) values ($1::text, $2::uuid) on conflict do nothing returning *
+     ) ${auditEntries('sql_reader.create', ofReader, '$3')}`,
+    [role, organizationId, actorParameter(actor)],
   );
   if (rowCount === 0) throw new Error(`The role "${role}" is a reader already; drop it first.`);
   for (const [grant, object] of await grants(client)) {

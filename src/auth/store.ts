@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Connections } from '../database/access.ts';
+import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
@@ -76,6 +77,7 @@ export interface KeyEnd {
 
 /**
  * Stores a key for a user, by its hash only.
+ * @param audited.action it is a new one, or one that somebody held already
  * @returns its id, or undefined when this very key is stored already, for whomever.
  */
 export async function insertKey(
@@ -83,17 +85,35 @@ export async function insertKey(
   owner: { organization_id: string; user_id: string },
   key: string,
   { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
+  { actor = theServer, action = 'key.create' }: { actor?: Actor; action?: 'key.create' | 'key.import' } = {},
 ): Promise<number | undefined> {
   const { rows } = await poolOf(way).query<{ key_id: number }>(
-    `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
-     values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
-             coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
-     on conflict do nothing
-     returning key_id`,
-    [owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+    `with made as (
+       insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
+       values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
+               coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
+       on conflict do nothing
+       returning ${shown}
+     ), audited as (${auditEntries(action, { from: `made ${ofUser}`, ...ofMade }, '$9')})
+     select key_id from made`,
+    [
+      ...[owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+      actorParameter(actor),
+    ],
   );
   return rows[0]?.key_id;
 }
+
+/** Not the hash: the role of the API reads none. */
+const shown = 'key_id, organization_id, user_id, key_hint, scopes, expires_at, replaces_key_id';
+const ofUser = 'join users whose on whose.user_id = made.user_id and whose.organization_id = made.organization_id';
+/** What the audit log says of a key that was made. */
+const ofMade = {
+  organizationId: 'made.organization_id',
+  ofKeyId: 'made.key_id',
+  details: `jsonb_build_object('key_hint', left(made.key_hint, 100), 'user_name', whose.name, 'scopes', made.scopes,
+                               'expires_at', made.expires_at, 'replaces_key_id', made.replaces_key_id)`,
+};
 
 /** What of a key is stored: its public id, its hash and its hint. */
 function restingForm(key: string): [string, Buffer, string] {
@@ -115,11 +135,12 @@ export async function insertSuccessor(
   key: string,
   overlapSeconds: number,
   end: KeyEnd = {},
+  actor: Actor = theServer,
 ): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
   const { rows } = await poolOf(way).query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
        select key_id, organization_id, user_id, scopes, created_at, expires_at from api_keys k
-       where key_id = $1::bigint and ($8::uuid is null or organization_id = $8::uuid) and revoked_at is null and (expires_at is null or expires_at > now())
+       where key_id = $1::bigint and ($9::uuid is null or organization_id = $9::uuid) and revoked_at is null and (expires_at is null or expires_at > now())
          and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
        for update
      ), lost as (
@@ -138,23 +159,27 @@ export async function insertSuccessor(
                                     else expires_at - created_at end),
               key_id
        from old
-       returning key_id
-     )
+       returning ${shown}
+     ), audited as (${auditEntries('key.rotate', { from: `made ${ofUser}`, ...ofMade }, '$8')})
      select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
-    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null, organizationOf(way)],
+    [
+      ...[keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+      ...[actorParameter(actor), organizationOf(way)],
+    ],
   );
   return rows[0];
 }
 
 /** Revokes a key at once. @returns false when no key that still opens has that id. */
-export async function revokeKey(database: Database, keyId: number): Promise<boolean> {
-  const result = await database.everyOrganization.upkeep.kysely
-    .updateTable('api_keys')
-    .set({ revoked_at: sql`now()` })
-    .where('key_id', '=', keyId)
-    .where('revoked_at', 'is', null)
-    .executeTakeFirst();
-  return result.numUpdatedRows > 0n;
+export async function revokeKey(database: Database, keyId: number, actor: Actor = theServer): Promise<boolean> {
+  const { rowCount } = await database.everyOrganization.upkeep.pool.query(
+    `with made as (
+       update api_keys set revoked_at = now() where key_id = $1::bigint and revoked_at is null returning *
+     ), audited as (${auditEntries('key.revoke', { from: `made ${ofUser}`, ...ofMade }, '$2')})
+     select from made`,
+    [keyId, actorParameter(actor)],
+  );
+  return rowCount !== 0;
 }
 
 /** Whether an organization has any key that still opens. */

@@ -10,10 +10,12 @@ import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/datab
 import { demo } from '../demo/demo.ts';
 import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
-import { openLog } from '../process/log.ts';
+import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, type Store } from '../process/open-database.ts';
+import { addAuditCommand } from './audit.ts';
 import { addKeysCommands } from './keys.ts';
 import { createListing } from './listing.ts';
+import { operatorHere } from './operator.ts';
 import { addOrganizationsCommands } from './organizations.ts';
 import { addProjectsCommands } from './projects.ts';
 import { addRepackCommand } from './repack.ts';
@@ -51,27 +53,31 @@ addRepackCommand(program.command('repack'), { withStore, output: process.stdout 
 
 const withDatabase: WithDatabase = (work) => withStore(({ database }) => work(database));
 const listing = createListing(process.stdout);
+const actor = operatorHere();
 
 addKeysCommands(program.command('keys'), {
   withDatabase,
   listing,
   print,
   environment: process.env,
+  actor,
   pageUrl: async () => {
     const { PUBLIC_URL, HOST, PORT } = readConfig(process.env);
     const { endpointOf } = await import('../process/listen.ts');
     return PUBLIC_URL ?? endpointOf(HOST, PORT);
   },
 });
-addOrganizationsCommands(program.command('organizations'), { withDatabase, listing });
-addUsersCommands(program.command('users'), { withDatabase, listing });
-addProjectsCommands(program.command('projects'), { withDatabase, listing });
+addOrganizationsCommands(program.command('organizations'), { withDatabase, listing, actor });
+addUsersCommands(program.command('users'), { withDatabase, listing, actor });
+addProjectsCommands(program.command('projects'), { withDatabase, listing, actor });
 addStreamsCommands(program.command('streams'), {
   withDatabase,
   listing,
+  actor,
   idleSeconds: () => readConfig(process.env).STREAM_IDLE_SECONDS,
 });
-addSqlReadersCommands(program.command('sql-readers'), { withOwner, print });
+addSqlReadersCommands(program.command('sql-readers'), { withOwner, print, actor });
+addAuditCommand(program.command('audit'), { withStore, output: process.stdout });
 
 program
   .command('instruments')
@@ -86,7 +92,7 @@ program
   .addOption(owner.user())
   .action((label, { type, model, serial, organization, user }) =>
     withStore(async ({ database }) => {
-      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const { organization_id, user_id } = await ensureUser(database, organization, user, actor);
       const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
       const instrument = await createGrowthInstrument(database.as(organization_id), user_id, fields);
       print(String(instrument.synth_source_id));
@@ -141,7 +147,7 @@ try {
 /** Runs one command on the configured database: as the server does, beside a running server or without one. */
 async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
-  const log = openLog('warn');
+  const log = openLog('warn', 2, config.LOG_FORMAT as LogFormat);
   const store = await openStore(config, log, { mayJoin: true });
   try {
     await work(store);

@@ -9,6 +9,7 @@ import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { organizationCalled, userCalled } from '../auth/people.ts';
 import { createLink, signInLink } from '../auth/sessions.ts';
 import { revokeKey } from '../auth/store.ts';
+import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
@@ -21,7 +22,7 @@ Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
-  admin   the keys of the own organization, and what concerns the whole server: /metrics from other hosts
+  admin   what the operator looks at: keys and audit log of the organization, and /metrics, of all, from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
 revoked or has ended within ${cacheSeconds} s.`;
@@ -31,6 +32,8 @@ interface Surroundings {
   listing: Listing;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   /** Where a browser reaches the server, as far as the settings tell. */
   pageUrl: () => Promise<string>;
   limits?: AuthLimits;
@@ -39,7 +42,7 @@ interface Surroundings {
 /** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
 export function addKeysCommands(
   keys: Command,
-  { withDatabase, listing, print, environment, pageUrl, limits = authLimits }: Surroundings,
+  { withDatabase, listing, print, environment, actor, pageUrl, limits = authLimits }: Surroundings,
 ): void {
   const cacheSeconds = limits.keyCacheMsMax / 1_000;
   const seconds = secondsUpTo(limits.keySecondsMax);
@@ -48,7 +51,7 @@ export function addKeysCommands(
     .description('make a key and print it, alone, on standard output')
     .action((options) =>
       withDatabase(async (database) =>
-        print(await createKey(database, options.organization, options.user, termsOf(options))),
+        print(await createKey(database, options.organization, options.user, termsOf(options), actor)),
       ),
     );
   withTerms(keys.command('import'), seconds)
@@ -58,11 +61,11 @@ export function addKeysCommands(
     .action(async (options) => {
       const key = await readKey(options, environment);
       await withDatabase(async (database) => {
-        const id = await importKey(database, key, options.organization, options.user, termsOf(options));
+        const id = await importKey(database, key, options.organization, options.user, termsOf(options), actor);
         print(`Key ${id} is stored.`);
       });
     });
-  addList(keys.command('list'), { withDatabase, listing, limits });
+  addList(keys.command('list'), { withDatabase, listing, actor, limits });
   keys
     .command('link')
     .description('make a link that signs in to the page with a key, once and soon, and print it, alone')
@@ -70,7 +73,7 @@ export function addKeysCommands(
     .option('--url <address>', 'where the browser reaches the server (default: PUBLIC_URL, then HOST and PORT)')
     .action((id, { url }) =>
       withDatabase(async (database) => {
-        const link = await createLink(database, id, limits);
+        const link = await createLink(database, id, limits, actor);
         if (link === undefined) throw new Error(`There is no key ${id} that still opens.`);
         print(signInLink(url ?? (await pageUrl()), link.token));
         process.stderr.write(`It signs in once, until ${link.expires_at}.\n`);
@@ -84,8 +87,8 @@ export function addKeysCommands(
         .argParser(seconds)
         .default(seconds('24h'), '24h'),
     )
-    .action((id, options) => withDatabase((database) => rotate(database, id, options, print)));
-  addRevoke(keys.command('revoke'), { withDatabase, listing, limits });
+    .action((id, options) => withDatabase((database) => rotate(database, id, options, { print, actor })));
+  addRevoke(keys.command('revoke'), { withDatabase, listing, actor, limits });
 }
 
 const columns: Columns<NamedKeyRow> = {
@@ -106,7 +109,7 @@ interface OfKeys {
   user?: string;
 }
 
-type Means = Pick<Surroundings, 'withDatabase' | 'listing'> & { limits: AuthLimits };
+type Means = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
 
 function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: Means): void {
   command
@@ -125,7 +128,7 @@ function addList(command: Command, { withDatabase, listing, limits: { listedRows
     );
 }
 
-function addRevoke(command: Command, { withDatabase, listing, limits }: Means): void {
+function addRevoke(command: Command, { withDatabase, listing, actor, limits }: Means): void {
   const soon = `running servers refuse it within ${limits.keyCacheMsMax / 1_000} s`;
   command
     .description(`revoke a key, or all keys of a user, and end their sessions; ${soon}`)
@@ -145,11 +148,11 @@ function addRevoke(command: Command, { withDatabase, listing, limits }: Means): 
         );
       return withDatabase(async (database) => {
         if (id !== undefined) {
-          if (!(await revokeKey(database, id))) throw new Error(`There is no key ${id} that still opens.`);
+          if (!(await revokeKey(database, id, actor))) throw new Error(`There is no key ${id} that still opens.`);
           return listing.tell({ key_id: id, state: 'revoked' }, `Key ${id} is revoked; ${soon}.`, json);
         }
         const { organizationId = '', userId } = await whoseKeys(database, whose);
-        const revoked = await revokeKeysOf(database, { organizationId, userId });
+        const revoked = await revokeKeysOf(database, { organizationId, userId }, actor);
         for (const key_id of revoked)
           listing.tell({ key_id, state: 'revoked' }, `Key ${key_id} is revoked; ${soon}.`, json);
         if (revoked.length === 0 && !json) listing.say('There was no key that still opens.');
@@ -177,9 +180,9 @@ async function rotate(
   database: Database,
   id: number,
   options: EndOptions & { overlap: number },
-  print: (line: string) => void,
+  { print, actor }: Pick<Surroundings, 'print' | 'actor'>,
 ): Promise<void> {
-  const made = await rotateKey(database, id, options.overlap, termsOf(options).end);
+  const made = await rotateKey(database, id, options.overlap, termsOf(options).end, actor);
   print(made.key);
   process.stderr.write(`This is key ${made.keyId}. Key ${id} still opens until ${made.oldExpiresAt}.\n`);
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { callOrganization, makeOrganization } from '../auth/people.ts';
 import { nextOrganizations, type Organization } from '../auth/people-store.ts';
+import type { Actor } from '../database/audit.ts';
 import { rowPages } from '../lib/row-pages.ts';
 import { type Columns, described, jsonOption, type Listing } from './listing.ts';
 import type { WithDatabase } from './surroundings.ts';
@@ -17,13 +18,15 @@ const columns: Columns<Organization> = {
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   limits?: AuthLimits;
 }
 
 /** `metrology-server organizations …`: who sees which data. */
 export function addOrganizationsCommands(
   organizations: Command,
-  { withDatabase, listing, limits = authLimits }: Surroundings,
+  { withDatabase, listing, actor, limits = authLimits }: Surroundings,
 ): void {
   described(organizations, 'organizations: nobody sees the data of another one');
   organizations
@@ -43,7 +46,7 @@ export function addOrganizationsCommands(
     .addOption(jsonOption())
     .action((name, { json }) =>
       withDatabase(async (database) => {
-        const { id, ...made } = await makeOrganization(database, name);
+        const { id, ...made } = await makeOrganization(database, name, actor);
         listing.tell({ organization_id: id, ...made }, id, json);
       }),
     );
@@ -55,7 +58,7 @@ export function addOrganizationsCommands(
     .addOption(jsonOption())
     .action((old, newName, { json }) =>
       withDatabase(async (database) => {
-        const { id, name } = await callOrganization(database, old, newName);
+        const { id, name } = await callOrganization(database, old, newName, actor);
         listing.tell({ organization_id: id, name }, `The organization is called "${name}" now.`, json);
       }),
     );

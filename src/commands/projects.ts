@@ -4,6 +4,7 @@ import { ensureUser } from '../auth/people-store.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import { deleteProject } from '../catalogue/projects/service.ts';
 import { createProject, nextProjects, type ProjectRow } from '../catalogue/projects/store.ts';
+import type { Actor } from '../database/audit.ts';
 import { rowPages } from '../lib/row-pages.ts';
 import { type Columns, described, jsonOption, type Listing, uuid } from './listing.ts';
 import { databaseOf, ofOrganization, owner, type WithDatabase } from './surroundings.ts';
@@ -22,13 +23,15 @@ const columns: Columns<Shown> = {
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   limits?: CatalogueLimits;
 }
 
 /** `metrology-server projects …` */
 export function addProjectsCommands(
   projects: Command,
-  { withDatabase, listing, limits = catalogueLimits }: Surroundings,
+  { withDatabase, listing, actor, limits = catalogueLimits }: Surroundings,
 ): void {
   described(projects, 'projects of an organization');
   projects
@@ -38,7 +41,7 @@ export function addProjectsCommands(
     .addOption(jsonOption())
     .action(({ organization, json }) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         const next = async (after?: Shown) => (await nextProjects(own, after, limits)).map(shown);
         await listing.list(rowPages(limits.listPageRowsMax, next), columns, json);
       }),
@@ -53,8 +56,12 @@ export function addProjectsCommands(
     .addOption(jsonOption())
     .action((name, { organization, user, json }) =>
       withDatabase(async (database) => {
-        const { user_id } = await ensureUser(database, organization, user);
-        const { is_new, ...project } = await createProject(await databaseOf(database, organization), user_id, name);
+        const { user_id } = await ensureUser(database, organization, user, actor);
+        const { is_new, ...project } = await createProject(
+          await databaseOf(database, organization, actor),
+          user_id,
+          name,
+        );
         listing.tell({ ...shown(project), is_new }, project.id, json);
       }),
     );
@@ -66,7 +73,7 @@ export function addProjectsCommands(
     .addOption(jsonOption())
     .action((id, { organization, json }) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         await deleteProject(own, id, limits);
         listing.tell({ id, is_deleted: true }, `The project ${id} is deleted.`, json);
       }),

@@ -1,15 +1,18 @@
 import { type Command, Option } from 'commander';
 import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../auth/sql-readers.ts';
+import type { Actor } from '../database/audit.ts';
 import type { OwnerDatabase } from '../database/database.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database, as the role that owns its tables. */
   withOwner: (work: (owner: OwnerDatabase, connectionString: string) => Promise<void>) => Promise<void>;
   print: (line: string) => void;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
 }
 
 /** `metrology-server sql-readers …`: who reads the points of an organization in SQL. */
-export function addSqlReadersCommands(readers: Command, { withOwner, print }: Surroundings): void {
+export function addSqlReadersCommands(readers: Command, { withOwner, print, actor }: Surroundings): void {
   readers.description("roles of PostgreSQL that read one organization's points in SQL (docs/sql.md)");
   readers
     .command('create')
@@ -18,9 +21,9 @@ export function addSqlReadersCommands(readers: Command, { withOwner, print }: Su
     .option('--role <name>', 'a role that is there already, with a password of its own')
     .action(({ organization, role }) =>
       withOwner(async (owner, connectionString) => {
-        if (role === undefined) print((await createSqlReader(owner, connectionString, organization)).url);
+        if (role === undefined) print((await createSqlReader(owner, connectionString, organization, actor)).url);
         else {
-          await admitSqlReader(owner, role, organization);
+          await admitSqlReader(owner, role, organization, actor);
           print(`The role ${role} reads the points of ${organization}.`);
         }
       }),
@@ -42,7 +45,7 @@ export function addSqlReadersCommands(readers: Command, { withOwner, print }: Su
     .argument('<role>')
     .action((role) =>
       withOwner(async (owner) => {
-        const isGone = await dropSqlReader(owner, role);
+        const isGone = await dropSqlReader(owner, role, actor);
         print(isGone ? `The role ${role} is gone.` : `The role ${role} reads nothing any more; drop it in PostgreSQL.`);
       }),
     );

@@ -7,6 +7,7 @@ import { nextChannels, type RunChannel } from '../catalogue/runs/channel-store.t
 import type { Run, RunQuery } from '../catalogue/runs/schemas.ts';
 import { listRuns } from '../catalogue/runs/service.ts';
 import { describeRuns } from '../catalogue/runs/store.ts';
+import type { Actor } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { ApiError } from '../errors.ts';
 import { freely } from '../lib/reading.ts';
@@ -17,6 +18,8 @@ import { databaseOf, ofOrganization, type WithDatabase } from './surroundings.ts
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   /** After how long without a chunk an open stream shows as interrupted. */
   idleSeconds: () => number;
   limits?: CatalogueLimits;
@@ -73,7 +76,7 @@ type ListOptions = { organization: string; json: boolean; deleted: boolean; limi
 
 function addList(
   command: Command,
-  { withDatabase, listing, idleSeconds, limits = catalogueLimits }: Surroundings,
+  { withDatabase, listing, actor, idleSeconds, limits = catalogueLimits }: Surroundings,
 ): void {
   command
     .description('list streams, newest first')
@@ -92,7 +95,7 @@ function addList(
     .addOption(jsonOption())
     .action(({ organization, json, deleted, limit = Infinity, project, ...query }: ListOptions) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         if (deleted) return listing.list(atMost(limit, deletedPages(own, limits)), deletedColumns, json);
         const projectId = project && (await projectCalled(own, project));
         const asked = { ...query, ...(projectId && { project_id: [projectId] }) };
@@ -137,7 +140,7 @@ async function projectCalled(organization: OrganizationDatabase, name: string): 
 
 function addShow(
   command: Command,
-  { withDatabase, listing, idleSeconds, limits = catalogueLimits }: Surroundings,
+  { withDatabase, listing, actor, idleSeconds, limits = catalogueLimits }: Surroundings,
 ): void {
   command
     .description('show a stream and its channels')
@@ -146,7 +149,7 @@ function addShow(
     .addOption(jsonOption())
     .action((id, { organization, json }) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         const { runChannelsCountedMax: channelsCountedMax, listPageRowsMax } = limits;
         const [run] = await describeRuns(own, [id], { idleSeconds: idleSeconds(), channelsCountedMax });
         if (run === undefined) throw new Error(`There is no stream ${id} in this organization, or it is deleted.`);
@@ -171,7 +174,7 @@ function valueText(value: unknown): string {
   return typeof value === 'object' ? `${(value as { name: string }).name}` : String(value);
 }
 
-function addDelete(command: Command, { withDatabase, listing }: Surroundings): void {
+function addDelete(command: Command, { withDatabase, listing, actor }: Surroundings): void {
   command
     .description('delete streams: nobody sees them until they are restored')
     .argument('<id...>', 'their ids in the list', uuids)
@@ -184,7 +187,7 @@ function addDelete(command: Command, { withDatabase, listing }: Surroundings): v
         throw new Error('Streams that are removed for good cannot be restored. Say --yes beside --permanent.');
       }
       return withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         const done = await unlessNone(deleteDataEntries(own, { data_ids: ids, permanent }));
         const status = permanent ? 'removed' : 'deleted';
         tellEach(listing, {
@@ -198,7 +201,7 @@ function addDelete(command: Command, { withDatabase, listing }: Surroundings): v
     });
 }
 
-function addRestore(command: Command, { withDatabase, listing }: Surroundings): void {
+function addRestore(command: Command, { withDatabase, listing, actor }: Surroundings): void {
   command
     .description('restore deleted streams with all that they held; not those that were removed for good')
     .argument('<id...>', 'their ids in the list', uuids)
@@ -206,7 +209,7 @@ function addRestore(command: Command, { withDatabase, listing }: Surroundings): 
     .addOption(jsonOption())
     .action((ids: string[], { organization, json }) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         const done = await unlessNone(restoreDataEntries(own, ids));
         tellEach(listing, { ids, done, status: 'restored', json, not: 'is not there, or is being removed' });
       }),

@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { defaultOrganization, defaultUser } from '../auth/keys.ts';
 import { organizationCalled } from '../auth/people.ts';
+import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 
@@ -14,8 +15,12 @@ export const owner = {
 };
 
 /** The database as an organization has it. @throws Error with a sentence when there is none of that name */
-export async function databaseOf(database: Database, organization: string): Promise<OrganizationDatabase> {
-  return database.as((await organizationCalled(database, organization)).id);
+export async function databaseOf(
+  database: Database,
+  organization: string,
+  actor: Actor,
+): Promise<OrganizationDatabase> {
+  return database.as((await organizationCalled(database, organization)).id, undefined, actor);
 }
 
 /** Whose things a command is about that are there already. */

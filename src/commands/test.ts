@@ -3,7 +3,7 @@ import { fstatSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../config.ts';
 import { processBirth } from '../database/embedded/processes.ts';
-import { openLog } from '../process/log.ts';
+import { type LogFormat, openLog } from '../process/log.ts';
 import { cacheFolder } from '../testing/folders.ts';
 import { testingLimits } from '../testing/limits.ts';
 import type { TestServer } from '../testing/server.ts';
@@ -46,7 +46,7 @@ async function runTestServer(options: TestOptions, environment: Environment): Pr
   const asked = untilAsked(options.parent);
   const taken = Object.entries(environment).filter(([name]) => !notTaken.includes(name));
   const config = readConfig({ LOG_LEVEL: 'error', ...Object.fromEntries(taken) });
-  const log = openLog(config.LOG_LEVEL);
+  const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const { port, keep, seed = randomBytes(8).toString('hex') } = options;
   const cacheDir = cacheFolder(environment);
   // Whoever asks another command for something does not wait for this to be loaded.

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { callUser, makeUser, organizationCalled } from '../auth/people.ts';
 import { nextUsers, type User } from '../auth/people-store.ts';
+import type { Actor } from '../database/audit.ts';
 import { rowPages } from '../lib/row-pages.ts';
 import { type Columns, described, jsonOption, type Listing } from './listing.ts';
 import { databaseOf, ofOrganization, type WithDatabase } from './surroundings.ts';
@@ -21,11 +22,16 @@ metrology-server keys revoke --organization NAME --user NAME`;
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
+  /** What the audit log says of who runs the command. */
+  actor: Actor;
   limits?: AuthLimits;
 }
 
 /** `metrology-server users …`: the people of an organization. */
-export function addUsersCommands(users: Command, { withDatabase, listing, limits = authLimits }: Surroundings): void {
+export function addUsersCommands(
+  users: Command,
+  { withDatabase, listing, actor, limits = authLimits }: Surroundings,
+): void {
   described(users, 'the people of an organization').addHelpText('after', about);
   users
     .command('list')
@@ -34,7 +40,7 @@ export function addUsersCommands(users: Command, { withDatabase, listing, limits
     .addOption(jsonOption())
     .action(({ organization, json }) =>
       withDatabase(async (database) => {
-        const own = await databaseOf(database, organization);
+        const own = await databaseOf(database, organization, actor);
         const next = (after?: User) => nextUsers(own, after, limits.listedRowsMax);
         return listing.list(rowPages(limits.listedRowsMax, next), columns, json);
       }),
@@ -47,7 +53,7 @@ export function addUsersCommands(users: Command, { withDatabase, listing, limits
     .addOption(jsonOption())
     .action((name, { organization, json }) =>
       withDatabase(async (database) => {
-        const { id, ...made } = await makeUser(database, await organizationCalled(database, organization), name);
+        const { id, ...made } = await makeUser(database, await organizationCalled(database, organization), name, actor);
         listing.tell({ user_id: id, ...made }, id, json);
       }),
     );
@@ -60,7 +66,8 @@ export function addUsersCommands(users: Command, { withDatabase, listing, limits
     .addOption(jsonOption())
     .action((old, newName, { organization, json }) =>
       withDatabase(async (database) => {
-        const { id, name } = await callUser(database, await organizationCalled(database, organization), old, newName);
+        const named = await organizationCalled(database, organization);
+        const { id, name } = await callUser(database, named, { name: old, newName }, actor);
         listing.tell({ user_id: id, name }, `The user is called "${name}" now.`, json);
       }),
     );

@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type Connections } from './access.ts';
+import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
@@ -20,6 +21,8 @@ declare const isBound: unique symbol;
  */
 export interface OrganizationDatabase extends Access {
   readonly organizationId: string;
+  /** Who works with it: what the audit log says of what is done. */
+  readonly actor: Actor;
   /**
    * The way of initialize and finalize: one statement in a transaction of its own, on a connection of ingest, so that no
    * read keeps it waiting. @throws CommitInDoubt when the connection is lost on the way
@@ -35,8 +38,15 @@ export type RunStatement = <Row extends pg.QueryResultRow>(
   patience: Patience,
 ) => Promise<pg.QueryResult<Row>>;
 
-/** Makes the handles of organizations. With a signal, what a handle waits for and runs ends when that is aborted. */
-export type BindOrganization = (organizationId: string, signal?: AbortSignal) => OrganizationDatabase;
+/**
+ * Makes the handles of organizations. With a signal, what a handle waits for and runs ends when that is aborted. Whatever is done
+ * without an actor is done by the server itself.
+ */
+export type BindOrganization = (
+  organizationId: string,
+  signal?: AbortSignal | undefined,
+  actor?: Actor,
+) => OrganizationDatabase;
 
 export function createOrganizations(pools: {
   general: Pick<pg.Pool, 'connect'>;
@@ -46,10 +56,11 @@ export function createOrganizations(pools: {
 }): BindOrganization {
   const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
   const folding = rememberFolding();
-  return (organizationId, signal) => {
+  return (organizationId, signal, actor = theServer) => {
     const access = accessTo(connectionsOf(organizationId, signal));
     const own = {
       organizationId,
+      actor,
       runAsIngest: runAs(pools.ingest, organizationId),
       // It is remembered for all, so that it does not end with whoever asks first.
       folding: () => folding(connectionsOf(organizationId)),

@@ -39,7 +39,7 @@ import {
   SelectionContentQuery,
   SelectionQuery,
 } from './schemas.ts';
-import { openSelectionExport, openStreamExport } from './service.ts';
+import { noteExport, openSelectionExport, openStreamExport } from './service.ts';
 import { readWide } from './wide.ts';
 import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
@@ -223,6 +223,11 @@ async function sendExport(
   };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
+  if (!isHead) {
+    await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
+      request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
+    );
+  }
   // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
   const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
   reply

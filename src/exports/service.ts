@@ -10,7 +10,7 @@ import { describeExport, type Export, type ExportedStream } from './export.ts';
 import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
 import type { ExportLimits } from './limits.ts';
 import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
-import { type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
+import { auditExport, type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
 
@@ -75,6 +75,21 @@ export async function openSelectionExport(
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
   return openExport(organization, streams, query, true, means);
+}
+
+/**
+ * Writes into the audit log who takes a file away.
+ * @param report is given what could not be written, as on a full disk: reads go on all the same, and the log of the server has it
+ */
+export async function noteExport(
+  organization: OrganizationDatabase,
+  exported: Export,
+  format: string,
+  report: (error: unknown, what: object) => void,
+): Promise<void> {
+  const dataIds = exported.streams.map(({ data_id }) => data_id);
+  const what = { format, layout: exported.layout };
+  await auditExport(organization, dataIds, what).catch((error) => report(error, { ...what, data_ids: dataIds }));
 }
 
 const idOf = (stream: StreamRow) => stream.data_id;

@@ -1,4 +1,5 @@
 /** What an export says of streams and their channels. The points themselves are read as `timeseries` reads them. */
+import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 
 export interface StreamRow {
@@ -117,4 +118,27 @@ export async function findStanding(
     values: [organizationId, dataIds, graceSeconds],
   });
   return rows[0] as Standing;
+}
+
+/** Writes into the audit log that a file of some streams is taken away: an entry for each stream, form and minute. */
+export async function auditExport(
+  { organizationId, pool, actor }: OrganizationDatabase,
+  dataIds: readonly string[],
+  what: { format: string; layout: string },
+): Promise<void> {
+  const text = auditEntries(
+    'export',
+    {
+      // In one order, so that two that export the same streams do not wait for each other.
+      from: `(select data_id, organization_id, stream_name from streams
+              where organization_id = $2::uuid and data_id = any($3::uuid[]) order by data_id) as taken
+             cross join jsonb_to_record($4::jsonb) as form (format text, layout text)`,
+      organizationId: 'taken.organization_id',
+      dataId: 'taken.data_id',
+      details: `jsonb_build_object('stream_name', left(stream_name, 200), 'format', format, 'layout', layout)`,
+      once: `format || ' ' || layout`,
+    },
+    '$1',
+  );
+  await pool.query(text, [actorParameter(actor), organizationId, dataIds, JSON.stringify(what)]);
 }

@@ -1,13 +1,21 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
+import { describeRequest, kindOf } from './described-request.ts';
 import { collectPaths } from './paths.ts';
 import { ClientGone } from './reading-room.ts';
 import { hasGone } from './readings.ts';
 import type { RefusalLog } from './refusal-log.ts';
-import { describeRequest } from './refused-request.ts';
+import { requestIdHeader } from './request-id.ts';
 import { commonHeaders } from './response-headers.ts';
 import { toDetail } from './validation-detail.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The log has it, or has counted it. */
+    isNoted: boolean;
+  }
+}
 
 /**
  * Answers every thrown error as `{"detail": …}`: refusals as they say, PostgreSQL being away or full as 503 with
@@ -24,12 +32,15 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
     const sentence = `${what} does not exist here; the methods of this path are ${methods}.`;
     return refuse(request, reply, new ApiError('method_not_allowed', sentence, { allow: methods }));
   };
-  const note = (request: FastifyRequest, answer: ApiError, error: unknown) => {
+  app.decorateRequest('isNoted', false);
+  const note = (request: FastifyRequest, reply: FastifyReply, answer: ApiError, error: unknown) => {
+    request.isNoted = true;
     const isStranger = request.identity === undefined;
-    if (refusalLog === undefined || refusalLog.takes(answer.status, isStranger)) logRefusal(request, answer, error);
+    if (refusalLog === undefined || refusalLog.takes(answer.status, isStranger, () => kindOf(request)))
+      logRefusal(request, reply, answer, error);
   };
   const refuse = (request: FastifyRequest, reply: FastifyReply, answer: ApiError) => {
-    note(request, answer, answer);
+    note(request, reply, answer, answer);
     return send(reply, answer);
   };
   app.setNotFoundHandler(answerUnknownPath);
@@ -42,7 +53,7 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
       return;
     }
     const answer = toApiError(error, request);
-    note(request, answer, error);
+    note(request, reply, answer, error);
     if (!request.raw.socket.destroyed) return send(reply, answer);
     // The client has gone: what an answer takes would be a third of what one that breaks off costs.
     request.bodyPlace?.leave();
@@ -51,17 +62,17 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
 }
 
 /** Answers a URL that cannot be decoded, which never reaches a route. */
-export function answerBadUrl(_error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+export function answerBadUrl(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   // No hook has run.
-  reply.headers(commonHeaders);
+  reply.headers(commonHeaders).header(requestIdHeader, request.id);
   const rule = 'a % must be followed by two hexadecimal digits, and what they stand for must be UTF-8';
   send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
 }
 
-function logRefusal(request: FastifyRequest, answer: ApiError, error: unknown): void {
+function logRefusal(request: FastifyRequest, reply: FastifyReply, answer: ApiError, error: unknown): void {
   const { status, message } = answer;
-  const what = describeRequest(request, answer);
-  if (status >= 500) request.log.error({ ...what, err: error }, message);
+  const what = describeRequest(request, reply, answer);
+  if (status >= 500) request.log.error({ status, ...what, err: error }, message);
   else request.log.info({ status, detail: message, ...what }, 'refused');
 }
 

@@ -6,6 +6,7 @@ import type { AuthLimits } from '../auth/limits.ts';
 import { nextUsers } from '../auth/people-store.ts';
 import type { Database } from '../database/database.ts';
 import { rowPages } from '../lib/row-pages.ts';
+import { actorFor } from './actor.ts';
 import type { App } from './app-type.ts';
 import {
   Key,
@@ -35,7 +36,7 @@ interface Means {
 
 /** `/keys`: keys of the organization that asks are listed, made, replaced and revoked. The secret of one is answered once. */
 export function keyRoutes(app: App, { database, limits }: Means): void {
-  const own = (request: FastifyRequest) => database.as(request.identity.organizationId);
+  const own = (request: FastifyRequest) => database.as(request.identity.organizationId, undefined, actorFor(request));
 
   app.get(
     '/',
@@ -142,7 +143,7 @@ export function userRoutes(app: App, { database, limits }: Means): void {
     },
     async (request) => {
       const user_id = request.params.user_id.toLowerCase();
-      const organization = database.as(request.identity.organizationId);
+      const organization = database.as(request.identity.organizationId, undefined, actorFor(request));
       return { user_id, revoked_key_ids: await revokeKeysOfUser(organization, user_id) };
     },
   );

@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { scopes } from '../auth/identity.ts';
-import { keyStates } from '../auth/key-list-store.ts';
+import { keyStates, scopes } from '../auth/identity.ts';
 import type { AuthLimits } from '../auth/limits.ts';
 import { DateTime, Name, Nullable, Uuid } from './schemas.ts';
 

@@ -133,6 +133,14 @@ export const httpLimits = {
   refusalsLoggedMax: 20,
   /** How often the refused requests that were only counted are summed up in the log. */
   refusalLogMs: 60_000,
+  /** Answered requests of one status that are logged one by one in each refusalLogMs; the others are only counted. */
+  answersLoggedMax: 600,
+  /** Kinds of counted requests (status, route, and key or address) that are added up by themselves. */
+  refusalKindsMax: 200,
+  /** Of those, the most frequent that the sum in the log names. */
+  refusalKindsShownMax: 5,
+  /** Characters of the X-Request-Id that a request brings; a longer one is not taken, and it gets another. */
+  requestIdLengthMax: 128,
   /** Reads of one server process at a time, each of a few MB; more wait. An organization has as many as are still free. */
   readsMax: 64,
   /** Reads of one organization that wait; over it 503. */

@@ -5,6 +5,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { unavailable } from '../errors.ts';
 import { createFairTurns, type FairTurns } from '../lib/fair-turns.ts';
 import type { Reading } from '../lib/reading.ts';
+import { actorFor } from './actor.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './reading-room.ts';
@@ -112,8 +113,9 @@ const halfClosed =
 /** What a read of a request has: the database of its organization, whose waits and statements end with the read. */
 export function readFor(
   database: Database,
-  { identity, place }: FastifyRequest,
+  request: FastifyRequest,
 ): { organization: OrganizationDatabase; reading: Reading } {
-  const { reading } = place;
-  return { organization: database.as(identity.organizationId, reading.signal), reading };
+  const { reading } = request.place;
+  const { organizationId } = request.identity;
+  return { organization: database.as(organizationId, reading.signal, actorFor(request)), reading };
 }

@@ -1,5 +1,6 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
+import { requestIdHeader } from './request-id.ts';
 
 /**
  * On every answer. A shared cache does not know that the answer depends on X-API-KEY, and a browser must not guess what
@@ -8,13 +9,13 @@ import type { FastifyInstance } from 'fastify';
 export const commonHeaders = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
 
 /**
- * Sets the common headers on every answer, and lets pages of the listed origins read it, as CORS_ORIGINS has them. Call it
+ * Sets the common headers and the id of the request on every answer, and lets pages of the listed origins read it, as CORS_ORIGINS has them. Call it
  * before keys are asked for.
  */
 export async function setResponseHeaders(app: FastifyInstance, origins: string | undefined): Promise<void> {
   // With a callback, as every hook that has nothing to wait for: an async one costs each request a promise.
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(commonHeaders);
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(commonHeaders).header(requestIdHeader, request.id);
     done();
   });
   if (origins === undefined) return;

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Logger } from 'pino';
+import { type AccessLog, logAnswers } from './access-log.ts';
 import { ajvOptions } from './ajv-options.ts';
 import type { App } from './app-type.ts';
 import { type Credentials, knownOrganization, requireKeys } from './auth.ts';
@@ -14,6 +15,7 @@ import type { Metrics } from './metrics.ts';
 import { createQueryParser, refuseLargeQueries } from './query-size.ts';
 import { createReadingPace } from './reading-pace.ts';
 import { createRefusalLog } from './refusal-log.ts';
+import { createRequestIds } from './request-id.ts';
 import { setResponseHeaders } from './response-headers.ts';
 import { lazyCompilers } from './schema-compilers.ts';
 
@@ -21,14 +23,19 @@ interface DoorOptions {
   credentials: Credentials;
   metrics: Metrics;
   log: Logger;
-  corsOrigins: string | undefined;
-  bodyLimitBytes: number;
-  bodiesLimitBytes: number;
+  /** Settings of the same names. */
+  config: {
+    BODY_LIMIT_BYTES: number;
+    BODIES_LIMIT_BYTES: number;
+    CORS_ORIGINS?: string;
+    ACCESS_LOG?: string;
+    TRUSTED_PROXIES?: string;
+  };
   limits: HttpLimits;
 }
 
 /** An app without routes: what every request passes before one. */
-export async function openDoor({ credentials, metrics, log, limits: bounds, ...options }: DoorOptions): Promise<App> {
+export async function openDoor({ credentials, metrics, log, limits: bounds, config }: DoorOptions): Promise<App> {
   const pace = createReadingPace(bounds.unwantedBytesPerTurn);
   const connections = createConnections({
     server: {
@@ -43,14 +50,16 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, ...o
   });
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
-    bodyLimit: options.bodyLimitBytes,
+    bodyLimit: config.BODY_LIMIT_BYTES,
     // Nothing of a start waits for anything outside, and on a busy machine it may take longer than the 10 s of Fastify.
     pluginTimeout: 0,
     serverFactory: (listener) => connections.createServer(listener),
     forceCloseConnections: 'idle',
     // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
     return503OnClosing: false,
-    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: createRequestIds(bounds),
+    trustProxy: config.TRUSTED_PROXIES ?? false,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     exposeHeadRoutes: true,
     frameworkErrors: answerBadUrl,
     clientErrorHandler: createClientErrors(bounds, pace),
@@ -63,17 +72,29 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, ...o
     ajv: { customOptions: ajvOptions },
     schemaController: { compilersFactory: lazyCompilers() },
   });
-  await setResponseHeaders(app, options.corsOrigins);
+  await setResponseHeaders(app, config.CORS_ORIGINS);
   endBodiesOfHead(app);
   const refusalLog = createRefusalLog({
     limits: bounds,
-    sumUp: (counts) => log.info({ refused: counts }, 'refused requests that were not logged by themselves, by status'),
+    sumUp: (counts, most) => {
+      const [answered, refused] = byOutcome(counts);
+      log.info({ answered, refused, most }, 'requests that were not logged by themselves, by status');
+    },
   });
   app.addHook('onClose', async () => refusalLog.close());
   answerErrors(app, refusalLog);
-  const { bodyLimitBytes, bodiesLimitBytes } = options;
+  logAnswers(app, (config.ACCESS_LOG ?? 'usual') as AccessLog, refusalLog);
+  const { BODY_LIMIT_BYTES: bodyLimitBytes, BODIES_LIMIT_BYTES: bodiesLimitBytes } = config;
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, credentials, connections.keep);
   refuseLargeQueries(app);
   return app;
+}
+
+/** Counts by status, of those that were answered and those that were refused; undefined where there are none. */
+function byOutcome(counts: Record<string, number>): (Record<string, number> | undefined)[] {
+  return [false, true].map((isRefused) => {
+    const some = Object.entries(counts).filter(([status]) => Number(status) >= 400 === isRefused);
+    return some.length === 0 ? undefined : Object.fromEntries(some);
+  });
 }

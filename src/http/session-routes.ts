@@ -1,10 +1,13 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { publicIdOf } from '../auth/api-key.ts';
 import type { Identity } from '../auth/identity.ts';
 import { scopes } from '../auth/identity.ts';
 import type { SessionFacts } from '../auth/session-store.ts';
 import type { NewSession } from '../auth/sessions.ts';
+import type { Actor } from '../database/audit.ts';
 import { ApiError } from '../errors.ts';
+import { actorFor } from './actor.ts';
 import type { App } from './app-type.ts';
 import { type Credentials, identityOfKey, requireScope } from './auth.ts';
 import { refuseOtherOrigins } from './same-origin.ts';
@@ -50,6 +53,25 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
     return answerOf(identity, facts);
   };
 
+  const signIn = async ({ api_key: key, token }: Static<typeof SignIn>, actor: Actor): Promise<NewSession> => {
+    try {
+      const session = token === undefined ? await withKey(key as string, actor) : await sessions.exchange(token, actor);
+      if (session !== undefined) return session;
+      throw new ApiError('unauthorized', 'This link is unknown, was used or is over.');
+    } catch (error) {
+      const isRefusal = error instanceof ApiError && error.status < 500;
+      if (isRefusal) sessions.noteRefused({ actor, publicId: key && publicIdOf(key), why: error.message });
+      throw error;
+    }
+  };
+  const withKey = async (key: string, actor: Actor): Promise<NewSession> => {
+    const identity = await identityOfKey(identities, key);
+    requireScope(identity, 'read');
+    const session = await sessions.begin(identity, { ...actor, kind: 'key', keyId: identity.keyId });
+    if (session === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
+    return session;
+  };
+
   app.post(
     '/session',
     {
@@ -64,16 +86,7 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
     async (request, reply) => {
       // Another page could put its own session into the browser of a person, who would go on in it.
       refuseOtherOrigins(request, publicUrl);
-      const { api_key: key, token } = request.body;
-      if (token !== undefined) {
-        const session = await sessions.exchange(token);
-        if (session === undefined) throw new ApiError('unauthorized', 'This link is unknown, was used or is over.');
-        return begun(request, reply, session);
-      }
-      const identity = await identityOfKey(identities, key as string);
-      requireScope(identity, 'read');
-      const session = await sessions.begin(identity);
-      if (session === undefined) throw new ApiError('unauthorized', 'This API key is unknown, revoked or expired.');
+      const session = await signIn(request.body, actorFor(request));
       return begun(request, reply, session);
     },
   );
@@ -102,7 +115,7 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
     },
     async (request, reply) => {
       const token = sessionTokenOf(request.headers);
-      if (token !== undefined) await sessions.end(token);
+      if (token !== undefined) await sessions.end(token, actorFor(request));
       return reply.header('set-cookie', noSessionCookie(request, publicUrl)).code(204).send(null);
     },
   );

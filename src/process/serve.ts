@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { type DatabaseAddress, findDatabase } from './database-address.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
-import { openLog } from './log.ts';
+import { type LogFormat, openLog } from './log.ts';
 import { partIn } from './messages.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { openSockets, type Sockets } from './sockets.ts';
@@ -11,8 +11,8 @@ import { openSockets, type Sockets } from './sockets.ts';
 /**
  * Runs the server until SIGTERM, SIGINT or SIGHUP, then ends it in order: requests in flight are answered, the database is
  * closed. SIGUSR2 replaces what serves by the program that is installed by then. This process holds the sockets and the
- * embedded PostgreSQL; what serves are processes that it starts. Logs go to standard error as JSON lines; standard output
- * is for people.
+ * embedded PostgreSQL; what serves are processes that it starts. Logs go to standard error; standard output is for
+ * people.
  * @param environment tells which of these processes this one is, and what systemd hands over
  * @throws when it cannot start; what was opened by then is closed again.
  */
@@ -21,7 +21,7 @@ export async function serve(
   environment: Record<string, string | undefined>,
   limits: ProcessLimits = processLimits,
 ): Promise<void> {
-  const log = openLog(config.LOG_LEVEL);
+  const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const part = partIn(environment);
   if (part !== undefined) {
     // Not part of what holds the sockets: it would keep 60 MB of what serves in memory.

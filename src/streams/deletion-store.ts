@@ -7,6 +7,7 @@
  * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
  */
 import type pg from 'pg';
+import { type Actor, actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import type { StreamLimits } from './limits.ts';
@@ -22,9 +23,11 @@ export async function deleteStreams(organization: OrganizationDatabase, dataIds:
        select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
        order by data_id for no key update
-     )
-     update streams s set deleted_at = clock_timestamp()
-     from found where s.data_id = found.data_id returning s.data_id`,
+     ), deleted as (
+       update streams s set deleted_at = clock_timestamp()
+       from found where s.data_id = found.data_id returning s.data_id, s.organization_id, s.stream_name
+     ), audited as (${auditEntries('stream.delete', { from: 'deleted', ...ofStream }, '$3')})
+     select data_id from deleted`,
     dataIds,
   );
 }
@@ -40,7 +43,8 @@ export async function restoreStreams(organization: OrganizationDatabase, dataIds
      ), restored as (
        update streams s set deleted_at = null, changed_at = clock_timestamp()
        from found where s.data_id = found.data_id and s.deleted_at is not null
-     )
+       returning s.data_id, s.organization_id, s.stream_name
+     ), audited as (${auditEntries('stream.restore', { from: 'restored', ...ofStream }, '$3')})
      select data_id from found`,
     dataIds,
   );
@@ -53,21 +57,30 @@ export async function giveUpStreams(organization: OrganizationDatabase, dataIds:
     `with found as materialized (
        select data_id from streams where organization_id = $1::uuid and data_id = any($2::uuid[])
        order by data_id for no key update
-     )
-     update streams s
-     set deleted_at = coalesce(s.deleted_at, clock_timestamp()), removed_at = coalesce(s.removed_at, clock_timestamp())
-     from found where s.data_id = found.data_id returning s.data_id`,
+     ), given_up as (
+       update streams s
+       set deleted_at = coalesce(s.deleted_at, clock_timestamp()), removed_at = coalesce(s.removed_at, clock_timestamp())
+       from found where s.data_id = found.data_id returning s.data_id, s.organization_id, s.stream_name
+     ), audited as (${auditEntries('stream.remove', { from: 'given_up', ...ofStream }, '$3')})
+     select data_id from given_up`,
     dataIds,
   );
 }
 
-/** Runs a statement with the parameters organization and entries. @returns the entries that it gives */
+/** What the audit log says of a stream. Its name is in no other place once it was removed. */
+const ofStream = {
+  organizationId: 'organization_id',
+  dataId: 'data_id',
+  details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
+};
+
+/** Runs a statement with the parameters organization, entries and actor. @returns the entries that it gives */
 async function marked(
-  { organizationId, pool }: OrganizationDatabase,
+  { organizationId, pool, actor }: OrganizationDatabase,
   statement: string,
   dataIds: string[],
 ): Promise<string[]> {
-  const { rows } = await pool.query<{ data_id: string }>(statement, [organizationId, dataIds]);
+  const { rows } = await pool.query<{ data_id: string }>(statement, [organizationId, dataIds, actorParameter(actor)]);
   return rows.map((row) => row.data_id);
 }
 
@@ -77,12 +90,12 @@ export async function removeStream(
   dataId: string,
   limits: RemovalLimits,
 ): Promise<void> {
-  const { organizationId, pool } = organization;
+  const { organizationId, pool, actor } = organization;
   do {
     await inTransaction(pool, (client) => removeChannels(client, organizationId, dataId));
     await removeRows(organization, dataId, 'chunks', ['channel_id', 'chunk_index'], limits);
     await removeRows(organization, dataId, 'chunk_revisions', ['channel_id', 'chunk_index', 'revision'], limits);
-  } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId))));
+  } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId, actor))));
 }
 
 /** Waits for the flushes that hold them; they are locked in the order in which those do it. */
@@ -133,7 +146,12 @@ async function removeRows(
 }
 
 /** @returns false, and removes nothing, when a channel has been made since the channels were removed */
-async function removeStreamRow(client: pg.PoolClient, organizationId: string, dataId: string): Promise<boolean> {
+async function removeStreamRow(
+  client: pg.PoolClient,
+  organizationId: string,
+  dataId: string,
+  actor: Actor,
+): Promise<boolean> {
   // With this lock no new channel can refer to the stream any more.
   const locked = await client.query(
     `select from streams
@@ -144,9 +162,12 @@ async function removeStreamRow(client: pg.PoolClient, organizationId: string, da
   if (locked.rowCount === 0) return true;
   const { rowCount } = await client.query(`select from channels where data_id = $1::uuid limit 1`, [dataId]);
   if (rowCount !== 0) return false;
-  await client.query(`delete from streams where organization_id = $1::uuid and data_id = $2::uuid`, [
-    organizationId,
-    dataId,
-  ]);
+  await client.query(
+    `with removed as (
+       delete from streams where organization_id = $1::uuid and data_id = $2::uuid
+       returning data_id, organization_id, stream_name
+     ) ${auditEntries('stream.removed', { from: 'removed', ...ofStream }, '$3')}`,
+    [organizationId, dataId, actorParameter(actor)],
+  );
   return true;
 }

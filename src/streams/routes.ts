@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { originOf } from '../http/actor.ts';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
 import { showPath } from '../http/json-fault.ts';
@@ -97,7 +98,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
       const { dataId, chunkIndex, arrivals } = takeChunks(request, reply, metrics);
-      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt, () => originOf(request));
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', outcomes[0]);
         return receipts[0] as ChunkReceipt;
@@ -127,7 +128,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
       reply.code(201);
       const arrivedAt = arrivalOf(reply);
       const { dataId, chunkIndex, arrivals } = takeChunks(request, reply, metrics);
-      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt);
+      const stored = streams.ingest(request.identity, dataId, chunkIndex, arrivals, arrivedAt, () => originOf(request));
       return stored.then(({ receipts, outcomes }) => {
         reply.header('chunk-outcome', countsOf(outcomes));
         return receipts;
@@ -166,7 +167,7 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
     async (request, reply) => {
       const { channel_name: channelName, chunk_index: chunkIndex, revision } = request.body;
       const address = { dataId: request.params.data_id, channelName, chunkIndex, revision };
-      const { receipts, outcomes } = await streams.restore(request.identity, address);
+      const { receipts, outcomes } = await streams.restore(request.identity, address, () => originOf(request));
       reply.header('chunk-outcome', outcomes[0]);
       return receipts[0] as ChunkReceipt;
     },

@@ -1,4 +1,5 @@
 import { contract } from '../contract.ts';
+import type { Origin } from '../database/audit.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import type { BatchItem } from './queue.ts';
 
@@ -16,6 +17,8 @@ export interface IngestItem extends BatchItem {
   arrivals: Arrival[];
   /** Puts back what a chunk once held, which a finalized stream takes at any time. */
   isRestoring: boolean;
+  /** What the audit log says of its request, if it replaces something. */
+  originOf?: (() => Origin) | undefined;
 }
 
 /** What stands at the address of a row, as a plain read saw it. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/identity.ts';
+import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { isAway } from '../database/failures.ts';
 import { bytesOf, type SeriesImage } from '../database/series-image.ts';
@@ -44,12 +45,13 @@ export interface StreamService {
     chunkIndex: number,
     arrivals: Arrival[],
     arrivedAt?: number,
+    originOf?: () => Origin,
   ): Promise<Acknowledgement>;
   /**
    * Writes again what a chunk held before it was replaced; that is a replacement like any other and keeps a revision too.
    * 404 for an unknown stream, channel, chunk or revision; 503 when too much is waiting.
    */
-  restore(identity: Identity, revision: RevisionAddress): Promise<Acknowledgement>;
+  restore(identity: Identity, revision: RevisionAddress, originOf?: () => Origin): Promise<Acknowledgement>;
   /** Closes a stream; again is the same. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
   /**
@@ -125,8 +127,8 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now()) {
-      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt);
+    ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now(), originOf = undefined) {
+      const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt, originOf);
       return batcher.submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
         // A flush has just settled them; the receipts of 10,000 channels are work of their own.
@@ -134,7 +136,7 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    async restore(identity, { dataId, ...address }) {
+    async restore(identity, { dataId, ...address }, originOf) {
       const revision = { ...address, dataId: dataId.toLowerCase() };
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
@@ -142,7 +144,7 @@ export function createStreamService(options: Options): StreamService {
         channelName: revision.channelName,
         image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
       };
-      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now());
+      const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
@@ -237,13 +239,14 @@ function toItem(
   chunkIndex: number,
   arrivals: Arrival[],
   arrivedAt: number,
+  originOf: (() => Origin) | undefined,
 ): IngestItem {
   const rows = arrivals.map(({ channelName, image }) => {
     const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
     return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
   });
   const bytes = arrivals.reduce((sum, { image }) => sum + sizeOf(image.timestamps) + sizeOf(image.values), 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, rows, bytes, arrivedAt };
+  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, originOf, rows, bytes, arrivedAt };
 }
 
 /** Regular times have no residuals, and take room all the same. */

@@ -4,6 +4,7 @@ import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
 import type { Settled } from './apart.ts';
+import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
@@ -170,6 +171,7 @@ async function settleStanding(
   if (differing.length > 0) {
     for (const { channelId, pointCount } of await replaceChunks(client, differing, limits))
       totals.set(channelId, pointCount);
+    await auditReplacements(client, differing);
     const shrunk = differing.filter((row) => mayShrink(row.image, before(row)));
     if (shrunk.length > 0) await recountChannels(client, shrunk);
   }

@@ -20,6 +20,8 @@ let server: TestServer;
 const limits = { ...authLimits, listedRowsMax: 2 };
 const catalogue = { ...catalogueLimits, listPageRowsMax: 2, runsUsual: 2 };
 
+const actor = { kind: 'operator' as const, userName: 'root' };
+
 beforeAll(async () => {
   server = await startTestServer();
 });
@@ -38,14 +40,23 @@ async function cli(...args: string[]): Promise<string> {
   const withDatabase: WithDatabase = (work) => work(server.database);
   const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
   const print = (line: string) => listing.say(line);
-  const keys = { withDatabase, listing, print, environment: {}, pageUrl: async () => 'http://localhost', limits };
+  const keys = {
+    withDatabase,
+    listing,
+    actor,
+    print,
+    environment: {},
+    pageUrl: async () => 'http://localhost',
+    limits,
+  };
   addKeysCommands(program.command('keys'), keys);
-  addOrganizationsCommands(program.command('organizations'), { withDatabase, listing, limits });
-  addUsersCommands(program.command('users'), { withDatabase, listing, limits });
-  addProjectsCommands(program.command('projects'), { withDatabase, listing, limits: catalogue });
+  addOrganizationsCommands(program.command('organizations'), { withDatabase, listing, actor, limits });
+  addUsersCommands(program.command('users'), { withDatabase, listing, actor, limits });
+  addProjectsCommands(program.command('projects'), { withDatabase, listing, actor, limits: catalogue });
   addStreamsCommands(program.command('streams'), {
     withDatabase,
     listing,
+    actor,
     idleSeconds: () => 3_600,
     limits: catalogue,
   });
@@ -296,4 +307,30 @@ test('a list that nobody reads any more ends, and asks the database no further',
   }
   await createListing(stream).list(pages(), { NAME: ({ name }) => name }, false);
   expect(asked).toBeLessThan(5);
+});
+
+test('who made, renamed and revoked what stands in the audit log, once', async () => {
+  await cli('organizations', 'add', 'audited');
+  await cli('organizations', 'add', 'AUDITED');
+  await cli('organizations', 'rename', 'audited', 'Watched');
+  const of = ['--organization', 'watched'];
+  await cli('users', 'add', 'ada', ...of);
+  await cli('users', 'rename', 'ada', 'Ada', ...of);
+  await createKey(server.database, 'watched', 'ada', { scopes: ['read'] }, actor);
+  await cli('keys', 'revoke', ...of, '--user', 'ada');
+  await cli('keys', 'revoke', ...of, '--user', 'ada');
+  const { rows } = await server.owner.pool.query(
+    `select action, actor, user_name, of_key_id is not null as is_of_key, details->>'name' as name, details->>'was' as was,
+            details->>'user_name' as of_user
+     from audit_log join organizations using (organization_id) where name = 'Watched' order by happened_at`,
+  );
+  const byRoot = { actor: 'operator', user_name: 'root', is_of_key: false, was: null, of_user: null };
+  expect(rows).toEqual([
+    { ...byRoot, action: 'organization.create', name: 'audited' },
+    { ...byRoot, action: 'organization.rename', name: 'Watched', was: 'audited' },
+    { ...byRoot, action: 'user.create', name: 'ada' },
+    { ...byRoot, action: 'user.rename', name: 'Ada', was: 'ada' },
+    { ...byRoot, action: 'key.create', name: null, is_of_key: true, of_user: 'Ada' },
+    { ...byRoot, action: 'key.revoke', name: null, is_of_key: true, of_user: 'Ada' },
+  ]);
 });

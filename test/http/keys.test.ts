@@ -238,3 +238,25 @@ test('a session administers keys as its key does, from the page of this server a
       .statusCode;
   expect([await from('same-origin'), await from('same-site'), await from('cross-site')]).toEqual([201, 403, 403]);
 });
+
+test('what is done to keys stands in the audit log of the organization, with who has asked, and never the key', async () => {
+  const boss = await organization('audited');
+  const made = await make({ scopes: ['read'], user_name: 'ann' }, boss);
+  const successor = (await server.post(`/keys/${made.key_id}/rotate`, {}, boss)).json;
+  await remove(`/keys/${made.key_id}`, boss);
+  await remove(`/keys/${made.key_id}`, boss);
+  await remove(`/users/${made.user_id}/keys/`, boss);
+  expect((await remove(`/keys/${await idOf(boss)}`, boss)).status).toBe(409);
+  const { json, text } = await server.get('/audit/', boss);
+  type Entry = { action: string; actor: string; key_id: number | null; of_key_id: number | null };
+  const entries = (json.entries as Entry[]).filter(({ actor }) => actor === 'key').reverse();
+  const by = await idOf(boss);
+  expect(entries.map(({ action, key_id, of_key_id }) => [action, key_id, of_key_id])).toEqual([
+    ['user.create', by, null],
+    ['key.create', by, made.key_id],
+    ['key.rotate', by, successor.key_id],
+    ['key.revoke', by, made.key_id],
+    ['key.revoke', by, successor.key_id],
+  ]);
+  for (const { api_key } of [made, successor]) expect(text).not.toContain(api_key.slice(16, 30));
+});

@@ -27,7 +27,10 @@ test('a flood of refusals is a few lines and a sum, and hides no other kind', as
     .map((line) => JSON.parse(line));
   const alone = lines.filter(({ msg }) => msg === 'refused').map(({ status }) => status);
   expect(alone).toEqual([401, 401, 401, 401, 401, 422]);
-  expect(lines.filter(({ refused }) => refused).map(({ refused }) => refused)).toEqual([{ 401: 495 }]);
+  const most = [{ status: 401, method: 'GET', route: '/data_entries/', address: '127.0.0.1', count: 495 }];
+  expect(lines.filter(({ refused }) => refused).map(({ refused, most }) => [refused, most])).toEqual([
+    [{ 401: 495 }, most],
+  ]);
 });
 
 test('the sum comes every refusalLogMs, and then some are logged by themselves again', async () => {
@@ -81,7 +84,10 @@ describe('a line of the log says', () => {
       .split('\n')
       .map((line) => JSON.parse(line))
       .filter(({ detail }) => detail !== undefined);
-    return refused.map(({ level, time, pid, hostname, reqId, msg, detail, ...rest }) => rest);
+    expect(refused.map(({ request_id, duration_ms }) => [typeof request_id, duration_ms > 0])).toEqual(
+      refused.map(() => ['string', true]),
+    );
+    return refused.map(({ level, time, pid, hostname, request_id, duration_ms, msg, detail, ...rest }) => rest);
   }
   const known = { method: 'POST', key_id: expect.any(Number), address: '127.0.0.1' };
 

@@ -166,6 +166,7 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'DELETE /keys/:key_id': (ids) => ({ url: `/keys/${ids.key}`, scope: 'admin' }),
   'GET /users/': () => ({ url: '/users/', scope: 'admin' }),
   'DELETE /users/:user_id/keys/': (ids) => ({ url: `/users/${ids.user}/keys/`, scope: 'admin' }),
+  'GET /audit/': (ids) => ({ url: `/audit/?data_id=${ids.data}`, scope: 'admin' }),
   'GET /session': () => ({ url: '/session' }),
   // Whoever could sign in can sign out.
   'DELETE /session': () => ({ url: '/session', scope: 'read' }),
@@ -428,7 +429,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
         continue;
       }
       const notThere = await send(name, asUnknown, server.keys.rival);
-      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|keys)\/$/.test(name) ? 200 : 404);
+      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit|keys)\/$/.test(name) ? 200 : 404);
       expect(foreign.status).toBe(notThere.status);
       expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
     }

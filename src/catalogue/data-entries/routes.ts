@@ -1,5 +1,7 @@
 import { Type } from '@sinclair/typebox';
+import type { FastifyRequest } from 'fastify';
 import type { Database } from '../../database/database.ts';
+import { actorFor } from '../../http/actor.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
 import { readFor } from '../../http/readings.ts';
@@ -106,7 +108,7 @@ function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryD
         response: { 200: ChangedIds('the deleted ids'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => deleteDataEntries(database.as(request.identity.organizationId), request.query, removal),
+    (request) => deleteDataEntries(forActor(database, request), request.query, removal),
   );
 
   app.post(
@@ -120,6 +122,10 @@ function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryD
         response: { 200: ChangedIds('the ids of those that are there now'), ...refusals(...bodyRefusals, 404) },
       },
     },
-    (request) => restoreDataEntries(database.as(request.identity.organizationId), request.body.data_ids),
+    (request) => restoreDataEntries(forActor(database, request), request.body.data_ids),
   );
 }
+
+/** What is done with it stands in the audit log. */
+const forActor = (database: Database, request: FastifyRequest) =>
+  database.as(request.identity.organizationId, undefined, actorFor(request));

@@ -83,6 +83,8 @@ export interface AppDependencies {
   extend?: (app: App, remembered: Remembered) => Promise<void>;
   /** How the metrics of other processes of this server come in; without it there are none. */
   metricsOfAll?: MetricsOfAll;
+  /** What is known of scheduled backups, where there are any. */
+  backups?: { ageSeconds(): number; failureCount(): number } | undefined;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
 }
 
@@ -115,7 +117,7 @@ export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/inst
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
   const limits = limitsOf(given.limits);
-  const metrics = createMetrics(database);
+  const metrics = metricsOf(database, given.backups);
   const identities = openIdentities(database, log, limits.auth);
   const sessionSeconds = config.SESSION_HOURS * 3_600;
   const sessions = openSessions(database, log, { sessionSeconds, limits: limits.auth });
@@ -176,7 +178,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   await app.register(async (room) => exportRoutes(room, exports));
   await catalogueRoutes(app, database, idleSeconds, limits);
   await app.register(async (room) => auditRoutes(room, { database, limits: limits.audit }), { prefix: '/audit' });
-  healthRoutes(app, database.standing);
+  healthRoutes(app, database);
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });
@@ -188,6 +190,17 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
 async function peopleRoutes(app: App, database: Database, limits: AuthLimits): Promise<void> {
   await app.register(async (room) => keyRoutes(room, { database, limits }), { prefix: '/keys' });
   await app.register(async (room) => userRoutes(room, { database, limits }), { prefix: '/users' });
+}
+
+function metricsOf(database: Database, backups: AppDependencies['backups']): Metrics {
+  const metrics = createMetrics(database);
+  if (backups === undefined) return metrics;
+  const age = 'Age of the newest backup in BACKUP_DIR; counted from 1970 where there is none';
+  // One that a process has just made is found by the others a little later.
+  metrics.watch('metrology_backup_age_seconds', age, backups.ageSeconds, 'min');
+  const failed = 'Scheduled backups that failed';
+  metrics.watchCounter('metrology_backup_failures_total', failed, backups.failureCount);
+  return metrics;
 }
 
 function pagesForPeople(app: App): void {

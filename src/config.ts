@@ -30,6 +30,32 @@ export const ConfigSchema = Type.Object({
     minLength: 1,
     description: 'folder of the embedded database and the key',
   }),
+  DATABASE_DISK_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'a folder on the disk of the database, to see the room there; unset, that of the embedded one alone is seen',
+    }),
+  ),
+  DISK_WARN_BYTES: integer(
+    5 * 1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database the log and /readyz say so; 0 says nothing',
+  ),
+  DISK_REFUSE_BYTES: integer(
+    1024 ** 3,
+    0,
+    1024 ** 5,
+    'below so much room on the disk of the database no new stream is opened, and those that are open go on; 0 opens all',
+  ),
+  EMBEDDED_POSTGRES_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'folder above the bin of a PostgreSQL 17 or 18 to run as the embedded one, such as /usr/lib/postgresql/18; unset, the one that comes as a package',
+    }),
+  ),
   DATABASE_POOL_MAX: integer(
     20,
     2,
@@ -76,6 +102,11 @@ export const ConfigSchema = Type.Object({
       description: 'folder of kept exports; unset, one under the temporary folder of the system',
     }),
   ),
+  BACKUP_DIR: Type.Optional(
+    Type.String({ minLength: 1, description: 'folder into which the server makes backups; unset, it makes none' }),
+  ),
+  BACKUP_EVERY_HOURS: integer(24, 1, 8_760, 'time from one backup in BACKUP_DIR to the next, in hours'),
+  BACKUP_KEEP: integer(7, 1, 10_000, 'backups that stay in BACKUP_DIR; older ones are removed'),
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^?#\\s]*)?$',

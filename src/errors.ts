@@ -21,6 +21,7 @@ export const errorStatus = {
   validation: 422,
   internal: 500,
   unavailable: 503,
+  insufficient_storage: 507,
 } as const;
 export type ErrorCode = keyof typeof errorStatus;
 

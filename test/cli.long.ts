@@ -55,6 +55,8 @@ describe('without a database', () => {
       'migrate',
       'verify',
       'repack',
+      'backup',
+      'restore',
       'keys',
       'organizations',
       'users',

@@ -6,6 +6,8 @@ const defaults = {
   HOST: '127.0.0.1',
   PORT: 8000,
   DATA_DIR: resolve('./data'),
+  DISK_WARN_BYTES: 5_368_709_120,
+  DISK_REFUSE_BYTES: 1_073_741_824,
   DATABASE_POOL_MAX: 20,
   WORKERS: 1,
   FINALIZE_GRACE_SECONDS: 120,
@@ -13,6 +15,8 @@ const defaults = {
   BODY_LIMIT_BYTES: 33_554_432,
   BODIES_LIMIT_BYTES: 134_217_728,
   EXPORT_CACHE_BYTES: 1_073_741_824,
+  BACKUP_EVERY_HOURS: 24,
+  BACKUP_KEEP: 7,
   LOG_LEVEL: 'info',
   LOG_FORMAT: 'auto',
   ACCESS_LOG: 'usual',
@@ -44,6 +48,10 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     refused: ['h/d', 'postgresql://owner:hunter2@h:notaport/d'],
   },
   DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
+  DATABASE_DISK_DIR: { taken: [['/var/lib/postgresql', '/var/lib/postgresql']], refused: [] },
+  DISK_WARN_BYTES: { taken: [['0', 0]], refused: ['-1', '5GB', '1125899906842625'] },
+  DISK_REFUSE_BYTES: { taken: [['0', 0]], refused: ['-1', '10%', '1125899906842625'] },
+  EMBEDDED_POSTGRES_DIR: { taken: [['/usr/lib/postgresql/18', '/usr/lib/postgresql/18']], refused: [] },
   DATABASE_POOL_MAX: { taken: [['2', 2]], refused: ['1', '1001', 'many'] },
   BOOTSTRAP_API_KEY: {
     taken: [['k'.repeat(16), 'k'.repeat(16)]],
@@ -57,6 +65,9 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   BODIES_LIMIT_BYTES: { taken: [['1024', 1024]], refused: ['1023', 'all'] },
   EXPORT_CACHE_BYTES: { taken: [['0', 0]], refused: ['-1', '1GB'] },
   EXPORT_CACHE_DIR: { taken: [['/var/cache/exports', '/var/cache/exports']], refused: [] },
+  BACKUP_DIR: { taken: [['/backups', '/backups']], refused: [] },
+  BACKUP_EVERY_HOURS: { taken: [['1', 1]], refused: ['0', '8761', '0.5', 'daily'] },
+  BACKUP_KEEP: { taken: [['1', 1]], refused: ['0', '10001', 'all'] },
   WORKERS: { taken: [['64', 64]], refused: ['0', '65', 'all'] },
   PUBLIC_URL: {
     taken: [

@@ -79,6 +79,22 @@ export function admitSqlReader(
   });
 }
 
+/**
+ * Gives those readers whose roles are in this PostgreSQL what a reader may use: after a restore, since neither roles nor rights are
+ * in a backup.
+ * @returns the names of those that are readers without a role
+ */
+export function readmitSqlReaders(database: OwnerDatabase): Promise<string[]> {
+  return inTransaction(database.pool, async (client) => {
+    const { rows } = await client.query<{ role: string; isThere: boolean }>(
+      `select role_name as role, exists (select from pg_roles where rolname = role_name) as "isThere"
+       from sql_readers order by 1`,
+    );
+    for (const { role } of rows.filter(({ isThere }) => isThere)) await grantAll(client, role);
+    return rows.filter(({ isThere }) => !isThere).map(({ role }) => role);
+  });
+}
+
 export async function listSqlReaders(database: OwnerDatabase) {
   return database.kysely
     .selectFrom('sql_readers')
@@ -102,12 +118,15 @@ export async function dropSqlReader(database: OwnerDatabase, role: string, actor
       [role, actorParameter(actor)],
     );
     if (rowCount === 0) throw new Error(`There is no SQL reader "${role}".`);
+    const { rowCount: roles } = await client.query('select from pg_roles where rolname = $1::text', [role]);
+    if (roles === 0) return;
     for (const [grant, object] of await grants(client)) {
       await client.query(`revoke ${grant} on ${object} from ${pg.escapeIdentifier(role)}`);
     }
   });
   try {
-    await database.pool.query(`drop role ${pg.escapeIdentifier(role)}`);
+    // After a restore into another PostgreSQL there is none.
+    await database.pool.query(`drop role if exists ${pg.escapeIdentifier(role)}`);
     return true;
   } catch (error) {
     if (isCode(error, insufficientPrivilege) || isCode(error, dependentObjects)) return false;
@@ -158,6 +177,10 @@ async function admit(client: pg.PoolClient, role: string, organizationId: string
     [role, organizationId, actorParameter(actor)],
   );
   if (rowCount === 0) throw new Error(`The role "${role}" is a reader already; drop it first.`);
+  await grantAll(client, role);
+}
+
+async function grantAll(client: pg.PoolClient, role: string): Promise<void> {
   for (const [grant, object] of await grants(client)) {
     await client.query(`grant ${grant} on ${object} to ${pg.escapeIdentifier(role)}`);
   }

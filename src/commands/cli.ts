@@ -11,20 +11,25 @@ import { demo } from '../demo/demo.ts';
 import { explainFailure } from '../errors.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { type LogFormat, openLog } from '../process/log.ts';
-import { openStore, type Store } from '../process/open-database.ts';
+import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
+import { addBackupCommand } from './backup.ts';
 import { addKeysCommands } from './keys.ts';
 import { createListing } from './listing.ts';
 import { operatorHere } from './operator.ts';
 import { addOrganizationsCommands } from './organizations.ts';
 import { addProjectsCommands } from './projects.ts';
 import { addRepackCommand } from './repack.ts';
+import { addRestoreCommand } from './restore.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addStreamsCommands } from './streams.ts';
 import { owner, type WithDatabase } from './surroundings.ts';
 import { addTestCommand } from './test.ts';
 import { addUsersCommands } from './users.ts';
 import { addVerifyCommand } from './verify.ts';
+
+/** What commands read and write. */
+const standard = { input: process.stdin, output: process.stdout, errors: process.stderr };
 
 // What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
 const program = new Command('metrology-server')
@@ -50,6 +55,12 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+
+addBackupCommand(program.command('backup'), { withStore, ...standard });
+addRestoreCommand(program.command('restore'), {
+  open: () => openUnprepared(readConfig(process.env), openLog('warn')),
+  ...standard,
+});
 
 const withDatabase: WithDatabase = (work) => withStore(({ database }) => work(database));
 const listing = createListing(process.stdout);

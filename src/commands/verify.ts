@@ -32,7 +32,8 @@ export function addVerifyCommand(command: Command, { withStore, print }: Surroun
     );
 }
 
-function summaryOf({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
+/** What `verify` says in the end. */
+export function summaryOf({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
   const lines = [
     `${chunks.checked} chunks, ${chunks.differ} differ`,
     `${revisions.checked} replaced contents, ${revisions.differ} differ`,
@@ -56,7 +57,7 @@ function summaryOf({ chunks, revisions, channels, overviews, repaired }: Verific
   return lines;
 }
 
-function differsStill({ chunks, revisions, channels, overviews, repaired }: Verification): boolean {
+export function differsStill({ chunks, revisions, channels, overviews, repaired }: Verification): boolean {
   const unrepaired = repaired === undefined ? overviews.differ : repaired.left + repaired.heldChannels;
   return chunks.differ + revisions.differ + channels.differ + unrepaired > 0;
 }

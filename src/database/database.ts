@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
+import { createDisk, type Disk, type DiskOptions, diskFailure } from './disk.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations } from './organizations.ts';
@@ -24,6 +25,8 @@ export interface Database {
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
   standing: Standing;
+  /** The room on its disk. */
+  disk: Disk;
   /** Whether PostgreSQL is away, and since when. */
   outage: Outage;
   /**
@@ -74,6 +77,8 @@ interface DatabaseOptions extends OpenOptions {
   poolMax: number;
   /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
   dataFolder?: (() => string | undefined) | undefined;
+  /** Its disk, and what is too little room there; without it nothing is known of it but what PostgreSQL says. */
+  disk?: DiskOptions | undefined;
   /** The migrations that this program stands on, when they are others than those that it brings. */
   migrationsFolder?: URL | undefined;
 }
@@ -97,8 +102,10 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
     statementMsMax: Math.min(statementMsMax, bounds.standingMsMax),
     waitMsMax: bounds.standingMsMax,
   });
+  const disk = createDisk(options.disk, bounds);
   const standing = createStanding({
     pool: looks,
+    disk,
     dataFolder: options.dataFolder,
     migrationsFolder: options.migrationsFolder,
     ...bounds,
@@ -120,7 +127,11 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   } as pg.PoolConfig;
   const ingest = open(serviceRole, bounds.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
-  const outage = createOutage(ingest, { limits: bounds, now });
+  const outage = createOutage(ingest, {
+    limits: bounds,
+    now,
+    obstacle: () => disk.look().then(() => diskFailure(disk)),
+  });
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
   // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
@@ -129,6 +140,7 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
     as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, standing), shares, ingest }),
     everyOrganization: { ingest, keys, upkeep: accessTo(service) },
     standing,
+    disk,
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
     pools,

@@ -5,7 +5,7 @@
  * - a PostgreSQL that dies is started again, at the same address.
  * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
  */
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { accessSync, constants, realpathSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../lib/make-folder.ts';
@@ -21,6 +21,7 @@ import {
   rememberMove,
   replacePassword,
 } from './embedded/cluster.ts';
+import { type EmbeddedLimits, embeddedLimits } from './embedded/limits.ts';
 import { lockDataDir } from './embedded/lock.ts';
 import type { EmbeddedLog } from './embedded/log.ts';
 import {
@@ -37,7 +38,8 @@ import {
   readPostmasterFile,
   stopPostmaster,
 } from './embedded/processes.ts';
-import { settingsArguments } from './embedded/settings.ts';
+import { createRoom } from './embedded/room.ts';
+import { settingsArguments, walSizeFor } from './embedded/settings.ts';
 import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded/user.ts';
 import { watchPostmaster } from './embedded/watch.ts';
 
@@ -45,12 +47,16 @@ export interface EmbeddedOptions {
   /** Made with mode 0700 when it is not there. */
   dataDir: string;
   log: EmbeddedLog;
+  /** Folder above the `bin` of the PostgreSQL to run; by default the one that comes as a package. */
+  binariesDir?: string | undefined;
   /** PostgreSQL settings that win over the defaults; those that durability stands on are refused. */
   settings?: Record<string, string>;
   /** How long a fast shutdown may take before an immediate one follows. Default 20,000. */
   stopWaitMsMax?: number;
   /** Where root copies what another user must reach, if it comes to that. Default /var/lib/metrology-server. */
   relocationRoot?: string;
+  /** Bounds that differ from `embeddedLimits`. */
+  limits?: Partial<EmbeddedLimits>;
   /** Names a TCP port that looks free; when it turns out to be taken, it is asked again. */
   choosePort?: () => Promise<number>;
 }
@@ -63,6 +69,8 @@ export interface EmbeddedPostgres {
   firstStart: boolean;
   /** Where the cluster really is. */
   dataDir: string;
+  /** As PostgreSQL calls it, for example `18.4`. */
+  release: string;
   /** Stops PostgreSQL and lets go of DATA_DIR. May be called again and gives the same promise. */
   stop(): Promise<void>;
 }
@@ -76,20 +84,24 @@ export interface EmbeddedPostgres {
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
   settingsArguments(0, options.settings); // A setting that is refused should leave nothing behind.
-  const shipped = findPostgresBinaries();
+  const shipped = findPostgresBinaries(options.binariesDir);
   const dataDir = openDataDir(options.dataDir);
   const lock = await lockDataDir(dataDir, options.log);
   try {
     const prepared = await prepare({ ...options, dataDir, stopWaitMsMax }, shipped);
     const { firstStart, postmasterOptions } = prepared;
+    const room = createRoom(postmasterOptions);
+    // A PostgreSQL that has ended on a full disk would not come up.
+    room.giveWhenFull();
     const first = await startOnFreePort(postmasterOptions, new AbortController().signal);
-    const watch = watchPostmaster(first, postmasterOptions);
+    const watch = watchPostmaster(first, postmasterOptions, room);
     let stopped: Promise<void> | undefined;
     return {
       connectionString: first.connectionString,
       port: first.port,
       firstStart,
       dataDir: postmasterOptions.clusterDir,
+      release: shipped.release,
       stop() {
         stopped ??= watch.stop().finally(() => lock.release());
         return stopped;
@@ -146,6 +158,7 @@ async function prepare(
   await stopOldPostmaster(found, stopWaitMsMax, log);
   const { clusterDir, runAs, binaries } = await settleUser(options, found, shipped);
 
+  const limits = { ...embeddedLimits, ...options.limits };
   const firstStart = clusterOwner(clusterDir) === undefined;
   const known = readPassword(dataDir);
   const password = known ?? makePassword(dataDir);
@@ -163,13 +176,19 @@ async function prepare(
     clusterDir,
     runAs,
     password,
-    settings: options.settings ?? {},
+    settings: { max_wal_size: walSizeFor(diskBytesOf(clusterDir), limits), ...options.settings },
+    limits,
     logFile: join(dataDir, 'postgres.log'),
     log,
     stopWaitMsMax,
     choosePort: options.choosePort ?? portAsBefore(clusterDir),
   };
   return { firstStart, postmasterOptions };
+}
+
+function diskBytesOf(folder: string): number {
+  const { blocks, bsize } = statfsSync(folder);
+  return blocks * bsize;
 }
 
 /**

@@ -4,6 +4,7 @@ import pg from 'pg';
 const passingStates: [RegExp, string][] = [
   [/^08|^57P0|^53300/, 'The database cannot be reached'],
   [/^57014/, 'The database took too long'],
+  [/^53100/, 'The disk of the database is full'],
   [/^53/, 'The database has run out of space or memory'],
   [/^25006/, 'The database is read-only'],
   [/^40/, 'The database could not settle concurrent requests'],
@@ -39,6 +40,9 @@ export class DatabaseReadOnly extends Error {
   }
 }
 
+/** Its disk has too little room left to store anything; the message is a sentence without its full stop. It can be read. */
+export class DiskFull extends Error {}
+
 /** Too many requests of one organization want the database; the message is a sentence without its full stop. */
 export class TooManyWaiting extends Error {}
 
@@ -64,7 +68,9 @@ export function isAway(error: unknown): boolean {
 
 /** Whether one that is away could still be read, by connections that are there. */
 export const isReadable = (error: unknown) =>
-  error instanceof DatabaseReadOnly || (error instanceof pg.DatabaseError && /^(53300|25006)$/.test(error.code ?? ''));
+  error instanceof DatabaseReadOnly ||
+  error instanceof DiskFull ||
+  (error instanceof pg.DatabaseError && /^(53300|25006)$/.test(error.code ?? ''));
 
 /** A lock that the statement needs is held by somebody else for longer than it may wait. */
 export const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseError && error.code === '55P03';
@@ -73,7 +79,7 @@ export const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseErr
 export const isConflict = (error: unknown) => error instanceof pg.DatabaseError && /^40/.test(error.code ?? '');
 
 const isAbsence = (error: unknown): error is Error =>
-  error instanceof DatabaseSilent || error instanceof DatabaseAway || error instanceof DatabaseReadOnly;
+  [DatabaseSilent, DatabaseAway, DatabaseReadOnly, DiskFull].some((kind) => error instanceof kind);
 
 const isPoolFull = (error: Error) => error.message.startsWith('timeout exceeded when trying to connect');
 

@@ -20,6 +20,15 @@ export const databaseLimits = {
   dataFolderKeepMs: 10,
   /** Longest time that a statement of this look, and the wait for its connection, may take. */
   standingMsMax: 5_000,
+  /**
+   * Below so much room on the disk of the database nothing is stored, so that PostgreSQL has some to go on with: it ends when it
+   * cannot write its log. Twice what the embedded one has in reserve (`diskReserveBytes`), which it may have to use up.
+   */
+  diskFullBytes: 128 * 1024 * 1024,
+  /** How long a server uses again what it has seen of the room on that disk. */
+  diskKeepMs: 250,
+  /** How long a disk that is not known counts as full after PostgreSQL has said so; with chunks that wait it says so again. */
+  diskFullSaidMs: 5_000,
   /** Longest wait for a database connection. The SDK gives a request 30 s, so a 503 can still reach it. */
   connectionWaitMsMax: 25_000,
   /** Longest run of one statement of a request, after which it is cancelled and answered 503. */

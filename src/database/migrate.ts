@@ -144,18 +144,37 @@ async function runPending(
   options: Options,
 ): Promise<string[]> {
   const pending = pendingOf(files, await ranMigrations(database));
-  for (const [i, { name, text, checksum, releaseBeforeServes = null }] of pending.entries()) {
-    options.log.info({ migration: name, number: i + 1, of: pending.length }, 'migrating the database');
-    await inShortTries(client, database, name, options, async () => {
-      await client.query(text);
-      await client.query(
-        `insert into kysely_migration (name, timestamp, checksum, release_before_serves)
-         values ($1::text, $2::text, $3::text, $4::boolean)`,
-        [name, new Date().toISOString(), checksum, releaseBeforeServes],
-      );
-    });
+  for (const [i, file] of pending.entries()) {
+    options.log.info({ migration: file.name, number: i + 1, of: pending.length }, 'migrating the database');
+    await inShortTries(client, database, file.name, options, () => runFile(client, file));
   }
   return pending.map(({ name }) => name);
+}
+
+async function runFile(
+  client: pg.PoolClient,
+  { name, text, checksum, releaseBeforeServes }: MigrationFile,
+): Promise<void> {
+  await client.query(text);
+  await client.query(
+    `insert into kysely_migration (name, timestamp, checksum, release_before_serves)
+     values ($1::text, $2::text, $3::text, $4::boolean)`,
+    [name, new Date().toISOString(), checksum, releaseBeforeServes ?? null],
+  );
+}
+
+/**
+ * Makes the tables as they are after some migrations, in an empty schema and in the transaction of the caller.
+ * @throws when somebody migrates this database at this moment
+ */
+export async function makeTables(client: pg.PoolClient, files: readonly MigrationFile[]): Promise<void> {
+  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1::bigint) as taken', [
+    turnLock,
+  ]);
+  if (!rows[0]?.taken)
+    throw new Error('Another program makes the tables of this database at this moment: end it first.');
+  await client.query(recordsSql);
+  for (const file of files) await runFile(client, file);
 }
 
 /**

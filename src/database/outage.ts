@@ -3,7 +3,7 @@
  * told. So nobody else has to try, and a crowd that has waited does not try all at once.
  */
 import type pg from 'pg';
-import { DatabaseReadOnly, isReadable } from './failures.ts';
+import { DatabaseReadOnly, DiskFull, isReadable } from './failures.ts';
 import { askWithin } from './transactions.ts';
 
 export interface Outage {
@@ -11,6 +11,8 @@ export interface Outage {
   ms(): number | undefined;
   /** Whether it answers nothing at all: reads need not try. Otherwise it is only that nothing can be written. */
   isUnreachable(): boolean;
+  /** Why it is away, as it was said first. */
+  cause(): unknown;
   /** Says that a statement or a connection has failed with this, because the database is away. */
   begin(error: unknown): void;
   /** Resolves when the database is there and can be written to; at once, when nobody has said that it is away. */
@@ -25,24 +27,30 @@ interface OutageOptions {
   limits: { outageLookMsMax: number; outageRetryMs: number; outageRetryMsMax: number };
   /** Milliseconds from any origin. */
   now(): number;
+  /** Looks whether something else forbids to store anything, and gives it. */
+  obstacle?: (() => Promise<Error | undefined>) | undefined;
 }
 
 /** @param pool whose connections are made anew after an outage, since its address may lead to another machine then */
-export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Outage {
-  let current: { since: number; isUnreachable: boolean; over: Promise<void> } | undefined;
+export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOptions): Outage {
+  let current: { since: number; cause: unknown; isUnreachable: boolean; over: Promise<void> } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
   const look = () => ask(pool, limits.outageLookMsMax);
+  async function lookAnew(cause: unknown): Promise<void> {
+    const failure = await obstacle?.();
+    if (failure !== undefined) throw failure;
+    // Those that are there are kept where no new one could be made, or nothing was wrong with them.
+    const areKept = cause instanceof DiskFull || (cause as { code?: string }).code === tooManyConnections;
+    await (areKept ? look() : askAnew(pool, limits.outageLookMsMax));
+  }
 
   function untilBack(cause: unknown): Promise<void> {
     return new Promise((resolve) => {
       const askAfter = (pauseMs: number) => {
         timer = setTimeout(async () => {
-          const isFull = (cause as { code?: string }).code === tooManyConnections;
-          const failure = await (isFull ? look() : askAnew(pool, limits.outageLookMsMax)).catch(
-            (error: unknown) => error ?? new Error('away'),
-          );
+          const failure = await lookAnew(cause).catch((error: unknown) => error ?? new Error('away'));
           if (isClosed) return;
           if (failure === undefined) {
             current = undefined;
@@ -58,10 +66,11 @@ export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Out
 
   return {
     ms: () => (current === undefined ? undefined : now() - current.since),
+    cause: () => current?.cause,
     isUnreachable: () => current?.isUnreachable ?? false,
     begin(error) {
       if (current !== undefined || isClosed) return;
-      current = { since: now(), isUnreachable: !isReadable(error), over: untilBack(error) };
+      current = { since: now(), cause: error, isUnreachable: !isReadable(error), over: untilBack(error) };
     },
     over: () => current?.over ?? Promise.resolve(),
     look,
@@ -72,7 +81,6 @@ export function createOutage(pool: pg.Pool, { limits, now }: OutageOptions): Out
   };
 }
 
-/** Those that are there are kept then: no new one could be made. */
 const tooManyConnections = '53300';
 
 /** A connection from before may lead to a machine that is not the primary any more. */

@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import type { Connections } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
+import type { Disk } from './disk.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
 import { beginPacking, sessionsBefore } from './packing.ts';
@@ -38,6 +39,8 @@ export interface StandingLog {
 
 interface Options {
   pool: Connections;
+  /** The room on the disk of the database, which is looked at too. */
+  disk?: Pick<Disk, 'look' | 'full' | 'note'> | undefined;
   /** How often it looks by itself, and how long what it has found is used again, in milliseconds. */
   standingEveryMs: number;
   standingKeepMs: number;
@@ -49,6 +52,10 @@ interface Options {
   /** Milliseconds from any origin. */
   now?: () => number;
 }
+
+/** A PostgreSQL whose disk is full may end for want of it. */
+const whileFull = (problem: Problem, full: string | undefined): Problem =>
+  full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
 
 export function createStanding(options: Options): Standing {
   const { pool, now = () => performance.now() } = options;
@@ -73,15 +80,18 @@ export function createStanding(options: Options): Standing {
   }
 
   async function findNow(): Promise<Problem | undefined> {
+    await options.disk?.look(log);
     try {
       files ??= await readMigrations(options.migrationsFolder ?? shippedFolder);
       await verify(pool);
       const problem = await findProblem(pool, files);
       if (problem === undefined && !packs) await tryPacking();
-      return problem;
+      const full = options.disk?.full();
+      return problem ?? (full === undefined ? undefined : { sentence: `${full} Reads go on.`, passes: true });
     } catch (error) {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
-      const problem = problemOf(error);
+      options.disk?.note(error);
+      const problem = whileFull(problemOf(error), options.disk?.full());
       if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }

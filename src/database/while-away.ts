@@ -28,7 +28,7 @@ export async function whileAway<Result>(
   attempt: () => Promise<Result>,
 ): Promise<Result> {
   const msLeft = () => arrivedAt + limits.callMsMax - now();
-  let failure: unknown = new DatabaseAway();
+  let failure: unknown = outage.cause() ?? new DatabaseAway();
   let isInDoubt = false;
   const giveUp = () => (isInDoubt ? new CommitInDoubt(failure as Error) : (failure as Error));
   for (;;) {

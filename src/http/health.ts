@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import type { Disk } from '../database/disk.ts';
 import type { Standing } from '../database/standing.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
@@ -9,14 +10,26 @@ const Alive = Type.Object({
   version: Type.String(),
   commit: Commit,
 });
-const Ready = Type.Object({ status: Type.Literal('ready') });
+const Ready = Type.Object({
+  status: Type.Literal('ready'),
+  detail: Type.Optional(
+    Type.String({
+      description: 'what an operator should see to, such as a disk of the database with little room left',
+    }),
+  ),
+});
 const NotReady = Type.Object({ detail: Type.String() }, { description: 'not ready; detail says why' });
+
+interface HealthParts {
+  standing: Pick<Standing, 'look'>;
+  disk: Pick<Disk, 'warning'>;
+}
 
 /**
  * `/healthz`: the process answers. `/readyz`: it can keep its promises, as it has found within about a second, however often
  * it is asked. Both without a key.
  */
-export function healthRoutes(app: App, standing: Pick<Standing, 'look'>): void {
+export function healthRoutes(app: App, { standing, disk }: HealthParts): void {
   app.get(
     '/healthz',
     { config: { open: true }, schema: { tags: ['operation'], summary: 'Alive', response: { 200: Alive } } },
@@ -34,7 +47,8 @@ export function healthRoutes(app: App, standing: Pick<Standing, 'look'>): void {
     },
     async (_request, reply) => {
       const problem = await standing.look();
-      if (problem === undefined) return { status: 'ready' as const };
+      const detail = disk.warning();
+      if (problem === undefined) return { status: 'ready' as const, ...(detail !== undefined && { detail }) };
       return reply.code(503).send({ detail: problem });
     },
   );

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/database.ts';
+import type { Disk, Room } from '../database/disk.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { authenticate, type Credentials, requireScope } from './auth.ts';
@@ -42,19 +43,10 @@ export function createMetrics(database: Database) {
       }
     },
   });
+  watchDisk(registers, database.disk);
   return {
     registry,
-    /** Shows a value that is read whenever metrics are. */
-    watch(name: string, help: string, read: () => number) {
-      new Gauge({
-        name,
-        help,
-        registers,
-        collect() {
-          this.set(read());
-        },
-      });
-    },
+    ...watches(registers),
     requestSeconds: new Histogram({
       name: 'metrology_http_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer',
@@ -93,6 +85,51 @@ export function createMetrics(database: Database) {
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Ways to show what is known elsewhere; it is read whenever metrics are. */
+function watches(registers: Registry[]) {
+  return {
+    /** @param aggregator what several processes of one server make of theirs */
+    watch(name: string, help: string, read: () => number, aggregator: 'sum' | 'min' = 'sum') {
+      new Gauge({
+        name,
+        help,
+        registers,
+        aggregator,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    /** The same of what only grows. */
+    watchCounter(name: string, help: string, read: () => number) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    },
+  };
+}
+
+/** Shown only where the disk is known. However many processes of this server see it, it is one. */
+function watchDisk(registers: Registry[], disk: Disk): void {
+  const shown = (name: string, help: string, bytesOf: (room: Room) => number) =>
+    new Gauge({
+      ...{ name, help, registers, aggregator: 'min' },
+      collect() {
+        const room = disk.room();
+        if (room === undefined) this.remove();
+        else this.set(bytesOf(room));
+      },
+    });
+  shown('metrology_disk_free_bytes', 'Room that is left on the disk of the database', ({ free }) => free);
+  shown('metrology_disk_size_bytes', 'Size of the disk of the database', ({ size }) => size);
+}
 
 /**
  * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge

@@ -78,6 +78,7 @@ const errorAnswers = {
   415: ErrorAnswer,
   416: ErrorAnswer,
   422: refer(ValidationBody),
+  507: ErrorAnswer,
 } as const;
 
 /** Statuses of a route that reads a body. */

@@ -30,14 +30,12 @@ export async function findDatabase(
     const place = placeOf(connectionString);
     return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
   }
-  const found = await (options.mayJoin
-    ? joinOrStart(config.DATA_DIR, log, options.limits)
-    : start(config.DATA_DIR, log));
+  const found = await (options.mayJoin ? joinOrStart(config, log, options.limits) : start(config, log));
   const { ownerUrl, embedded } = found;
   return {
     connectionString: loginBeside(ownerUrl),
     ownerUrl,
-    place: `${embedded?.dataDir ?? config.DATA_DIR} (embedded PostgreSQL 18)`,
+    place: embedded ? `${embedded.dataDir} (embedded PostgreSQL ${embedded.release})` : config.DATA_DIR,
     ownsLogin: embedded !== undefined,
     close: async () => embedded?.stop(),
   };
@@ -49,8 +47,9 @@ interface Embedded {
   embedded?: EmbeddedPostgres;
 }
 
-async function start(dataDir: string, log: Logger): Promise<Embedded> {
-  const embedded = await startEmbeddedPostgres({ dataDir, log });
+async function start(config: Config, log: Logger): Promise<Embedded> {
+  const { DATA_DIR: dataDir, EMBEDDED_POSTGRES_DIR: binariesDir } = config;
+  const embedded = await startEmbeddedPostgres({ dataDir, log, binariesDir });
   return { ownerUrl: embedded.connectionString, embedded };
 }
 
@@ -58,15 +57,15 @@ async function start(dataDir: string, log: Logger): Promise<Embedded> {
  * Between the moment in which a server takes the folder and the one in which its PostgreSQL answers, a command can neither join
  * nor start one.
  */
-async function joinOrStart(dataDir: string, log: Logger, given: Partial<ProcessLimits> = {}): Promise<Embedded> {
+async function joinOrStart(config: Config, log: Logger, given: Partial<ProcessLimits> = {}): Promise<Embedded> {
   const limits = { ...processLimits, ...given };
   const startedAt = performance.now();
   const waitedMs = () => performance.now() - startedAt;
   for (let isSaid = false; ; ) {
-    const joined = await runningEmbeddedPostgres(dataDir);
+    const joined = await runningEmbeddedPostgres(config.DATA_DIR);
     if (joined !== undefined) return { ownerUrl: joined };
     try {
-      return await start(dataDir, log);
+      return await start(config, log);
     } catch (error) {
       if (!(error instanceof DataDirInUse)) throw error;
       if (waitedMs() >= limits.databaseWaitMsMax) {

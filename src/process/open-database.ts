@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
-import { type Database, openAsOwner, openDatabase } from '../database/database.ts';
+import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { passingFailure, ServesNoMore } from '../database/failures.ts';
 import { fitnessOf } from '../database/fitness.ts';
 import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
@@ -48,6 +48,46 @@ export async function openStore(
     await close();
     throw error;
   }
+}
+
+/** A database before it is filled: nothing has been made in it. */
+export interface Unprepared extends DatabaseAddresses {
+  /** As the role that is going to own the tables. */
+  owner: OwnerDatabase;
+  /** Brings what is there by now up to date, as a start does. */
+  prepare(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Finds the same PostgreSQL, and sees that it is one in which tables can be made; only the roles are. For a restore.
+ * @throws when it cannot be reached, is no supported version, or the role may make neither roles nor tables
+ */
+export async function openUnprepared(
+  config: Config,
+  log: Logger,
+  given: Partial<ProcessLimits> = {},
+): Promise<Unprepared> {
+  const { close, ...addresses } = await findDatabase(config, log, { mayJoin: true, limits: given });
+  const { connectionString, ownerUrl, ownsLogin } = addresses;
+  const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
+  const end = () => owner.close().then(close);
+  try {
+    if (!ownsLogin) await checkSessions(ownerUrl);
+    const { problem } = await fitnessOf(owner, await readMigrations(), { mustOwn: ownerUrl !== connectionString });
+    if (problem !== undefined) throw new Error(problem);
+    await makeRoles(owner);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  const limits = { ...processLimits, ...given };
+  return {
+    ...addresses,
+    owner,
+    prepare: () => prepareDatabase(addresses, log, { limits, mustBeDurable: false }),
+    close: end,
+  };
 }
 
 interface PrepareOptions {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { buildApp } from '../app.ts';
 import { type ProvidedKey, provideKey } from '../auth/keys.ts';
+import { createSchedule, type Schedule } from '../backups/schedule.ts';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { openDatabase } from '../database/database.ts';
@@ -28,7 +29,9 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   const end = async (why: string, closing: { drainMs: number; takesNew: boolean }) => {
     log.info({ why }, 'stopping');
     isEnding = true;
+    const backupsEnd = backups?.stop();
     await (await front)?.close(closing);
+    await backupsEnd;
     await database.close();
     leave(0, why);
   };
@@ -50,11 +53,22 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   });
 
   let known: DatabaseAddresses | undefined;
+  const backups = backupsOf(config, log);
   const gate = createGate();
+  let foundFolder: string | undefined;
+  const folder = () => {
+    foundFolder ??= known && dataFolderBehind(config.DATA_DIR, known.connectionString);
+    return foundFolder;
+  };
   const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
-    dataFolder: () => known && dataFolderBehind(config.DATA_DIR, known.connectionString),
+    dataFolder: folder,
+    disk: {
+      folder: () => config.DATABASE_DISK_DIR ?? folder(),
+      warnBytes: config.DISK_WARN_BYTES,
+      refuseBytes: config.DISK_REFUSE_BYTES,
+    },
   });
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
@@ -72,7 +86,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
   if (!process.connected) return orphaned();
   try {
     if (part.preparesFirst) await prepared;
-    const app = await buildApp({ config, database, log, metricsOfAll: metricsThrough(process) });
+    const app = await buildApp({ config, database, log, backups, metricsOfAll: metricsThrough(process) });
     // What connects to a held socket now is for the next server.
     if (isEnding) return;
     front = listen(app, part.descriptors, limits);
@@ -84,10 +98,16 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     const { place, key } = await prepared;
     // First of all: whoever reads the welcome may rely on this process being replaced when it ends.
     send({ type: 'ready' });
+    if (known !== undefined) backups?.start(known.connectionString);
     if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
   } catch (error) {
     process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
   }
+}
+
+function backupsOf(config: Config, log: Logger): Schedule | undefined {
+  const { BACKUP_DIR: folder, BACKUP_EVERY_HOURS: hours, BACKUP_KEEP: keep } = config;
+  return folder === undefined ? undefined : createSchedule({ folder, everyMs: hours * 3_600_000, keep, log });
 }
 
 /** Nobody else gets at the database yet, so that it has connections of its own. */

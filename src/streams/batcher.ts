@@ -52,6 +52,8 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   repeat(result: Result): Result;
   /** Milliseconds from any origin. */
   now(): number;
+  /** Why the database is away, in words, for whoever has waited for it in vain. */
+  explain?(cause: Error): string | undefined;
   /** Resolves when a flush may be tried again after so many, one after another, that found the database away. */
   untilBack(cause: Error, tries: number): Promise<void>;
   /** The error of an item that the queue has no room for, or that has waited too long. */
@@ -83,8 +85,8 @@ export class Batcher<Item extends BatchItem, Result> {
   readonly #flights = new Set<Flight<Entry<Item, Result>>>();
   readonly #holds = new Map<string, Hold>();
   #isWoken = false;
-  /** The database was away at the last flush, and is not back yet. */
-  #isAway = false;
+  /** Why the database was away at the last flush, unless it is back. */
+  #away: Error | undefined;
   #awayTries = 0;
   /** Runs from the first item until nothing is left. */
   #watch: NodeJS.Timeout | undefined;
@@ -97,7 +99,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   submit(item: Item): Promise<Result> {
     const { overload } = this.#options;
-    const reason = this.#closed && this.#isAway ? awayAtTheEnd : this.#queue.fullness(item);
+    const reason = this.#closed && this.#away ? awayAtTheEnd : this.#queue.fullness(item);
     if (reason !== undefined) return Promise.reject(overload(reason));
     return new Promise((resolve, reject) => {
       this.#queue.push(item, resolve, reject);
@@ -118,7 +120,7 @@ export class Batcher<Item extends BatchItem, Result> {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#closed = { whenIdle: resolve };
-      if (this.#isAway) this.#refuseAll();
+      if (this.#away) this.#refuseAll();
       this.#endIfIdle();
     });
   }
@@ -134,7 +136,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #mayBegin(): boolean {
     const { limits, now } = this.#options;
-    if (this.#isAway || this.#flights.size >= limits.flushesMax) return false;
+    if (this.#away || this.#flights.size >= limits.flushesMax) return false;
     for (const { startedAt, isOfHeld } of this.#flights) {
       if (!isOfHeld && now() - startedAt < limits.slowFlushMs) return false;
     }
@@ -233,10 +235,10 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #waitUntilBack(cause: Error): void {
     if (this.#closed) this.#refuseAll();
-    if (this.#isAway) return;
-    this.#isAway = true;
+    if (this.#away !== undefined) return;
+    this.#away = cause;
     void this.#options.untilBack(cause, this.#awayTries++).then(() => {
-      this.#isAway = false;
+      this.#away = undefined;
       if (!this.#isWoken) this.#wake();
     });
   }
@@ -254,25 +256,23 @@ export class Batcher<Item extends BatchItem, Result> {
   }
 
   #dropLate(): void {
-    const { limits } = this.#options;
-    this.#queue.remove((entry) => {
-      if (!this.#isLate(entry.item)) return false;
-      this.#refuse(entry, `The request has waited for more than ${limits.waitMsMax} ms`);
-      return true;
-    });
+    const { limits, explain } = this.#options;
+    const why = this.#away && explain?.(this.#away);
+    const waited = `The request has waited for more than ${limits.waitMsMax} ms`;
+    const reason = why === undefined ? waited : `${why}; the${waited.slice(3)}`;
+    this.#queue.remove((entry) => this.#isLate(entry.item) && this.#refuse(entry, reason));
   }
 
   #refuseAll(): void {
-    this.#queue.remove((entry) => {
-      this.#refuse(entry, awayAtTheEnd);
-      return true;
-    });
+    this.#queue.remove((entry) => this.#refuse(entry, awayAtTheEnd));
   }
 
-  #refuse(entry: Entry<Item, Result>, reason: string): void {
+  /** @returns true: it leaves the queue */
+  #refuse(entry: Entry<Item, Result>, reason: string): true {
     const { overload, inDoubt } = this.#options;
     entry.reject(entry.item.inDoubtSince === undefined ? overload(reason) : inDoubt(reason));
     this.#leave(entry);
+    return true;
   }
 
   /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */

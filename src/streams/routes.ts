@@ -73,7 +73,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
         tags,
         summary: 'Open a stream',
         body: refer(InitializeBody),
-        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404, 409) },
+        response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404, 409, 507) },
       },
     },
     async (request, reply) => streams.initialize(request.identity, request.body, arrivalOf(reply)),

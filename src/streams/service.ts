@@ -3,16 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../auth/identity.ts';
 import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
-import { isAway } from '../database/failures.ts';
+import { diskFailure } from '../database/disk.ts';
+import { isAway, passingFailure } from '../database/failures.ts';
 import { bytesOf, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
-import { Batcher } from './batcher.ts';
+import { Batcher, TryAgain } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
-import { createFlush, forgetWithConnections } from './flush.ts';
+import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
@@ -31,7 +32,10 @@ import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLi
  * milliseconds of `performance.now()`; when it is not given, they have just come. 503 when that time is over.
  */
 export interface StreamService {
-  /** Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's. */
+  /**
+   * Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's,
+   * 507 when the disk of the database has too little room left.
+   */
   initialize(identity: Identity, body: InitializeBody, arrivedAt?: number): Promise<StreamIds>;
   /**
    * Stores the chunks of one index, one of each named channel, and returns their receipts in the order given, with what
@@ -97,15 +101,15 @@ export function createStreamService(options: Options): StreamService {
   const known = createKnownChannels(limits.knownChannelsMax);
   const letGo = forgetWithConnections(known, database);
   const batcher = new Batcher<IngestItem, IngestResult>({
-    flush: createFlush({
+    flush: unlessFull(
       database,
-      graceSeconds,
-      limits,
-      now,
-      known,
-      ...(listeners && { listeners }),
-      ...(report && { report }),
-    }),
+      createFlush({
+        ...{ database, graceSeconds, limits, now, known },
+        ...(listeners && { listeners }),
+        ...(report && { report }),
+      }),
+    ),
+    explain: passingFailure,
     limits,
     now,
     untilBack: (cause, tries) => untilBack(database, limits, cause, tries),
@@ -117,6 +121,8 @@ export function createStreamService(options: Options): StreamService {
   watchIngest(metrics, batcher, database);
   return {
     async initialize(identity, body, arrivedAt = now()) {
+      const refusal = database.disk.refusal();
+      if (refusal !== undefined) throw new ApiError('insufficient_storage', `${refusal} No stream was opened.`);
       const organization = database.as(identity.organizationId);
       // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
       const ids = { data_id: newId(), processed_data_id: newId() };
@@ -184,13 +190,22 @@ function watchIngest(
   );
 }
 
+/** Nothing is sent to PostgreSQL while its disk is full: what is left there is what it goes on with. */
+const unlessFull =
+  ({ disk }: Database, flush: Flush): Flush =>
+  async (items) => {
+    const failure = diskFailure(disk);
+    return failure === undefined ? flush(items) : items.map(() => new TryAgain('away', failure));
+  };
+
 /** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */
 async function untilBack(
-  { outage }: Database,
+  { outage, disk }: Database,
   { awayRetryMs, awayRetryMsMax }: StreamLimits,
   cause: Error,
   tries: number,
 ): Promise<void> {
+  disk.note(cause);
   if (isAway(cause)) outage.begin(cause);
   await sleep(Math.min(awayRetryMs * 2 ** tries, awayRetryMsMax), undefined, { ref: false });
   await outage.over();

@@ -1,11 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 export interface PostgresBinaries {
-  /** Folder that holds `bin`, `lib` and `share`; it can be copied as a whole. */
+  /** Folder that holds `bin`; that of the package holds `lib` and `share` too, and can be copied as a whole. */
   native: string;
-  /** Of the package that brings it, for example `18.4.0-beta.17`. */
+  /** Of the package that brings it, for example `18.4.0-beta.17`; elsewhere that of PostgreSQL. */
   version: string;
   /** As PostgreSQL calls it, for example `18.4`: the rest of the version counts builds of the package. */
   release: string;
@@ -17,12 +18,35 @@ const SUPPORTED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 
 export const SET_DATABASE_URL = 'set DATABASE_URL to a PostgreSQL 15 to 18 of your own';
 
+/** The majors that can make a data folder as `makeCluster` asks for it: the locale provider `builtin` came with 17. */
+const MAJORS = ['17', '18'];
+
 /**
- * Finds the PostgreSQL that npm has installed for this platform and completes it where npm ran no install scripts.
+ * Finds the PostgreSQL to run: that of the folder, if one is given; else the one that npm has installed for this
+ * platform, which is completed where npm ran no install scripts.
  *
- * @throws Error with a sentence that says what to do, when there is none for this platform or it is incomplete
+ * @param folder EMBEDDED_POSTGRES_DIR: holds `bin/postgres` and `bin/initdb`, for example /usr/lib/postgresql/18
+ * @throws Error with a sentence that says what to do, when there is none, or none that fits
  */
-export function findPostgresBinaries(): PostgresBinaries {
+export function findPostgresBinaries(folder?: string): PostgresBinaries {
+  return folder === undefined ? packagedPostgres() : postgresOf(resolve(folder));
+}
+
+function postgresOf(native: string): PostgresBinaries {
+  const instead = `set EMBEDDED_POSTGRES_DIR to the folder above its bin, such as /usr/lib/postgresql/18, or ${SET_DATABASE_URL}`;
+  const postgres = join(native, 'bin', 'postgres');
+  const lacking = [postgres, join(native, 'bin', 'initdb')].find((path) => !existsSync(path));
+  if (lacking !== undefined) throw new Error(`there is no ${lacking}: ${instead}`);
+  const said = execFileSync(postgres, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  const release = /\(PostgreSQL\) (\d+(\.\d+|\w+)?)/.exec(said)?.[1] ?? '';
+  const major = /^\d+/.exec(release)?.[0] ?? '';
+  if (!MAJORS.includes(major)) {
+    throw new Error(`${postgres} says "${said.trim()}", and ${MAJORS.join(' or ')} is needed: ${instead}`);
+  }
+  return { native, version: release, release, major };
+}
+
+function packagedPostgres(): PostgresBinaries {
   const platform = `${process.platform}-${process.arch}`;
   if (!SUPPORTED.includes(platform)) {
     throw new Error(`there is no embedded PostgreSQL for ${platform}: ${SET_DATABASE_URL}`);
@@ -39,7 +63,7 @@ function packageFolder(name: string): string {
   try {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)));
   } catch (error) {
-    const hint = `run "npm ci" without --omit=optional, or ${SET_DATABASE_URL}`;
+    const hint = `run "npm ci" without --omit=optional, set EMBEDDED_POSTGRES_DIR, or ${SET_DATABASE_URL}`;
     throw new Error(`the package ${name} is not installed: ${hint}`, { cause: error });
   }
 }

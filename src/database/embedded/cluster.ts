@@ -58,7 +58,8 @@ export function refuseOtherVersion(dataDir: string, clusterDir: string, major: s
     );
   }
   throw new Error(
-    `${clusterDir} was written by PostgreSQL ${found}, and this server brings PostgreSQL ${major}: ` +
+    `${clusterDir} was written by PostgreSQL ${found}, and this server runs PostgreSQL ${major}: ` +
+      `set EMBEDDED_POSTGRES_DIR to a PostgreSQL ${found}; or ` +
       `dump it with the release of this server that wrote it (start that one, then pg_dump), point DATA_DIR to an ` +
       `empty folder and restore there; or run PostgreSQL ${found} on it yourself and ${SET_DATABASE_URL}`,
   );

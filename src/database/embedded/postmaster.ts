@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseClient } from '../client.ts';
 import { DATABASE, ROLE } from './cluster.ts';
+import type { EmbeddedLimits } from './limits.ts';
 import type { EmbeddedLog } from './log.ts';
 import { clearOldBackends, mendPostmasterFile, stopPostmaster } from './processes.ts';
+import { shorten } from './room.ts';
 import { settingsArguments } from './settings.ts';
 import { commandAs, type RunAs } from './user.ts';
 
@@ -30,11 +32,11 @@ export interface PostmasterOptions {
   log: EmbeddedLog;
   stopWaitMsMax: number;
   choosePort: () => Promise<number>;
+  limits: EmbeddedLimits;
 }
 
 /** Recovery after a crash replays up to max_wal_size, so a start that works is given time. */
 const READY_WAIT_MS_MAX = 600_000;
-const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const START_ATTEMPTS_MAX = 10;
 
 /** The address of the embedded PostgreSQL at `port`. */
@@ -73,7 +75,8 @@ export async function startPostmaster(
   const left = await clearOldBackends(clusterDir);
   if (left > 0) log.warn({ processes: left }, 'waited for old PostgreSQL processes to end');
   mendPostmasterFile(clusterDir);
-  const logStart = rotate(logFile);
+  shorten(logFile, options.limits.logBytesMax);
+  const logStart = sizeOf(logFile);
   const postmaster = launch(options, port);
   try {
     await waitUntilReady(postmaster, options.password, log, signal);
@@ -193,16 +196,10 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Puts a long log aside; returns the length of the one that will be written to. */
-function rotate(logFile: string): number {
-  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
-  if (size < LOG_BYTES_MAX) return size;
-  renameSync(logFile, join(`${logFile}.1`));
-  return 0;
-}
+const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 function readFrom(logFile: string, start: number): string {
-  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  const size = sizeOf(logFile);
   const buffer = Buffer.alloc(Math.min(2_000, Math.max(0, size - start)));
   if (buffer.length === 0) return '(nothing)';
   const file = openSync(logFile, 'r');

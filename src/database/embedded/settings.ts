@@ -1,3 +1,5 @@
+import type { EmbeddedLimits } from './limits.ts';
+
 /**
  * The settings that the embedded PostgreSQL is started with, each with its why. They are given on the command line, so
  * what an older version of this server wrote into the data folder never decides.
@@ -5,7 +7,9 @@
 const SETTINGS: ReadonlyArray<readonly [name: string, value: string, why: string]> = [
   ['shared_buffers', '128MB', 'Recent chunks are what is read back; the rest stays in the page cache of the system.'],
   ['max_connections', '200', 'Room for the pools of many workers, some commands and an operator with psql.'],
-  ['max_wal_size', '4GB', 'A burst of ingest should not force checkpoints: each one makes full-page images anew.'],
+  ['max_wal_size', '4GB', 'A burst of ingest should not force checkpoints. A small disk has less (`walSizeFor`).'],
+  ['max_slot_wal_keep_size', '4GB', 'A slot that somebody made and forgot would keep the log until the disk is full.'],
+  ['archive_mode', 'off', 'As above, for an archive command that fails.'],
   ['checkpoint_timeout', '15min', 'As above, for slow and steady ingest.'],
   ['wal_compression', 'off', 'These binaries have pglz only, which costs more time than the float arrays give back.'],
   [
@@ -33,6 +37,12 @@ const REACHED_BY: ReadonlyArray<readonly [name: string, value: string]> = [
   // A socket path ends at 107 bytes and DATA_DIR may be longer, so there is no socket at all.
   ['unix_socket_directories', ''],
 ];
+
+/** The setting max_wal_size for a disk of this size: the log and what it is written for share it. */
+export function walSizeFor(diskBytes: number, limits: Pick<EmbeddedLimits, 'walBytesMax' | 'walBytesMin'>): string {
+  const bytes = Math.min(limits.walBytesMax, Math.max(limits.walBytesMin, diskBytes / 16));
+  return `${Math.floor(bytes / 1024 ** 2)}MB`;
+}
 
 /**
  * The `-c name=value` arguments for `postgres`.

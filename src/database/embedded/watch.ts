@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Postmaster, type PostmasterOptions, startPostmaster } from './postmaster.ts';
 import { clearOldBackends, stopPostmaster } from './processes.ts';
+import type { EmbeddedRoom } from './room.ts';
 
 /** Pauses before the first, second, … attempt in a row; the last one is repeated. */
 const PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
@@ -16,11 +17,12 @@ export interface Watch {
 
 /**
  * Starts PostgreSQL again when it dies, on the same port. The first attempt comes at once; a PostgreSQL that does not come
- * up is tried ever more rarely, down to once a minute, so a full disk that is cleared heals without a restart and
- * a broken database does not keep the machine busy. Each failure is logged.
+ * up is tried ever more rarely, down to once a minute, so that a broken database does not keep the machine busy; but at once
+ * when a disk that was full has room again, or the room in reserve is given up for it. Each failure is logged.
  */
-export function watchPostmaster(first: Postmaster, options: PostmasterOptions): Watch {
+export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): Watch {
   const { log, clusterDir, stopWaitMsMax } = options;
+  const { diskEveryMs } = options.limits;
   const ending = new AbortController();
   let current = first;
   let failures = 0;
@@ -40,8 +42,8 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
     const pauseMs = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)] ?? 0;
     failures++;
     try {
-      // This wait alone must not keep a process alive that is done.
-      await sleep(pauseMs, undefined, { signal: ending.signal, ref: false });
+      await pause(pauseMs);
+      room.giveWhenFull();
       current = await startPostmaster(options, first.port, ending.signal);
       log.warn({ postgres: current.pid, port: current.port }, 'PostgreSQL is back');
       return true;
@@ -53,9 +55,31 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions): 
     }
   }
 
+  /** Ends early when a disk that was full has room again. @throws when the watch ends */
+  async function pause(ms: number): Promise<void> {
+    const endsAt = performance.now() + ms;
+    const wasFull = room.isFull();
+    for (let left = ms; left > 0; left = endsAt - performance.now()) {
+      // This wait alone must not keep a process alive that is done.
+      await sleep(Math.min(left, diskEveryMs), undefined, { signal: ending.signal, ref: false });
+      if (wasFull && !room.isFull()) return;
+    }
+  }
+
+  const keeping = setInterval(() => keep(), diskEveryMs);
+  keeping.unref();
+  function keep(): void {
+    try {
+      room.keep();
+    } catch (error) {
+      log.warn({ err: error }, 'the room for PostgreSQL could not be looked at');
+    }
+  }
+
   const watching = keepAlive();
   return {
     async stop() {
+      clearInterval(keeping);
       ending.abort();
       if (current.isAlive()) {
         const by = await stopPostmaster(current.pid, stopWaitMsMax, current.isAlive);

@@ -16,8 +16,8 @@ export interface Trouble {
   readMsMax: number;
   /** A chunk must wait, or a read be refused, while it lasts; otherwise there was none. */
   isOutage: boolean;
-  /** From its end to the next acknowledged chunk. */
-  recoveryMsMax?: number;
+  /** A read is answered while it lasts. */
+  readsGoOn?: boolean;
   begin(): Promise<void>;
   end(): Promise<void>;
 }

@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import type { Database } from '../database/database.ts';
+import { ranMigrations } from '../database/migrations.ts';
+import { packageCommit, packageVersion } from '../lib/package-info.ts';
+import { type TarEntry, tarEnd, tarEntry } from '../lib/tar.ts';
+import {
+  type Contents,
+  contentsName,
+  digestBody,
+  digestName,
+  formatName,
+  formatVersion,
+  jsonBody,
+  type Manifest,
+  manifestName,
+  pieceName,
+  type TableContents,
+} from './format.ts';
+import { type BackupLimits, backupLimits } from './limits.ts';
+import { boundLocks, copyToSql, keepTables, listColumns, listSequences, listTables, readMoment } from './store.ts';
+
+/** Where a backup goes, in order. It is awaited, so that nothing gathers before something slow. */
+export type Sink = (bytes: Buffer) => Promise<void>;
+
+interface Options {
+  /** Is told how many bytes of about how many have been read. */
+  onProgress?: (bytes: number, total: number) => void;
+  /** Ends it; then it throws the reason. */
+  signal?: AbortSignal;
+  limits?: Partial<BackupLimits>;
+}
+
+export interface Made {
+  manifest: Manifest;
+  contents: Contents;
+  /** Bytes of the file. */
+  bytes: number;
+}
+
+/**
+ * Writes all that is stored, as it is at one moment, beside servers that go on, in memory that does not grow with it. It waits for
+ * nobody but a migration, and nobody but a migration waits for it.
+ * @param database was opened without a bound of statements
+ * @throws with a sentence where not all can be read, and what the sink throws; what was written until then is no backup
+ */
+export async function backUp(database: Database, sink: Sink, options: Options = {}): Promise<Made> {
+  const client = await database.everyOrganization.upkeep.pool.connect();
+  let failure: Error | undefined;
+  try {
+    return await backUpOn(client, sink, options);
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    // With its connection a backup that was broken off ends at once.
+    client.release(failure ?? true);
+  }
+}
+
+async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Promise<Made> {
+  const limits = { ...backupLimits, ...options.limits };
+  await boundLocks(client, limits.lockMsMax);
+  const tables = (await listTables(client)).filter(({ isOurs }) => isOurs);
+  await client.query('begin isolation level repeatable read read only');
+  // The moment of a backup is its first statement that looks at rows: after it has waited for migrations.
+  await keepTables(
+    client,
+    tables.map(({ name }) => name),
+  );
+  const { manifest, total } = await describe(client);
+  const file = createFile(sink, Math.floor(Date.parse(manifest.takenAt) / 1_000));
+  await file.entry({ name: manifestName, body: jsonBody(manifest) });
+  const contents: Contents = { tables: [] };
+  let before = 0;
+  for (const table of manifest.tables) {
+    const onRead = (bytes: number) => options.onProgress?.(before + bytes, Math.max(total, before + bytes));
+    const found = await writeTable(client, table, { file, limits, onRead, signal: options.signal });
+    before += found.bytes;
+    contents.tables.push(found);
+  }
+  await client.query('commit');
+  await file.entry({ name: contentsName, body: jsonBody(contents) });
+  return { manifest, contents, bytes: await file.end() };
+}
+
+/** @throws with a sentence where the role of the session does not see everything */
+async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; total: number }> {
+  const moment = await readMoment(client);
+  const listed = await listTables(client);
+  const ours = listed.filter(({ isOurs }) => isOurs);
+  const hidden = ours.filter(({ isReadable }) => !isReadable);
+  if (hidden.length > 0) {
+    const names = hidden.map(({ name }) => name).join(', ');
+    throw new Error(
+      `The server's role may not read every row of ${names}, so a backup would lack some: run "metrology-server migrate" as the ` +
+        'owner of the tables, or see which rights and policies were changed (docs/operations.md#roles).',
+    );
+  }
+  const names = ours.map(({ name }) => name);
+  const migrations = await ranMigrations({ pool: client as never });
+  const manifest: Manifest = {
+    format: formatName,
+    formatVersion,
+    takenAt: moment.takenAt,
+    release: packageVersion,
+    commit: packageCommit,
+    postgres: moment.postgres,
+    migrations: migrations.map(({ name, checksum }) => ({ name, checksum })),
+    tables: await listColumns(client, names),
+    sequences: await listSequences(client, names),
+    leftOut: listed.filter(({ isOurs }) => !isOurs).map(({ name }) => name),
+  };
+  return { manifest, total: ours.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+interface TableMeans {
+  file: ReturnType<typeof createFile>;
+  limits: BackupLimits;
+  onRead: (bytes: number) => void;
+  signal: AbortSignal | undefined;
+}
+
+/** While pieces are compressed, in threads, the next one is read. */
+async function writeTable(
+  client: pg.PoolClient,
+  table: Manifest['tables'][number],
+  { file, limits, onRead, signal }: TableMeans,
+): Promise<TableContents> {
+  const hash = createHash('sha256');
+  const compressing: Promise<Buffer>[] = [];
+  const found = { name: table.name, rows: 0, bytes: 0, pieces: 0 };
+  let gathered: Buffer[] = [];
+  let gatheredBytes = 0;
+  const writeOne = async () => {
+    const body = await (compressing.shift() as Promise<Buffer>);
+    await file.entry({ name: pieceName(table.name, ++found.pieces), body });
+  };
+  const compress = async () => {
+    const packed = promisify(gzip)(Buffer.concat(gathered), { level: limits.gzipLevel });
+    packed.catch(() => {});
+    compressing.push(packed);
+    [gathered, gatheredBytes] = [[], 0];
+    if (compressing.length >= limits.piecesMax) await writeOne();
+  };
+  const rows = client.query(copyTo(copyToSql(table)));
+  for await (const bytes of rows as AsyncIterable<Buffer>) {
+    signal?.throwIfAborted();
+    hash.update(bytes);
+    found.bytes += bytes.length;
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + limits.pieceBytes - gatheredBytes);
+      gathered.push(part);
+      gatheredBytes += part.length;
+      at += part.length;
+      if (gatheredBytes === limits.pieceBytes) await compress();
+    }
+    onRead(found.bytes);
+  }
+  if (gatheredBytes > 0) await compress();
+  while (compressing.length > 0) await writeOne();
+  return { ...found, rows: rows.rowCount, sha256: hash.digest('hex') };
+}
+
+function createFile(sink: Sink, seconds: number) {
+  const hash = createHash('sha256');
+  let written = 0;
+  const write = async (bytes: Buffer) => {
+    hash.update(bytes);
+    written += bytes.length;
+    await sink(bytes);
+  };
+  const entry = (one: TarEntry) => write(tarEntry(one, seconds));
+  return {
+    entry,
+    /** @returns bytes of the whole file */
+    async end(): Promise<number> {
+      await entry({ name: digestName, body: digestBody(hash.copy().digest()) });
+      await write(tarEnd);
+      return written;
+    },
+  };
+}

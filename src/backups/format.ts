@@ -1,0 +1,96 @@
+/**
+ * What a backup file is: a tar file of `manifest.json`, which says what it is of; of each table its rows as PostgreSQL's binary COPY,
+ * in pieces that gzip has compressed; `contents.json`, which says how much there has to be; and the SHA-256 of all before
+ * (docs/backup.md#the-file).
+ */
+import { type Static, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import { packageVersion } from '../lib/package-info.ts';
+
+export const formatName = 'metrology-server backup';
+export const formatVersion = 1;
+
+const Manifest = Type.Object({
+  format: Type.Literal(formatName),
+  formatVersion: Type.Integer(),
+  /** What is stored at this moment is in it: ISO 8601. */
+  takenAt: Type.String(),
+  release: Type.String(),
+  commit: Type.String(),
+  postgres: Type.String(),
+  /** Those that had made the tables. */
+  migrations: Type.Array(Type.Object({ name: Type.String(), checksum: Type.Union([Type.String(), Type.Null()]) })),
+  /** In this order, so that what a row refers to stands before it. */
+  tables: Type.Array(
+    Type.Object({
+      name: Type.String({ pattern: '^[a-z0-9_]{1,63}$' }),
+      columns: Type.Array(Type.Object({ name: Type.String(), type: Type.String() })),
+    }),
+  ),
+  /** The number that each counter had reached; null of one that was never used. */
+  sequences: Type.Array(
+    Type.Object({ table: Type.String(), column: Type.String(), last: Type.Union([Type.Integer(), Type.Null()]) }),
+  ),
+  /** Tables beside those of the server, of which nothing is in it. */
+  leftOut: Type.Array(Type.String()),
+});
+export type Manifest = Static<typeof Manifest>;
+
+const Contents = Type.Object({
+  tables: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      rows: Type.Integer({ minimum: 0 }),
+      /** As PostgreSQL gave it. */
+      bytes: Type.Integer({ minimum: 0 }),
+      pieces: Type.Integer({ minimum: 1 }),
+      sha256: Type.String(),
+    }),
+  ),
+});
+export type Contents = Static<typeof Contents>;
+export type TableContents = Contents['tables'][number];
+
+export const manifestName = 'manifest.json';
+export const contentsName = 'contents.json';
+export const digestName = 'SHA256';
+/** @param number from 1 */
+export const pieceName = (table: string, number: number) => `${table}/${String(number).padStart(8, '0')}.copy.gz`;
+
+export const jsonBody = (value: unknown) => Buffer.from(`${JSON.stringify(value, null, 1)}\n`);
+export const digestBody = (digest: Buffer) => Buffer.from(`${digest.toString('hex')}\n`);
+
+/** A file that is no backup, or not the one that was made, in a sentence. */
+export class BackupProblem extends Error {}
+
+/** @throws BackupProblem where it is none, or of a format that only a newer release knows */
+export function readManifest(body: Buffer): Manifest {
+  const found = parsed(body) as { format?: unknown; formatVersion?: unknown; release?: unknown } | undefined;
+  if (found?.format !== formatName) throw noBackup();
+  if (Number(found.formatVersion) > formatVersion) {
+    throw new BackupProblem(
+      `The backup was made by release ${found.release} in format ${found.formatVersion}, and this is release ${packageVersion}, ` +
+        `which knows formats up to ${formatVersion}: use a release from ${found.release} on.`,
+    );
+  }
+  if (!Value.Check(Manifest, found)) throw damaged('its manifest is none');
+  return found;
+}
+
+/** @throws BackupProblem */
+export function readContents(body: Buffer): Contents {
+  const found = parsed(body);
+  if (!Value.Check(Contents, found)) throw damaged('its list of contents is none');
+  return found;
+}
+
+export const noBackup = () => new BackupProblem(`This is no ${formatName}.`);
+export const damaged = (what: string) => new BackupProblem(`The backup is damaged or cut: ${what}. Use another one.`);
+
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

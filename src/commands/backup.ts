@@ -1,0 +1,142 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { backUp, type Made, type Sink } from '../backups/backup.ts';
+import { writeFileWhole } from '../backups/file.ts';
+import type { Contents, Manifest } from '../backups/format.ts';
+import { readBackup } from '../backups/read.ts';
+import { openDatabase } from '../database/database.ts';
+import { createProgress, type Output } from '../demo/progress.ts';
+import { onStopSignal } from '../process/signals.ts';
+
+interface Surroundings {
+  /** Runs one command on the configured database. */
+  withStore: (work: (store: { connectionString: string }) => Promise<void>) => Promise<void>;
+  input: Readable;
+  output: Writable & Output;
+  /** Where the bar goes, since a backup may go to the output. */
+  errors: Output;
+}
+
+const about = `
+A backup holds all that is stored as it was at one moment: every organization, with the hashes of keys and sessions, but no
+password of PostgreSQL. Servers go on meanwhile. It is restored into any supported PostgreSQL, embedded or not, by
+"metrology-server restore" (docs/backup.md).`;
+
+/** `metrology-server backup FILE|-`: writes or checks a backup. */
+export function addBackupCommand(command: Command, { withStore, input, output, errors }: Surroundings): void {
+  command
+    .description('write all that is stored, as it is at one moment, into a file, beside a running server')
+    .argument(
+      '<file>',
+      'where it goes, or - for standard output; a file of that name is replaced once the backup is whole',
+    )
+    .option(
+      '--check',
+      'write nothing: see whether the backup in that file (or in standard input) is whole; needs no database',
+    )
+    .addHelpText('after', about)
+    .action(async (file: string, { check = false }: { check?: boolean }) => {
+      const signal = stopSignal();
+      if (check) {
+        const source = await openSource(file, input, errors, signal);
+        const { manifest, contents } = await readBackup(source);
+        for (const line of summaryOf(manifest, contents)) output.write(`${line}\n`);
+        return;
+      }
+      if (file === '-' && output.isTTY) throw new Error('A backup is no text for a terminal: name a file, or a pipe.');
+      await withStore(async ({ connectionString }) => {
+        // Of a database of any size, so no statement is bounded.
+        const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
+        try {
+          const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors) });
+          const made = await (file === '-' ? make(sinkTo(output)) : writeFileWhole(file, make));
+          for (const line of [...summaryOf(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
+        } finally {
+          await database.close();
+        }
+      });
+    });
+}
+
+/** What a backup is of, for people. */
+export function summaryOf(manifest: Manifest, { tables }: Contents): string[] {
+  const { takenAt, release, commit, migrations, postgres, leftOut } = manifest;
+  const rows = (name: string) => tables.find((table) => table.name === name)?.rows ?? 0;
+  const lines = [
+    `Backup of ${takenAt}, by release ${release} (commit ${commit}), migration ${migrations.at(-1)?.name}, PostgreSQL ${postgres}`,
+    `${rows('streams')} streams, ${rows('channels')} channels, ${rows('chunks')} chunks, ${rows('chunk_revisions')} replaced contents, ` +
+      `${tables.reduce((sum, table) => sum + table.rows, 0)} rows in ${tables.length} tables`,
+  ];
+  if (leftOut.length > 0) lines.push(`Not in it, since they are none of this server: ${leftOut.join(', ')}`);
+  return lines;
+}
+
+const sizeOf = ({ bytes, contents }: Made) => {
+  const read = contents.tables.reduce((sum, table) => sum + table.bytes, 0);
+  return `${megabytes(bytes)}, of ${megabytes(read)} that PostgreSQL gave`;
+};
+
+export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** The bytes of a backup, with a bar where it is known how many there are. */
+export async function openSource(
+  file: string,
+  input: Readable,
+  errors: Output,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Buffer>> {
+  if (file === '-') return counted(input, () => {}, signal);
+  const { size } = await stat(file);
+  const show = createProgress(errors, size, (done) => `${megabytes(done)} of ${megabytes(size)} read`);
+  return counted(createReadStream(file, { highWaterMark: 1024 * 1024 }), show, signal);
+}
+
+async function* counted(
+  source: AsyncIterable<Buffer>,
+  onRead: (bytes: number) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    bytes += piece.length;
+    onRead(bytes);
+    yield piece;
+  }
+}
+
+/** What is aborted when somebody wants the command to stop; it then ends with the code of the signal. */
+export function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  onStopSignal((signal) => {
+    process.exitCode = 128 + constants.signals[signal];
+    stop.abort(new Error(`Stopped by ${signal}.`));
+  });
+  return stop.signal;
+}
+
+/** A bar whose whole is what the tables take on the disk, which is about what they give. */
+function progressTo(errors: Output): (bytes: number, total: number) => void {
+  let progress: ((done: number) => void) | undefined;
+  let whole = 0;
+  return (bytes, total) => {
+    if (progress === undefined) {
+      whole = total;
+      progress = createProgress(errors, whole, (done) => `${megabytes(done)} of about ${megabytes(whole)} read`);
+    }
+    if (bytes < whole) progress(bytes);
+  };
+}
+
+/** Waits while whoever reads is slower. @throws when nobody reads any more */
+function sinkTo(output: Writable): Sink {
+  const failed = new Promise<never>((_, reject) => {
+    output.once('error', (error) => reject(new Error(`The backup cannot be written: ${error.message}`)));
+  });
+  failed.catch(() => {});
+  return (bytes) =>
+    Promise.race([failed, new Promise<void>((resolve) => output.write(bytes, (error) => error ?? resolve()))]);
+}

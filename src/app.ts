@@ -8,6 +8,8 @@ import { auditRoutes } from './audit/routes.ts';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { openSessions } from './auth/sessions.ts';
+import { watchBackups } from './backups/metrics.ts';
+import type { Schedule } from './backups/schedule.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
 import { type CatalogueLimits, catalogueLimits } from './catalogue/limits.ts';
@@ -84,7 +86,7 @@ export interface AppDependencies {
   /** How the metrics of other processes of this server come in; without it there are none. */
   metricsOfAll?: MetricsOfAll;
   /** What is known of scheduled backups, where there are any. */
-  backups?: { ageSeconds(): number; failureCount(): number } | undefined;
+  backups?: Pick<Schedule, 'ageSeconds' | 'failureCount'> | undefined;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
 }
 
@@ -117,7 +119,8 @@ export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/inst
 /** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
   const limits = limitsOf(given.limits);
-  const metrics = metricsOf(database, given.backups);
+  const metrics = createMetrics(database);
+  if (given.backups !== undefined) watchBackups(metrics, given.backups);
   const identities = openIdentities(database, log, limits.auth);
   const sessionSeconds = config.SESSION_HOURS * 3_600;
   const sessions = openSessions(database, log, { sessionSeconds, limits: limits.auth });
@@ -190,17 +193,6 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
 async function peopleRoutes(app: App, database: Database, limits: AuthLimits): Promise<void> {
   await app.register(async (room) => keyRoutes(room, { database, limits }), { prefix: '/keys' });
   await app.register(async (room) => userRoutes(room, { database, limits }), { prefix: '/users' });
-}
-
-function metricsOf(database: Database, backups: AppDependencies['backups']): Metrics {
-  const metrics = createMetrics(database);
-  if (backups === undefined) return metrics;
-  const age = 'Age of the newest backup in BACKUP_DIR; counted from 1970 where there is none';
-  // One that a process has just made is found by the others a little later.
-  metrics.watch('metrology_backup_age_seconds', age, backups.ageSeconds, 'min');
-  const failed = 'Scheduled backups that failed';
-  metrics.watchCounter('metrology_backup_failures_total', failed, backups.failureCount);
-  return metrics;
 }
 
 function pagesForPeople(app: App): void {

@@ -77,6 +77,20 @@ export const ConfigSchema = Type.Object({
       description: 'how long what a chunk held before it was replaced is kept, in days; unset, for ever',
     }),
   ),
+  RETENTION_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'file of the rules (YAML or JSON) by which old runs are archived and removed; unset, none are',
+    }),
+  ),
+  RETENTION_DIR: Type.Optional(Type.String({ minLength: 1, description: 'folder of archived runs' })),
+  RETENTION_EVERY: Type.Optional(
+    Type.String({
+      pattern: '^[1-9][0-9]{0,3}[hdw]$',
+      description:
+        'how often the server archives and removes what is old by RETENTION_FILE, into RETENTION_DIR, such as 24h; unset, never',
+    }),
+  ),
   STREAM_IDLE_SECONDS: integer(
     3_600,
     1,

@@ -21,6 +21,7 @@ import { addOrganizationsCommands } from './organizations.ts';
 import { addProjectsCommands } from './projects.ts';
 import { addRepackCommand } from './repack.ts';
 import { addRestoreCommand } from './restore.ts';
+import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
 import { addStreamsCommands } from './streams.ts';
 import { owner, type WithDatabase } from './surroundings.ts';
@@ -55,6 +56,7 @@ program
 
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
+addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
 
 addBackupCommand(program.command('backup'), { withStore, ...standard });
 addRestoreCommand(program.command('restore'), {

@@ -31,6 +31,10 @@ export const processLimits = {
   waitLogMs: 10_000,
   /** How long a start waits for PostgreSQL until it says on standard output what it waits for; a command says so in the log. */
   welcomeWaitMs: 3_000,
+  /** From the start of a server until it first archives what is old, by RETENTION_EVERY. */
+  retentionFirstMs: 60_000,
+  /** The longest wait of one timer; a longer one is made of several. */
+  retentionTimerMsMax: 86_400_000,
 };
 
 export type ProcessLimits = Readonly<typeof processLimits>;

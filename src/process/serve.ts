@@ -1,10 +1,13 @@
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import { durationSeconds } from '../lib/duration.ts';
 import { type DatabaseAddress, findDatabase } from './database-address.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
 import { type LogFormat, openLog } from './log.ts';
 import { partIn } from './messages.ts';
+import { type RetentionSchedule, scheduleRetention } from './retention-schedule.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { openSockets, type Sockets } from './sockets.ts';
 
@@ -21,6 +24,9 @@ export async function serve(
   environment: Record<string, string | undefined>,
   limits: ProcessLimits = processLimits,
 ): Promise<void> {
+  if (config.RETENTION_EVERY !== undefined && (!config.RETENTION_FILE || !config.RETENTION_DIR)) {
+    throw new Error('RETENTION_EVERY needs RETENTION_FILE and RETENTION_DIR too (docs/retention.md).');
+  }
   const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const part = partIn(environment);
   if (part !== undefined) {
@@ -37,6 +43,7 @@ export async function serve(
     opened.finding = findDatabase(config, log, { mayJoin: false });
     opened.fleet.useDatabase(await opened.finding);
     await opened.fleet.ready;
+    if (!opened.isStopping) opened.retention = retentionOf(config, environment, log, limits);
   } catch (error) {
     if (opened.isStopping) return;
     await close(opened);
@@ -49,7 +56,20 @@ interface Opened {
   sockets?: Sockets;
   fleet?: Fleet;
   finding?: Promise<DatabaseAddress>;
+  retention?: RetentionSchedule | undefined;
   isStopping?: boolean;
+}
+
+function retentionOf(
+  { RETENTION_EVERY: every }: Config,
+  environment: Record<string, string | undefined>,
+  log: Logger,
+  limits: ProcessLimits,
+): RetentionSchedule | undefined {
+  if (every === undefined) return undefined;
+  const program = fileURLToPath(new URL('../commands/metrology-server.js', import.meta.url));
+  const everyMs = (durationSeconds(every) ?? 0) * 1_000;
+  return scheduleRetention({ everyMs, program, environment, log, limits });
 }
 
 async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promise<void> {
@@ -66,11 +86,13 @@ async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promis
   }
 }
 
-async function close({ fleet, sockets, finding }: Opened): Promise<void> {
+async function close({ fleet, sockets, finding, retention }: Opened): Promise<void> {
+  const ended = retention?.close();
   // What serves has them too, and takes connections until it has answered all. Held here for longer, they would let clients
   // connect whom nobody answers any more.
   sockets?.close();
   await fleet?.close();
+  await ended;
   // One that is still being started is stopped once it is there; one that cannot start has stopped by itself.
   const database = await finding?.catch(() => undefined);
   await database?.close();

@@ -1,0 +1,152 @@
+import { constants } from 'node:os';
+import type { Command } from 'commander';
+import type { Config } from '../config.ts';
+import { type Database, openDatabase } from '../database/database.ts';
+import { onStopSignal } from '../process/signals.ts';
+import type { Outcome, PlannedRule } from '../retention/apply.ts';
+import type { Restored } from '../retention/restore.ts';
+
+interface Surroundings {
+  /** Runs one command on the configured database. */
+  withStore: (work: (store: { connectionString: string }) => Promise<void>) => Promise<void>;
+  print: (line: string) => void;
+  config: () => Pick<Config, 'RETENTION_FILE' | 'RETENTION_DIR'>;
+}
+
+interface Options {
+  rules?: string;
+  to?: string;
+  apply?: boolean;
+  json?: boolean;
+  organization?: string;
+}
+
+/** `metrology-server retention`: archives what is old enough, and brings it back (docs/retention.md). */
+export function addRetentionCommands(command: Command, { withStore, print, config }: Surroundings): void {
+  const withDatabase = (work: (database: Database) => Promise<void>) =>
+    withStore(async ({ connectionString }) => {
+      // Of runs of any length, so no statement is bounded.
+      const database = openDatabase(connectionString, { poolMax: 2, onIdleError: () => {}, statementMsMax: 0 });
+      await work(database).finally(() => database.close());
+    });
+  command
+    .description(
+      'archive runs that the rules call old, and remove them; lists them unless --apply is given (docs/retention.md)',
+    )
+    .option('--rules <file>', 'file of the rules (default: RETENTION_FILE)')
+    .option('--to <folder>', 'where archives are kept (default: RETENTION_DIR)')
+    .option('--apply', 'archive, check and remove; without it nothing is changed')
+    .option('--json', 'print JSON')
+    .action(async (options: Options) => {
+      const { readRules } = await import('../retention/rules.ts');
+      const { rules: path = config().RETENTION_FILE, to: folder = config().RETENTION_DIR } = options;
+      if (path === undefined) throw new Error('Name the file of the rules: --rules FILE, or RETENTION_FILE.');
+      if (options.apply && folder === undefined)
+        throw new Error('Name a folder for the archives: --to FOLDER, or RETENTION_DIR.');
+      const rules = readRules(path);
+      await withDatabase(async (database) => {
+        if (options.apply && folder !== undefined) await apply(database, rules, folder, options.json === true, print);
+        else await list(database, rules, options.json === true, print);
+      });
+    });
+  command
+    .command('restore')
+    .description('bring archived runs back, under the same ids and bit for bit; archives stay where they are')
+    .argument('<folders...>', 'archives, as `retention --apply` has written them')
+    .option('--organization <name>', 'which organization gets them (default: the one that had them)')
+    .option('--json', 'print JSON')
+    .action((folders: string[], _options, own: Command) =>
+      withDatabase(async (database) => {
+        const { organization, json } = own.optsWithGlobals<Options>();
+        const { restoreArchive } = await import('../retention/restore.ts');
+        for (const folder of folders) {
+          const restored = await restoreArchive(database, folder, { organization });
+          print(json ? JSON.stringify({ folder, ...restored }) : restoredLine(restored));
+        }
+      }),
+    );
+  command
+    .command('check')
+    .description('read archives as a whole and compare every hash; needs no database')
+    .argument('<folders...>')
+    .option('--json', 'print JSON')
+    .action(async (folders: string[], _options, own: Command) => {
+      const { checkArchive } = await import('../retention/check.ts');
+      const { json } = own.optsWithGlobals<Options>();
+      for (const folder of folders) {
+        const problem = await checkArchive(folder).then(
+          () => undefined,
+          (error: Error) => error.message,
+        );
+        if (problem !== undefined) process.exitCode = 1;
+        print(
+          json ? JSON.stringify({ folder, whole: problem === undefined, problem }) : `${folder}: ${problem ?? 'whole'}`,
+        );
+      }
+    });
+}
+
+type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];
+
+async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
+  const { planRetention } = await import('../retention/apply.ts');
+  const planned = await planRetention(database, rules);
+  if (planned.some(({ problem }) => problem !== undefined)) process.exitCode = 1;
+  if (json) return print(JSON.stringify({ applied: false, rules: planned }));
+  const { describeRule } = await import('../retention/rules.ts');
+  for (const part of planned) for (const line of linesOf(part, describeRule(part.rule))) print(line);
+  const runs = planned.reduce((sum, part) => sum + part.runs.length, 0);
+  print(`${runs} runs are due. Nothing was changed; --apply archives and removes them.`);
+}
+
+function linesOf({ runs, points, bytes, problem }: PlannedRule, rule: string): string[] {
+  if (problem !== undefined) return [`${rule}: ${problem}`];
+  return [
+    `${rule}: ${runs.length} runs, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
+    ...runs.map(
+      ({ dataId, name, points, changedAt, isFinalized }) =>
+        `  ${dataId}  ${points} points  last changed ${changedAt}${isFinalized ? '' : ', never finalized'}  ${name}`,
+    ),
+  ];
+}
+
+async function apply(
+  database: Database,
+  rules: Rules,
+  folder: string,
+  json: boolean,
+  print: (line: string) => void,
+): Promise<void> {
+  const { applyRetention } = await import('../retention/apply.ts');
+  const stop = new AbortController();
+  onStopSignal((signal) => {
+    process.exitCode = 128 + constants.signals[signal];
+    stop.abort();
+  });
+  const outcomes = await applyRetention(database, rules, {
+    folder,
+    now: Date.now,
+    signal: stop.signal,
+    onOutcome: (outcome) => print(json ? JSON.stringify(outcome) : outcomeLine(outcome)),
+  });
+  const count = (became: Outcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
+  const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
+  if (failed > 0) process.exitCode ??= 1;
+  if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
+  else print(`${removed} runs archived and removed, ${changed} left since they have changed, ${failed} failed.`);
+  if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
+}
+
+function outcomeLine({ dataId, became, path, problem }: Outcome): string {
+  if (became === 'failed') return `${dataId}: stays, ${problem}`;
+  if (became === 'changed') return `${dataId}: stays, it was changed meanwhile`;
+  return path === undefined
+    ? `${dataId}: removed, as an earlier call had begun`
+    : `${dataId}: removed, archived in ${path}`;
+}
+
+function restoredLine({ dataId, name, chunks, points, wasThere, lost }: Restored): string {
+  if (wasThere) return `${dataId} is there already, with the same content.`;
+  const said = lost.map((what) => `\n  ${what}; run.json of the archive has all of it`).join('');
+  return `${dataId} is back: "${name}", ${chunks} chunks, ${points} points.${said}`;
+}

@@ -1,0 +1,208 @@
+/**
+ * Which runs the rules are for, and what becomes of them: archived, checked, and only then removed.
+ *
+ * Whatever happens between two steps, every run is whole in the database or in an archive that has been read back. Nothing is kept of
+ * how far a call has come: the folder of an archive has its name only when it is whole, a run is given up only in the state that its
+ * archive has, and what is given up and archived is removed by the next call.
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Database } from '../database/database.ts';
+import { makeFolder } from '../lib/make-folder.ts';
+import { certifySame, checkArchive } from './check.ts';
+import {
+  type DueRun,
+  findBytesPerPoint,
+  findOrganization,
+  findScope,
+  listDueRuns,
+  listGivenUp,
+  type RuleScope,
+} from './due-store.ts';
+import type { ArchivedRun } from './format.ts';
+import { type RetentionLimits, retentionLimits } from './limits.ts';
+import { alone } from './lock.ts';
+import { removeRun } from './remove.ts';
+import { describeRule, type Rule } from './rules.ts';
+import { findRun, giveUpUnchanged } from './run-store.ts';
+import { archivePath, certificateOf, writeArchive } from './write.ts';
+
+/** A rule and the runs that are due by it and by no rule before. */
+export interface PlannedRule {
+  rule: Rule;
+  runs: DueRun[];
+  points: number;
+  /** About what the database takes for them. */
+  bytes: number;
+  /** Why it is for no run at all; undefined where what it names is there. */
+  problem?: string;
+}
+
+/** Looks which runs are due. Nothing is changed. */
+export async function planRetention(
+  database: Database,
+  rules: readonly Rule[],
+  given: Partial<RetentionLimits> = {},
+): Promise<PlannedRule[]> {
+  const limits = { ...retentionLimits, ...given };
+  const pointBytes = await findBytesPerPoint(database);
+  const taken = new Set<string>();
+  const planned: PlannedRule[] = [];
+  for (const rule of rules) {
+    const problem = problemOf(rule, await findScope(database, rule));
+    const runs: DueRun[] = [];
+    for (let after = noId; taken.size < limits.runsMax; ) {
+      const page = await listDueRuns(database, rule, after, Math.min(limits.pageRunsMax, limits.runsMax - taken.size));
+      for (const run of page) {
+        if (!taken.has(run.dataId)) runs.push(run);
+        taken.add(run.dataId);
+      }
+      const last = page.at(-1);
+      if (last === undefined) break;
+      after = last.dataId;
+    }
+    const points = runs.reduce((sum, run) => sum + run.points, 0);
+    planned.push({
+      rule,
+      runs,
+      points,
+      bytes: Math.round(points * pointBytes),
+      ...(problem !== undefined && { problem }),
+    });
+  }
+  return planned;
+}
+
+const noId = '00000000-0000-0000-0000-000000000000';
+
+function problemOf({ organization, project, tag }: Rule, scope: RuleScope): string | undefined {
+  if (!scope.organization) return `there is no organization "${organization}"`;
+  if (!scope.project) return `organization "${organization}" has no project "${project}"`;
+  return scope.tag ? undefined : `organization "${organization}" has no tag "${tag}"`;
+}
+
+/** What became of a run that was due. */
+export interface Outcome {
+  dataId: string;
+  /** `changed`: somebody has changed it meanwhile, so it stays. `failed`: it stays, and `problem` says why. */
+  became: 'removed' | 'changed' | 'failed';
+  /** Where its archive is. */
+  path?: string;
+  problem?: string;
+}
+
+/** The steps of a run, in their order. */
+export type Step = 'archived' | 'checked' | 'given up' | 'removed';
+
+export interface ApplyOptions {
+  /** Where archives are kept. */
+  folder: string;
+  now(): number;
+  /** Ends it after the run under way. */
+  signal?: AbortSignal | undefined;
+  onOutcome?: (outcome: Outcome) => void;
+  /** Is awaited after each step of each run. */
+  onStep?: (step: Step, dataId: string) => Promise<void> | void;
+  limits?: Partial<RetentionLimits>;
+}
+
+interface Work extends ApplyOptions {
+  database: Database;
+  limits: RetentionLimits;
+}
+
+/**
+ * Archives and removes what is due, one run after the other.
+ * @returns what became of each run
+ * @throws RetentionBusy; the error of the system when the folder cannot be written, since no other run fares better
+ */
+export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
+  const work: Work = { ...options, database, limits: { ...retentionLimits, ...options.limits } };
+  return alone(database, async (lost) => {
+    makeFolder(work.folder, 0o700);
+    const outcomes = await finishRemovals(work);
+    for (const { rule, runs } of await planRetention(database, rules, work.limits)) {
+      for (const run of runs) {
+        lost.throwIfAborted();
+        if (work.signal?.aborted) return outcomes;
+        const outcome = await settle(work, run, describeRule(rule));
+        outcomes.push(outcome);
+        work.onOutcome?.(outcome);
+      }
+    }
+    return outcomes;
+  });
+}
+
+/** Removes what an earlier call has archived and given up. What others are removing is left to them. */
+async function finishRemovals(work: Work): Promise<Outcome[]> {
+  const names = await readdir(work.folder);
+  const outcomes: Outcome[] = [];
+  for (const { dataId, organizationId } of await listGivenUp(work.database)) {
+    if (!names.some((name) => new RegExp(`^${dataId}-[0-9a-f]{8}$`).test(name))) continue;
+    await removeRun(work.database.as(organizationId), dataId);
+    const outcome: Outcome = { dataId, became: 'removed' };
+    outcomes.push(outcome);
+    work.onOutcome?.(outcome);
+  }
+  return outcomes;
+}
+
+async function settle(work: Work, run: DueRun, rule: string): Promise<Outcome> {
+  const { dataId } = run;
+  try {
+    const path = await archiveAndRemove(work, run, rule);
+    return path === undefined ? { dataId, became: 'changed' } : { dataId, became: 'removed', path };
+  } catch (error) {
+    // Of the system: a disk that is full, or a database that is away, is so for the next run too.
+    if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error;
+    return { dataId, became: 'failed', problem: (error as Error).message };
+  }
+}
+
+/** @returns where the archive is; undefined when somebody has changed the run meanwhile */
+async function archiveAndRemove(
+  work: Work,
+  { dataId, organizationId }: DueRun,
+  rule: string,
+): Promise<string | undefined> {
+  const { database, limits, now, folder, onStep } = work;
+  const organization = database.as(organizationId);
+  const [run, named] = [
+    await findRun(organization, dataId),
+    await findOrganization(database, { id: organizationId, name: '' }),
+  ];
+  if (run === undefined || named === undefined) return undefined;
+  const whole = { ...run, organization: named };
+  const path = archivePath(folder, run);
+  if (!(await isArchiveOf(work, path, whole).catch(() => false))) {
+    // One that was left here before is of another moment, or damaged, and the run is still in the database.
+    await rm(path, { recursive: true, force: true });
+    await writeArchive({ organization, limits, now }, whole, rule, path);
+    await onStep?.('archived', dataId);
+    if (!(await isArchiveOf(work, path, whole))) {
+      await rm(path, { recursive: true });
+      return undefined;
+    }
+  }
+  await onStep?.('checked', dataId);
+  if (!(await giveUpUnchanged(organization, dataId, run.state))) {
+    await rm(path, { recursive: true });
+    return undefined;
+  }
+  await onStep?.('given up', dataId);
+  await removeRun(organization, dataId);
+  await onStep?.('removed', dataId);
+  return path;
+}
+
+/**
+ * Reads an archive as a whole. @returns whether it says of the run what the database says of it now
+ * @throws when it is damaged or not there
+ */
+async function isArchiveOf({ database, limits }: Work, path: string, run: ArchivedRun): Promise<boolean> {
+  const { manifest, certificate } = await checkArchive(path, limits);
+  const pieces: Buffer[] = [];
+  for await (const piece of await certificateOf(database.as(run.organization.id), run.data_id)) pieces.push(piece);
+  return certifySame(JSON.parse(Buffer.concat(pieces).toString()), certificate) && isDeepStrictEqual(manifest.run, run);
+}

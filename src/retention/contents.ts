@@ -1,0 +1,55 @@
+/** What is stored of a run, read page by page in the order in which the archive has it. */
+import { decodeFloat8Array } from '../database/float8-array.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { ArchivedChannel, ContentRow } from './format.ts';
+import type { RetentionLimits } from './limits.ts';
+import { listChunkFacts, listKeptContents } from './run-store.ts';
+
+export type RunChannel = ArchivedChannel & { channel_id: number };
+
+/** In the order of the UTF-8 bytes of their names, which is that of exports and certificates. */
+const byName = (channels: readonly RunChannel[]) =>
+  channels.toSorted((one, other) => Buffer.compare(Buffer.from(one.channel_name), Buffer.from(other.channel_name)));
+
+/** All chunks of a run by channel and index, and then all contents that were replaced. */
+export async function* contentRows(
+  organization: OrganizationDatabase,
+  dataId: string,
+  channels: readonly RunChannel[],
+  limits: RetentionLimits,
+): AsyncGenerator<ContentRow> {
+  for (const { channel_id: channelId, channel_name } of byName(channels)) {
+    for (let after = -1; ; ) {
+      const page = await listChunkFacts(organization, { dataId, channelId }, after, limits.pageFactsMax);
+      for (const facts of page) yield { channel_name, ...facts };
+      if (page.length < limits.pageFactsMax) break;
+      after = page.at(-1)?.chunk_index as number;
+    }
+  }
+  for await (const { times, values, ...facts } of keptContents(organization, dataId, channels, limits)) yield facts;
+}
+
+/** A replaced content; NaN stands for what is absent. */
+export interface KeptPoints extends ContentRow {
+  times: Float64Array;
+  values: Float64Array;
+}
+
+export async function* keptContents(
+  organization: OrganizationDatabase,
+  dataId: string,
+  channels: readonly RunChannel[],
+  limits: RetentionLimits,
+): AsyncGenerator<KeptPoints> {
+  for (const { channel_id: channelId, channel_name } of byName(channels)) {
+    for (let after = { chunkIndex: -1, revision: 0 }; ; ) {
+      const page = await listKeptContents(organization, { dataId, channelId }, after, limits.pageRevisionsMax);
+      for (const { timestamps, values, ...facts } of page) {
+        yield { channel_name, ...facts, times: decodeFloat8Array(timestamps), values: decodeFloat8Array(values) };
+      }
+      const last = page.at(-1);
+      if (last === undefined || page.length < limits.pageRevisionsMax) break;
+      after = { chunkIndex: last.chunk_index, revision: last.revision };
+    }
+  }
+}

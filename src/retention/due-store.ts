@@ -1,0 +1,97 @@
+/* Which runs are due, of all organizations: for the operator's command alone, no route reaches it. */
+import type { Database } from '../database/database.ts';
+import type { Named } from './format.ts';
+import type { Rule } from './rules.ts';
+
+/** A run that a rule is for. */
+export interface DueRun {
+  dataId: string;
+  organizationId: string;
+  name: string;
+  points: number;
+  chunks: number;
+  channels: number;
+  /** Finalized, or left open. */
+  isFinalized: boolean;
+  /** When a chunk of it, its entry or its state was changed last; ISO 8601. */
+  changedAt: string;
+}
+
+/** Whether what a rule names is there. */
+export interface RuleScope {
+  organization: boolean;
+  project: boolean;
+  tag: boolean;
+}
+
+/** Names are compared as the catalogue compares them: trimmed, and without regard to case. */
+const isNamed = (column: string, parameter: string) => `lower(btrim(${column})) = lower(btrim(${parameter}::text))`;
+
+export async function findScope(database: Database, { organization, project, tag }: Rule): Promise<RuleScope> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<RuleScope>(
+    `with o as (select organization_id from organizations where ${isNamed('name', '$1')})
+     select exists (select from o) as organization,
+            $2::text is null or exists (select from projects p join o using (organization_id) where ${isNamed('p.name', '$2')}) as project,
+            $3::text is null or exists (select from tags t join o using (organization_id) where ${isNamed('t.name', '$3')}) as tag`,
+    [organization, project ?? null, tag ?? null],
+  );
+  return rows[0] as RuleScope;
+}
+
+/**
+ * The next runs of a rule in the order of their ids. A run is as old as the last change of it: a chunk, finalize, an edit of its entry,
+ * or that it was restored. Deleted ones are left alone: they can be restored, and whoever wants them gone removes them.
+ */
+export async function listDueRuns(database: Database, rule: Rule, after: string, limit: number): Promise<DueRun[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<DueRun>(
+    `select s.data_id as "dataId", s.organization_id as "organizationId", s.stream_name as name, c.points, c.chunks, c.channels,
+            s.finalized_at is not null as "isFinalized", greatest(s.created_at, s.changed_at, c.changed_at) as "changedAt"
+     from streams s
+     join organizations o on o.organization_id = s.organization_id
+     cross join lateral (
+       select coalesce(sum(point_count), 0)::bigint as points, coalesce(sum(chunk_count), 0)::bigint as chunks,
+              count(*)::bigint as channels, max(changed_at) as changed_at
+       from channels where data_id = s.data_id
+     ) c
+     where ${isNamed('o.name', '$1')} and s.deleted_at is null and s.data_id > $5::uuid
+       and ($2::text is null or s.project_id in (
+         select project_id from projects p where p.organization_id = s.organization_id and ${isNamed('p.name', '$2')}))
+       and ($3::text is null or exists (
+         select from stream_tags l join tags t on t.tag_id = l.tag_id
+         where l.data_id = s.data_id and ${isNamed('t.name', '$3')}))
+       and greatest(s.created_at, s.changed_at, c.changed_at) < clock_timestamp() - make_interval(secs => $4::float8)
+     order by s.data_id limit $6::integer`,
+    [rule.organization, rule.project ?? null, rule.tag ?? null, rule.olderThanSeconds, after, limit],
+  );
+  return rows;
+}
+
+/** About how many bytes of the database a point takes, indexes included. */
+export async function findBytesPerPoint(database: Database): Promise<number> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ bytes: number }>(
+    `select (pg_total_relation_size('chunks') / greatest(1, coalesce(sum(point_count), 0)))::float8 as bytes from channels`,
+  );
+  return rows[0]?.bytes as number;
+}
+
+/** Runs that are being removed: by whoever asked for it, by retention, or the remains of a restore that broke off. */
+export async function listGivenUp(database: Database): Promise<{ dataId: string; organizationId: string }[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string; organizationId: string }>(
+    `select data_id as "dataId", organization_id as "organizationId" from streams where removed_at is not null order by data_id`,
+  );
+  return rows;
+}
+
+/** The organization of an id, else that of a name; undefined where there is neither. */
+export async function findOrganization(
+  database: Database,
+  { id, name }: { id: string | null; name: string },
+): Promise<Named | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<Named>(
+    `select organization_id as id, name from organizations
+     where organization_id = $1::uuid or ${isNamed('name', '$2')}
+     order by organization_id = $1::uuid desc nulls last limit 1`,
+    [id, name],
+  );
+  return rows[0];
+}

@@ -1,0 +1,71 @@
+/** Files of an archive on the disk: written whole or not at all, and read again. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ArchivedFile } from './format.ts';
+
+/** Writes a new file and has the disk keep it. */
+export async function writeFileDurably(
+  folder: string,
+  name: string,
+  pieces: AsyncIterable<Buffer>,
+): Promise<ArchivedFile> {
+  const file = await open(join(folder, name), 'wx', 0o600);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    for await (const piece of pieces) {
+      hash.update(piece);
+      bytes += piece.length;
+      await file.writeFile(piece);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { name, bytes, sha256: hash.digest('hex') };
+}
+
+/** Makes an empty folder, also where one was left by a process that was killed. */
+export async function makeEmptyFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
+/** Gives a whole folder its name, so that it is there after a power cut too. */
+export async function publish(part: string, path: string): Promise<void> {
+  await syncFolder(part);
+  await rename(part, path);
+  await syncFolder(dirname(path));
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** @throws Error that names the file, when it is not what it was when it was written */
+export async function requireSameFile(folder: string, { name, bytes, sha256 }: ArchivedFile): Promise<void> {
+  const path = join(folder, name);
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  if (hash.digest('hex') !== sha256)
+    throw new Error(`${path} is not the file that was archived (${bytes} bytes, SHA-256 ${sha256})`);
+}
+
+/** @throws Error where it is not there, no JSON, or larger than that */
+export async function readJson(path: string, bytesMax: number): Promise<unknown> {
+  const { size } = await stat(path);
+  if (size > bytesMax)
+    throw new Error(`${path} has ${size} bytes, and at most ${bytesMax} are read (documentBytesMax)`);
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new Error(`${path} is not the JSON of an archive: ${(error as Error).message}`);
+  }
+}

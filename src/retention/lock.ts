@@ -1,0 +1,34 @@
+import type { Database } from '../database/database.ts';
+import { giveLockBack, takeLock } from './run-store.ts';
+
+/** Another process archives, removes or restores runs of this database. */
+export class RetentionBusy extends Error {}
+
+/**
+ * Does something that one process does at a time in a database. PostgreSQL gives the lock back when this process or its connection ends.
+ * @param work its signal is aborted when the lock is lost
+ * @throws RetentionBusy
+ */
+export async function alone<Result>(
+  database: Database,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const lost = new AbortController();
+  const client = await database.everyOrganization.upkeep.pool.connect();
+  const lose = (error: Error) => lost.abort(new Error(`the connection that holds the lock is lost: ${error.message}`));
+  client.on('error', lose);
+  let failure: Error | undefined;
+  try {
+    if (!(await takeLock(client)))
+      throw new RetentionBusy('another process archives or restores runs of this database');
+    return await work(lost.signal);
+  } catch (error) {
+    if (!(error instanceof RetentionBusy)) failure = error as Error;
+    throw error;
+  } finally {
+    client.off('error', lose);
+    // A connection in doubt is closed, and the lock goes with it.
+    if (failure === undefined) await giveLockBack(client).catch(() => {});
+    client.release(failure);
+  }
+}

@@ -1,0 +1,176 @@
+/* What an archive says of a run beside its points, and how a run is given up once its archive is whole. */
+import type pg from 'pg';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
+import { inTransaction } from '../database/transactions.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+
+/**
+ * In SQL the state of a run `s`: another one as soon as a chunk, the entry or a tag of it changes. It tells no time as text, which would
+ * depend on the session.
+ */
+const stateOf = `encode(sha256(convert_to(concat_ws('|',
+    s.organization_id, s.stream_name, s.project_id, s.physical_sample_id, s.synth_source_id, s.pipeline_status, s.char_source_type, s.note,
+    extract(epoch from s.created_at), extract(epoch from s.changed_at), extract(epoch from s.finalized_at),
+    (select string_agg(tag_id::text, ',' order by tag_id) from stream_tags l where l.data_id = s.data_id),
+    (select string_agg(concat_ws(',', channel_id, chunk_count, point_count, null_count, extract(epoch from changed_at)), ';' order by channel_id)
+     from channels c where c.data_id = s.data_id)
+  ), 'UTF8')), 'hex')`;
+
+/** Times of the run itself are texts with all their digits, in UTC; undefined for a run that is not there, or deleted. */
+export async function findRun(
+  { organizationId, pool }: OrganizationDatabase,
+  dataId: string,
+): Promise<Omit<ArchivedRun, 'organization'> | undefined> {
+  const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+  const { rows } = await pool.query<{ run: Omit<ArchivedRun, 'organization'> }>(
+    `select json_build_object(
+       'data_id', s.data_id, 'stream_name', s.stream_name, 'points_per_chunk', s.points_per_chunk,
+       'instrument_type', s.instrument_type, 'pipeline_status', s.pipeline_status, 'char_source_type', s.char_source_type,
+       'note', s.note, 'note_changed_at', ${time('s.note_changed_at')}, 'created_at', ${time('s.created_at')},
+       'changed_at', ${time('s.changed_at')}, 'finalized_at', ${time('s.finalized_at')},
+       'processed_data_id', p.processed_data_id, 'processed_created_at', ${time('p.created_at')},
+       'state', ${stateOf},
+       'user', (select json_build_object('id', user_id, 'name', name) from users u where u.user_id = s.user_id),
+       'instrument', (select json_build_object('id', synth_source_id, 'name', source_name, 'type', synth_source_type, 'model', source_model,
+          'serial_id', serial_id) from growth_instruments i where i.synth_source_id = s.synth_source_id),
+       'physical_sample', (select json_build_object('id', physical_sample_id, 'name', name) from physical_samples m
+          where m.physical_sample_id = s.physical_sample_id),
+       'project', (select json_build_object('id', project_id, 'name', name) from projects j where j.project_id = s.project_id),
+       'tags', (select coalesce(json_agg(json_build_object('id', t.tag_id, 'name', t.name, 'put_on_at', ${time('l.created_at')}) order by t.name), '[]')
+          from stream_tags l join tags t on t.tag_id = l.tag_id where l.data_id = s.data_id)
+     ) as run
+     from streams s join processed_data_entries p on p.data_id = s.data_id
+     where s.organization_id = $1::uuid and s.data_id = $2::uuid and s.deleted_at is null`,
+    [organizationId, dataId],
+  );
+  return rows[0]?.run;
+}
+
+/** All channels of a run, also without chunks, in the order in which they were first used. */
+export async function listChannels(
+  { organizationId, pool }: OrganizationDatabase,
+  dataId: string,
+): Promise<(ArchivedChannel & { channel_id: number })[]> {
+  const { rows } = await pool.query<ArchivedChannel & { channel_id: number }>(
+    `select channel_id, channel_name, chunk_count, point_count, null_count, chunk_seconds_max,
+            ${micros('created_at')} as created_micros, ${micros('changed_at')} as changed_micros
+     from channels where organization_id = $1::uuid and data_id = $2::uuid order by channel_id`,
+    [organizationId, dataId],
+  );
+  return rows;
+}
+
+/** In SQL microseconds since 1970. */
+const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::bigint`;
+
+/** What is said of the next chunks of a channel, without their arrays. */
+export async function listChunkFacts(
+  { organizationId, pool }: OrganizationDatabase,
+  { dataId, channelId }: { dataId: string; channelId: number },
+  after: number,
+  limit: number,
+): Promise<ContentFacts[]> {
+  const { rows } = await pool.query<ContentFacts>({
+    name: 'list_chunk_facts',
+    text: `select chunk_index, 0 as revision, point_count, null_count, units, encode(content_hash, 'hex') as content_hash, key_id,
+                  ${micros('stored_at')} as stored_micros, ${micros('changed_at')} as changed_micros, replaced_count,
+                  null as replaced_by_key_id, null as replacing_hash
+           from chunks
+           where organization_id = $1::uuid and data_id = $2::uuid and channel_id = $3::bigint and chunk_index > $4::bigint
+           order by chunk_index limit $5::integer`,
+    values: [organizationId, dataId, channelId, after, limit],
+  });
+  return rows;
+}
+
+/** What a chunk held before it was replaced, with both series as binary float8[]. */
+export interface KeptContent extends ContentFacts {
+  timestamps: Buffer;
+  values: Buffer;
+}
+
+/** The next replaced contents of a channel. */
+export async function listKeptContents(
+  { organizationId, pool }: OrganizationDatabase,
+  { dataId, channelId }: { dataId: string; channelId: number },
+  after: { chunkIndex: number; revision: number },
+  limit: number,
+): Promise<KeptContent[]> {
+  const { rows } = await pool.query<KeptContent>({
+    name: 'list_kept_contents',
+    text: `select chunk_index, revision, point_count, null_count, units, encode(content_hash, 'hex') as content_hash, key_id,
+                  ${micros('stored_at')} as stored_micros, ${micros('replaced_at')} as changed_micros, null as replaced_count,
+                  replaced_by_key_id, encode(replacing_hash, 'hex') as replacing_hash,
+                  array_send(${timestampsOfChunk('r')}) as timestamps, array_send(${valuesOfChunk('r')}) as "values"
+           from chunk_revisions r
+           where organization_id = $1::uuid and data_id = $2::uuid and channel_id = $3::bigint
+             and (chunk_index, revision) > ($4::bigint, $5::integer)
+           order by chunk_index, revision limit $6::integer`,
+    values: [organizationId, dataId, channelId, after.chunkIndex, after.revision, limit],
+  });
+  return rows;
+}
+
+/** Who the keys are that have stored or replaced something of a run. */
+export async function findKeys(
+  { organizationId, pool }: OrganizationDatabase,
+  keyIds: readonly number[],
+): Promise<ArchivedKey[]> {
+  const { rows } = await pool.query<ArchivedKey>(
+    `select k.key_id, k.key_hint, u.name as user_name from api_keys k join users u on u.user_id = k.user_id
+     where k.organization_id = $1::uuid and k.key_id = any($2::bigint[]) order by k.key_id`,
+    [organizationId, keyIds],
+  );
+  return rows;
+}
+
+export interface ArchivedKey {
+  key_id: number;
+  key_hint: string;
+  user_name: string;
+}
+
+/**
+ * Gives a run up for removal where it still is what was archived, and takes its channels away in the same transaction: a flush
+ * that waits for one of them stores nothing and is answered 404, so nothing is acknowledged that the archive lacks. Channels are locked
+ * first, in the order in which everybody does.
+ * @returns false, and changes nothing, where it has changed since
+ */
+export async function giveUpUnchanged(
+  { organizationId, pool }: OrganizationDatabase,
+  dataId: string,
+  state: string,
+): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
+    const ids = [organizationId, dataId];
+    const ofRun = 'organization_id = $1::uuid and data_id = $2::uuid';
+    await client.query(`select from channels where ${ofRun} order by channel_id for update`, ids);
+    // With this lock no new channel can refer to the stream any more; one that came before it is part of the state.
+    await client.query(`select from streams where ${ofRun} for update`, ids);
+    const { rows } = await client.query<{ state: string }>(
+      `select ${stateOf} as state from streams s where ${ofRun} and deleted_at is null`,
+      ids,
+    );
+    if (rows[0]?.state !== state) return false;
+    await client.query(
+      `update streams set deleted_at = clock_timestamp(), removed_at = clock_timestamp() where ${ofRun}`,
+      ids,
+    );
+    await client.query(`delete from channels where ${ofRun}`, ids);
+    return true;
+  });
+}
+
+/** The lock that one process has while it archives, removes or restores. */
+const lockId = 7_203_118_440_018;
+
+/** @returns false while another process has it */
+export async function takeLock(client: Pick<pg.PoolClient, 'query'>): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1::bigint) as taken', [lockId]);
+  return rows[0]?.taken === true;
+}
+
+export async function giveLockBack(client: Pick<pg.PoolClient, 'query'>): Promise<void> {
+  await client.query('select pg_advisory_unlock($1::bigint)', [lockId]);
+}

@@ -1,0 +1,290 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { planRetention } from '../../src/retention/apply.ts';
+import { checkArchive } from '../../src/retention/check.ts';
+import { retentionLimits } from '../../src/retention/limits.ts';
+import { alone, RetentionBusy } from '../../src/retention/lock.ts';
+import { restoreArchive } from '../../src/retention/restore.ts';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support.ts';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startTestServer();
+});
+afterAll(() => server.close());
+
+/** A run with all that a run can have. */
+async function fullRun(): Promise<string> {
+  const sample = await server.post('/physical_samples/', { name: 'GaN-001' });
+  const project = await server.post('/projects/', { name: 'GaN 2026' });
+  const instrument = await server.post('/instruments/synthesis', {
+    label: 'MBE',
+    name: 'Veeco',
+    type: 'mbe',
+    serial_id: null,
+  });
+  const [physical_sample_id, project_id] = [sample.json.id, project.json.id];
+  const synth_source_id = instrument.json.synth_source_id ?? instrument.json.id;
+  const dataId = await makeRun(server, 'Run "7"\n', { physical_sample_id, project_id, synth_source_id });
+  const tag = await server.post('/tags/', { name: 'Keep me' });
+  await server.post('/tags/data-items/', { data_ids: [dataId], tag_ids: [tag.json.id] });
+  await send(server, dataId, 0, 'thickness', [1.7e9, 1.7e9 + 0.1], [1, 2], 'nm');
+  await send(server, dataId, 0, 'thickness', [1.7e9, 1.7e9 + 0.1], [3, null]);
+  await server.send('PATCH', `/data_entries/${dataId}`, { detail_note_content: 'went well' });
+  await server.post(`/metrology/stream/${dataId}/finalize`);
+  await send(server, dataId, 5, 'thickness', [1.7e9 + 20], [9], 'nm');
+  return dataId;
+}
+
+test('a run that is old is archived, removed, and comes back as it was, bit for bit', async () => {
+  const dataId = await fullRun();
+  await makeOld(server, dataId);
+  const before = await told(server, dataId);
+  expect(Object.values(before).map((answer) => (answer as [number])[0])).toEqual([200, 200, 200, 200, 200, 200]);
+  const row = async () => {
+    const { rows } = await server.owner.pool.query(
+      `select to_jsonb(s) - 'changed_at' as stream, p.processed_data_id, p.created_at from streams s join processed_data_entries p using (data_id)
+       where data_id = $1::uuid`,
+      [dataId],
+    );
+    return rows[0];
+  };
+  const stored = await row();
+  const folder = newFolder();
+
+  expect(await apply(server, folder)).toEqual([{ dataId, became: 'removed', path: expect.stringContaining(dataId) }]);
+  expect(await remains(server, dataId)).toEqual([]);
+  expect((await server.get(`/metrology/stream/${dataId}/certificate`)).status).toBe(404);
+  const [name = ''] = readdirSync(folder);
+  const path = join(folder, name);
+  expect(readdirSync(path).sort()).toEqual([
+    'certificate.json',
+    'contents.parquet',
+    'points.parquet',
+    'revisions.parquet',
+    'run.json',
+  ]);
+
+  const restored = await restoreArchive(server.database, path);
+  expect(restored).toMatchObject({ dataId, name: 'Run "7"\n', chunks: 4, points: 9, wasThere: false, lost: [] });
+  expect(await told(server, dataId)).toEqual(before);
+  expect(await row()).toEqual(stored);
+  expect((await restoreArchive(server.database, path)).wasThere).toBe(true);
+  // Somebody wanted it back, so the rule leaves it alone for as long as the rule says.
+  expect(await apply(server, folder)).toEqual([]);
+  // And it goes on as a run does: an identical chunk is known.
+  expect((await send(server, dataId, 5, 'thickness', [1.7e9 + 20], [9], 'nm')).status).toBe(201);
+});
+
+test('rules are for organizations, projects and tags; what is not old, deleted or of others stays, and so does all without --apply', async () => {
+  const project = await server.post('/projects/', { name: 'Project P' });
+  const [plain, ofProject, tagged, young, deleted] = [
+    await makeRun(server, 'plain'),
+    await makeRun(server, 'of project', { project_id: project.json.id }),
+    await makeRun(server, 'tagged'),
+    await makeRun(server, 'young'),
+    await makeRun(server, 'deleted'),
+  ];
+  const foreign = (await server.post('/metrology/stream/initialize', { stream_name: 'foreign' }, server.keys.rival))
+    .json.data_id;
+  const tag = await server.post('/tags/', { name: 'scratch' });
+  await server.post('/tags/data-items/', { data_ids: [tagged], tag_ids: [tag.json.id] });
+  await server.send('DELETE', `/data_entries/?data_ids=${deleted}`);
+  await makeOld(server, plain, ofProject, tagged, deleted, foreign);
+  const rules = rulesOf(`
+retention:
+  - {organization: LAB, project: " project p ", older_than: 30d}
+  - {organization: lab, tag: Scratch, older_than: 300d}
+  - {organization: lab, tag: absent, older_than: 30d}
+  - {organization: lab, older_than: 364d}
+  - {organization: lab, older_than: 52w}
+`);
+  const planned = await planRetention(server.database, rules, { pageRunsMax: 1 });
+  const ids = planned.map(({ runs }) => runs.map((run) => run.dataId));
+  expect(ids).toEqual([[ofProject], [tagged], [], [plain], []]);
+  expect(planned[2]?.problem).toBe('organization "lab" has no tag "absent"');
+  expect(planned[3]).toMatchObject({
+    points: 9,
+    runs: [{ name: 'plain', isFinalized: false, chunks: 3, channels: 2 }],
+  });
+  expect(planned[3]?.bytes).toBeGreaterThan(0);
+  expect(await planRetention(server.database, rules, { runsMax: 2 })).toMatchObject([
+    { runs: [{}] },
+    { runs: [{}] },
+    {},
+    { runs: [] },
+    {},
+  ]);
+  for (const dataId of [plain, ofProject, tagged, young]) {
+    expect((await server.get(`/metrology/stream/${dataId}/certificate`)).status).toBe(200);
+  }
+});
+
+describe('a run is never lost', () => {
+  test.each(['archived', 'checked', 'given up', 'removed'] as const)(
+    'when the process ends after "%s"',
+    async (last) => {
+      const dataId = await makeRun(server, `ends after ${last}`);
+      await makeOld(server, dataId);
+      const before = await told(server, dataId);
+      const folder = newFolder();
+      const onStep = (step: string, of: string) => {
+        if (step === last && of === dataId) throw new Error('killed');
+      };
+      const outcomes = await apply(server, folder, { onStep });
+      expect(outcomes).toContainEqual({ dataId, became: 'failed', problem: 'killed' });
+      if (last === 'archived' || last === 'checked') expect(await told(server, dataId)).toEqual(before);
+      // The next call goes on.
+      await apply(server, folder);
+      expect(await remains(server, dataId)).toEqual([]);
+      const paths = readdirSync(folder).filter((name) => name.startsWith(dataId));
+      expect(paths).toHaveLength(1);
+      await restoreArchive(server.database, join(folder, paths[0] as string));
+      expect(await told(server, dataId)).toEqual(before);
+    },
+  );
+
+  test('when a chunk, a tag or a note arrives between the archive and the removal', async () => {
+    const dataId = await makeRun(server, 'still used');
+    for (const change of [
+      () => send(server, dataId, 7, 'thickness', [1.7e9 + 70], [7]),
+      () => send(server, dataId, 7, 'a new channel', [1.7e9 + 70], [7]),
+      () => send(server, dataId, 0, 'thickness', [1.7e9], [8]),
+      () => server.send('PATCH', `/data_entries/${dataId}`, { detail_note_content: 'look at this again' }),
+    ]) {
+      await makeOld(server, dataId);
+      const folder = newFolder();
+      const onStep = async (step: string, of: string) => {
+        if (step === 'checked' && of === dataId) expect([200, 201]).toContain((await change()).status);
+      };
+      expect(await apply(server, folder, { onStep })).toContainEqual({ dataId, became: 'changed' });
+      expect(readdirSync(folder).filter((name) => name.startsWith(dataId))).toEqual([]);
+    }
+    const { json } = await server.get(`/metrology/stream/${dataId}/certificate`);
+    expect(json.chunk_count).toBe(5);
+  });
+
+  test('when chunks come while it is given up: each is stored in it or refused, and none is acknowledged beside the archive', async () => {
+    const dataId = await makeRun(server, 'raced');
+    await makeOld(server, dataId);
+    const folder = newFolder();
+    let answers: number[] = [];
+    const onStep = async (step: string, of: string) => {
+      if (step !== 'checked' || of !== dataId) return;
+      const sent = Array.from({ length: 40 }, (_, i) =>
+        send(server, dataId, 100 + i, i % 2 === 0 ? 'thickness' : `channel ${i}`, [1.7e9 + i], [i]),
+      );
+      // Not awaited: they race with what gives the run up.
+      racing = Promise.all(sent).then((all) => {
+        answers = all.map(({ status }) => status);
+      });
+    };
+    let racing = Promise.resolve();
+    const [outcome] = (await apply(server, folder, { onStep })).filter((one) => one.dataId === dataId);
+    await racing;
+    const stored = answers.filter((status) => status === 201).length;
+    expect(answers.every((status) => status === 201 || status === 404)).toBe(true);
+    if (outcome?.became === 'removed') expect(stored).toBe(0);
+    else expect((await server.get(`/metrology/stream/${dataId}/certificate`)).json.chunk_count).toBe(3 + stored);
+    if (outcome?.became === 'removed') expect(await remains(server, dataId)).toEqual([]);
+  });
+
+  test('when its archive is damaged on the disk', async () => {
+    const dataId = await makeRun(server, 'damaged');
+    await makeOld(server, dataId);
+    const before = await told(server, dataId);
+    for (const file of ['points.parquet', 'contents.parquet', 'certificate.json']) {
+      const folder = newFolder();
+      const damage = (step: string, of: string) => {
+        if (step !== 'archived' || of !== dataId) return;
+        const path = join(folder, readdirSync(folder)[0] as string, file);
+        const bytes = readFileSync(path);
+        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+        writeFileSync(path, bytes);
+      };
+      const [outcome] = (await apply(server, folder, { onStep: damage })).filter((one) => one.dataId === dataId);
+      expect(outcome).toMatchObject({ became: 'failed', problem: expect.stringContaining(file) });
+      expect(await told(server, dataId)).toEqual(before);
+    }
+  });
+
+  test('when a restore breaks off: nothing of it is shown, and the next one brings all of it back', async () => {
+    const dataId = await makeRun(server, 'restored twice');
+    await makeOld(server, dataId);
+    const before = await told(server, dataId);
+    const folder = newFolder();
+    await apply(server, folder);
+    const path = join(folder, readdirSync(folder).find((name) => name.startsWith(dataId)) as string);
+    // The second transaction of the restore fails.
+    await server.owner.pool.query(`
+      create function fail_once() returns trigger language plpgsql as $$ begin
+        if new.chunk_index = 2 then raise exception 'out of luck'; end if; return new; end $$;
+      create trigger fail_once before insert on chunks for each row execute function fail_once()`);
+    const undo = 'drop trigger if exists fail_once on chunks; drop function if exists fail_once()';
+    onTestFinished(() => server.owner.pool.query(undo).then(() => {}));
+    await expect(restoreArchive(server.database, path, { limits: { restoredRowsMax: 1 } })).rejects.toThrow(
+      'out of luck',
+    );
+    expect(await remains(server, dataId)).toContain('chunks');
+    expect((await server.get(`/metrology/stream/${dataId}/certificate`)).status).toBe(404);
+    await server.owner.pool.query(undo);
+    await restoreArchive(server.database, path, { limits: { restoredRowsMax: 1 } });
+    expect(await told(server, dataId)).toEqual(before);
+  });
+});
+
+test('one process archives or restores at a time', async () => {
+  await alone(server.database, async () => {
+    await expect(apply(server, newFolder())).rejects.toThrow(RetentionBusy);
+  });
+  await expect(apply(server, newFolder())).resolves.toBeDefined();
+});
+
+test('an archive goes into another organization, by name, and what it is linked to there or not is said', async () => {
+  const sample = await server.post('/physical_samples/', { name: 'Wafer 9' });
+  const dataId = await makeRun(server, 'moves', { physical_sample_id: sample.json.id });
+  await makeOld(server, dataId);
+  const folder = newFolder();
+  await apply(server, folder);
+  const path = join(folder, readdirSync(folder).find((name) => name.startsWith(dataId)) as string);
+  const restored = await restoreArchive(server.database, path, { organization: 'rival' });
+  expect(restored.lost).toEqual(['physical sample "Wafer 9" is not there any more']);
+  expect((await server.get(`/metrology/stream/${dataId}/certificate`)).status).toBe(404);
+  const { json } = await server.get(`/metrology/stream/${dataId}/certificate`, server.keys.rival);
+  expect(json.root_hash).toBe((await checkArchive(path, retentionLimits)).certificate.root_hash);
+  // Of another organization no key is told.
+  const { rows } = await server.owner.pool.query('select distinct key_id from chunks where data_id = $1::uuid', [
+    dataId,
+  ]);
+  expect(rows).toEqual([{ key_id: 0 }]);
+});
+
+test('every table with rows of a run is in the archive, or made anew of them', async () => {
+  const { rows } = await server.owner.pool.query<{ name: string }>(
+    `select c.relname as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+     where a.attname = 'data_id' and c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace order by 1`,
+  );
+  const archived = ['channels', 'chunk_revisions', 'chunks', 'processed_data_entries', 'stream_tags', 'streams'];
+  expect(rows.map(({ name }) => name)).toEqual([...archived, 'overviews'].sort());
+  const columns = await server.owner.pool.query<{ name: string }>(
+    `select attname as name from pg_attribute where attrelid = 'streams'::regclass and attnum > 0 and not attisdropped order by 1`,
+  );
+  expect(columns.rows.map(({ name }) => name)).toEqual(
+    [
+      ...[
+        'data_id',
+        'organization_id',
+        'user_id',
+        'stream_name',
+        'points_per_chunk',
+        'instrument_type',
+        'synth_source_id',
+      ],
+      ...['physical_sample_id', 'project_id', 'created_at', 'changed_at', 'finalized_at', 'deleted_at', 'removed_at'],
+      ...['pipeline_status', 'char_source_type', 'note', 'note_changed_at'],
+    ].sort(),
+  );
+  expect(everything).toHaveLength(1);
+});

@@ -153,10 +153,10 @@ function KeyRow({ shown, now, isOwn, hasMore, onAsk }: RowProps) {
       </th>
       <td dir="auto">{shown.user_name}</td>
       <td>{shown.scopes.join(', ')}</td>
-      <td title={shown.last_used_at ?? undefined}>
+      <td data-label="used" title={shown.last_used_at ?? undefined}>
         {shown.last_used_at === null ? 'never' : formatAge(Math.max(0, now - Date.parse(shown.last_used_at)))}
       </td>
-      <td>{endOf(shown)}</td>
+      <td data-label="ends">{endOf(shown)}</td>
       <td class="key-actions">
         {shown.state === 'open' && shown.replaced_by_key_id === null && button('rotate', 'Rotate')}
         {shown.state === 'open' && button('revoke', 'Revoke')}

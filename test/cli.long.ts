@@ -54,6 +54,7 @@ describe('without a database', () => {
       'serve',
       'migrate',
       'verify',
+      'doctor',
       'repack',
       'backup',
       'restore',
@@ -304,6 +305,27 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect([again.code, again.stderr]).toEqual([1, `There is no SQL reader "${url.username}".\n`]);
     const nobody = await cli('sql-readers', 'create', '--organization', 'nobody');
     expect([nobody.code, nobody.stderr]).toEqual([1, 'There is no organization "nobody".\n']);
+  });
+
+  test('doctor gives a finding for each check, for people and as JSON, and ends with what is worst', async () => {
+    const told = await cli('doctor', '--json');
+    const findings = JSON.parse(told.stdout) as { check: string; state: string; says: string }[];
+    expect(findings).toHaveLength(16);
+    const states = findings.map(({ state }) => state);
+    expect(told.code, told.stdout).toBe(states.includes('fault') ? 2 : states.includes('warning') ? 1 : 0);
+    const found = (name: string) => findings.find(({ check }) => check === name);
+    for (const name of ['versions', 'standing', 'durability', 'login', 'pooler']) expect(found(name)?.state).toBe('ok');
+    expect(found('disk')?.says).toMatch(/GiB are free/);
+    expect((await cli('doctor')).stdout).toMatch(/^ok +settings +All are valid\.\n[\s\S]*\d+ fine, /);
+  });
+
+  test('doctor says what keeps it from looking, as a fault', async () => {
+    const program = run(built.folder, 'commands/cli.js', ['doctor'], { DATA_DIR: dataDir, PORT: 'many' });
+    expect((await program.exit()).code).toBe(2);
+    expect(program.stdout()).toMatch(/^FAULT +settings +PORT: /);
+    const away = run(built.folder, 'commands/cli.js', ['doctor'], { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
+    expect((await away.exit()).code).toBe(2);
+    expect(away.stdout()).toMatch(/^FAULT +database +.*ECONNREFUSED/);
   });
 
   test('verify counts what it has compared, and ends with 1 and a name when something differs', async () => {

@@ -14,6 +14,7 @@ import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
 import { addBackupCommand } from './backup.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands } from './keys.ts';
 import { createListing } from './listing.ts';
 import { operatorHere } from './operator.ts';
@@ -63,6 +64,8 @@ addRestoreCommand(program.command('restore'), {
   open: () => openUnprepared(readConfig(process.env), openLog('warn')),
   ...standard,
 });
+
+addDoctorCommand(program.command('doctor'), process.env, print);
 
 const withDatabase: WithDatabase = (work) => withStore(({ database }) => work(database));
 const listing = createListing(process.stdout);

@@ -17,6 +17,8 @@ export const auditActions = [
   'stream.restore',
   'stream.remove',
   'stream.removed',
+  'stream.archive',
+  'stream.unarchive',
   'chunk.replace',
   'chunk.restore',
   'export',

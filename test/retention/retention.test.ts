@@ -54,7 +54,10 @@ test('a run that is old is archived, removed, and comes back as it was, bit for 
   const stored = await row();
   const folder = newFolder();
 
-  expect(await apply(server, folder)).toEqual([{ dataId, became: 'removed', path: expect.stringContaining(dataId) }]);
+  const actor = { kind: 'operator', userName: 'ada' } as const;
+  expect(await apply(server, folder, { actor })).toEqual([
+    { dataId, became: 'removed', path: expect.stringContaining(dataId) },
+  ]);
   expect(await remains(server, dataId)).toEqual([]);
   expect((await server.get(`/metrology/stream/${dataId}/certificate`)).status).toBe(404);
   const [name = ''] = readdirSync(folder);
@@ -67,11 +70,22 @@ test('a run that is old is archived, removed, and comes back as it was, bit for 
     'run.json',
   ]);
 
-  const restored = await restoreArchive(server.database, path);
+  const restored = await restoreArchive(server.database, path, { actor });
   expect(restored).toMatchObject({ dataId, name: 'Run "7"\n', chunks: 4, points: 9, wasThere: false, lost: [] });
   expect(await told(server, dataId)).toEqual(before);
   expect(await row()).toEqual(stored);
   expect((await restoreArchive(server.database, path)).wasThere).toBe(true);
+  const log = await server.owner.pool.query(
+    `select action, actor, user_name, details->>'stream_name' as name from audit_log
+     where data_id = $1::uuid and action in ('stream.archive', 'stream.removed', 'stream.unarchive') order by happened_at`,
+    [dataId],
+  );
+  const by = { actor: 'operator', user_name: 'ada', name: 'Run "7"\n' };
+  expect(log.rows).toEqual([
+    { action: 'stream.archive', ...by },
+    { action: 'stream.removed', ...by },
+    { action: 'stream.unarchive', ...by },
+  ]);
   // Somebody wanted it back, so the rule leaves it alone for as long as the rule says.
   expect(await apply(server, folder)).toEqual([]);
   // And it goes on as a run does: an identical chunk is known.
@@ -237,7 +251,10 @@ describe('a run is never lost', () => {
 
 test('one process archives or restores at a time', async () => {
   await alone(server.database, async () => {
-    await expect(apply(server, newFolder())).rejects.toThrow(RetentionBusy);
+    await expect(apply(server, newFolder(), { limits: { lockMsMax: 50, lockPauseMs: 5 } })).rejects.toThrow(
+      /waited 50 ms, lockMsMax/,
+    );
+    await expect(apply(server, newFolder(), { limits: { lockMsMax: 1 } })).rejects.toThrow(RetentionBusy);
   });
   await expect(apply(server, newFolder())).resolves.toBeDefined();
 });
@@ -267,7 +284,8 @@ test('every table with rows of a run is in the archive, or made anew of them', a
      where a.attname = 'data_id' and c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace order by 1`,
   );
   const archived = ['channels', 'chunk_revisions', 'chunks', 'processed_data_entries', 'stream_tags', 'streams'];
-  expect(rows.map(({ name }) => name)).toEqual([...archived, 'overviews'].sort());
+  // The log of who did what outlives its streams.
+  expect(rows.map(({ name }) => name)).toEqual([...archived, 'audit_log', 'overviews'].sort());
   const columns = await server.owner.pool.query<{ name: string }>(
     `select attname as name from pg_attribute where attrelid = 'streams'::regclass and attnum > 0 and not attisdropped order by 1`,
   );

@@ -8,17 +8,10 @@ import type { PointLimits } from './limits.ts';
 import { lineBreaksOf } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
 import { planCoarsely } from './plan-coarsely.ts';
-import type { PointRead } from './points.ts';
+import type { PlannedRead } from './planned-read.ts';
 import type { Wanted } from './selection.ts';
 import type { MsRange } from './time.ts';
 import { newestRange, rangeOf } from './window.ts';
-
-/** The points of a channel, and what reading them will hold. */
-export interface PlannedRead extends PointRead {
-  footprint(limits: PointLimits): Footprint;
-  /** Chooses its points now, where they have to be chosen. */
-  getReady?: (() => Promise<void>) | undefined;
-}
 
 /**
  * Finds out what a selection leaves of a channel, in order of time.

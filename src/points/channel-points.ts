@@ -2,7 +2,7 @@ import { findCarriedIn, withCarriedIn } from './carry-in.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import { downSample } from './down-sample.ts';
-import { downSampledFootprintOf, type Footprint, footprintOf, requireFewChunks } from './footprint.ts';
+import { downSampledFootprintOf, footprintOf, requireFewChunks } from './footprint.ts';
 import { findGaps } from './gaps.ts';
 import type { PointLimits } from './limits.ts';
 import { lineBreaksOf } from './line-breaks.ts';

@@ -26,7 +26,9 @@ export const auditActions = [
   ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link'],
   ...['session.begin', 'session.end', 'session.refuse'],
   ...['stream.delete', 'stream.restore', 'stream.remove', 'stream.removed', 'chunk.replace', 'chunk.restore'],
+  ...['stream.archive', 'stream.unarchive'],
   ...['export', 'sql_reader.create', 'sql_reader.drop'],
+  ...['organization.create', 'organization.rename', 'user.create', 'user.rename'],
 ];
 
 const fieldsOf = ({ action, stream, key }: AuditState) => ({ action, data_id: stream, key_id: key });

@@ -16,6 +16,8 @@ import { newestRange, rangeOf } from './window.ts';
 /** The points of a channel, and what reading them will hold. */
 export interface PlannedRead extends PointRead {
   footprint(limits: PointLimits): Footprint;
+  /** Chooses its points now, where they have to be chosen. */
+  getReady?: (() => Promise<void>) | undefined;
 }
 
 /**

@@ -29,6 +29,7 @@ import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
 import { tellUnknownNames } from './http/ignored.ts';
+import { keyRoutes, userRoutes } from './http/key-routes.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, type Metrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
@@ -184,8 +185,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });
+  await peopleRoutes(app, database, limits.auth);
   pagesForPeople(app);
   return app;
+}
+
+async function peopleRoutes(app: App, database: Database, limits: AuthLimits): Promise<void> {
+  await app.register(async (room) => keyRoutes(room, { database, limits }), { prefix: '/keys' });
+  await app.register(async (room) => userRoutes(room, { database, limits }), { prefix: '/users' });
 }
 
 function pagesForPeople(app: App): void {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,8 +60,11 @@ describe('without a database', () => {
       'restore',
       'keys',
       'audit',
+      'organizations',
+      'users',
       'sql-readers',
       'projects',
+      'streams',
       'instruments',
       'demo',
       'openapi',
@@ -86,7 +90,6 @@ describe('without a database', () => {
     [['nonsense'], /unknown command 'nonsense'/],
     [['keys', 'destroy'], /unknown command 'destroy'/],
     [['keys', 'create'], /--organization/],
-    [['keys', 'revoke'], /missing required argument 'id'/],
     [['keys', 'revoke', 'one'], /whole number/],
     [['keys', 'create', '--organization', 'lab', '--scopes', 'read,root'], /Scopes are read, write, delete, admin/],
     [['keys', 'create', '--organization', 'lab', '--expires-in', '90'], /30m, 24h, 90d or 12w, at most 3650d/],
@@ -95,6 +98,9 @@ describe('without a database', () => {
     [['keys', 'import', '--organization', 'lab', 'a-key-as-an-argument'], /too many arguments/],
     [['keys', 'rotate', '1', '--overlap', 'long'], /30m, 24h/],
     [['instruments', 'create', 'MBE 1', '--type', 'steam'], /Allowed choices/],
+    [['streams', 'show', 'a-name'], /an id such as/],
+    [['streams', 'list', '--limit', '0'], /whole number of at least 1/],
+    [['streams', 'list', '--deleted', '--status', 'live'], /cannot be used with option/],
     [['serve', '--fast'], /unknown option/],
   ])('%j is refused with help, and touches nothing', async (args, sentence) => {
     const { code, stdout, stderr } = await cli(...args);
@@ -106,7 +112,19 @@ describe('without a database', () => {
     expect(await readdir(dataDir)).toEqual([]);
   });
 
-  test.each([[[]], [['keys']]])('%j alone shows help and fails', async (args) => {
+  test.each([
+    [['keys', 'revoke'], 'Name either the number of a key, or --organization, with --user for one person of it.'],
+    [['keys', 'revoke', '1', '--organization', 'lab'], 'Name either the number of a key'],
+    [['keys', 'revoke', '--organization', 'lab'], 'would revoke every key of the organization "lab". Say --yes'],
+    [['streams', 'delete', '--permanent', randomUUID()], 'Say --yes beside --permanent.'],
+  ])('%j is refused in a sentence, and touches nothing', async (args, sentence) => {
+    const { code, stdout, stderr } = await cli(...args);
+    expect([code, stdout, stderr.split('\n').length]).toEqual([1, '', 2]);
+    expect(stderr).toContain(sentence);
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  test.each([[[]], [['keys']], [['users']]])('%j alone shows help and fails', async (args) => {
     const { code, stderr } = await cli(...args);
     expect(code).not.toBe(0);
     expect(stderr).toContain('Usage: metrology-server');
@@ -248,6 +266,30 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     });
     expect(opened.status).toBe(200);
     expect((await get('/data_entries/')).json[0]).toMatchObject({ source_name: expect.stringMatching(/MBE 1|Veeco/) });
+  });
+
+  test('organizations, users and streams are listed in lines and in JSON; who reads no further ends the list', async () => {
+    const lab = await cli('organizations', 'add', 'Lab 2', '--json');
+    const { organization_id } = JSON.parse(lab.stdout);
+    expect(JSON.parse(lab.stdout)).toEqual({ organization_id, name: 'Lab 2', is_new: true });
+    expect((await cli('organizations', 'add', 'LAB 2')).stdout).toBe(`${organization_id}\n`);
+    expect((await cli('users', 'add', 'bob', '--organization', 'Lab 2')).stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    const users = await cli('users', 'list', '--organization', 'Lab 2', '--json');
+    expect(
+      users.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toMatchObject([{ name: 'bob', open_key_count: 0 }]);
+    expect((await cli('organizations', 'list')).stdout).toMatch(/^ID\tNAME\tCREATED\tUSERS\tOPEN KEYS\n/);
+    const listed = await cli('streams', 'list', '--limit', '1');
+    expect(listed.stdout).toMatch(/^ID\tNAME\tSTATUS\tCREATED\t.*\n[0-9a-f-]{36}\t.*\n$/);
+    const early = run(built.folder, 'commands/cli.js', ['organizations', 'list'], { DATA_DIR: dataDir });
+    early.child.stdout?.destroy();
+    expect(await early.exit()).toMatchObject({ code: 0 });
+    expect(early.stderr()).toBe('');
+    const nobody = await cli('streams', 'list', '--organization', 'nobody');
+    expect(nobody).toMatchObject({ code: 1, stdout: '', stderr: 'There is no organization "nobody".\n' });
   });
 
   test('sql-readers create prints an address that opens, list shows the role, drop ends it', async () => {

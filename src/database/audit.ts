@@ -24,6 +24,10 @@ export const auditActions = [
   'export',
   'sql_reader.create',
   'sql_reader.drop',
+  'organization.create',
+  'organization.rename',
+  'user.create',
+  'user.rename',
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 

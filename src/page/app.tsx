@@ -3,6 +3,7 @@ import { ApiFailure } from './api/failure.ts';
 import { readSession, type Session, signIn, signOut } from './api/session.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { CompareView } from './compare/compare-view.tsx';
+import { KeysView } from './keys/keys-view.tsx';
 import { onSignedOut, tryAgain, useLine } from './live/use-live.ts';
 import { linkTo, usePageState } from './navigation.ts';
 import { RunView, toRuns } from './run/run-view.tsx';
@@ -83,6 +84,7 @@ function Shown({ session }: { session: Session }) {
   const state = usePageState();
   if (state.view === 'run') return <RunView key={state.dataId} state={state} />;
   if (state.view === 'compare') return <CompareView key={state.dataIds.join()} state={state} />;
+  if (state.view === 'keys') return <KeysView state={state} session={session} />;
   if (state.view === 'audit') return <AuditView state={state} />;
   return <RunsView filters={state.filters} session={session} />;
 }
@@ -100,6 +102,7 @@ function Head({ session, onLeave }: { session: Session; onLeave: () => void }) {
         {session.organization_name}
       </span>
       <nav aria-label="Page">
+        {session.scopes.includes('admin') && <a {...linkTo({ view: 'keys', ended: false })}>Keys</a>}
         {session.scopes.includes('admin') && <a {...linkTo(wholeAudit)}>Audit</a>}
         <a href="docs">API</a>
         <ThemeButton />

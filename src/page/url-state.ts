@@ -47,7 +47,13 @@ export interface AuditState {
   key: string;
 }
 
-export type PageState = RunsState | RunState | CompareState | AuditState;
+export interface KeysState {
+  view: 'keys';
+  /** With those that do not open any more. */
+  ended: boolean;
+}
+
+export type PageState = RunsState | RunState | CompareState | AuditState | KeysState;
 
 export const wholeAudit: AuditState = { view: 'audit', action: '', stream: '', key: '' };
 
@@ -86,6 +92,7 @@ export function stateOf(query: string): PageState {
       key: /^\d{1,15}$/.test(key) ? key : '',
     };
   }
+  if (params.has('keys')) return { view: 'keys', ended: params.get('keys') === 'all' };
   const dataIds = [...new Set(params.getAll('compare').filter((id) => idPattern.test(id)))].slice(0, comparedRunsMax);
   if (dataIds.length > 0) return { view: 'compare', dataIds, window: windowOf(params) };
   const filters = { ...noFilters };
@@ -102,6 +109,8 @@ export function addressOf(state: PageState): string {
   const params = new URLSearchParams();
   if (state.view === 'runs') {
     for (const [name, value] of Object.entries(state.filters)) if (value !== '') params.set(name, value);
+  } else if (state.view === 'keys') {
+    params.set('keys', state.ended ? 'all' : '');
   } else if (state.view === 'audit') {
     params.set('audit', state.action);
     if (state.stream !== '') params.set('stream', state.stream);

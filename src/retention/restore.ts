@@ -1,5 +1,5 @@
 /** Brings a run back from its archive: the same id, channels, chunks, bits, times and replaced contents. */
-import { ensureUser } from '../auth/store.ts';
+import { ensureUser } from '../auth/people-store.ts';
 import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';

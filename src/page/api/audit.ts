@@ -36,6 +36,7 @@ export const auditActions = [
     'chunk.restore',
   ],
   ...['export', 'sql_reader.create', 'sql_reader.drop'],
+  ...['organization.create', 'organization.rename', 'user.create', 'user.rename'],
 ];
 
 const fieldsOf = ({ action, stream, key }: AuditState) => ({ action, data_id: stream, key_id: key });

@@ -29,6 +29,7 @@ import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
 import { healthRoutes } from './http/health.ts';
 import { tellUnknownNames } from './http/ignored.ts';
+import { keyRoutes, userRoutes } from './http/key-routes.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, type Metrics, metricsRoutes } from './http/metrics.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
@@ -184,8 +185,14 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   metricsRoutes(app, { credentials, metrics, isOpen: config.METRICS_OPEN === true, metricsOfAll: given.metricsOfAll });
   if (config.REFERENCE_CLOCK) clockRoutes(app, now);
   sessionRoutes(app, { ...credentials, sessionSeconds });
+  await peopleRoutes(app, database, limits.auth);
   pagesForPeople(app);
   return app;
+}
+
+async function peopleRoutes(app: App, database: Database, limits: AuthLimits): Promise<void> {
+  await app.register(async (room) => keyRoutes(room, { database, limits }), { prefix: '/keys' });
+  await app.register(async (room) => userRoutes(room, { database, limits }), { prefix: '/users' });
 }
 
 function pagesForPeople(app: App): void {
@@ -195,18 +202,15 @@ function pagesForPeople(app: App): void {
 }
 
 /** Removes from time to time what has been kept for long enough, while the app is there. */
-function forgetWhatIsOld(
-  app: App,
-  { config, database, log }: Pick<AppDependencies, 'config' | 'database' | 'log'>,
-  limits: RoomLimits,
-): ReturnType<typeof forgetOldEntries>[] {
-  const { REVISIONS_KEEP_DAYS: revisionDays, AUDIT_KEEP_DAYS: entryDays } = config;
+function forgetWhatIsOld(app: App, { config, database, log }: AppDependencies, limits: RoomLimits) {
+  const { REVISIONS_KEEP_DAYS: days, AUDIT_KEEP_DAYS: entryDays } = config;
   const report = (what: string) => (error: Error) => log.warn({ err: error }, `${what} could not be removed`);
-  const sweepings: ReturnType<typeof forgetOldEntries>[] = [];
-  if (revisionDays !== undefined)
-    sweepings.push(forgetOldRevisions(database, revisionDays, report('old revisions'), limits.streams));
-  if (entryDays !== undefined)
-    sweepings.push(forgetOldEntries(database, entryDays, report('old entries of the audit log'), limits.audit));
+  const ofRevisions = report('old revisions');
+  const ofEntries = report('old entries of the audit log');
+  const sweepings = [
+    days === undefined ? [] : forgetOldRevisions(database, days, ofRevisions, limits.streams),
+    entryDays === undefined ? [] : forgetOldEntries(database, entryDays, ofEntries, limits.audit),
+  ].flat();
   for (const stop of sweepings) app.addHook('onClose', stop);
   return sweepings;
 }

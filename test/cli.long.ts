@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,12 +54,17 @@ describe('without a database', () => {
       'serve',
       'migrate',
       'verify',
+      'doctor',
       'repack',
       'backup',
       'restore',
       'keys',
+      'audit',
+      'organizations',
+      'users',
       'sql-readers',
       'projects',
+      'streams',
       'instruments',
       'demo',
       'openapi',
@@ -84,7 +90,6 @@ describe('without a database', () => {
     [['nonsense'], /unknown command 'nonsense'/],
     [['keys', 'destroy'], /unknown command 'destroy'/],
     [['keys', 'create'], /--organization/],
-    [['keys', 'revoke'], /missing required argument 'id'/],
     [['keys', 'revoke', 'one'], /whole number/],
     [['keys', 'create', '--organization', 'lab', '--scopes', 'read,root'], /Scopes are read, write, delete, admin/],
     [['keys', 'create', '--organization', 'lab', '--expires-in', '90'], /30m, 24h, 90d or 12w, at most 3650d/],
@@ -93,6 +98,9 @@ describe('without a database', () => {
     [['keys', 'import', '--organization', 'lab', 'a-key-as-an-argument'], /too many arguments/],
     [['keys', 'rotate', '1', '--overlap', 'long'], /30m, 24h/],
     [['instruments', 'create', 'MBE 1', '--type', 'steam'], /Allowed choices/],
+    [['streams', 'show', 'a-name'], /an id such as/],
+    [['streams', 'list', '--limit', '0'], /whole number of at least 1/],
+    [['streams', 'list', '--deleted', '--status', 'live'], /cannot be used with option/],
     [['serve', '--fast'], /unknown option/],
   ])('%j is refused with help, and touches nothing', async (args, sentence) => {
     const { code, stdout, stderr } = await cli(...args);
@@ -104,7 +112,19 @@ describe('without a database', () => {
     expect(await readdir(dataDir)).toEqual([]);
   });
 
-  test.each([[[]], [['keys']]])('%j alone shows help and fails', async (args) => {
+  test.each([
+    [['keys', 'revoke'], 'Name either the number of a key, or --organization, with --user for one person of it.'],
+    [['keys', 'revoke', '1', '--organization', 'lab'], 'Name either the number of a key'],
+    [['keys', 'revoke', '--organization', 'lab'], 'would revoke every key of the organization "lab". Say --yes'],
+    [['streams', 'delete', '--permanent', randomUUID()], 'Say --yes beside --permanent.'],
+  ])('%j is refused in a sentence, and touches nothing', async (args, sentence) => {
+    const { code, stdout, stderr } = await cli(...args);
+    expect([code, stdout, stderr.split('\n').length]).toEqual([1, '', 2]);
+    expect(stderr).toContain(sentence);
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  test.each([[[]], [['keys']], [['users']]])('%j alone shows help and fails', async (args) => {
     const { code, stderr } = await cli(...args);
     expect(code).not.toBe(0);
     expect(stderr).toContain('Usage: metrology-server');
@@ -248,6 +268,30 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect((await get('/data_entries/')).json[0]).toMatchObject({ source_name: expect.stringMatching(/MBE 1|Veeco/) });
   });
 
+  test('organizations, users and streams are listed in lines and in JSON; who reads no further ends the list', async () => {
+    const lab = await cli('organizations', 'add', 'Lab 2', '--json');
+    const { organization_id } = JSON.parse(lab.stdout);
+    expect(JSON.parse(lab.stdout)).toEqual({ organization_id, name: 'Lab 2', is_new: true });
+    expect((await cli('organizations', 'add', 'LAB 2')).stdout).toBe(`${organization_id}\n`);
+    expect((await cli('users', 'add', 'bob', '--organization', 'Lab 2')).stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    const users = await cli('users', 'list', '--organization', 'Lab 2', '--json');
+    expect(
+      users.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toMatchObject([{ name: 'bob', open_key_count: 0 }]);
+    expect((await cli('organizations', 'list')).stdout).toMatch(/^ID\tNAME\tCREATED\tUSERS\tOPEN KEYS\n/);
+    const listed = await cli('streams', 'list', '--limit', '1');
+    expect(listed.stdout).toMatch(/^ID\tNAME\tSTATUS\tCREATED\t.*\n[0-9a-f-]{36}\t.*\n$/);
+    const early = run(built.folder, 'commands/cli.js', ['organizations', 'list'], { DATA_DIR: dataDir });
+    early.child.stdout?.destroy();
+    expect(await early.exit()).toMatchObject({ code: 0 });
+    expect(early.stderr()).toBe('');
+    const nobody = await cli('streams', 'list', '--organization', 'nobody');
+    expect(nobody).toMatchObject({ code: 1, stdout: '', stderr: 'There is no organization "nobody".\n' });
+  });
+
   test('sql-readers create prints an address that opens, list shows the role, drop ends it', async () => {
     const created = await cli('sql-readers', 'create', '--organization', 'default');
     expect(created.stderr).toBe('');
@@ -262,6 +306,33 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect([again.code, again.stderr]).toEqual([1, `There is no SQL reader "${url.username}".\n`]);
     const nobody = await cli('sql-readers', 'create', '--organization', 'nobody');
     expect([nobody.code, nobody.stderr]).toEqual([1, 'There is no organization "nobody".\n']);
+  });
+
+  test('doctor gives a finding for each check, for people and as JSON, and ends with what is worst', async () => {
+    expect((await cli('migrate')).code).toBe(0);
+    const told = await cli('doctor', '--json');
+    const findings = JSON.parse(told.stdout) as { check: string; state: string; says: string }[];
+    expect(findings).toHaveLength(16);
+    const states = findings.map(({ state }) => state);
+    expect(told.code, told.stdout).toBe(states.includes('fault') ? 2 : states.includes('warning') ? 1 : 0);
+    const found = (name: string) => findings.find(({ check }) => check === name);
+    for (const name of ['versions', 'standing', 'durability', 'login', 'pooler']) expect(found(name)?.state).toBe('ok');
+    expect(found('disk')?.says).toMatch(/GiB are free/);
+    expect((await cli('doctor')).stdout).toMatch(/^ok +settings +All are valid\.\n[\s\S]*\d+ fine, /);
+  });
+
+  test('doctor says what keeps it from looking, as a fault', async () => {
+    const program = run(built.folder, 'commands/cli.js', ['doctor'], { DATA_DIR: dataDir, PORT: 'many' });
+    expect((await program.exit()).code).toBe(2);
+    expect(program.stdout()).toMatch(/^FAULT +settings +PORT: /);
+    const away = run(built.folder, 'commands/cli.js', ['doctor'], { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
+    expect((await away.exit()).code).toBe(2);
+    expect(away.stdout()).toMatch(/^FAULT +database +.*ECONNREFUSED/);
+    const none = join(dataDir, 'none');
+    const first = run(built.folder, 'commands/cli.js', ['doctor'], { DATA_DIR: none });
+    expect((await first.exit()).code).toBe(2);
+    expect(first.stdout()).toMatch(/^FAULT +database +There is no database in DATA_DIR/);
+    expect(await readdir(dataDir)).not.toContain('none');
   });
 
   test('verify counts what it has compared, and ends with 1 and a name when something differs', async () => {

@@ -7,13 +7,15 @@ import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import type { Scope } from './identity.ts';
+import { ensureUser } from './people-store.ts';
 import { createLink } from './sessions.ts';
-import { ensureUser, findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
+import { findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } from './store.ts';
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
 
-const uniqueViolation = '23505';
+/** Somebody else has stored the same at the same time. */
+export const isUniqueViolation = (error: unknown) => (error as { code?: string }).code === '23505';
 
 /** What a key may do, and for how long; everything and for ever, when it is not said. */
 export interface KeyTerms {
@@ -29,7 +31,7 @@ export async function createKey(
   terms: KeyTerms = {},
   actor: Actor = theServer,
 ): Promise<string> {
-  const owner = await ensureUser(database, organization, user);
+  const owner = await ensureUser(database, organization, user, actor);
   const key = newApiKey();
   await insertKey(database, owner, key, terms, { actor });
   return key;
@@ -53,7 +55,7 @@ export async function importKey(
     throw new Error(`A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`);
   }
   if (isMistyped(key)) throw new Error(`This key begins with ${keyPrefix}, but it is cut or mistyped.`);
-  const owner = await ensureUser(database, organization, user);
+  const owner = await ensureUser(database, organization, user, actor);
   const id = await insertKey(database, owner, key, terms, { actor, action: 'key.import' });
   if (id === undefined) throw new Error('This key is stored already.');
   return id;
@@ -73,7 +75,7 @@ export async function rotateKey(
   const key = newApiKey();
   const made = await insertSuccessor(database, keyId, key, overlapSeconds, end, actor).catch((error) => {
     // Somebody else has rotated it at the same time.
-    if (error.code === uniqueViolation) return undefined;
+    if (isUniqueViolation(error)) return undefined;
     throw error;
   });
   if (made === undefined) throw new Error(`There is no key ${keyId} that still opens and was not rotated yet.`);

@@ -2,6 +2,10 @@
 export const authLimits = {
   /** Longest time after which a key is told to end, in seconds: ten years. */
   keySecondsMax: 315_360_000,
+  /** How long a key and its successor both open when nobody says, in seconds. */
+  keyOverlapSeconds: 86_400,
+  /** Keys of one organization that open, beyond which the API makes no more; the command line does. */
+  openKeysMax: 5_000,
   /** The last use of a key is noted at most this often. */
   keyUseMsMin: 60_000,
   /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
@@ -21,6 +25,8 @@ export const authLimits = {
   lookUpRetryMs: 500,
   /** Keys that one statement looks up: those that wait share it, and only one runs at a time. */
   lookUpKeysMax: 500,
+  /** Organizations, users or keys that one statement of a list reads. */
+  listedRowsMax: 200,
   /** Sessions of one key at a time: in how many browsers it is signed in. For one more the oldest ends; so with links. */
   sessionsPerKeyMax: 100,
   /** Sessions and links whose time is over that are removed when another one is stored. */

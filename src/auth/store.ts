@@ -1,8 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
+import type { Connections } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
-import { findFolding } from '../database/folding.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
@@ -60,35 +61,13 @@ export async function noteKeyUse(
   );
 }
 
-/**
- * A person of an organization; both are made when they are not there yet. Names are matched as they are everywhere
- * (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
- */
-export async function ensureUser(database: Database, organization: string, user: string) {
-  const { pool } = database.everyOrganization.upkeep;
-  const fold = await findFolding(pool);
-  const isCalled = (name: string) => `(${fold('named.name')} = ${fold(name)} or lower(named.name) = lower(${name})) `;
-  const first = (name: string) =>
-    `order by named.name = ${name} desc, lower(named.name) = lower(${name}) desc, created_at`;
-  const one = `select organization_id from organizations named where ${isCalled('$1::text')} ${first('$1::text')} limit 1`;
-  await pool.query(
-    `insert into organizations (name) select $1::text where not exists (${one}) on conflict do nothing`,
-    [organization],
-  );
-  await pool.query(
-    `insert into users (organization_id, name) select organization_id, $2::text from (${one}) own
-     where not exists (
-       select from users named where named.organization_id = own.organization_id and ${isCalled('$2::text')}
-     ) on conflict do nothing`,
-    [organization, user],
-  );
-  const { rows } = await pool.query<{ organization_id: string; user_id: string }>(
-    `select organization_id, user_id from users named
-     where organization_id = (${one}) and ${isCalled('$2::text')} ${first('$2::text')} limit 1`,
-    [organization, user],
-  );
-  return rows[0] as { organization_id: string; user_id: string };
-}
+/** By which way keys are made: that of the operator, or that of who asks for one organization, under whose policy it stays in it. */
+type Way = Database | OrganizationDatabase;
+
+const poolOf = (way: Way): Connections => ('everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool);
+
+/** The organization that a statement keeps to; null of the operator. */
+const organizationOf = (way: Way) => ('organizationId' in way ? way.organizationId : null);
 
 /** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
 export interface KeyEnd {
@@ -102,19 +81,19 @@ export interface KeyEnd {
  * @returns its id, or undefined when this very key is stored already, for whomever.
  */
 export async function insertKey(
-  database: Database,
+  way: Way,
   owner: { organization_id: string; user_id: string },
   key: string,
   { scopes: chosen = scopes, end = {} }: { scopes?: readonly Scope[]; end?: KeyEnd } = {},
   { actor = theServer, action = 'key.create' }: { actor?: Actor; action?: 'key.create' | 'key.import' } = {},
 ): Promise<number | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
+  const { rows } = await poolOf(way).query<{ key_id: number }>(
     `with made as (
        insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint, scopes, expires_at)
        values ($1::uuid, $2::uuid, $3::text, $4::bytea, $5::text, $6::text[],
                coalesce($7::timestamptz, now() + make_interval(secs => $8::float8)))
        on conflict do nothing
-       returning *
+       returning ${shown}
      ), audited as (${auditEntries(action, { from: `made ${ofUser}`, ...ofMade }, '$9')})
      select key_id from made`,
     [
@@ -125,6 +104,8 @@ export async function insertKey(
   return rows[0]?.key_id;
 }
 
+/** Not the hash: the role of the API reads none. */
+const shown = 'key_id, organization_id, user_id, key_hint, scopes, expires_at, replaces_key_id';
 const ofUser = 'join users whose on whose.user_id = made.user_id and whose.organization_id = made.organization_id';
 /** What the audit log says of a key that was made. */
 const ofMade = {
@@ -149,17 +130,17 @@ function restingForm(key: string): [string, Buffer, string] {
  * @throws a unique violation when somebody else does the same at the same time
  */
 export async function insertSuccessor(
-  database: Database,
+  way: Way,
   keyId: number,
   key: string,
   overlapSeconds: number,
   end: KeyEnd = {},
   actor: Actor = theServer,
 ): Promise<{ keyId: number; oldExpiresAt: string } | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<{ keyId: number; oldExpiresAt: string }>(
+  const { rows } = await poolOf(way).query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
-       select * from api_keys k
-       where key_id = $1::bigint and revoked_at is null and (expires_at is null or expires_at > now())
+       select key_id, organization_id, user_id, scopes, created_at, expires_at from api_keys k
+       where key_id = $1::bigint and ($9::uuid is null or organization_id = $9::uuid) and revoked_at is null and (expires_at is null or expires_at > now())
          and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
        for update
      ), lost as (
@@ -178,34 +159,15 @@ export async function insertSuccessor(
                                     else expires_at - created_at end),
               key_id
        from old
-       returning *
+       returning ${shown}
      ), audited as (${auditEntries('key.rotate', { from: `made ${ofUser}`, ...ofMade }, '$8')})
      select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
-    [keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null, actorParameter(actor)],
+    [
+      ...[keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+      ...[actorParameter(actor), organizationOf(way)],
+    ],
   );
   return rows[0];
-}
-
-/** Every key with whose it is and whether it still opens; never the key itself. */
-export function listKeys(database: Database) {
-  return database.everyOrganization.upkeep.kysely
-    .selectFrom('api_keys')
-    .innerJoin('organizations', 'organizations.organization_id', 'api_keys.organization_id')
-    .innerJoin('users', 'users.user_id', 'api_keys.user_id')
-    .select([
-      'api_keys.key_id',
-      'api_keys.key_hint',
-      'organizations.name as organization',
-      'users.name as user',
-      'api_keys.scopes',
-      'api_keys.created_at',
-      'api_keys.expires_at',
-      'api_keys.last_used_at',
-      'api_keys.revoked_at',
-      'api_keys.replaces_key_id',
-    ])
-    .orderBy('api_keys.key_id')
-    .execute();
 }
 
 /** Revokes a key at once. @returns false when no key that still opens has that id. */

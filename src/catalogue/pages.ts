@@ -1,4 +1,5 @@
 import type { ListRow } from '../lib/list-row.ts';
+import { rowPages } from '../lib/row-pages.ts';
 
 /**
  * A list, page by page.
@@ -10,11 +11,6 @@ export async function* pagesOf<Row>(
   next: (after: Row | undefined, countMax: number) => Promise<Row[]>,
   apart: (row: Row) => ListRow['apart'] = () => undefined,
 ): AsyncGenerator<ListRow[], void, void> {
-  let page: Row[];
-  let after: Row | undefined;
-  do {
-    page = await next(after, countMax);
+  for await (const page of rowPages<Row>(countMax, (after) => next(after, countMax)))
     yield page.map((row) => ({ row, apart: apart(row) }));
-    after = page.at(-1);
-  } while (page.length === countMax);
 }

@@ -2,10 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pino } from 'pino';
 import { defaultOrganization } from '../auth/keys.ts';
-import { ensureUser } from '../auth/store.ts';
+import { ensureUser } from '../auth/people-store.ts';
 import { instrumentTypes } from '../catalogue/growth-instruments/schemas.ts';
 import { createGrowthInstrument } from '../catalogue/growth-instruments/store.ts';
-import { createProject } from '../catalogue/projects/store.ts';
 import { ConfigSchema, readConfig } from '../config.ts';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { demo } from '../demo/demo.ts';
@@ -15,13 +14,20 @@ import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
 import { addBackupCommand } from './backup.ts';
-import { addKeysCommands, owner } from './keys.ts';
+import { addDoctorCommand } from './doctor.ts';
+import { addKeysCommands } from './keys.ts';
+import { createListing } from './listing.ts';
 import { operatorHere } from './operator.ts';
+import { addOrganizationsCommands } from './organizations.ts';
+import { addProjectsCommands } from './projects.ts';
 import { addRepackCommand } from './repack.ts';
 import { addRestoreCommand } from './restore.ts';
 import { addRetentionCommands } from './retention.ts';
 import { addSqlReadersCommands } from './sql-readers.ts';
+import { addStreamsCommands } from './streams.ts';
+import { owner, type WithDatabase } from './surroundings.ts';
 import { addTestCommand } from './test.ts';
+import { addUsersCommands } from './users.ts';
 import { addVerifyCommand } from './verify.ts';
 
 /** What commands read and write. */
@@ -59,35 +65,35 @@ addRestoreCommand(program.command('restore'), {
   ...standard,
 });
 
+addDoctorCommand(program.command('doctor'), process.env, print);
+
+const withDatabase: WithDatabase = (work) => withStore(({ database }) => work(database));
+const listing = createListing(process.stdout);
+const actor = operatorHere();
+
 addKeysCommands(program.command('keys'), {
-  withDatabase: (work) => withStore(({ database }) => work(database)),
+  withDatabase,
+  listing,
   print,
   environment: process.env,
-  actor: operatorHere(),
+  actor,
   pageUrl: async () => {
     const { PUBLIC_URL, HOST, PORT } = readConfig(process.env);
     const { endpointOf } = await import('../process/listen.ts');
     return PUBLIC_URL ?? endpointOf(HOST, PORT);
   },
 });
-addSqlReadersCommands(program.command('sql-readers'), { withOwner, print, actor: operatorHere() });
+addOrganizationsCommands(program.command('organizations'), { withDatabase, listing, actor });
+addUsersCommands(program.command('users'), { withDatabase, listing, actor });
+addProjectsCommands(program.command('projects'), { withDatabase, listing, actor });
+addStreamsCommands(program.command('streams'), {
+  withDatabase,
+  listing,
+  actor,
+  idleSeconds: () => readConfig(process.env).STREAM_IDLE_SECONDS,
+});
+addSqlReadersCommands(program.command('sql-readers'), { withOwner, print, actor });
 addAuditCommand(program.command('audit'), { withStore, output: process.stdout });
-
-program
-  .command('projects')
-  .description('projects of an organization')
-  .command('create')
-  .description('make a project and print its id')
-  .argument('<name>')
-  .addOption(owner.organization().default(defaultOrganization))
-  .addOption(owner.user())
-  .action((name, { organization, user }) =>
-    withStore(async ({ database }) => {
-      const { organization_id, user_id } = await ensureUser(database, organization, user);
-      const project = await createProject(database.as(organization_id), user_id, name);
-      print(project.id);
-    }),
-  );
 
 program
   .command('instruments')
@@ -102,7 +108,7 @@ program
   .addOption(owner.user())
   .action((label, { type, model, serial, organization, user }) =>
     withStore(async ({ database }) => {
-      const { organization_id, user_id } = await ensureUser(database, organization, user);
+      const { organization_id, user_id } = await ensureUser(database, organization, user, actor);
       const fields = { label, name: model ?? label, type, serial_id: serial ?? null };
       const instrument = await createGrowthInstrument(database.as(organization_id), user_id, fields);
       print(String(instrument.synth_source_id));

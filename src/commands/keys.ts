@@ -2,35 +2,34 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Scope, scopes } from '../auth/identity.ts';
-import { createKey, defaultUser, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
+import { type NamedKeyRow, nextKeys } from '../auth/key-list-store.ts';
+import { revokeKeysOf } from '../auth/key-revocation-store.ts';
+import { createKey, importKey, type KeyTerms, rotateKey } from '../auth/keys.ts';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
+import { organizationCalled, userCalled } from '../auth/people.ts';
 import { createLink, signInLink } from '../auth/sessions.ts';
-import { listKeys, revokeKey } from '../auth/store.ts';
+import { revokeKey } from '../auth/store.ts';
 import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
-
-/** Runs one command on the configured database. */
-type WithDatabase = (work: (database: Database) => Promise<void>) => Promise<void>;
-
-export const owner = {
-  organization: () => new Option('--organization <name>', 'whose it is; made when missing').makeOptionMandatory(),
-  user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
-};
+import { rowPages } from '../lib/row-pages.ts';
+import { type Columns, jsonHelp, jsonOption, type Listing } from './listing.ts';
+import { owner, type WithDatabase } from './surroundings.ts';
 
 const about = (cacheSeconds: number) => `
 Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
-  admin   what the operator looks at: the audit log of the organization, and /metrics, of all, from other hosts
+  admin   what the operator looks at: keys and audit log of the organization, and /metrics, of all, from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
 revoked or has ended within ${cacheSeconds} s.`;
 
 interface Surroundings {
   withDatabase: WithDatabase;
+  listing: Listing;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
   /** What the audit log says of who runs the command. */
@@ -43,7 +42,7 @@ interface Surroundings {
 /** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
 export function addKeysCommands(
   keys: Command,
-  { withDatabase, print, environment, actor, pageUrl, limits = authLimits }: Surroundings,
+  { withDatabase, listing, print, environment, actor, pageUrl, limits = authLimits }: Surroundings,
 ): void {
   const cacheSeconds = limits.keyCacheMsMax / 1_000;
   const seconds = secondsUpTo(limits.keySecondsMax);
@@ -66,10 +65,7 @@ export function addKeysCommands(
         print(`Key ${id} is stored.`);
       });
     });
-  keys
-    .command('list')
-    .description('list all keys, without the keys themselves')
-    .action(() => withDatabase((database) => list(database, print)));
+  addList(keys.command('list'), { withDatabase, listing, actor, limits });
   keys
     .command('link')
     .description('make a link that signs in to the page with a key, once and soon, and print it, alone')
@@ -92,25 +88,87 @@ export function addKeysCommands(
         .default(seconds('24h'), '24h'),
     )
     .action((id, options) => withDatabase((database) => rotate(database, id, options, { print, actor })));
-  keys
-    .command('revoke')
-    .description(`revoke a key; running servers refuse it within ${cacheSeconds} s`)
-    .argument('<id>', 'its number in the list', wholeNumber)
-    .action((id) =>
+  addRevoke(keys.command('revoke'), { withDatabase, listing, actor, limits });
+}
+
+const columns: Columns<NamedKeyRow> = {
+  ID: (key) => key.key_id,
+  'BEGINS WITH': (key) => key.key_hint,
+  ORGANIZATION: (key) => key.organization_name,
+  USER: (key) => key.user_name,
+  SCOPES: (key) => key.scopes,
+  CREATED: (key) => key.created_at,
+  'LAST USED': (key) => key.last_used_at,
+  EXPIRES: (key) => key.expires_at,
+  REVOKED: (key) => key.revoked_at,
+  REPLACES: (key) => key.replaces_key_id,
+};
+
+interface OfKeys {
+  organization?: string;
+  user?: string;
+}
+
+type Means = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
+
+function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: Means): void {
+  command
+    .description('list keys, without the keys themselves')
+    .option('--organization <name>', 'those of an organization (default: all)')
+    .option('--user <name>', 'those of a user of it')
+    .option('--open', 'those that still open', false)
+    .addOption(jsonOption())
+    .addHelpText('after', jsonHelp)
+    .action(({ open, json, ...whose }: OfKeys & { open: boolean; json: boolean }) =>
       withDatabase(async (database) => {
-        if (!(await revokeKey(database, id, actor))) throw new Error(`There is no key ${id} that still opens.`);
-        print(`Key ${id} is revoked; running servers refuse it within ${cacheSeconds} s.`);
+        const filter = { ...(await whoseKeys(database, whose)), ...(open && { state: 'open' as const }) };
+        const next = (after?: NamedKeyRow) => nextKeys(database, filter, after, listedRowsMax);
+        await listing.list(rowPages<NamedKeyRow>(listedRowsMax, next), columns, json);
       }),
     );
 }
 
-async function list(database: Database, print: (line: string) => void): Promise<void> {
-  print('ID\tBEGINS WITH\tORGANIZATION\tUSER\tSCOPES\tCREATED\tLAST USED\tEXPIRES\tREVOKED\tREPLACES');
-  for (const key of await listKeys(database)) {
-    const times = [key.created_at, key.last_used_at, key.expires_at, key.revoked_at];
-    const fields = [key.key_id, key.key_hint, key.organization, key.user, key.scopes.join(','), ...times];
-    print([...fields, key.replaces_key_id].map((field) => field ?? '-').join('\t'));
+function addRevoke(command: Command, { withDatabase, listing, actor, limits }: Means): void {
+  const soon = `running servers refuse it within ${limits.keyCacheMsMax / 1_000} s`;
+  command
+    .description(`revoke a key, or all keys of a user, and end their sessions; ${soon}`)
+    .argument('[id]', 'its number in the list', wholeNumber)
+    .option('--organization <name>', 'all keys of an organization instead; without --user it needs --yes')
+    .option('--user <name>', 'those of a user of it')
+    .option('--yes', 'really', false)
+    .addOption(jsonOption())
+    .addHelpText('after', jsonHelp)
+    .action((id: number | undefined, { yes, json, ...whose }: OfKeys & { yes: boolean; json: boolean }) => {
+      const { organization, user } = whose;
+      if ((id === undefined) === (organization === undefined) || (id !== undefined && user !== undefined))
+        throw new Error('Name either the number of a key, or --organization, with --user for one person of it.');
+      if (organization !== undefined && user === undefined && !yes)
+        throw new Error(
+          `This would revoke every key of the organization "${organization}". Say --yes, or name a --user.`,
+        );
+      return withDatabase(async (database) => {
+        if (id !== undefined) {
+          if (!(await revokeKey(database, id, actor))) throw new Error(`There is no key ${id} that still opens.`);
+          return listing.tell({ key_id: id, state: 'revoked' }, `Key ${id} is revoked; ${soon}.`, json);
+        }
+        const { organizationId = '', userId } = await whoseKeys(database, whose);
+        const revoked = await revokeKeysOf(database, { organizationId, userId }, actor);
+        for (const key_id of revoked)
+          listing.tell({ key_id, state: 'revoked' }, `Key ${key_id} is revoked; ${soon}.`, json);
+        if (revoked.length === 0 && !json) listing.say('There was no key that still opens.');
+      });
+    });
+}
+
+/** @throws Error with a sentence when there is no such organization or user */
+async function whoseKeys(database: Database, { organization, user }: OfKeys) {
+  if (organization === undefined) {
+    if (user !== undefined) throw new Error('A user is one of an organization: name it with --organization.');
+    return {};
   }
+  const named = await organizationCalled(database, organization);
+  const userId = user === undefined ? undefined : (await userCalled(database, named, user)).id;
+  return { organizationId: named.id, userId };
 }
 
 interface EndOptions {

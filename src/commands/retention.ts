@@ -1,10 +1,12 @@
 import { constants } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Config } from '../config.ts';
+import { theServer } from '../database/audit.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { onStopSignal } from '../process/signals.ts';
 import type { Outcome, PlannedRule } from '../retention/apply.ts';
 import type { Restored } from '../retention/restore.ts';
+import { operatorHere } from './operator.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database. */
@@ -18,6 +20,7 @@ interface Options {
   to?: string;
   apply?: boolean;
   json?: boolean;
+  scheduled?: boolean;
   organization?: string;
 }
 
@@ -37,6 +40,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     .option('--to <folder>', 'where archives are kept (default: RETENTION_DIR)')
     .option('--apply', 'archive, check and remove; without it nothing is changed')
     .option('--json', 'print JSON')
+    .addOption(new Option('--scheduled', 'it is the server that calls').hideHelp())
     .action(async (options: Options) => {
       const { readRules } = await import('../retention/rules.ts');
       const { rules: path = config().RETENTION_FILE, to: folder = config().RETENTION_DIR } = options;
@@ -45,7 +49,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
         throw new Error('Name a folder for the archives: --to FOLDER, or RETENTION_DIR.');
       const rules = readRules(path);
       await withDatabase(async (database) => {
-        if (options.apply && folder !== undefined) await apply(database, rules, folder, options.json === true, print);
+        if (options.apply && folder !== undefined) await apply(database, rules, folder, options, print);
         else await list(database, rules, options.json === true, print);
       });
     });
@@ -60,7 +64,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
         const { organization, json } = own.optsWithGlobals<Options>();
         const { restoreArchive } = await import('../retention/restore.ts');
         for (const folder of folders) {
-          const restored = await restoreArchive(database, folder, { organization });
+          const restored = await restoreArchive(database, folder, { organization, actor: operatorHere() });
           print(json ? JSON.stringify({ folder, ...restored }) : restoredLine(restored));
         }
       }),
@@ -86,6 +90,9 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     });
 }
 
+/** What `sysexits.h` has for a failure that passes. Another process does the same work. */
+const busyCode = 75;
+
 type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];
 
 async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
@@ -96,13 +103,15 @@ async function list(database: Database, rules: Rules, json: boolean, print: (lin
   const { describeRule } = await import('../retention/rules.ts');
   for (const part of planned) for (const line of linesOf(part, describeRule(part.rule))) print(line);
   const runs = planned.reduce((sum, part) => sum + part.runs.length, 0);
-  print(`${runs} runs are due. Nothing was changed; --apply archives and removes them.`);
+  print(`${countOf(runs)} due. Nothing was changed; --apply archives and removes them.`);
 }
+
+const countOf = (runs: number) => (runs === 1 ? '1 run is' : `${runs} runs are`);
 
 function linesOf({ runs, points, bytes, problem }: PlannedRule, rule: string): string[] {
   if (problem !== undefined) return [`${rule}: ${problem}`];
   return [
-    `${rule}: ${runs.length} runs, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
+    `${rule}: ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
     ...runs.map(
       ({ dataId, name, points, changedAt, isFinalized }) =>
         `  ${dataId}  ${points} points  last changed ${changedAt}${isFinalized ? '' : ', never finalized'}  ${name}`,
@@ -114,7 +123,7 @@ async function apply(
   database: Database,
   rules: Rules,
   folder: string,
-  json: boolean,
+  { json = false, scheduled = false }: Options,
   print: (line: string) => void,
 ): Promise<void> {
   const { applyRetention } = await import('../retention/apply.ts');
@@ -123,17 +132,24 @@ async function apply(
     process.exitCode = 128 + constants.signals[signal];
     stop.abort();
   });
+  const { RetentionBusy } = await import('../retention/lock.ts');
   const outcomes = await applyRetention(database, rules, {
     folder,
+    actor: scheduled ? theServer : operatorHere(),
     now: Date.now,
     signal: stop.signal,
     onOutcome: (outcome) => print(json ? JSON.stringify(outcome) : outcomeLine(outcome)),
+  }).catch((error) => {
+    if (!(error instanceof RetentionBusy)) throw error;
+    process.exitCode = busyCode;
+    print(json ? JSON.stringify({ applied: false, busy: true }) : error.message);
   });
+  if (outcomes === undefined) return;
   const count = (became: Outcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;
   if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
-  else print(`${removed} runs archived and removed, ${changed} left since they have changed, ${failed} failed.`);
+  else print(`Archived and removed: ${removed}. Left since they have changed: ${changed}. Failed: ${failed}.`);
   if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
 }
 

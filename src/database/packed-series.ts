@@ -24,39 +24,59 @@ export const widthMax = absentOf.length - 1;
 /** All powers of ten that are float64. */
 export const powersOfTen = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
+/** To look one up takes a tenth of the time that it takes to raise one, which counts where series are short. */
+const powersOfTwo = Float64Array.from({ length: 1_001 }, (_, exponent) => 2 ** exponent);
+
 /** What the whole numbers of a series are divided by. */
 export const scaleOf = (exponent: number): number =>
-  exponent < 0 ? 2 ** -exponent : (powersOfTen[exponent] ?? Number.NaN);
+  (exponent < 0 ? powersOfTwo[-exponent] : powersOfTen[exponent]) ?? Number.NaN;
 
 /**
  * Gives back the readings; absent ones are NaN, which nothing stored can be.
  * @throws when the residuals are not those of so many readings
  */
-export function unpack(series: PackedSeries, pointCount: number): Float64Array {
+export function unpack({ residuals, ...line }: PackedSeries, pointCount: number): Float64Array {
   const readings = new Float64Array(pointCount);
-  unpackInto(readings, series);
-  return readings;
-}
-
-/** The same into numbers that are there already, as many as there are readings. */
-export function unpackInto(readings: Float64Array, { exponent, base, step, residuals }: PackedSeries): void {
-  const pointCount = readings.length;
   const width = residuals.length / pointCount;
   if (!(Number.isInteger(width) && width <= widthMax))
     throw new Error('a packed series has not the length of its chunk');
+  unpackInto(readings, line, residuals, 0, width);
+  return readings;
+}
+
+/** Of what all numbers of a series are a sum, besides their residuals, and what they are divided by. */
+export type PackedLine = Omit<PackedSeries, 'residuals'>;
+
+/**
+ * The same into numbers that are there already, as many as there are readings.
+ * @param bytes have the residuals, of `width` bytes each, from `from` on
+ */
+export function unpackInto(
+  readings: Float64Array,
+  { exponent, base, step }: PackedLine,
+  bytes: Uint8Array,
+  from: number,
+  width: number,
+): void {
   const absent = absentOf[width] as number;
   const scale = scaleOf(exponent);
-  if (width === 2) {
-    for (let i = 0; i < pointCount; i++) {
-      const residual = ((residuals[2 * i] as number) << 8) | (residuals[2 * i + 1] as number);
-      readings[i] = residual === absent ? Number.NaN : (base + step * i + residual) / scale;
-    }
+  const { length } = readings;
+  if (width === 0) {
+    if (step === 0) readings.fill(base / scale);
+    else for (let i = 0; i < length; i++) readings[i] = (base + step * i) / scale;
     return;
   }
-  let at = 0;
-  for (let i = 0; i < pointCount; i++) {
-    let residual = 0;
-    for (let byte = 0; byte < width; byte++) residual = residual * 256 + (residuals[at++] as number);
-    readings[i] = residual === absent && width > 0 ? Number.NaN : (base + step * i + residual) / scale;
+  for (let i = 0, at = from; i < length; i++, at += width) {
+    const residual = residualAt(bytes, at, width);
+    readings[i] = residual === absent ? Number.NaN : (base + step * i + residual) / scale;
   }
+}
+
+/** The residual that begins at a byte; 0 where it has no bytes. Those of two and three are most, and take half of the time so. */
+export function residualAt(bytes: Uint8Array, at: number, width: number): number {
+  if (width === 2) return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+  if (width === 3) return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
+  let residual = 0;
+  for (let byte = at; byte < at + width; byte++) residual = residual * 256 + (bytes[byte] as number);
+  return residual;
 }

@@ -25,6 +25,8 @@ export const exampleBodies: Record<string, object> = {
   '/configuration/tracking_samples': { physical_sample_id: exampleId, set_active: true },
   '/tags/': { name: 'growth' },
   '/tags/data-items/': { data_ids: [exampleId], tag_ids: [exampleId] },
+  '/keys/': { scopes: ['read'] },
+  '/rotate': { overlap_seconds: 3600 },
   '/session': { api_key: exampleKey },
   '/instruments/synthesis': { label: 'Main MBE', name: 'Veeco GEN10', type: 'mbe', serial_id: null },
 };

@@ -24,6 +24,7 @@ const tags = [
   { name: 'exports', description: 'Files of streams: CSV and Parquet' },
   { name: 'catalogue', description: 'Data entries, samples, projects, tags and instruments' },
   { name: 'session', description: 'The page in a browser: signing in and out' },
+  { name: 'keys', description: 'Keys and users of the own organization, for who has the scope admin' },
   { name: 'operation', description: 'Health, metrics and this document' },
 ];
 

@@ -63,8 +63,9 @@ interface Held {
  * Each read has a place, of which there are `readsMax`, and in it memory that is the same for all: a page of points, what is
  * remembered of a channel, a piece of the answer. Whoever needs more takes `largeReadBytesMax` too, one after the other. A
  * place comes first, then a plan, then large memory; who has one of them never waits for one before it, so that reads never
- * all wait for each other. They may wait for slow clients: one that has taken nothing for `stalledReadMsMax` is cut off as
- * soon as somebody else of its organization, or of one that has fewer reads, waits for room.
+ * all wait for each other. What is got ready ahead takes a plan and memory only where they are free at once. Reads may wait for
+ * slow clients: one that has taken nothing for `stalledReadMsMax` is cut off as soon as somebody else of its organization, or of
+ * one that has fewer reads, waits for room.
  */
 export function createReadingRoom(limits: Limits, now: () => number = () => performance.now()): ReadingRoom {
   const turns = createTurns({ turnMs: limits.readTurnMsMax, now });
@@ -144,6 +145,22 @@ function createPlace(rooms: Rooms, one: Held, signal: AbortSignal, givePlace: ()
   const { organizationId } = one;
   const given = new Set([givePlace]);
   held.add(one);
+  const during = async <Result>(give: () => void, work: () => Promise<Result>) => {
+    try {
+      return await work();
+    } finally {
+      give();
+    }
+  };
+  const holdLarge = (bytes: number, back: () => void) => {
+    one.largeBytes += bytes;
+    const give = () => {
+      if (given.delete(give)) one.largeBytes -= bytes;
+      back();
+    };
+    given.add(give);
+    return give;
+  };
   const reading: Reading = {
     signal,
     async rest() {
@@ -152,23 +169,19 @@ function createPlace(rooms: Rooms, one: Held, signal: AbortSignal, givePlace: ()
       signal.throwIfAborted();
     },
     async plan(work) {
-      const give = await plans.take(organizationId, 1, signal);
-      try {
-        return await work();
-      } finally {
-        give();
-      }
+      return during(await plans.take(organizationId, 1, signal), work);
     },
     async enlarge(bytes) {
+      return bytes <= 0 ? () => {} : holdLarge(bytes, await large.take(organizationId, bytes, signal));
+    },
+    tryPlan(work) {
+      const give = signal.aborted ? undefined : plans.tryTake(organizationId, 1);
+      return give && during(give, work);
+    },
+    tryEnlarge(bytes) {
       if (bytes <= 0) return () => {};
-      const back = await large.take(organizationId, bytes, signal);
-      one.largeBytes += bytes;
-      const give = () => {
-        if (given.delete(give)) one.largeBytes -= bytes;
-        back();
-      };
-      given.add(give);
-      return give;
+      const back = signal.aborted ? undefined : large.tryTake(organizationId, bytes);
+      return back && holdLarge(bytes, back);
     },
   };
   return {

@@ -10,6 +10,8 @@ export interface FairRoom {
    * the reason of the signal, when that ends the wait
    */
   take(owner: string, units: number, signal?: AbortSignal): Promise<() => void>;
+  /** The same where there is room at once, and nobody of the owner waits for it; else undefined. */
+  tryTake(owner: string, units: number): (() => void) | undefined;
   /** How many requests of each owner wait, all together, and the units that are held. */
   waiting(): [owner: string, count: number][];
   waitingCount(): number;
@@ -80,42 +82,62 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
     waiting.set(owner, queue);
     return new Promise((resolve, reject) => {
       const giveUp = (error: Error) => {
-        waiter.end();
         leave(owner, waiter);
         // What it could not have, somebody behind it may.
         serveNext();
         reject(error);
       };
-      const late = setTimeout(() => giveUp(refuse('late')), waitMsMax);
-      const onAbort = () => giveUp(signal?.reason);
-      const waiter = {
-        units,
-        end() {
-          clearTimeout(late);
-          signal?.removeEventListener('abort', onAbort);
-        },
-        go(give: () => void) {
-          waiter.end();
-          resolve(give);
-        },
-      };
-      signal?.addEventListener('abort', onAbort);
+      const waiter = waiterFor(units, { signal, waitMsMax, late: () => refuse('late') }, resolve, giveUp);
       queue.add(waiter);
       onWait?.(owner);
     });
   }
 
+  function tryTake(owner: string, wanted: number): (() => void) | undefined {
+    const units = Math.min(wanted, unitsMax);
+    // Who comes later does not overtake those of its own owner.
+    return mayTake(owner, units) && !waiting.has(owner) ? hold(owner, units) : undefined;
+  }
+
   return {
     async take(owner, wanted, signal) {
       signal?.throwIfAborted();
-      const units = Math.min(wanted, unitsMax);
-      // Who comes later does not overtake those of its own owner.
-      if (mayTake(owner, units) && !waiting.has(owner)) return hold(owner, units);
-      return unlessGone(await wait(owner, units, signal), signal);
+      const give = tryTake(owner, wanted);
+      if (give !== undefined) return give;
+      return unlessGone(await wait(owner, Math.min(wanted, unitsMax), signal), signal);
     },
+    tryTake,
     waiting: () => [...waiting].map(([owner, queue]) => [owner, queue.size]),
     waitingCount: () => [...waiting.values()].reduce((sum, queue) => sum + queue.size, 0),
     heldUnits: () => unitsMax - free,
+  };
+}
+
+/** One that gives up in time, or when its signal is aborted. */
+function waiterFor(
+  units: number,
+  bounds: { signal: AbortSignal | undefined; waitMsMax: number; late: () => Error },
+  resolve: (give: () => void) => void,
+  giveUp: (error: Error) => void,
+): Waiter {
+  const { signal, waitMsMax, late } = bounds;
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  };
+  const giveUpFor = (error: Error) => {
+    end();
+    giveUp(error);
+  };
+  const timer = setTimeout(() => giveUpFor(late()), waitMsMax);
+  const onAbort = () => giveUpFor(signal?.reason);
+  signal?.addEventListener('abort', onAbort);
+  return {
+    units,
+    go(give) {
+      end();
+      resolve(give);
+    },
   };
 }
 

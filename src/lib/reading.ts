@@ -14,6 +14,12 @@ export interface Reading {
    * @returns what gives it back; all of it is given back with the read at the latest
    */
   enlarge(bytes: number): Promise<() => void>;
+  /**
+   * The same two, for what is got ready ahead: they never wait, so that one may be had while the other is held.
+   * @returns undefined where there is no room at once
+   */
+  tryPlan<Result>(work: () => Promise<Result>): Promise<Result> | undefined;
+  tryEnlarge(bytes: number): (() => void) | undefined;
 }
 
 /** A read that nobody bounds: of tests, and of work that is no request's. */
@@ -22,4 +28,6 @@ export const freely: Reading = {
   rest: async () => {},
   plan: (work) => work(),
   enlarge: async () => () => {},
+  tryPlan: (work) => work(),
+  tryEnlarge: () => () => {},
 };

@@ -1,9 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiFailure } from './api/failure.ts';
 import { readSession, type Session, signIn, signOut } from './api/session.ts';
+import { AuditView } from './audit/audit-view.tsx';
 import { CompareView } from './compare/compare-view.tsx';
+import { KeysView } from './keys/keys-view.tsx';
 import { onSignedOut, tryAgain, useLine } from './live/use-live.ts';
-import { usePageState } from './navigation.ts';
+import { linkTo, usePageState } from './navigation.ts';
 import { RunView, toRuns } from './run/run-view.tsx';
 import { RunsView } from './runs/runs-view.tsx';
 import { takeToken } from './sign-in/one-time-token.ts';
@@ -11,6 +13,7 @@ import { SignIn } from './sign-in/sign-in.tsx';
 import { ThemeButton } from './theme.tsx';
 import { formatTime } from './time/format.ts';
 import { Trouble } from './trouble.tsx';
+import { wholeAudit } from './url-state.ts';
 
 type Access =
   | { kind: 'asking' }
@@ -81,6 +84,8 @@ function Shown({ session }: { session: Session }) {
   const state = usePageState();
   if (state.view === 'run') return <RunView key={state.dataId} state={state} />;
   if (state.view === 'compare') return <CompareView key={state.dataIds.join()} state={state} />;
+  if (state.view === 'keys') return <KeysView state={state} session={session} />;
+  if (state.view === 'audit') return <AuditView state={state} />;
   return <RunsView filters={state.filters} session={session} />;
 }
 
@@ -97,6 +102,8 @@ function Head({ session, onLeave }: { session: Session; onLeave: () => void }) {
         {session.organization_name}
       </span>
       <nav aria-label="Page">
+        {session.scopes.includes('admin') && <a {...linkTo({ view: 'keys', ended: false })}>Keys</a>}
+        {session.scopes.includes('admin') && <a {...linkTo(wholeAudit)}>Audit</a>}
         <a href="docs">API</a>
         <ThemeButton />
         <button type="button" class="quiet" onClick={onLeave}>

@@ -39,7 +39,23 @@ export interface RunsState {
   filters: RunFilters;
 }
 
-export type PageState = RunsState | RunState | CompareState;
+/** Who did what; a filter is empty where it filters nothing. */
+export interface AuditState {
+  view: 'audit';
+  action: string;
+  stream: string;
+  key: string;
+}
+
+export interface KeysState {
+  view: 'keys';
+  /** With those that do not open any more. */
+  ended: boolean;
+}
+
+export type PageState = RunsState | RunState | CompareState | AuditState | KeysState;
+
+export const wholeAudit: AuditState = { view: 'audit', action: '', stream: '', key: '' };
 
 export const noFilters: RunFilters = {
   search: '',
@@ -55,6 +71,7 @@ export const noFilters: RunFilters = {
 export const comparedRunsMax = 4;
 
 const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const actionPattern = /^[a-z_]{1,20}(\.[a-z_]{1,20})?$/;
 const allOfIt: WindowSpec = { kind: 'all' };
 
 /** What an address shows. Whatever is wrong in it is left out: an address may come from anywhere. */
@@ -65,6 +82,17 @@ export function stateOf(query: string): PageState {
     const [window, times] = [windowOf(params), timesOf(params.get('times'))];
     return { view: 'run', dataId: run.toLowerCase(), window, times, shown: shownOf(params) };
   }
+  const action = params.get('audit');
+  if (action !== null) {
+    const [stream, key] = [params.get('stream') ?? '', params.get('key') ?? ''];
+    return {
+      view: 'audit',
+      action: actionPattern.test(action) ? action : '',
+      stream: idPattern.test(stream) ? stream.toLowerCase() : '',
+      key: /^\d{1,15}$/.test(key) ? key : '',
+    };
+  }
+  if (params.has('keys')) return { view: 'keys', ended: params.get('keys') === 'all' };
   const dataIds = [...new Set(params.getAll('compare').filter((id) => idPattern.test(id)))].slice(0, comparedRunsMax);
   if (dataIds.length > 0) return { view: 'compare', dataIds, window: windowOf(params) };
   const filters = { ...noFilters };
@@ -81,6 +109,12 @@ export function addressOf(state: PageState): string {
   const params = new URLSearchParams();
   if (state.view === 'runs') {
     for (const [name, value] of Object.entries(state.filters)) if (value !== '') params.set(name, value);
+  } else if (state.view === 'keys') {
+    params.set('keys', state.ended ? 'all' : '');
+  } else if (state.view === 'audit') {
+    params.set('audit', state.action);
+    if (state.stream !== '') params.set('stream', state.stream);
+    if (state.key !== '') params.set('key', state.key);
   } else if (state.view === 'compare') {
     for (const id of state.dataIds) params.append('compare', id);
     writeWindow(params, state.window);

@@ -1,3 +1,4 @@
+import type { StoredSeries } from '../database/stored-series.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { OverviewSource } from './plan-coarsely.ts';
@@ -18,21 +19,30 @@ export interface ChannelSource {
   span: MsRange;
   /** The chunks that begin before a time in Unix seconds, those that begin last first. */
   listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
-  /** What is stored on one side of each index that is missing its direct neighbour there. */
-  listNeighbours(chunkIndexes: readonly number[], side: 'above' | 'below'): Promise<Neighbour[]>;
+  /** What is stored above some indexes and below others, each of which is missing its direct neighbour there. */
+  listNeighbours(beside: Record<'above' | 'below', readonly number[]>): Promise<Record<'above' | 'below', Neighbour[]>>;
   /** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */
   listStepsBeside(holes: readonly Hole[], stepsMax: number): Promise<number[][]>;
   fetch: FetchChunks;
+  /** The same, not decoded. They are valid until the next chunks of the channel are fetched. */
+  fetchSeries: FetchChunks<SeriesOfChunk>;
   /** Is awaited between two steps of work. */
   rest: Reading['rest'];
 }
 
 /** Fetches chunks by their indexes, which ascend, of about so many points. Chunks that are gone are missing. */
-export type FetchChunks<Chunk extends ChunkPoints = ChunkPoints> = (
+export type FetchChunks<Chunk extends { chunkIndex: number } = ChunkPoints> = (
   chunkIndexes: readonly number[],
   withValues: boolean,
   pointCount: number,
 ) => Promise<Chunk[]>;
+
+/** The points of one chunk in their stored order, as they are stored. */
+export interface SeriesOfChunk {
+  chunkIndex: number;
+  times: StoredSeries;
+  values: StoredSeries;
+}
 
 /** A chunk with the span of its times, in Unix seconds. */
 export interface TimedChunk {

@@ -13,7 +13,7 @@ import {
 import { type CopyRow, forEachCopyRow } from '../lib/copy-binary.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
-import type { FetchChunks } from './channel-source.ts';
+import type { FetchChunks, SeriesOfChunk } from './channel-source.ts';
 import type { ChunkPoints, StoredPoints } from './points.ts';
 
 /*
@@ -49,6 +49,23 @@ export function chunkReader(
   };
 }
 
+/** Reads the series of some chunks as they are stored; they are valid until something else is read into the image. */
+export function seriesReader(
+  organization: OrganizationDatabase,
+  channel: ChannelAddress,
+  means: FetchMeans,
+): FetchChunks<SeriesOfChunk> {
+  return async (chunkIndexes, _withValues, pointCount) => {
+    const columns = ['chunk_index', 'point_count', ...timesColumns, ...valuesColumns];
+    const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
+    return fetchRaw(organization, text, means, pointCount, (row) => ({
+      chunkIndex: row.int8(0),
+      times: readSeries(row, 2, row.int4(1)),
+      values: readSeries(row, 2 + seriesFields, row.int4(1)),
+    }));
+  };
+}
+
 /** Reads some chunks as they are stored, in order of index. */
 export function storedChunkReader(
   organization: OrganizationDatabase,
@@ -74,14 +91,12 @@ type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; value
 async function fetch<Chunk extends ChunkPoints>(
   access: Access,
   text: string,
-  { image, rest }: FetchMeans,
+  means: FetchMeans,
   pointCount: number,
   read: (row: CopyRow) => Raw<Chunk>,
 ): Promise<Chunk[]> {
-  await rest();
-  image.reserve(pointCount * pointBytes);
-  const raw: Raw<Chunk>[] = [];
-  forEachCopyRow(await copyOut(access, text, image), (row) => raw.push(read(row)));
+  const { rest } = means;
+  const raw = await fetchRaw(access, text, means, pointCount, read);
   const chunks: Chunk[] = [];
   let isLong = true;
   const decode = async (series: StoredSeries) => {
@@ -96,8 +111,23 @@ async function fetch<Chunk extends ChunkPoints>(
       values: values === undefined ? noValues : await decode(values),
     } as unknown as Chunk);
   }
-  image.shrink(keptBytes);
   return chunks;
+}
+
+async function fetchRaw<Row>(
+  access: Access,
+  text: string,
+  { image, rest }: FetchMeans,
+  pointCount: number,
+  read: (row: CopyRow) => Row,
+): Promise<Row[]> {
+  await rest();
+  image.reserve(pointCount * pointBytes);
+  const rows: Row[] = [];
+  forEachCopyRow(await copyOut(access, text, image), (row) => rows.push(read(row)));
+  // The rows still have what it had.
+  image.shrink(keptBytes);
+  return rows;
 }
 
 /** Bytes of a point in PostgreSQL's format: a length and a float64, twice. Packed ones take less. */

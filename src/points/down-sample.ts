@@ -8,7 +8,8 @@ import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts'
 import type { PlannedChannel } from './merge.ts';
 import { onePerMs } from './one-per-ms.ts';
 import { isInside } from './parts.ts';
-import type { Batches, Gap, PointRead, Points } from './points.ts';
+import type { PlannedRead } from './planned-read.ts';
+import type { Batches, Gap, Points } from './points.ts';
 import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
@@ -22,7 +23,7 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<Pick<PointRead, 'batches' | 'isDownSampled'>> {
+): Promise<Pick<PlannedRead, 'batches' | 'isDownSampled' | 'getReady'>> {
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
@@ -41,17 +42,21 @@ export async function downSample(
       : few;
   // They are chosen once, and when they are first asked for: it takes room that is counted after this.
   let chosen: Promise<Points> | undefined;
+  const chosenWithin = (shared: PointLimits) => {
+    chosen ??= choosePoints(choice, breaks, pointsMax, shared);
+    return chosen;
+  };
   return {
     isDownSampled: true,
+    getReady: async () => void (await chosenWithin(limits)),
     async *batches({ limits: shared = limits }) {
-      chosen ??= choosePoints(choice, breaks, pointsMax, shared);
-      yield* withLineBreaks(inBatches(await chosen), breaks);
+      yield* withLineBreaks(inBatches(await chosenWithin(shared)), breaks);
     },
   };
 }
 
 /** A channel that is planned, maybe in blocks, and what a plan without them takes. */
-type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'overview' | 'planWithSummaries'>;
+type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries'>;
 
 /** @throws ApiError 422 for more chunks than a read may go through */
 async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLimits): Promise<DownSampled> {

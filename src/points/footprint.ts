@@ -16,12 +16,16 @@ export interface Footprint {
   bytes: number;
   /** Bytes beyond these that are given back before the first points come: of several channels one takes them at a time. */
   passingBytes: number;
+  /** Bytes that are left once the points of a down-sampled read have been chosen, until they are written. */
+  chosenBytes: number;
 }
 
 /** Bytes of a chunk in a plan, and in one with summaries. */
 const [planBytes, summaryBytes] = [32, 96];
 /** Bytes of a point: 24 as it comes and 16 decoded. */
 const pointBytes = 40;
+/** Bytes of a point at most as it is stored. */
+const seriesBytes = 24;
 /** Bytes of a point that a down-sampled read has chosen: it holds all of them until its end. */
 const chosenBytes = 16;
 /** Bytes of such a point while they are sorted, or others are looked for; and of a chunk while it is divided into parts. */
@@ -42,17 +46,25 @@ export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }:
   }
   const page = Math.min(all, Math.max(pagePointsMax, largest));
   const points = isOverlapping ? Math.min(all, bufferPointsMax + page) * 2 : page;
-  return { chunks: plan.length, points, bytes: plan.length * planBytes + points * pointBytes, passingBytes: 0 };
+  return {
+    chunks: plan.length,
+    points,
+    bytes: plan.length * planBytes + points * pointBytes,
+    passingBytes: 0,
+    chosenBytes: 0,
+  };
 }
 
 export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, pointsMax: number): Footprint {
   const held = footprintOf(plan, limits);
   const stored = plan.pointCounts.reduce((sum, points) => sum + points, 0);
   const chosen = Math.min(pointsMax, stored);
+  const pageBytes = Math.max(held.points * pointBytes, Math.min(stored, limits.seriesPagePointsMax) * seriesBytes);
   return {
     ...held,
-    bytes: held.bytes + plan.length * (summaryBytes - planBytes) + chosen * chosenBytes,
+    bytes: pageBytes + plan.length * summaryBytes + chosen * chosenBytes,
     passingBytes: chosen * choosingBytes + plan.length * dividingBytes,
+    chosenBytes: chosen * chosenBytes + plan.length * summaryBytes,
   };
 }
 

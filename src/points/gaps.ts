@@ -35,15 +35,24 @@ async function findHoles(source: GapSource, plan: SummaryPlan, range: MsRange): 
     const gap = toGap(fromChunk, toChunk, before, after);
     if (gap.between.lowMs < range.toMs && gap.between.highMs > range.fromMs) gaps.set(toChunk, gap);
   };
-  for (const one of ends.size > 0 ? await source.listNeighbours([...ends.keys()], 'above') : []) {
-    const { chunk_index: end, neighbour_index: next } = one;
-    if (next !== null) add(end + 1, next - 1, ends.get(end) as Span, spanOf(one));
-  }
-  const open = [...starts.keys()].filter((start) => start > 0 && !gaps.has(start - 1));
-  for (const one of open.length > 0 ? await source.listNeighbours(open, 'below') : []) {
-    const { chunk_index: start, neighbour_index: previous } = one;
-    add((previous ?? -1) + 1, start - 1, spanOf(one), starts.get(start) as Span);
-  }
+  const addHoles = async (above: number[], below: number[]) => {
+    if (above.length + below.length === 0) return;
+    const found = await source.listNeighbours({ above, below });
+    for (const one of found.above) {
+      const { chunk_index: end, neighbour_index: next } = one;
+      if (next !== null) add(end + 1, next - 1, ends.get(end) as Span, spanOf(one));
+    }
+    for (const one of found.below) {
+      const { chunk_index: start, neighbour_index: previous } = one;
+      // What was found from above is the same gap.
+      if (!gaps.has(start - 1)) add((previous ?? -1) + 1, start - 1, spanOf(one), starts.get(start) as Span);
+    }
+  };
+  // Nearly always there is one run, and its two sides are asked for in one trip.
+  const [first = 0] = starts.keys();
+  await addHoles([...ends.keys()], first > 0 ? [first] : []);
+  const isOpen = (start: number) => start > 0 && start !== first && !gaps.has(start - 1);
+  await addHoles([], [...starts.keys()].filter(isOpen));
   return [...gaps.values()].sort((a, b) => a.fromChunk - b.fromChunk);
 }
 

@@ -5,7 +5,12 @@ export const pointLimits = {
    * 50 MB more memory behind.
    */
   pagePointsMax: 25_000,
-  /** Blocks of an overview that are fetched at a time, because parts of an answer begin in them: 5 kB each. */
+  /**
+   * The same of points that are compared as they are stored, without arrays: 24 bytes each at most. A statement takes
+   * PostgreSQL as long as 15 chunks of 1,000 points.
+   */
+  seriesPagePointsMax: 75_000,
+  /** Blocks of one level of an overview that are fetched at a time, because parts of an answer begin in them: 5 kB each. */
   pageBlocksMax: 1_000,
   /** Chunks of one statement: it lists them by index. */
   pageChunksMax: 5_000,
@@ -25,6 +30,8 @@ export const pointLimits = {
   looseChunksMax: 2_048,
   /** A window that is expected to hold fewer chunks than this is planned without the overview. */
   overviewChunksMin: 512,
+  /** Channels of a down-sampled read whose points are chosen while another is written: each takes a connection and `usualBytesMax`. */
+  channelsAheadMax: 2,
   /** Chunks that a raw read or a long export plans at a time. */
   planPageChunksMax: 20_000,
   /** Bytes of plans, pages and buffers that every read has room for; what one needs beyond it is counted apart. */

@@ -3,7 +3,7 @@ import { copyRows, integerLiteral as integer, integersLiteral } from '../databas
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
-import { type ChunkChildren, chunkChildren, decodeIfWhole, fanOut } from './overview.ts';
+import { type BlockChildren, createChildrenReader, decodeIfWhole, fanOut } from './overview.ts';
 import {
   type IndexRange,
   merged,
@@ -21,6 +21,12 @@ export function overviewSource(
   { rest, onLacking }: { rest: Reading['rest']; onLacking: () => void },
 ): OverviewSource {
   const where = chunksOf(organization, channel);
+  const readers = new Map<number, ReturnType<typeof createChildrenReader>>();
+  const readerOf = (level: number) => {
+    const reader = readers.get(level) ?? createChildrenReader(level);
+    readers.set(level, reader);
+    return reader;
+  };
   /** Visits the images of blocks; nothing is decoded of those that are only passed by. */
   const visitBlocks = (level: number, blocks: readonly IndexRange[], visit: (block: number, image: Buffer) => void) => {
     const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
@@ -42,10 +48,10 @@ export function overviewSource(
       });
       return found.sort(byBlock);
     },
-    async listChunkChildren(blocks) {
-      const found: { block: number; children: ChunkChildren }[] = [];
-      await visitBlocks(1, blocks, (block, image) => {
-        const children = chunkChildren(image);
+    async listChildren(level, blocks) {
+      const found: { block: number; children: BlockChildren }[] = [];
+      await visitBlocks(level, blocks, (block, image) => {
+        const children = readerOf(level)(image);
         if (children !== undefined) found.push({ block, children });
       });
       return found.sort(byBlock);

@@ -1,4 +1,11 @@
-import { decodeColumn, decodeColumns, encodeColumns, findColumns, numberAt } from '../database/columns-image.ts';
+import {
+  columnAscends,
+  decodeColumn,
+  decodeColumns,
+  encodeColumns,
+  findColumns,
+  numberAt,
+} from '../database/columns-image.ts';
 import type { Packer } from '../database/series-packer.ts';
 import { msOf } from './time.ts';
 
@@ -60,51 +67,49 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
   return summaries;
 }
 
-/** Children of a block of level 1, of which only those numbers are decoded that are asked for. */
-export interface ChunkChildren {
-  column(name: ChunkColumn): Float64Array;
-  number(name: ChunkColumn, child: number): number;
-  /** How many points of each count where parts are divided. */
-  fittingPoints(): Float64Array;
+/**
+ * Children of a block, of which only those numbers are decoded that are asked for. A column is valid until the same one of another
+ * block of that level and channel is asked for: memory of its own for each would take longer than decoding.
+ */
+export interface BlockChildren {
+  column(name: BlockColumn): Float64Array;
+  number(name: BlockColumn, child: number): number;
+  /** Whether no number of a column is below the one before; it may say no where two are equal but for rounding. */
+  ascends(name: BlockColumn): boolean;
 }
 
-type ChunkColumn = (typeof chunkColumns)[number];
+/** Those of level 1 have the ones of `chunkColumns`. */
+type BlockColumn = (typeof blockColumns)[number];
 
-/** @returns undefined where the image is damaged */
-export function chunkChildren(image: Buffer, length = fanOut): ChunkChildren | undefined {
-  let places: number[];
-  try {
-    places = findColumns(image, chunkColumns.length, length);
-  } catch {
-    return undefined;
-  }
-  const placeOf = (name: ChunkColumn) => places[chunkColumns.indexOf(name)] as number;
-  /** Room for those that are asked for as a rule: memory of its own for each would take as long as decoding. */
-  const room = new Float64Array(4 * length);
-  let used = 0;
-  const column = (name: ChunkColumn) => {
-    const numbers = used < room.length ? room.subarray(used, used + length) : new Float64Array(length);
-    used += length;
-    decodeColumn(image, placeOf(name), numbers);
-    return numbers;
-  };
-  return {
-    column,
-    number: (name, child) => numberAt(image, placeOf(name), child),
-    fittingPoints() {
-      const [timeMin, timeMax] = [column('timeMin'), column('timeMax')];
-      return column('pointCount').map((points, i) =>
-        fittingPointsOf(points, msOf(timeMax[i] as number) - msOf(timeMin[i] as number)),
-      );
-    },
+/** Reads blocks of a level. @returns for an image that is damaged undefined */
+export function createChildrenReader(level: number, length = fanOut): (image: Buffer) => BlockChildren | undefined {
+  const names = columnNames(level);
+  const placeOf = new Map<BlockColumn, number>(names.map((name, place) => [name, place]));
+  const room = names.map(() => new Float64Array(length));
+  return (image) => {
+    let places: number[];
+    try {
+      places = findColumns(image, names.length, length);
+    } catch {
+      return undefined;
+    }
+    return {
+      column(name) {
+        const place = placeOf.get(name) as number;
+        decodeColumn(image, places[place] as number, room[place] as Float64Array);
+        return room[place] as Float64Array;
+      },
+      number: (name, child) => numberAt(image, places[placeOf.get(name) as number] as number, child),
+      ascends: (name) => columnAscends(image, places[placeOf.get(name) as number] as number, length),
+    };
   };
 }
 
 /** The same of summaries that are decoded. */
-export const asChunkChildren = (summaries: Summaries): ChunkChildren => ({
+export const asBlockChildren = (summaries: Summaries): BlockChildren => ({
   column: (name) => summaries[name],
   number: (name, child) => summaries[name][child] as number,
-  fittingPoints: () => summaries.fittingPoints,
+  ascends: (name) => summaries[name].every((one, i) => i === 0 || one >= (summaries[name][i - 1] as number)),
 });
 
 /** As decodeSummaries, and undefined where the image is damaged: what is not known from an overview is looked up in the chunks. */
@@ -152,17 +157,20 @@ export function summaryOf(children: Summaries): Summary {
   const greatest = placeOfExtreme(valueMax, 1, (i) => valueMaxTime[i] as number);
   return {
     pointCount: sum(children.pointCount),
-    timeMin: Math.min(...children.timeMin),
-    timeMax: Math.max(...children.timeMax),
+    timeMin: smallestOf(children.timeMin),
+    timeMax: largestOf(children.timeMax),
     valueMin: valueMin[least] ?? Number.NaN,
     valueMinTime: valueMinTime[least] ?? Number.NaN,
     valueMax: valueMax[greatest] ?? Number.NaN,
     valueMaxTime: valueMaxTime[greatest] ?? Number.NaN,
-    timeMinMax: Math.max(...children.timeMinMax),
+    timeMinMax: largestOf(children.timeMinMax),
     fittingPoints: sum(children.fittingPoints),
-    pointsPerMs: Math.max(...children.pointsPerMs),
+    pointsPerMs: largestOf(children.pointsPerMs),
   };
 }
+
+const smallestOf = (column: Float64Array) => column.reduce((least, one) => Math.min(least, one), column[0] as number);
+const largestOf = (column: Float64Array) => column.reduce((most, one) => Math.max(most, one), column[0] as number);
 
 /**
  * Where the smallest value is (sign -1), of equal ones the earliest; or the largest (1), of equal ones the latest: as the

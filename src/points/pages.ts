@@ -2,7 +2,6 @@ import { notFound } from '../errors.ts';
 import type { FetchChunks } from './channel-source.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
-import type { ChunkPoints } from './points.ts';
 
 /*
  * Arrays of chunks are fetched here and nowhere else, by pages of a bounded number of points. How they are fetched is said
@@ -42,7 +41,7 @@ export function nextPage(
  * The chunks of a page, in the order of the plan.
  * @throws ApiError 404 when one is gone: chunks go with their stream only
  */
-export async function fetchPage<Chunk extends ChunkPoints>(
+export async function fetchPage<Chunk extends { chunkIndex: number }>(
   fetch: FetchChunks<Chunk>,
   { chunkIndexes, pointCounts }: ChunkPlan,
   { positions }: Page,

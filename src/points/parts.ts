@@ -1,13 +1,20 @@
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
-import type { ChunkChildren } from './overview.ts';
 import type { MsRange } from './time.ts';
 
 /** How the points of a range are divided into parts. */
 export interface Parts {
   /** How many parts begin in each entry of a plan. Where none begins, it belongs to the part that has been begun last. */
   counts: Uint32Array;
-  /** How many begin in the chunks of a block that stands at a position of the plan, one after the other. */
-  withinBlock(position: number, children: ChunkChildren): Uint32Array;
+  /** Points before each entry, as they count where parts are divided. */
+  before: Float64Array;
+  /** The elements of a list in which parts begin, in order, twice where two do. @param before points before the first */
+  beginsIn(before: number, points: Float64Array): Begin[];
+}
+
+interface Begin {
+  at: number;
+  /** Points before the element. */
+  before: number;
 }
 
 /**
@@ -20,27 +27,27 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
   const begunAfter = (sum: number) => Math.min(partCount, Math.ceil((sum * partCount) / pointCount));
   const counts = new Uint32Array(plan.length);
   const before = new Float64Array(plan.length);
-  countBegins(points, counts, 0);
-
-  /** @param sum of the points before */
-  function countBegins(some: Float64Array, begins: Uint32Array, sum: number): void {
-    let begun = sum === 0 ? 0 : begunAfter(sum);
-    for (let i = 0; i < some.length; i++) {
-      if (some === points) before[i] = sum;
-      sum += some[i] as number;
-      const due = begunAfter(sum);
-      begins[i] = due - begun;
-      begun = due;
-    }
+  let sum = 0;
+  let begun = 0;
+  for (let i = 0; i < points.length; i++) {
+    before[i] = sum;
+    sum += points[i] as number;
+    const due = begunAfter(sum);
+    counts[i] = due - begun;
+    begun = due;
   }
   return {
     counts,
-    withinBlock(position, children) {
-      // Where all points count, nobody has to look at the times.
-      const isFull = plan.fittingPoints[position] === plan.pointCounts[position];
-      const fittingPoints = isFull ? children.column('pointCount') : children.fittingPoints();
-      const begins = new Uint32Array(fittingPoints.length);
-      countBegins(fittingPoints, begins, before[position] as number);
+    before,
+    beginsIn(sumBefore, some) {
+      const begins: Begin[] = [];
+      let after = sumBefore;
+      let begunBefore = after === 0 ? 0 : begunAfter(after);
+      for (let at = 0; at < some.length; at++) {
+        const atBegin = after;
+        after += some[at] as number;
+        for (const due = begunAfter(after); begunBefore < due; begunBefore++) begins.push({ at, before: atBegin });
+      }
       return begins;
     },
   };

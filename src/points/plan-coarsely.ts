@@ -2,7 +2,7 @@ import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { Reading } from '../lib/reading.ts';
 import { createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
-import { type ChunkChildren, type Summaries, summaryOf } from './overview.ts';
+import { type BlockChildren, type Summaries, summaryOf } from './overview.ts';
 import type { Statistics } from './statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
@@ -30,8 +30,8 @@ export interface OverviewSource {
   fanOut: number;
   /** The blocks of a level that are stored among some, in order. */
   listBlocks(level: number, blocks: readonly IndexRange[]): Promise<StoredBlock[]>;
-  /** The children of blocks of level 1 that are stored among some, in order. */
-  listChunkChildren(blocks: readonly IndexRange[]): Promise<{ block: number; children: ChunkChildren }[]>;
+  /** The same, and nothing is decoded yet. */
+  listChildren(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; children: BlockChildren }[]>;
   /** What is known of the readings of such blocks. */
   listStatistics(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; statistics: Statistics }[]>;
   /**

@@ -122,17 +122,25 @@ export async function listNewest(
   return rows;
 }
 
-/** What is stored on one side of each index that is missing its direct neighbour there. */
+/** What is stored above some indexes and below others, each of which is missing its direct neighbour there. */
 export async function listNeighbours(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
-  chunkIndexes: readonly number[],
-  side: 'above' | 'below',
-): Promise<Neighbour[]> {
+  { above = [], below = [] }: { above?: readonly number[]; below?: readonly number[] },
+): Promise<{ above: Neighbour[]; below: Neighbour[] }> {
+  const { rows } = await pool.query<Neighbour & { is_above: boolean }>({
+    name: 'list_neighbours',
+    text: `select * from (${neighboursSql('above', 4)} union all ${neighboursSql('below', 5)}) as found
+      where exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)`,
+    values: [organizationId, dataId, channelId, above, below],
+  });
+  return { above: rows.filter(({ is_above }) => is_above), below: rows.filter(({ is_above }) => !is_above) };
+}
+
+function neighboursSql(side: 'above' | 'below', parameter: number): string {
   const [beyond, order, step] = side === 'above' ? ['>', 'asc', 1] : ['<', 'desc', -1];
-  const { rows } = await pool.query<Neighbour>(
-    `select r.chunk_index, n.chunk_index as neighbour_index, t.time_min, t.time_max
-     from unnest($4::bigint[]) as r (chunk_index)
+  return `select ${side === 'above'} as is_above, r.chunk_index, n.chunk_index as neighbour_index, t.time_min, t.time_max
+     from unnest($${parameter}::bigint[]) as r (chunk_index)
      left join lateral (
        select chunk_index from chunks
        where data_id = $2::uuid and channel_id = $3::bigint and chunk_index ${beyond} r.chunk_index
@@ -144,11 +152,7 @@ export async function listNeighbours(
          and time_min is not null
        order by chunk_index ${order} limit 1
      ) t on true
-     where n.chunk_index is distinct from r.chunk_index + ${step}
-       and exists (select from streams where data_id = $2::uuid and organization_id = $1::uuid)`,
-    [organizationId, dataId, channelId, chunkIndexes],
-  );
-  return rows;
+     where n.chunk_index is distinct from r.chunk_index + ${step}`;
 }
 
 /** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */

@@ -1,4 +1,4 @@
-import { ExtremesOfParts } from './extremes.ts';
+import { ExtremesOfParts } from './extremes-of-parts.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, withLineBreaks } from './line-breaks.ts';
 import { type PlannedChannel, readInOrder } from './merge.ts';
@@ -27,9 +27,13 @@ export async function readFew(
 ): Promise<FewPoints | undefined> {
   const read = (collapse: Collapse, withValues: boolean, shared: PointLimits) =>
     readInOrder(source, { ...range, withValues }, collapse, shared);
+  const stored = source.plan.pointCounts.reduce((sum, points) => sum + points, 0);
+  // Where hardly any are beside the range, their values come along, so that they are read once.
+  const kept = new KeptPoints(stored <= 2 * pointsMax ? pointsMax : 0);
   const counted = { points: 0, shown: 0, instants: 0 };
   let lastMs = Number.NaN;
-  for await (const { times } of withLineBreaks(counting(read(exactMs, false, limits), counted), breaks)) {
+  const counting = keeping(read(exactMs, kept.isWhole, limits), kept, counted);
+  for await (const { times } of withLineBreaks(counting, breaks)) {
     counted.shown += times.length;
     for (const time of times) {
       const ms = Math.round(time);
@@ -45,17 +49,56 @@ export async function readFew(
       choose: (partCount, shared) => extremesInOrder(read(exactMs, true, shared), points, partCount),
     };
   }
+  // Where each has a ms of its own, its time is that.
   const collapse = counted.shown > counted.instants ? exactMs : byMs;
   return {
     isWhole: true,
-    batches: ({ withValues, limits: shared = limits }) => withLineBreaks(read(collapse, withValues, shared), breaks),
+    batches: ({ withValues, limits: shared = limits }) =>
+      withLineBreaks(kept.isWhole ? kept.batches(collapse) : read(collapse, withValues, shared), breaks),
   };
 }
 
-async function* counting(batches: Batches, counted: { points: number }): Batches {
+async function* keeping(batches: Batches, kept: KeptPoints, counted: { points: number }): Batches {
   for await (const points of batches) {
     counted.points += points.times.length;
+    kept.add(points);
     yield points;
+  }
+}
+
+/** Points that are kept as long as they are no more than some. */
+class KeptPoints {
+  readonly #times: Float64Array;
+  readonly #values: Float64Array;
+  #length = 0;
+  #isWhole: boolean;
+
+  constructor(pointsMax: number) {
+    this.#times = new Float64Array(pointsMax);
+    this.#values = new Float64Array(pointsMax);
+    this.#isWhole = pointsMax > 0;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  add({ times, values }: Points): void {
+    this.#isWhole &&= this.#length + times.length <= this.#times.length;
+    if (!this.#isWhole) return;
+    this.#times.set(times, this.#length);
+    this.#values.set(values, this.#length);
+    this.#length += times.length;
+  }
+
+  async *batches(collapse: Collapse): Batches {
+    if (this.#length === 0) return;
+    // They were read in ms with fractions; ms have none.
+    const times = this.#times.subarray(0, this.#length);
+    yield {
+      times: collapse === byMs ? times.map((ms) => Math.round(ms) + 0) : times.slice(),
+      values: this.#values.slice(0, this.#length),
+    };
   }
 }
 

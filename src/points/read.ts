@@ -1,70 +1,27 @@
-import type { ChannelAddress } from '../database/channel-address.ts';
-import type { OrganizationDatabase } from '../database/organizations.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import type { Reading } from '../lib/reading.ts';
-import { type PlannedRead, planChannelPoints } from './channel-points.ts';
-import type { ChannelSource, FetchChunks } from './channel-source.ts';
+import { planChannelPoints } from './channel-points.ts';
+import type { FetchChunks } from './channel-source.ts';
 import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { chunkReader, storedChunkReader } from './chunk-store.ts';
+import { storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
-import { overviewSource } from './overview-store.ts';
 import { fetchPage, nextPage } from './pages.ts';
-import {
-  listHighest,
-  listNeighbours,
-  listNewest,
-  listStepsBeside,
-  planByIndex,
-  planByTime,
-  planWithSummaries,
-} from './plan-store.ts';
+import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
+import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
-import { type MsRange, msOf, wholeRange } from './time.ts';
+import { addressOf, type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
 import { rangeOf } from './window.ts';
 
-export type { ChannelStatistics };
+export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
+export type { ChannelRow, ChannelStatistics, ReadMeans };
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
  * of points, in one of three orders.
  */
-
-/** What points are read with, and for whom. */
-export interface ReadMeans {
-  organization: OrganizationDatabase;
-  limits: PointLimits;
-  reading: Reading;
-  /** Is told of a channel whose overview lacks much. */
-  onLacking?: ((channel: ChannelAddress) => void) | undefined;
-}
-
-/** The row of a channel, as far as reading its points needs it. */
-export interface ChannelRow {
-  data_id: string;
-  channel_id: number;
-  chunk_count: number;
-  point_count: number;
-  /** Of its points that have a possible time, in Unix seconds; null where there are none. */
-  time_min?: number | null;
-  time_max?: number | null;
-}
-
-/**
- * The points of one channel, in order of time. Close it before the next is opened.
- * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
- */
-export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
-  const { reading, limits } = means;
-  return reading.plan(async () => {
-    const read = await planChannelPoints(sourceOf(means, channel, new GrowingBytes()), wanted, limits);
-    const { bytes, passingBytes } = read.footprint(limits);
-    return { ...read, close: await reading.enlarge(bytes + passingBytes - limits.usualBytesMax) };
-  });
-}
 
 /** Several channels, side by side and each by itself. */
 export interface OpenChannels extends OpenRead<ChannelsPoints> {
@@ -132,7 +89,8 @@ export async function* openStoredBefore(
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
-  const [row] = await listNeighbours(means.organization, addressOf(channel), [chunkIndex], 'below');
+  const { below } = await listNeighbours(means.organization, addressOf(channel), { below: [chunkIndex] });
+  const [row] = below;
   // It tells of none that is next to the index.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
   if (nearest === null || nearest < 0) return;
@@ -241,39 +199,6 @@ async function* readPlanned(
   }
 }
 
-/** Every statement by which a channel is read by time. */
-function sourceOf(
-  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
-  channel: ChannelRow,
-  image: GrowingBytes,
-): ChannelSource {
-  const address = addressOf(channel);
-  const { rest } = reading;
-  const planning = { rest, chunksMax: limits.plannedChunksMax };
-  return {
-    chunkCount: channel.chunk_count,
-    pointCount: channel.point_count,
-    plan: (range) => planByTime(organization, address, range, planning),
-    planWithSummaries: (range, chunksMax = planning.chunksMax) =>
-      planWithSummaries(organization, address, range, { rest, chunksMax }),
-    overview: overviewSource(organization, address, { rest, onLacking: () => onLacking(address) }),
-    span: spanOf(channel),
-    listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
-    listNeighbours: (indexes, side) => listNeighbours(organization, address, indexes, side),
-    listStepsBeside: (holes, stepsMax) => listStepsBeside(organization, address, holes, stepsMax),
-    fetch: chunkReader(organization, address, { image, rest }),
-    rest,
-  };
-}
-
-const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
-  dataId: data_id,
-  channelId: channel_id,
-});
-
-const spanOf = ({ time_min, time_max }: ChannelRow): MsRange =>
-  time_min == null || time_max == null ? wholeRange : { fromMs: msOf(time_min), toMs: msOf(time_max) };
-
 /** What each of several channels that are read at once may take of the memory of a read. */
 function shareOf(limits: PointLimits, channelCount: number): PointLimits {
   const share = (points: number) =>
@@ -281,6 +206,7 @@ function shareOf(limits: PointLimits, channelCount: number): PointLimits {
   return {
     ...limits,
     pagePointsMax: share(limits.pagePointsMax),
+    seriesPagePointsMax: share(limits.seriesPagePointsMax),
     bufferPointsMax: share(limits.bufferPointsMax),
   };
 }

@@ -31,7 +31,7 @@ export function scheduleRetention({ everyMs, program, environment, log, limits }
   const run = async () => {
     for (let waitMs = limits.retentionFirstMs; ; waitMs = everyMs) {
       if (!(await waited(waitMs, limits.retentionTimerMsMax, stop.signal))) return;
-      child = spawn(process.execPath, [program, 'retention', '--apply', '--json'], {
+      child = spawn(process.execPath, [program, 'retention', '--apply', '--json', '--scheduled'], {
         env: environment,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
@@ -58,6 +58,9 @@ async function waited(ms: number, timerMsMax: number, signal: AbortSignal): Prom
   return !signal.aborted;
 }
 
+/** With which the command ends while another process does its work. */
+const busyCode = 75;
+
 /** Logs what it says, until it has ended. */
 async function followed(child: ChildProcess, log: Logger): Promise<void> {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; error?: Error }>((resolve) => {
@@ -73,7 +76,9 @@ async function followed(child: ChildProcess, log: Logger): Promise<void> {
   if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => tell(line, log));
   if (child.stderr) createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
   const how = await ended;
-  if (how.code !== 0 && how.signal === null) log.error({ ...how, said }, 'retention has failed, in part or as a whole');
+  if (how.code === busyCode) log.info('retention is at work for another server');
+  else if (how.code !== 0 && how.signal === null)
+    log.error({ ...how, said }, 'retention has failed, in part or as a whole');
 }
 
 function tell(line: string, log: Logger): void {
@@ -82,7 +87,7 @@ function tell(line: string, log: Logger): void {
     if (became === 'failed') log.error(facts, 'a run could not be archived and stays');
     else if (became !== undefined)
       log.info(facts, became === 'removed' ? 'archived and removed a run' : 'left a run that was changed');
-    else if (facts.removed !== 0) log.info(facts, 'retention is done');
+    else if (facts.removed) log.info(facts, 'retention is done');
   } catch {
     log.warn({ line }, 'retention has said something that is no JSON');
   }

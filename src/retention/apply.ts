@@ -7,6 +7,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { certifySame, checkArchive } from './check.ts';
@@ -98,6 +99,8 @@ export interface ApplyOptions {
   /** Where archives are kept. */
   folder: string;
   now(): number;
+  /** Who does it, for the audit log; by default the server. */
+  actor?: Actor;
   /** Ends it after the run under way. */
   signal?: AbortSignal | undefined;
   onOutcome?: (outcome: Outcome) => void;
@@ -107,6 +110,7 @@ export interface ApplyOptions {
 }
 
 interface Work extends ApplyOptions {
+  actor: Actor;
   database: Database;
   limits: RetentionLimits;
 }
@@ -117,21 +121,25 @@ interface Work extends ApplyOptions {
  * @throws RetentionBusy; the error of the system when the folder cannot be written, since no other run fares better
  */
 export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
-  const work: Work = { ...options, database, limits: { ...retentionLimits, ...options.limits } };
-  return alone(database, async (lost) => {
-    makeFolder(work.folder, 0o700);
-    const outcomes = await finishRemovals(work);
-    for (const { rule, runs } of await planRetention(database, rules, work.limits)) {
-      for (const run of runs) {
-        lost.throwIfAborted();
-        if (work.signal?.aborted) return outcomes;
-        const outcome = await settle(work, run, describeRule(rule));
-        outcomes.push(outcome);
-        work.onOutcome?.(outcome);
+  const work: Work = { actor: theServer, ...options, database, limits: { ...retentionLimits, ...options.limits } };
+  return alone(
+    database,
+    async (lost) => {
+      makeFolder(work.folder, 0o700);
+      const outcomes = await finishRemovals(work);
+      for (const { rule, runs } of await planRetention(database, rules, work.limits)) {
+        for (const run of runs) {
+          lost.throwIfAborted();
+          if (work.signal?.aborted) return outcomes;
+          const outcome = await settle(work, run, describeRule(rule));
+          outcomes.push(outcome);
+          work.onOutcome?.(outcome);
+        }
       }
-    }
-    return outcomes;
-  });
+      return outcomes;
+    },
+    work.limits,
+  );
 }
 
 /** Removes what an earlier call has archived and given up. What others are removing is left to them. */
@@ -140,7 +148,7 @@ async function finishRemovals(work: Work): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { dataId, organizationId } of await listGivenUp(work.database)) {
     if (!names.some((name) => new RegExp(`^${dataId}-[0-9a-f]{8}$`).test(name))) continue;
-    await removeRun(work.database.as(organizationId), dataId);
+    await removeRun(work.database.as(organizationId, undefined, work.actor), dataId);
     const outcome: Outcome = { dataId, became: 'removed' };
     outcomes.push(outcome);
     work.onOutcome?.(outcome);
@@ -166,8 +174,8 @@ async function archiveAndRemove(
   { dataId, organizationId }: DueRun,
   rule: string,
 ): Promise<string | undefined> {
-  const { database, limits, now, folder, onStep } = work;
-  const organization = database.as(organizationId);
+  const { database, limits, now, folder, onStep, actor } = work;
+  const organization = database.as(organizationId, undefined, actor);
   const [run, named] = [
     await findRun(organization, dataId),
     await findOrganization(database, { id: organizationId, name: '' }),

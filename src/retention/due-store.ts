@@ -1,5 +1,6 @@
 /* Which runs are due, of all organizations: for the operator's command alone, no route reaches it. */
 import type { Database } from '../database/database.ts';
+import { findFolding } from '../database/folding.ts';
 import type { Named } from './format.ts';
 import type { Rule } from './rules.ts';
 
@@ -24,10 +25,14 @@ export interface RuleScope {
   tag: boolean;
 }
 
-/** Names are compared as the catalogue compares them: trimmed, and without regard to case. */
-const isNamed = (column: string, parameter: string) => `lower(btrim(${column})) = lower(btrim(${parameter}::text))`;
+/** In SQL whether a name is that of a parameter; names are compared as everywhere (`database/folding.ts`). */
+async function comparison({ everyOrganization }: Database): Promise<(column: string, parameter: string) => string> {
+  const fold = await findFolding(everyOrganization.upkeep.pool);
+  return (column, parameter) => `${fold(column)} = ${fold(`btrim(${parameter}::text)`)}`;
+}
 
 export async function findScope(database: Database, { organization, project, tag }: Rule): Promise<RuleScope> {
+  const isNamed = await comparison(database);
   const { rows } = await database.everyOrganization.upkeep.pool.query<RuleScope>(
     `with o as (select organization_id from organizations where ${isNamed('name', '$1')})
      select exists (select from o) as organization,
@@ -43,6 +48,7 @@ export async function findScope(database: Database, { organization, project, tag
  * or that it was restored. Deleted ones are left alone: they can be restored, and whoever wants them gone removes them.
  */
 export async function listDueRuns(database: Database, rule: Rule, after: string, limit: number): Promise<DueRun[]> {
+  const isNamed = await comparison(database);
   const { rows } = await database.everyOrganization.upkeep.pool.query<DueRun>(
     `select s.data_id as "dataId", s.organization_id as "organizationId", s.stream_name as name, c.points, c.chunks, c.channels,
             s.finalized_at is not null as "isFinalized", greatest(s.created_at, s.changed_at, c.changed_at) as "changedAt"
@@ -87,6 +93,7 @@ export async function findOrganization(
   database: Database,
   { id, name }: { id: string | null; name: string },
 ): Promise<Named | undefined> {
+  const isNamed = await comparison(database);
   const { rows } = await database.everyOrganization.upkeep.pool.query<Named>(
     `select organization_id as id, name from organizations
      where organization_id = $1::uuid or ${isNamed('name', '$2')}

@@ -19,6 +19,10 @@ export const retentionLimits = {
   /** Rows and points that one transaction of a restore stores; whoever reads the run meanwhile finds nothing of it. */
   restoredRowsMax: 200,
   restoredPointsMax: 200_000,
+  /** How long one waits for another process that archives or restores: one that was killed may still have its last statement run. */
+  lockMsMax: 5_000,
+  /** Pause between two looks for that. */
+  lockPauseMs: 100,
   /** Bytes of a certificate or of the description of a run, which are read whole. */
   documentBytesMax: 268_435_456,
 };

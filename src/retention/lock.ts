@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/database.ts';
+import { type RetentionLimits, retentionLimits } from './limits.ts';
 import { giveLockBack, takeLock } from './run-store.ts';
 
 /** Another process archives, removes or restores runs of this database. */
@@ -12,6 +14,7 @@ export class RetentionBusy extends Error {}
 export async function alone<Result>(
   database: Database,
   work: (signal: AbortSignal) => Promise<Result>,
+  { lockMsMax, lockPauseMs }: Pick<RetentionLimits, 'lockMsMax' | 'lockPauseMs'> = retentionLimits,
 ): Promise<Result> {
   const lost = new AbortController();
   const client = await database.everyOrganization.upkeep.pool.connect();
@@ -19,8 +22,15 @@ export async function alone<Result>(
   client.on('error', lose);
   let failure: Error | undefined;
   try {
-    if (!(await takeLock(client)))
-      throw new RetentionBusy('another process archives or restores runs of this database');
+    const startedAt = performance.now();
+    while (!(await takeLock(client))) {
+      if (performance.now() - startedAt >= lockMsMax) {
+        throw new RetentionBusy(
+          `another process archives or restores runs of this database (waited ${lockMsMax} ms, lockMsMax)`,
+        );
+      }
+      await sleep(lockPauseMs);
+    }
     return await work(lost.signal);
   } catch (error) {
     if (!(error instanceof RetentionBusy)) failure = error as Error;

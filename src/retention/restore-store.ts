@@ -1,6 +1,7 @@
 /* Puts an archived run back, hidden until it is whole. For the operator's command alone: no route reaches it. */
 import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
+import { type Actor, actorParameter, auditEntries } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { inTransaction } from '../database/transactions.ts';
@@ -203,6 +204,7 @@ export function finishRestore(
   { organizationId, userId }: Owner,
   run: ArchivedRun,
   channels: readonly ArchivedChannel[],
+  actor: Actor,
 ): Promise<void> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
     await client.query('select from channels where data_id = $1::uuid order by channel_id for update', [run.data_id]);
@@ -211,11 +213,21 @@ export function finishRestore(
     for (const { name, put_on_at } of run.tags)
       await putTagOn(client, { organizationId, userId }, run, name, put_on_at);
     await client.query(
-      `update streams set deleted_at = null, removed_at = null, changed_at = clock_timestamp() where data_id = $1::uuid`,
-      [run.data_id],
+      `with restored as (
+         update streams set deleted_at = null, removed_at = null, changed_at = clock_timestamp() where data_id = $1::uuid
+         returning organization_id, data_id, stream_name
+       ) ${auditEntries('stream.unarchive', restoredRun, '$2')}`,
+      [run.data_id, actorParameter(actor)],
     );
   });
 }
+
+const restoredRun = {
+  from: 'restored',
+  organizationId: 'organization_id',
+  dataId: 'data_id',
+  details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
+};
 
 async function countChannels(client: pg.PoolClient, run: ArchivedRun, channels: readonly ArchivedChannel[]) {
   const of = (column: keyof ArchivedChannel) =>

@@ -1,5 +1,6 @@
 /** Brings a run back from its archive: the same id, channels, chunks, bits, times and replaced contents. */
-import { ensureUser } from '../auth/store.ts';
+import { ensureUser } from '../auth/people-store.ts';
+import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';
 import { createPacker } from '../database/series-packer.ts';
@@ -38,6 +39,8 @@ export interface Restored {
 interface RestoreOptions {
   /** The name of the organization that gets the run; by default the one that had it. */
   organization?: string | undefined;
+  /** Who does it, for the audit log; by default the server. */
+  actor?: Actor;
   limits?: Partial<RetentionLimits>;
 }
 
@@ -53,24 +56,30 @@ export async function restoreArchive(
 ): Promise<Restored> {
   const limits = { ...retentionLimits, ...options.limits };
   const archive = await checkArchive(path, limits);
-  return alone(database, async (signal) => {
-    const { run, channels, counts } = archive.manifest;
-    const result = { dataId: run.data_id, name: run.stream_name, points: counts.points, chunks: counts.chunks };
-    if (await isThere(database, archive)) return { ...result, wasThere: true, lost: [] };
-    const owner = await findOwner(database, run, options.organization);
-    const links = await findLinks(database, owner.organizationId, run);
-    const channelIds = await beginRestore(database, owner, run, links, channels);
-    await storeContents({ database, archive, owner, channelIds, limits, signal });
-    await finishRestore(database, owner, run, channels);
-    const now = await certificateNow(database, owner.organizationId, run.data_id);
-    const lost = lostLinks(run, links);
-    if (lost.length === 0 && !certifySame(now, archive.certificate)) {
-      throw new Error(`run ${run.data_id} was restored, and its certificate is not that of ${path}: keep the archive`);
-    }
-    if (now.root_hash !== archive.certificate.root_hash)
-      throw new Error(`run ${run.data_id} is not what ${path} holds`);
-    return { ...result, wasThere: false, lost };
-  });
+  return alone(
+    database,
+    async (signal) => {
+      const { run, channels, counts } = archive.manifest;
+      const result = { dataId: run.data_id, name: run.stream_name, points: counts.points, chunks: counts.chunks };
+      if (await isThere(database, archive)) return { ...result, wasThere: true, lost: [] };
+      const owner = await findOwner(database, run, options.organization);
+      const links = await findLinks(database, owner.organizationId, run);
+      const channelIds = await beginRestore(database, owner, run, links, channels);
+      await storeContents({ database, archive, owner, channelIds, limits, signal });
+      await finishRestore(database, owner, run, channels, options.actor ?? theServer);
+      const now = await certificateNow(database, owner.organizationId, run.data_id);
+      const lost = lostLinks(run, links);
+      if (lost.length === 0 && !certifySame(now, archive.certificate)) {
+        throw new Error(
+          `run ${run.data_id} was restored, and its certificate is not that of ${path}: keep the archive`,
+        );
+      }
+      if (now.root_hash !== archive.certificate.root_hash)
+        throw new Error(`run ${run.data_id} is not what ${path} holds`);
+      return { ...result, wasThere: false, lost };
+    },
+    limits,
+  );
 }
 
 /** @throws Error when another run has the id, or this one with another content */

@@ -1,5 +1,6 @@
 /* What an archive says of a run beside its points, and how a run is given up once its archive is whole. */
 import type pg from 'pg';
+import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { inTransaction } from '../database/transactions.ts';
@@ -138,7 +139,7 @@ export interface ArchivedKey {
  * @returns false, and changes nothing, where it has changed since
  */
 export async function giveUpUnchanged(
-  { organizationId, pool }: OrganizationDatabase,
+  { organizationId, pool, actor }: OrganizationDatabase,
   dataId: string,
   state: string,
 ): Promise<boolean> {
@@ -154,13 +155,24 @@ export async function giveUpUnchanged(
     );
     if (rows[0]?.state !== state) return false;
     await client.query(
-      `update streams set deleted_at = clock_timestamp(), removed_at = clock_timestamp() where ${ofRun}`,
-      ids,
+      `with archived as (
+         update streams set deleted_at = clock_timestamp(), removed_at = clock_timestamp() where ${ofRun}
+         returning organization_id, data_id, stream_name
+       ) ${auditEntries('stream.archive', archivedRun, '$3')}`,
+      [...ids, actorParameter(actor)],
     );
     await client.query(`delete from channels where ${ofRun}`, ids);
     return true;
   });
 }
+
+/** What the audit log says of it; its name is in no other place once it was removed. */
+const archivedRun = {
+  from: 'archived',
+  organizationId: 'organization_id',
+  dataId: 'data_id',
+  details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
+};
 
 /** The lock that one process has while it archives, removes or restores. */
 const lockId = 7_203_118_440_018;

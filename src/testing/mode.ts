@@ -1,5 +1,6 @@
 import { newApiKey } from '../auth/api-key.ts';
-import { ensureUser, insertKey } from '../auth/store.ts';
+import { ensureUser } from '../auth/people-store.ts';
+import { insertKey } from '../auth/store.ts';
 import type { Database, OwnerDatabase } from '../database/database.ts';
 import { invalid } from '../errors.ts';
 import { createMovableClock, type MovableClock } from './clock.ts';

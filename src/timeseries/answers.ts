@@ -1,6 +1,6 @@
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import type { OpenRead, PointRead } from '../points/points.ts';
-import { openChannel, openChannels } from '../points/read.ts';
+import { openChannels, openInTurn } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
 import { writeRows } from './rows.ts';
@@ -18,13 +18,11 @@ export async function* timeseriesAnswer(
   const wanted = wantedOf(read, selection);
   // Before the first byte: rows that would be too wide are refused.
   const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
+  const inTurn = openInTurn(read.means, channels, wanted);
   try {
     writeHead(writer, read);
     writer.raw(',"properties":');
-    const open = (i: number) =>
-      rows === undefined
-        ? openChannel(read.means, channels[i] as NamedChannel, wanted)
-        : asOpen(rows.each[i] as PointRead);
+    const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
     const told = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
@@ -35,6 +33,7 @@ export async function* timeseriesAnswer(
     yield writer.raw('}').take();
   } finally {
     rows?.close();
+    await inTurn.close();
   }
 }
 

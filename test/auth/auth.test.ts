@@ -3,9 +3,10 @@ import { apiKeyHint, hashApiKey, isMistyped, newApiKey, publicIdOf } from '../..
 import { type Scope, scopes } from '../../src/auth/identity.ts';
 import { createKey, importKey, provideKey } from '../../src/auth/keys.ts';
 import { authLimits } from '../../src/auth/limits.ts';
-import { findIdentity, listKeys, revokeKey } from '../../src/auth/store.ts';
+import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { contract } from '../../src/contract.ts';
 import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
+import { everyKey } from '../support/every-key.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -231,8 +232,13 @@ describe('keys', () => {
   test('are listed without themselves, and revoked once', async () => {
     const key = await createKey(server.database, 'lab', 'grace');
     const id = await keyId(key);
-    const listed = (await listKeys(server.database)).find((one) => one.key_id === id);
-    expect(listed).toMatchObject({ organization: 'lab', user: 'grace', revoked_at: null, key_hint: key.slice(0, 15) });
+    const listed = (await everyKey(server.database)).find((one) => one.key_id === id);
+    expect(listed).toMatchObject({
+      organization_name: 'lab',
+      user_name: 'grace',
+      revoked_at: null,
+      key_hint: key.slice(0, 15),
+    });
     expect(JSON.stringify(listed)).not.toContain(key.slice(16, 26));
     expect(await revokeKey(server.database, id)).toBe(true);
     expect(await revokeKey(server.database, id)).toBe(false);
@@ -248,7 +254,7 @@ describe('provideKey', () => {
       const config = { BOOTSTRAP_API_KEY: bootstrap, DATA_DIR: '/nonexistent' };
       expect(await provideKey(server.database, config, false)).toMatchObject({ kind: 'bootstrap' });
     }
-    const listed = (await listKeys(server.database)).filter((key) => key.organization === 'default');
+    const listed = (await everyKey(server.database)).filter((key) => key.organization_name === 'default');
     expect(listed).toHaveLength(1);
     expect((await server.get('/data_entries/', bootstrap)).status).toBe(200);
   });

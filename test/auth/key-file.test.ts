@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createKey, provideKey } from '../../src/auth/keys.ts';
-import { findIdentity, listKeys, revokeKey } from '../../src/auth/store.ts';
+import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
+import { everyKey } from '../support/every-key.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let database: Database;
@@ -37,7 +38,7 @@ test('without a terminal the first key goes to a file of mode 0600, and later st
   expect(await provide()).toEqual({ kind: 'file', path });
   expect(await provide(true)).toEqual({ kind: 'file', path });
   expect(await keyInFile()).toBe(first);
-  expect(await listKeys(database)).toHaveLength(1);
+  expect(await everyKey(database)).toHaveLength(1);
   expect(await readdir(folder)).toEqual(['api-key']);
 });
 
@@ -65,7 +66,7 @@ test('a key that was written but not stored, as after a crash in between, is rep
 test('once the key of the file is revoked, it is not pointed to; the last one revoked makes a new one', async () => {
   await provide();
   await createKey(database, 'default');
-  const [inFile, other] = (await listKeys(database)).map((key) => key.key_id);
+  const [inFile, other] = (await everyKey(database)).map((key) => key.key_id);
   await revokeKey(database, inFile as number);
   expect(await provide()).toEqual({ kind: 'existing' });
   await revokeKey(database, other as number);
@@ -83,5 +84,5 @@ test('where the file cannot be written the start fails with what to set, and no 
   await writeFile(join(folder, 'file'), '');
   const failing = provideKey(database, { DATA_DIR: join(folder, 'file', 'sub') }, false);
   await expect(failing).rejects.toThrow(/cannot be written.*Set BOOTSTRAP_API_KEY or DATA_DIR/);
-  expect(await listKeys(database)).toEqual([]);
+  expect(await everyKey(database)).toEqual([]);
 });

@@ -9,10 +9,11 @@ import { openIdentities } from '../../src/auth/identities.ts';
 import { scopes } from '../../src/auth/identity.ts';
 import { createKey, importKey, rotateKey } from '../../src/auth/keys.ts';
 import { authLimits } from '../../src/auth/limits.ts';
-import { findIdentity, insertKey, listKeys, noteKeyUse, revokeKey } from '../../src/auth/store.ts';
+import { findIdentity, insertKey, noteKeyUse, revokeKey } from '../../src/auth/store.ts';
 import { contract } from '../../src/contract.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { everyKey } from '../support/every-key.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
@@ -31,7 +32,7 @@ afterAll(async () => {
 
 const opens = async (key: string) => (await findIdentity(database, key)) !== undefined;
 const idOf = async (key: string) => (await findIdentity(database, key))?.keyId as number;
-const listed = async (id: number) => (await listKeys(database)).find((key) => key.key_id === id);
+const listed = async (id: number) => (await everyKey(database)).find((key) => key.key_id === id);
 const alter = (id: number, change: string) =>
   database.everyOrganization.upkeep.pool.query(`update api_keys set ${change} where key_id = $1::bigint`, [id]);
 /** Hours from now until a time. */
@@ -160,7 +161,7 @@ describe('rotateKey', () => {
     const sentence = `There is no key ${id} that still opens and was not rotated yet.`;
     for (const one of tries) if (one.status === 'rejected') expect(one.reason.message).toBe(sentence);
     await expect(rotateKey(database, id, 3_600)).rejects.toThrow(sentence);
-    const successor = (await listKeys(database)).find((key) => key.replaces_key_id === id)?.key_id as number;
+    const successor = (await everyKey(database)).find((key) => key.replaces_key_id === id)?.key_id as number;
     await revokeKey(database, successor);
     await expect(rotateKey(database, successor, 0)).rejects.toThrow('There is no key');
     // The successor was lost: the old one may have another, which does not end when the old one now does.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureUser } from '../../src/auth/store.ts';
+import { ensureUser } from '../../src/auth/people-store.ts';
 import { findOrInsertTag, nextTags } from '../../src/catalogue/tags/store.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import type { OrganizationDatabase } from '../../src/database/organizations.ts';

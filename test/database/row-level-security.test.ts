@@ -130,6 +130,17 @@ describe('every table', () => {
         organizations.lab,
       ]),
     ).rejects.toThrow('violates row-level security policy');
+    await expect(
+      pool.query(
+        `insert into api_keys (organization_id, user_id, public_id, key_hash, key_hint)
+         select $1::uuid, user_id, 'x', sha256('x'), 'x' from users`,
+        [organizations.lab],
+      ),
+    ).rejects.toThrow('violates row-level security policy');
+    const revoked = await pool.query('update api_keys set revoked_at = now() where organization_id = $1::uuid', [
+      organizations.lab,
+    ]);
+    expect(revoked.rowCount).toBe(0);
     await expect(pool.query(`update tags set organization_id = $1::uuid`, [organizations.lab])).rejects.toThrow(
       'violates row-level security policy',
     );
@@ -165,8 +176,11 @@ describe('the API', () => {
     ['sees no hash of a key', 'select key_hash from api_keys'],
     ['sees no session', 'select token_hash from sessions'],
     ['sees no link', 'select token_hash from sign_in_links'],
-    ['makes no key', `insert into api_keys (organization_id) values ('${randomUUID()}')`],
-    ['ends no key', 'update api_keys set revoked_at = null'],
+    ['changes no secret of a key', `update api_keys set key_hash = sha256('mine'), public_id = 'mine'`],
+    ['changes no scope of a key', `update api_keys set scopes = '{admin}'`],
+    ['removes no key', 'delete from api_keys'],
+    ['removes no user', 'delete from users'],
+    ['renames no user', `update users set name = 'mine'`],
     ['stores no chunk', 'insert into chunks select * from chunks'],
     ['changes no chunk', `update chunks set "values" = '{}'`],
     ['changes no counter', 'update channels set point_count = 0'],

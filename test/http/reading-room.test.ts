@@ -220,3 +220,23 @@ describe('a client that takes nothing for stalledReadMsMax', () => {
     expect(cuts).not.toContain('small');
   });
 });
+
+test('what is got ready ahead takes only what is free, and never waits', async () => {
+  open({ readPlansMax: 2, largeReadBytesMax: 100 });
+  const one = enter('lab');
+  await settle();
+  const reading = (one.place as Place).reading;
+  let end = () => {};
+  const planned = reading.tryPlan(() => new Promise<string>((resolve) => (end = () => resolve('planned'))));
+  expect(reading.tryPlan(async () => 'none')).toBeUndefined();
+  const give = reading.tryEnlarge(40);
+  expect([give, reading.tryEnlarge(40), room.counts()]).toMatchObject([{}, undefined, { largeBytes: 40, waiting: 0 }]);
+  give?.();
+  give?.();
+  end();
+  expect(await planned).toBe('planned');
+  expect(await reading.tryPlan(async () => 'again')).toBe('again');
+  reading.tryEnlarge(50);
+  one.place?.leave();
+  expect(room.counts()).toEqual({ reads: 0, waiting: 0, largeBytes: 0 });
+});

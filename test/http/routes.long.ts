@@ -18,6 +18,8 @@ interface Ids {
   project: string;
   tag: string;
   instrument: number;
+  key: number;
+  user: string;
 }
 interface Request {
   url: string;
@@ -32,6 +34,8 @@ const unknown: Ids = {
   project: '00000000-0000-4000-8000-000000000003',
   tag: '00000000-0000-4000-8000-000000000004',
   instrument: 2_147_483_646,
+  key: 999_999_999_999,
+  user: '00000000-0000-4000-8000-000000000005',
 };
 
 const readings = { timestamps: [1], values: [1.5] };
@@ -156,6 +160,12 @@ const requests: Record<string, (ids: Ids) => Request> = {
   'GET /runs/': (ids) => ({
     url: `/runs/?sample_id=${ids.sample}&project_id=${ids.project}&tag=${ids.tag}&instrument=${ids.instrument}`,
   }),
+  'GET /keys/': (ids) => ({ url: `/keys/?user_id=${ids.user}`, scope: 'admin' }),
+  'POST /keys/': () => ({ url: '/keys/', body: { scopes: ['admin'], user_name: 'another user' }, scope: 'admin' }),
+  'POST /keys/:key_id/rotate': (ids) => ({ url: `/keys/${ids.key}/rotate`, body: {}, scope: 'admin' }),
+  'DELETE /keys/:key_id': (ids) => ({ url: `/keys/${ids.key}`, scope: 'admin' }),
+  'GET /users/': () => ({ url: '/users/', scope: 'admin' }),
+  'DELETE /users/:user_id/keys/': (ids) => ({ url: `/users/${ids.user}/keys/`, scope: 'admin' }),
   'GET /audit/': (ids) => ({ url: `/audit/?data_id=${ids.data}`, scope: 'admin' }),
   'GET /session': () => ({ url: '/session' }),
   // Whoever could sign in can sign out.
@@ -266,7 +276,8 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
   const { id: sample } = await post('/physical_samples/', { name: name('wafer') });
   const { id: project } = await post('/projects/', { name: name('project') });
   const { id: tag } = await post('/tags/', { name: name('tag') });
-  const own = { sample, project, tag, instrument, data: '' };
+  const { key_id: key, user_id: user } = await post('/keys/', { scopes: ['admin'], user_name: name('colleague') });
+  const own = { sample, project, tag, instrument, key, user, data: '' };
   const body = { points_per_chunk: 1, stream_name: name('run'), ...links(own) };
   const { data_id: data } = await post('/tool-state/stream/initialize', body);
   const replaced = { values: [2.5], units: name('unit of what is replaced') };
@@ -300,7 +311,7 @@ const send = (name: string, { url, body }: Request, key?: string | null): Promis
 
 const inLab = `organization_id = (select organization_id from organizations where name = 'lab')`;
 
-/** A digest of everything that belongs to ada's organization, but for its keys, which note their use. */
+/** A digest of everything that belongs to ada's organization. */
 const everythingOfAda = () => digest(inLab);
 
 /** A digest of every row that says it is of the rival's organization or user; a client's own document may say what it likes. */
@@ -312,12 +323,14 @@ async function digest(where: string): Promise<string> {
     `select table_name as name from information_schema.columns
      join information_schema.tables using (table_schema, table_name)
      where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'organization_id'
-       and table_name not in ('api_keys', 'users', 'organizations')
+       and table_name not in ('api_keys', 'organizations')
      order by 1`,
   );
   expect(rows.length).toBeGreaterThan(10);
   // A row that was made, changed or deleted shows in these, and they cost less than its content.
   const parts = rows.map(({ name }) => `select '${name}' || t.ctid || t.xmin as row from ${name} t where ${where}`);
+  // Keys note their use.
+  parts.push(`select md5((to_jsonb(t) - 'last_used_at')::text) from api_keys t where ${where}`);
   const text = `select md5(string_agg(row, ',' order by row)) as digest from (${parts.join(' union all ')}) r`;
   return (await server.owner.pool.query(text)).rows[0].digest;
 }
@@ -338,9 +351,16 @@ describe.each([...Object.keys(requests), ...open].filter((name) => name.startsWi
         const [got, head] = [await send(name, request(ids), key), await send(headOf(name), request(ids), key)];
         expect([head.status, head.text]).toEqual([got.status, '']);
         // A body that is not sent is not chunked.
-        const { date: _, 'transfer-encoding': __, 'content-length': length, ...headers } = got.headers;
+        const {
+          date: _,
+          'transfer-encoding': __,
+          'x-request-id': ___,
+          'content-length': length,
+          ...headers
+        } = got.headers;
         expect(head.headers).toMatchObject(headers);
-        if (!/metrics|gateway|certificate/.test(name)) expect(head.headers['content-length']).toBe(length);
+        // When a key was last used is noted beside the requests.
+        if (!/metrics|gateway|certificate|keys|users/.test(name)) expect(head.headers['content-length']).toBe(length);
       }
     }
   });
@@ -415,7 +435,7 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
         continue;
       }
       const notThere = await send(name, asUnknown, server.keys.rival);
-      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit)\/$/.test(name) ? 200 : 404);
+      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit|keys)\/$/.test(name) ? 200 : 404);
       expect(foreign.status).toBe(notThere.status);
       expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
     }
@@ -486,7 +506,16 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
         expect(response).toHaveProperty([String((await send(name, { url, body })).status)]);
       }
     }
-    const malformed = request({ ...unknown, data: 'x', sample: 'x', project: 'x', tag: 'x', instrument: 0.5 });
+    const malformed = request({
+      ...unknown,
+      data: 'x',
+      sample: 'x',
+      project: 'x',
+      tag: 'x',
+      instrument: 0.5,
+      key: 0.5,
+      user: 'x',
+    });
     const refused = await send(name, malformed);
     expect(response, refused.text).toHaveProperty([String(refused.status)]);
     if (JSON.stringify(malformed) !== JSON.stringify(request(unknown))) expect(refused.status).toBe(422);

@@ -29,6 +29,21 @@ function roomOf(options: Partial<FairRoomOptions>) {
 }
 
 describe('a room that owners share', () => {
+  test('who does not want to wait has what is free at once, or nothing', async () => {
+    const { room, given, ask } = roomOf({ unitsMax: 4 });
+    const give = room.tryTake('lab', 2);
+    expect([give, room.tryTake('lab', 1), room.heldUnits()]).toEqual([expect.any(Function), undefined, 2]);
+    ask('lab', 1);
+    // The units are free for others, and those of its own owner come first.
+    expect(room.tryTake('rival', 1)).toBeDefined();
+    give?.();
+    await settle();
+    expect([given, room.heldUnits()]).toEqual([['lab 1'], 2]);
+    ask('lab', 3);
+    expect(room.tryTake('lab', 1)).toBeUndefined();
+    expect(room.waitingCount()).toBe(1);
+  });
+
   test('an owner holds as many units as are still free, and there is room for whoever comes next', async () => {
     const { room, given, ask } = roomOf({});
     for (let i = 0; i < 6; i++) ask('lab');

@@ -13,6 +13,7 @@ beforeAll(async () => {
   small = await joinTestServer(server, {}, undefined, {
     points: {
       pagePointsMax: 7,
+      seriesPagePointsMax: 7,
       pageChunksMax: 3,
       bufferPointsMax: 9,
       mergedPointsMax: 2,

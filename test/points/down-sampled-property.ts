@@ -7,6 +7,8 @@ import { asMap, memorySource, readOf } from './memory-source.ts';
 /** Few of everything, so that pages, buffers and look-ups end in the middle of channels. */
 const anyLimits = fc.record({
   pagePointsMax: fc.integer({ min: 1, max: 60 }),
+  seriesPagePointsMax: fc.integer({ min: 1, max: 60 }),
+  pageBlocksMax: fc.constantFrom(1, 3, 1_000),
   bufferPointsMax: fc.integer({ min: 2, max: 60 }),
   looseChunksMax: fc.constantFrom(0, 5, 1_000),
   overviewChunksMin: fc.constantFrom(0, 20, 1_000),

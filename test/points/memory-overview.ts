@@ -1,6 +1,6 @@
 import { freely } from '../../src/lib/reading.ts';
 import {
-  asChunkChildren,
+  asBlockChildren,
   emptySummaries,
   fittingPointsOf,
   pointsPerMsOf,
@@ -56,10 +56,10 @@ export function memoryOverview(
           return children === undefined ? [] : [{ block, children }];
         });
     },
-    async listChunkChildren(blocks) {
-      return (await source.listBlocks(1, blocks)).map(({ block, children }) => ({
+    async listChildren(level, blocks) {
+      return (await source.listBlocks(level, blocks)).map(({ block, children }) => ({
         block,
-        children: asChunkChildren(children),
+        children: asBlockChildren(children),
       }));
     },
     listStatistics: () => Promise.reject(new Error('chunks in memory have no statistics')),

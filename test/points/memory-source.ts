@@ -1,3 +1,6 @@
+import { encodeFloat8Array } from '../../src/database/float8-array.ts';
+import { createPacker } from '../../src/database/series-packer.ts';
+import type { StoredSeries } from '../../src/database/stored-series.ts';
 import { freely } from '../../src/lib/reading.ts';
 import { planChannelPoints } from '../../src/points/channel-points.ts';
 import type { ChannelSource, Neighbour } from '../../src/points/channel-source.ts';
@@ -21,6 +24,11 @@ export function memorySource(
     chunks().filter(
       ({ timeMin, timeMax }) => Number.isFinite(timeMin) && msOf(timeMax) >= fromMs && msOf(timeMin) <= toMs,
     );
+  const take = (chunkIndexes: readonly number[]) => {
+    const found = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
+    onFetch(found.reduce((sum, one) => sum + one.timestamps.length, 0));
+    return found;
+  };
   return {
     rest: freely.rest,
     overview: memoryOverview(chunks, fanOut, isStored),
@@ -41,12 +49,17 @@ export function memorySource(
       return plan.byTime(freely.rest);
     },
     async fetch(chunkIndexes, withValues) {
-      const found = chunkIndexes.map((chunkIndex) => stored.get(chunkIndex) as ModelChunk);
-      onFetch(found.reduce((sum, one) => sum + one.timestamps.length, 0));
-      return found.map(({ chunk_index, timestamps, values }) => ({
+      return take(chunkIndexes).map(({ chunk_index, timestamps, values }) => ({
         chunkIndex: chunk_index,
-        times: Float64Array.from(timestamps, (time) => time ?? Number.NaN),
-        values: withValues ? Float64Array.from(values, (value) => value ?? Number.NaN) : new Float64Array(0),
+        times: readingsOf(timestamps),
+        values: withValues ? readingsOf(values) : new Float64Array(0),
+      }));
+    },
+    async fetchSeries(chunkIndexes) {
+      return take(chunkIndexes).map(({ chunk_index, timestamps, values }) => ({
+        chunkIndex: chunk_index,
+        times: asStored(timestamps, chunk_index % 3 !== 0),
+        values: asStored(values, chunk_index % 4 !== 0),
       }));
     },
     async listNewest(beforeSeconds, chunksMax) {
@@ -69,25 +82,44 @@ export function memorySource(
         ...stepsOf(indexes.filter((index) => index > toChunk).slice(0, stepsMax + 1)),
       ]);
     },
-    async listNeighbours(chunkIndexes, side) {
-      const all = side === 'above' ? chunks() : chunks().reverse();
-      const step = side === 'above' ? 1 : -1;
-      return chunkIndexes.flatMap((chunk_index): Neighbour[] => {
-        const beyond = all.filter((one) => (one.chunkIndex - chunk_index) * step > 0);
-        if (beyond[0]?.chunkIndex === chunk_index + step) return [];
-        const timed = beyond.find((one) => Number.isFinite(one.timeMin));
-        return [
-          {
-            chunk_index,
-            neighbour_index: beyond[0]?.chunkIndex ?? null,
-            time_min: timed?.timeMin ?? null,
-            time_max: timed?.timeMax ?? null,
-          },
-        ];
-      });
+    async listNeighbours(beside) {
+      const found = (side: 'above' | 'below') => {
+        const all = side === 'above' ? chunks() : chunks().reverse();
+        const step = side === 'above' ? 1 : -1;
+        return beside[side].flatMap((chunk_index): Neighbour[] => {
+          const beyond = all.filter((one) => (one.chunkIndex - chunk_index) * step > 0);
+          if (beyond[0]?.chunkIndex === chunk_index + step) return [];
+          const timed = beyond.find((one) => Number.isFinite(one.timeMin));
+          return [
+            {
+              chunk_index,
+              neighbour_index: beyond[0]?.chunkIndex ?? null,
+              time_min: timed?.timeMin ?? null,
+              time_max: timed?.timeMax ?? null,
+            },
+          ];
+        });
+      };
+      return { above: found('above'), below: found('below') };
     },
   };
 }
+
+const readingsOf = (series: (number | null)[]) => Float64Array.from(series, (one) => one ?? Number.NaN);
+const packer = createPacker();
+
+/** A series as it comes from a row: packed where that is wanted and possible. */
+export function asStored(series: (number | null)[], isToBePacked: boolean): StoredSeries {
+  const packed = isToBePacked ? packer.pack(readingsOf(series)) : undefined;
+  const unpacked = { exponent: 0, base: 0, step: 0, ...noPieces };
+  if (packed === undefined) return { pointCount: series.length, array: encodeFloat8Array(series), ...unpacked };
+  const { residuals, ...line } = packed;
+  const inRow = residuals.length - Math.min(2, residuals.length);
+  const pieces = { residuals: residuals.subarray(0, inRow), rest: residuals.subarray(inRow) };
+  return { pointCount: series.length, array: undefined, ...line, ...(residuals.length > 0 ? pieces : noPieces) };
+}
+
+const noPieces = { residuals: undefined, rest: undefined };
 
 function spanOf(chunks: ReturnType<typeof summaryOfChunk>[]): MsRange {
   const timed = chunks.filter(({ timeMin }) => Number.isFinite(timeMin));

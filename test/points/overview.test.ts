@@ -6,7 +6,7 @@ import { anyRead, blocksNotMade } from './any-channel.ts';
 import { asMap, memorySource, readOf } from './memory-source.ts';
 import type { ModelChunk } from './model.ts';
 
-const limits = { pagePointsMax: 50, bufferPointsMax: 100, looseChunksMax: 1_000 };
+const limits = { pagePointsMax: 50, seriesPagePointsMax: 50, bufferPointsMax: 100, looseChunksMax: 1_000 };
 
 describe('a down-sampled read by an overview', () => {
   test('answers what one without answers', { timeout: 120_000 }, async () => {
@@ -58,6 +58,39 @@ describe('a down-sampled read by an overview', () => {
     expect(points.length).toBeGreaterThan(10);
     // One of level 3, its 16, and one for each begin of ten parts.
     expect(blocks).toBeLessThan(40);
+  });
+
+  test('looks at blocks of each level where parts begin, and its plan stays short', async () => {
+    const chunks = Array.from({ length: 4_096 }, (_, chunk_index): ModelChunk => {
+      const timestamps = [chunk_index, chunk_index + 0.5];
+      return { chunk_index, timestamps, values: timestamps.map((n) => (n * 7_919) % 10_007) };
+    });
+    const read = async (pageBlocksMax: number) => {
+      const source = memorySource(asMap(chunks), () => {}, { fanOut: 4 });
+      const looked = { opened: 0, crossed: new Map<number, number>() };
+      const { listBlocks, listChildren } = source.overview;
+      source.overview.listBlocks = (...asked) => {
+        looked.opened++;
+        return listBlocks(...asked);
+      };
+      source.overview.listChildren = async (level, asked) => {
+        const found = await listChildren(level, asked);
+        looked.crossed.set(level, Math.max(looked.crossed.get(level) ?? 0, found.length));
+        looked.opened--;
+        return found;
+      };
+      const { points } = await readOf(source, { max_points: 100 }, { overviewChunksMin: 0, pageBlocksMax });
+      return { points, ...looked };
+    };
+    const one = await read(1_000);
+    // Fifty parts begin in as many blocks of a level, or in all that there are of it.
+    const { crossed, opened, points } = one;
+    expect([...crossed.keys()].sort()).toEqual([1, 2, 3, 4, 5]);
+    for (const [level, count] of crossed) expect(count, `level ${level}`).toBeLessThanOrEqual(50);
+    expect(opened).toBeLessThanOrEqual(12);
+    const other = await read(3);
+    expect(Math.max(...other.crossed.values())).toBeLessThanOrEqual(3);
+    expect(other.points).toEqual(points);
   });
 });
 

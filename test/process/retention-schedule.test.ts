@@ -40,7 +40,7 @@ test('calls the command again and again, and logs what became of runs and what f
     1,
   );
   await vi.waitFor(() => expect(calls().length).toBeGreaterThan(1), { timeout: 20_000 });
-  expect(calls()[0]).toBe('retention --apply --json');
+  expect(calls()[0]).toBe('retention --apply --json --scheduled');
   await vi.waitFor(() => expect(logged.length).toBeGreaterThanOrEqual(4), { timeout: 20_000 });
   expect(logged.slice(0, 4)).toMatchObject([
     { level: 30, dataId: 'one', path: '/archive/one', msg: 'archived and removed a run' },

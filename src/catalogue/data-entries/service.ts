@@ -10,6 +10,7 @@ import {
   removeStream,
   restoreStreams,
 } from '../../streams/deletion-store.ts';
+import { streamLimits } from '../../streams/limits.ts';
 import { distinctIds } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { wordsOf } from '../words.ts';
@@ -116,7 +117,7 @@ export async function changeDataEntry(
 export async function deleteDataEntries(
   organization: OrganizationDatabase,
   { data_ids, permanent = false }: Static<ReturnType<typeof DataEntryDeletion>>,
-  limits: RemovalLimits,
+  limits: RemovalLimits = streamLimits,
 ): Promise<string[]> {
   const wanted = distinctIds(data_ids);
   if (!permanent) return known(wanted, await deleteStreams(organization, wanted));

@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** A column of a list for people: its heading, and what stands in it. */
+export type Columns<Row> = Record<string, (row: Row) => unknown>;
+
+/** Where a command says what it has found or done. */
+export interface Listing {
+  /**
+   * Prints rows as they come, a line each: of fields with tabs between them below a line of headings, or of JSON. It ends early when
+   * nobody reads any more (`| head`).
+   */
+  list<Row extends object>(pages: AsyncIterable<readonly Row[]>, columns: Columns<Row>, isJson: boolean): Promise<void>;
+  /** Prints one thing: a line of JSON, or the sentence. */
+  tell(thing: object, sentence: string, isJson: boolean): void;
+  say(sentence: string): void;
+}
+
+export function createListing(stream: Writable): Listing {
+  /** @returns false when nobody reads any more */
+  async function write(text: string): Promise<boolean> {
+    if (!stream.writable) return false;
+    if (!stream.write(text)) {
+      await Promise.race([once(stream, 'drain'), once(stream, 'close')]).catch(() => {});
+    }
+    return stream.writable;
+  }
+  return {
+    async list(pages, columns, isJson) {
+      if (!isJson && !(await write(`${Object.keys(columns).join('\t')}\n`))) return;
+      for await (const page of pages) {
+        const lines = page.map((row) => (isJson ? jsonLine(row) : fieldsOf(row, columns)));
+        if (lines.length > 0 && !(await write(`${lines.join('\n')}\n`))) return;
+      }
+    },
+    tell(thing, sentence, isJson) {
+      stream.write(`${isJson ? jsonLine(thing) : printable(sentence)}\n`);
+    },
+    say(sentence) {
+      stream.write(`${printable(sentence)}\n`);
+    },
+  };
+}
+
+/** Characters that a terminal may take for commands. Names come from clients. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const controls = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+const printable = (text: string) => text.replace(controls, '\ufffd');
+
+function jsonLine(thing: object): string {
+  const escaped = (one: string) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(thing).replace(controls, escaped);
+}
+
+function fieldsOf<Row>(row: Row, columns: Columns<Row>): string {
+  const fields = Object.values(columns).map((read) => {
+    const value = read(row);
+    if (value === null || value === undefined || value === '') return '-';
+    return printable(Array.isArray(value) ? value.join(',') : String(value));
+  });
+  return fields.join('\t');
+}
+
+/** The same on every command that has it. */
+export const jsonOption = () => new Option('--json', 'print JSON, one object a line').default(false);
+
+export const jsonHelp =
+  '\nWith --json each line is one JSON object, whose fields are named as in the answers of the API.';
+
+/** Reads the `--limit` of a list. */
+export function atLeastOne(text: string): number {
+  const number = Number(text);
+  if (/^\d{1,15}$/.test(text) && number >= 1) return number;
+  throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}
+
+export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Reads an argument that is the id of something. @returns it in lower case */
+export function uuid(text: string): string {
+  if (uuidPattern.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('It is an id such as 3f2b8c1e-0000-4000-8000-000000000001.');
+}
+
+/** A command with subcommands that says how its JSON is. */
+export const described = (command: Command, description: string): Command =>
+  command.description(description).addHelpText('after', jsonHelp);

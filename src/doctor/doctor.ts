@@ -1,0 +1,63 @@
+/** Looks a server over: settings, what it stands on, and what will be trouble later. It changes nothing. */
+import * as database from './database-checks.ts';
+import type { Check, Finding, Patient, State } from './findings.ts';
+import * as surroundings from './surroundings-checks.ts';
+
+type NamedCheck = readonly [name: string, check: Check];
+
+/** In the order in which they are told. */
+export const checks: readonly NamedCheck[] = [
+  ['settings', surroundings.settings],
+  ['versions', database.versions],
+  ['standing', database.standing],
+  ['durability', database.durability],
+  ['disk', surroundings.disk],
+  ['write-ahead log', database.writeAheadLog],
+  ['login', database.login],
+  ['clocks', database.clocks],
+  ['indexes', database.indexes],
+  ['statistics', database.statistics],
+  ['connections', database.connections],
+  ['transactions', database.transactions],
+  ['pooler', database.pooler],
+  ['proxy', surroundings.proxy],
+  ['backup', surroundings.backup],
+  ['keys', database.keys],
+];
+
+/** One finding for each check, one after another. Never rejects. */
+export async function examine(patient: Patient, some: readonly NamedCheck[] = checks): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [name, check] of some) {
+    const result = await check(patient).catch((error: Error & { code?: string }) => {
+      const state: State = error.code === insufficientPrivilege ? 'unknown' : 'fault';
+      return { state, says: `This could not be looked at: ${error.message}.` };
+    });
+    findings.push({ check: name, ...result });
+  }
+  return findings;
+}
+
+const insufficientPrivilege = '42501';
+
+/** What the command ends with: 0 all is well, 1 there are warnings, 2 there are faults. What is not known does not count. */
+export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
+  if (findings.some(({ state }) => state === 'fault')) return 2;
+  return findings.some(({ state }) => state === 'warning') ? 1 : 0;
+}
+
+/** For people: a line for each check, what to do below it, and a last line that counts. */
+export function pageOf(findings: readonly Finding[]): string[] {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const count = (wanted: State) => findings.filter(({ state }) => state === wanted).length;
+  return [
+    ...findings.flatMap(({ check, state, says, advice }) => [
+      `${marks[state]}  ${check.padEnd(width)}  ${says}`,
+      ...(advice === undefined ? [] : [`         ${' '.repeat(width)}  -> ${advice}`]),
+    ]),
+    '',
+    `${count('ok')} fine, ${count('unknown')} not known, ${count('warning')} warnings, ${count('fault')} faults`,
+  ];
+}
+
+const marks: Record<State, string> = { ok: 'ok     ', unknown: '?      ', warning: 'WARNING', fault: 'FAULT  ' };

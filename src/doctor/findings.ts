@@ -1,0 +1,65 @@
+import type { Connections } from '../database/access.ts';
+import type { Room } from '../database/disk.ts';
+import type { DoctorLimits } from './limits.ts';
+
+/** `unknown` is what could not be looked at, or is not told: it is no fault. */
+export type State = 'ok' | 'unknown' | 'warning' | 'fault';
+
+/** What one check has found: a sentence, and what to do where something is to be done. */
+export interface Result {
+  state: State;
+  says: string;
+  advice?: string;
+}
+
+export interface Finding extends Result {
+  check: string;
+}
+
+/** What is looked at. */
+export interface Patient {
+  settings: {
+    DATABASE_POOL_MAX: number;
+    WORKERS: number;
+    DISK_WARN_BYTES: number;
+    DISK_REFUSE_BYTES: number;
+    METRICS_OPEN: boolean;
+    PUBLIC_URL?: string | undefined;
+  };
+  /** BACKUP_DIR and BACKUP_EVERY_HOURS. */
+  backup: { folder: string | undefined; everyHours: number };
+  /** Says where a folder on the disk of the database is, where that is known. */
+  diskFolder(): string | undefined;
+  roomOf(folder: string): Promise<Room>;
+  /** As the role that owns the tables. */
+  owner: Connections;
+  /** As the role that the server logs in with. */
+  login: Connections;
+  /** As the role that the server works with: it sees the rows of all organizations. */
+  service: Connections;
+  /** Why a server could not keep its promises on this database. */
+  standing(): Promise<string | undefined>;
+  /** Whether connections are those of PostgreSQL itself, or of a pooler in session mode. */
+  keepsSessions(): Promise<boolean>;
+  /** The server's time, in milliseconds of Unix time. */
+  now(): number;
+  fetch: typeof fetch;
+  limits: DoctorLimits;
+}
+
+export type Check = (patient: Patient) => Promise<Result>;
+
+export const ok = (says: string): Result => ({ state: 'ok', says });
+export const unknown = (says: string, advice?: string): Result => ({
+  state: 'unknown',
+  says,
+  ...(advice && { advice }),
+});
+export const warning = (says: string, advice: string): Result => ({ state: 'warning', says, advice });
+export const fault = (says: string, advice: string): Result => ({ state: 'fault', says, advice });
+
+/** Some names, and how many more there are. */
+export function list(names: readonly string[], { namesMax }: Pick<DoctorLimits, 'namesMax'>): string {
+  const more = names.length - namesMax;
+  return names.slice(0, namesMax).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}

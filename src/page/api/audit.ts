@@ -1,0 +1,42 @@
+import type { AuditState } from '../url-state.ts';
+import { base, call, queryOf } from './client.ts';
+
+export interface AuditEntry {
+  entry_id: string;
+  happened_at: string;
+  action: string;
+  actor: 'key' | 'operator' | 'server' | 'stranger';
+  key_id: number | null;
+  key_hint: string | null;
+  user_name: string | null;
+  data_id: string | null;
+  of_key_id: number | null;
+  request_id: string | null;
+  address: string | null;
+  details: Record<string, unknown>;
+}
+
+export interface AuditPage {
+  entries: AuditEntry[];
+  next_cursor: string | null;
+}
+
+/** What can be filtered by, as the server names it. */
+export const auditActions = [
+  ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link'],
+  ...['session.begin', 'session.end', 'session.refuse'],
+  ...['stream.delete', 'stream.restore', 'stream.remove', 'stream.removed', 'chunk.replace', 'chunk.restore'],
+  ...['stream.archive', 'stream.unarchive'],
+  ...['export', 'sql_reader.create', 'sql_reader.drop'],
+  ...['organization.create', 'organization.rename', 'user.create', 'user.rename'],
+];
+
+const fieldsOf = ({ action, stream, key }: AuditState) => ({ action, data_id: stream, key_id: key });
+
+/** @throws ApiFailure 403 for whom the audit log does not open */
+export function readAudit(state: AuditState, cursor?: string, signal?: AbortSignal): Promise<AuditPage> {
+  return call<AuditPage>(`audit/?${queryOf({ ...fieldsOf(state), cursor })}`, { signal });
+}
+
+/** Where all that pass can be downloaded. */
+export const auditFile = (state: AuditState) => `${base}audit/?${queryOf({ ...fieldsOf(state), format: 'csv' })}`;

@@ -1,0 +1,37 @@
+import { call, queryOf } from './client.ts';
+
+export const allScopes = ['read', 'write', 'delete', 'admin'] as const;
+
+/** A key as it may be shown. */
+export interface Key {
+  key_id: number;
+  key_hint: string;
+  user_id: string;
+  user_name: string;
+  scopes: string[];
+  state: 'open' | 'expired' | 'revoked';
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  revoked_at: string | null;
+  replaces_key_id: number | null;
+  replaced_by_key_id: number | null;
+}
+
+/** With the key itself, which the server answers once. */
+export type MadeKey = Key & { api_key: string };
+
+/** All keys of the organization that are in a state, or in any. @throws ApiFailure 403 for whom keys do not open */
+export const listKeys = (state: Key['state'] | undefined, signal?: AbortSignal) =>
+  call<Key[]>(`keys/?${queryOf({ state })}`, { signal });
+
+export const makeKey = (wanted: { user_name: string; scopes: string[]; expires_in_seconds?: number }) =>
+  call<MadeKey>('keys/', { body: wanted });
+
+export const rotateKey = (keyId: number, overlapSeconds: number) =>
+  call<MadeKey>(`keys/${keyId}/rotate`, { body: { overlap_seconds: overlapSeconds } });
+
+export const revokeKey = (keyId: number) => call<Key>(`keys/${keyId}`, { method: 'DELETE' });
+
+export const revokeKeysOf = (userId: string) =>
+  call<{ revoked_key_ids: number[] }>(`users/${userId}/keys/`, { method: 'DELETE' });

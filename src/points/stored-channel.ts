@@ -1,0 +1,64 @@
+import type { ChannelAddress } from '../database/channel-address.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
+import type { GrowingBytes } from '../lib/growing-bytes.ts';
+import type { Reading } from '../lib/reading.ts';
+import type { ChannelSource } from './channel-source.ts';
+import { chunkReader, seriesReader } from './chunk-store.ts';
+import type { PointLimits } from './limits.ts';
+import { overviewSource } from './overview-store.ts';
+import { listNeighbours, listNewest, listStepsBeside, planByTime, planWithSummaries } from './plan-store.ts';
+import { type MsRange, msOf, wholeRange } from './time.ts';
+
+/** What points are read with, and for whom. */
+export interface ReadMeans {
+  organization: OrganizationDatabase;
+  limits: PointLimits;
+  reading: Reading;
+  /** Is told of a channel whose overview lacks much. */
+  onLacking?: ((channel: ChannelAddress) => void) | undefined;
+}
+
+/** The row of a channel, as far as reading its points needs it. */
+export interface ChannelRow {
+  data_id: string;
+  channel_id: number;
+  chunk_count: number;
+  point_count: number;
+  /** Of its points that have a possible time, in Unix seconds; null where there are none. */
+  time_min?: number | null;
+  time_max?: number | null;
+}
+
+/** Every statement by which a channel is read by time. */
+export function sourceOf(
+  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
+  channel: ChannelRow,
+  image: GrowingBytes,
+): ChannelSource {
+  const address = addressOf(channel);
+  const { rest } = reading;
+  const planning = { rest, chunksMax: limits.plannedChunksMax };
+  return {
+    chunkCount: channel.chunk_count,
+    pointCount: channel.point_count,
+    plan: (range) => planByTime(organization, address, range, planning),
+    planWithSummaries: (range, chunksMax = planning.chunksMax) =>
+      planWithSummaries(organization, address, range, { rest, chunksMax }),
+    overview: overviewSource(organization, address, { rest, onLacking: () => onLacking(address) }),
+    span: spanOf(channel),
+    listNewest: (before, chunksMax) => listNewest(organization, address, before, chunksMax),
+    listNeighbours: (beside) => listNeighbours(organization, address, beside),
+    listStepsBeside: (holes, stepsMax) => listStepsBeside(organization, address, holes, stepsMax),
+    fetch: chunkReader(organization, address, { image, rest }),
+    fetchSeries: seriesReader(organization, address, { image, rest }),
+    rest,
+  };
+}
+
+export const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
+  dataId: data_id,
+  channelId: channel_id,
+});
+
+const spanOf = ({ time_min, time_max }: ChannelRow): MsRange =>
+  time_min == null || time_max == null ? wholeRange : { fromMs: msOf(time_min), toMs: msOf(time_max) };

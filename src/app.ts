@@ -202,18 +202,15 @@ function pagesForPeople(app: App): void {
 }
 
 /** Removes from time to time what has been kept for long enough, while the app is there. */
-function forgetWhatIsOld(
-  app: App,
-  { config, database, log }: Pick<AppDependencies, 'config' | 'database' | 'log'>,
-  limits: RoomLimits,
-): ReturnType<typeof forgetOldEntries>[] {
-  const { REVISIONS_KEEP_DAYS: revisionDays, AUDIT_KEEP_DAYS: entryDays } = config;
+function forgetWhatIsOld(app: App, { config, database, log }: AppDependencies, limits: RoomLimits) {
+  const { REVISIONS_KEEP_DAYS: days, AUDIT_KEEP_DAYS: entryDays } = config;
   const report = (what: string) => (error: Error) => log.warn({ err: error }, `${what} could not be removed`);
-  const sweepings: ReturnType<typeof forgetOldEntries>[] = [];
-  if (revisionDays !== undefined)
-    sweepings.push(forgetOldRevisions(database, revisionDays, report('old revisions'), limits.streams));
-  if (entryDays !== undefined)
-    sweepings.push(forgetOldEntries(database, entryDays, report('old entries of the audit log'), limits.audit));
+  const ofRevisions = report('old revisions');
+  const ofEntries = report('old entries of the audit log');
+  const sweepings = [
+    days === undefined ? [] : forgetOldRevisions(database, days, ofRevisions, limits.streams),
+    entryDays === undefined ? [] : forgetOldEntries(database, entryDays, ofEntries, limits.audit),
+  ].flat();
   for (const stop of sweepings) app.addHook('onClose', stop);
   return sweepings;
 }

@@ -59,6 +59,7 @@ describe('without a database', () => {
       'backup',
       'restore',
       'keys',
+      'audit',
       'organizations',
       'users',
       'sql-readers',
@@ -308,6 +309,7 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
   });
 
   test('doctor gives a finding for each check, for people and as JSON, and ends with what is worst', async () => {
+    expect((await cli('migrate')).code).toBe(0);
     const told = await cli('doctor', '--json');
     const findings = JSON.parse(told.stdout) as { check: string; state: string; says: string }[];
     expect(findings).toHaveLength(16);
@@ -326,6 +328,11 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     const away = run(built.folder, 'commands/cli.js', ['doctor'], { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
     expect((await away.exit()).code).toBe(2);
     expect(away.stdout()).toMatch(/^FAULT +database +.*ECONNREFUSED/);
+    const none = join(dataDir, 'none');
+    const first = run(built.folder, 'commands/cli.js', ['doctor'], { DATA_DIR: none });
+    expect((await first.exit()).code).toBe(2);
+    expect(first.stdout()).toMatch(/^FAULT +database +There is no database in DATA_DIR/);
+    expect(await readdir(dataDir)).not.toContain('none');
   });
 
   test('verify counts what it has compared, and ends with 1 and a name when something differs', async () => {

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { type Config, ConfigError, readConfig } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { openAsOwner, openDatabase } from '../database/database.ts';
+import { clusterFolder } from '../database/embedded/cluster.ts';
 import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { keepsSessions } from '../database/pooler.ts';
 import { routeTo } from '../database/route.ts';
@@ -33,6 +35,12 @@ export function addDoctorCommand(command: Command, environment: Environment, pri
 async function diagnose(environment: Environment): Promise<Finding[]> {
   try {
     const config = readConfig(environment);
+    // It would be made: whoever looks changes nothing.
+    if (config.DATABASE_URL === undefined && !existsSync(clusterFolder(config.DATA_DIR))) {
+      throw new Error(
+        `There is no database in DATA_DIR ${config.DATA_DIR} yet; the first start of the server makes it.`,
+      );
+    }
     const { close, ...addresses } = await findDatabase(config, openLog('fatal'), { mayJoin: true });
     try {
       return await diagnoseOn(config, addresses);

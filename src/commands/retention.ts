@@ -103,13 +103,15 @@ async function list(database: Database, rules: Rules, json: boolean, print: (lin
   const { describeRule } = await import('../retention/rules.ts');
   for (const part of planned) for (const line of linesOf(part, describeRule(part.rule))) print(line);
   const runs = planned.reduce((sum, part) => sum + part.runs.length, 0);
-  print(`${runs} runs are due. Nothing was changed; --apply archives and removes them.`);
+  print(`${countOf(runs)} due. Nothing was changed; --apply archives and removes them.`);
 }
+
+const countOf = (runs: number) => (runs === 1 ? '1 run is' : `${runs} runs are`);
 
 function linesOf({ runs, points, bytes, problem }: PlannedRule, rule: string): string[] {
   if (problem !== undefined) return [`${rule}: ${problem}`];
   return [
-    `${rule}: ${runs.length} runs, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
+    `${rule}: ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
     ...runs.map(
       ({ dataId, name, points, changedAt, isFinalized }) =>
         `  ${dataId}  ${points} points  last changed ${changedAt}${isFinalized ? '' : ', never finalized'}  ${name}`,
@@ -147,7 +149,7 @@ async function apply(
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;
   if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
-  else print(`${removed} runs archived and removed, ${changed} left since they have changed, ${failed} failed.`);
+  else print(`Archived and removed: ${removed}. Left since they have changed: ${changed}. Failed: ${failed}.`);
   if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
 }
 

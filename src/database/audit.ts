@@ -88,7 +88,7 @@ export function auditInsert(deeds: string): string {
   return `
     insert into audit_log (entry_id, happened_at, organization_id, action, actor, key_id, key_hint, user_name, data_id, of_key_id,
                            request_id, address, details, once)
-    select pg_catalog.gen_random_uuid(), clock_timestamp(), deed.organization_id, deed.action, deed.actor, deed.key_id,
+    select gen_random_uuid(), clock_timestamp(), deed.organization_id, deed.action, deed.actor, deed.key_id,
            left(coalesce(deed.key_hint, own.key_hint), 100), coalesce(deed.user_name, own.name), deed.data_id, deed.of_key_id,
            deed.request_id, deed.address, jsonb_strip_nulls(deed.details),
            case when deed.once is not null then

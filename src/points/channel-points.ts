@@ -2,23 +2,16 @@ import { findCarriedIn, withCarriedIn } from './carry-in.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import { downSample } from './down-sample.ts';
-import { downSampledFootprintOf, type Footprint, footprintOf, requireFewChunks } from './footprint.ts';
+import { downSampledFootprintOf, footprintOf, requireFewChunks } from './footprint.ts';
 import { findGaps } from './gaps.ts';
 import type { PointLimits } from './limits.ts';
 import { lineBreaksOf } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
 import { planCoarsely } from './plan-coarsely.ts';
-import type { PointRead } from './points.ts';
+import type { PlannedRead } from './planned-read.ts';
 import type { Wanted } from './selection.ts';
 import type { MsRange } from './time.ts';
 import { newestRange, rangeOf } from './window.ts';
-
-/** The points of a channel, and what reading them will hold. */
-export interface PlannedRead extends PointRead {
-  footprint(limits: PointLimits): Footprint;
-  /** Chooses its points now, where they have to be chosen. */
-  getReady?: (() => Promise<void>) | undefined;
-}
 
 /**
  * Finds out what a selection leaves of a channel, in order of time.

@@ -1,4 +1,3 @@
-import type { PlannedRead } from './channel-points.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import { readExtremes } from './extremes.ts';
@@ -9,6 +8,7 @@ import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts'
 import type { PlannedChannel } from './merge.ts';
 import { onePerMs } from './one-per-ms.ts';
 import { isInside } from './parts.ts';
+import type { PlannedRead } from './planned-read.ts';
 import type { Batches, Gap, Points } from './points.ts';
 import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';

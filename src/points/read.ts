@@ -1,5 +1,5 @@
 import { GrowingBytes } from '../lib/growing-bytes.ts';
-import { type PlannedRead, planChannelPoints } from './channel-points.ts';
+import { planChannelPoints } from './channel-points.ts';
 import type { FetchChunks } from './channel-source.ts';
 import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
@@ -9,6 +9,7 @@ import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
 import { fetchPage, nextPage } from './pages.ts';
 import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
+import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
 import { addressOf, type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';

@@ -233,7 +233,12 @@ describe('keys', () => {
     const key = await createKey(server.database, 'lab', 'grace');
     const id = await keyId(key);
     const listed = (await everyKey(server.database)).find((one) => one.key_id === id);
-    expect(listed).toMatchObject({ organization_name: 'lab', user_name: 'grace', revoked_at: null, key_hint: key.slice(0, 15) });
+    expect(listed).toMatchObject({
+      organization_name: 'lab',
+      user_name: 'grace',
+      revoked_at: null,
+      key_hint: key.slice(0, 15),
+    });
     expect(JSON.stringify(listed)).not.toContain(key.slice(16, 26));
     expect(await revokeKey(server.database, id)).toBe(true);
     expect(await revokeKey(server.database, id)).toBe(false);

@@ -56,7 +56,7 @@ test('what was acknowledged before it began is in it, and the whole is of one mo
   const counted = await owner.pool.query('select chunk_count from channels where data_id = $1::uuid', [dataId]);
   expect(counted.rows).toEqual([{ chunk_count: rows.length }]);
   expect(contents.tables.find(({ name }) => name === 'chunks')?.rows).toBe(10_000 + rows.length);
-}, 60_000);
+}, 120_000);
 
 test('a table that the server may not read whole is named, and nothing is taken for a backup without it', async () => {
   await server.owner.pool.query('alter policy every_organization on tags to metrology_api');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readBackup } from '../../src/backups/read.ts';
 import { restore } from '../../src/backups/restore.ts';
 import { migrate } from '../../src/database/migrate.ts';
@@ -9,6 +9,9 @@ import { emptyDatabase } from '../database/migrating.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { catalogueOf } from '../upgrade/catalogue.ts';
 import { arriving, backedUp, contentOf, fill } from './content.ts';
+
+// Each restore runs all migrations: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 90_000 });
 
 let server: TestServer;
 let dataId: string;

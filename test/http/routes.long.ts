@@ -351,7 +351,13 @@ describe.each([...Object.keys(requests), ...open].filter((name) => name.startsWi
         const [got, head] = [await send(name, request(ids), key), await send(headOf(name), request(ids), key)];
         expect([head.status, head.text]).toEqual([got.status, '']);
         // A body that is not sent is not chunked.
-        const { date: _, 'transfer-encoding': __, 'content-length': length, ...headers } = got.headers;
+        const {
+          date: _,
+          'transfer-encoding': __,
+          'x-request-id': ___,
+          'content-length': length,
+          ...headers
+        } = got.headers;
         expect(head.headers).toMatchObject(headers);
         // When a key was last used is noted beside the requests.
         if (!/metrics|gateway|certificate|keys|users/.test(name)) expect(head.headers['content-length']).toBe(length);

@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
+import type { Outage } from '../../src/database/outage.ts';
 import { createIngestCalls } from '../../src/streams/ingest-calls.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 
 /** Calls that take until they are let go, one at a time; the database is there. */
 function harness(limits: Partial<typeof streamLimits>) {
-  const outage = { ms: () => undefined, over: async () => {}, begin() {} };
-  const { run } = createIngestCalls({ outage } as never, { ...streamLimits, callsMax: 1, ...limits }, () => 0);
+  const outage: Pick<Outage, 'ms' | 'cause' | 'over' | 'begin'> = {
+    ...{ ms: () => undefined, cause: () => undefined, over: async () => {}, begin() {} },
+  };
+  const { run } = createIngestCalls({ outage: outage as Outage }, { ...streamLimits, callsMax: 1, ...limits }, () => 0);
   const order: string[] = [];
   const going: (() => void)[] = [];
   const call = (organization: string, name: string) =>

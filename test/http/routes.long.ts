@@ -458,7 +458,8 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     },
   );
 
-  test.skipIf(name === 'POST /data_entries/restore')(
+  // What was done to an entry is told of a deleted one too.
+  test.skipIf(name === 'POST /data_entries/restore' || name === 'GET /audit/')(
     'answers the owner of a deleted data entry as if its id were unknown, and changes nothing',
     async () => {
       const own = await deletedThings();

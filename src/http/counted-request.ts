@@ -18,8 +18,9 @@ export class CountedRequest extends IncomingMessage {
   headBytes = 0;
   /** Called when a part of the body comes. */
   onPart: (() => void) | undefined;
-  #small: Buffer[] = [];
-  #smallBytes = 0;
+  /** Pieces that have not been handed on; most requests have none. */
+  private small: Buffer[] | undefined;
+  private smallBytes = 0;
 
   override push(part: Buffer | null): boolean {
     if (part !== null) {
@@ -31,18 +32,19 @@ export class CountedRequest extends IncomingMessage {
       this.handOn();
       return super.push(part);
     }
-    this.#small.push(part);
-    this.#smallBytes += part.length;
-    if (this.#smallBytes >= togetherBytes) return this.handOn();
+    this.small ??= [];
+    this.small.push(part);
+    this.smallBytes += part.length;
+    if (this.smallBytes >= togetherBytes) return this.handOn();
     return this.readableLength < this.readableHighWaterMark;
   }
 
   /** Hands on what has been collected. @returns whether more is wanted */
   handOn(): boolean {
-    const [small, bytes] = [this.#small, this.#smallBytes];
-    if (bytes === 0 || this.destroyed) return true;
-    this.#small = [];
-    this.#smallBytes = 0;
+    const { small, smallBytes: bytes } = this;
+    if (small === undefined || this.destroyed) return true;
+    this.small = undefined;
+    this.smallBytes = 0;
     return super.push(small.length === 1 ? small[0] : Buffer.concat(small, bytes));
   }
 }

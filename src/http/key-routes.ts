@@ -120,7 +120,7 @@ export function userRoutes(app: App, { database, limits }: Means): void {
       schema: {
         tags,
         summary: 'The users of the organization, by name',
-        response: { 200: Type.Array(User), ...refusals() },
+        response: { 200: Type.Array(User), ...refusals(422) },
       },
     },
     (request, reply) => {

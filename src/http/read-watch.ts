@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 /** Node calls this after each read that its parser has gone through, and for each write. */
 interface TimedSocket extends Socket {
   _unrefTimer?(): void;
+  /** Reads itself from the handle of the connection, unless somebody else reads the connection in JavaScript. */
+  parser?: { _consumed?: boolean } | null;
 }
 
 /**
@@ -15,7 +17,10 @@ export function createReadWatch(onRead: (socket: Socket) => void): (socket: Sock
   // One function for all connections.
   function refresh(this: TimedSocket): void {
     (Object.getPrototypeOf(this) as TimedSocket)._unrefTimer?.call(this);
-    onRead(this);
+    if (this.parser?._consumed === true) onRead(this);
+    // Node calls this before it hands on what it has read. It takes a connection that is closed in between for one whose read has
+    // failed, by an error with the number of bytes as its code, and ends the process.
+    else process.nextTick(onRead, this);
   }
   return (socket) => {
     (socket as TimedSocket)._unrefTimer = refresh;

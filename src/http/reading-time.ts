@@ -46,8 +46,9 @@ interface Options {
  */
 export function createReadingTime({ limits, now, onTurn, onPaid }: Options): ReadingTime {
   const { readingMsPerTurn, readingPaidBack } = limits;
-  /** Milliseconds of reading in this turn; undefined while nothing has come. */
-  let turn: Map<Owner, number> | undefined;
+  /** Milliseconds of reading in this turn. */
+  const spentBy = new Map<Owner, number>();
+  let isTurnBegun = false;
   let spent = 0;
   /** When the read at hand has begun, as far as is known, and when the one before it had been parsed. */
   let begunAt: number | undefined;
@@ -60,7 +61,8 @@ export function createReadingTime({ limits, now, onTurn, onPaid }: Options): Rea
   let timer: NodeJS.Timeout | undefined;
 
   function nextTurn(): void {
-    turn = undefined;
+    isTurnBegun = false;
+    spentBy.clear();
     spent = 0;
     begunAt = undefined;
     if (!isTurnOver) return;
@@ -71,8 +73,8 @@ export function createReadingTime({ limits, now, onTurn, onPaid }: Options): Rea
   function begin(): void {
     if (begunAt !== undefined) return;
     begunAt = now();
-    if (turn !== undefined) return;
-    turn = new Map();
+    if (isTurnBegun) return;
+    isTurnBegun = true;
     parsedAt = begunAt;
     setImmediate(nextTurn);
   }
@@ -100,12 +102,12 @@ export function createReadingTime({ limits, now, onTurn, onPaid }: Options): Rea
     hasBegun: () => begunAt !== undefined,
     took(owner, isLong) {
       begin();
-      const ms = now() - (isLong ? parsedAt : (begunAt as number));
+      const at = now();
+      const ms = at - (isLong ? parsedAt : (begunAt as number));
       begunAt = undefined;
+      parsedAt = at;
       spent += ms;
-      const spentBy = turn as Map<Owner, number>;
       spentBy.set(owner, (spentBy.get(owner) ?? 0) + ms);
-      parsedAt = now();
       if (isTurnOver || spent < readingMsPerTurn) return false;
       isTurnOver = true;
       cuts++;

@@ -43,6 +43,12 @@ def before_call(context, case, kwargs):
         case.query["data_ids"] = [things.open_stream()]
     if label == "DELETE /projects/{project_id}" and (case.path_parameters or {}).get("project_id") == things.project:
         case.path_parameters["project_id"] = things.doomed_project()
+    # Numbers of keys are small, so that one that is made up may be that of the key with which all of this is asked.
+    path = case.path_parameters or {}
+    if str(path.get("key_id")) == str(things.own["key_id"]):
+        path["key_id"] = str(things.doomed_key()["key_id"])
+    if path.get("user_id") == things.own["user_id"]:
+        path["user_id"] = things.doomed_key()["user_id"]
     if label == "POST /session" and isinstance(case.body, dict) and "api_key" in case.body:
         if calls[label]["made"] % LEFT_ALONE != 0:
             case.body["api_key"] = os.environ["API_KEY"]
@@ -80,6 +86,8 @@ def name_things(label, fields):
         "project_ids": lambda: [things.project],
         "tag_ids": lambda: [things.tag],
         "synth_source_id": lambda: things.instrument,
+        "key_id": lambda: str(things.doomed_key()["key_id"]),
+        "user_id": lambda: things.doomed_key()["user_id"],
         "growth_instrument_id": lambda: things.instrument,
         "synthesis_instrument_ids": lambda: [things.new_instrument()],
         "channel": lambda: "thickness",

@@ -45,6 +45,14 @@ def is_needed(data_ids):
     return isinstance(data_ids, list) and not {read_stream, *written_streams}.isdisjoint(map(str, data_ids))
 
 
+own = _session.get(f"{ENDPOINT}/session", timeout=30).json()
+
+
+def doomed_key():
+    """A key that no request comes with, of a user who has no other."""
+    return post("/keys/", {"user_name": f"colleague {uuid.uuid4()}", "scopes": ["read"]})
+
+
 def doomed_project():
     return post("/projects/", {"name": f"given up {uuid.uuid4()}"})["id"]
 

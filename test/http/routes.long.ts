@@ -458,7 +458,8 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
     },
   );
 
-  test.skipIf(name === 'POST /data_entries/restore')(
+  // Restoring is for what is deleted, and the audit log tells of it.
+  test.skipIf(name === 'POST /data_entries/restore' || name === 'GET /audit/')(
     'answers the owner of a deleted data entry as if its id were unknown, and changes nothing',
     async () => {
       const own = await deletedThings();

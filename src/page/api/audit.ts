@@ -25,8 +25,16 @@ export interface AuditPage {
 export const auditActions = [
   ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link'],
   ...['session.begin', 'session.end', 'session.refuse'],
-  ...['stream.delete', 'stream.restore', 'stream.remove', 'stream.removed', 'chunk.replace', 'chunk.restore'],
-  ...['stream.archive', 'stream.unarchive'],
+  ...[
+    'stream.delete',
+    'stream.restore',
+    'stream.remove',
+    'stream.removed',
+    'stream.archive',
+    'stream.unarchive',
+    'chunk.replace',
+    'chunk.restore',
+  ],
   ...['export', 'sql_reader.create', 'sql_reader.drop'],
   ...['organization.create', 'organization.rename', 'user.create', 'user.rename'],
 ];

@@ -52,6 +52,10 @@ export async function makeThings(server: TestServer, examples: number): Promise<
   const doomedProjects = await times(4 + Math.ceil(examples / 10), doomedProject);
   const doomedInstruments = await times(4 + Math.ceil(examples / 4), instrument);
   const kept = await instrument();
+  const newKey = () => make('/keys/', { user_name: 'colleague', scopes: ['read'] });
+  const { user_id: colleague } = await newKey();
+  // Revoked and replaced ones stay what they are, and none of them is a key that requests come with.
+  const doomedKeys = await times(4, async (): Promise<string> => String((await newKey()).key_id));
 
   return ({ name }) => {
     const streamIds = idsOf(name, { read, written, doomed });
@@ -64,6 +68,8 @@ export async function makeThings(server: TestServer, examples: number): Promise<
       project_ids: fc.constant(project),
       tag_ids: fc.constant(tag),
       synth_source_id: fc.constant(kept),
+      key_id: fc.constantFrom(...doomedKeys),
+      user_id: fc.constant(colleague),
       growth_instrument_id: fc.constant(kept),
       synthesis_instrument_ids: fc.constantFrom(...doomedInstruments),
       // Mostly not, so that something is left to restore.

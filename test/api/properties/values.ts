@@ -67,7 +67,7 @@ function integers({ minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE
   );
 }
 
-/** Of the four patterns that the document has: of ids, of revisions, of durations, and that of any text that PostgreSQL can keep. */
+/** Of the five patterns that the document has: of ids, of revisions, of numbers of keys, of durations, and that of any text that PostgreSQL can keep. */
 function texts({ pattern, minLength = 0, maxLength = 2_000 }: Schema): fc.Arbitrary<string> {
   if (pattern?.startsWith('^[0-9a-fA-F]{8}-')) {
     return fc.oneof(
@@ -76,6 +76,8 @@ function texts({ pattern, minLength = 0, maxLength = 2_000 }: Schema): fc.Arbitr
     );
   }
   if (pattern === '^[1-9][0-9]{0,9}$') return fc.integer({ min: 1, max: 9_999_999_999 }).map(String);
+  // Numbers of keys begin at 1, and those that requests come with are to go on opening.
+  if (pattern === '^[1-9][0-9]{0,14}$') return fc.integer({ min: 1_000_000, max: 999_999_999_999_999 }).map(String);
   if (pattern === durationMsPattern) return fc.constantFrom('250ms', '1s', '5m', '2h', '1d', '007s', '999999999d');
   if (pattern !== undefined && pattern !== '^[^\\u0000\\ud800-\\udfff]*$') {
     throw new Error(`no text is made of the pattern ${pattern}`);

@@ -89,6 +89,7 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
   const blame = (what: string) => void told.blamed.push(what);
   const attackMs = scale === 'small' ? 600 : 15_000;
   let wasWatched = false;
+  const logged = site.server().stderr().length;
   const ground: Ground = {
     ...{ lab, site, keys: lab.keys, port, scale, attackMs, blame },
     size: (small, full) => (scale === 'small' ? small : full),
@@ -141,6 +142,10 @@ export async function runRow(row: Row, surroundings: Surroundings): Promise<Told
     laps(wasWatched ? 'after' : 'before');
   }
   if (!isRunning(site.pid())) blame(`the server has ended: ${site.server().stderr().slice(-500)}`);
+  // The process that holds the sockets starts another one, so this is no more than a pause to a client.
+  const since = site.server().stderr().slice(logged);
+  const ended = since.indexOf('a process that serves has ended');
+  if (ended >= 0) blame(`a process that serves has ended: ${since.slice(0, ended).slice(-500)}`);
   return told;
 }
 

@@ -55,6 +55,7 @@ import { forgetOldRevisions } from './streams/retention.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
+import { watchStored } from './streams/stored-metrics.ts';
 import { type TimeseriesLimits, timeseriesLimits } from './timeseries/limits.ts';
 import { timeseriesRoutes } from './timeseries/routes.ts';
 
@@ -144,6 +145,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   const idleSeconds = config.STREAM_IDLE_SECONDS;
   const live = openLive(app, { database, credentials, idleSeconds, log, metrics, limits: limits.live });
   const overviews = openOverviews(app, database, log, metrics, limits);
+  const stored = watchStored(metrics, { database, idleSeconds, now, limits: limits.streams });
   const streams =
     given.streams ??
     createStreamService({
@@ -154,7 +156,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       newId: given.newId,
       limits: limits.streams,
       memberLimits: limits.catalogue,
-      listeners: [live.note, overviews.note],
+      listeners: [live.note, overviews.note, stored.note],
       report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
     });
   remembering.push(streams);

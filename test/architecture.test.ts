@@ -277,6 +277,7 @@ describe('imports', () => {
       'retention/restore.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
+      'streams/stored-metrics.ts',
       'verify/store.ts',
     ]);
 
@@ -305,7 +306,9 @@ describe('imports', () => {
     expect(wrong).toEqual([
       ...['retention', 'store'].map((name) => `audit/${name}.ts`),
       ...['live', 'look-store'].map((name) => `live/${name}.ts`),
-      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service'].map((name) => `streams/${name}.ts`),
+      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service', 'stored-metrics'].map(
+        (name) => `streams/${name}.ts`,
+      ),
     ]);
     const asks = files.filter(({ text }) => /\bdatabase\.as\(/.test(text)).map(({ path }) => path);
     // That of a read ends with its client, so routes are given it by the door.

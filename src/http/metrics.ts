@@ -7,6 +7,7 @@ import type { Disk, Room } from '../database/disk.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { authenticate, type Credentials, requireScope } from './auth.ts';
+import { chunkMetrics } from './chunk-metrics.ts';
 import type { MetricsOfAll } from './cluster-metrics.ts';
 import { ErrorAnswer } from './schemas.ts';
 
@@ -47,6 +48,7 @@ export function createMetrics(database: Database) {
   return {
     registry,
     ...watches(registers),
+    ...chunkMetrics(registers),
     requestSeconds: new Histogram({
       name: 'metrology_http_request_duration_seconds',
       help: 'Time from the first byte of a request to the end of its answer',
@@ -71,17 +73,6 @@ export function createMetrics(database: Database) {
       labelNames: ['looks_like'],
       registers,
     }),
-    chunks: new Counter({
-      name: 'metrology_chunks_total',
-      help: 'Chunks acknowledged, by what became of them: created, unchanged or replaced',
-      labelNames: ['outcome'],
-      registers,
-    }),
-    points: new Counter({
-      name: 'metrology_points_total',
-      help: 'Points of chunks that were created or replaced',
-      registers,
-    }),
   };
 }
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -98,6 +89,23 @@ function watches(registers: Registry[]) {
         aggregator,
         collect() {
           this.set(read());
+        },
+      });
+    },
+    /**
+     * The same of what has to be asked for, by several of them at once; nothing is shown of what is undefined.
+     * @param read never fails, and takes no longer than /metrics may
+     */
+    watchSlow(name: string, help: string, read: () => Promise<number | undefined>, aggregator: 'min' | 'max' = 'max') {
+      new Gauge({
+        name,
+        help,
+        registers,
+        aggregator,
+        async collect() {
+          const value = await read();
+          if (value === undefined) this.remove();
+          else this.set(value);
         },
       });
     },

@@ -53,6 +53,10 @@ export const streamLimits = {
   callsMax: 2,
   /** Such calls of one server process that wait; an organization may have as many as it leaves free. Over it 503. */
   waitingCallsMax: 4_000,
+  /** How long `/metrics` shows again what the database has told of its size and of live streams. */
+  storedLookKeepMs: 15_000,
+  /** Longest time that `/metrics` waits for that; then it shows what was told before. */
+  storedLookMsMax: 1_000,
   /**
    * Channels of which a server process remembers where they are and up to which index it has written them, at least the
    * half that it wrote last: 270 bytes each.

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { originOf } from '../http/actor.ts';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
+import { reasonOf } from '../http/chunk-metrics.ts';
 import { showPath } from '../http/json-fault.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
@@ -60,12 +61,17 @@ const outcomesHeader = {
 export interface StreamDependencies {
   streams: StreamService;
   chunks: ChunkReader;
-  metrics: Pick<Metrics, 'roundedNumbers' | 'implausibleTimes'>;
+  metrics: Pick<Metrics, 'roundedNumbers' | 'implausibleTimes' | 'refusedChunkRequests'>;
   limits: ChunkBodyLimits;
 }
 
 /** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
 export function streamRoutes(app: App, { streams, chunks, metrics, limits }: StreamDependencies): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const reason = request.routeOptions.config.readBody && reasonOf(reply.statusCode);
+    if (reason !== undefined) metrics.refusedChunkRequests.inc({ reason });
+    done();
+  });
   app.post(
     '/initialize',
     {

@@ -76,7 +76,7 @@ export interface Acknowledgement {
 
 interface Options {
   database: Database;
-  metrics: Pick<Metrics, 'chunks' | 'points' | 'watch'>;
+  metrics: Pick<Metrics, 'chunks' | 'points' | 'chunkWaitSeconds' | 'watch'>;
   graceSeconds: number;
   /** The server's time, in milliseconds of Unix time; the true one by default. */
   now?: (() => number) | undefined;
@@ -119,6 +119,10 @@ export function createStreamService(options: Options): StreamService {
   });
   const calls = createIngestCalls(database, limits, now);
   watchIngest(metrics, batcher, database);
+  const submit = (item: IngestItem) => {
+    const from = now();
+    return batcher.submit(item).finally(() => metrics.chunkWaitSeconds.observe((now() - from) / 1_000));
+  };
   return {
     async initialize(identity, body, arrivedAt = now()) {
       const refusal = database.disk.refusal();
@@ -135,7 +139,7 @@ export function createStreamService(options: Options): StreamService {
 
     ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now(), originOf = undefined) {
       const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt, originOf);
-      return batcher.submit(item).then((result) => {
+      return submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
         // A flush has just settled them; the receipts of 10,000 channels are work of their own.
         return arrivals.length > limits.flushRowsMax ? nextTurn().then(answer) : answer();
@@ -154,7 +158,7 @@ export function createStreamService(options: Options): StreamService {
       // Not one with a late chunk that brings the same: that is refused, this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
-      return acknowledge(restoring, await batcher.submit(restoring), metrics);
+      return acknowledge(restoring, await submit(restoring), metrics);
     },
 
     async finalize({ organizationId }, dataId, arrivedAt = now()) {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   const none = { inc() {} };
   streams = createStreamService({
     database: server.database,
-    metrics: { chunks: none, points: none, watch() {} } as never,
+    metrics: { chunks: none, points: none, chunkWaitSeconds: { observe() {} }, watch() {} } as never,
     graceSeconds: 120,
     memberLimits: catalogueLimits,
     listeners: [

@@ -1,0 +1,115 @@
+/** What `/metrics` shows of the database: its size, live streams, and how long ago the last chunk was stored. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../database/database.ts';
+import type { OnCommitted } from './committed.ts';
+import type { StreamLimits } from './limits.ts';
+
+/** What shows a number that has to be asked for. */
+interface Shows {
+  watchSlow(name: string, help: string, read: () => Promise<number | undefined>, aggregator?: 'min' | 'max'): void;
+}
+
+interface StoredOptions {
+  database: Pick<Database, 'everyOrganization'>;
+  /** After how long without a chunk an open stream counts as interrupted. */
+  idleSeconds: number;
+  /** In milliseconds of Unix time. */
+  now: () => number;
+  limits: Pick<StreamLimits, 'storedLookKeepMs' | 'storedLookMsMax'>;
+}
+
+interface Facts {
+  bytes: number;
+  live: number;
+  /** Age of the last chunk in seconds; null where there is none. */
+  lastSeconds: number | null;
+}
+
+/**
+ * Shows them. The database is asked only when somebody asks for the metrics, and while it does not answer they are not shown.
+ * @returns who is to be told of commits: what other servers have stored is known by the database alone, and a little later
+ */
+export function watchStored(metrics: Shows, options: StoredOptions): { note: OnCommitted } {
+  const { database, idleSeconds, now, limits } = options;
+  let lastAt = 0;
+  let isFirst = true;
+  const read = createLook<Facts>(async () => {
+    const facts = await readFacts(database, idleSeconds, isFirst);
+    isFirst = false;
+    if (facts.lastSeconds !== null) lastAt = Math.max(lastAt, now() - facts.lastSeconds * 1_000);
+    return facts;
+  }, limits);
+  metrics.watchSlow('metrology_database_size_bytes', 'Size of the database, without the write-ahead log', async () => {
+    return (await read())?.bytes;
+  });
+  const live = 'Streams that are open, and were opened or got a chunk within STREAM_IDLE_SECONDS';
+  metrics.watchSlow('metrology_live_streams', live, async () => (await read())?.live);
+  const age = 'How long ago the last chunk was stored; missing while none is known';
+  const ageSeconds = async () => {
+    const isKnown = (await read()) !== undefined && lastAt > 0;
+    return isKnown ? Math.max(0, now() - lastAt) / 1_000 : undefined;
+  };
+  metrics.watchSlow('metrology_last_chunk_age_seconds', age, ageSeconds, 'min');
+  return {
+    note: () => {
+      lastAt = now();
+    },
+  };
+}
+
+/**
+ * Asks once for all who ask meanwhile and for a while after.
+ * @returns what the last answer was; undefined after a question that has failed, and before the first answer
+ */
+function createLook<Answer>(
+  ask: () => Promise<Answer>,
+  { storedLookKeepMs, storedLookMsMax }: StoredOptions['limits'],
+): () => Promise<Answer | undefined> {
+  let answer: Answer | undefined;
+  let answeredAt = Number.NEGATIVE_INFINITY;
+  let asking: Promise<void> | undefined;
+  return async () => {
+    if (performance.now() - answeredAt < storedLookKeepMs) return answer;
+    asking ??= ask()
+      .then((given) => {
+        answer = given;
+        answeredAt = performance.now();
+      })
+      .catch(() => {
+        answer = undefined;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
+    const late = new AbortController();
+    await Promise.race([asking, sleep(storedLookMsMax, undefined, { signal: late.signal }).catch(() => {})]);
+    late.abort();
+    return answer;
+  };
+}
+
+/** Channels of streams that are not open are looked at for the first time alone: no more chunks come for most of them. */
+async function readFacts(
+  { everyOrganization }: StoredOptions['database'],
+  idleSeconds: number,
+  isFirst: boolean,
+): Promise<Facts> {
+  const { rows } = await everyOrganization.upkeep.pool.query<Facts>({
+    name: 'metrics_of_the_database',
+    text: `
+      select pg_database_size(current_database())::float8 as bytes,
+        count(*) filter (where greatest(s.created_at, c.changed_at) + make_interval(secs => $1::float8) >= clock_timestamp())::float8
+          as live,
+        extract(epoch from clock_timestamp() - greatest(
+          max(c.changed_at),
+          case when $2::boolean then (select max(changed_at) from channels where chunk_count > 0) end
+        ))::float8 as "lastSeconds"
+      from streams s
+      cross join lateral (
+        select max(changed_at) as changed_at from channels where data_id = s.data_id and chunk_count > 0
+      ) c
+      where s.finalized_at is null and s.deleted_at is null`,
+    values: [idleSeconds, isFirst],
+  });
+  return rows[0] as Facts;
+}

@@ -237,8 +237,7 @@ describe('imports', () => {
     const emitters = files.filter(({ text }) => /EventEmitter|EventTarget|\.emit\(/.test(text)).map(({ path }) => path);
     // A connection that it has accepted is handed to the server of HTTP.
     // Nor is a request that asks for leave to send its body, which is to be one like the others.
-    // And a stream says of itself that it stays paused.
-    expect(emitters).toEqual(['http/connection-reading.ts', 'http/connections.ts', 'process/listen.ts']);
+    expect(emitters).toEqual(['http/connections.ts', 'process/listen.ts']);
     const feeds = files.filter(({ text }) => /export type On[A-Z]\w* =/.test(text)).map(({ path }) => path);
     expect(feeds).toEqual(['streams/committed.ts']);
   });

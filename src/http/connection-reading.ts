@@ -1,21 +1,16 @@
 import type { Socket } from 'node:net';
-import { createReadingTime, type Owner, type ReadingTimeLimits } from './reading-time.ts';
 import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stranger-slots.ts';
 
 /** What says whether a connection may be read. */
 export interface ReadConnection {
   /** Requests that it has sent ahead. While there are any, the connection is not read. */
   ahead: readonly unknown[];
-  /** It has sent some ahead before, or much that was no body in one read. */
+  /** It has sent some ahead before, or very many pieces. */
   isGreedy: boolean;
   /** Node would read it: no body on it waits for somebody to read it. */
   isWanted: boolean;
-  /** It is read, as far as this room has a say. */
-  isRead: boolean;
   /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
-  owner?: Owner;
-  /** The same when what the next read brings was sent for. */
-  readAs?: Owner;
+  owner?: string | undefined;
 }
 
 /** Says which connections are read. */
@@ -31,19 +26,14 @@ export interface ConnectionReading {
   readOrNot(socket: Socket): void;
   /** Whether this owner is beyond its share has changed. */
   readOrNotOf(owner: string): void;
-  /** Something has come on a connection; called again and again. */
-  begin(): void;
-  /** Whether something has, of which no read has been told yet. */
-  hasBegun(): boolean;
-  /**
-   * A read of a connection has been parsed. When reading has taken long, nobody is read for the rest of this turn.
-   * @param otherBytes of the read, which were no body
-   */
-  took(socket: Socket, otherBytes: number): void;
+  /** As below, and reads it after the others in later turns. */
+  restAfter(cause: Socket): void;
+  /** Reads no connection for the rest of this turn of the event loop, since this one has brought enough work. */
+  rest(cause: Socket): void;
 }
 
 interface Options {
-  limits: SlotLimits & ReadingTimeLimits;
+  limits: SlotLimits;
   connections: ReadonlyMap<Socket, ReadConnection>;
   /** Milliseconds from any origin. */
   now(): number;
@@ -53,71 +43,65 @@ interface Options {
   isOver(owner: string): boolean;
 }
 
-/** A read that has brought so much that was no body has taken time. */
-const longBytes = 4_096;
-
 /**
- * Those with a known key are read, but for those of an owner that is beyond its share or owes time, and some of the others; nobody who
- * has sent requests ahead; nobody when reading has taken long in this turn.
+ * Those with a known key are read, but for those of an owner that is beyond its share, and some of the others; nobody who has sent
+ * requests ahead; nobody during a rest.
  */
 export function createConnectionReading({ limits, connections, now, ...told }: Options): ConnectionReading {
   const { onLooked, isOver } = told;
   const kept = new Set<Socket>();
-  const time = createReadingTime({ limits, now, onTurn: () => readOrNotAll(read()), onPaid });
   const strangers = createStrangerSlots({
     ...{ limits, now, onLooked, onChange: readOrNot },
-    ...{ isCutShort: time.wasCutShort, isHeld: () => time.owes(undefined) },
+    isCutShort: () => pause.wasResting(),
   });
-  /** Those with a key come first, of those the ones that have brought much last; then whoever has come last. */
-  const read = () => [...kept, ...strangers.read().reverse()];
+  const pause = createRest({ connections, read: () => [...strangers.read(), ...kept], readOrNot });
 
   function readOrNot(socket: Socket): void {
     const connection = connections.get(socket);
     if (connection === undefined || socket.destroyed) return;
+    const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
     const { owner } = connection;
-    const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !time.isTurnOver() && !time.owes(owner);
     const isTurn = owner === undefined ? strangers.isRead(socket) : !isOver(owner);
-    // Its own only note what Node wants.
+    // Its own are below, and only note what Node wants.
     const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
-    connection.isRead = mayBeRead && isTurn;
-    (connection.isRead ? resume : stop).call(socket);
+    (mayBeRead && isTurn ? resume : stop).call(socket);
   }
 
-  /** What is read first is parsed first: whoever has sent little goes before the others. */
-  function readOrNotAll(sockets: Socket[]): void {
-    for (const isGreedy of [false, true])
-      for (const socket of sockets) if (connections.get(socket)?.isGreedy === isGreedy) readOrNot(socket);
+  /** Node pauses a connection while nobody reads a body on it, and resumes it at the end of each answer. */
+  function want(socket: Socket, isWanted: boolean): Socket {
+    const connection = connections.get(socket) as ReadConnection | undefined;
+    if (connection !== undefined) connection.isWanted = isWanted;
+    readOrNot(socket);
+    return socket;
   }
 
-  const ofOwner = (owner: Owner) => read().filter((socket) => connections.get(socket)?.owner === owner);
-
-  function onPaid(owners: Owner[]): void {
-    readOrNotAll(owners.flatMap(ofOwner));
-    strangers.goOn();
+  // One function for all connections.
+  function pauseIt(this: Socket): Socket {
+    return want(this, false);
   }
 
-  const heed = createWishes(connections, readOrNot);
+  function resumeIt(this: Socket): Socket {
+    return want(this, true);
+  }
 
   return {
     strangers,
     readOrNot,
-    readOrNotOf: (owner) => readOrNotAll(ofOwner(owner)),
-    begin: time.begin,
-    hasBegun: time.hasBegun,
-    took(socket, otherBytes) {
-      const connection = connections.get(socket);
-      if (connection === undefined) return;
-      const { readAs, owner } = connection;
-      const isLong = otherBytes >= longBytes;
-      if (isLong) connection.isGreedy = true;
-      connection.readAs = owner;
-      if (!time.took(readAs, isLong)) return;
-      // So that its connections take turns.
-      if (kept.delete(socket)) kept.add(socket);
-      for (const one of read()) readOrNot(one);
+    readOrNotOf(owner) {
+      // As after a rest, whoever has sent nothing ahead yet is read first.
+      const its = [...kept].filter((socket) => connections.get(socket)?.owner === owner);
+      for (const greedy of [false, true])
+        for (const socket of its) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
+    },
+    rest: pause.rest,
+    restAfter(cause) {
+      const connection = connections.get(cause);
+      if (connection !== undefined) connection.isGreedy = true;
+      pause.rest(cause);
     },
     open(socket) {
-      heed(socket);
+      socket.pause = pauseIt;
+      socket.resume = resumeIt;
       strangers.add(socket);
     },
     keep(socket) {
@@ -132,37 +116,59 @@ export function createConnectionReading({ limits, connections, now, ...told }: O
   };
 }
 
-/** @returns what makes `pause` and `resume` of a new connection note what Node wants */
-function createWishes(
-  connections: ReadonlyMap<Socket, ReadConnection>,
-  readOrNot: (socket: Socket) => void,
-): (socket: Socket) => void {
-  /** Node pauses a connection while nobody reads a body on it, and resumes it at the end of each answer. */
-  function want(socket: Socket, isWanted: boolean): Socket {
-    const connection = connections.get(socket);
-    if (connection !== undefined) connection.isWanted = isWanted;
-    readOrNot(socket);
-    return socket;
+/** Of so many it is known that they have brought work lately. */
+const causesMax = 16;
+
+interface RestOptions {
+  connections: ReadonlyMap<Socket, ReadConnection>;
+  read(): Socket[];
+  readOrNot(socket: Socket): void;
+}
+
+/**
+ * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
+ * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
+ */
+function createRest({ connections, read, readOrNot }: RestOptions): {
+  rest(cause: Socket): void;
+  isResting(): boolean;
+  wasResting(): boolean;
+} {
+  let isResting = false;
+  let rests = 0;
+  let restsSeen = 0;
+  const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
+  const ownerOf = (socket: Socket) => connections.get(socket)?.owner;
+  /** Of whom the work was, the last one last. */
+  const causes = new Set<string | undefined>();
+
+  function goOn(): void {
+    isResting = false;
+    // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
+    const resting = read().reverse();
+    const others = resting.filter((socket) => !causes.has(ownerOf(socket)));
+    const its = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
+    // Whoever has brought work lately comes after the others, so that nobody waits for each connection of one organization.
+    const order = [...others, ...its];
+    for (const greedy of [false, true]) for (const socket of order) if (isGreedy(socket) === greedy) readOrNot(socket);
   }
 
-  // One function of each for all connections.
-  /** A stream that is paused right after it was resumed still goes on: that comes in `nextTick`. */
-  function staySo(this: Socket): void {
-    // To pause it once more would say nothing.
-    if (connections.get(this)?.isRead === false) this.emit('pause');
-  }
-
-  function pauseIt(this: Socket): Socket {
-    return want(this, false);
-  }
-
-  function resumeIt(this: Socket): Socket {
-    return want(this, true);
-  }
-
-  return (socket) => {
-    socket.pause = pauseIt;
-    socket.resume = resumeIt;
-    socket.on('resume', staySo);
+  return {
+    isResting: () => isResting,
+    wasResting() {
+      const was = rests !== restsSeen;
+      restsSeen = rests;
+      return was;
+    },
+    rest(cause) {
+      if (isResting) return;
+      causes.delete(ownerOf(cause));
+      causes.add(ownerOf(cause));
+      if (causes.size > causesMax) causes.delete([...causes][0]);
+      isResting = true;
+      rests++;
+      for (const socket of read()) readOrNot(socket);
+      setImmediate(goOn);
+    },
   };
 }

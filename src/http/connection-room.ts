@@ -1,16 +1,12 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ConnectionHeads, createConnectionHeads, type HeadsOfConnection, noHeads } from './connection-heads.ts';
-import { type ConnectionReading, createConnectionReading, type ReadConnection } from './connection-reading.ts';
-import type { CountedRequest } from './counted-request.ts';
-import type { HeadsLimits } from './heads-room.ts';
+import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
 import type { HttpLimits } from './limits.ts';
-import type { ReadingTimeLimits } from './reading-time.ts';
-import { type AheadConnection, type AheadLimits, createRequestsAhead, type RequestsAhead } from './requests-ahead.ts';
+import { type AheadConnection, type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
 import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
-export type Exchange = [CountedRequest, ServerResponse];
+export type Exchange = [IncomingMessage, ServerResponse];
 
 export interface ConnectionRoom {
   /**
@@ -23,67 +19,46 @@ export interface ConnectionRoom {
   keep(socket: Socket, organizationId: string): void;
   /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
   enter(exchange: Exchange): boolean;
-  /** Something has come on a connection; called again and again. */
-  begin(): void;
-  /** The head of a request is complete, whether it is served or not. */
-  headHasCome(request: CountedRequest): void;
+  /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
+  costs(socket: Socket): void;
+  /** A connection brings very much work at once: nobody is read for the rest of this turn, and it is read after the others. */
+  brings(socket: Socket): void;
   /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
-  leave(request: CountedRequest): Exchange | undefined;
+  leave(socket: Socket): Exchange | undefined;
 }
 
-interface Connection extends ReadConnection, AheadConnection, HeadsOfConnection {
+interface Connection extends ReadConnection, AheadConnection {
   /** Requests that are served: until the client has taken the answer. */
   running: number;
   ahead: Exchange[];
   /** The organization whose key has come last. */
   organizationId?: string | undefined;
-  socket: Socket;
 }
 
 type RoomLimits = SlotLimits &
   AheadLimits &
-  HeadsLimits &
-  ReadingTimeLimits &
-  Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax'>;
-
-interface Options {
-  limits: RoomLimits;
-  /** Milliseconds from any origin. */
-  now?(): number;
-  /** Tells a client that its head takes room that others need, and closes its connection. */
-  refuseHead?(socket: Socket, isKeyed: boolean): void;
-}
+  Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax' | 'aheadMsPerTurn'>;
 
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
 
-/** Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read. */
-export function createConnectionRoom({
-  limits,
-  now = () => performance.now(),
-  refuseHead = (socket) => socket.destroy(),
-}: Options): ConnectionRoom {
+/**
+ * Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read.
+ * @param now milliseconds from any origin
+ */
+export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
   const counted = createRequestsAhead(limits, (owner) => reading.readOrNotOf(owner));
   const reading = createConnectionReading({ limits, connections, now, onLooked, isOver: counted.isOver });
   const { strangers } = reading;
-  const heads = createConnectionHeads({ limits, connections, reading, close: closeForHeads });
-
-  function closeForHeads(connection: Connection): void {
-    const { socket, running, owner } = connection;
-    forgetIt.call(socket);
-    // An answer that has begun cannot become another one.
-    if (running > 0) socket.destroy();
-    else refuseHead(socket, owner !== undefined);
-  }
+  const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
 
   function forgetIt(this: Socket): void {
     const connection = connections.get(this);
     reading.close(this);
     if (connection === undefined) return;
     connections.delete(this);
-    heads.forget(connection);
     counted.add(connection, -connection.ahead.length);
     forget(connection.ahead);
   }
@@ -94,50 +69,10 @@ export function createConnectionRoom({
     socket.destroy();
   }
 
-  return {
-    ...createServing({ limits, connections, counted, reading, heads }),
-    begin: reading.begin,
-    headHasCome(request) {
-      reading.begin();
-      const connection = connections.get(request.socket);
-      if (connection !== undefined) heads.hasCome(connection, request);
-    },
-    keep(socket, organizationId) {
-      const connection = connections.get(socket);
-      if (connection === undefined) return;
-      connection.organizationId = organizationId;
-      if (!counted.own(connection, organizationId)) return;
-      reading.keep(socket);
-      heads.own(connection);
-    },
-    open(socket) {
-      connections.set(socket, newConnection(socket));
-      heads.open(socket);
-      // Before Node's own, which ends what has been sent ahead.
-      socket.prependOnceListener('close', forgetIt);
-      reading.open(socket);
-      const one = oneToClose(limits, connections, strangers, socket);
-      if (one !== undefined) shut(one);
-    },
-  };
-}
-
-interface Serving {
-  limits: RoomLimits;
-  connections: ReadonlyMap<Socket, Connection>;
-  counted: RequestsAhead;
-  reading: ConnectionReading;
-  heads: ConnectionHeads<Connection>;
-}
-
-/** Requests are served a few at a time on each connection; those behind them wait. */
-function createServing({ limits, connections, ...rooms }: Serving): Pick<ConnectionRoom, 'enter' | 'leave'> {
-  const { counted, reading, heads } = rooms;
-  const { strangers } = reading;
-
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
     connection.isGreedy = true;
+    costs(socket);
     if (ahead.length >= counted.mostOf(connection, strangers.count())) {
       end(socket);
       return;
@@ -148,12 +83,26 @@ function createServing({ limits, connections, ...rooms }: Serving): Pick<Connect
   }
 
   return {
+    costs,
+    brings: reading.restAfter,
+    keep(socket, organizationId) {
+      const connection = connections.get(socket);
+      if (connection === undefined) return;
+      connection.organizationId = organizationId;
+      if (counted.own(connection, organizationId)) reading.keep(socket);
+    },
+    open(socket) {
+      connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
+      // Before Node's own, which ends what has been sent ahead.
+      socket.prependOnceListener('close', forgetIt);
+      reading.open(socket);
+      const one = oneToClose(limits, connections, strangers, socket);
+      if (one !== undefined) shut(one);
+    },
     enter(exchange) {
-      const [request] = exchange;
-      const { socket } = request;
+      const { socket } = exchange[0];
       const connection = connections.get(socket);
       if (connection === undefined) return true;
-      heads.enter(connection, request);
       if (connection.running >= limits.requestsPerConnectionMax) {
         hold(socket, connection, exchange);
         return false;
@@ -161,12 +110,10 @@ function createServing({ limits, connections, ...rooms }: Serving): Pick<Connect
       connection.running++;
       return true;
     },
-    leave(request) {
-      const { socket } = request;
+    leave(socket) {
       const connection = connections.get(socket);
       if (connection === undefined) return undefined;
       connection.running--;
-      heads.leave(connection, request);
       const exchange = connection.ahead.shift();
       if (exchange === undefined) {
         // Not when it asks: then nobody has looked yet whether its key is known.
@@ -180,11 +127,6 @@ function createServing({ limits, connections, ...rooms }: Serving): Pick<Connect
     },
   };
 }
-
-const newConnection = (socket: Socket): Connection => ({
-  ...{ socket, running: 0, ahead: [], isWanted: true, isRead: false, isGreedy: false },
-  ...noHeads(),
-});
 
 /** @returns undefined where all may stay, for now */
 function oneToClose(
@@ -226,6 +168,20 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
     if (++looks === idleLooksMax) return undefined;
   }
   return undefined;
+}
+
+/** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
+function createTurnTime(msMax: number, now: () => number, onLong: (socket: Socket) => void): (socket: Socket) => void {
+  let since: number | undefined;
+  const begin = () => {
+    since = undefined;
+  };
+  return (socket) => {
+    if (since === undefined) {
+      since = now();
+      setImmediate(begin);
+    } else if (now() - since >= msMax) onLong(socket);
+  };
 }
 
 /** Requests that nobody has begun end with their connection. Node would make an error of each, 3,000 of which take 200 ms. */

@@ -1,14 +1,15 @@
 import http, {
   type IncomingHttpHeaders,
+  type IncomingMessage,
   type RequestListener,
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { createFairTurns } from '../lib/fair-turns.ts';
+import { createPieceCollector } from './body-pieces.ts';
 import { resetWhenBroken } from './broken-answers.ts';
 import { createConnectionRoom } from './connection-room.ts';
-import { CountedRequest } from './counted-request.ts';
 import { noteExpectation } from './expectations.ts';
 import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
@@ -38,21 +39,21 @@ export interface Connections {
  * next. Node alone serves all requests that it reads, of whoever sends most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
-  const room = createConnectionRoom({ limits, refuseHead });
+  const room = createConnectionRoom(limits);
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
+  const collectPieces = createPieceCollector(limits.bodyPiecesPerTurn, room.brings);
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
   let serve: RequestListener = () => {};
-  let tellBroken = (_error: Error, socket: Socket): unknown => socket.destroy();
 
   /** One function for all answers: it comes once for each, and tells which by `this`. */
   function leave(this: ServerResponse): void {
-    const next = room.leave(this.req as CountedRequest);
+    const next = room.leave(this.req.socket);
     // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
     if (next !== undefined) setImmediate(begin, ...next);
   }
 
-  function begin(request: CountedRequest, response: ServerResponse): void {
+  function begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     drainAfterAnswer(response);
     resetWhenBroken(request, response);
@@ -70,7 +71,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   }
 
   /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
-  function refuse(request: CountedRequest, response: ServerResponse, status: number, detail: string): void {
+  function refuse(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
     const body = JSON.stringify({ detail });
     response.writeHead(status, {
       ...commonHeaders,
@@ -81,20 +82,21 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     response.write(body);
     request.once('end', () => response.end());
     drain(request, limits, pace);
+    // To parse 20,000 of them takes 8 ms.
+    room.costs(request.socket);
   }
 
-  /** As Node tells of a head that is too long. */
-  function refuseHead(socket: Socket, isKeyed: boolean): void {
-    tellBroken(Object.assign(new Error(), { code: isKeyed ? 'KEYED_HEADS' : 'STRANGER_HEADS' }), socket);
+  function isLongPath(url: string): boolean {
+    const { pathLengthMax } = limits;
+    return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
   }
 
-  const listener: RequestListener<typeof CountedRequest> = (request, response) => {
-    request.onPart = room.begin;
-    room.headHasCome(request);
+  const listener: RequestListener = (request, response) => {
+    collectPieces(request);
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
     if (request.rawHeaders.length > 2 * limits.headersMax) {
       refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
-    } else if (isLongPath(request.url as string, limits)) {
+    } else if (isLongPath(request.url as string)) {
       refuse(request, response, 414, `The path is longer than ${limits.pathLengthMax} characters (pathLengthMax).`);
     } else if (room.enter([request, response])) begin(request, response);
   };
@@ -103,9 +105,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     keep: room.keep,
     createServer(given) {
       serve = given;
-      const options = { ...server, headersTimeout: limits.headersMsMax, IncomingMessage: CountedRequest };
-      const made = http.createServer(options, listener);
-      tellBroken = (error, socket) => made.emit('clientError', error, socket);
+      const made = http.createServer({ ...server, headersTimeout: limits.headersMsMax }, listener);
       // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
       // The room says when a connection is read for the first time.
       Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
@@ -114,15 +114,11 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       made.setTimeout(limits.connectionSilentMsMax);
       made.on('connection', room.open);
       // Node alone tells everybody to send, whoever it is.
-      made.on('checkContinue', (request: CountedRequest, response: ServerResponse) => {
+      made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);
         made.emit('request', request, response);
       });
       return made;
     },
   };
-}
-
-function isLongPath(url: string, { pathLengthMax }: HttpLimits): boolean {
-  return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
 }

@@ -13,21 +13,10 @@ export const httpLimits = {
   /** Requests of one connection that are served at a time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
-   * Bytes of heads that all connections without a known key hold together, of those that are not complete and of requests that are
-   * served or wait; beyond it the one that holds most is closed, with 408 where nothing has been answered yet.
+   * Milliseconds in which requests sent ahead, and heads that are refused, come in one turn of the event loop; then no connection
+   * is read for the rest of it. One read brings 64 KiB of them, parsed in one go, and 50 connections would be read in one turn.
    */
-  strangerHeadsBytesMax: 16_777_216,
-  /** The same of all connections with a known key; an organization may have as much as it leaves free, beyond it its largest is closed. */
-  keyedHeadsBytesMax: 33_554_432,
-  /** A connection that holds no more bytes of heads than that is not counted, so that a small head always goes through. */
-  headBytesFree: 2_048,
-  /**
-   * Milliseconds that reading takes in one turn of the event loop: parsing what has come, and beginning what is asked for. Then no
-   * connection is read for the rest of the turn. One read brings 64 KiB, parsed in one go: up to 30 ms for pieces of one byte.
-   */
-  readingMsPerTurn: 8,
-  /** So many times as long as such a turn took, whoever's connections took most of it are not read; those without a key are as one. */
-  readingPaidBack: 1,
+  aheadMsPerTurn: 8,
   /** Requests that one connection may have sent ahead of those that are served, more than one read brings; then it is closed. */
   requestsAheadMax: 3_000,
   /**
@@ -116,6 +105,11 @@ export const httpLimits = {
   bodyDrainBytesMax: 268_435_456,
   /** Longest wait for those bytes; then the connection is closed. */
   bodyDrainMsMax: 20_000,
+  /**
+   * Small pieces of chunked bodies that come in one turn of the event loop; then no connection is read for the rest of it. One read
+   * brings 10,000 pieces of one byte.
+   */
+  bodyPiecesPerTurn: 1_000,
   /** Bytes of bodies that nobody wants that are thrown away in one turn of the event loop. */
   unwantedBytesPerTurn: 1_048_576,
   /** Objects and arrays in one body: 10,000 channels have 30,002. One that has more is refused before it is built. */

@@ -18,8 +18,6 @@ export interface StrangerSlots {
   oldest(): Socket | undefined;
   /** The oldest that has been read; undefined while all that wait have only just come. */
   toClose(): Socket | undefined;
-  /** They are read again, after nobody of them was for a while. */
-  goOn(): void;
 }
 
 export type SlotLimits = Pick<
@@ -37,8 +35,6 @@ interface Options {
   limits: SlotLimits;
   /** Reading has ended early in this turn, so that some of those that are read have not been looked at. */
   isCutShort?(): boolean;
-  /** None of them is read now, and places are not taken in turn. */
-  isHeld?(): boolean;
   /** Whether a connection is to be read has changed. */
   onChange(socket: Socket): void;
   /** It has been read, and waits again. */
@@ -65,14 +61,15 @@ interface Since {
  * that a round of all would take longer than `strangerRoundMs`.
  */
 export function createStrangerSlots({ limits, onChange, now, ...told }: Options): StrangerSlots {
-  const { isCutShort = () => false, isHeld = () => false, onLooked = () => {} } = told;
-  const half = Math.ceil(limits.strangersReadMax / 2);
+  const { strangersReadMax } = limits;
+  const { isCutShort = () => false, onLooked = () => {} } = told;
+  const half = Math.ceil(strangersReadMax / 2);
   const strangers = new Set<Socket>();
   const oldest = (): Socket | undefined => strangers.values().next().value;
   const waiting = createWaitingStrangers(limits, now);
   const slots = new Map<Socket, Since>();
   const turns = createTurns(isCutShort);
-  const pace = createPace({ limits, step, waiting, isHeld });
+  const pace = createPace({ limits, step, waiting });
 
   function letIn(socket: Socket, isNew: boolean): void {
     slots.set(socket, { turns: turns.count(), bytes: socket.bytesRead, isNew });
@@ -80,7 +77,7 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
   }
 
   function fill(): void {
-    while (slots.size < limits.strangersReadMax && waiting.size() > 0) letIn(waiting.take() as Socket, false);
+    while (slots.size < strangersReadMax && waiting.size() > 0) letIn(waiting.take() as Socket, false);
   }
 
   const wasRead = (socket: Socket) => wasLookedAt(slots.get(socket) as Since, socket, turns.count());
@@ -118,7 +115,7 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
       strangers.add(socket);
       waiting.isNew(socket);
       // It does not wait until each of those has been read that came just before: one in a turn, where they bring much.
-      if (slots.size >= limits.strangersReadMax) makeRoomForNew();
+      if (slots.size >= strangersReadMax) makeRoomForNew();
       letIn(socket, true);
       for (const older of places(true).slice(0, -half)) (slots.get(older) as Since).isNew = false;
       pace.goOn();
@@ -141,7 +138,6 @@ export function createStrangerSlots({ limits, onChange, now, ...told }: Options)
     isRead: (socket) => slots.has(socket),
     read,
     oldest,
-    goOn: pace.goOn,
     toClose: () => waiting.oldestRead() ?? (waiting.size() === 0 ? oldest() : undefined),
   };
 }
@@ -172,11 +168,10 @@ interface PaceOptions {
   /** @returns how many connections it has let in, at most so many */
   step(looksMax: number): number;
   waiting: WaitingStrangers;
-  isHeld(): boolean;
 }
 
 /** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
-function createPace({ limits, step, waiting, isHeld }: PaceOptions): { goOn(): void; hurry(): void } {
+function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hurry(): void } {
   /** Connections that are still looked at in haste. */
   let haste = 0;
   let isImmediate = false;
@@ -184,7 +179,7 @@ function createPace({ limits, step, waiting, isHeld }: PaceOptions): { goOn(): v
 
   function onTimer(): void {
     isTimed = false;
-    if (isImmediate || isHeld()) return;
+    if (isImmediate) return;
     step(waiting.size() - waiting.silentSize() + limits.strangerSilentLooksMax);
     goOn();
   }
@@ -197,7 +192,7 @@ function createPace({ limits, step, waiting, isHeld }: PaceOptions): { goOn(): v
   }
 
   function goOn(): void {
-    if (waiting.size() === 0 || isImmediate || isHeld()) return;
+    if (waiting.size() === 0 || isImmediate) return;
     if (waiting.unreadSize() > 0 || haste > 0) {
       isImmediate = true;
       setImmediate(onImmediate);

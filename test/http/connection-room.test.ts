@@ -1,9 +1,8 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createConnectionRoom, type Exchange } from '../../src/http/connection-room.ts';
-import { CountedRequest } from '../../src/http/counted-request.ts';
 
 const limits = {
   connectionsMax: 0,
@@ -14,11 +13,7 @@ const limits = {
   strangerAheadMin: 20,
   keyedAheadMax: 1_000,
   keyedOverMsMax: 10_000,
-  readingMsPerTurn: 9,
-  readingPaidBack: 0,
-  headBytesFree: 100,
-  strangerHeadsBytesMax: 1_000_000_000,
-  keyedHeadsBytesMax: 1_000_000_000,
+  aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
   strangerRoundMs: 60_000,
@@ -28,157 +23,71 @@ const limits = {
   strangerHasteMax: 100,
 };
 
-const requestOn = (socket: Socket) => new CountedRequest(socket);
-const exchangeOn = (socket: Socket): Exchange => [requestOn(socket), {} as ServerResponse];
+const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
 
+/** Each request takes a millisecond. */
 function roomWith(count: number, given = {}) {
   let time = 0;
-  const closed: Socket[] = [];
-  const refuseHead = (socket: Socket) => void closed.push(socket);
-  const room = createConnectionRoom({ limits: { ...limits, ...given }, now: () => time, refuseHead });
+  const room = createConnectionRoom({ ...limits, ...given }, () => time++);
   const sockets = Array.from({ length: count }, () => new Socket());
   for (const socket of sockets) room.open(socket);
-  /** The parser has gone through a read of so many bytes, in so many milliseconds. */
-  const read = (socket: Socket, { ms = 0, bytes = 65_536, request, isServed }: Partial<Read> = {}) => {
-    room.begin();
-    if (request !== undefined) room.headHasCome(request);
-    if (request !== undefined && isServed) room.enter([request, {} as ServerResponse]);
-    time += ms;
-    Object.defineProperty(socket, 'bytesRead', { value: socket.bytesRead + bytes, configurable: true });
-    (socket as unknown as { _unrefTimer(): void })._unrefTimer();
-  };
-  return { room, sockets, closed, read };
+  return { room, sockets };
 }
 
-interface Read {
-  ms: number;
-  bytes: number;
-  request: CountedRequest;
-  isServed: boolean;
-}
-
-test('when reading has taken readingMsPerTurn in a turn, no connection is read until the next one', async () => {
-  const { room, sockets, read } = roomWith(4);
-  const [long, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
+test('when requests ahead have come for aheadMsPerTurn, no connection is read until the next turn', async () => {
+  const { room, sockets } = roomWith(4);
+  const [greedy, quiet, waiting, known] = sockets as [Socket, Socket, Socket, Socket];
   room.keep(known, 'lab');
   // One that Node has stopped to read for another reason stays so.
   waiting.pause();
-  for (let i = 0; i < 8; i++) read(long, { ms: 1 });
+  for (let i = 0; i < 10; i++) room.enter(exchangeOn(greedy));
   expect(quiet.isPaused()).toBe(false);
-  read(quiet, { ms: 1 });
+  room.enter(exchangeOn(greedy));
   expect(sockets.map((socket) => socket.isPaused())).toEqual([true, true, true, true]);
   await nextTurn();
-  expect(sockets.map((socket) => socket.isPaused())).toEqual([false, false, true, false]);
+  expect(sockets.map((socket) => socket.isPaused())).toEqual([true, false, true, false]);
 });
 
-test('one that was told to go on just before it had to stop stays stopped', async () => {
-  const { sockets, read } = roomWith(2);
-  const [long, quiet] = sockets as [Socket, Socket];
-  const told: string[] = [];
-  quiet.on('pause', () => told.push('pause')).on('resume', () => told.push('resume'));
-  quiet.pause();
-  quiet.resume();
-  read(long, { ms: 9 });
-  await Promise.resolve();
-  expect(told.at(-1)).toBe('pause');
-  await nextTurn();
-  await nextTurn();
-  expect(told.at(-1)).toBe('resume');
-});
-
-/** @returns in which order they go on after a turn that ended early */
-async function orderAfter(sockets: Socket[], end: () => void): Promise<number[]> {
+test('those go on first that have sent nothing ahead', async () => {
+  const { room, sockets } = roomWith(4);
+  const [first, second, third, greedy] = sockets as [Socket, Socket, Socket, Socket];
   const order: Socket[] = [];
+  for (const socket of sockets) socket.on('resume', () => order.push(socket));
+  // The third was served what it had sent ahead.
+  for (let i = 0; i < 2; i++) room.enter(exchangeOn(third));
+  room.leave(third);
+  await nextTurn();
+  await nextTurn();
+  order.length = 0;
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
+  await nextTurn();
+  await nextTurn();
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
+});
+
+test('and before those without a key the ones that have one', async () => {
+  const { room, sockets } = roomWith(4);
+  const [known, first, second, greedy] = sockets as [Socket, Socket, Socket, Socket];
+  const order: Socket[] = [];
+  room.keep(known, 'lab');
   for (const socket of sockets) socket.on('resume', () => order.push(socket));
   await nextTurn();
   await nextTurn();
   order.length = 0;
-  end();
+  for (let i = 0; i < 11; i++) room.enter(exchangeOn(greedy));
   await nextTurn();
   await nextTurn();
-  return order.map((socket) => sockets.indexOf(socket));
-}
-
-test('those go on first that have sent nothing ahead and little that was no body', async () => {
-  const { room, sockets, read } = roomWith(4);
-  const [, , third, long] = sockets as [Socket, Socket, Socket, Socket];
-  // The third was served what it had sent ahead.
-  for (let i = 0; i < 2; i++) room.enter(exchangeOn(third));
-  room.leave(requestOn(third));
-  expect(await orderAfter(sockets, () => read(long, { ms: 9 }))).toEqual([1, 0, 3, 2]);
+  expect(order.map((socket) => sockets.indexOf(socket))).toEqual([known, second, first].map((s) => sockets.indexOf(s)));
 });
 
-test('and before those without a key the ones that have one, the one last that ended the turn', async () => {
-  const { room, sockets, read } = roomWith(4);
-  const [known, , , other] = sockets as [Socket, Socket, Socket, Socket];
-  room.keep(known, 'lab');
-  room.keep(other, 'lab');
-  expect(await orderAfter(sockets, () => read(known, { ms: 9, bytes: 100 }))).toEqual([3, 0, 2, 1]);
-});
-
-test('in every turn as much may come again', async () => {
-  const { sockets, read } = roomWith(3);
+test('in every turn as many may come again', async () => {
+  const { room, sockets } = roomWith(3);
   const [first, second, quiet] = sockets as [Socket, Socket, Socket];
   for (const socket of [first, second]) {
-    read(socket, { ms: 8 });
+    for (let i = 0; i < 10; i++) room.enter(exchangeOn(socket));
     expect(quiet.isPaused()).toBe(false);
     await nextTurn();
   }
-});
-
-describe('reading is paid back', () => {
-  /** Two of one laboratory, one of another, and one without a key; timers are the test's, turns are not. */
-  function open(readingPaidBack: number) {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const { room, sockets, read } = roomWith(4, { readingPaidBack });
-    const [first, second, other] = sockets as [Socket, Socket, Socket];
-    room.keep(first, 'lab');
-    room.keep(second, 'lab');
-    room.keep(other, 'other lab');
-    for (const socket of sockets) read(socket, { bytes: 1 });
-    const areRead = () => sockets.map((socket) => !socket.isPaused());
-    return { read, sockets: sockets as [Socket, Socket, Socket, Socket], areRead };
-  }
-
-  test('by all connections of the organization that took most of the turn', async () => {
-    const { read, sockets, areRead } = open(2);
-    read(sockets[0], { ms: 30 });
-    await nextTurn();
-    expect(areRead()).toEqual([false, false, true, true]);
-    vi.advanceTimersByTime(59);
-    expect(areRead()).toEqual([false, false, true, true]);
-    vi.advanceTimersByTime(1);
-    expect(areRead()).toEqual([true, true, true, true]);
-  });
-
-  test('not by the one that was read last', async () => {
-    const { read, sockets, areRead } = open(1);
-    read(sockets[0], { ms: 8 });
-    read(sockets[2], { ms: 2 });
-    await nextTurn();
-    expect(areRead()).toEqual([false, false, true, true]);
-  });
-
-  test('by those without a key together, also where its first key comes with such a read', async () => {
-    const { read, sockets, areRead } = open(1);
-    read(sockets[3], { ms: 30 });
-    await nextTurn();
-    expect(areRead()).toEqual([true, true, true, false]);
-  });
-
-  test('by several in time in which none of them is read', async () => {
-    const { read, sockets, areRead } = open(1);
-    read(sockets[0], { ms: 30 });
-    await nextTurn();
-    read(sockets[2], { ms: 30 });
-    await nextTurn();
-    expect(areRead()).toEqual([false, false, false, true]);
-    vi.advanceTimersByTime(59);
-    expect(areRead()).toEqual([false, false, false, true]);
-    vi.advanceTimersByTime(1);
-    expect(areRead()).toEqual([true, true, true, true]);
-  });
 });
 
 test('beyond connectionsMax, where all have known keys, the organization that has most loses one that is not served', () => {
@@ -204,7 +113,7 @@ test('connections that come faster than they can be looked at stay until they ar
 });
 
 test('connections without a known key share what they may send ahead; each may send strangerAheadMin', async () => {
-  const given = { strangersAheadMax: 90 };
+  const given = { strangersAheadMax: 90, aheadMsPerTurn: 1_000 };
   const aheadOf = (count: number) => {
     const { room, sockets } = roomWith(count, given);
     const [first] = sockets as [Socket];
@@ -219,7 +128,7 @@ test('connections without a known key share what they may send ahead; each may s
 });
 
 test('one whose key is known may send requestsAheadMax, however many others there are', () => {
-  const { room, sockets } = roomWith(50, { strangersAheadMax: 90 });
+  const { room, sockets } = roomWith(50, { strangersAheadMax: 90, aheadMsPerTurn: 1_000 });
   const [known] = sockets as [Socket];
   room.keep(known, 'lab');
   for (let i = 0; i <= limits.requestsAheadMax; i++) room.enter(exchangeOn(known));
@@ -228,7 +137,7 @@ test('one whose key is known may send requestsAheadMax, however many others ther
   expect(known.destroyed).toBe(true);
 });
 
-const shared = { keyedAheadMax: 80, requestsAheadMax: 1_000 };
+const shared = { keyedAheadMax: 80, aheadMsPerTurn: 1_000_000, requestsAheadMax: 1_000 };
 
 function twoLabs(given = {}) {
   const { room, sockets } = roomWith(6, { ...shared, ...given });
@@ -259,9 +168,9 @@ test('beyond its share of keyedAheadMax no connection of an organization is read
   send(sockets.other, 10);
   expect(isPaused()).toEqual([true, true, true, false, false]);
   send(sockets.other, 1);
-  for (let i = 0; i < 40; i++) room.leave(requestOn(sockets.greedy));
+  for (let i = 0; i < 40; i++) room.leave(sockets.greedy);
   expect(isPaused()).toEqual([true, true, true, false, false]);
-  for (let i = 0; i < 10; i++) room.leave(requestOn(sockets.greedy));
+  for (let i = 0; i < 10; i++) room.leave(sockets.greedy);
   expect(isPaused()).toEqual([true, false, true, false, false]);
 });
 
@@ -300,7 +209,7 @@ test('after keyedOverMsMax its connections are read again, and one that sends mo
   expect(quiet.destroyed).toBe(true);
   // Nobody else is, and it is as before when its requests have been begun.
   expect(greedy.destroyed).toBe(false);
-  for (let i = 0; i < 60; i++) room.leave(requestOn(greedy));
+  for (let i = 0; i < 60; i++) room.leave(greedy);
   send(greedy, 30);
   expect(greedy.destroyed).toBe(false);
 });
@@ -327,70 +236,4 @@ test('a connection that comes while its organization is beyond its share may sen
   expect(sockets.stranger.destroyed).toBe(false);
   send(sockets.stranger, 10);
   expect(sockets.stranger.destroyed).toBe(true);
-});
-
-describe('heads that connections hold', () => {
-  const small = { strangerHeadsBytesMax: 1_000, keyedHeadsBytesMax: 2_000 };
-  const begun = { bytes: 400 };
-
-  test('beyond strangerHeadsBytesMax the one without a key that holds most is closed, of those the first', () => {
-    const { sockets, closed, read } = roomWith(4, small);
-    for (const socket of sockets.slice(0, 2)) read(socket, begun);
-    read(sockets[2] as Socket, { bytes: 100 });
-    expect(closed).toEqual([]);
-    read(sockets[3] as Socket, { bytes: 300 });
-    expect(closed).toEqual([sockets[0]]);
-  });
-
-  test('one that holds no more than headBytesFree is not counted', () => {
-    const { sockets, closed, read } = roomWith(50, small);
-    for (const socket of sockets) read(socket, { bytes: limits.headBytesFree });
-    expect(closed).toEqual([]);
-  });
-
-  test('an organization may hold as much as it leaves free, and strangers take nothing of it', () => {
-    const { room, sockets, closed, read } = roomWith(6, small);
-    const [first, second, third, other] = sockets as [Socket, Socket, Socket, Socket];
-    for (const socket of [first, second, third]) room.keep(socket, 'lab');
-    room.keep(other, 'other lab');
-    for (const socket of sockets.slice(4)) read(socket, begun);
-    read(first, { bytes: 500 });
-    read(second, { bytes: 500 });
-    read(other, { bytes: 400 });
-    expect(closed).toEqual([]);
-    read(third, { bytes: 200 });
-    expect(closed).toEqual([first]);
-  });
-
-  test('what a connection holds is of its organization when its key is known', () => {
-    const { room, sockets, closed, read } = roomWith(3, small);
-    for (const socket of sockets) {
-      read(socket, begun);
-      room.keep(socket, 'lab');
-    }
-    expect(closed).toEqual([sockets[0]]);
-  });
-
-  test('a head that is complete is held while its request is served; one that is not, until it is or its connection closes', () => {
-    const { sockets, closed, read } = roomWith(4, small);
-    const [first, second, third, fourth] = sockets as [Socket, Socket, Socket, Socket];
-    const request = requestOn(first);
-    Object.assign(request, { method: 'GET', url: `/${'x'.repeat(800)}`, complete: true });
-    read(first, { bytes: 300 });
-    read(first, { bytes: 520, request, isServed: true });
-    read(second, begun);
-    // An answer has begun.
-    expect(first.destroyed).toBe(true);
-    expect(closed).toEqual([]);
-    read(third, begun);
-    second.emit('close');
-    read(fourth, begun);
-    expect(closed).toEqual([]);
-    const whole = requestOn(third);
-    Object.assign(whole, { method: 'GET', url: `/${'x'.repeat(800)}`, complete: true });
-    read(third, { bytes: 420, request: whole });
-    // It was answered at once.
-    read(sockets[3] as Socket, begun);
-    expect(closed).toEqual([]);
-  });
 });

@@ -69,6 +69,13 @@ export const ConfigSchema = Type.Object({
       description: `key that must exist for the default organization, ${contract.keyLengthMin} to ${contract.keyLengthMax} ASCII characters without spaces`,
     }),
   ),
+  PROVISIONING_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'file (YAML or JSON) of organizations, users, keys and projects that a start makes; unset, none is read',
+    }),
+  ),
   FINALIZE_GRACE_SECONDS: integer(120, 0, 31_536_000, 'how long after finalize late chunks are still accepted'),
   REVISIONS_KEEP_DAYS: Type.Optional(
     Type.Integer({

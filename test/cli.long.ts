@@ -26,6 +26,7 @@ afterAll(async () => {
   await server?.exit();
   await built?.remove();
   if (dataDir) await rm(dataDir, { recursive: true, force: true });
+  if (dataDir) await rm(`${dataDir}.yaml`, { force: true });
 });
 
 async function cli(...args: string[]) {
@@ -62,6 +63,7 @@ describe('without a database', () => {
       'audit',
       'organizations',
       'users',
+      'provision',
       'sql-readers',
       'projects',
       'streams',
@@ -124,6 +126,17 @@ describe('without a database', () => {
     expect(await readdir(dataDir)).toEqual([]);
   });
 
+  test('serve and provision refuse a wrong file of provisioning with its line, and touch nothing', async () => {
+    const file = `${dataDir}.yaml`;
+    await writeFile(file, 'organizations:\n  - name: lab\n    user: [ada]\n');
+    const started = run(built.folder, 'commands/cli.js', ['serve'], { DATA_DIR: dataDir, PROVISIONING_FILE: file });
+    expect(await started.exit()).toMatchObject({ code: 1 });
+    const sentence = `${file}:3: organizations[0].user is not known; there are name, users, keys, projects\n`;
+    expect(started.stderr()).toBe(sentence);
+    expect(await cli('provision', file)).toMatchObject({ code: 1, stdout: '', stderr: sentence });
+    expect(await readdir(dataDir)).toEqual([]);
+  });
+
   test.each([[[]], [['keys']], [['users']]])('%j alone shows help and fails', async (args) => {
     const { code, stderr } = await cli(...args);
     expect(code).not.toBe(0);
@@ -151,7 +164,17 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
   });
 
   test('beside a running server a key opens at once, and is refused soon after it was revoked', async () => {
-    server = await serve(built.folder, { DATA_DIR: dataDir, LOG_LEVEL: 'trace' });
+    const file = `${dataDir}.yaml`;
+    await writeFile(
+      file,
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the environment, as it stands in the file.
+      'organizations: [{name: Provisioned, users: [ada], keys: [{user: ada, scopes: [read], key: "${CLI_KEY}"}]}]',
+    );
+    const provisioning = { PROVISIONING_FILE: file, CLI_KEY: 'a-provisioned-key' };
+    server = await serve(built.folder, { DATA_DIR: dataDir, LOG_LEVEL: 'trace', ...provisioning });
+    expect((await get('/data_entries/', provisioning.CLI_KEY)).status).toBe(200);
+    expect(server.stderr()).toMatch(/"made":3,"changed":0,"unchanged":0,"msg":"provisioned"/);
+    expect((await cli('audit', '--action', 'key.import', '--json')).stdout).toMatch(/"actor":"server"/);
     expect(server.stdout()).toContain('API key  made earlier');
     expect((await get('/data_entries/')).status).toBe(200);
 

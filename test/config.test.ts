@@ -57,6 +57,7 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
     taken: [['k'.repeat(16), 'k'.repeat(16)]],
     refused: ['short', `white space ${'x'.repeat(20)}`, 'ü'.repeat(20), 'k'.repeat(513)],
   },
+  PROVISIONING_FILE: { taken: [['/etc/metrology/lab.yaml', '/etc/metrology/lab.yaml']], refused: [] },
   FINALIZE_GRACE_SECONDS: { taken: [['0', 0]], refused: ['-1', '1.5', '31536001'] },
   REVISIONS_KEEP_DAYS: { taken: [['0', 0]], refused: ['-1', '36501', '1.5', 'ever'] },
   RETENTION_FILE: { taken: [['/etc/metrology/retention.yaml', '/etc/metrology/retention.yaml']], refused: [] },

@@ -37,6 +37,14 @@ export async function createKey(
   return key;
 }
 
+/** Why something is no key, in a sentence that does not show it; undefined for what may be one. */
+export function keyFault(key: string): string | undefined {
+  const { keyLengthMin, keyLengthMax } = contract;
+  if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key))
+    return `A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`;
+  return isMistyped(key) ? `This key begins with ${keyPrefix}, but it is cut or mistyped.` : undefined;
+}
+
 /**
  * Stores a key that somebody holds already, of any form, for a user of an organization.
  * @returns its id in the list
@@ -50,11 +58,8 @@ export async function importKey(
   terms: KeyTerms,
   actor: Actor = theServer,
 ): Promise<number> {
-  const { keyLengthMin, keyLengthMax } = contract;
-  if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key)) {
-    throw new Error(`A key has ${keyLengthMin} to ${keyLengthMax} ASCII characters without spaces, on one line.`);
-  }
-  if (isMistyped(key)) throw new Error(`This key begins with ${keyPrefix}, but it is cut or mistyped.`);
+  const fault = keyFault(key);
+  if (fault !== undefined) throw new Error(fault);
   const owner = await ensureUser(database, organization, user, actor);
   const id = await insertKey(database, owner, key, terms, { actor, action: 'key.import' });
   if (id === undefined) throw new Error('This key is stored already.');

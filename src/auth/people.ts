@@ -21,7 +21,7 @@ interface Named {
  * A name without the white space around it.
  * @throws Error with a sentence when nothing is left, when it is too long, or has characters that PostgreSQL cannot store
  */
-function nameOf(text: string): string {
+export function nameOf(text: string): string {
   const name = text.trim();
   if (name === '') throw new Error('A name must not be blank.');
   if (name.length > contract.nameLengthMax) throw new Error(`A name has at most ${contract.nameLengthMax} characters.`);

@@ -170,6 +170,32 @@ export async function insertSuccessor(
   return rows[0];
 }
 
+/** The number of a stored key, whether it still opens or not. */
+export async function findKeyId(database: Database, key: string): Promise<number | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
+    'select key_id from api_keys where public_id = $1::text and key_hash = $2::bytea',
+    restingForm(key).slice(0, 2),
+  );
+  return rows[0]?.key_id;
+}
+
+/** Gives a key that was not revoked other scopes, or another end; what is not given stays. */
+export async function changeKey(
+  database: Database,
+  keyId: number,
+  { scopes: chosen, endsAt }: { scopes?: readonly Scope[] | undefined; endsAt?: string | undefined },
+  actor: Actor,
+): Promise<void> {
+  await database.everyOrganization.upkeep.pool.query(
+    `with made as (
+       update api_keys set scopes = coalesce($2::text[], scopes), expires_at = coalesce($3::timestamptz, expires_at)
+       where key_id = $1::bigint and revoked_at is null
+       returning ${shown}
+     ) ${auditEntries('key.change', { from: `made ${ofUser}`, ...ofMade }, '$4')}`,
+    [keyId, chosen, endsAt, actorParameter(actor)],
+  );
+}
+
 /** Revokes a key at once. @returns false when no key that still opens has that id. */
 export async function revokeKey(database: Database, keyId: number, actor: Actor = theServer): Promise<boolean> {
   const { rowCount } = await database.everyOrganization.upkeep.pool.query(

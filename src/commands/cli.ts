@@ -20,6 +20,7 @@ import { createListing } from './listing.ts';
 import { operatorHere } from './operator.ts';
 import { addOrganizationsCommands } from './organizations.ts';
 import { addProjectsCommands } from './projects.ts';
+import { addProvisionCommand } from './provision.ts';
 import { addRepackCommand } from './repack.ts';
 import { addRestoreCommand } from './restore.ts';
 import { addRetentionCommands } from './retention.ts';
@@ -92,6 +93,7 @@ addStreamsCommands(program.command('streams'), {
   actor,
   idleSeconds: () => readConfig(process.env).STREAM_IDLE_SECONDS,
 });
+addProvisionCommand(program.command('provision'), { withDatabase, listing, environment: process.env, actor });
 addSqlReadersCommands(program.command('sql-readers'), { withOwner, print, actor });
 addAuditCommand(program.command('audit'), { withStore, output: process.stdout });
 

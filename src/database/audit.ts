@@ -10,6 +10,7 @@ export const auditActions = [
   'key.rotate',
   'key.revoke',
   'key.link',
+  'key.change',
   'session.begin',
   'session.end',
   'session.refuse',

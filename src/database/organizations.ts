@@ -7,9 +7,9 @@ import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type Connections } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
-import { apiRole, organizationSetting } from './roles.ts';
+import { apiRole, organizationSetting, serviceRole } from './roles.ts';
 import type { Shares } from './shares.ts';
-import { inOneTrip, type Patience } from './transactions.ts';
+import { inOneTrip, type Patience, withinTransaction } from './transactions.ts';
 
 /** In the type only, and known to this file only: so nothing else makes the handle below. */
 declare const isBound: unique symbol;
@@ -66,6 +66,23 @@ export function createOrganizations(pools: {
       folding: () => folding(connectionsOf(organizationId)),
     };
     return Object.assign(access, own) as OrganizationDatabase;
+  };
+}
+
+/**
+ * Makes handles that take part in a transaction of the service. Their statements run under the role and the policies of every
+ * other handle. They have no way of ingest, which is another connection.
+ */
+export function organizationsWithin(client: pg.PoolClient): BindOrganization {
+  const folding = rememberFolding();
+  return (organizationId, _signal, actor = theServer) => {
+    const connections = withinTransaction(client, {
+      begin: { text: nameOrganizationOnce, values: [organizationId] },
+      end: { text: `set local role ${serviceRole}` },
+    });
+    const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
+    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections) };
+    return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;
   };
 }
 

@@ -15,6 +15,40 @@ export interface Patience {
   lookMsMax: number;
 }
 
+/** Ways on the connection of a transaction that is under way. */
+const underWay = new WeakSet<object>();
+
+/**
+ * A way on the connection of a transaction that is under way: `inTransaction` takes part in that one and begins none, so that an
+ * error must end all of it.
+ * @param begin a statement that is run whenever somebody takes the connection, and `end` one when he gives it back
+ */
+export function withinTransaction(
+  client: pg.PoolClient,
+  { begin, end }: { begin?: pg.QueryConfig; end?: pg.QueryConfig } = {},
+): Connections {
+  const connect = async () => {
+    if (begin !== undefined) await client.query(begin);
+    const query = client.query.bind(client);
+    // Statements are run in their order, so that nobody has to wait for the last one. After an error it fails too.
+    const release = () => void (end && client.query(end).catch(() => {}));
+    return { query, release } as unknown as pg.PoolClient;
+  };
+  const connections: Connections = {
+    connect,
+    async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
+      const own = await connect();
+      try {
+        return await own.query<Row>(statement as string, values);
+      } finally {
+        own.release();
+      }
+    },
+  };
+  underWay.add(connections);
+  return connections;
+}
+
 /**
  * Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused.
  * @throws CommitInDoubt when the connection is lost at the commit
@@ -25,6 +59,7 @@ export async function inTransaction<Result>(
   patience?: Patience,
 ): Promise<Result> {
   const client = await pool.connect();
+  if (underWay.has(pool)) return work(client).finally(() => client.release());
   let broken: Error | undefined;
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);

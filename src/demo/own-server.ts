@@ -32,6 +32,7 @@ export async function startOwnServer(
     DATABASE_URL: '',
     DATA_DIR: folder,
     BOOTSTRAP_API_KEY: key,
+    PROVISIONING_FILE: '',
     LOG_LEVEL: 'error',
   };
   const child = spawn(process.execPath, [program, 'serve'], {

@@ -29,10 +29,15 @@ export async function serve(
   }
   const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const part = partIn(environment);
+  // A wrong file is told before anything is opened.
+  if (part === undefined && config.PROVISIONING_FILE !== undefined) {
+    const { readProvisioning } = await import('../provisioning/file.ts');
+    readProvisioning(config.PROVISIONING_FILE, environment);
+  }
   if (part !== undefined) {
     // Not part of what holds the sockets: it would keep 60 MB of what serves in memory.
     const { serveRequests } = await import('./server.ts');
-    return serveRequests(config, part, log, limits);
+    return serveRequests(config, environment, part, log, limits);
   }
   const opened: Opened = {};
   onStopSignal((signal) => void stop(signal, opened, log));

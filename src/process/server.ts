@@ -6,12 +6,15 @@ import { buildApp } from '../app.ts';
 import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import { createSchedule, type Schedule } from '../backups/schedule.ts';
 import type { Config } from '../config.ts';
+import { theServer } from '../database/audit.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
-import { openDatabase } from '../database/database.ts';
+import { type Database, openDatabase } from '../database/database.ts';
 import { createGate } from '../database/gate.ts';
 import { explainFailure } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { metricsThrough } from '../http/cluster-metrics.ts';
+import { applyProvisioning, countProvisioned, describeProvisioned } from '../provisioning/apply.ts';
+import { readProvisioning } from '../provisioning/file.ts';
 import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
@@ -19,11 +22,19 @@ import { prepareDatabase } from './open-database.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
+type Environment = Record<string, string | undefined>;
+
 /**
  * Serves until it is told to stop, or until the process that has started it is gone. Unless others serve meanwhile it
  * listens at once: what comes before the database is fit to be used waits as while PostgreSQL is away.
  */
-export async function serveRequests(config: Config, part: Part, log: Logger, limits: ProcessLimits): Promise<void> {
+export async function serveRequests(
+  config: Config,
+  environment: Environment,
+  part: Part,
+  log: Logger,
+  limits: ProcessLimits,
+): Promise<void> {
   let front: Promise<Front> | undefined;
   let isEnding = false;
   const end = async (why: string, closing: { drainMs: number; takesNew: boolean }) => {
@@ -74,7 +85,7 @@ export async function serveRequests(config: Config, part: Part, log: Logger, lim
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
     await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
     // Before anybody gets through: whoever comes early with the key of BOOTSTRAP_API_KEY must not be told that it is unknown.
-    const key = part.isFirst ? await provideKeyIn(found, config) : undefined;
+    const key = part.isFirst ? await provideIn(found, config, environment, log) : undefined;
     known = found;
     gate.open(found.connectionString);
     return { place: found.place, key };
@@ -111,13 +122,29 @@ function backupsOf(config: Config, log: Logger): Schedule | undefined {
 }
 
 /** Nobody else gets at the database yet, so that it has connections of its own. */
-async function provideKeyIn({ connectionString }: DatabaseAddresses, config: Config): Promise<ProvidedKey> {
+async function provideIn(
+  { connectionString }: DatabaseAddresses,
+  config: Config,
+  environment: Environment,
+  log: Logger,
+): Promise<ProvidedKey> {
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
+    // First: with a key of the file for the default organization, none is made that nobody needs.
+    if (config.PROVISIONING_FILE !== undefined) await provision(database, config.PROVISIONING_FILE, environment, log);
     return await provideKey(database, config, process.stdout.isTTY);
   } finally {
     await database.close();
   }
+}
+
+async function provision(database: Database, path: string, environment: Environment, log: Logger): Promise<void> {
+  const wanted = readProvisioning(path, environment);
+  const done = await applyProvisioning(database, wanted, { actor: theServer, now: Date.now });
+  for (const one of done) {
+    if (['revoked', 'expired'].includes(one.became)) log.warn({ file: path }, describeProvisioned(one));
+  }
+  log.info({ file: path, ...countProvisioned(done) }, 'provisioned');
 }
 
 function databaseAddresses(): Promise<DatabaseAddresses> {

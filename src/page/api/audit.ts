@@ -23,7 +23,7 @@ export interface AuditPage {
 
 /** What can be filtered by, as the server names it. */
 export const auditActions = [
-  ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link'],
+  ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link', 'key.change'],
   ...['session.begin', 'session.end', 'session.refuse'],
   ...[
     'stream.delete',

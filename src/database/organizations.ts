@@ -7,7 +7,7 @@ import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type Connections } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
-import { apiRole, organizationSetting, serviceRole } from './roles.ts';
+import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience, withinTransaction } from './transactions.ts';
 
@@ -76,10 +76,7 @@ export function createOrganizations(pools: {
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
   return (organizationId, _signal, actor = theServer) => {
-    const connections = withinTransaction(client, {
-      begin: { text: nameOrganizationOnce, values: [organizationId] },
-      end: { text: `set local role ${serviceRole}` },
-    });
+    const connections = withinTransaction(client, { text: nameOrganizationOnce, values: [organizationId] });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
     const own = { organizationId, actor, runAsIngest, folding: () => folding(connections) };
     return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;

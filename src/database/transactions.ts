@@ -20,29 +20,18 @@ const underWay = new WeakSet<object>();
 
 /**
  * A way on the connection of a transaction that is under way: `inTransaction` takes part in that one and begins none, so that an
- * error must end all of it.
- * @param begin a statement that is run whenever somebody takes the connection, and `end` one when he gives it back
+ * error must end all of it. Ways on one connection are used one after the other.
+ * @param take a statement that is run whenever somebody takes the connection: it names the role of this way
  */
-export function withinTransaction(
-  client: pg.PoolClient,
-  { begin, end }: { begin?: pg.QueryConfig; end?: pg.QueryConfig } = {},
-): Connections {
+export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): Connections {
   const connect = async () => {
-    if (begin !== undefined) await client.query(begin);
-    const query = client.query.bind(client);
-    // Statements are run in their order, so that nobody has to wait for the last one. After an error it fails too.
-    const release = () => void (end && client.query(end).catch(() => {}));
-    return { query, release } as unknown as pg.PoolClient;
+    await client.query(take);
+    return { query: client.query.bind(client), release() {} } as unknown as pg.PoolClient;
   };
   const connections: Connections = {
     connect,
     async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
-      const own = await connect();
-      try {
-        return await own.query<Row>(statement as string, values);
-      } finally {
-        own.release();
-      }
+      return (await connect()).query<Row>(statement as string, values);
     },
   };
   underWay.add(connections);
@@ -59,7 +48,7 @@ export async function inTransaction<Result>(
   patience?: Patience,
 ): Promise<Result> {
   const client = await pool.connect();
-  if (underWay.has(pool)) return work(client).finally(() => client.release());
+  if (underWay.has(pool)) return work(client);
   let broken: Error | undefined;
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);

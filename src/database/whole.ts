@@ -2,6 +2,7 @@
 import { accessTo } from './access.ts';
 import type { Database } from './database.ts';
 import { organizationsWithin } from './organizations.ts';
+import { serviceRole } from './roles.ts';
 import { inTransaction, withinTransaction } from './transactions.ts';
 
 /** Rolls back what is not to be kept, and carries what came of it. */
@@ -26,7 +27,7 @@ export async function inOneTransaction<Result>(
   try {
     return await inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
       await client.query('select pg_advisory_xact_lock($1::bigint)', [lock]);
-      const upkeep = accessTo(withinTransaction(client));
+      const upkeep = accessTo(withinTransaction(client, { text: `set local role ${serviceRole}` }));
       const everyOrganization = { ...database.everyOrganization, upkeep };
       const result = await work({ ...database, as: organizationsWithin(client), everyOrganization });
       if (!isKept) throw new NotKept(result);

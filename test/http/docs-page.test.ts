@@ -137,7 +137,8 @@ test('every body of the document has an example, and each is taken as it stands 
       const id = key[name as keyof typeof key];
       return Array.isArray(value) && value[0] === exampleId ? [id] : value === exampleId ? id : value;
     });
-    const inPath = path.includes('{data_id}') ? ids.data : ids.project;
+    const [, name] = /\{(.*)\}/.exec(path) ?? [];
+    const inPath = name === 'data_id' ? ids.data : name === 'key_id' ? ids.key : ids.project;
     const answer = await server.post(path.replace(/\{.*\}/, inPath ?? ''), text);
     expect(answer.status, `${path} ${answer.text}`).toBeLessThan(300);
     return answer.json;
@@ -146,7 +147,8 @@ test('every body of the document has an example, and each is taken as it stands 
   const { id: sample } = await post('/physical_samples/');
   const { id: project } = await post('/projects/');
   const { id: tag } = await post('/tags/');
-  const ids = { data, sample, project, tag };
+  const { key_id: key } = await post('/keys/');
+  const ids = { data, sample, project, tag, key };
   // What the example of a chunk replaces is what the example of a restore puts back.
   const older = { data_id: data, chunk_index: 0, channel_name: 'thickness', timestamps: [1], values: [1] };
   await server.post('/metrology/stream/chunk', older);

@@ -66,7 +66,7 @@ describe('a key', () => {
     expect(await opens(await createKey(database, 'lab', 'ada', { end: { at: '2001-01-01T00:00:00Z' } }))).toBe(false);
   });
 
-  test('of a database from before ids is found as it was', async () => {
+  test('of a database from before ids is found as it was', { timeout: 60_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'metrology-migrations-'));
     const name = `metrology_keys_${process.pid}`;
     await administer(inject('adminUrl'), `create database ${name}`);

@@ -1,6 +1,6 @@
 /**
- * Roles of PostgreSQL that read the points of one organization in SQL and nothing else. What they may use is made by
- * migration 0004; which organization they see stands in sql_readers.
+ * Roles of PostgreSQL that read the runs and points of one organization in SQL and nothing else. What they may use is made by
+ * migrations 0004 and 0017; which organization they see stands in sql_readers.
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
@@ -195,7 +195,7 @@ async function grants(client: pg.PoolClient): Promise<[string, string][]> {
   return [
     ['connect', `database ${database}`],
     ['usage', `schema ${schema}`],
-    ['select', `${schema}.points, ${schema}.point_channels`],
+    ['select', `${schema}.points, ${schema}.point_channels, ${schema}.runs`],
     ['execute', `function ${schema}.points_between, ${schema}.point_time`],
   ];
 }

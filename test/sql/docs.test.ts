@@ -20,7 +20,13 @@ beforeAll(async () => {
   const opened = await openReaders(server, ['lab']);
   reader = opened.readers.lab;
   closeReaders = opened.close;
-  dataId = await openStream(server, { stream_name: 'Run 7' });
+  const idOf = async (path: string, name: string) => (await server.post(path, { name })).json.id;
+  dataId = await openStream(server, {
+    stream_name: 'Run 7',
+    physical_sample_id: await idOf('/physical_samples/', 'Wafer 7'),
+    project_id: await idOf('/projects/', 'Nitrides'),
+  });
+  await server.post('/tags/data-items/', { data_ids: [dataId], tag_ids: [await idOf('/tags/', 'hot')] });
   const at = Date.parse('2026-01-31T08:00:00Z') / 1_000;
   const chunks = [
     chunkBody(dataId, 0, "O'Ring", [1, 5, 3], { timestamps: [at - 1, at, at + 10] }),
@@ -54,8 +60,15 @@ test('every query of docs/sql.md runs, and shows what it says', async () => {
     expect(text).not.toContain('$');
     answers.push(await reader.query(text));
   }
-  const [counts, streams, channels, series, extremes] = answers;
+  const [counts, chosen, streams, channels, series, extremes] = answers;
   expect(counts).toContainEqual({ channel_name: 'T', count: '2', avg: 8 });
+  expect(chosen).toEqual(
+    ["O'Ring", 'T', 'not chosen'].map((channel_name) => ({
+      stream_name: 'Run 7',
+      channel_name,
+      point_count: channel_name === 'not chosen' ? '1' : '3',
+    })),
+  );
   expect(streams).toEqual([{ __text: expect.stringMatching(/^Run 7 20\d\d-/), __value: dataId }]);
   expect(channels).toEqual(["O'Ring", 'T', 'not chosen'].map((channel_name) => ({ channel_name })));
   expect(series).toEqual([

@@ -17,9 +17,14 @@ let ofRival: string;
 beforeAll(async () => {
   server = await startTestServer();
   ({ readers, close: closeReaders } = await openReaders(server, ['lab', 'rival']));
-  ofLab = await openStream(server, { stream_name: 'recipe of the lab' });
+  const { json: sample } = await server.post('/physical_samples/', { name: 'wafer of the lab' });
+  ofLab = await openStream(server, { stream_name: 'recipe of the lab', physical_sample_id: sample.id });
+  const { json: tag } = await server.post('/tags/', { name: 'hot' });
+  await server.post('/tags/data-items/', { data_ids: [ofLab], tag_ids: [tag.id] });
   await server.post('/tool-state/stream/chunk', chunkBody(ofLab, 0, 't', [1, 2]));
-  const opened = await server.post('/tool-state/stream/initialize', { points_per_chunk: 3 }, server.keys.rival);
+  const { json: foreign } = await server.post('/physical_samples/', { name: 'wafer of the rival' }, server.keys.rival);
+  const run = { points_per_chunk: 3, physical_sample_id: foreign.id };
+  const opened = await server.post('/tool-state/stream/initialize', run, server.keys.rival);
   ofRival = opened.json.data_id;
   await server.post('/tool-state/stream/chunk', chunkBody(ofRival, 0, 't', [3]), server.keys.rival);
 });
@@ -37,17 +42,17 @@ describe('a reader', () => {
       [readers.lab, ofLab, ofRival],
       [readers.rival, ofRival, ofLab],
     ] as const) {
-      for (const from of ['points', 'point_channels', between(own)]) {
+      for (const from of ['points', 'point_channels', 'runs', between(own)]) {
         expect(ids(await reader.query(`select data_id from ${from}`))).toEqual([own]);
       }
       expect(await reader.query(`select from ${between(foreign)}`)).toEqual([]);
-      for (const view of ['points', 'point_channels']) {
+      for (const view of ['points', 'point_channels', 'runs']) {
         expect(await reader.query(`select from ${view} where data_id = $1`, [foreign])).toEqual([]);
       }
     }
   });
 
-  test('may use the two views and nothing else of the schema, and write nowhere', async () => {
+  test('may use the three views and nothing else of the schema, and write nowhere', async () => {
     const { rows } = await server.owner.pool.query<{ name: string }>(
       `select relname as name from pg_class
        where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'S', 'p', 'f')`,
@@ -58,13 +63,14 @@ describe('a reader', () => {
       if (Array.isArray(answer)) readable.push(name);
       else expect([name, answer]).toEqual([name, '42501']);
     }
-    expect(readable.sort()).toEqual(['point_channels', 'points']);
+    expect(readable.sort()).toEqual(['point_channels', 'points', 'runs']);
     await readers.lab.query('set default_transaction_read_only = off');
     for (const statement of [
       'create table mine (n integer)',
       'insert into sql_readers values (session_user, gen_random_uuid())',
       'delete from points',
       "update point_channels set units = 'x'",
+      "update runs set note = 'x'",
       `set role ${readers.rival.role}`,
       `set session authorization ${readers.rival.role}`,
       `create or replace function point_time(seconds float8) returns timestamptz language sql return null`,
@@ -84,7 +90,10 @@ describe('a reader', () => {
     for (const way of ['nestloop', 'indexscan', 'bitmapscan']) await query(`set enable_${way} = off`);
     await query('select from point_channels where pg_temp.tell(data_id) and pg_temp.tell(stream_name)');
     await query('select from points where pg_temp.tell(data_id) and pg_temp.tell(value)');
-    expect([...new Set(heard)].sort()).toEqual([ofLab, 'recipe of the lab', '1', '2'].sort());
+    await query('select from runs where pg_temp.tell(sample) and pg_temp.tell(tags) and pg_temp.tell(user_name)');
+    expect([...new Set(heard)].sort()).toEqual(
+      [ofLab, 'recipe of the lab', '1', '2', 'wafer of the lab', '{hot}', 'ada'].sort(),
+    );
     await query('reset all');
     await query('set default_transaction_read_only = off');
     await query(`create temp table sql_readers as
@@ -119,7 +128,7 @@ describe('a reader', () => {
 });
 
 test('who is no reader sees nothing, the owner of the tables neither', async () => {
-  for (const from of ['points', 'point_channels', between(ofLab)]) {
+  for (const from of ['points', 'point_channels', 'runs', between(ofLab)]) {
     expect((await server.owner.pool.query(`select from ${from}`)).rowCount).toBe(0);
   }
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export const prometheusIsInstalled = spawnSync('prometheus', ['--version']).error === undefined;
 
@@ -12,13 +13,13 @@ export interface Prometheus {
   close(): Promise<void>;
 }
 
-/** The program itself on loopback, which asks a port for `/metrics` four times a second, with a temporary folder of its own. */
+/** The program itself on loopback, which asks a port for `/metrics` every second, with a temporary folder of its own. */
 export async function startPrometheus(port: number): Promise<Prometheus> {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-prometheus-'));
   const config = join(folder, 'prometheus.yml');
   await writeFile(
     config,
-    `scrape_configs: [{ job_name: metrology, scrape_interval: 250ms, scrape_timeout: 250ms,
+    `scrape_configs: [{ job_name: metrology, scrape_interval: 1s, scrape_timeout: 1s,
        static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`,
   );
   const program = spawn(
@@ -71,6 +72,7 @@ async function countOf(url: string, expression: string): Promise<number> {
     });
     if (response.status === 503) {
       await response.text();
+      await sleep(100);
       continue;
     }
     const answer = (await response.json()) as { error?: string; data?: { result: unknown[] } };

@@ -153,7 +153,7 @@ EXCLUSIONS = [
     ("RejectedPositiveData", r"must not be blank", "blank is what Unicode says, not a pattern"),
     ("RejectedPositiveData", r"must be a date-time such as", "more than format: date-time is taken, so it is not stated"),
     ("RejectedPositiveData", r"say which streams", "one of many fields must be there"),
-    ("RejectedPositiveData", r"is of the wide layout|is of fill=previous|do not go together|; give \w+ too", "a rule between two parameters"),
+    ("RejectedPositiveData", r"is of the wide layout|is of fill=previous|do not go together|; give \w+ too|has all entries: \w+ is for json", "a rule between two parameters"),
     ("RejectedPositiveData", r"cursor must be the next_cursor of an answer before", "what no answer has said is none"),
     (
         "UnsupportedMethodResponse|AllowHeaderMismatch",

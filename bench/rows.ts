@@ -13,6 +13,7 @@ import { mixProcessor } from './mix-processor.ts';
 import { multiChunks } from './multi-chunks.ts';
 import { mixRead, read } from './read.ts';
 import { replay } from './replay.ts';
+import { soakBackup } from './soak-backup.ts';
 import { mixLatency, soakLatency } from './soak-latency.ts';
 import { soakMemory } from './soak-memory.ts';
 import { soakStoredPoints } from './soak-stored-points.ts';
@@ -43,4 +44,5 @@ export const rows: readonly Row[] = [
   soakLatency,
   mixLatency,
   soakMemory,
+  soakBackup,
 ];

@@ -61,7 +61,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
   const sql: Sql = async (text, values) => (await client.query(text, values)).rows;
   const route = (path: string): Route => ({ path, headers: { 'X-API-KEY': key }, expectedStatus: 201 });
   return {
-    ...{ kind, name, durability, url, pid: running.pid, key, sql },
+    ...{ kind, name, durability, url, pid: running.pid, key, sql, settings: place.settings },
     copyOut: (statement) => countCopied(client, statement),
     routes: { chunk: route('/tool-state/stream/chunk'), multi: route('/tool-state/stream/chunk/multi') },
     openStreams: (count, pointsPerChunk) =>

@@ -20,6 +20,8 @@ export interface Target {
   openStreams(count: number, pointsPerChunk: number): Promise<string[]>;
   /** Points that are stored now; for one that stores none, points that it was sent. */
   storedPoints(): Promise<number>;
+  /** By what a command finds its database, where it is a server of this project. */
+  settings?: Record<string, string>;
   /** Its PostgreSQL, where it has one. */
   sql?: Sql;
   /** Sends one `copy … to stdout` there and throws away what comes. @returns how many bytes that was */

@@ -58,9 +58,9 @@ test.each(['long', 'wide'])(
 describe.each([
   {
     format: 'csv',
-    points: 1_200_000,
-    bytesMin: 60e6,
-    mbMax: 50,
+    points: 1_600_000,
+    bytesMin: 80e6,
+    mbMax: 70,
     queries: ['layout=long', 'layout=wide', 'layout=wide&every=10ms'],
   },
   { format: 'parquet', points: 1_500_000, bytesMin: 15e6, mbMax: 100, queries: ['layout=long', 'layout=wide'] },

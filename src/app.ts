@@ -157,7 +157,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       limits: limits.streams,
       memberLimits: limits.catalogue,
       listeners: [live.note, overviews.note, stored.note],
-      report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
+      report: (error) => log.error({ err: error }, 'a listener of commits has failed'),
     });
   remembering.push(streams);
   // Runs before Fastify waits for open requests: it answers those that wait for PostgreSQL, or closing would hang.
@@ -229,7 +229,7 @@ interface LiveParts {
 function openLive(app: App, { credentials, log, metrics, ...parts }: LiveParts) {
   const live = createLive({
     ...parts,
-    report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
+    report: (error) => log.warn({ err: error }, 'clients that follow runs could not be told of changes'),
   });
   metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
   metrics.watch('metrology_live_runs', 'Runs that are followed', live.feed.runCount);

@@ -22,7 +22,7 @@ Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
-  admin   what the operator looks at: keys and audit log of the organization, and /metrics, of all, from other hosts
+  admin   administration: keys and audit log of the organization, and /metrics (of all organizations) from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
 revoked or has ended within ${cacheSeconds} s.`;

@@ -1,7 +1,7 @@
 /*
- * A semaphore that many owners share fairly. Its units count whatever is scarce, such as bytes. An owner may hold at
- * most as many units as remain free, so that the next owner finds room; beyond that its requests wait. Units that come
- * free go to the waiting owners in turn.
+ * A semaphore that many owners share fairly. Its units count whatever is scarce, such as bytes. With a
+ * new request an owner may hold at most as many units as were free before it, so that the next owner finds room. Beyond
+ * that its requests wait. Units that come free go to the waiting owners in turn.
  */
 export interface FairRoom {
   /**

@@ -41,8 +41,8 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
 
   function start(part: Pick<Part, 'isFirst' | 'preparesFirst'>): Member {
     const { areHeldElsewhere } = sockets;
-    // Node accepts one connection per listening handle and turn of the event loop. Listening on the same descriptor
-    // several times accepts as many.
+    // Each listening handle accepts one connection in a turn of the event loop, so a descriptor is listened on several
+    // times.
     const descriptors = sockets.descriptors.flatMap((one) => Array<number>(limits.connectionsPerTurn).fill(one));
     const member = startMember({ ...part, areHeldElsewhere }, descriptors, environment);
     members.add(member);

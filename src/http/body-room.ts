@@ -42,10 +42,10 @@ interface Options extends HallLimits {
 /**
  * There are two halls: one for bodies up to `smallMax`, one for larger ones, so that a small body never waits for a
  * large one. In each hall an organization may take at most as much as it leaves free, so that there is always room for
- * another one. Beyond that a body needs a pass (`body-passes.ts`): one arriving body of each organization has one for a
- * turn, and so has one small body that has arrived as a whole. So bodies neither deadlock nor wait for one that has
- * stopped or is slow. A hall holds at most `bytesMax`, `passesMax` bodies of each kind and `lapsedBytesMax`, and one
- * read of a socket more for each.
+ * another one. Beyond that a body needs a pass (`body-passes.ts`): one arriving body of each organization can have one, for
+ * a turn at a time, and in the small hall also one body that has arrived as a whole. So bodies neither deadlock nor wait
+ * for one that has stopped or is slow. A hall holds at most `bytesMax`, `passesMax` bodies of each kind and
+ * `lapsedBytesMax`, and one read of a socket more for each.
  */
 export function createBodyRoom({ smallMax, turnMs, ...hallLimits }: Options): BodyRoom {
   const [smallHall, largeHall] = [createHall(hallLimits, true, move), createHall(hallLimits, false, move)];

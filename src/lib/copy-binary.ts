@@ -25,8 +25,8 @@ export function forEachCopyRow(image: Buffer, visit: (row: CopyRow) => void): vo
 }
 
 /**
- * Reads an output of binary COPY while it arrives, in pieces that may be cut anywhere. `end` throws when rows are
- * missing.
+ * Reads an output of binary COPY while it arrives, in pieces that may be cut anywhere. `end` throws when it
+ * is cut.
  */
 export function createCopyRowReader(visit: (row: CopyRow) => void) {
   /** The bytes that have arrived; those before `at`, where the next row begins, have been read. */

@@ -31,7 +31,7 @@ export class GrowingBytes {
     this.#bytes = grown;
   }
 
-  /** The bytes gathered so far, without a copy; valid until the next `clear` or `push`. */
+  /** The bytes gathered so far, without a copy; valid until the next `clear`. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }

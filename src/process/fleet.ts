@@ -41,8 +41,7 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
 
   function start(part: Pick<Part, 'isFirst' | 'preparesFirst'>): Member {
     const { areHeldElsewhere } = sockets;
-    // Each listening handle accepts one connection in a turn of the event loop, so a descriptor is listened on several
-    // times.
+    // A listening handle accepts one connection in a turn of the event loop, so each descriptor has several.
     const descriptors = sockets.descriptors.flatMap((one) => Array<number>(limits.connectionsPerTurn).fill(one));
     const member = startMember({ ...part, areHeldElsewhere }, descriptors, environment);
     members.add(member);

@@ -132,8 +132,8 @@ export async function prepareDatabase(
 }
 
 /**
- * Makes roles and tables, if this server's role has to. The check for a pooler is left out for the embedded PostgreSQL,
- * which has none.
+ * Makes roles and tables, unless another role owns the tables and its address is not given. The embedded PostgreSQL has
+ * no pooler in front of it, so there the check for one is left out.
  * @throws Error with a sentence when it cannot be done
  */
 async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise<void> {

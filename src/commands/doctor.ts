@@ -17,7 +17,7 @@ import type { DatabaseAddresses } from '../process/messages.ts';
 
 type Environment = Record<string, string | undefined>;
 
-/** `metrology-server doctor`: looks the server over that this environment configures; ends with 0, 1 or 2. */
+/** `metrology-server doctor`: examines the server that this environment configures; ends with 0, 1 or 2. */
 export function addDoctorCommand(command: Command, environment: Environment, print: (line: string) => void): void {
   command
     .description(
@@ -31,11 +31,11 @@ export function addDoctorCommand(command: Command, environment: Environment, pri
     });
 }
 
-/** What keeps everything else from being looked at is a finding too. */
+/** Examines the server. An error that prevents the examination, such as a wrong setting, becomes a finding itself. */
 async function diagnose(environment: Environment): Promise<Finding[]> {
   try {
     const config = readConfig(environment);
-    // It would be made: whoever looks changes nothing.
+    // `findDatabase` would create the embedded database, and an examination must not change anything.
     if (config.DATABASE_URL === undefined && !existsSync(clusterFolder(config.DATA_DIR))) {
       throw new Error(
         `There is no database in DATA_DIR ${config.DATA_DIR} yet; the first start of the server makes it.`,

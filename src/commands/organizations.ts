@@ -18,12 +18,12 @@ const columns: Columns<Organization> = {
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
   limits?: AuthLimits;
 }
 
-/** `metrology-server organizations …`: who sees which data. */
+/** `metrology-server organizations …`: list, add and rename organizations. */
 export function addOrganizationsCommands(
   organizations: Command,
   { withDatabase, listing, actor, limits = authLimits }: Surroundings,

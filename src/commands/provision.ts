@@ -7,11 +7,11 @@ interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
   environment: Record<string, string | undefined>;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
 }
 
-/** `metrology-server provision`: what `serve` does with PROVISIONING_FILE, at once. */
+/** `metrology-server provision`: applies a file now, as the start of a server does with PROVISIONING_FILE. */
 export function addProvisionCommand(
   command: Command,
   { withDatabase, listing, environment, actor }: Surroundings,

@@ -24,11 +24,11 @@ interface Options {
   organization?: string;
 }
 
-/** `metrology-server retention`: archives what is old enough, and brings it back (docs/retention.md). */
+/** `metrology-server retention`: archives and removes old runs, checks archives and restores runs (docs/retention.md). */
 export function addRetentionCommands(command: Command, { withStore, print, config }: Surroundings): void {
   const withDatabase = (work: (database: Database) => Promise<void>) =>
     withStore(async ({ connectionString }) => {
-      // Of runs of any length, so no statement is bounded.
+      // Runs may be of any length, so statements have no time-out.
       const database = openDatabase(connectionString, { poolMax: 2, onIdleError: () => {}, statementMsMax: 0 });
       await work(database).finally(() => database.close());
     });
@@ -90,7 +90,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     });
 }
 
-/** What `sysexits.h` has for a failure that passes. Another process does the same work. */
+/** Exit code when another process is doing the same work: EX_TEMPFAIL of `sysexits.h`, a temporary failure. */
 const busyCode = 75;
 
 type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];

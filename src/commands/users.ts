@@ -22,12 +22,12 @@ metrology-server keys revoke --organization NAME --user NAME`;
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
   limits?: AuthLimits;
 }
 
-/** `metrology-server users …`: the people of an organization. */
+/** `metrology-server users …`: list, add and rename the users of an organization. */
 export function addUsersCommands(
   users: Command,
   { withDatabase, listing, actor, limits = authLimits }: Surroundings,

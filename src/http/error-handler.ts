@@ -12,15 +12,15 @@ import { toDetail } from './validation-detail.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The log has it, or has counted it. */
+    /** The request was logged as a refusal, or counted as one. */
     isNoted: boolean;
   }
 }
 
 /**
- * Answers every thrown error as `{"detail": …}`: refusals as they say, PostgreSQL being away or full as 503 with
- * Retry-After, anything else as 500 without a word about the inside. Each is logged, with who sent it for which stream, unless the
- * log of refusals only counts it.
+ * Answers every thrown error as `{"detail": …}`: an `ApiError` with its own status, PostgreSQL being away or full as
+ * 503 with Retry-After, and anything else as 500 without internal details. Each is logged with its sender and stream,
+ * unless the log of refusals only counts it.
  */
 export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): void {
   const methodsOf = collectPaths(app);
@@ -45,25 +45,25 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
   };
   app.setNotFoundHandler(answerUnknownPath);
   app.setErrorHandler((error: unknown, request, reply) => {
-    // Fastify has rules of its own for the method QUERY, also where there is no such route.
+    // For the method QUERY Fastify throws errors of its own even when there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
     if (error instanceof ClientGone || hasGone(request)) {
-      // There is nobody to answer.
+      // The client has gone, so nothing is answered.
       reply.hijack();
       return;
     }
     const answer = toApiError(error, request);
     note(request, reply, answer, error);
     if (!request.raw.socket.destroyed) return send(reply, answer);
-    // The client has gone: what an answer takes would be a third of what one that breaks off costs.
+    // The client has gone. Without an answer, a request that breaks off costs a third less.
     request.bodyPlace?.leave();
     reply.hijack();
   });
 }
 
-/** Answers a URL that cannot be decoded, which never reaches a route. */
+/** Answers a URL that cannot be decoded. Such a request never reaches a route. */
 export function answerBadUrl(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  // No hook has run.
+  // No hook has run, so the common headers are set here.
   reply.headers(commonHeaders).header(requestIdHeader, request.id);
   const rule = 'a % must be followed by two hexadecimal digits, and what they stand for must be UTF-8';
   send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
@@ -80,7 +80,7 @@ function send(reply: FastifyReply, error: ApiError) {
   return reply.code(error.status).headers(error.headers).type('application/json').send({ detail: error.detail });
 }
 
-/** The refusal that an error stands for. */
+/** Translates any thrown error into the refusal that is answered. */
 export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
   const passing = passingFailure(error);

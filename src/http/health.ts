@@ -26,8 +26,8 @@ interface HealthParts {
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can keep its promises, as it has found within about a second, however often
- * it is asked. Both without a key.
+ * `/healthz` says that the process answers. `/readyz` says whether it may store chunks, by a check of the database that
+ * is at most about a second old, however often it is asked. Both need no key.
  */
 export function healthRoutes(app: App, { standing, disk }: HealthParts): void {
   app.get(

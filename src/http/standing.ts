@@ -3,9 +3,11 @@ import type { Standing, StandingLog } from '../database/standing.ts';
 import { unavailable } from '../errors.ts';
 
 /**
- * Refuses whatever would store something while this server may not go on (database/standing.ts), and takes back the answer
- * of what was stored meanwhile, before it leaves: an acknowledgement is a promise. Reads are answered as long as they can be.
- * A server that listens looks by itself; and what fails for no known reason may have met what the next look would find.
+ * While this server may not store (database/standing.ts), refuses every request that would store something with 503.
+ * The answer of a request that was stored meanwhile is replaced by 503 before it is sent, because an acknowledgement is
+ * a promise. Reads are still answered as far as they can be. A server that listens checks its standing periodically. An
+ * unknown error (500) causes a check at once, since the cause of both may be the same; then the answer is 503 with the
+ * result of the check.
  */
 export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, log: StandingLog): void {
   let stop = () => {};
@@ -13,7 +15,7 @@ export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, 
     stop = standing.watch(log);
   });
   app.addHook('onClose', async () => stop());
-  // With callbacks: an async hook costs each chunk a promise.
+  // With callbacks: an async hook costs a promise for each chunk.
   app.addHook('preHandler', (request, _reply, done) => {
     const refusal = request.method === 'GET' || request.is404 ? undefined : standing.refusal();
     if (refusal === undefined) done();
@@ -31,7 +33,10 @@ export function refuseWithoutStanding(app: FastifyInstance, standing: Standing, 
   });
 }
 
-/** @returns what is answered in the place of an unknown failure, where a look finds out what it was */
+/**
+ * Checks the standing after an unknown error.
+ * @returns the body of the 503 that replaces the answer; undefined when all is well
+ */
 async function explain(reply: FastifyReply, standing: Standing): Promise<string | undefined> {
   const problem = await standing.look(0);
   if (problem === undefined) return undefined;

@@ -1,19 +1,19 @@
-/** The connections of a server that is to end: each is told so with an answer, and then closed. */
+/** Closes the connections of a server in order: each gets one more answer, which says `Connection: close`. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Connections {
   /**
-   * From now on every answer says `Connection: close`. Comes back when no connection is left that waits for a request, or
-   * after `msMax`; then the others are closed, and `server` itself is still open.
+   * From now on every answer says `Connection: close`. Resolves when no idle connection is left, or after `msMax`, when
+   * the remaining idle ones are closed. It does not close `server` itself.
    */
   drain(msMax: number): Promise<void>;
-  /** Requests that are not answered yet. */
+  /** The number of requests that are not answered yet. */
   inFlight(): number;
-  /** Closes those on which nothing is going on. */
+  /** Closes the connections that have no request. */
   closeIdle(): void;
-  /** Comes back when none is left, nor any request. */
+  /** Resolves when no connection is left, and so no request either. */
   gone(): Promise<void>;
   closeAll(): void;
 }
@@ -22,11 +22,11 @@ const lookMs = 20;
 
 interface Connection {
   /**
-   * What is not answered yet. It goes with its connection: of requests that were sent ahead Node says nothing when that closes,
-   * and would else keep them for ever.
+   * The answers that are not finished. They are kept per connection, because Node emits no `close` for requests that
+   * were sent ahead when their connection closes; a list of all answers would keep those for ever.
    */
   answering: Set<ServerResponse>;
-  /** Bytes that had been read when the last answer was done. */
+  /** `socket.bytesRead` at the end of the last answer. */
   bytesRead: number;
 }
 
@@ -49,13 +49,14 @@ export function followConnections(server: Server): Connections {
       connection.bytesRead = socket.bytesRead;
     });
   });
-  // A request of which something has been read, though not its whole head, is on its way.
+  // Bytes that were read since the last answer belong to a request whose head is not complete.
   const isIdle = (socket: Socket, { answering, bytesRead }: Connection) =>
     answering.size === 0 && socket.bytesRead === bytesRead;
   const inFlight = () => [...connections.values()].reduce((sum, { answering }) => sum + answering.size, 0);
   const idle = () => [...connections].filter((one) => isIdle(...one));
   const closeIdle = () => {
-    // A request that waits in the kernel would be cut off unread. Between the two the event loop reads what has arrived.
+    // A request may wait unread in the kernel, and closing would cut it off. Between the two `setImmediate` the event
+    // loop reads what has arrived, so its connection is not idle any more.
     const close = () => {
       for (const [socket] of idle()) socket.destroy();
     };

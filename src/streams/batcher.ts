@@ -93,7 +93,7 @@ export class Batcher<Item extends BatchItem, Result> {
   /** Why the database is away; undefined while it is there, as far as is known. */
   #away: Error | undefined;
   #awayTries = 0;
-  /** The timer of `#lookAround`; it runs while there are items. */
+  /** The timer of `#checkDeadlines`; it runs while there are items. */
   #watch: NodeJS.Timeout | undefined;
   #closed: { whenIdle: () => void } | undefined;
 
@@ -108,7 +108,7 @@ export class Batcher<Item extends BatchItem, Result> {
     if (reason !== undefined) return Promise.reject(overload(reason));
     return new Promise((resolve, reject) => {
       this.#queue.push(item, resolve, reject);
-      this.#watch ??= setInterval(() => this.#lookAround(), this.#options.limits.slowFlushMs);
+      this.#watch ??= setInterval(() => this.#checkDeadlines(), this.#options.limits.slowFlushMs);
       if (!this.#isWoken && this.#mayBegin()) this.#wake();
     });
   }
@@ -152,7 +152,7 @@ export class Batcher<Item extends BatchItem, Result> {
     if (this.#mayBegin()) {
       const isHeld = ({ rows }: Item) => this.#holds.size > 0 && rows.some(({ channel }) => this.#holds.has(channel));
       const mayGo = (item: Item) => !this.#isLate(item) && !this.#isBusy(item);
-      this.#fly(
+      this.#start(
         this.#queue.take((item) => mayGo(item) && !isHeld(item)),
         false,
       );
@@ -171,7 +171,7 @@ export class Batcher<Item extends BatchItem, Result> {
     for (const { retryAt } of this.#holds.values()) isDue ||= retryAt <= time;
     if (!isDue) return;
     const mayRetry = ({ rows }: Item) => rows.every(({ channel }) => (this.#holds.get(channel)?.retryAt ?? 0) <= time);
-    this.#fly(
+    this.#start(
       this.#queue.take((item) => mayGo(item) && mayRetry(item)),
       true,
     );
@@ -185,7 +185,7 @@ export class Batcher<Item extends BatchItem, Result> {
     return false;
   }
 
-  #fly(batch: Batch<Item, Result>, isOfHeld: boolean): void {
+  #start(batch: Batch<Item, Result>, isOfHeld: boolean): void {
     if (batch.leaders.length === 0) return;
     const entries = batch.leaders.concat(...batch.followers);
     const flight = { entries, channels: undefined, startedAt: this.#options.now(), isOfHeld };
@@ -249,7 +249,7 @@ export class Batcher<Item extends BatchItem, Result> {
   }
 
   /** Runs every `slowFlushMs`: answers late items, also when a flush hangs, both those in it and those behind it. */
-  #lookAround(): void {
+  #checkDeadlines(): void {
     this.#dropLate();
     for (const { entries } of this.#flights) for (const entry of entries) this.#giveUpLate(entry);
     if (!this.#isWoken) this.#begin();

@@ -141,7 +141,7 @@ export function createStreamService(options: Options): StreamService {
       const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt, originOf);
       return submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
-        // A turn of its own for the receipts of very many channels, since the end of the flush has just taken one.
+        // A turn of its own for very many receipts, since the end of the flush has just taken one.
         return arrivals.length > limits.flushRowsMax ? nextTurn().then(answer) : answer();
       });
     },
@@ -155,8 +155,7 @@ export function createStreamService(options: Options): StreamService {
         image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
-      // Its own content key: a late chunk with the same readings must not share its answer, since that is refused and
-      // this is not.
+      // Other content than a late chunk with the same readings, since that is refused and this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
       return acknowledge(restoring, await submit(restoring), metrics);

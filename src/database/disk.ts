@@ -70,10 +70,10 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
   let room: Room | undefined;
   let level: Level = 'ample';
   let lookedAt = Number.NEGATIVE_INFINITY;
-  let saidAt = Number.NEGATIVE_INFINITY;
+  let reportedFullAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
 
-  const isSaidFull = () => room === undefined && now() - saidAt < bounds.diskFullSaidMs;
+  const isReportedFull = () => room === undefined && now() - reportedFullAt < bounds.diskFullSaidMs;
 
   function levelOf({ free }: Room): Level {
     const isWithin = marks.findIndex(([name]) => name === level);
@@ -86,7 +86,7 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
     room = folder === undefined ? undefined : await roomOf(folder).catch(() => undefined);
     lookedAt = now();
     const before = level;
-    level = room === undefined ? (isSaidFull() ? 'full' : 'ample') : levelOf(room);
+    level = room === undefined ? (isReportedFull() ? 'full' : 'ample') : levelOf(room);
     if (level !== before) tell(log);
   }
 
@@ -121,13 +121,13 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
       );
     },
     full() {
-      if (isSaidFull()) return 'The disk of the database is full: PostgreSQL has no room to store anything.';
+      if (isReportedFull()) return 'The disk of the database is full: PostgreSQL has no room to store anything.';
       if (level !== 'full' || room === undefined) return undefined;
       const bound = `${inMiB(bounds.diskFullBytes)} (diskFullBytes)`;
       return `The disk of the database is full: ${inMiB(room.free)} are left, and below ${bound} nothing is stored.`;
     },
     note(error) {
-      if (isDiskFull(error)) saidAt = now();
+      if (isDiskFull(error)) reportedFullAt = now();
     },
   };
   return disk;

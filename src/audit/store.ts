@@ -75,8 +75,8 @@ export async function findEntriesOfAll(
 }
 
 /**
- * Removes up to `countMax` entries of all organizations that are older than `keepDays` and than 30 days. @returns how
- * many
+ * Removes up to `countMax` entries of all organizations that are older than `keepDays` and than 30 days.
+ * @returns how many
  */
 export async function removeOldEntries(database: Database, keepDays: number, countMax: number): Promise<number> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ count: number }>({

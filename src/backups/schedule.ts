@@ -25,7 +25,8 @@ export interface ScheduleOptions {
 
 export interface Schedule {
   /**
-   * Begins to check whether a backup is due, now and every `lookMs`. @param connectionString of the server's own login
+   * Begins to check whether a backup is due, now and every `lookMs`.
+   * @param connectionString of the server's own login
    */
   start(connectionString: string): void;
   /** Checks now, and makes a backup that is due. Never rejects. */

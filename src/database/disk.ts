@@ -87,10 +87,10 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
     lookedAt = now();
     const before = level;
     level = room === undefined ? (isReportedFull() ? 'full' : 'ample') : levelOf(room);
-    if (level !== before) tell(log);
+    if (level !== before) logChange(log);
   }
 
-  function tell(log: DiskLog | undefined): void {
+  function logChange(log: DiskLog | undefined): void {
     const fields = room === undefined ? {} : { freeBytes: room.free, sizeBytes: room.size };
     if (level === 'ample') log?.warn(fields, 'the disk of the database has room again');
     else if (level === 'low') log?.warn(fields, disk.warning() as string);

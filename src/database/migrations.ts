@@ -46,8 +46,8 @@ export async function readMigrations(folder = shippedFolder): Promise<MigrationF
 }
 
 /**
- * The migrations that have run, in the order of their names; none where there are no tables of ours. @param pool or one
- * of its connections
+ * The migrations that have run, in the order of their names; none where there are no tables of ours.
+ * @param pool or one of its connections
  */
 export async function ranMigrations({ pool }: { pool: Pick<Connections, 'query'> }): Promise<RanMigration[]> {
   // As JSON, since a database that only older releases have migrated lacks some of these columns.
@@ -101,7 +101,7 @@ function newerProblem(files: readonly MigrationFile[], ran: readonly RanMigratio
   const refusing = ran.filter(({ name, releaseBeforeServes }) => !known.has(name) && releaseBeforeServes !== true);
   if (refusing.length === 0) return undefined;
   const names = refusing.map(({ name }) => name).join(', ');
-  // Since this release, all our releases record checksums.
+  // Our own releases record checksums since the first one that may run beside others.
   const isAnother = refusing.every(({ checksum }) => checksum === null);
   const or = isAnother
     ? ' If another program keeps its migrations in this database, give each a database of its own.'

@@ -257,8 +257,8 @@ function widthOf(range: number, hasNulls: boolean): number {
 }
 
 /**
- * Chooses base and step, and writes the residuals. @returns undefined where they take too many bytes, or a sum is not
- * exact
+ * Chooses base and step, and writes the residuals.
+ * @returns undefined where they take too many bytes, or a sum is not exact
  */
 function write(length: number, whole: Float64Array, exponent: number, line: Line): PackedSeries | undefined {
   const { lowest, highest, lowestBeside, highestBeside, hasNulls } = line;

@@ -29,8 +29,8 @@ export interface Standing {
   /** Checks every `standingEveryMs` and logs changes to `log`. @returns a function that stops this */
   watch(log: StandingLog): () => void;
   /**
-   * For a new connection of ingest: refuses it if it leads to another database than the first one did. @throws
-   * ServesNoMore
+   * For a new connection of ingest: refuses it if it leads to another database than the first one did.
+   * @throws ServesNoMore
    */
   verify(client: Pick<pg.ClientBase, 'query'>): Promise<void>;
 }

@@ -156,8 +156,8 @@ export interface ChunkRun {
 /**
  * Reads chunks that were just written, so that PostgreSQL marks their rows as committed now. The first reader of a row
  * sets that mark. With data checksums, the first mark on a page after a checkpoint writes the whole page to the
- * write-ahead log. Right after the write the page has been logged since the last checkpoint anyway. Later, a replay of
- * a chunk would cause that write (1.8 kB a chunk).
+ * write-ahead log. Right after the write that is free, since the page has been logged since the last checkpoint anyway.
+ * Later, a mere replay of a chunk would cause that write (1.8 kB a chunk).
  */
 export async function touchChunks(
   { pool, patience }: Pick<Means, 'pool' | 'patience'>,

@@ -53,7 +53,8 @@ export async function restoreStreams(organization: OrganizationDatabase, dataIds
 }
 
 /**
- * Marks entries for removal, deleted or not. @returns the ids of those that have rows, also after an earlier removal
+ * Marks entries for removal, deleted or not.
+ * @returns the ids of those that have rows, also after an earlier removal
  */
 export async function giveUpStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
@@ -110,8 +111,8 @@ async function removeChannels(client: pg.PoolClient, organizationId: string, dat
 }
 
 /**
- * Also true after another removal has just removed the stream: that one may not have seen the rows that this one has to
- * remove.
+ * True for a stream that is marked for removal. Also true after another removal has just removed the stream: that one may
+ * not have seen all rows.
  */
 const ofGivenUp = `
   data_id = $2::uuid and not exists (

@@ -37,7 +37,7 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
-  /** The cache of channels; an empty one by default. Who gives it must clear it when a connection is lost. */
+  /** The cache of channels; an empty one by default. Whoever passes one clears it when a connection is lost. */
   known?: KnownChannels;
   /** Called with what has been committed. */
   listeners?: readonly OnCommitted[];
@@ -59,7 +59,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
-    settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+    settleApart({ settle: (part, lockMsMax) => how(means(lockMsMax), part), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);

@@ -41,8 +41,8 @@ const readingsOf = (image: Buffer) =>
   Array.from(decodeFloat8Array(image), (reading) => (Number.isNaN(reading) ? null : reading));
 
 /**
- * Removes up to `countMax` revisions that were replaced more than `keepDays` ago, of all organizations. @returns how
- * many
+ * Removes up to `countMax` revisions that were replaced more than `keepDays` ago, of all organizations.
+ * @returns how many
  */
 export async function deleteOldRevisions(database: Database, keepDays: number, countMax: number): Promise<number> {
   const { rowCount } = await database.everyOrganization.upkeep.pool.query({

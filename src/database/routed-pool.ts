@@ -90,8 +90,7 @@ export class RoutedPool extends pg.Pool {
   }
 
   /**
-   * For a while, the pool opens no further connections: who wants one waits for an existing one instead of being
-   * refused.
+   * For a while, the pool opens no further connections: requests wait for an existing one instead of being refused.
    */
   #makeNoMore(): void {
     if (this.options.max !== this.#max) return;

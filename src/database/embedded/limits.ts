@@ -1,7 +1,8 @@
 /** Bounds of the embedded PostgreSQL. Its caller passes them in, so that a test can make them small. */
 export const embeddedLimits = {
   /**
-   * Size of a file beside the data that is deleted when the disk is full, so that PostgreSQL has space; 0 makes none.
+   * Size of the reserve, a file beside the data. It is deleted when the disk is full, so that PostgreSQL has space. 0
+   * makes none.
    */
   diskReserveBytes: 64 * 1024 * 1024,
   /**

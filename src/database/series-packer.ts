@@ -101,8 +101,7 @@ function packBy(kind: Kind, readings: Float64Array, samples: Samples, whole: Flo
   let line = stepOf(readings, samples, scale);
   let failed = kind.measure(readings, whole, scale, line);
   if (failed >= 0) {
-    // Some reading needs more digits than those three. All readings from there on are checked, and all are measured
-    // again.
+    // Some reading needs more digits than those three: all from there on are checked, and all are measured again.
     exponent = exponentForAll(kind, readings, failed, exponent);
     if (exponent === undefined) return undefined;
     scale = kind.scaleOf(exponent);
@@ -136,9 +135,7 @@ function isSpread(readings: Float64Array, { first, middle, last }: Samples, scal
   return Math.abs(toMiddle - step * (middle - first)) >= rangeMax;
 }
 
-/**
- * Measurements of the whole numbers of a series: their range, and the range of their distances from the line of a step.
- */
+/** Measurements of the whole numbers of a series: their range, and that of their distances from the line of a step. */
 interface Line {
   step: number;
   lowest: number;
@@ -167,8 +164,7 @@ const neverFits = -2;
 
 /**
  * Multiplies the readings by a power of ten, writes the products, and measures them. It checks that every reading comes
- * back, by the same division that decodes it later: base, step and residual add up exactly to the number that is
- * written.
+ * back by the division that decodes it: base, step and residual add up exactly to the number that is written.
  * @returns the index of a reading that this scale does not make whole, or one of the two codes
  */
 function measureByTen(readings: Float64Array, whole: Float64Array, scale: number, line: Line): number {
@@ -256,10 +252,7 @@ function widthOf(range: number, hasNulls: boolean): number {
   return widthMax + 1;
 }
 
-/**
- * Chooses base and step, and writes the residuals.
- * @returns undefined where they take too many bytes, or a sum is not exact
- */
+/** Chooses base and step, and writes the residuals. @returns undefined where they are too long or a sum is inexact */
 function write(length: number, whole: Float64Array, exponent: number, line: Line): PackedSeries | undefined {
   const { lowest, highest, lowestBeside, highestBeside, hasNulls } = line;
   const level = widthOf(highest - lowest, hasNulls);

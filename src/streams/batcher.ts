@@ -46,9 +46,7 @@ export class TryAgain {
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
-  /**
-   * Settles items: one outcome for each, in order; TryAgain for those to retry. If it throws, all items get that error.
-   */
+  /** Settles items: one outcome for each, in order; TryAgain for those to retry. What it throws is the error of all. */
   flush(items: Item[]): Promise<(Result | Error | TryAgain)[]>;
   limits: BatchLimits;
   /** The result of an item that repeats another one of its flush, made from the result of that one. */
@@ -57,9 +55,7 @@ export interface BatcherOptions<Item extends BatchItem, Result> {
   now(): number;
   /** Why the database is away, in words. It goes into the error of an item that has waited too long. */
   explain?(cause: Error): string | undefined;
-  /**
-   * Resolves when the next flush may be tried, after `tries` flushes in a row that had found the database away before.
-   */
+  /** Resolves when the next flush may be tried. @param tries earlier flushes in a row that found the database away */
   untilBack(cause: Error, tries: number): Promise<void>;
   /** The error of an item that the queue has no room for, or that has waited too long. */
   overload(reason: string): Error;
@@ -280,9 +276,7 @@ export class Batcher<Item extends BatchItem, Result> {
     return true;
   }
 
-  /**
-   * Answers an item at its deadline while its flush goes on. The outcome of that flush is ignored, but frees its room.
-   */
+  /** Answers an item at its deadline while its flush goes on. The end of that flush only frees its room. */
   #giveUpLate(entry: Entry<Item, Result>): void {
     const { limits, now, inDoubt } = this.#options;
     if (entry.isAnswered || now() - entry.item.arrivedAt <= limits.ingestMsMax) return;

@@ -3,7 +3,7 @@ import { type Sweeping, sweepFromTimeToTime } from '../lib/sweeping.ts';
 import { type AuditLimits, auditLimits } from './limits.ts';
 import { removeOldEntries } from './store.ts';
 
-/** Removes entries of the audit log that are older than `keepDays`, now and every `entrySweepMs`. */
+/** Removes entries of the audit log that are older than `keepDays`, at once and then every `entrySweepMs`. */
 export function forgetOldEntries(
   database: Database,
   keepDays: number,

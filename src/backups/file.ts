@@ -2,12 +2,12 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Made, Sink } from './backup.ts';
 
-/** Names of files that are being written end so. */
+/** The suffix of a file that is still being written. */
 export const partSuffix = '.part';
 
 /**
- * Makes a backup under another name, and gives it its own once it is whole and on the disk. What stood under the name stays until then.
- * Nobody but its owner may read it.
+ * Writes a backup under a temporary name, and renames it once it is complete and on disk. Until then, a file that has
+ * the name already stays. Only the owner of the file may read it.
  * @throws with a sentence where the file cannot be written
  */
 export async function writeFileWhole(path: string, make: (sink: Sink) => Promise<Made>): Promise<Made> {

@@ -1,7 +1,7 @@
 /**
- * What a backup file is: a tar file of `manifest.json`, which says what it is of; of each table its rows as PostgreSQL's binary COPY,
- * in pieces that gzip has compressed; `contents.json`, which says how much there has to be; and the SHA-256 of all before
- * (docs/backup.md#the-file).
+ * The format of a backup file. It is a tar file with these entries: `manifest.json`, which describes the database; for
+ * each table its rows as PostgreSQL's binary COPY, in gzip-compressed pieces; `contents.json`, which says how much
+ * there must be; and the SHA-256 of everything before it (docs/backup.md#the-file).
  */
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
@@ -13,25 +13,25 @@ export const formatVersion = 1;
 const Manifest = Type.Object({
   format: Type.Literal(formatName),
   formatVersion: Type.Integer(),
-  /** What is stored at this moment is in it: ISO 8601. */
+  /** The moment of the snapshot: ISO 8601. */
   takenAt: Type.String(),
   release: Type.String(),
   commit: Type.String(),
   postgres: Type.String(),
-  /** Those that had made the tables. */
+  /** The migrations that had run. */
   migrations: Type.Array(Type.Object({ name: Type.String(), checksum: Type.Union([Type.String(), Type.Null()]) })),
-  /** In this order, so that what a row refers to stands before it. */
+  /** In this order a row comes after those that it refers to. */
   tables: Type.Array(
     Type.Object({
       name: Type.String({ pattern: '^[a-z0-9_]{1,63}$' }),
       columns: Type.Array(Type.Object({ name: Type.String(), type: Type.String() })),
     }),
   ),
-  /** The number that each counter had reached; null of one that was never used. */
+  /** The last number of each sequence; null if it was never used. */
   sequences: Type.Array(
     Type.Object({ table: Type.String(), column: Type.String(), last: Type.Union([Type.Integer(), Type.Null()]) }),
   ),
-  /** Tables beside those of the server, of which nothing is in it. */
+  /** Tables that do not belong to the server, and that are not in the backup. */
   leftOut: Type.Array(Type.String()),
 });
 export type Manifest = Static<typeof Manifest>;
@@ -41,7 +41,7 @@ const Contents = Type.Object({
     Type.Object({
       name: Type.String(),
       rows: Type.Integer({ minimum: 0 }),
-      /** As PostgreSQL gave it. */
+      /** Size of the COPY output of PostgreSQL. */
       bytes: Type.Integer({ minimum: 0 }),
       pieces: Type.Integer({ minimum: 1 }),
       sha256: Type.String(),
@@ -60,10 +60,10 @@ export const pieceName = (table: string, number: number) => `${table}/${String(n
 export const jsonBody = (value: unknown) => Buffer.from(`${JSON.stringify(value, null, 1)}\n`);
 export const digestBody = (digest: Buffer) => Buffer.from(`${digest.toString('hex')}\n`);
 
-/** A file that is no backup, or not the one that was made, in a sentence. */
+/** A file that is not a backup, or is damaged, in a sentence. */
 export class BackupProblem extends Error {}
 
-/** @throws BackupProblem where it is none, or of a format that only a newer release knows */
+/** @throws BackupProblem where it is not a manifest, or has a format that only a newer release knows */
 export function readManifest(body: Buffer): Manifest {
   const found = parsed(body) as { format?: unknown; formatVersion?: unknown; release?: unknown } | undefined;
   if (found?.format !== formatName) throw noBackup();
@@ -73,14 +73,14 @@ export function readManifest(body: Buffer): Manifest {
         `which knows formats up to ${formatVersion}: use a release from ${found.release} on.`,
     );
   }
-  if (!Value.Check(Manifest, found)) throw damaged('its manifest is none');
+  if (!Value.Check(Manifest, found)) throw damaged('its manifest is not valid');
   return found;
 }
 
 /** @throws BackupProblem */
 export function readContents(body: Buffer): Contents {
   const found = parsed(body);
-  if (!Value.Check(Contents, found)) throw damaged('its list of contents is none');
+  if (!Value.Check(Contents, found)) throw damaged('its list of contents is not valid');
   return found;
 }
 

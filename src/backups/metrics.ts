@@ -7,7 +7,7 @@ export function watchBackups(
   { ageSeconds, failureCount }: Pick<Schedule, 'ageSeconds' | 'failureCount'>,
 ): void {
   const age = 'Age of the newest backup in BACKUP_DIR; counted from 1970 where there is none';
-  // One that a process has just made is found by the others a little later.
+  // The other processes notice a backup that one process has just made a little later.
   metrics.watch('metrology_backup_age_seconds', age, ageSeconds, 'min');
   metrics.watchCounter('metrology_backup_failures_total', 'Scheduled backups that failed', failureCount);
 }

@@ -19,20 +19,20 @@ import {
 } from './format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 
-/** What is done with a backup while it is read. Only once all has been read is it known to be whole. */
+/** What to do with a backup while it is read. Only after the end is it known to be complete and undamaged. */
 export interface Visitor {
   begin?(manifest: Manifest): Promise<void>;
   beginTable?(table: Manifest['tables'][number]): Promise<void>;
-  /** @param bytes of the COPY of the table, cut anywhere */
+  /** @param bytes of the COPY of the table, split anywhere */
   piece?(bytes: Buffer): Promise<void>;
-  /** @returns how many rows have arrived; nothing where they were not counted */
+  /** @returns how many rows have arrived; undefined where they were not counted */
   endTable?(): Promise<number | undefined>;
 }
 
 /**
- * Reads a backup from its beginning to its end and compares everything with the hashes and counts that stand in it, in memory that
- * does not grow with it.
- * @throws BackupProblem with a sentence where it is none, cut or altered; and what the visitor throws
+ * Reads a backup from beginning to end, and compares everything with the hashes and counts in it. Its memory does not
+ * grow with the backup.
+ * @throws BackupProblem with a sentence where the file is not a backup, is cut or altered; and what the visitor throws
  */
 export async function readBackup(
   source: AsyncIterable<Buffer>,
@@ -42,13 +42,13 @@ export async function readBackup(
   const { entryBytesMax } = { ...backupLimits, ...given };
   const whole = createHash('sha256');
   const unhashed: Buffer[] = [];
-  // The last entry is the hash of what stands before it, so the hash lags behind by one.
-  const settle = () => {
+  // The last entry is the hash of all entries before it, so hashing stays one entry behind.
+  const hashPending = () => {
     for (const bytes of unhashed.splice(0)) whole.update(bytes);
   };
   const entries = readTar(source, { entryBytesMax, onBytes: (bytes) => unhashed.push(bytes) });
   const next = async (): Promise<TarEntry | undefined> => {
-    settle();
+    hashPending();
     const { value, done } = await entries.next();
     return done ? undefined : value;
   };
@@ -63,7 +63,7 @@ export async function readBackup(
     if (after?.name !== contentsName) throw damaged(`${after?.name ?? 'its end'} stands where its contents should`);
     const contents = readContents(after.body);
     compare(contents.tables, found);
-    settle();
+    hashPending();
     const digest = whole.digest();
     const last = await next();
     if (last?.name !== digestName || !last.body.equals(digestBody(digest))) throw damaged('its SHA-256 is another one');
@@ -110,14 +110,15 @@ async function unpack({ name, body }: TarEntry, maxOutputLength: number): Promis
   }
 }
 
-function compare(said: readonly TableContents[], found: readonly Found[]): void {
+function compare(listed: readonly TableContents[], found: readonly Found[]): void {
   for (const [i, table] of found.entries()) {
-    const { name, rows, bytes, pieces, sha256 } = said[i] ?? { name: undefined };
+    const { name, rows, bytes, pieces, sha256 } = listed[i] ?? { name: undefined };
     const isSame = name === table.name && bytes === table.bytes && pieces === table.pieces && sha256 === table.sha256;
     if (!isSame) throw damaged(`the table ${table.name} is not what was written`);
     if (table.rows !== undefined && rows !== table.rows) {
       throw damaged(`the table ${table.name} has ${table.rows} rows and should have ${rows}`);
     }
   }
-  if (said.length !== found.length) throw new BackupProblem('The backup is damaged: it names more tables than it has.');
+  if (listed.length !== found.length)
+    throw new BackupProblem('The backup is damaged: it names more tables than it has.');
 }

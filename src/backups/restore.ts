@@ -20,17 +20,18 @@ import {
 } from './store.ts';
 
 interface Options {
-  /** Ends it; then it throws the reason and the database is as it was. */
+  /** Stops it; then it throws the reason of the signal, and the database is as it was. */
   signal?: AbortSignal;
   limits?: Partial<BackupLimits>;
   migrationsFolder?: URL;
 }
 
 /**
- * Fills an empty database with what is in a backup, in one transaction: whatever fails, it is as empty afterwards as before. The tables are
- * those of the moment of the backup; what has come since is left to `migrate`.
- * @param owner the role that is going to own the tables; the roles of the server are there (`makeRoles`)
- * @throws with a sentence: BackupProblem where the backup is none, damaged, or of a newer release; and where the database is not empty
+ * Fills an empty database from a backup, in one transaction: after any failure it is as empty as before. The tables are
+ * those at the moment of the backup; later migrations are left to `migrate`.
+ * @param owner the role that will own the tables; the roles of the server must exist (`makeRoles`)
+ * @throws with a sentence: BackupProblem where the file is not a backup, is damaged, or is of a newer release; and
+ * where the database is not empty
  */
 export async function restore(
   owner: OwnerDatabase,
@@ -39,7 +40,7 @@ export async function restore(
 ): Promise<{ manifest: Manifest; contents: Contents }> {
   const limits = { ...backupLimits, ...given };
   const files = await readMigrations(migrationsFolder);
-  // Before anything is read: who has taken the wrong database need not wait for it.
+  // Before the backup is read: somebody who named the wrong database learns that at once.
   await inTransaction(owner.pool, async (client) => {
     const found = await listFound(client);
     if (filledOf(found).length > 0) throw notEmpty(found);
@@ -67,7 +68,7 @@ export async function restore(
       },
       limits,
     ).catch(async (error) => {
-      // A COPY that is under way would take the rollback for data.
+      // A COPY that is still running would take the rollback for data.
       await rows?.abandon(error);
       throw error;
     });
@@ -79,7 +80,7 @@ export async function restore(
 
 const namesOf = ({ tables }: Manifest) => tables.map(({ name }) => name);
 
-/** Makes the tables that the backup was made of, or sees that they are there and empty. */
+/** Creates the tables of the backup, or checks that they exist and are empty. */
 async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonly MigrationFile[]): Promise<void> {
   refuseForeign(manifest, files);
   const found = await listFound(client);
@@ -98,7 +99,7 @@ async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonl
   await refuseMissing(client, manifest);
 }
 
-/** @throws BackupProblem where this release does not know how the tables of the backup came about */
+/** @throws BackupProblem where this release does not know the migrations that made the tables of the backup */
 function refuseForeign({ migrations, release }: Manifest, files: readonly MigrationFile[]): void {
   const known = new Set(files.map(({ name }) => name));
   const unknown = migrations.filter(({ name }) => !known.has(name)).map(({ name }) => name);
@@ -119,7 +120,7 @@ function refuseForeign({ migrations, release }: Manifest, files: readonly Migrat
   }
 }
 
-/** @throws BackupProblem that names what of the backup has no place in the tables */
+/** @throws BackupProblem that names the columns of the backup that the tables do not have */
 async function refuseMissing(client: pg.PoolClient, manifest: Manifest): Promise<void> {
   const there = await listColumns(client, namesOf(manifest));
   const missing = manifest.tables.flatMap(({ name, columns }, i) => {
@@ -130,7 +131,7 @@ async function refuseMissing(client: pg.PoolClient, manifest: Manifest): Promise
   throw new BackupProblem(`The backup holds what the tables of this release have no place for: ${missing.join(', ')}.`);
 }
 
-/** Which migrations have run is no content. */
+/** The table of migrations does not count as content. */
 const filledOf = (found: readonly Found[]) =>
   found.filter(({ name, hasRows }) => hasRows && name !== 'kysely_migration').map(({ name }) => name);
 
@@ -149,11 +150,11 @@ interface CopyIn {
   write(bytes: Buffer): Promise<void>;
   /** @returns how many rows have been stored */
   end(): Promise<number>;
-  /** Ends it without any. */
+  /** Ends the COPY without storing any row. */
   abandon(error: Error): Promise<void>;
 }
 
-/** Rows on their way into a table. What PostgreSQL says of them comes at whichever write is next. */
+/** Streams rows into a table. An error of PostgreSQL is thrown by the next write. */
 function copyIn(client: pg.PoolClient, statement: string): CopyIn {
   const copy = client.query(copyFrom(statement));
   let isOver = false;

@@ -14,10 +14,10 @@ interface Session {
 const cancelRequestCode = 80_877_102;
 
 /**
- * Ends what a connection runs for somebody who has gone, as soon as the signal is aborted: unless that is over within
- * `graceMs`, PostgreSQL is asked to cancel it, and the connection is cut. It is of no more use then, since a request to
- * cancel that comes late would meet the next statement.
- * @returns what tells that the connection has been given back
+ * Ends what a connection runs when its client has gone, that is when the signal is aborted. Unless that ends within
+ * `graceMs`, PostgreSQL is asked to cancel it, and the connection is cut. The connection cannot be reused, since a late
+ * cancel request would hit its next statement.
+ * @returns a function to call when the connection has been given back
  */
 export function abandonOn(signal: AbortSignal, client: pg.PoolClient, graceMs: number): () => void {
   let timer: NodeJS.Timeout | undefined;
@@ -48,7 +48,7 @@ function askToCancel({ processID, secretKey, host, port, connection }: Session):
   message.writeInt32BE(processID, 8);
   message.writeInt32BE(secretKey, 12);
   socket.on('error', () => {}).end(message);
-  // Where nobody answers, the statement ends by its own bound.
+  // If nobody answers, the statement ends at its own time limit.
   socket.setTimeout(cancelMsMax, () => socket.destroy());
   socket.unref();
 }

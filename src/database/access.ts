@@ -17,7 +17,7 @@ export interface Connections {
   ): Promise<pg.QueryResult<Row>>;
 }
 
-/** Both ways on one pool, which is ended by whoever has opened it. */
+/** Both ways on one pool. Whoever has opened the pool ends it. */
 export function accessTo<Pool extends Connections>(pool: Pool): Access & { pool: Pool } {
   return {
     pool,

@@ -1,4 +1,7 @@
-/** Who holds what somebody waits for, for the log: which session it is and since when, and nothing of what it asked. */
+/**
+ * Which sessions hold a lock that another one waits for, for the log. It shows who they are and since when, not what
+ * they run.
+ */
 import type { Connections } from './access.ts';
 
 export interface LockHolder {

@@ -1,4 +1,4 @@
-/** The migrations that this program brings, those that a database has had, and whether the two go together. */
+/** The migrations that come with this program, those that have run in a database, and whether the two fit. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { Access, Connections } from './access.ts';
@@ -11,19 +11,22 @@ export interface MigrationFile {
   text: string;
   /** SHA-256 of the text, in hexadecimal. */
   checksum: string;
-  /** Whether servers of the release before may go on beside the tables as they are then; undefined where it is not said. */
+  /**
+   * Whether servers of the release before may go on with the tables after this migration; undefined where the file does
+   * not say.
+   */
   releaseBeforeServes: boolean | undefined;
 }
 
 export interface RanMigration {
   name: string;
-  /** Null of one that ran before checksums were kept. */
+  /** Null if it ran before checksums were recorded. */
   checksum: string | null;
   releaseBeforeServes: boolean | null;
 }
 
-/** The line of a file that says it; `yes` or `no` is followed by the reason. The first seven files have none. */
-const sayingLine = /^-- The release before may serve beside this: (yes|no)\b/m;
+/** The line of a file that says so; `yes` or `no` is followed by the reason. The first seven files have none. */
+const declarationLine = /^-- The release before may serve beside this: (yes|no)\b/m;
 
 /** The migrations of a folder, in the order in which they run. */
 export async function readMigrations(folder = shippedFolder): Promise<MigrationFile[]> {
@@ -31,20 +34,23 @@ export async function readMigrations(folder = shippedFolder): Promise<MigrationF
   return Promise.all(
     names.map(async (file) => {
       const text = await readFile(new URL(file, folder), 'utf8');
-      const saying = sayingLine.exec(text)?.[1];
+      const declared = declarationLine.exec(text)?.[1];
       return {
         name: file.slice(0, -'.sql'.length),
         text,
         checksum: createHash('sha256').update(text).digest('hex'),
-        releaseBeforeServes: saying === undefined ? undefined : saying === 'yes',
+        releaseBeforeServes: declared === undefined ? undefined : declared === 'yes',
       };
     }),
   );
 }
 
-/** What a database has had, in the order of the names. Without tables of ours, nothing. @param pool or one connection of it */
+/**
+ * The migrations that have run, in the order of their names; none where there are no tables of ours.
+ * @param pool or one of its connections
+ */
 export async function ranMigrations({ pool }: { pool: Pick<Connections, 'query'> }): Promise<RanMigration[]> {
-  // As JSON, since a database that only older releases have migrated lacks the columns of this one.
+  // As JSON, since a database that only older releases have migrated lacks some of these columns.
   const rows = await pool
     .query<RanMigration>(
       `select name, row ->> 'checksum' as checksum, (row ->> 'release_before_serves')::boolean as "releaseBeforeServes"
@@ -58,7 +64,7 @@ export async function ranMigrations({ pool }: { pool: Pick<Connections, 'query'>
   return rows;
 }
 
-/** Why a program with these migrations cannot work with a database that has had those, in one sentence. */
+/** Why a program with these migrations cannot work with a database in which those have run, in one sentence. */
 export function problemBetween(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
   const pending = pendingOf(files, ran);
   if (pending.length > 0) {
@@ -68,13 +74,13 @@ export function problemBetween(files: readonly MigrationFile[], ran: readonly Ra
   return foreignProblem(files, ran);
 }
 
-/** Those that the database has not had. */
+/** Those that have not run in the database. */
 export function pendingOf(files: readonly MigrationFile[], ran: readonly RanMigration[]): MigrationFile[] {
   const known = new Set(ran.map(({ name }) => name));
   return files.filter(({ name }) => !known.has(name));
 }
 
-/** Why this release can do nothing with what a database has had, in one sentence. */
+/** Why this release cannot do anything with a database in which those have run, in one sentence. */
 export function foreignProblem(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
   const checksums = new Map(files.map(({ name, checksum }) => [name, checksum]));
   const changed = ran.filter(({ name, checksum }) => {
@@ -89,13 +95,13 @@ export function foreignProblem(files: readonly MigrationFile[], ran: readonly Ra
   );
 }
 
-/** Why this release may not serve beside what a newer one has made of the tables, in one sentence. */
+/** Why this release may not serve with tables that a newer one has changed, in one sentence. */
 function newerProblem(files: readonly MigrationFile[], ran: readonly RanMigration[]): string | undefined {
   const known = new Set(files.map(({ name }) => name));
   const refusing = ran.filter(({ name, releaseBeforeServes }) => !known.has(name) && releaseBeforeServes !== true);
   if (refusing.length === 0) return undefined;
   const names = refusing.map(({ name }) => name).join(', ');
-  // Our own releases have kept checksums since the one that runs beside others.
+  // Our own releases record checksums since the first one that may run beside others.
   const isAnother = refusing.every(({ checksum }) => checksum === null);
   const or = isAnother
     ? ' If another program keeps its migrations in this database, give each a database of its own.'

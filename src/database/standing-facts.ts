@@ -1,20 +1,26 @@
-/** What a server has to know of the database that it stands on, and what it says when something of it is wrong. */
+/** The facts that a server checks about its database, and the sentences for what is wrong. */
 import type pg from 'pg';
 import type { Connections } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { backendOf, rolesLost, sessionLost } from './session.ts';
 
-/** Why the server may not go on, in one sentence for everybody: no address and no name of a database is in it. */
+/**
+ * Why the server may not go on, in one sentence that everybody may read: it contains no address and no name of a
+ * database.
+ */
 export interface Problem {
   sentence: string;
-  /** It is of the kind that passes by itself, and nothing can be stored meanwhile: the database is away, or a standby. */
+  /** It can pass by itself, and nothing can be stored meanwhile: the database is away, or is a standby. */
   passes: boolean;
-  /** Reads would be wrong too: they might show what another organization has stored. */
+  /** Reads are not safe either: they might show the rows of another organization. */
   forbidsReads?: boolean;
 }
 
-/** Which database it is: the same after a restart, a crash and a switch to a replica; another one after a restore. */
+/**
+ * Identifies the database. It stays the same after a restart, a crash and a switch to a replica, and differs after a
+ * restore.
+ */
 export async function readIdentity(client: Pick<pg.ClientBase, 'query'> | Pick<Connections, 'query'>): Promise<string> {
   const { rows } = await (client as Pick<pg.ClientBase, 'query'>).query<{ identity: string }>(
     `select system_identifier || ' ' || (select oid from pg_database where datname = current_database()) as identity
@@ -26,7 +32,7 @@ export async function readIdentity(client: Pick<pg.ClientBase, 'query'> | Pick<C
 export const otherDatabase =
   'The address of the database leads to another database than at the start of this server: restart the server to use that.';
 
-/** What is wrong with the database, the worst first. @throws when it cannot be asked */
+/** What is wrong with the database, the most serious first. @throws when it cannot be queried */
 export async function findProblem(pool: Connections, files: readonly MigrationFile[]): Promise<Problem | undefined> {
   const { facts, isOwnBackend } = await askFacts(pool);
   const lasting = (sentence: string): Problem => ({ sentence, passes: false });
@@ -43,7 +49,7 @@ export async function findProblem(pool: Connections, files: readonly MigrationFi
   return undefined;
 }
 
-/** On a connection whose role and process of PostgreSQL are known from its beginning. */
+/** Uses a connection whose role and backend were recorded when it was made. */
 async function askFacts(pool: Connections): Promise<{ facts: Facts; isOwnBackend: boolean }> {
   const client = await pool.connect();
   let failure: Error | undefined;
@@ -69,10 +75,10 @@ interface Facts {
   bare: string | null;
 }
 
-/** Tables without which no chunk is stored. */
+/** Tables that are needed to store a chunk. */
 const needed = '{organizations,api_keys,streams,processed_data_entries,channels,chunks,chunk_revisions}';
 
-/** Since PostgreSQL 16 a member may be one that cannot take the role. */
+/** Since PostgreSQL 16, a member of a role may be unable to take it. */
 const factsSql = `
   select current_user as role, pg_backend_pid() as backend, pg_is_in_recovery() as "isStandby",
     (select string_agg(name, ', ' order by name) from pg_settings
@@ -90,10 +96,10 @@ const factsSql = `
      where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)) as bare`;
 
-/** What an error of a connection or a look says about the server's standing. */
+/** What an error of a connection or of a check means for the server. */
 export function problemOf(error: unknown): Problem {
   const { code = '' } = error as { code?: string };
-  // PostgreSQL refuses a connection whose options name a role that is not there, or may not be taken.
+  // PostgreSQL refuses a connection whose options name a role that does not exist or may not be taken.
   if (code === '22023' || code === '42501') return { sentence: rolesLost, passes: false };
   if (code === '3D000') return { sentence: 'The database is not there any more.', passes: true };
   return { sentence: 'The database cannot be reached; the log of the server says why.', passes: true };

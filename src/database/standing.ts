@@ -1,6 +1,6 @@
 /**
- * Whether this server may go on with the database that it stands on: one place that looks, so that `/readyz` and whatever
- * acknowledges something ask the same. A server that may not go on refuses to store anything, with a sentence.
+ * Checks whether this server may go on with its database. `/readyz` and all that acknowledges something use this one
+ * check. A server that may not go on refuses to store anything, and says why in a sentence.
  */
 import type pg from 'pg';
 import type { Connections } from './access.ts';
@@ -13,22 +13,25 @@ import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } fro
 
 export interface Standing {
   /**
-   * Why this server cannot keep its promises now, in one sentence; undefined when it can. All who ask at the same time, and
-   * within `standingKeepMs` (or `keepMs`), share one look. Never rejects.
+   * Why this server cannot keep its promises now, in one sentence; undefined when it can. Callers at the same time, and
+   * within `standingKeepMs` (or `keepMs`), share one check. Never rejects.
    */
   look(keepMs?: number): Promise<string | undefined>;
   /**
-   * Why nothing may be stored or acknowledged: what the last look has found that does not pass by itself, and the data
-   * folder as it was `dataFolderKeepMs` ago at most.
+   * Why nothing may be stored or acknowledged: a problem of the last check that does not pass by itself, or the data
+   * folder, whose check is at most `dataFolderKeepMs` old.
    */
   refusal(): string | undefined;
-  /** Why nothing may be read either: the last look has found that organizations are not kept apart. */
+  /** Why nothing may be read either: the last check has found that organizations are not kept apart. */
   readRefusal(): string | undefined;
-  /** Whether series may be packed: a look has found that nobody is there who cannot read them (`packing.ts`). */
+  /** Whether series may be packed: a check has found that every session can read packed series (`packing.ts`). */
   packs(): boolean;
-  /** Looks every `standingEveryMs` and tells `log` what changes. @returns what ends it */
+  /** Checks every `standingEveryMs` and logs changes to `log`. @returns a function that stops this */
   watch(log: StandingLog): () => void;
-  /** For a new connection that stores: refuses one to another database than the first was to. @throws ServesNoMore */
+  /**
+   * For a new connection of ingest: refuses it if it leads to another database than the first one did.
+   * @throws ServesNoMore
+   */
   verify(client: Pick<pg.ClientBase, 'query'>): Promise<void>;
 }
 
@@ -39,21 +42,21 @@ export interface StandingLog {
 
 interface Options {
   pool: Connections;
-  /** The room on the disk of the database, which is looked at too. */
+  /** The free space on the disk of the database, which is checked too. */
   disk?: Pick<Disk, 'look' | 'full' | 'note'> | undefined;
-  /** How often it looks by itself, and how long what it has found is used again, in milliseconds. */
+  /** How often it checks by itself, and how long a result is reused, in milliseconds. */
   standingEveryMs: number;
   standingKeepMs: number;
-  /** How long it is used again that the data folder is there. */
+  /** How long the result is reused that the data folder is there. */
   dataFolderKeepMs: number;
-  /** Says where PostgreSQL has its data, where that is on this machine. Asked once it is connected to. */
+  /** Says where PostgreSQL has its data, if that is on this machine. Called once a connection has been made. */
   dataFolder?: (() => string | undefined) | undefined;
   migrationsFolder?: URL | undefined;
   /** Milliseconds from any origin. */
   now?: () => number;
 }
 
-/** A PostgreSQL whose disk is full may end for want of it. */
+/** A full disk can be the reason why PostgreSQL is down, so the sentence begins with that. */
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
   full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
 
@@ -67,7 +70,7 @@ export function createStanding(options: Options): Standing {
   let looking: Promise<void> | undefined;
   let log: StandingLog | undefined;
   let packs = false;
-  let packingTold = false;
+  let isPackingLogged = false;
 
   async function verify(client: Parameters<typeof readIdentity>[0]): Promise<void> {
     const present = await readIdentity(client);
@@ -97,16 +100,13 @@ export function createStanding(options: Options): Standing {
     }
   }
 
-  /** What keeps it from beginning is told once: until an update of all servers is through, that is as it should be. */
+  /** Logs once what keeps packing from beginning: until all servers have been updated, that is normal. */
   async function tryPacking(): Promise<void> {
     packs = await beginPacking(pool);
-    if (packs || packingTold || log === undefined) return;
-    packingTold = true;
+    if (packs || isPackingLogged || log === undefined) return;
+    isPackingLogged = true;
     const sessions = await sessionsBefore(pool);
-    log.warn(
-      { sessions },
-      'series are stored as they are sent while sessions last that may not be able to read packed ones',
-    );
+    log.warn({ sessions }, 'series are not packed while these sessions may be unable to read packed ones');
   }
 
   async function lookNow(): Promise<void> {

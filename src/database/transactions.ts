@@ -1,4 +1,4 @@
-/** How statements become transactions, and what becomes of a connection on which PostgreSQL does not answer any more. */
+/** How statements become transactions, and what happens to a connection on which PostgreSQL no longer answers. */
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
@@ -7,21 +7,22 @@ import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failu
 
 /** How long a transaction waits, in milliseconds. */
 export interface Patience {
-  /** For a lock that somebody else holds; then its statement fails with 55P03. */
+  /** For a lock that another session holds; then the statement fails with 55P03. */
   lockMsMax?: number;
-  /** For an answer, until PostgreSQL is asked on another connection whether it is still at work. */
+  /** For an answer. Then PostgreSQL is asked on another connection whether the session is still at work. */
   lateAnswerMs: number;
-  /** For the answer to that; then the connection is given up. */
+  /** For the answer to that question; then the connection is given up. */
   lookMsMax: number;
 }
 
-/** Ways on the connection of a transaction that is under way. */
+/** Those made by `withinTransaction`. */
 const underWay = new WeakSet<object>();
 
 /**
- * A way on the connection of a transaction that is under way: `inTransaction` takes part in that one and begins none, so that an
- * error must end all of it. Ways on one connection are used one after the other.
- * @param take a statement that is run whenever somebody takes the connection: it names the role of this way
+ * Makes `Connections` that all use the one connection of a running transaction. `inTransaction` then joins that
+ * transaction instead of beginning one, so any error must end the whole of it. They are used one after the other, never
+ * at the same time.
+ * @param take a statement that is run whenever the connection is taken: it sets the role for what follows
  */
 export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): Connections {
   const connect = async () => {
@@ -53,7 +54,8 @@ export async function inTransaction<Result>(
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);
   } catch (error) {
-    // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.
+    // On a connection that does not answer, the rollback would wait just as long. Closing the connection rolls back
+    // too.
     const isUseless = isAway(error) || (error as Error).message === 'Query read timeout';
     broken = isUseless ? (error as Error) : await rollBack(client);
     throw error;
@@ -67,7 +69,7 @@ async function run<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
   patience: Patience | undefined,
 ): Promise<Result> {
-  // Not awaited first: on a connection that sends ahead, it travels with the first statements of the work.
+  // Not awaited here: on a pipelining connection it travels with the first statements of the work.
   const begun = client.query(beginning(patience));
   begun.catch(() => {});
   const result = await work(client);
@@ -81,7 +83,7 @@ async function run<Result>(
 const beginning = ({ lockMsMax }: Partial<Patience> = {}) =>
   lockMsMax === undefined ? 'begin' : `begin; set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`;
 
-/** @returns why the connection is of no more use, if it is not. */
+/** @returns why the connection cannot be reused; undefined when it can */
 async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
   try {
     await client.query('rollback');
@@ -92,10 +94,10 @@ async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
 }
 
 /**
- * Runs statements as one transaction in one trip: `begin`, what `send` sends without waiting, and `commit` travel together,
- * so that a transaction of a few statements takes PostgreSQL and this process once from other work, not four times. When a
- * statement fails PostgreSQL rolls back. The connections of the pool must be such as send ahead.
- * @throws the error of the first statement that failed; CommitInDoubt when the connection is lost on the way
+ * Runs statements as one transaction in one round trip: `begin`, what `send` sends without waiting, and `commit` are
+ * sent together. So a transaction of a few statements interrupts PostgreSQL and this process once, not four times. When
+ * a statement fails, PostgreSQL rolls back. The pool must have pipelining connections.
+ * @throws the error of the first statement that failed; CommitInDoubt when the connection is lost meanwhile
  */
 export async function inOneTrip<Results extends unknown[]>(
   pool: pg.Pool,
@@ -116,7 +118,7 @@ export async function inOneTrip<Results extends unknown[]>(
   return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
 }
 
-/** Runs one statement, which is a transaction of its own, on a connection that is given up when it falls silent. */
+/** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */
 export async function inOneStatement<Row extends pg.QueryResultRow>(
   pool: Pick<Connections, 'connect'>,
   statement: pg.QueryConfig,
@@ -137,9 +139,10 @@ export async function inOneStatement<Row extends pg.QueryResultRow>(
 const streamOf = (client: pg.PoolClient) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
 
 /**
- * What the work of a connection gives. While it does not, PostgreSQL is asked whether its session is still at work, as with
- * a large body on a slow disk. A machine that has stopped or vanished says nothing to that either, while the kernel goes on
- * confirming what is sent: then the connection is cut, and the work fails with DatabaseSilent.
+ * Awaits the work of a connection. While it takes long, PostgreSQL is asked on another connection whether the session
+ * is still at work, as it is with a large body on a slow disk. A machine that has stopped or vanished does not answer
+ * that either, although the kernel may still confirm what is sent: then the connection is cut, and the work fails with
+ * DatabaseSilent.
  */
 async function unlessSilent<Result>(
   pool: Pick<Connections, 'connect'>,
@@ -165,7 +168,7 @@ async function unlessSilent<Result>(
   }
 }
 
-/** A session that runs a transaction holds a lock on the transaction's own number, which everybody may see. */
+/** A session in a transaction holds a lock on its own virtual transaction id, which every role may see. */
 async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolClient, msMax: number): Promise<boolean> {
   const { processID } = of as unknown as { processID: number };
   const text = `select from pg_locks where locktype = 'virtualxid' and pid = $1::integer and granted`;
@@ -173,7 +176,7 @@ async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolCl
   return rowCount !== 0;
 }
 
-/** Runs one short statement; a connection on which it is not answered in time is cut. @throws DatabaseSilent */
+/** Runs one short statement; cuts the connection if it is not answered in time. @throws DatabaseSilent */
 export async function askWithin<Row extends pg.QueryResultRow>(
   pool: Pick<Connections, 'connect'>,
   statement: pg.QueryConfig,

@@ -1,4 +1,4 @@
-/* What is asked of PostgreSQL. */
+/* The checks that query PostgreSQL. */
 import { problemBetween, ranMigrations, readMigrations } from '../database/migrations.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { type Check, fault, list, ok, warning } from './findings.ts';

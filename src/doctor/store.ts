@@ -1,6 +1,6 @@
 import type { Connections } from '../database/access.ts';
 
-/* What PostgreSQL tells of itself; one statement for each question. */
+/* Facts that PostgreSQL reports about itself, one statement for each. */
 
 async function rowsOf<Row extends object>(
   pool: Connections,
@@ -87,7 +87,7 @@ export const readLogKeepers = (pool: Connections) =>
                  and (last_archived_time is null or last_failed_time > last_archived_time)) as "archiveFails"`,
   );
 
-/** The size of the database, and which part of its points belongs to streams that were opened in the last days. */
+/** The size of the database, and the share of its points that belongs to streams opened in the last days. */
 export const readGrowth = (pool: Connections, days: number) =>
   rowOf<{ bytes: number; share: number }>(
     pool,

@@ -1,4 +1,7 @@
-/** Makes what a file of provisioning names and is not there yet, as one transaction. It removes nothing. */
+/**
+ * Creates what a provisioning file names and does not exist yet, and changes keys that differ, in one transaction. It
+ * removes nothing.
+ */
 import { nextKeys } from '../auth/key-list-store.ts';
 import { defaultUser, importKey } from '../auth/keys.ts';
 import { makeOrganization, makeUser } from '../auth/people.ts';
@@ -10,15 +13,15 @@ import { inOneTransaction } from '../database/whole.ts';
 import { msOfDateTime } from '../lib/date-time.ts';
 import type { WantedKey, WantedOrganization } from './file.ts';
 
-/** What came of one entry of the file. */
+/** The result for one entry of the file. */
 export interface Provisioned {
   kind: 'organization' | 'user' | 'key' | 'project';
   organization: string;
-  /** Of a key the variable that holds it. */
+  /** For a key, the environment variable that holds it. */
   name: string;
   /**
-   * `revoked`: it was revoked, and stays so. `expired`: its time is over. `rotated`: it has a successor, which says when it ends;
-   * nothing of such a key is changed.
+   * `revoked`: the key was revoked before, and stays so. `expired`: the key has expired. `rotated`: the key has a
+   * successor, which determines when it ends. A key of these three is not changed.
    */
   became: 'made' | 'changed' | 'unchanged' | 'revoked' | 'expired' | 'rotated';
 }
@@ -27,16 +30,16 @@ export interface ApplyOptions {
   actor: Actor;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** Does all of it, and rolls it back. */
+  /** Runs all of it, and rolls it back. */
   isDryRun?: boolean;
 }
 
-/** Any number, the same in each server: those that start at once take turns. */
+/** An arbitrary number, the same in each server: servers that start at the same time wait for each other. */
 const lock = 7_019_006;
 
 /**
- * @returns what came of each entry, in the order of the file
- * @throws Error with a sentence when a key is stored for somebody else; then nothing is changed
+ * @returns the result for each entry, in the order of the file
+ * @throws Error with a sentence when a key is stored for another user; then nothing is changed
  */
 export function applyProvisioning(
   database: Database,
@@ -57,29 +60,29 @@ async function provideOrganization(
   now: () => number,
 ): Promise<Provisioned[]> {
   const made = await makeOrganization(database, name, actor);
-  const told = (kind: Provisioned['kind'], called: string, became: Provisioned['became']): Provisioned => ({
-    ...{ kind, organization: made.name, name: called, became },
+  const result = (kind: Provisioned['kind'], entryName: string, became: Provisioned['became']): Provisioned => ({
+    ...{ kind, organization: made.name, name: entryName, became },
   });
   const newOrNot = (isNew: boolean) => (isNew ? 'made' : 'unchanged');
-  const done = [told('organization', made.name, newOrNot(made.is_new))];
+  const done = [result('organization', made.name, newOrNot(made.is_new))];
   const idOf = new Map<string, string>();
-  const provideUser = async (called: string) => {
-    const user = await makeUser(database, made, called, actor);
-    idOf.set(called, user.id);
-    done.push(told('user', user.name, newOrNot(user.is_new)));
+  const provideUser = async (userName: string) => {
+    const user = await makeUser(database, made, userName, actor);
+    idOf.set(userName, user.id);
+    done.push(result('user', user.name, newOrNot(user.is_new)));
     return user.id;
   };
-  for (const called of users) await provideUser(called);
+  for (const userName of users) await provideUser(userName);
   for (const key of keys) {
     const owner = { organization: made.name, userId: idOf.get(key.user) ?? '' };
-    done.push(told('key', key.variable, await provideKey(database, key, owner, actor, now)));
+    done.push(result('key', key.variable, await provideKey(database, key, owner, actor, now)));
   }
   if (projects.length === 0) return done;
   const ownerId = idOf.get(defaultUser) ?? (await provideUser(defaultUser));
   const own = database.as(made.id, undefined, actor);
-  for (const called of projects) {
-    const project = await createProject(own, ownerId, called);
-    done.push(told('project', project.name, newOrNot(project.is_new)));
+  for (const projectName of projects) {
+    const project = await createProject(own, ownerId, projectName);
+    done.push(result('project', project.name, newOrNot(project.is_new)));
   }
   return done;
 }
@@ -135,7 +138,7 @@ const became: Record<Provisioned['became'], string> = {
 export const describeProvisioned = (one: Provisioned) =>
   `${one.organization}: ${one.kind} ${one.kind === 'key' ? one.name : `"${one.name}"`} ${became[one.became]}`;
 
-/** How many entries became what. */
+/** How many entries had which result. */
 export function countProvisioned(done: readonly Provisioned[]) {
   const count = (what: Provisioned['became']) => done.filter((one) => one.became === what).length;
   const [made, changed] = [count('made'), count('changed')];

@@ -1,4 +1,4 @@
-/** The file that says which organizations, users, keys and projects there are: read, and checked as a whole. */
+/** The file that lists organizations, users, keys and projects: it is read, and checked as a whole. */
 import { readFileSync, statSync } from 'node:fs';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Value, type ValueError, ValueErrorType } from '@sinclair/typebox/value';
@@ -14,10 +14,10 @@ import { type ProvisioningLimits, provisioningLimits } from './limits.ts';
 export interface WantedKey {
   user: string;
   scopes: Scope[];
-  /** The variable of the environment that holds it: what it is called wherever it is spoken of. */
+  /** The environment variable that holds the key. All messages name the key by it. */
   variable: string;
   key: string;
-  /** In ISO 8601; without it the key keeps the end that it has, and a new one has none. */
+  /** In ISO 8601. Without it, an existing key keeps its end, and a new key has none. */
   expiresAt?: string;
 }
 
@@ -28,12 +28,12 @@ export interface WantedOrganization {
   projects: string[];
 }
 
-/** Everything that is wrong with the file, one sentence each with its line. */
+/** Everything that is wrong with the file: one sentence for each problem, with its line. */
 export class ProvisioningError extends Error {}
 
 type Environment = Record<string, string | undefined>;
 
-// Descriptions stand in errors, after "must be".
+// Descriptions become part of errors, after "must be".
 const name = Type.String({ description: 'a name' });
 const names = Type.Array(name, { default: [], description: 'a list of names' });
 const mapping = { additionalProperties: false };
@@ -67,8 +67,8 @@ const FileSchema = Type.Object(
 );
 
 /**
- * Reads a YAML or JSON file. Secrets come from the environment; rules of retention, which may stand in it too, are checked and left to
- * those that apply them.
+ * Reads a YAML or JSON file. Secrets come from the environment. The file may also contain retention rules: they are
+ * checked here, and applied elsewhere.
  * @throws ProvisioningError
  */
 export function readProvisioning(
@@ -116,7 +116,7 @@ export function parseProvisioning(
 type Place = (string | number)[];
 type Complain = (place: Place, problem: string) => void;
 
-/** In `{ … }` YAML takes the brace of a variable for one of its own. */
+/** Inside `{ … }`, YAML takes the brace of a variable for one of its own. */
 const quotesHint = (line: string) =>
   /[{,].*:\s*\$\{/.test(line) ? `; between braces a variable needs quotes: "\${NAME}"` : '';
 
@@ -188,11 +188,11 @@ const variablePattern = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$/;
 interface KeySurroundings {
   complain: Complain;
   environment: Environment;
-  /** Keys of the file so far, with where each of them stands. */
+  /** The keys of the file so far, with their places. */
   keysBefore: Map<string, string>;
 }
 
-/** No sentence shows a value: it may be a secret, where it should not be. */
+/** No message shows a value: it may be a secret in the wrong place. */
 function keyOf(
   { user, scopes: chosen, key: reference, expires_at }: Static<typeof key>,
   place: Place,
@@ -224,7 +224,7 @@ function sentenceOf({ type, schema, path }: ValueError): string {
   return ` must be ${what}`;
 }
 
-/** The fields that may stand beside the one of a path. */
+/** The fields that are allowed beside the one at a path. */
 function fieldsAbove(path: string): string {
   const place = placeOf(path);
   const of = place.includes('keys') ? key : place.length > 1 ? organization : FileSchema;
@@ -242,7 +242,7 @@ const placeOf = (path: string): Place =>
 const shownPlace = (place: Place) =>
   place.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('') || 'the file';
 
-/** Where something stands in the text; of what is missing, where it should. */
+/** The offset of a place in the text; for something missing, where it should be. */
 function offsetOf(document: Document.Parsed, place: Place): number {
   for (let length = place.length; length > 0; length--) {
     const node = document.getIn(place.slice(0, length), true);

@@ -7,17 +7,21 @@ import type { IngestItem } from './rows.ts';
 export type Settled = Map<IngestItem, IngestResult | Error | TryAgain>;
 
 export interface Apart {
-  /** Settles all of them in one transaction that waits so long for a lock. @throws and has stored nothing then */
+  /**
+   * Settles all items in one transaction, which waits at most `lockMsMax` for a lock. If it throws, nothing of them was
+   * stored, except that CommitInDoubt leaves that open.
+   */
   settle(items: IngestItem[], lockMsMax: number): Promise<Settled>;
-  /** Which of them write to a channel that somebody else has locked. */
+  /** Finds the items with a channel that another session has locked. */
   findHeld(items: IngestItem[]): Promise<Set<IngestItem>>;
   limits: { lockMsMax: number; searchLockMsMax: number; searchTriesMax: number; conflictTriesMax: number };
 }
 
 /**
- * Settles requests together as far as that goes, and apart where one of them stands in the way of the others: an error that
- * would come again is that of the one request that causes it; a lock that somebody else holds leaves out whoever needs it,
- * for another time. When the database is away, it is another time for all of them.
+ * Settles requests together, and separates them where one of them blocks the others.
+ * - An error that would come again is the error of one request. The requests are halved until that one is alone.
+ * - A lock that another session holds: the requests that need it are left out and retried later.
+ * - The database is away: all requests are retried later.
  */
 export async function settleApart({ settle, findHeld, limits }: Apart, all: IngestItem[]): Promise<Settled> {
   let searchesLeft = limits.searchTriesMax;
@@ -41,7 +45,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
   async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<Settled> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
-    // The second time around, what is held is no channel: a chunk that somebody writes, or a stream.
+    // A second lock timeout is not about a channel: another session has locked a chunk or a stream.
     if (lockMsMax < limits.lockMsMax) return inHalves(items, lockMsMax);
     const held = await findHeld(items).catch((failure: unknown) => failure);
     if (!(held instanceof Set)) return allOf(items, isLockTimeout(held) ? again : postponed(held));
@@ -59,7 +63,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
   return attempt(all, limits.lockMsMax);
 }
 
-/** What the flush says of a request when the database could not serve: for a reason that passes, to try it again. */
+/** The outcome of a request that the database could not serve: TryAgain where the reason passes, else the error. */
 export const postponed = (error: unknown): Error | TryAgain =>
   error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
 

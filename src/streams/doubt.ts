@@ -1,7 +1,8 @@
 /*
- * Requests that were sent to PostgreSQL and whose answer was lost: they may have been stored, or may still be, by a session
- * that nobody hears any more. Looking settles it, under the lock of their channels: a lost session that is still at work
- * holds it, and one that begins only now inserts in vain what stands there by then.
+ * Requests that were sent to PostgreSQL and whose answer was lost. They may have been stored, or a session whose
+ * connection was lost may still store them. A read under the locks of their channels settles this. A lost session that
+ * is still at work holds these locks, so the read waits for it. What turns out not to be stored is written under the same
+ * locks. So a lost session that begins later finds the slices taken and stores nothing.
  */
 import type pg from 'pg';
 import { inTransaction } from '../database/transactions.ts';
@@ -15,8 +16,8 @@ import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.
 import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
 
 /**
- * What the look says of a chunk: what became of it; that it was not stored; or that it was not, and that somebody else has
- * stored other content since, which has been acknowledged and stays.
+ * What that read finds for a chunk: its outcome; or 'not stored'; or 'overtaken': it was not stored, and another
+ * request has stored other content since. That content was acknowledged, so it stays.
  */
 type Finding = Outcome | 'not stored' | 'overtaken';
 
@@ -74,8 +75,9 @@ async function settleUnderLock(
 }
 
 /**
- * What the database's clock is ahead of `now`, in seconds, or a little less: by the time that the answer took on the way, of
- * several answers the fastest. So whatever was stored since a row was sent counts as that.
+ * How far the database's clock is ahead of `now`, in seconds. The result is too small by the time that an answer takes
+ * to arrive; the fastest of several answers is used. Too small is the safe side: all that was stored since a row was
+ * sent counts as such.
  */
 async function clockOffset(client: pg.PoolClient, now: () => number): Promise<number> {
   let offset = Number.NEGATIVE_INFINITY;
@@ -94,7 +96,7 @@ function judge({ image }: PlacedRow, chunk: DoubtfulChunk | undefined): Finding 
     if (!chunk.isRecent) return 'unchanged';
     return chunk.replacedCount === 0 ? 'created' : 'replaced';
   }
-  // Our content was there, and has been replaced since.
+  // This row's content was stored, and has been replaced since.
   if (chunk.ownRevision !== null) return chunk.ownRevision === 1 ? 'created' : 'replaced';
   return chunk.isRecent ? 'overtaken' : 'not stored';
 }

@@ -14,19 +14,20 @@ import { insertNew, rowsOf, settle } from './settle.ts';
 import { createTouch } from './touch.ts';
 
 /*
- * One flush of the batcher: settles the chunks of many requests. Those that lie beyond what this process has written before,
- * nearly all, take one transaction in one trip; the others a plain read first, and at most one transaction.
+ * One flush of the batcher: settles the chunks of many requests. The fast path is for nearly all of them, the chunks
+ * beyond the highest index that this process has written: one transaction in one round trip. The slow path reads first,
+ * and then takes at most one transaction.
  *
  * What it guarantees:
  * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.
  * - Identical content changes nothing, locks nothing and writes nothing; other content replaces the same slice.
- * - Counters are exact, whoever writes at the same time: channels are locked, in one order for everybody, before their
- *   chunks are touched (docs/decisions/0001-lock-channels-first.md).
- * - It waits for nobody for long: what cannot be settled now is said to be tried again, and nothing of it has been stored,
- *   unless it is said to be in doubt (docs/decisions/0012-waiting-for-postgresql.md).
+ * - Counters are exact, however many write at the same time: every transaction locks the channels, in the same order,
+ *   before it touches their chunks (docs/decisions/0001-lock-channels-first.md).
+ * - It never waits long. What cannot be settled now comes back as TryAgain; nothing of it has been stored, unless
+ *   TryAgain says that it is in doubt (docs/decisions/0012-waiting-for-postgresql.md).
  */
 
-/** Settles some requests: one outcome for each, in order; nothing is stored of what has an error. */
+/** Settles requests: one outcome for each, in order. Nothing is stored of a request that gets an error. */
 export type Flush = (items: IngestItem[]) => Promise<(IngestResult | Error | TryAgain)[]>;
 
 interface FlushOptions {
@@ -36,15 +37,15 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
-  /** What is known of the channels; nothing by default. Whoever gives it forgets it when a connection is lost. */
+  /** The cache of channels; an empty one by default. Whoever passes one clears it when a connection is lost. */
   known?: KnownChannels;
-  /** Who else is told of what has been committed. */
+  /** Called with what has been committed. */
   listeners?: readonly OnCommitted[];
-  /** Is given what one of those throws. */
+  /** Called with what a listener throws. */
   report?(error: unknown): void;
 }
 
-/** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
+/** Makes a Flush. No two of its requests may write the same slice. What it remembers is local to this process. */
 export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
   const { database, graceSeconds, limits, now } = given;
   const pool = database.everyOrganization.ingest;
@@ -58,7 +59,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
   const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
-    settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+    settleApart({ settle: (part, lockMsMax) => how(means(lockMsMax), part), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
@@ -83,7 +84,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   };
 }
 
-/** Forgets whenever a connection is lost. @returns what ends that */
+/** Clears the cache whenever a connection is lost. @returns a function that stops this */
 export function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
   ingest.on('error', known.forgetAll);
   return () => void ingest.off('error', known.forgetAll);
@@ -92,8 +93,8 @@ export function forgetWithConnections(known: KnownChannels, { everyOrganization:
 type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
 
 /**
- * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
- * it has not stored.
+ * The fast path: writes chunks beyond the highest index that this process has written, without a read before. It stores
+ * nothing of the requests that it does not settle.
  */
 async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<Settled> {
   const { known, onCommitted } = means;
@@ -117,14 +118,14 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
       return new Map([...[...held].map((item) => [item, again] as const), ...others]);
     }
     known.forget(rows);
-    // Whoever looks finds out what it was, unless the database is away: then it is another time for all.
+    // The slow path finds the reason. But if the database is away, all requests are retried later.
     if (passingFailure(error) === undefined || (error as { code?: string }).code?.startsWith('40')) return new Map();
     const outcome = postponed(error);
     return new Map(sent.map((item) => [item, outcome]));
   }
 }
 
-/** Those of which a channel is locked by somebody else. */
+/** The items with a channel that another session has locked. */
 async function heldAmong(means: Means, items: IngestItem[]): Promise<Set<IngestItem>> {
   const rows = rowsOf(items);
   const held = await findHeldRows(means, rows);

@@ -7,16 +7,16 @@ import type { PartLimits } from './statement-parts.ts';
 
 /** Until when a finalized stream takes chunks. */
 export interface Grace {
-  /** After its finalize. */
+  /** Seconds after its finalize. */
   seconds: number;
   /**
-   * Without a grace, whoever has had the answer of finalize has seen all that the stream will ever hold. The transaction of
-   * a chunk then locks its stream against a finalize at the same time.
+   * True without a grace. Then the stream must not change any more once finalize has been answered. So the transaction
+   * of a chunk locks its stream against a finalize at the same time.
    */
   isStrict: boolean;
   /**
-   * How long ago a request came, in seconds: whether it is within the grace is judged by that, not by how long the database
-   * was away since. Without a grace it is 0, since there only the answer of finalize counts.
+   * How long ago a request came, in seconds. The grace is checked for that moment, so that waiting for the database
+   * does not count. Without a grace it is 0, since then only the answer of finalize counts.
    */
   waitedSeconds(item: IngestItem): number;
 }
@@ -29,12 +29,12 @@ export function createGrace(seconds: number, now: () => number): Grace {
 
 /** What a flush works with. */
 export interface Means {
-  /** Connections that send ahead, and see every organization. */
+  /** Connections that pipeline statements, and see every organization. */
   pool: pg.Pool;
   patience: Patience;
   grace: Grace;
   limits: PartLimits;
   known: KnownChannels;
-  /** Is told of what a transaction has stored, after its commit. */
+  /** Called with what a transaction has stored, after its commit. */
   onCommitted: OnCommitted;
 }

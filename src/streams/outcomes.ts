@@ -12,7 +12,7 @@ export interface Stored {
 /** By channel name. */
 export type IngestResult = Map<string, Stored>;
 
-/** Gathers what became of rows by their requests. */
+/** Groups the outcomes of rows by their requests. */
 export function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, IngestResult> {
   const results = new Map<IngestItem, IngestResult>();
   for (const { item, channelName, outcome, totalPoints } of stored) {

@@ -3,7 +3,7 @@ import { type Sweeping, sweepFromTimeToTime } from '../lib/sweeping.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import { deleteOldRevisions } from './revision-store.ts';
 
-/** Removes what was replaced more than `keepDays` ago, now and every `revisionSweepMs`. */
+/** Removes revisions that were replaced more than `keepDays` ago, now and every `revisionSweepMs`. */
 export function forgetOldRevisions(
   database: Database,
   keepDays: number,

@@ -65,7 +65,7 @@ export interface StreamDependencies {
   limits: ChunkBodyLimits;
 }
 
-/** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
+/** The routes of streams, under one prefix. A stream opened under one prefix takes chunks under every other. */
 export function streamRoutes(app: App, { streams, chunks, metrics, limits }: StreamDependencies): void {
   app.addHook('onResponse', (request, reply, done) => {
     const reason = request.routeOptions.config.readBody && reasonOf(reply.statusCode);
@@ -186,7 +186,7 @@ function countsOf(outcomes: Outcome[]): string {
   return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 
-/** What the body of a request has brought, by its `readBody`; from now on nothing of the body is held. */
+/** Takes the chunks that `readBody` made of a body, and sets headers on them. From now on the body takes no room. */
 function takeChunks(
   request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown },
   reply: Pick<FastifyReply, 'header'>,
@@ -204,7 +204,7 @@ function takeChunks(
     const place = `${fieldString(showPath(path))};count=${count}`;
     reply.header('implausible-times', looksLike === undefined ? place : `${place};looks-like=${looksLike}`);
   }
-  // What the log says if it is refused.
+  // The log shows this if the request is refused.
   request.body = { data_id: chunks.dataId };
   request.bodyPlace?.leave();
   return chunks;

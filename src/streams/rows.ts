@@ -3,7 +3,7 @@ import type { Origin } from '../database/audit.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import type { BatchItem } from './queue.ts';
 
-/** A chunk of one channel on its way. */
+/** A chunk of one channel that a request brings. */
 export interface Arrival {
   channelName: string;
   image: ChunkImage;
@@ -15,13 +15,13 @@ export interface IngestItem extends BatchItem {
   dataId: string;
   chunkIndex: number;
   arrivals: Arrival[];
-  /** Puts back what a chunk once held, which a finalized stream takes at any time. */
+  /** It restores a previous content of a chunk. A finalized stream takes that at any time. */
   isRestoring: boolean;
-  /** What the audit log says of its request, if it replaces something. */
+  /** Where its request came from, for the audit log, if it replaces something. */
   originOf?: (() => Origin) | undefined;
 }
 
-/** What stands at the address of a row, as a plain read saw it. */
+/** What is stored at the address of a row, as a plain read saw it. */
 export interface Standing {
   /** Null where the organization has no such stream. */
   pointsPerChunk: number | null;
@@ -30,7 +30,7 @@ export interface Standing {
   /** Null where the channel is new. */
   channelId: number | null;
   channelPointCount: number | null;
-  /** Whether the chunk that stands has the same content; null where none stands. */
+  /** Whether the stored chunk has the same content; null where none is stored. */
   isSame: boolean | null;
 }
 
@@ -50,12 +50,12 @@ export interface PlacedRow extends Row {
   pointsPerChunk: number;
 }
 
-/** Names the slice that a row writes, among channels of all streams. */
+/** A key for the slice that a row writes, unique among all streams. */
 export const sliceKey = (channelId: number, chunkIndex: number) => `${channelId} ${chunkIndex}`;
 
 export const sliceOf = (row: PlacedRow) => sliceKey(row.channelId, row.item.chunkIndex);
 
-/** Names a channel of any stream before it has an id. */
+/** A key for a channel, unique among all streams, also before the channel has an id. */
 export const channelKey = (dataId: string, channelName: string) => `${dataId} ${channelName}`;
 
 /** Whether every point of a request has an offset that is an exact integer. */

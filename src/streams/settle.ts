@@ -26,8 +26,9 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
   items.flatMap((item) => item.arrivals.map(({ channelName, image }) => ({ item, channelName, image })));
 
 /**
- * Settles requests after a look at what stands there: refusals and replays by that look, all others in one transaction.
- * @throws when it fails: then nothing of any of them is stored
+ * Settles requests after a read of what is stored. Refusals and replays are decided by that read; all others are
+ * written in one transaction.
+ * @throws when the transaction fails; then nothing of any of them is stored
  */
 export async function settle(means: Means, items: IngestItem[]): Promise<Settled> {
   const found = await readAddresses(means, rowsOf(items));
@@ -54,7 +55,7 @@ export async function settle(means: Means, items: IngestItem[]): Promise<Settled
   return new Map([...settled, ...byRequest(stored)]);
 }
 
-/** Between two parts of a flush of very many rows, others have their turn. */
+/** Yields to the event loop between two parts of a flush of very many rows. */
 async function breathe(rows: readonly unknown[], { limits }: Means): Promise<void> {
   if (rows.length > limits.flushRowsMax) await nextTurn();
 }
@@ -76,7 +77,7 @@ function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Err
   return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
 }
 
-/** Why a request can never be stored, whatever stands there. */
+/** Why a request can never be stored, whatever is stored already. */
 export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[]): ApiError | undefined {
   const { pointsPerChunk } = (rows[0] as FoundRow).standing;
   if (pointsPerChunk === null) return notFound('Stream');
@@ -88,20 +89,22 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
   );
 }
 
-/** Gives every row its channel; makes the channels that are new. */
+/** Gives every row its channel; creates the channels that are new. */
 export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ standing }) => standing.channelId === null);
   if (unknown.length > 0) await insertChannels(means, unknown);
   const ids = unknown.length > 0 ? await findChannels(means, unknown) : new Map<string, number>();
   return rows.map(({ standing, ...row }) => {
     const channelId = standing.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
-    // The stream was there a moment ago, and a channel goes only with its stream.
+    // The stream was found a moment ago. A channel goes only with its stream, so the stream is gone.
     if (channelId === undefined) throw notFound('Stream');
     return { ...row, channelId, pointsPerChunk: standing.pointsPerChunk as number };
   });
 }
 
-/** Writes chunks that were not there a moment ago. Undefined where another writer was faster, and so nothing was stored. */
+/**
+ * Writes chunks that were not stored a moment ago. Undefined where another writer was faster: then nothing was stored.
+ */
 async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
     return await insertNew(means, rows);
@@ -111,10 +114,10 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
   }
 }
 
-/** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
+/** The transaction for new chunks, which nearly all are: one round trip. @throws 23505 when one is not new */
 export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
   const { pool, patience, grace, limits } = means;
-  // The channels are locked when PostgreSQL comes to ask whether their streams are open.
+  // The insert locks the channels before PostgreSQL checks whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
     insertNewChunks(client, rows, limits),
     requireOpen(client, rows, grace),
@@ -127,7 +130,7 @@ export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(Place
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
-/** The same of very many chunks, of which no turn of the event loop has to encode all. */
+/** The same for very many chunks: they are encoded in several turns of the event loop. */
 async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<[Map<number, number>]> {
   const totals = await insertNewChunks(client, rows, means.limits);
   await requireOpen(client, rows, means.grace);
@@ -136,13 +139,14 @@ async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Me
 
 const uniqueViolation = '23505';
 
-/** The transaction: lock the channels, insert what is new, settle what was there. */
+/** Writes rows inside a transaction: locks the channels, inserts what is new, settles what was stored before. */
 export async function writeRows(
   client: pg.PoolClient,
   rows: PlacedRow[],
   { grace, limits }: Pick<Means, 'grace' | 'limits'>,
 ): Promise<(PlacedRow & Stored)[]> {
-  // All are sent at once. PostgreSQL runs them one after the other, so the insert sees what the lock has waited for.
+  // All are sent at once. PostgreSQL runs them in order, so the insert sees what was committed while the lock was
+  // waited for.
   const [, , { inserted, totals }] = await Promise.all([
     lockChannels(client, rows),
     requireOpen(client, rows, grace),
@@ -164,7 +168,7 @@ async function settleStanding(
   limits: Means['limits'],
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
-  // Chunks go after their channels, which are locked.
+  // Every slice has one: a chunk is removed only after its channel, and the channels are locked.
   const before = (row: PlacedRow) => stored.get(sliceOf(row)) as StoredChunk;
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));

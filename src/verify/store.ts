@@ -3,11 +3,11 @@ import type { Database } from '../database/database.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 
 /*
- * Statements that look at the data of all organizations, for the operator alone: no route reaches them. Each looks at one
- * page, in order of the primary key, and none waits for writers or makes them wait.
+ * Statements that read the data of all organizations, for the operator alone: no route reaches them. Each reads one
+ * page, in order of the primary key. None waits for writers or makes them wait.
  */
 
-/** A stored content and what is wrong with it, null where nothing is. */
+/** A stored content and what is wrong with it; null where nothing is wrong. */
 export interface CheckedContent extends ContentKey {
   /** Null where the channel is gone. */
   channelName: string | null;
@@ -15,8 +15,8 @@ export interface CheckedContent extends ContentKey {
 }
 
 /**
- * Computes the hashes of the next contents anew, and compares what is said of each with its arrays. PostgreSQL does it row
- * by row, so neither it nor this process ever holds more than one chunk.
+ * Computes the hashes of the next contents, and compares hash and counts of each with its arrays. PostgreSQL does that
+ * row by row, so neither it nor this process ever holds more than one chunk.
  */
 export async function checkContents(
   database: Database,
@@ -43,7 +43,7 @@ export async function checkContents(
   return rows;
 }
 
-/** The keys of the next contents, without opening their arrays. */
+/** The keys of the next contents, without reading their arrays. */
 export async function listContents(
   database: Database,
   table: ContentTable,
@@ -65,8 +65,8 @@ export interface CheckedChannel {
 }
 
 /**
- * Compares the counters of the next channels with their chunks, each channel as it is at one moment; not those of a stream
- * that is being removed, whose chunks go one after the other.
+ * Compares the counters of the next channels with their chunks, each channel in one snapshot. Channels of a stream that
+ * is being removed are skipped, since their chunks are removed one after the other.
  */
 export async function checkChannels(
   database: Database,

@@ -71,7 +71,7 @@ describe('packing begins', () => {
     expect(warn.mock.calls).toEqual([
       [
         { sessions: [{ pid: expect.any(Number), role: expect.any(String), application: 'metrology-server' }] },
-        expect.stringContaining('as they are sent'),
+        expect.stringContaining('series are not packed'),
       ],
     ]);
     await old.end();

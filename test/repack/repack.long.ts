@@ -320,7 +320,7 @@ describe('rows that are left as they are', () => {
     const { packed, left } = await run({ packer });
     expect(packed).toBe(2);
     expect(left).toEqual([
-      { dataId, place: 'channel "p", chunk 1', problem: 'it would not be read as it was sent, were it packed' },
+      { dataId, place: 'channel "p", chunk 1', problem: 'packed, it would not be read as it was sent' },
     ]);
     expect(await rawRows()).toBe(1);
     await expectWhole();

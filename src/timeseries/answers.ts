@@ -7,7 +7,7 @@ import { writeRows } from './rows.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
 
-/** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
+/** The answer by property; `withSeries` adds the rows; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(
   read: StreamRead,
   selection: TimeseriesSelection,
@@ -16,7 +16,7 @@ export async function* timeseriesAnswer(
   const writer = new JsonWriter(pieceBytes);
   const channels = namesOnly ? [] : selectChannels(read, selection);
   const wanted = wantedOf(read, selection);
-  // Before the first byte: rows that would be too wide are refused.
+  // Opened before the first byte, so that rows that would be too wide are refused with 422.
   const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
   const inTurn = openInTurn(read.means, channels, wanted);
   try {
@@ -37,7 +37,9 @@ export async function* timeseriesAnswer(
   }
 }
 
-/** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
+/**
+ * The rows in the shape of the RHEED endpoint: one block. The SDK's polling asks for this shape for every kind of stream.
+ */
 export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelection): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = selectChannels(read, selection);
@@ -56,7 +58,7 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
   yield writer.raw(']}').take();
 }
 
-/** One that somebody else closes. */
+/** A read that the caller closes in another place. */
 const asOpen = (read: PointRead): OpenRead => ({ ...read, close: () => {} });
 
 const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => ({
@@ -65,7 +67,7 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
   collapse: byMs,
 });
 
-/** What an answer tells of each property beside its points, by name. */
+/** What an answer says about each property besides its points, by name. */
 type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
@@ -100,7 +102,7 @@ async function* writeProperties(
   return told;
 }
 
-/** Of each property when its point from before the window is. */
+/** Writes, for each property, the time of the point that was carried in from before the window. */
 function writeCarriedIn(writer: JsonWriter, told: Told): void {
   const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
@@ -139,7 +141,7 @@ function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, voi
   writer.raw('}');
 }
 
-/** What is known of the stream without reading a chunk. */
+/** Writes what is known of the stream without reading a chunk. */
 function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): void {
   writer.raw('{"data_id":').value(dataId).raw(',"series_max_time":');
   if (span === null) writer.raw('null');

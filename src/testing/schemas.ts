@@ -165,7 +165,7 @@ export const Organization = Type.Object(
   { $id: 'Organization', description: 'an organization of its own, which sees nothing of others' },
 );
 
-/** The compiler holds the schemas against what clients are told. */
+/** Makes the compiler check that the schemas equal the types that clients get. */
 type Same<Schema, Wire> = [Schema] extends [Wire] ? ([Wire] extends [Schema] ? true : never) : never;
 export const schemasAreOfWire: [
   Same<Static<typeof Match>, wire.Match>,

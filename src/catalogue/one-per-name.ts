@@ -51,7 +51,7 @@ export async function findOrMake(
     if (made !== undefined) return { id: made, isNew: true };
     // A server of an earlier release, which does not take the lock, has created the row in between.
     const id = await findIdByName(organization, table, name, client);
-    if (id === undefined) throw new Error(`what stood in the way of a new row of ${table} is gone`);
+    if (id === undefined) throw new Error(`a unique index of ${table} refused a new row, and no row has its name`);
     return { id, isNew: false };
   });
 }

@@ -16,7 +16,7 @@ type Content = Static<typeof ContentQuery>;
 
 export interface ExportMeans {
   limits: ExportLimits;
-  /** The times that decide in which unit `start` and `end` are. */
+  /** The range of plausible times, by which a `start` or `end` in a finer unit than seconds is recognised. */
   plausible: PlausibleTimes;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;

@@ -8,8 +8,8 @@ export const liveLimits = {
   /** Shortest time between two events of a run. All changes in between go out in one event. */
   eventMsMin: 200,
   /**
-   * This much more for each follower of the run: with 500 followers an event goes out once a second, so that sending never
-   * takes more time than there is.
+   * The shortest time is at least this for each follower of the run: with 500 followers a second, so that sending an event
+   * to all of them takes no longer than that.
    */
   eventMsPerSubscriber: 2,
   /** How often the list of runs is looked at while clients follow it. */

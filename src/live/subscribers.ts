@@ -75,7 +75,7 @@ export function createSubscribers(limits: LiveLimits): Subscribers {
 
   return {
     open(options) {
-      if (isClosed) throw unavailable('This server process ends; another one, or the next, will tell.');
+      if (isClosed) throw unavailable('This server process is ending; connect again to reach another one.');
       const { organizationId } = options;
       const count = counts.get(organizationId) ?? 0;
       if (count >= limits.subscribersMax - all.size) throw tooMany(count, limits);

@@ -1,10 +1,13 @@
 /** What bounds the making of overviews. */
 export const overviewLimits = {
-  /** A block is made this many chunks after its last chunk was due, so that chunks that are a little late are in it. */
+  /**
+   * A block that did not become complete in memory is read back this many chunks later, so that chunks that are a little
+   * late are in it.
+   */
   lateChunks: 16,
   /**
-   * Channels for which the chunks of the newest block are held in memory while they are stored, 13 kB each. Blocks of other
-   * channels are made when a read misses them.
+   * Channels for which the chunks of the newest block are held in memory while they are stored, 13 kB each. Chunks of other
+   * channels are read back to make their blocks.
    */
   gatheredChannelsMax: 2_000,
   /** How long complete blocks wait for others, to be stored in one transaction, and how many are stored at a time. */

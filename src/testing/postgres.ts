@@ -43,7 +43,8 @@ const settings: Record<string, string> = {
   max_connections: '60',
   jit: 'off',
   max_parallel_workers_per_gather: '0',
-  // In a test a wait for a lock means a deadlock in the program. It should be reported within the time of the test.
+  // In a test, a long wait for a lock is an error of the program. A deadlock should be reported within the time of the
+  // test.
   deadlock_timeout: '100ms',
   timezone: 'UTC',
   log_timezone: 'UTC',

@@ -13,7 +13,10 @@ const timeNames = [
 /** Reserved in both SDK shapes that name channels: `properties` and the rows of `series`. */
 export const reservedNames: ReadonlySet<string> = new Set(timeNames);
 
-/** Reserved in the rows of the RHEED shape: also its index and display columns, which the SDK renames or drops. */
+/**
+ * Reserved in the rows of the RHEED shape: also its own time and index columns, the display names that the SDK gives to
+ * columns, and columns that the SDK drops.
+ */
 export const reservedRheedNames: ReadonlySet<string> = new Set([
   ...timeNames,
   'time_seconds',

@@ -19,7 +19,7 @@ export interface FoundRuns {
    * pass.
    */
   last: RunPlace | undefined;
-  /** How many runs were looked at. Of no meaning if `foundMax` was reached. */
+  /** How many runs were looked at. */
   looked: number;
 }
 

@@ -11,7 +11,8 @@ export type Json = Record<string, unknown>;
 const answerMsMax = 30_000;
 
 /**
- * Sends a GET, or a POST if there is a body (`{}` for an empty one). @throws with the server's own sentence when it refuses
+ * Sends a GET, or a POST if there is a body (`{}` for an empty one).
+ * @throws with the server's own sentence when it refuses
  */
 export async function call<T = Json>({ endpoint, key }: Connection, path: string, body?: object): Promise<T> {
   const headers = { 'x-api-key': key, ...(body && { 'content-type': 'application/json' }) };

@@ -70,7 +70,8 @@ class LongGroup {
   }
 
   /**
-   * Adds points of a chunk from a position on, as long as there is room. @returns the position of the first point not added
+   * Adds points of a chunk from a position on, as long as there is room.
+   * @returns the position of the first point not added
    */
   add(dataId: string, channelName: string, chunk: LongChunk['chunk'], from: number): number {
     const { times, values, startOffset, chunkIndex, units } = chunk;

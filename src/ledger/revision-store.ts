@@ -92,8 +92,8 @@ export async function listRevisions(
 }
 
 /**
- * The caller must have checked that the stream belongs to the organization. @throws ApiError 404 for a revision that is not
- * stored
+ * The caller must have checked that the stream belongs to the organization.
+ * @throws ApiError 404 for a revision that is not stored
  */
 export async function findRevision(
   { organizationId, pool }: OrganizationDatabase,

@@ -110,9 +110,9 @@ function createWork({ database, limits, report }: Options) {
 
   async function takeNext(): Promise<void> {
     if (gathered.length > 0) {
-      const some = gathered.slice(0, limits.gatheredBlocksMax);
+      const batch = gathered.slice(0, limits.gatheredBlocksMax);
       gathered = gathered.slice(limits.gatheredBlocksMax);
-      return storeTogether(some);
+      return storeTogether(batch);
     }
     const block = blocks.take();
     if (block !== undefined) return makeWaiting(block);
@@ -166,17 +166,17 @@ function createTries(
     if (held !== undefined && tries < limits.overviewTriesMax) again({ ...held, isForgotten, tries: tries + 1 });
   }
 
-  async function storeTogether(some: AddressedBlock[]): Promise<void> {
+  async function storeTogether(batch: AddressedBlock[]): Promise<void> {
     const first = { isForgotten: false, tries: 1 };
     try {
-      await storeBlocks(database, some, patience);
+      await storeBlocks(database, batch, patience);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
       // The channel of one of them is locked: each block is tried again by itself.
-      for (const { address } of some) again({ ...address, ...first });
+      for (const { address } of batch) again({ ...address, ...first });
       return;
     }
-    for (const { address } of some) {
+    for (const { address } of batch) {
       if (address.block % fanOut !== fanOut - 1) continue;
       await makeWaiting({ ...address, level: 2, block: Math.floor(address.block / fanOut), ...first });
     }

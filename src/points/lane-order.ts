@@ -5,7 +5,8 @@ export interface LaneOrder {
   /** The earliest front. */
   earliest(): number;
   /**
-   * Takes all channels whose front is the earliest, and lists them in `row`, in ascending order. @returns how many they are
+   * Takes all channels whose front is the earliest, and lists them in `row`, in ascending order.
+   * @returns how many they are
    */
   takeEarliest(): number;
   row: Uint32Array;

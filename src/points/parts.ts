@@ -8,8 +8,8 @@ export interface Parts {
   /** How many points come before each entry, counted as parts are divided. */
   before: Float64Array;
   /**
-   * The elements of a list in which parts begin, in order; an element is listed once for each part. @param before points
-   * before the first element
+   * The elements of a list in which parts begin, in order; an element is listed once for each part.
+   * @param before points before the first element
    */
   beginsIn(before: number, points: Float64Array): Begin[];
 }
@@ -39,13 +39,13 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
   return {
     counts,
     before,
-    beginsIn(sumBefore, some) {
+    beginsIn(sumBefore, pointCounts) {
       const begins: Begin[] = [];
       let after = sumBefore;
       let begunBefore = after === 0 ? 0 : begunAfter(after);
-      for (let at = 0; at < some.length; at++) {
+      for (let at = 0; at < pointCounts.length; at++) {
         const atBegin = after;
-        after += some[at] as number;
+        after += pointCounts[at] as number;
         for (const due = begunAfter(after); begunBefore < due; begunBefore++) begins.push({ at, before: atBegin });
       }
       return begins;

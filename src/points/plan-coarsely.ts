@@ -179,8 +179,8 @@ const blocksInTurn = 100;
 const byFrom = (one: IndexRange, other: IndexRange) => one.from - other.from;
 
 /**
- * The same numbers in as few ranges as possible, in order. @param passedMax unwanted numbers that may be included to join
- * two ranges
+ * The same numbers in as few ranges as possible, in order.
+ * @param passedMax unwanted numbers that may be included to join two ranges
  */
 export function merged(ranges: readonly IndexRange[], passedMax = 0): IndexRange[] {
   const result: IndexRange[] = [];

@@ -208,7 +208,8 @@ async function archiveAndRemove(
 }
 
 /**
- * Reads a whole archive. @returns whether it agrees with what the database has about the run now
+ * Reads a whole archive.
+ * @returns whether it agrees with what the database has about the run now
  * @throws when the archive is damaged or does not exist
  */
 async function isArchiveOf({ database, limits }: Work, path: string, run: ArchivedRun): Promise<boolean> {

@@ -12,8 +12,8 @@ import type { Action } from './wire.ts';
  */
 
 /**
- * Applies a fault before the request is carried out. @returns whether it may go on; if not, it has been answered or never
- * will be
+ * Applies a fault before the request is carried out.
+ * @returns whether it may go on; if not, it has been answered or never will be
  */
 export async function spoilRequest(
   { id, action }: Hit,

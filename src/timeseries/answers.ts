@@ -23,13 +23,13 @@ export async function* timeseriesAnswer(
     writeHead(writer, read);
     writer.raw(',"properties":');
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
-    const told = yield* writeProperties(writer, read, channels, open);
+    const notes = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
-      yield* writeGaps(writer.raw(',"gaps":'), told);
-      yield* writeDownSampled(writer.raw(',"down_sampled":'), told);
+      yield* writeGaps(writer.raw(',"gaps":'), notes);
+      yield* writeDownSampled(writer.raw(',"down_sampled":'), notes);
     }
-    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), told);
+    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), notes);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -68,7 +68,7 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
 });
 
 /** What an answer says about each property besides its points, by name. */
-type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
+type PropertyNotes = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
@@ -76,8 +76,8 @@ async function* writeProperties(
   read: StreamRead,
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
-): AsyncGenerator<Buffer, Told, void> {
-  const told: Told = new Map();
+): AsyncGenerator<Buffer, PropertyNotes, void> {
+  const notes: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
   const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
   writer.raw('{');
@@ -87,7 +87,7 @@ async function* writeProperties(
     try {
       writer.raw(separator).value(channel.name).raw(':{');
       separator = ',';
-      told.set(channel.name, {
+      notes.set(channel.name, {
         gaps: points.gaps,
         carriedTime: points.carriedTime,
         isDownSampled: points.isDownSampled,
@@ -99,18 +99,18 @@ async function* writeProperties(
     }
   }
   writer.raw('}');
-  return told;
+  return notes;
 }
 
 /** Writes, for each property, the time of the point that was carried in from before the window. */
-function writeCarriedIn(writer: JsonWriter, told: Told): void {
-  const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
+function writeCarriedIn(writer: JsonWriter, notes: PropertyNotes): void {
+  const times = [...notes].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
 }
 
-function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeDownSampled(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   let separator = '{';
-  for (const [name, { isDownSampled }] of told) {
+  for (const [name, { isDownSampled }] of notes) {
     writer
       .raw(separator)
       .value(name)
@@ -118,13 +118,13 @@ function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, vo
     separator = ',';
     if (writer.isFull) yield writer.take();
   }
-  writer.raw(told.size === 0 ? '{}' : '}');
+  writer.raw(notes.size === 0 ? '{}' : '}');
 }
 
-function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
-  for (const [name, { gaps: list }] of told) {
+  for (const [name, { gaps: list }] of notes) {
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {

@@ -44,7 +44,8 @@ export async function* writeArrays(
 }
 
 /**
- * The times of the points that were written. @throws ApiError 503 when they have to be read again and have changed since
+ * The times of the points that were written.
+ * @throws ApiError 503 when they have to be read again and have changed since
  */
 async function* timesOf(remembered: RememberedTimes, read: PointRead): AsyncGenerator<Float64Array, void, void> {
   if (remembered.isComplete) return yield* remembered.batches();

@@ -24,9 +24,9 @@ export const overviewLimits = {
   quietShare: 0.5,
   /** A process is busy when its event loop works for more than this share of the time. */
   busyUtilization: 0.5,
-  /** Longest wait for the lock of a channel. A block that does not get it goes to the end of the queue, … */
+  /** Longest wait for the lock of a channel. A block that does not get it goes to the end of the queue. */
   overviewLockMsMax: 100,
-  /** … at most this often. After that it is made when a read misses it. */
+  /** How often the lock is tried for a block. After that the block is made when a read misses it. */
   overviewTriesMax: 10,
   /** Chunks that are searched at a time for missing blocks. */
   walkedChunksMax: 16_384,

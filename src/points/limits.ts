@@ -49,9 +49,9 @@ export const pointLimits = {
   besideStepsMax: 4,
   /** With fewer differences than this no habit is assumed: every index that is not stored is missing. */
   habitStepsMin: 3,
-  /** A number of points is usual for a channel when at least this many of its chunks have it, … */
+  /** A number of points is usual for a channel if at least this many of its chunks, and `habitShareMin` of them, have it. */
   habitChunksMin: 3,
-  /** … and at least this share of its chunks. */
+  /** The least share of the chunks of a channel that makes their number of points a usual one. */
   habitShareMin: 0.1,
 };
 

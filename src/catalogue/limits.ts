@@ -16,10 +16,7 @@ export const catalogueLimits = {
   runsUsual: 100,
   /** Runs that one statement searches for matches: 100 ms of work if no run matches. */
   runsLookMax: 2_000,
-  /**
-   * Runs that one request searches. When it has searched as many, the answer may be shorter than asked for, and has a
-   * cursor to continue.
-   */
+  /** Runs that one request searches at most. An answer that ends there is shorter than asked for, and has a cursor. */
   runsLookedThroughMax: 10_000,
   /** Runs that one statement describes: half a second of work if each has `runChannelsCountedMax` channels. */
   runsDescribedMax: 50,

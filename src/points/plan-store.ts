@@ -19,10 +19,7 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 /** How a plan is made. */
 export interface PlanMeans {
   rest: Reading['rest'];
-  /**
-   * Chunks that the plan may have. Planning stops soon after, so a plan that is too long has at least one chunk more than
-   * this.
-   */
+  /** Chunks that the plan may have. A statement by time is cut after one row more, one by index after as many. */
   chunksMax: number;
 }
 

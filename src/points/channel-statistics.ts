@@ -27,7 +27,7 @@ export interface Extreme {
 }
 
 /**
- * The statistics of all stored points of a channel that lie in a range; points that share a ms count each. Blocks of the
+ * The statistics of all stored points of a channel that lie in a range; points that share a ms are all counted. Blocks of the
  * overview have their statistics stored. Arrays are read only of chunks that no block in the range covers.
  * @throws ApiError 422 for more chunks than a read may go through
  */

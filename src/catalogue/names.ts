@@ -1,8 +1,8 @@
 import { invalid } from '../errors.ts';
 
 /**
- * A text without the white space around it.
- * @throws ApiError 422 that names `field` when nothing is left.
+ * A text without leading and trailing white space.
+ * @throws ApiError 422 with the name of `field` when nothing is left
  */
 export function trimmedText(text: string, field: string): string {
   const trimmed = text.trim();

@@ -2,9 +2,9 @@ import type { ListRow } from '../lib/list-row.ts';
 import { rowPages } from '../lib/row-pages.ts';
 
 /**
- * A list, page by page.
- * @param next the rows that come after one in the order of the list, or the first ones; at most so many
- * @param apart how to read the document of a row that comes by itself
+ * Reads a list page by page.
+ * @param next gives at most `countMax` rows after a row in the order of the list, or the first ones
+ * @param apart gives the way to read a row's document separately; undefined if the row includes it
  */
 export async function* pagesOf<Row>(
   countMax: number,

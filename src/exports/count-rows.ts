@@ -4,9 +4,9 @@ import type { Export, ExportedStream } from './export.ts';
 import { gridRows } from './grid.ts';
 
 /**
- * How many rows an export has, before any is made; one of so many that it does not matter may be counted no further. Times are
- * read only where counters do not tell: they do not say how many points of different channels share a row.
- * @param enough rows from which on nobody wants to know more
+ * Counts the rows of an export before it is made. Counting may stop once `enough` is reached. Times are read only where
+ * counters are not enough: they do not show how many points of different channels share a row.
+ * @param enough a count from which on the exact number does not matter
  */
 export async function countRows(means: ReadMeans, exported: Export, enough: number): Promise<number> {
   const { streams, layout, grid, window } = exported;

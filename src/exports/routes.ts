@@ -45,13 +45,13 @@ import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
 export interface ExportDependencies {
   database: Database;
-  /** After how long without a chunk the search calls a stream interrupted. */
+  /** Seconds without a chunk after which the search calls a stream interrupted. */
   idleSeconds: number;
-  /** Under which clients reach the server; undefined when it is taken from the request. */
+  /** The address at which clients reach the server; undefined if it is to be taken from the request. */
   publicUrl: string | undefined;
-  /** How long after finalize late chunks are still accepted. */
+  /** Seconds after finalize during which late chunks are accepted. */
   graceSeconds: number;
-  /** Where exports that do not change any more are kept; without it every one is made anew. */
+  /** Keeps the files of exports that do not change any more. Without it every file is made anew. */
   cache?: ExportCache | undefined;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
@@ -80,8 +80,9 @@ const contentTypes: Record<Format, string> = {
 };
 
 /**
- * Files of one stream and of several, what describes them, and the official addresses by which the SDK downloads one.
- * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
+ * The routes for files of one and of several streams, for their metadata, and the official addresses by which the SDK
+ * downloads a stream. Files are streamed. An error before the first byte is a normal error response; an error after it
+ * destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
@@ -172,7 +173,7 @@ function selectionRoutes(app: App, means: Means): void {
   );
 }
 
-/** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
+/** The route that `Client.download` asks for the address of a file. It saves that file under the name in the answer. */
 function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
@@ -189,7 +190,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
       const { organization } = readFor(means.database, request);
       const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
       const id = request.params.data_id.toLowerCase();
-      // A person opens this file, as likely in a spreadsheet as anywhere.
+      // A person will open this file, quite possibly in a spreadsheet.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
         url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
@@ -200,7 +201,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
   );
 }
 
-/** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+/** Sends a file piece by piece, as fast as the client reads. When the client goes away, reading ends. */
 async function sendExport(
   means: Means,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
@@ -209,11 +210,11 @@ async function sendExport(
 ): Promise<FastifyReply> {
   const { format = 'csv', escape_formulas: escapeFormulas = false, bom = false } = request.query;
   const form = { escapeFormulas, bom };
-  // As it came: the query may hold question marks of its own.
+  // The query as it was sent, because it may contain question marks.
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  // Without a host (HTTP/1.0) it is relative, which a link may be.
+  // Without a Host header (HTTP/1.0) the address is relative, as a link may be.
   const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
   const isHead = request.method === 'HEAD';
   const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
@@ -221,14 +222,15 @@ async function sendExport(
     if (format === 'xlsx') requireFitsSheet(await countRows(read, what, means.limits.sheetRowsMax), means.limits);
     return begun(fileOf(means, read, what, written, form));
   };
-  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
+  // The first piece is made before the headers are set, so that an early error is a normal error response and no file.
   const kept = await openKept(means, request, exported, begin, { format, ...form });
   if (!isHead) {
     await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
       request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
     );
   }
-  // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
+  // A HEAD has no body, but shows the error that a GET would begin with. CSV is used for that, as the form that starts
+  // fastest.
   const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
   reply
     .type(contentTypes[format])
@@ -240,8 +242,9 @@ async function sendExport(
 }
 
 /**
- * A file that is kept is made for all that ask for it, so that it does not end with whose request is the first.
- * @returns undefined when the file is none that is kept
+ * Opens the kept file of an export. The file is made for all requests that want it, so making it does not end when the
+ * first of them is cancelled.
+ * @returns undefined when the export is not kept as a file
  */
 async function openKept(
   { cache, graceSeconds, database }: Means,
@@ -277,14 +280,14 @@ function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Fo
   return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
 }
 
-/** With its first piece read already. */
+/** Reads the first piece, so that an early error is thrown here. */
 async function begun(pieces: Pieces): Promise<Pieces> {
   const first = await pieces.next();
   return continued(first, pieces);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {
-  // The rest ends with this one, however it ends.
+  // Closes the generator behind it too, however this one ends.
   try {
     if (!first.done) yield first.value;
     yield* rest;

@@ -1,4 +1,4 @@
-/** Guarantees: an export holds the streams that were asked for, all of them, and nothing of another organization. */
+/** Guarantees: an export holds all the streams that were asked for, and nothing of another organization. */
 import type { Static } from '@sinclair/typebox';
 import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries/service.ts';
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
@@ -16,16 +16,16 @@ type Content = Static<typeof ContentQuery>;
 
 export interface ExportMeans {
   limits: ExportLimits;
-  /** In which unit `start` and `end` are. */
+  /** The range of plausible times, by which a `start` or `end` in a finer unit than seconds is recognised. */
   plausible: PlausibleTimes;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
 }
 
 /**
- * One stream.
- * @throws ApiError 404 for a stream that is unknown or of another organization and for a channel that it does not have;
- * 422 for a wide layout of too many channels.
+ * Opens an export of one stream.
+ * @throws ApiError 404 for a stream that is unknown or of another organization, and for a channel that it does not have;
+ * 422 for a wide layout of too many channels
  */
 export async function openStreamExport(
   organization: OrganizationDatabase,
@@ -39,9 +39,10 @@ export async function openStreamExport(
 }
 
 /**
- * Several streams: those named, or those that pass the filters of the search, newest first, or those named that pass.
- * @throws ApiError 404 that names the first stream that is not there; 404 for a channel that none of them has; 422 for a
- * request that names neither, for too many streams and for a wide layout of too many channels.
+ * Opens an export of several streams: the named ones; or all that pass the filters of the search, newest first; or the
+ * named ones that pass the filters.
+ * @throws ApiError 404 with the first stream that does not exist; 404 for a channel that none of them has; 422 for a
+ * request without ids and filters, for too many streams, and for a wide layout of too many channels
  */
 export async function openSelectionExport(
   organization: OrganizationDatabase,
@@ -78,8 +79,9 @@ export async function openSelectionExport(
 }
 
 /**
- * Writes into the audit log who takes a file away.
- * @param report is given what could not be written, as on a full disk: reads go on all the same, and the log of the server has it
+ * Writes into the audit log who takes a file.
+ * @param report is called when the entry could not be written, for example on a full disk. The export goes on, and the
+ * server's log has the entry
  */
 export async function noteExport(
   organization: OrganizationDatabase,

@@ -4,9 +4,9 @@ import type { Export } from './export.ts';
 import { RowGroup, type WideRows } from './row-group.ts';
 
 /**
- * One row for each exact time at which a channel has a point, stream after stream. The times are not rounded; of several
- * points of a channel at one time the last stands, in the order of chunk index and position. Points without a possible
- * time have no row. Chunks that arrive after their stream's turn has come are not part of it.
+ * One row for each exact time at which a channel has a point, stream after stream. Times are not rounded. If a channel has
+ * several points at one time, the last one is shown, by chunk index, then position. Points without a possible time have no
+ * row. Chunks that arrive after their stream's turn began are not part of the export.
  * @param rowsMax rows that are given out together
  */
 export async function* readWide(

@@ -3,13 +3,11 @@ import type { ChannelAccount } from './channel-account.ts';
 import { irregularities, numbersPerRun } from './irregular-runs.ts';
 import type { MarkedChunks } from './marked-chunks.ts';
 
-/*
- * The lists of an account as JSON, in pieces: each may hold a million entries.
- */
+/* Writes the lists of an account as JSON, in pieces: a list may have a million entries. */
 
 export type PiecesOfList = Generator<Buffer, void, void>;
 
-/** The runs of chunks that are there: what lies before, between and after the holes. */
+/** Writes the runs of stored chunks: those before, between and after the holes. */
 export function* writePresent(writer: JsonWriter, { holes }: ChannelAccount): PiecesOfList {
   const gaps = holes.all.view();
   let first = 0;
@@ -64,7 +62,7 @@ export function* writeMarked(writer: JsonWriter, chunks: MarkedChunks): PiecesOf
 
 type Run = [first: number, last: number, chunks: number, points: number, kinds: number];
 
-/** The fewest and the most points that the chunks of the channel usually have. */
+/** Writes the smallest and the largest number of points that chunks of the channel usually have. */
 export function writeUsual(writer: JsonWriter, { usualCounts: { fewest, most } }: ChannelAccount): void {
   writeRange(writer.raw(',"usual_point_counts":'), fewest, most);
 }
@@ -74,7 +72,7 @@ function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter
 }
 
 const kinds = Object.entries(irregularities);
-/** The names of every sum of `irregularities`, as JSON. */
+/** For every sum of bits of `irregularities`, their names as JSON. */
 const kindsText = Array.from({ length: 2 * Math.max(...Object.values(irregularities)) }, (_, sum) =>
   JSON.stringify(kinds.filter(([, bit]) => (sum & bit) !== 0).map(([name]) => name)),
 );

@@ -7,8 +7,8 @@ import type { LedgerRead } from './ledger-read.ts';
 import type { StreamFacts } from './store.ts';
 
 /**
- * What a stream holds and what it lacks, with a root hash over all of it. Each channel is certified as it stands at one
- * moment, and the root is over what is certified. The channels must come in the order of the UTF-8 bytes of their names.
+ * What a stream holds and what it lacks, with a root hash over the channels. Each channel is read in a snapshot of its own,
+ * and the root hash is over exactly what is shown. The channels must come in the order of the UTF-8 bytes of their names.
  */
 export async function* certificateAnswer({ stream, channels, accountOf }: LedgerRead): Pieces {
   const writer = new JsonWriter(pieceBytes);
@@ -45,7 +45,7 @@ function writeStream(writer: JsonWriter, { read_at, ...facts }: StreamFacts): vo
   writer.raw(text.slice(0, -1));
 }
 
-/** Everything of a channel between its name and its hash. */
+/** Writes the fields of a channel between its name and its hash. */
 function* writeChannel(writer: JsonWriter, account: ChannelAccount): Generator<Buffer, void, void> {
   writer.raw(',"chunk_count":').integer(account.chunkCount);
   writer.raw(',"highest_chunk_index":').integer(account.holes.highestIndex);
@@ -65,7 +65,7 @@ function* writeChannel(writer: JsonWriter, account: ChannelAccount): Generator<B
   writer.raw(',"last_late_at":').value(lastLateMicros === null ? null : isoOfMicros(lastLateMicros));
 }
 
-/** A name with its length before it, so that no two lists of names look alike. */
+/** A name with its length in front, so that two different lists of names never give the same bytes. */
 function named(name: string): Buffer {
   const bytes = Buffer.from(name, 'utf8');
   const length = Buffer.alloc(4);

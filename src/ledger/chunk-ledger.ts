@@ -14,8 +14,8 @@ import type { LedgerRead } from './ledger-read.ts';
 import type { ChannelName } from './store.ts';
 
 /**
- * Which chunks of which channels are stored. Each channel is shown as it stands at one moment; its hashes, when they are
- * wanted, are read after that by pages, each as it stands at its own moment.
+ * Which chunks of which channels are stored. Each channel is read in a snapshot of its own. Content hashes, if asked for,
+ * are read later in pages, each of its own moment.
  */
 export async function* ledgerAnswer(
   read: LedgerRead,
@@ -41,7 +41,7 @@ export async function* ledgerAnswer(
   yield writer.raw(']}').take();
 }
 
-/** Everything but the brace at the end. */
+/** Writes all fields of a channel, without the closing brace. */
 function* writeAccount(writer: JsonWriter, { channel_name }: ChannelName, account: ChannelAccount): PiecesOfList {
   writer.raw('{"channel_name":').value(channel_name).raw(',"units":').value(account.units);
   writer.raw(',"chunk_count":').integer(account.chunkCount);
@@ -58,7 +58,7 @@ function* writeAccount(writer: JsonWriter, { channel_name }: ChannelName, accoun
   writer.raw(',"replaced_count":').integer(account.replacedCount);
 }
 
-/** At least so many as were counted. @throws ApiError 404 for fewer: chunks go with their stream only */
+/** Writes at least `countMin` hashes. @throws ApiError 404 for fewer: chunks are only removed together with their stream */
 async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: ChannelName, countMin: number): Pieces {
   let count = 0;
   writer.raw('[');

@@ -3,15 +3,15 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { notFound } from '../errors.ts';
 
-/** What a chunk held before it was replaced, without its arrays. Hashes in hexadecimal digits, times in ISO 8601. */
+/** What a chunk held before it was replaced, without its arrays. Hashes are hexadecimal, times are ISO 8601. */
 export interface Revision {
   channel_id: number;
   channel_name: string;
   chunk_index: number;
-  /** 1 is what stood there first. */
+  /** 1 is the first content of the chunk. */
   revision: number;
   stored_at: string;
-  /** Who had stored it: the hint of the key and the name of its user. */
+  /** Who stored it: the hint of the key and the name of its user. */
   stored_by_key_hint: string;
   stored_by_user_name: string;
   replaced_at: string;
@@ -24,7 +24,7 @@ export interface Revision {
   units: string | null;
 }
 
-/** Seconds and readings in their stored order; NaN stands for NULL. */
+/** The stored times in Unix seconds and the readings, in their stored order. NaN stands for NULL. */
 export interface RevisionArrays {
   timestamps: Float64Array;
   values: Float64Array;
@@ -35,7 +35,7 @@ export interface RevisionFilter {
   chunk_index?: number | undefined;
 }
 
-/** Where a list goes on: after this revision. */
+/** The position in the list after which the next page begins. */
 export type RevisionPlace = Pick<Revision, 'channel_id' | 'chunk_index' | 'revision'>;
 
 const columns = `
@@ -44,7 +44,7 @@ const columns = `
   replacing.user_name as replaced_by_user_name, encode(r.content_hash, 'hex') as content_hash,
   encode(r.replacing_hash, 'hex') as replacing_hash, r.point_count, r.null_count, r.units`;
 
-/** What `columns` are of: some revisions, as `r`. */
+/** The tables that `columns` are read from; `revisions` is a table or a query, named `r`. */
 const tables = (revisions: string) => `
   ${revisions} r
   join streams s on s.data_id = r.data_id
@@ -57,8 +57,8 @@ const tables = (revisions: string) => `
 const keyAndUser = 'select k.key_hint, u.name as user_name from api_keys k join users u on u.user_id = k.user_id';
 
 /**
- * The next revisions of a stream after a place, by channel in the order of their first use, then by chunk, then by
- * revision; at most so many, and fewer are the last.
+ * The next revisions of a stream after a position, at most `countMax`; fewer mean that they are the last. Ordered by
+ * channel (in the order of their first use), then chunk, then revision.
  */
 export async function listRevisions(
   { organizationId, pool }: OrganizationDatabase,
@@ -69,7 +69,7 @@ export async function listRevisions(
 ): Promise<Revision[]> {
   const { rows } = await pool.query<Revision>({
     name: 'list_revisions',
-    // The page is cut by the primary key before anything is joined to it, whatever the planner believes of the tables.
+    // The page is cut by the primary key before anything is joined to it, whatever the planner estimates.
     text: `with page as materialized (
              select data_id, channel_id, chunk_index, revision, stored_at, key_id, replaced_at, replaced_by_key_id,
                     content_hash, replacing_hash, point_count, null_count, units
@@ -91,7 +91,10 @@ export async function listRevisions(
   return rows;
 }
 
-/** @throws ApiError 404 for a revision that is not kept; that the stream is the organization's is for the caller to see */
+/**
+ * The caller must have checked that the stream belongs to the organization.
+ * @throws ApiError 404 for a revision that is not stored
+ */
 export async function findRevision(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,

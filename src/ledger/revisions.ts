@@ -11,8 +11,8 @@ import {
 import { findStreamFacts } from './store.ts';
 
 /**
- * The revisions of a stream, page by page, each page as it stands when it is fetched.
- * @throws ApiError 404 when the stream has been deleted by the end: some may have been removed
+ * The revisions of a stream, page by page; each page is of its own moment.
+ * @throws ApiError 404 when the stream was deleted before the end: then some revisions may be missing from the answer
  */
 export async function* revisionsAnswer(
   organization: OrganizationDatabase,
@@ -37,7 +37,7 @@ export async function* revisionsAnswer(
   yield writer.raw(']}').take();
 }
 
-/** One revision with its arrays, every float64 with the bits it was sent with. */
+/** One revision with its arrays. Every float64 has the bits it was sent with. */
 export async function* revisionAnswer(dataId: string, revision: Revision & RevisionArrays): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const head = JSON.stringify({ data_id: dataId, ...shown(revision) });
@@ -46,7 +46,7 @@ export async function* revisionAnswer(dataId: string, revision: Revision & Revis
   yield writer.raw('}').take();
 }
 
-/** Whole numbers and text only. */
+/** The fields of a revision without floats: whole numbers and text, which JSON.stringify writes exactly. */
 function shown(revision: Revision) {
   const { channel_name, chunk_index, content_hash, replacing_hash, point_count, null_count, units } = revision;
   return {

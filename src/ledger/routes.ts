@@ -25,7 +25,7 @@ import { findStreamFacts } from './store.ts';
 
 const tags = ['ledger'];
 
-/** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
+/** The routes for what a stream holds, held before, and lacks, under one prefix. Answers are streamed. */
 export function ledgerRoutes(
   app: App,
   { database, limits }: { database: Database; limits: LedgerLimits & AccountLimits },

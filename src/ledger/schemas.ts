@@ -85,7 +85,9 @@ const channelFields = {
   missing: Ranges(
     'chunks below the highest one that are not stored and should be, by the steps of the index beside them',
   ),
-  skipped_count: Count('indexes below the highest one that hold no chunk, as is the habit of the channel there'),
+  skipped_count: Count(
+    'indexes below the highest one that hold no chunk because the channel regularly leaves out indexes there',
+  ),
   usual_point_counts: Type.Array(Type.Integer(), {
     minItems: 2,
     maxItems: 2,

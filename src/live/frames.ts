@@ -3,25 +3,25 @@ import type { Span } from './span.ts';
 import type { RunCounts, StoredChannel } from './store.ts';
 
 /*
- * Events as text/event-stream has them. Each is made once, for all who follow the run. JSON is written by hand where a value
- * stands: JSON.stringify drops the sign of -0.
+ * Events in the format text/event-stream. An event is made once for all followers of a run. JSON that contains readings is
+ * written by hand, because JSON.stringify drops the sign of -0.
  */
 
-/** What is told of a run besides its channels; `deleted` is also one that is not there. */
+/** The status of a run as clients get it. `deleted` also stands for a run that does not exist. */
 export type ToldStatus = RunStatus | 'deleted';
 
 export interface ToldChannel {
   channel: StoredChannel;
-  /** Null where nothing that has a time has changed. */
+  /** The changed span of time; null where no point with a time has changed. */
   span: Span | null;
 }
 
 export const heartbeat = Buffer.from(': heartbeat\n\n');
 
-/** Says after what time to come back when the connection ends. */
+/** Tells the client how long to wait before it connects again. */
 export const retryFrame = (ms: number) => Buffer.from(`retry: ${ms}\n\n`);
 
-/** Channels of a run that have changed, and its status. */
+/** The event with the changed channels of a run, and its status. */
 export function channelsFrame(dataId: string, status: RunStatus, channels: ToldChannel[], cursor: Micros): Buffer {
   const list = channels.map(channelJson).join(',');
   return frame('channels', cursor, `{"data_id":"${dataId}","channels":[${list}],"status":"${status}"}`);
@@ -34,7 +34,7 @@ export interface RunSummary extends RunCounts {
   status: ToldStatus;
 }
 
-/** A run of the list that has changed. */
+/** The event for a changed run of the list. */
 export const runFrame = (run: RunSummary, cursor: Micros) =>
   frame(
     'run',
@@ -59,7 +59,7 @@ export function latestJson(dataId: string, status: RunStatus, channels: readonly
   return Buffer.from(`{"data_id":"${dataId}","status":"${status}","channels":[${list.join(',')}]}`);
 }
 
-/** JSON has no line breaks of its own, so one line holds it. */
+/** JSON text has no line breaks, so one `data:` line holds it. */
 const frame = (event: string, id: Micros | undefined, data: string) =>
   Buffer.from(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`);
 

@@ -6,14 +6,14 @@ import type { Micros } from './run-facts.ts';
 import { beginningOf, type LookedThrough, type RunList, tellList } from './run-list.ts';
 import type { Subscriber } from './subscribers.ts';
 
-/** Tells whoever follows the list of runs which of them have changed, each at most once in a look. */
+/** Sends the changed runs of the list to the clients that follow it; each run at most once per look. */
 export interface ListFeed {
   /**
-   * Sends the runs that are live now, or those that may have changed since the cursor; and then every change.
-   * @param cursor up to where the client has been told before
+   * Sends the runs that are live now, or with a cursor those that may have changed since; and every change after it.
+   * @param cursor what the client has seen before: all changes up to this time
    */
   follow(organization: OrganizationDatabase, subscriber: Subscriber, cursor: Micros | undefined): Promise<void>;
-  /** Something of a run was committed in this process. */
+  /** Chunks of a run were committed in this process. */
   note(organizationId: string, dataId: string): void;
   close(): void;
 }
@@ -29,7 +29,7 @@ interface ListFeedOptions {
 export function createListFeed({ look, limits, now, report }: ListFeedOptions): ListFeed {
   const { listedRunsMax } = limits;
   const lists = new Map<string, RunList>();
-  /** Runs that the next look asks for by name. */
+  /** Runs that the next look must cover, even if they are not among the newest. */
   const noted = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let sweptAt = Number.NEGATIVE_INFINITY;
@@ -44,7 +44,7 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     const withOpen = now() >= sweptAt + limits.listSweepMs;
     const dataIds = new Set(noted);
     noted.clear();
-    // What is live goes on, also when it is not among the newest.
+    // Live runs are always covered, also when they are not among the newest.
     for (const { seen } of lists.values()) {
       for (const { dataId, status } of seen.values()) if (status === 'live') dataIds.add(dataId);
     }

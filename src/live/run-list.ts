@@ -5,18 +5,18 @@ import type { Micros } from './run-facts.ts';
 import { countRuns, type RunCounts } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
-/** The runs of one organization, as those who follow its list know them. */
+/** The runs of one organization, as the followers of its list know them. */
 export interface RunList {
   organization: OrganizationDatabase;
-  /** By data_id, as a look has found them last. */
+  /** By data_id, as the last look found them. */
   seen: Map<string, ListedRun>;
   followers: Set<Subscriber>;
 }
 
-/** What a look has gone through besides the newest runs. */
+/** What a look covered besides the newest runs. */
 export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
 
-/** The runs that a client is told at first: those that are live, or all that may have changed since its cursor. */
+/** The first events for a client: the live runs, or with a cursor all runs that may have changed since. */
 export async function beginningOf(
   { organization, seen }: RunList,
   cursor: Micros | undefined,
@@ -30,8 +30,8 @@ export async function beginningOf(
 }
 
 /**
- * Tells the followers of a list what a look has found.
- * @returns runs that may have been deleted, and have to be asked for by name
+ * Sends the followers of a list what a look has found.
+ * @returns runs that may have been deleted; the next look must ask for them by id
  */
 export async function tellList(
   { organization, seen, followers }: RunList,
@@ -41,7 +41,7 @@ export async function tellList(
   const ids = new Set(idsOf(found));
   const asked = new Set(dataIds);
   const missing = [...seen.values()].filter(({ dataId }) => !ids.has(dataId));
-  // One that was asked for and is not there is deleted. Another may only not be among the newest any more.
+  // A run that was asked for and is not in the answer is deleted. Any other run may only have left the newest ones.
   const gone = missing.filter(({ dataId, status }) => asked.has(dataId) || (withOpen && status !== 'finalized'));
   const changed = found.filter((one) => {
     const before = seen.get(one.dataId);
@@ -63,7 +63,7 @@ const deleted = { status: 'deleted', pointCount: 0, missingChunkCount: 0, lastCh
 
 const idsOf = (runs: readonly ListedRun[]) => runs.map(({ dataId }) => dataId);
 
-/** One that was deleted meanwhile is told at the next look. */
+/** A run that was deleted in between is reported by the next look. */
 const summariesOf = (counts: readonly RunCounts[], seen: ReadonlyMap<string, ListedRun>): RunSummary[] =>
   counts.flatMap((one) => {
     const status = seen.get(one.dataId)?.status;

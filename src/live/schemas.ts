@@ -8,14 +8,14 @@ const followFields = ({ secondsMax }: LiveLimits) => ({
   after: Type.Optional(
     Type.String({
       pattern: '^[0-9]{1,16}$',
-      description: 'the id of the last event that was read, as Last-Event-ID brings it, which goes before it',
+      description: 'the id of the last event that the client has read; the header Last-Event-ID takes precedence',
     }),
   ),
   max_seconds: Type.Optional(
     Type.Number({
       minimum: 0,
       maximum: secondsMax,
-      description: 'after so long the connection is ended in order; 0: the state as it is now, and no more',
+      description: 'after this time the connection is ended in order; 0: only the present state is sent',
     }),
   ),
 });
@@ -41,10 +41,10 @@ const event = {
   type: 'object',
   description: 'each of the events',
   properties: {
-    id: { type: 'string', description: 'to come back with' },
+    id: { type: 'string', description: 'where to continue: send it as Last-Event-ID or after' },
     event: { type: 'string', enum: ['channels', 'status', 'run'] },
     data: { type: 'string', description: 'JSON' },
-    retry: { type: 'integer', description: 'ms until it is worth to come back' },
+    retry: { type: 'integer', description: 'ms to wait before connecting again' },
   },
 };
 
@@ -54,10 +54,10 @@ const eventsOfRun =
   '"status"}, where span holds the times of all that has changed since the event before. `status`: {"data_id","status"}, of ' +
   'live, interrupted, finalized, deleted';
 
-export const RunEvents = events(`server-sent events, each with an id to come back with. ${eventsOfRun}`);
+export const RunEvents = events(`server-sent events, each with an id to continue from. ${eventsOfRun}`);
 
 export const SeveralEvents = events(
-  `server-sent events, each with an id to come back with. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
+  `server-sent events, each with an id to continue from. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
     '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count"} of each that has changed, first of all ' +
     'that are live',
 );

@@ -12,8 +12,8 @@ import { makeBlock } from './make-block.ts';
 import { createMaker } from './maker.ts';
 
 /*
- * Whether every overview is what its chunks say: each is made once more of what is stored, and compared bit for bit. What differs can
- * always be made anew, since it only repeats what the chunks hold.
+ * Checks whether every overview is what its chunks say: each block is made once more from what is stored, and compared bit
+ * for bit. A block that differs can always be made again, since it only repeats what the chunks hold.
  */
 
 /** A block that differs. */
@@ -30,8 +30,9 @@ interface Means {
 }
 
 /**
- * Compares all blocks with their chunks, or with the blocks below them; each at one moment. It may run beside servers.
- * @param repair makes one that differs anew
+ * Compares every block with its chunks, or with the blocks below it. Each comparison is of one moment, so the check may run
+ * beside servers.
+ * @param repair makes a differing block again
  */
 export async function checkOverviews(
   { database, limits: { blocksMax } }: Pick<Means, 'database' | 'limits'>,
@@ -47,7 +48,7 @@ export async function checkOverviews(
       if (found === undefined) continue;
       tally.differ++;
       onDifference({ dataId: address.dataId, place: placeOf(address, channelName), problem: found.problem });
-      // Where its chunks cannot be read, it may be all that is left of them.
+      // If its chunks cannot be read, the block may be all that is left of them.
       if (found.isUnknown) tally.left++;
       else await repair?.(address);
     }
@@ -60,15 +61,15 @@ export async function checkOverviews(
 export interface RepairedOverviews {
   checked: number;
   differ: number;
-  /** Those that were made: anew, or since they were missing. */
+  /** Blocks that were made: again, or because they were missing. */
   made: number;
-  /** Those that differ and were left, since their chunks cannot be read. */
+  /** Blocks that differ and were left as they are, because their chunks cannot be read. */
   left: number;
-  /** Channels of which some may still be missing, since somebody else held the channel. */
+  /** Channels that may still lack blocks, because somebody else held the lock of the channel. */
   heldChannels: number;
 }
 
-/** The same; what differs is made anew and what is missing is made, as far as its chunks are there. */
+/** The same check, with repair: makes differing blocks again, and missing blocks as far as their chunks are there. */
 export async function repairOverviews(
   { database, limits, patience }: Means,
   onDifference: (difference: DifferingBlock) => void,
@@ -82,7 +83,7 @@ export async function repairOverviews(
   const onMade = () => void tally.made++;
   const found = await checkOverviews({ database, limits }, onDifference, async (address) => {
     await removeBlock(database, address);
-    // One whose channel is held is missing now.
+    // If somebody holds the lock of its channel, the block is missing from now on.
     await unlessHeld(async () => void ((await maker.make(address)) && onMade()));
   });
   for (let after: Pick<BlockAddress, 'dataId' | 'channelId'> = firstAddress; ; ) {
@@ -94,13 +95,13 @@ export async function repairOverviews(
   }
 }
 
-/** @returns false when somebody else held what is needed for too long */
+/** @returns false when somebody else held the lock for too long */
 async function unlessHeld(work: () => Promise<void>): Promise<boolean> {
   try {
     await work();
   } catch (error) {
     if (isLockTimeout(error)) return false;
-    // A chunk that is damaged has been told as such.
+    // A damaged chunk has already been reported as such.
     if (!isDamage(error)) throw error;
   }
   return true;
@@ -108,13 +109,14 @@ async function unlessHeld(work: () => Promise<void>): Promise<boolean> {
 
 interface Found {
   problem: string;
-  /** It could not be compared. */
+  /** The block could not be compared. */
   isUnknown?: boolean;
 }
 
 /**
- * Whoever replaces a chunk takes its blocks away in the same transaction. So a row that is still there has had the same chunks all
- * the time, and what was made of them meanwhile must be the same.
+ * Compares a block with what it stands for. A transaction that replaces a chunk also deletes the blocks above it. So while
+ * the version of the row stays the same, its chunks are the same, and a block that is made from them in between must be
+ * equal. If the version has changed, the comparison is repeated.
  */
 async function differenceOf(database: Database, address: BlockAddress): Promise<Found | undefined> {
   for (;;) {
@@ -160,7 +162,7 @@ function problemOf(level: number, stored: Block, made: Block | undefined): strin
   return undefined;
 }
 
-/** The numbers are compared, since the same ones may be packed in several forms. */
+/** Compares decoded numbers, since the same numbers can be packed in several ways. */
 function isSameSummaries(level: number, stored: Buffer, made: Buffer): boolean {
   if (stored.equals(made)) return true;
   const found = decodeIfWhole(stored, level);

@@ -16,7 +16,7 @@ import { listBlocksBelow, visitChunks } from './store.ts';
 const packer = createPacker(fanOut);
 
 /**
- * Makes a block of what is stored now; it is not stored.
+ * Makes a block from what is stored now, without storing it.
  * @param rest is awaited between pieces of work
  * @returns undefined where a child is missing or damaged, or a chunk has no possible time
  */

@@ -10,7 +10,10 @@ import type { Points } from './points.ts';
 import { createTotal, type Statistics, statisticsOf } from './statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
-/** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */
+/**
+ * Statistics, and the smallest and the largest reading. Of equal extremes any one is given. Undefined where there is no
+ * reading.
+ */
 export interface ChannelStatistics extends Statistics, Extremes {}
 
 interface Extremes {
@@ -24,8 +27,8 @@ export interface Extreme {
 }
 
 /**
- * The statistics of all stored points of a channel that lie in a range, also of those that share their ms. Blocks of the
- * overview tell theirs; arrays are read of chunks that stand in no block of the range.
+ * The statistics of all stored points of a channel that lie in a range; points that share a ms are all counted. Blocks of the
+ * overview have their statistics stored. Arrays are read only of chunks that no block in the range covers.
  * @throws ApiError 422 for more chunks than a read may go through
  */
 export async function readStatistics(
@@ -57,7 +60,10 @@ export async function readStatistics(
   return { ...total.sum(), ...extremes };
 }
 
-/** Takes the statistics of the blocks of a plan together. Of a block that has gone meanwhile, the plan has what was below. */
+/**
+ * Sums the statistics of the blocks of a plan. A block may be gone since it was planned: then it is replaced in the plan by
+ * its children.
+ */
 async function withStatistics(source: ChannelSource, planned: SummaryPlan) {
   const { overview } = source;
   for (let plan = planned; ; ) {

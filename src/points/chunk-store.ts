@@ -17,21 +17,21 @@ import type { FetchChunks, SeriesOfChunk } from './channel-source.ts';
 import type { ChunkPoints, StoredPoints } from './points.ts';
 
 /*
- * Every function is one short statement on a connection that goes back to the pool before anything of its result is
- * used: a slow client holds no connection, no cursor and no transaction. So a read sees each page as it stands when it is
- * fetched; what that means for chunks that are replaced meanwhile stands in merge.ts.
+ * Every function is one short statement, and its connection goes back to the pool before the result is used. So a slow
+ * client holds no connection, no cursor and no transaction. A read therefore sees each page as it is at the time of its
+ * fetch; merge.ts says what that means for chunks that are replaced meanwhile.
  */
 
-/** How arrays are fetched. */
+/** What a fetch works with. */
 export interface FetchMeans {
-  /** All pages of a read pass through it, so ask for the next page when the last one has come. */
+  /** The buffer that all pages of a read share: ask for the next page only when the last one has come. */
   image: GrowingBytes;
   rest: Reading['rest'];
 }
 
 /**
- * Reads the arrays of some chunks of a channel, in order of index; without values they come empty. Chunks that are gone
- * are missing.
+ * Reads the arrays of some chunks of a channel, in order of index. Without `withValues` the values are empty. Chunks that
+ * are gone are left out.
  */
 export function chunkReader(
   organization: OrganizationDatabase,
@@ -49,7 +49,7 @@ export function chunkReader(
   };
 }
 
-/** Reads the series of some chunks as they are stored; they are valid until something else is read into the image. */
+/** Reads the series of some chunks as they are stored. They are valid until something else is read into the same image. */
 export function seriesReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
@@ -85,7 +85,7 @@ export function storedChunkReader(
   };
 }
 
-/** A chunk whose series are still as they are stored. */
+/** A chunk whose series are not decoded yet. */
 type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; values: StoredSeries | undefined };
 
 async function fetch<Chunk extends ChunkPoints>(
@@ -125,22 +125,23 @@ async function fetchRaw<Row>(
   image.reserve(pointCount * pointBytes);
   const rows: Row[] = [];
   forEachCopyRow(await copyOut(access, text, image), (row) => rows.push(read(row)));
-  // The rows still have what it had.
+  // The rows still refer to the buffer that the image had before.
   image.shrink(keptBytes);
   return rows;
 }
 
-/** Bytes of a point in PostgreSQL's format: a length and a float64, twice. Packed ones take less. */
+/** Bytes of a point in PostgreSQL's format: a length and a float64, for time and for value. Packed points take less. */
 const pointBytes = 24;
-/** Series of this length take a few ms each to decode. */
+/** A series longer than this takes a few ms to decode. */
 const longSeriesPoints = 100_000;
-/** Room that is kept from page to page; a longer chunk has room of its own. */
+/** Size of the buffer that is kept from page to page. A longer chunk gets a buffer of its own. */
 const keptBytes = 2 * 1024 * 1024;
 const noValues = new Float64Array(0);
 
 /**
- * The statement that reads some chunks in order of index. A run without gaps is a range; anything else is listed, and each
- * looked up by its whole key: by `= any (…)` PostgreSQL 15 may go through the whole channel in order of the key.
+ * The statement that reads some chunks in order of index. Indexes without gaps become a range. Other indexes are listed,
+ * and each is looked up by its whole key: with `= any (…)` PostgreSQL 15 may walk through the whole channel in order of the
+ * key.
  */
 function chunksAt(
   organization: OrganizationDatabase,

@@ -5,7 +5,7 @@ import type { Wanted } from './selection.ts';
 import { type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
 
 /**
- * The points of one channel, in order of time. Close it before the next is opened.
+ * Opens the points of one channel, in order of time. Close it before the next channel is opened.
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
@@ -21,14 +21,14 @@ export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wante
 export interface ChannelsInTurn {
   /** Opens the channel at a position. Close it before the next is opened. */
   open(position: number): Promise<OpenRead>;
-  /** Gives back what has been got ready and is not asked for any more. */
+  /** Frees the memory of channels that were prepared ahead and will not be opened. */
   close(): Promise<void>;
 }
 
 /**
- * Opens channels one after the other. Of a down-sampled read, the points of the next ones are chosen while one is being written:
- * PostgreSQL works for one channel while this process works for another. What is got ready is counted like all that is beyond the
- * usual, and takes only what is free: who waits for room holds none.
+ * Opens channels one after the other. In a down-sampled read, the points of the next channels are chosen while one is
+ * written: PostgreSQL works on one channel while this process works on another. The memory of prepared channels is counted
+ * like all memory beyond the usual. It takes only what is free: a read that waits for memory must hold none of it.
  * @throws as openChannel does, when one is opened
  */
 export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
@@ -58,7 +58,7 @@ export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wa
   };
 }
 
-/** @returns undefined where there is no room for it now, or it fails: then it is opened again in its turn */
+/** @returns undefined where there is no memory for it now, or where it fails: then it is opened again in its turn */
 async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
   const { reading, limits } = means;
   const held: (() => void)[] = [];
@@ -80,13 +80,13 @@ async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted):
     const read = mayTake(limits.usualBytesMax) ? await reading.tryPlan(plan) : undefined;
     if (read !== undefined) {
       await read.getReady?.();
-      // It may wait for long behind one that a slow client reads: only what it still needs is held.
+      // It may wait long behind a channel that a slow client reads, so only the memory that it still needs is held.
       image.shrink(0);
       close();
       if (mayTake(read.footprint(limits).chosenBytes)) return { ...read, close };
     }
   } catch {
-    // Nobody may ask for it any more.
+    // The channel may never be asked for. If it is, it is opened again and the error shows then.
   }
   close();
   return undefined;

@@ -19,19 +19,19 @@ export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts'
 export type { ChannelRow, ChannelStatistics, ReadMeans };
 
 /*
- * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
- * of points, in one of three orders.
+ * The one way into the read engine. Rooms that write answers open here what they want to read, and consume batches of
+ * points in one of three orders: by time, by time and channel, or as they are stored.
  */
 
-/** Several channels, side by side and each by itself. */
+/** Several channels, merged and each by itself. */
 export interface OpenChannels extends OpenRead<ChannelsPoints> {
-  /** In the order in which they were asked for. One is read at a time. */
+  /** In the order in which the channels were asked for. Read one at a time. */
   each: PointRead[];
 }
 
 /**
- * The points of several channels side by side: by time, those of one time together. Each channel is read by pages of its
- * own, and their share of the memory is smaller the more there are. Close it before something else is opened.
+ * Opens several channels side by side: ordered by time, points of one time together. Each channel is read in its own pages,
+ * and its share of the memory shrinks with the number of channels. Close it before something else is opened.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
 export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): Promise<OpenChannels> {
@@ -77,11 +77,11 @@ export function readChannelStatistics(
   return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
 }
 
-/** What a channel takes that is read beside others, but for its points. */
+/** Bytes for each channel that is read side by side with others, besides its points. */
 const laneBytes = 8_192;
 
 /**
- * The last point of the nearest chunk that is stored below an index, as a chunk that is marked; nothing where there is none.
+ * The last point of the nearest stored chunk below an index, as a chunk with `isCarriedIn`. Empty where there is none.
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openStoredBefore(
@@ -91,7 +91,7 @@ export async function* openStoredBefore(
 ): Batches<StoredPoints> {
   const { below } = await listNeighbours(means.organization, addressOf(channel), { below: [chunkIndex] });
   const [row] = below;
-  // It tells of none that is next to the index.
+  // listNeighbours gives no row where the direct neighbour is stored.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
   if (nearest === null || nearest < 0) return;
   for await (const chunk of await openStored(means, channel, { from: nearest, to: nearest })) {
@@ -100,8 +100,8 @@ export async function* openStoredBefore(
 }
 
 /**
- * The newest points of one channel by their place, whatever their timestamps say: those of its highest chunks, in order of index, as
- * they are stored. Of the first chunk only the last points are wanted, as a rule.
+ * The newest points of one channel by their position, whatever their timestamps are: the last `count` points of the highest
+ * chunk indexes, in order of index, as they are stored. Of the first chunk usually only the last points are given.
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openNewestStored(
@@ -118,14 +118,17 @@ export async function* openNewestStored(
   }
 }
 
-/** From which chunk on there are so many points, or all that there are. Their chunks are looked at, and no others. */
+/**
+ * Finds the chunk from which on there are `count` points, or as many as there are. It looks only at the chunks of these
+ * points.
+ */
 async function findNewestStored(
   { organization, limits }: ReadMeans,
   channel: ChannelRow,
   { from, to }: { from: number; to: number },
   count: number,
 ): Promise<{ from: number; points: number }> {
-  // Where nothing is found it stays the last index, so that the read that follows is one of no chunk.
+  // Where nothing is found, `from` is the last index, so that the read that follows has no chunk.
   const found = { from: to, points: 0 };
   for (let before = to + 1; ; before = found.from) {
     const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
@@ -140,7 +143,7 @@ async function findNewestStored(
   }
 }
 
-/** A chunk from one of its points on. */
+/** A chunk without its first points. */
 const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
   ...chunk,
   startOffset: chunk.startOffset + skipped,
@@ -150,7 +153,7 @@ const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
 
 /**
  * The chunks of one channel, in order of index, as they are stored: not collapsed, not sorted, not rounded. A chunk that is
- * replaced meanwhile is shown as it is when its page is fetched; one that arrives meanwhile may be part of it.
+ * replaced meanwhile is read as it is when its page is fetched. A chunk that arrives meanwhile may be part of the answer.
  * @param chunks indexes, both included
  * @throws ApiError 404 when the stream is being removed
  */
@@ -199,7 +202,7 @@ async function* readPlanned(
   }
 }
 
-/** What each of several channels that are read at once may take of the memory of a read. */
+/** The limits of each of several channels that share the memory of one read. */
 function shareOf(limits: PointLimits, channelCount: number): PointLimits {
   const share = (points: number) =>
     Math.max(Math.floor(points / Math.max(1, channelCount)), Math.min(points, limits.sharePointsMin));

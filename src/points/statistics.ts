@@ -3,18 +3,18 @@ import { type MsRange, msMax, msOf } from './time.ts';
 
 export { createTotal, meanOf, noStatistics, type Statistics, together } from '../lib/statistics.ts';
 
-/** Times from one to another, in ms and both included. */
+/** All possible times, in ms and both included. */
 const anyTime: MsRange = { fromMs: -msMax, toMs: msMax };
 
 /**
- * The statistics of the points that have a time in a range; without one, of those that have a possible time.
+ * The statistics of the points whose time lies in a range; by default of all points with a possible time.
  * @param times Unix seconds, NaN where there is none
  * @param values NaN where there is no reading
  */
 export const statisticsOf = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
   statisticsOfAll(valuesInside(times, values, range));
 
-/** All of them where none is beside the range, as nearly always. */
+/** The values inside a range. Nearly always these are all of them, and no array is copied. */
 function valuesInside(times: Float64Array, values: Float64Array, { fromMs, toMs }: MsRange): Float64Array {
   const isInside = (_: number, i: number) => {
     const ms = msOf(times[i] as number);

@@ -1,9 +1,9 @@
 /**
- * Which runs the rules are for, and what becomes of them: archived, checked, and only then removed.
+ * Applies retention rules: finds the runs that are due, archives them, checks the archives, and only then removes the runs.
  *
- * Whatever happens between two steps, every run is whole in the database or in an archive that has been read back. Nothing is kept of
- * how far a call has come: the folder of an archive has its name only when it is whole, a run is given up only in the state that its
- * archive has, and what is given up and archived is removed by the next call.
+ * At every moment each run is complete in the database, or in an archive that has been read back. The progress of a call is
+ * not stored. The folder of an archive gets its final name only when it is complete. A run is marked for removal only if
+ * its state is still that of its archive. A run that is marked and archived is removed by the next call.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -28,18 +28,18 @@ import { describeRule, type Rule } from './rules.ts';
 import { findRun, giveUpUnchanged } from './run-store.ts';
 import { archivePath, certificateOf, writeArchive } from './write.ts';
 
-/** A rule and the runs that are due by it and by no rule before. */
+/** A rule, with the runs that are due by it and by no earlier rule. */
 export interface PlannedRule {
   rule: Rule;
   runs: DueRun[];
   points: number;
-  /** About what the database takes for them. */
+  /** About how many bytes they take in the database. */
   bytes: number;
-  /** Why it is for no run at all; undefined where what it names is there. */
+  /** Why the rule matches nothing; undefined if the organization, project and tag that it names exist. */
   problem?: string;
 }
 
-/** Looks which runs are due. Nothing is changed. */
+/** Finds the runs that are due. Changes nothing. */
 export async function planRetention(
   database: Database,
   rules: readonly Rule[],
@@ -82,29 +82,29 @@ function problemOf({ organization, project, tag }: Rule, scope: RuleScope): stri
   return scope.tag ? undefined : `organization "${organization}" has no tag "${tag}"`;
 }
 
-/** What became of a run that was due. */
+/** What happened to a run that was due. */
 export interface Outcome {
   dataId: string;
-  /** `changed`: somebody has changed it meanwhile, so it stays. `failed`: it stays, and `problem` says why. */
+  /** `changed`: the run was changed meanwhile and stays. `failed`: the run stays, and `problem` says why. */
   became: 'removed' | 'changed' | 'failed';
   /** Where its archive is. */
   path?: string;
   problem?: string;
 }
 
-/** The steps of a run, in their order. */
+/** The steps for a run, in order. */
 export type Step = 'archived' | 'checked' | 'given up' | 'removed';
 
 export interface ApplyOptions {
   /** Where archives are kept. */
   folder: string;
   now(): number;
-  /** Who does it, for the audit log; by default the server. */
+  /** Who is written into the audit log; by default the server. */
   actor?: Actor;
-  /** Ends it after the run under way. */
+  /** Aborting it ends the call after the current run. */
   signal?: AbortSignal | undefined;
   onOutcome?: (outcome: Outcome) => void;
-  /** Is awaited after each step of each run. */
+  /** Is awaited after each step of a run. */
   onStep?: (step: Step, dataId: string) => Promise<void> | void;
   limits?: Partial<RetentionLimits>;
 }
@@ -116,9 +116,9 @@ interface Work extends ApplyOptions {
 }
 
 /**
- * Archives and removes what is due, one run after the other.
- * @returns what became of each run
- * @throws RetentionBusy; the error of the system when the folder cannot be written, since no other run fares better
+ * Archives and removes all runs that are due, one after the other.
+ * @returns what happened to each run
+ * @throws RetentionBusy; a system error when the folder cannot be written, since the next run would fail in the same way
  */
 export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
   const work: Work = { actor: theServer, ...options, database, limits: { ...retentionLimits, ...options.limits } };
@@ -142,7 +142,9 @@ export function applyRetention(database: Database, rules: readonly Rule[], optio
   );
 }
 
-/** Removes what an earlier call has archived and given up. What others are removing is left to them. */
+/**
+ * Removes runs that an earlier call has archived and marked for removal. Runs that others are removing are left to them.
+ */
 async function finishRemovals(work: Work): Promise<Outcome[]> {
   const names = await readdir(work.folder);
   const outcomes: Outcome[] = [];
@@ -162,13 +164,13 @@ async function settle(work: Work, run: DueRun, rule: string): Promise<Outcome> {
     const path = await archiveAndRemove(work, run, rule);
     return path === undefined ? { dataId, became: 'changed' } : { dataId, became: 'removed', path };
   } catch (error) {
-    // Of the system: a disk that is full, or a database that is away, is so for the next run too.
+    // A system error, such as a full disk or a database that is away, would meet the next run too.
     if ((error as NodeJS.ErrnoException).syscall !== undefined) throw error;
     return { dataId, became: 'failed', problem: (error as Error).message };
   }
 }
 
-/** @returns where the archive is; undefined when somebody has changed the run meanwhile */
+/** @returns the path of the archive; undefined when the run was changed meanwhile */
 async function archiveAndRemove(
   work: Work,
   { dataId, organizationId }: DueRun,
@@ -184,7 +186,8 @@ async function archiveAndRemove(
   const whole = { ...run, organization: named };
   const path = archivePath(folder, run);
   if (!(await isArchiveOf(work, path, whole).catch(() => false))) {
-    // One that was left here before is of another moment, or damaged, and the run is still in the database.
+    // An archive that is left from before is of another state, or damaged. The run is still in the database, so it is
+    // archived again.
     await rm(path, { recursive: true, force: true });
     await writeArchive({ organization, limits, now }, whole, rule, path);
     await onStep?.('archived', dataId);
@@ -205,8 +208,9 @@ async function archiveAndRemove(
 }
 
 /**
- * Reads an archive as a whole. @returns whether it says of the run what the database says of it now
- * @throws when it is damaged or not there
+ * Reads a whole archive.
+ * @returns whether it agrees with what the database has about the run now
+ * @throws when the archive is damaged or does not exist
  */
 async function isArchiveOf({ database, limits }: Work, path: string, run: ArchivedRun): Promise<boolean> {
   const { manifest, certificate } = await checkArchive(path, limits);

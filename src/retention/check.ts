@@ -1,4 +1,4 @@
-/** Whether an archive is whole: every file, every bit of every content, every counter and every hash of the certificate. */
+/** Checks whether an archive is complete: all files, contents and counters, and the hashes of the certificate. */
 import { createHash, type Hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { toChunkImage } from '../streams/chunk-image.ts';
@@ -8,9 +8,9 @@ import { type RetentionLimits, retentionLimits } from './limits.ts';
 import { type Archive, type ArchivedContent, type Certificate, openArchive, readContents } from './read.ts';
 
 /**
- * Reads an archive as a whole. The hash of each content is computed anew from the points in the Parquet, and those of channels
- * and run from them, and compared with what was stored and with the certificate.
- * @throws Error with a sentence for the first thing that differs
+ * Reads a whole archive. Computes the hash of each content from the points in the Parquet file, and the hashes of channels
+ * and run from these. Compares them with what was stored and with the certificate.
+ * @throws Error with a sentence about the first difference
  */
 export async function checkArchive(path: string, limits: RetentionLimits = retentionLimits): Promise<Archive> {
   const archive = await openArchive(path, limits);
@@ -38,7 +38,7 @@ export async function checkArchive(path: string, limits: RetentionLimits = reten
   return archive;
 }
 
-/** @throws Error when the readings are not those whose hash was stored */
+/** @throws Error when the points do not have the stored hash */
 export function requireSameContent(path: string, { facts, timestamps, values }: ArchivedContent): void {
   const { contentHash, pointCount, nullCount } = toChunkImage({ timestamps, values, units: facts.units });
   const isSame =
@@ -92,7 +92,7 @@ function requireCertified(path: string, certificate: Certificate, sums: Map<stri
   if (!isSame) throw new Error(`${path} is not what its certificate says`);
 }
 
-/** Whether two certificates say the same, but for when. */
+/** Whether two certificates agree in everything but their time. */
 export function certifySame(one: Certificate, other: Certificate): boolean {
   const untimed = (certificate: Certificate) => ({ ...certificate, certified_at: null });
   return isDeepStrictEqual(untimed(one), untimed(other));

@@ -1,4 +1,4 @@
-/** What is stored of a run, read page by page in the order in which the archive has it. */
+/** Reads what is stored of a run, page by page, in the order of the archive. */
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { ArchivedChannel, ContentRow } from './format.ts';
@@ -7,11 +7,11 @@ import { listChunkFacts, listKeptContents } from './run-store.ts';
 
 export type RunChannel = ArchivedChannel & { channel_id: number };
 
-/** In the order of the UTF-8 bytes of their names, which is that of exports and certificates. */
+/** In the order of the UTF-8 bytes of their names, as in exports and certificates. */
 const byName = (channels: readonly RunChannel[]) =>
   channels.toSorted((one, other) => Buffer.compare(Buffer.from(one.channel_name), Buffer.from(other.channel_name)));
 
-/** All chunks of a run by channel and index, and then all contents that were replaced. */
+/** All chunks of a run by channel and index, then all replaced contents. */
 export async function* contentRows(
   organization: OrganizationDatabase,
   dataId: string,
@@ -29,7 +29,7 @@ export async function* contentRows(
   for await (const { times, values, ...facts } of keptContents(organization, dataId, channels, limits)) yield facts;
 }
 
-/** A replaced content; NaN stands for what is absent. */
+/** A replaced content with its points; NaN stands for absent ones. */
 export interface KeptPoints extends ContentRow {
   times: Float64Array;
   values: Float64Array;

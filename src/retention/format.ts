@@ -1,11 +1,12 @@
 /**
- * What the archive of a run is: a folder of open formats, named by the run and a hash of its state.
+ * The format of an archive: a folder of files in open formats, named by the run and a hash of its state.
  *
- * - `points.parquet`: every point, the export in the long layout; with `certificate.json` it passes tools/verify_certificate.py
- * - `contents.parquet`: a row for every chunk, and for every content that was replaced: who stored it, when, its hash
- * - `revisions.parquet`: the points of replaced contents; only where there are some
+ * - `points.parquet`: every point, the export in the long layout; with `certificate.json` it passes
+ *   tools/verify_certificate.py
+ * - `contents.parquet`: a row for every chunk and for every replaced content: who stored it, when, its hash
+ * - `revisions.parquet`: the points of replaced contents; only if there are any
  * - `certificate.json`: the certificate as the server answered it
- * - `run.json`: everything else of the run, and the SHA-256 of each file
+ * - `run.json`: everything else about the run, and the SHA-256 of each file
  */
 import type { ExportColumn } from '../exports/export.ts';
 
@@ -22,7 +23,7 @@ export interface Named<Id = string> {
   name: string;
 }
 
-/** A run as its row and what is linked to it. Times are texts with microseconds. */
+/** The row of a run, with what is linked to it. Times are text with microseconds. */
 export interface ArchivedRun {
   data_id: string;
   stream_name: string;
@@ -37,7 +38,7 @@ export interface ArchivedRun {
   finalized_at: string | null;
   processed_data_id: string;
   processed_created_at: string;
-  /** Changes with the run. */
+  /** A hash that changes whenever the run changes. */
   state: string;
   organization: Named;
   user: Named;
@@ -59,27 +60,27 @@ export interface ArchivedChannel {
   changed_micros: number;
 }
 
-/** What is said of a content: of a chunk that stands (revision 0), or of one that it held before. */
+/** What is stored about a content: the present content of a chunk (revision 0), or one that was replaced. */
 export interface ContentFacts {
   chunk_index: number;
   revision: number;
   point_count: number;
   null_count: number;
   units: string | null;
-  /** In hexadecimal digits. */
+  /** Hexadecimal. */
   content_hash: string;
   key_id: number;
-  /** Microseconds since 1970; the second when it was last changed, or replaced. */
+  /** Microseconds since 1970: when it was stored, and when it was last changed or replaced. */
   stored_micros: number;
   changed_micros: number;
-  /** Of a chunk that stands: how often it was replaced. */
+  /** Only for present contents: how often the chunk was replaced. */
   replaced_count: number | null;
-  /** Of one that was replaced. */
+  /** Only for replaced contents. */
   replaced_by_key_id: number | null;
   replacing_hash: string | null;
 }
 
-/** A content and the channel that it is of. */
+/** A content with the name of its channel. */
 export interface ContentRow extends ContentFacts {
   channel_name: string;
 }
@@ -117,7 +118,7 @@ export const revisionColumns: readonly ExportColumn[] = [
 export interface ArchivedFile {
   name: string;
   bytes: number;
-  /** In hexadecimal digits. */
+  /** Hexadecimal. */
   sha256: string;
 }
 
@@ -126,7 +127,7 @@ export interface Manifest {
   version: typeof archiveVersion;
   archived_at: string;
   server: { name: string; version: string; commit: string };
-  /** Which rule it was archived by, in words. */
+  /** The rule by which it was archived, in words. */
   rule: string;
   run: ArchivedRun;
   channels: ArchivedChannel[];

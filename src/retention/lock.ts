@@ -3,13 +3,14 @@ import type { Database } from '../database/database.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
 import { giveLockBack, takeLock } from './run-store.ts';
 
-/** Another process archives, removes or restores runs of this database. */
+/** Another process is archiving, removing or restoring runs of this database. */
 export class RetentionBusy extends Error {}
 
 /**
- * Does something that one process does at a time in a database. PostgreSQL gives the lock back when this process or its connection ends.
- * @param work its signal is aborted when the lock is lost
- * @throws RetentionBusy
+ * Runs work that only one process may do at a time in a database, under a lock. PostgreSQL releases the lock when this
+ * process or its connection ends.
+ * @param work is given a signal that is aborted when the lock is lost
+ * @throws RetentionBusy when another process holds the lock
  */
 export async function alone<Result>(
   database: Database,
@@ -37,7 +38,7 @@ export async function alone<Result>(
     throw error;
   } finally {
     client.off('error', lose);
-    // A connection in doubt is closed, and the lock goes with it.
+    // After an error the connection is closed, which releases the lock too.
     if (failure === undefined) await giveLockBack(client).catch(() => {});
     client.release(failure);
   }

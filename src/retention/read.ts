@@ -22,14 +22,14 @@ export interface Archive {
   certificate: Certificate;
 }
 
-/** What a certificate says, as far as an archive is compared with it. */
+/** The fields of a certificate that are compared with an archive. */
 export interface Certificate {
   data_id: string;
   channels: { channel_name: string; chunk_count: number; point_count: number; channel_hash: string }[];
   root_hash: string;
 }
 
-/** @throws Error with a sentence where the folder is no archive, or one of a newer release */
+/** @throws Error with a sentence where the folder is no archive, or is of a newer release */
 export async function openArchive(path: string, limits: RetentionLimits): Promise<Archive> {
   const manifest = (await readJson(join(path, manifestName), limits.documentBytesMax)) as Manifest;
   if (manifest.format !== archiveFormat) throw new Error(`${path} is not the archive of a run`);
@@ -40,7 +40,7 @@ export async function openArchive(path: string, limits: RetentionLimits): Promis
   return { path, manifest, certificate };
 }
 
-/** A content of an archive with its readings; null where there is none. */
+/** A content of an archive with its points; null for absent ones. */
 export interface ArchivedContent {
   facts: ContentRow;
   timestamps: (number | null)[];
@@ -48,8 +48,8 @@ export interface ArchivedContent {
 }
 
 /**
- * All contents of an archive: the chunks by channel and index, then those that were replaced.
- * @throws Error where the files do not go together
+ * All contents of an archive: the chunks by channel and index, then the replaced contents.
+ * @throws Error where its files do not match each other
  */
 export async function* readContents({ path, manifest }: Archive): AsyncGenerator<ArchivedContent> {
   const points = series(path, manifest);
@@ -120,7 +120,7 @@ async function* series(path: string, manifest: Manifest): AsyncGenerator<Series,
   return undefined;
 }
 
-/** @param names of the columns, of which the last one is `units` or `revision` */
+/** @param names of the columns; the last is `units` or `revision` */
 async function* seriesOf(path: string, names: readonly string[]): AsyncGenerator<Series> {
   const hasUnits = names.at(-1) === 'units';
   let current: Series | undefined;

@@ -1,4 +1,4 @@
-/** Brings a run back from its archive: the same id, channels, chunks, bits, times and replaced contents. */
+/** Restores a run from its archive: with the same id, channels, chunks, bits, times and replaced contents. */
 import { ensureUser } from '../auth/people-store.ts';
 import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
@@ -30,24 +30,24 @@ export interface Restored {
   name: string;
   points: number;
   chunks: number;
-  /** It was there already, with the same content, and nothing was done. */
+  /** The run was already there with the same content, and nothing was done. */
   wasThere: boolean;
-  /** What it was linked to and is not any more, in words. */
+  /** Links of the run that were lost, in words. */
   lost: string[];
 }
 
 interface RestoreOptions {
   /** The name of the organization that gets the run; by default the one that had it. */
   organization?: string | undefined;
-  /** Who does it, for the audit log; by default the server. */
+  /** Who is written into the audit log; by default the server. */
   actor?: Actor;
   limits?: Partial<RetentionLimits>;
 }
 
 /**
- * Restores one archive, which is checked as a whole before anything is stored. The archive stays. What an earlier restore that broke off
- * has left is removed first.
- * @throws Error with a sentence; then nothing of the run is shown
+ * Restores one archive. The whole archive is checked before anything is stored, and it is kept. The remains of an earlier,
+ * interrupted restore are removed first.
+ * @throws Error with a sentence; then the run is not visible
  */
 export async function restoreArchive(
   database: Database,
@@ -82,7 +82,7 @@ export async function restoreArchive(
   );
 }
 
-/** @throws Error when another run has the id, or this one with another content */
+/** @throws Error when the id belongs to another run, or the run has another content or is deleted */
 async function isThere(database: Database, { path, manifest, certificate }: Archive): Promise<boolean> {
   const { data_id: dataId } = manifest.run;
   const standing = await findStanding(database, dataId);
@@ -104,7 +104,7 @@ async function certificateNow(database: Database, organizationId: string, dataId
   return JSON.parse(Buffer.concat(pieces).toString());
 }
 
-/** The organization and the user that had the run, by id or name; made again where they are not there. */
+/** The organization and the user that had the run, by id or name. They are created again if they do not exist. */
 async function findOwner(database: Database, run: ArchivedRun, organization: string | undefined): Promise<Owner> {
   const { id, name } = run.organization;
   const found = await findOrganization(
@@ -142,7 +142,8 @@ async function storeContents({ database, archive, owner, channelIds, limits, sig
   const { manifest, path } = archive;
   const packer = (await beginPacking(database.everyOrganization.upkeep.pool)) ? createPacker() : undefined;
   const same = await findSameKeys(database, owner.organizationId, manifest.keys);
-  // Who has stored something is not told wrongly: another database has other keys under these numbers.
+  // A key id is kept only if it is the same key: in another database another key may have that number. Otherwise the id is
+  // 0, for unknown.
   const keyOf = (keyId: number | null) => (keyId !== null && same.has(keyId) ? keyId : 0);
   const rowOf = (content: ArchivedContent): RestoredRow => {
     const { facts, timestamps, values } = content;
@@ -170,7 +171,7 @@ const itemOf = (organizationId: string, dataId: string, chunkIndex: number, keyI
   arrivedAt: 0,
 });
 
-/** Contents of one kind, as many as one transaction stores. */
+/** Batches of contents, each for one transaction, and either chunks or replaced contents. */
 async function* batchesOf(archive: Archive, { restoredRowsMax, restoredPointsMax }: RetentionLimits) {
   let contents: ArchivedContent[] = [];
   let points = 0;

@@ -39,14 +39,15 @@ import { findKeys, listChannels } from './run-store.ts';
 export interface ArchiveMeans {
   organization: OrganizationDatabase;
   limits: RetentionLimits;
-  /** The time of this machine, in milliseconds of Unix time; only noted. */
+  /** The clock of this machine, in milliseconds of Unix time; only written into the archive. */
   now(): number;
 }
 
 /**
- * Writes everything that is stored of a run into a new folder, which has its name once it is whole and on the disk. What changes in
- * the run meanwhile may be in it or not: who goes on compares its state.
- * @param path of the folder; one that was left half written beside it is written anew
+ * Writes everything that is stored of a run into a new folder. The folder gets its final name once it is complete and on
+ * disk. A change of the run meanwhile may or may not be in the archive: the caller must compare the state of the run
+ * afterwards.
+ * @param path of the folder. A half written folder beside it (`.part`) is replaced
  */
 export async function writeArchive(
   means: ArchiveMeans,
@@ -101,13 +102,13 @@ async function pointsOf({ organization, limits, now }: ArchiveMeans, dataId: str
   return longParquet(exported, chunks, bounds, freely.rest);
 }
 
-/** The certificate of a run as it is now. */
+/** The present certificate of a run. */
 export async function certificateOf(organization: OrganizationDatabase, dataId: string): Promise<Pieces> {
   const bounds = { ...httpLimits, ...pointLimits, ...ledgerLimits };
   return certificateAnswer(await openLedgerRead({ organization, reading: freely }, dataId, bounds));
 }
 
-/** What was met on the way. */
+/** What was counted while contents were written. */
 interface Seen {
   keyIds: Set<number>;
   chunks: number;
@@ -173,7 +174,7 @@ async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: 
 
 const orNull = (reading: number) => (Number.isNaN(reading) ? null : reading);
 
-/** Rows as a file, some at a time. */
+/** Writes rows as a Parquet file, one row group at a time. */
 async function* parquetOf(
   about: string,
   columns: readonly ExportColumn[],
@@ -195,6 +196,6 @@ async function* parquetOf(
   yield file.end();
 }
 
-/** Where the archive of a run in this state lies below a folder. */
+/** The path of the archive of a run in this state, below a folder. */
 export const archivePath = (folder: string, { data_id, state }: Pick<ArchivedRun, 'data_id' | 'state'>) =>
   join(folder, `${data_id}-${state.slice(0, 8)}`);

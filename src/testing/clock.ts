@@ -1,4 +1,4 @@
-/** The time that the server goes by: the true one, moved. It runs on from wherever it was put. */
+/** The clock of the server: the true time plus an offset. It runs on from the time that it is set to. */
 export interface MovableClock {
   /** Milliseconds of Unix time. */
   now(): number;

@@ -7,7 +7,7 @@ import { writeRows } from './rows.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
 
-/** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
+/** The answer by property; `withSeries` adds the rows; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(
   read: StreamRead,
   selection: TimeseriesSelection,
@@ -16,20 +16,20 @@ export async function* timeseriesAnswer(
   const writer = new JsonWriter(pieceBytes);
   const channels = namesOnly ? [] : selectChannels(read, selection);
   const wanted = wantedOf(read, selection);
-  // Before the first byte: rows that would be too wide are refused.
+  // Opened before the first byte, so that rows that would be too wide are refused with 422.
   const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
   const inTurn = openInTurn(read.means, channels, wanted);
   try {
     writeHead(writer, read);
     writer.raw(',"properties":');
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
-    const told = yield* writeProperties(writer, read, channels, open);
+    const notes = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
-      yield* writeGaps(writer.raw(',"gaps":'), told);
-      yield* writeDownSampled(writer.raw(',"down_sampled":'), told);
+      yield* writeGaps(writer.raw(',"gaps":'), notes);
+      yield* writeDownSampled(writer.raw(',"down_sampled":'), notes);
     }
-    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), told);
+    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), notes);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -37,7 +37,9 @@ export async function* timeseriesAnswer(
   }
 }
 
-/** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
+/**
+ * The rows in the shape of the RHEED endpoint: one block. The SDK's polling asks for this shape for every kind of stream.
+ */
 export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelection): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = selectChannels(read, selection);
@@ -56,7 +58,7 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
   yield writer.raw(']}').take();
 }
 
-/** One that somebody else closes. */
+/** A read that the caller closes in another place. */
 const asOpen = (read: PointRead): OpenRead => ({ ...read, close: () => {} });
 
 const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => ({
@@ -65,8 +67,8 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
   collapse: byMs,
 });
 
-/** What an answer tells of each property beside its points, by name. */
-type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
+/** What an answer says about each property besides its points, by name. */
+type PropertyNotes = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
@@ -74,8 +76,8 @@ async function* writeProperties(
   read: StreamRead,
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
-): AsyncGenerator<Buffer, Told, void> {
-  const told: Told = new Map();
+): AsyncGenerator<Buffer, PropertyNotes, void> {
+  const notes: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
   const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
   writer.raw('{');
@@ -85,7 +87,7 @@ async function* writeProperties(
     try {
       writer.raw(separator).value(channel.name).raw(':{');
       separator = ',';
-      told.set(channel.name, {
+      notes.set(channel.name, {
         gaps: points.gaps,
         carriedTime: points.carriedTime,
         isDownSampled: points.isDownSampled,
@@ -97,18 +99,18 @@ async function* writeProperties(
     }
   }
   writer.raw('}');
-  return told;
+  return notes;
 }
 
-/** Of each property when its point from before the window is. */
-function writeCarriedIn(writer: JsonWriter, told: Told): void {
-  const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
+/** Writes, for each property, the time of the point that was carried in from before the window. */
+function writeCarriedIn(writer: JsonWriter, notes: PropertyNotes): void {
+  const times = [...notes].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
 }
 
-function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeDownSampled(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   let separator = '{';
-  for (const [name, { isDownSampled }] of told) {
+  for (const [name, { isDownSampled }] of notes) {
     writer
       .raw(separator)
       .value(name)
@@ -116,13 +118,13 @@ function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, vo
     separator = ',';
     if (writer.isFull) yield writer.take();
   }
-  writer.raw(told.size === 0 ? '{}' : '}');
+  writer.raw(notes.size === 0 ? '{}' : '}');
 }
 
-function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
-  for (const [name, { gaps: list }] of told) {
+  for (const [name, { gaps: list }] of notes) {
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {
@@ -139,7 +141,7 @@ function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, voi
   writer.raw('}');
 }
 
-/** What is known of the stream without reading a chunk. */
+/** Writes what is known of the stream without reading a chunk. */
 function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): void {
   writer.raw('{"data_id":').value(dataId).raw(',"series_max_time":');
   if (span === null) writer.raw('null');

@@ -10,10 +10,10 @@ export interface TimeArray {
 }
 
 /**
- * Writes the fields of a channel: `values`, and then arrays of its times. One after the other, so that the channel would
- * have to be held whole or be read again for each. Instead its values go out while they are read, and its times are
- * remembered in one or two bytes each. Only a channel whose times do not fit is read again, times only.
- * Yields pieces of the answer whenever the writer is full.
+ * Writes the fields of a channel: `values`, and then its time arrays, one after the other. So the channel would have to be
+ * held in memory, or read once for each array. Instead its values go out while they are read, and its times are remembered
+ * in one or two bytes each. Only a channel whose times do not fit is read again, without values. Yields a piece of the
+ * answer whenever the writer is full.
  */
 export async function* writeArrays(
   writer: JsonWriter,
@@ -43,7 +43,10 @@ export async function* writeArrays(
   }
 }
 
-/** The times of the points that were written. @throws when they have to be read again and have changed since. */
+/**
+ * The times of the points that were written.
+ * @throws ApiError 503 when they have to be read again and have changed since
+ */
 async function* timesOf(remembered: RememberedTimes, read: PointRead): AsyncGenerator<Float64Array, void, void> {
   if (remembered.isComplete) return yield* remembered.batches();
   const again = new RememberedTimes(0);

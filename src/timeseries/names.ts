@@ -1,6 +1,6 @@
 /**
- * Names that a channel cannot have in an answer, because the SDK puts columns of its own under them (its read then
- * fails, or shows one of the two), or because `align_timeseries` would take the readings for timestamps.
+ * Names that a channel cannot have in an answer. Under some, the SDK puts columns of its own: its read then fails, or shows
+ * only one of the two. For the others `align_timeseries` would take the readings for timestamps.
  */
 const timeNames = [
   'Time',
@@ -10,10 +10,13 @@ const timeNames = [
   ...['ns', 'us', 'ms', 'seconds', 's'].flatMap((unit) => [`timestamp_${unit}`, `unix_timestamp_${unit}`]),
 ];
 
-/** Those of both SDK shapes that name channels: `properties` and the rows of `series`. */
+/** Reserved in both SDK shapes that name channels: `properties` and the rows of `series`. */
 export const reservedNames: ReadonlySet<string> = new Set(timeNames);
 
-/** The rows of the RHEED shape: their own time, index and display columns, to which the SDK renames or which it drops. */
+/**
+ * Reserved in the rows of the RHEED shape: also its own time and index columns, the display names that the SDK gives to
+ * columns, and columns that the SDK drops.
+ */
 export const reservedRheedNames: ReadonlySet<string> = new Set([
   ...timeNames,
   'time_seconds',

@@ -9,7 +9,7 @@ import { openNewestStored, openStored, openStoredBefore } from '../points/read.t
 import type { PointsQuery } from './schemas.ts';
 import { type ChannelHead, findStream, listChannels, type StreamHead } from './store.ts';
 
-/** The chunks of one channel that a raw read wants. */
+/** A raw read of the chunks of one channel. */
 export interface RawRead {
   stream: StreamHead;
   channel: ChannelHead;
@@ -47,7 +47,7 @@ async function* oneAfterAnother(...reads: Batches<StoredPoints>[]): Batches<Stor
   for (const read of reads) yield* read;
 }
 
-/** The stored float64 of a channel in chunk order, as they were sent. */
+/** Writes the stored float64 of a channel in order of chunks, as they were sent. */
 export async function* rawAnswer({ stream, channel, chunks }: RawRead): Pieces {
   const writer = new JsonWriter(pieceBytes);
   writer.raw('{"data_id":').value(stream.data_id).raw(',"channel_name":').value(channel.channel_name);

@@ -34,8 +34,9 @@ import { findSystem } from './store.ts';
 import { openStreamRead, type ReadLimits } from './stream-read.ts';
 
 /**
- * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the
- * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
+ * The routes that read a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed. An error
+ * before the first byte is a normal error response. An error after it destroys the socket, so that a cut answer never looks
+ * complete.
  */
 export function timeseriesRoutes(app: App, { database, limits, onLacking }: TimeseriesDependencies): void {
   const means: TimeseriesMeans = {
@@ -66,7 +67,7 @@ interface TimeseriesMeans {
 
 export interface TimeseriesDependencies {
   database: Database;
-  /** Is told of a channel whose overview lacks much. */
+  /** Is called with a channel whose overview lacks many blocks. */
   onLacking?: ReadMeans['onLacking'];
   limits?:
     | {
@@ -204,7 +205,7 @@ function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
   );
 }
 
-/** JSON's null. As a Buffer, which is sent as it stands. */
+/** Sends JSON's null. It is a Buffer so that it is not serialised again. */
 function sendNull(reply: FastifyReply): FastifyReply {
   return reply.type('application/json; charset=utf-8').send(Buffer.from('null'));
 }

@@ -2,9 +2,9 @@ import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelsPoints, PointRead } from '../points/points.ts';
 
 /**
- * Writes the list of rows: one for each ms at which any of the channels has a point, in order, with the channels that
- * have one there; an absent reading is null, a channel without a point is not in the row.
- * `lastRows` keeps only the newest rows: the rows are counted first, so that none has to be held.
+ * Writes the list of rows, in order of time: one row for each ms in which any of the channels has a point. A row holds the
+ * channels with a point there; an absent reading is null. `lastRows` keeps only the newest rows: all rows are counted
+ * first, so that none has to be held in memory.
  */
 export async function* writeRows(
   writer: JsonWriter,
@@ -44,7 +44,7 @@ async function countRows(rows: PointRead<ChannelsPoints>): Promise<number> {
   return count;
 }
 
-/** Where the points of the row that begins at `from` end. */
+/** The position after the last point of the row that begins at `from`. */
 function endOfRow(times: Float64Array, from: number): number {
   let end = from + 1;
   while (end < times.length && times[end] === times[from]) end++;

@@ -27,7 +27,7 @@ export const TimeseriesQuery = ({ downSampledPointsMin, downSampledPointsMax }: 
         minimum: downSampledPointsMin,
         maximum: downSampledPointsMax,
         description:
-          'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
+          'at most this many points of each property: all of them, or the smallest and the largest of parts that hold about as many points each; a null stands between points where chunks are missing',
       }),
     ),
     carry_in: Type.Optional(
@@ -70,7 +70,7 @@ export const PointsQuery = Type.Object({
   ),
   carry_in: Type.Optional(
     Type.Boolean({
-      description: 'also the last point of the nearest chunk below from_chunk, as a chunk that is marked',
+      description: 'also the last point of the nearest chunk below from_chunk, as a chunk with carried_in',
     }),
   ),
 });
@@ -83,7 +83,7 @@ const Property = Type.Object(
     relative_time_seconds: Type.Array(Type.Number()),
     unix_timestamp_ms: Type.Array(Type.Number(), {
       description:
-        'ascending, no two the same; whole numbers, but with max_points of a property that has several points in one of them',
+        'ascending, no two the same; whole numbers, except that with max_points points that share a ms have fractions',
     }),
     units: Nullable(Type.String()),
   },
@@ -108,7 +108,7 @@ const Gap = Type.Object(
       }),
     ),
   },
-  { description: 'chunks that are missing below others' },
+  { description: 'chunks that are missing, although a later one is stored' },
 );
 
 const timeseriesFields = {

@@ -3,13 +3,13 @@ import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type Selection, windowOf } from '../points/selection.ts';
 import type { TimeseriesQuery } from './schemas.ts';
 
-/** Which points of which channels a request wants. */
+/** Which points of which channels a request asks for. */
 export interface TimeseriesSelection extends Selection {
-  /** Names as the answer gives them; all channels without. */
+  /** Names as the answer gives them; undefined for all channels. */
   property_names?: string[];
 }
 
-/** @throws ApiError 422 for a start or end that is no time, or one in ms, and for a start after the end */
+/** @throws ApiError 422 for a start or end that is no time or is in ms, and for a start after the end */
 export function toSelection(
   {
     start,

@@ -5,8 +5,8 @@ import { writeArrays } from './channel-arrays.ts';
 import type { StreamRead } from './stream-read.ts';
 
 /**
- * The answer by channel, as REST clients know it from staged uploads: the same points as the read by property, under other
- * names.
+ * The answer by channel, in the shape that REST clients know from staged uploads. It has the same points as the read by
+ * property, under other names.
  */
 export async function* stagedAnswer(read: StreamRead, system: string | null): Pieces {
   const writer = new JsonWriter(pieceBytes);

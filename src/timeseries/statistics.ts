@@ -7,7 +7,7 @@ import { type NamedChannel, type StreamRead, selectChannels } from './stream-rea
 
 type Answer = Static<typeof StatisticsAnswer>;
 
-/** The statistics of each wanted channel, one after the other. */
+/** The statistics of each channel that is asked for. */
 export async function statisticsAnswer(
   read: StreamRead,
   selection: Pick<TimeseriesSelection, 'startMs' | 'endMs' | 'property_names'>,

@@ -8,7 +8,7 @@ import type { TimeseriesLimits } from './limits.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type ChannelHead, findStream, listChannels } from './store.ts';
 
-/** What bounds a read. */
+/** The bounds of a read. */
 export interface ReadLimits {
   points: PointLimits;
   timeseries: TimeseriesLimits;
@@ -19,14 +19,14 @@ export interface NamedChannel extends ChannelHead {
   name: string;
 }
 
-/** What a read knows of a stream before its first byte. */
+/** What is known of a stream before the first byte of the answer. */
 export interface StreamRead {
   dataId: string;
   /** Every channel that holds points. */
   channels: NamedChannel[];
-  /** The earliest and the latest ms of all channels: relative times count from the first. Null without points. */
+  /** The earliest and the latest ms of all channels; relative times count from the earliest. Null without points. */
   span: { zeroMs: number; endMs: number } | null;
-  /** By which its points are read. */
+  /** What the points are read with. */
   means: ReadMeans;
   timesBytesMax: number;
 }
@@ -53,7 +53,7 @@ export async function openStreamRead(
   };
 }
 
-/** The wanted channels that have points to show. */
+/** The channels that are asked for and have points with a possible time. */
 export function selectChannels(read: StreamRead, { property_names }: TimeseriesSelection): NamedChannel[] {
   const wanted = property_names === undefined ? undefined : new Set(property_names);
   return read.channels.filter(
@@ -61,7 +61,7 @@ export function selectChannels(read: StreamRead, { property_names }: TimeseriesS
   );
 }
 
-/** Where relative times count from; without points it does not matter. */
+/** The ms that relative times count from; any number where there are no points. */
 export const zeroMsOf = ({ span }: StreamRead): number => span?.zeroMs ?? 0;
 
 function spanOf(channels: ChannelHead[]): StreamRead['span'] {

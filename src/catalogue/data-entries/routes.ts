@@ -27,7 +27,7 @@ import { linkPhysicalSample } from './store.ts';
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
-// Fastify sends a text as it is, unless a serializer puts it into JSON.
+// Fastify sends a string unchanged unless it is given a serializer, which makes it JSON.
 const json = 'application/json; charset=utf-8';
 
 export interface DataEntryDependencies {
@@ -126,6 +126,6 @@ function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryD
   );
 }
 
-/** What is done with it stands in the audit log. */
+/** A handle with the actor, because these changes are written into the audit log. */
 const forActor = (database: Database, request: FastifyRequest) =>
   database.as(request.identity.organizationId, undefined, actorFor(request));

@@ -1,10 +1,10 @@
-/** Where the keywords of a search for entries are found. */
+/** How the keywords of a search for entries are matched. */
 import { sql } from 'kysely';
 import { mayBeginId, type Words } from '../words.ts';
 
 /**
- * Whether a row of the search has all words of one of the keywords, in any order: each within one of the texts that a person
- * gave, or as the beginning of an id. Texts are set apart by line ends, which are in no word.
+ * SQL of whether a row of the search has all words of any one keyword, in any order. A word must be within one of the texts
+ * that people gave, or be the beginning of an id. Texts are separated by line breaks, which no word contains.
  */
 export function hasWords({ keywords, fold }: Words) {
   const has = (word: string) => {
@@ -12,7 +12,7 @@ export function hasWords({ keywords, fold }: Words) {
     return mayBeginId(word) ? sql`(${inTexts} or strpos(searched.ids, ${`\n${word}`}::text) > 0)` : inTexts;
   };
   const all = (words: string[]) => sql`(${sql.join(words.map(has), sql` and `)})`;
-  // Behind "offset 0", texts are put together and folded once a row, and not once a word.
+  // Because of "offset 0", texts are joined and folded once for each row, and not once for each word.
   return sql`exists (
     select from (
       select ${sql.raw(fold('given.texts'))} as texts, given.ids from (${rowTexts} offset 0) as given offset 0
@@ -21,7 +21,7 @@ export function hasWords({ keywords, fold }: Words) {
   )`;
 }
 
-/** What people called an entry and what it comes from, and the ids under which programs know these. */
+/** The texts that people gave to an entry and to what it is linked to; and the ids of all these. */
 const rowTexts = sql`
   select
     concat_ws(E'\\n', raw_name, source_name, sample_name, physical_sample_name, name,

@@ -23,7 +23,7 @@ import { createProject } from './store.ts';
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
-// Fastify sends a text as it is, unless a serializer puts it into JSON.
+// Fastify sends a string unchanged unless it is given a serializer, which makes it JSON.
 const json = 'application/json; charset=utf-8';
 
 interface Means {

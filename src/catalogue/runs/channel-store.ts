@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 
-/** A channel of a run that holds chunks. Times are Unix seconds. */
+/** A channel of a run that holds chunks. Times are in Unix seconds. */
 export interface RunChannel {
   channel_name: string;
   units: string | null;
@@ -12,7 +12,7 @@ export interface RunChannel {
   time_max: number | null;
 }
 
-/** The next channels of a run, in the order of the bytes of their names; at most so many. */
+/** The next channels of a run, in the order of the bytes of their names; at most `countMax`. */
 export async function nextChannels(
   { organizationId, kysely }: OrganizationDatabase,
   dataId: string,

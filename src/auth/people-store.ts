@@ -2,14 +2,14 @@
  * Organizations and their users. A user is a name that keys and data stand under; what he may do is in his keys. Names are matched as
  * they are everywhere (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
  */
-import type { Access, Connections } from '../database/access.ts';
+import type { Access, ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { type Fold, findFolding } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
-export interface Organization {
+export interface OrganizationRow {
   organization_id: string;
   name: string;
   created_at: string;
@@ -18,7 +18,7 @@ export interface Organization {
   open_key_count: number;
 }
 
-export interface User {
+export interface UserRow {
   user_id: string;
   name: string;
   created_at: string;
@@ -123,7 +123,7 @@ export function renameUser(
 }
 
 async function findNamed(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -202,7 +202,7 @@ function rename(
 
 /** Until the end of the transaction nobody else makes or takes a name that folds to this one. */
 async function lockName(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -217,10 +217,10 @@ async function lockName(
 /** The next organizations in the order of their names, at most so many. */
 export async function nextOrganizations(
   database: Database,
-  after: Organization | undefined,
+  after: OrganizationRow | undefined,
   countMax: number,
-): Promise<Organization[]> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<Organization>(
+): Promise<OrganizationRow[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<OrganizationRow>(
     `with page as (
        select organization_id, name, created_at from organizations
        where $1::uuid is null or (name, organization_id) > ($2::text, $1::uuid)
@@ -245,10 +245,10 @@ export async function nextOrganizations(
 /** The next users of an organization in the order of their names, at most so many. */
 export async function nextUsers(
   { organizationId, pool }: OrganizationDatabase,
-  after: User | undefined,
+  after: UserRow | undefined,
   countMax: number,
-): Promise<User[]> {
-  const { rows } = await pool.query<User>(
+): Promise<UserRow[]> {
+  const { rows } = await pool.query<UserRow>(
     `with page as (
        select user_id, name, created_at from users
        where organization_id = $1::uuid and ($2::uuid is null or (name, user_id) > ($3::text, $2::uuid))

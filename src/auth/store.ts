@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -64,7 +64,8 @@ export async function noteKeyUse(
 /** By which way keys are made: that of the operator, or that of who asks for one organization, under whose policy it stays in it. */
 type Way = Database | OrganizationDatabase;
 
-const poolOf = (way: Way): Connections => ('everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool);
+const poolOf = (way: Way): ConnectionSource =>
+  'everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool;
 
 /** The organization that a statement keeps to; null of the operator. */
 const organizationOf = (way: Way) => ('organizationId' in way ? way.organizationId : null);

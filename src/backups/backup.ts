@@ -8,6 +8,7 @@ import { ranMigrations } from '../database/migrations.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import { type TarEntry, tarEnd, tarEntry } from '../lib/tar.ts';
 import {
+  type BackupManifest,
   type Contents,
   contentsName,
   digestBody,
@@ -15,7 +16,6 @@ import {
   formatName,
   formatVersion,
   jsonBody,
-  type Manifest,
   manifestName,
   pieceName,
   type TableContents,
@@ -35,7 +35,7 @@ interface Options {
 }
 
 export interface Made {
-  manifest: Manifest;
+  manifest: BackupManifest;
   contents: Contents;
   /** Bytes of the file. */
   bytes: number;
@@ -88,7 +88,7 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
 }
 
 /** @throws with a sentence where the role of the session does not see everything */
-async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; total: number }> {
+async function describe(client: pg.PoolClient): Promise<{ manifest: BackupManifest; total: number }> {
   const moment = await readMoment(client);
   const listed = await listTables(client);
   const ours = listed.filter(({ isOurs }) => isOurs);
@@ -102,7 +102,7 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; to
   }
   const names = ours.map(({ name }) => name);
   const migrations = await ranMigrations({ pool: client as never });
-  const manifest: Manifest = {
+  const manifest: BackupManifest = {
     format: formatName,
     formatVersion,
     takenAt: moment.takenAt,
@@ -127,7 +127,7 @@ interface TableMeans {
 /** While pieces are compressed, in threads, the next one is read. */
 async function writeTable(
   client: pg.PoolClient,
-  table: Manifest['tables'][number],
+  table: BackupManifest['tables'][number],
   { file, limits, onRead, signal }: TableMeans,
 ): Promise<TableContents> {
   const hash = createHash('sha256');

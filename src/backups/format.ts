@@ -10,7 +10,7 @@ import { packageVersion } from '../lib/package-info.ts';
 export const formatName = 'metrology-server backup';
 export const formatVersion = 1;
 
-const Manifest = Type.Object({
+const BackupManifest = Type.Object({
   format: Type.Literal(formatName),
   formatVersion: Type.Integer(),
   /** What is stored at this moment is in it: ISO 8601. */
@@ -34,7 +34,7 @@ const Manifest = Type.Object({
   /** Tables beside those of the server, of which nothing is in it. */
   leftOut: Type.Array(Type.String()),
 });
-export type Manifest = Static<typeof Manifest>;
+export type BackupManifest = Static<typeof BackupManifest>;
 
 const Contents = Type.Object({
   tables: Type.Array(
@@ -64,7 +64,7 @@ export const digestBody = (digest: Buffer) => Buffer.from(`${digest.toString('he
 export class BackupProblem extends Error {}
 
 /** @throws BackupProblem where it is none, or of a format that only a newer release knows */
-export function readManifest(body: Buffer): Manifest {
+export function readManifest(body: Buffer): BackupManifest {
   const found = parsed(body) as { format?: unknown; formatVersion?: unknown; release?: unknown } | undefined;
   if (found?.format !== formatName) throw noBackup();
   if (Number(found.formatVersion) > formatVersion) {
@@ -73,7 +73,7 @@ export function readManifest(body: Buffer): Manifest {
         `which knows formats up to ${formatVersion}: use a release from ${found.release} on.`,
     );
   }
-  if (!Value.Check(Manifest, found)) throw damaged('its manifest is none');
+  if (!Value.Check(BackupManifest, found)) throw damaged('its manifest is none');
   return found;
 }
 

@@ -3,13 +3,13 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { readTar, type TarEntry, TarProblem } from '../lib/tar.ts';
 import {
+  type BackupManifest,
   BackupProblem,
   type Contents,
   contentsName,
   damaged,
   digestBody,
   digestName,
-  type Manifest,
   manifestName,
   noBackup,
   pieceName,
@@ -21,8 +21,8 @@ import { type BackupLimits, backupLimits } from './limits.ts';
 
 /** What is done with a backup while it is read. Only once all has been read is it known to be whole. */
 export interface Visitor {
-  begin?(manifest: Manifest): Promise<void>;
-  beginTable?(table: Manifest['tables'][number]): Promise<void>;
+  begin?(manifest: BackupManifest): Promise<void>;
+  beginTable?(table: BackupManifest['tables'][number]): Promise<void>;
   /** @param bytes of the COPY of the table, cut anywhere */
   piece?(bytes: Buffer): Promise<void>;
   /** @returns how many rows have arrived; nothing where they were not counted */
@@ -38,7 +38,7 @@ export async function readBackup(
   source: AsyncIterable<Buffer>,
   visitor: Visitor = {},
   given: Partial<BackupLimits> = {},
-): Promise<{ manifest: Manifest; contents: Contents }> {
+): Promise<{ manifest: BackupManifest; contents: Contents }> {
   const { entryBytesMax } = { ...backupLimits, ...given };
   const whole = createHash('sha256');
   const unhashed: Buffer[] = [];
@@ -77,7 +77,7 @@ export async function readBackup(
 type Found = Omit<TableContents, 'rows'> & { rows: number | undefined };
 
 async function readTables(
-  manifest: Manifest,
+  manifest: BackupManifest,
   next: () => Promise<TarEntry | undefined>,
   visitor: Visitor,
   entryBytesMax: number,

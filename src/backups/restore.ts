@@ -5,7 +5,7 @@ import { makeTables } from '../database/migrate.ts';
 import { foreignProblem, type MigrationFile, ranMigrations, readMigrations } from '../database/migrations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { packageVersion } from '../lib/package-info.ts';
-import { BackupProblem, type Contents, type Manifest } from './format.ts';
+import { type BackupManifest, BackupProblem, type Contents } from './format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 import { readBackup } from './read.ts';
 import {
@@ -36,7 +36,7 @@ export async function restore(
   owner: OwnerDatabase,
   source: AsyncIterable<Buffer>,
   { signal, limits: given, migrationsFolder }: Options = {},
-): Promise<{ manifest: Manifest; contents: Contents }> {
+): Promise<{ manifest: BackupManifest; contents: Contents }> {
   const limits = { ...backupLimits, ...given };
   const files = await readMigrations(migrationsFolder);
   // Before anything is read: who has taken the wrong database need not wait for it.
@@ -77,10 +77,14 @@ export async function restore(
   });
 }
 
-const namesOf = ({ tables }: Manifest) => tables.map(({ name }) => name);
+const namesOf = ({ tables }: BackupManifest) => tables.map(({ name }) => name);
 
 /** Makes the tables that the backup was made of, or sees that they are there and empty. */
-async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonly MigrationFile[]): Promise<void> {
+async function prepare(
+  client: pg.PoolClient,
+  manifest: BackupManifest,
+  files: readonly MigrationFile[],
+): Promise<void> {
   refuseForeign(manifest, files);
   const found = await listFound(client);
   if (filledOf(found).length > 0) throw notEmpty(found);
@@ -99,7 +103,7 @@ async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonl
 }
 
 /** @throws BackupProblem where this release does not know how the tables of the backup came about */
-function refuseForeign({ migrations, release }: Manifest, files: readonly MigrationFile[]): void {
+function refuseForeign({ migrations, release }: BackupManifest, files: readonly MigrationFile[]): void {
   const known = new Set(files.map(({ name }) => name));
   const unknown = migrations.filter(({ name }) => !known.has(name)).map(({ name }) => name);
   if (unknown.length > 0) {
@@ -120,7 +124,7 @@ function refuseForeign({ migrations, release }: Manifest, files: readonly Migrat
 }
 
 /** @throws BackupProblem that names what of the backup has no place in the tables */
-async function refuseMissing(client: pg.PoolClient, manifest: Manifest): Promise<void> {
+async function refuseMissing(client: pg.PoolClient, manifest: BackupManifest): Promise<void> {
   const there = await listColumns(client, namesOf(manifest));
   const missing = manifest.tables.flatMap(({ name, columns }, i) => {
     const types = new Map(there[i]?.columns.map((column) => [column.name, column.type]));

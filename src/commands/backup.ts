@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { backUp, type Made, type Sink } from '../backups/backup.ts';
 import { writeFileWhole } from '../backups/file.ts';
-import type { Contents, Manifest } from '../backups/format.ts';
+import type { BackupManifest, Contents } from '../backups/format.ts';
 import { readBackup } from '../backups/read.ts';
 import { openDatabase } from '../database/database.ts';
 import { createProgress, type Output } from '../demo/progress.ts';
@@ -62,7 +62,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
 }
 
 /** What a backup is of, for people. */
-export function summaryOf(manifest: Manifest, { tables }: Contents): string[] {
+export function summaryOf(manifest: BackupManifest, { tables }: Contents): string[] {
   const { takenAt, release, commit, migrations, postgres, leftOut } = manifest;
   const rows = (name: string) => tables.find((table) => table.name === name)?.rows ?? 0;
   const lines = [

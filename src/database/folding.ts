@@ -1,5 +1,5 @@
 /** How texts are compared where a person would call two of them the same. */
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 
 /** SQL of a text, folded, from the SQL of the text. That stands in it several times, so it is a column or a parameter. */
 export type Fold = (text: string) => string;
@@ -19,7 +19,7 @@ const unseen = '\u00ad\u034f\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u20
  * them is ASCII.
  * @throws when the database cannot be asked which collations it has
  */
-export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fold> {
+export async function findFolding(pool: Pick<ConnectionSource, 'query'>): Promise<Fold> {
   const { rows } = await pool.query<{ collname: string }>(
     `select collname from pg_collation
      where collnamespace = 'pg_catalog'::regnamespace and collname = any($1::text[])
@@ -37,7 +37,7 @@ export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fol
 }
 
 /** Asks once, whoever is the first; again when the database did not answer. */
-export function rememberFolding(): (pool: Pick<Connections, 'query'>) => Promise<Fold> {
+export function rememberFolding(): (pool: Pick<ConnectionSource, 'query'>) => Promise<Fold> {
   let known: Promise<Fold> | undefined;
   return (pool) => {
     known ??= findFolding(pool).catch((error) => {

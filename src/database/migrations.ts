@@ -1,7 +1,7 @@
 /** The migrations that this program brings, those that a database has had, and whether the two go together. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { Access, Connections } from './access.ts';
+import type { Access, ConnectionSource } from './access.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 export const shippedFolder = new URL('../../migrations/', import.meta.url);
@@ -43,7 +43,7 @@ export async function readMigrations(folder = shippedFolder): Promise<MigrationF
 }
 
 /** What a database has had, in the order of the names. Without tables of ours, nothing. @param pool or one connection of it */
-export async function ranMigrations({ pool }: { pool: Pick<Connections, 'query'> }): Promise<RanMigration[]> {
+export async function ranMigrations({ pool }: { pool: Pick<ConnectionSource, 'query'> }): Promise<RanMigration[]> {
   // As JSON, since a database that only older releases have migrated lacks the columns of this one.
   const rows = await pool
     .query<RanMigration>(

@@ -5,7 +5,7 @@
  * serve, and one that came in between is ended by its next look (`standing.ts`); until then the constraints of the tables keep it
  * from writing over a packed row.
  */
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 
 import { serviceRole } from './roles.ts';
 
@@ -32,7 +32,7 @@ const mayNotRead = `a.datname = current_database() and a.usesysid is not null
  * superusers whose session is not called metrology-server.
  * @returns whether series may be packed
  */
-export async function beginPacking(pool: Pick<Connections, 'query'>): Promise<boolean> {
+export async function beginPacking(pool: Pick<ConnectionSource, 'query'>): Promise<boolean> {
   const { rows } = await pool.query<{ begun: boolean }>(
     `with begun as (
        update kysely_migration set release_before_serves = false
@@ -54,7 +54,7 @@ export interface SessionBefore {
 }
 
 /** Some of the sessions that keep packing from beginning. */
-export async function sessionsBefore(pool: Pick<Connections, 'query'>): Promise<SessionBefore[]> {
+export async function sessionsBefore(pool: Pick<ConnectionSource, 'query'>): Promise<SessionBefore[]> {
   const { rows } = await pool.query<SessionBefore>(
     `select a.pid, a.usename as role, a.application_name as application from pg_stat_activity a where ${mayNotRead} order by a.pid limit 10`,
   );

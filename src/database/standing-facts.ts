@@ -1,6 +1,6 @@
 /** What a server has to know of the database that it stands on, and what it says when something of it is wrong. */
 import type pg from 'pg';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { backendOf, rolesLost, sessionLost } from './session.ts';
@@ -15,7 +15,9 @@ export interface Problem {
 }
 
 /** Which database it is: the same after a restart, a crash and a switch to a replica; another one after a restore. */
-export async function readIdentity(client: Pick<pg.ClientBase, 'query'> | Pick<Connections, 'query'>): Promise<string> {
+export async function readIdentity(
+  client: Pick<pg.ClientBase, 'query'> | Pick<ConnectionSource, 'query'>,
+): Promise<string> {
   const { rows } = await (client as Pick<pg.ClientBase, 'query'>).query<{ identity: string }>(
     `select system_identifier || ' ' || (select oid from pg_database where datname = current_database()) as identity
      from pg_control_system()`,
@@ -27,7 +29,10 @@ export const otherDatabase =
   'The address of the database leads to another database than at the start of this server: restart the server to use that.';
 
 /** What is wrong with the database, the worst first. @throws when it cannot be asked */
-export async function findProblem(pool: Connections, files: readonly MigrationFile[]): Promise<Problem | undefined> {
+export async function findProblem(
+  pool: ConnectionSource,
+  files: readonly MigrationFile[],
+): Promise<Problem | undefined> {
   const { facts, isOwnBackend } = await askFacts(pool);
   const lasting = (sentence: string): Problem => ({ sentence, passes: false });
   if (!isOwnBackend || facts.role !== serviceRole) return { ...lasting(sessionLost('role')), forbidsReads: true };
@@ -44,7 +49,7 @@ export async function findProblem(pool: Connections, files: readonly MigrationFi
 }
 
 /** On a connection whose role and process of PostgreSQL are known from its beginning. */
-async function askFacts(pool: Connections): Promise<{ facts: Facts; isOwnBackend: boolean }> {
+async function askFacts(pool: ConnectionSource): Promise<{ facts: Facts; isOwnBackend: boolean }> {
   const client = await pool.connect();
   let failure: Error | undefined;
   try {

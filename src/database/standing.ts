@@ -3,7 +3,7 @@
  * acknowledges something ask the same. A server that may not go on refuses to store anything, with a sentence.
  */
 import type pg from 'pg';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
 import type { Disk } from './disk.ts';
 import { ServesNoMore } from './failures.ts';
@@ -38,7 +38,7 @@ export interface StandingLog {
 }
 
 interface Options {
-  pool: Connections;
+  pool: ConnectionSource;
   /** The room on the disk of the database, which is looked at too. */
   disk?: Pick<Disk, 'look' | 'full' | 'note'> | undefined;
   /** How often it looks by itself, and how long what it has found is used again, in milliseconds. */

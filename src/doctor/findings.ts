@@ -1,4 +1,4 @@
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { Room } from '../database/disk.ts';
 import type { DoctorLimits } from './limits.ts';
 
@@ -32,11 +32,11 @@ export interface Patient {
   diskFolder(): string | undefined;
   roomOf(folder: string): Promise<Room>;
   /** As the role that owns the tables. */
-  owner: Connections;
+  owner: ConnectionSource;
   /** As the role that the server logs in with. */
-  login: Connections;
+  login: ConnectionSource;
   /** As the role that the server works with: it sees the rows of all organizations. */
-  service: Connections;
+  service: ConnectionSource;
   /** Why a server could not keep its promises on this database. */
   standing(): Promise<string | undefined>;
   /** Whether connections are those of PostgreSQL itself, or of a pooler in session mode. */

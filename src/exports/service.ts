@@ -10,7 +10,13 @@ import { describeExport, type Export, type ExportedStream } from './export.ts';
 import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
 import type { ExportLimits } from './limits.ts';
 import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
-import { auditExport, type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
+import {
+  auditExport,
+  type CountedChannel,
+  findStreamsToExport,
+  listChannelsToExport,
+  type StreamRow,
+} from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
 
@@ -124,7 +130,7 @@ async function openExport(
   if (layout === 'wide' && names.length > columnsMax) {
     throw tooMany('different channels in the wide layout', columnsMax);
   }
-  const byStream = new Map(ids.map((id): [string, ChannelRow[]] => [id, []]));
+  const byStream = new Map(ids.map((id): [string, CountedChannel[]] => [id, []]));
   for (const channel of channels) byStream.get(channel.data_id)?.push(channel);
   const exported: ExportedStream[] = streams.map((stream) => ({
     ...stream,

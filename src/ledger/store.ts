@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -120,7 +120,7 @@ export async function readAccount(
 
 /** How many points the chunks of a channel usually have, so that the first one can already be compared. */
 async function readUsualCounts(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   chunks: string,
   pointsPerChunk: number,
   limits: HabitLimits,
@@ -151,7 +151,7 @@ function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: Plau
 
 /** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */
 async function requireStream(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   organizationId: string,
   dataId: string,
 ): Promise<void> {

@@ -3,7 +3,7 @@ import { groupBy } from '../lib/group-by.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { beginningOf, type LookedThrough, type RunList, tellList } from './run-list.ts';
+import { beginningOf, type FollowedRunList, type LookedThrough, tellList } from './run-list.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** Tells whoever follows the list of runs which of them have changed, each at most once in a look. */
@@ -28,7 +28,7 @@ interface ListFeedOptions {
 
 export function createListFeed({ look, limits, now, report }: ListFeedOptions): ListFeed {
   const { listedRunsMax } = limits;
-  const lists = new Map<string, RunList>();
+  const lists = new Map<string, FollowedRunList>();
   /** Runs that the next look asks for by name. */
   const noted = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -59,7 +59,7 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     schedule();
   }
 
-  async function lookThrough(some: RunList[], scope: LookedThrough): Promise<void> {
+  async function lookThrough(some: FollowedRunList[], scope: LookedThrough): Promise<void> {
     const organizationIds = some.map(({ organization }) => organization.organizationId);
     const found = groupBy(
       await look({ ...scope, organizationIds, listedRunsMax }),
@@ -72,7 +72,7 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     }
   }
 
-  async function listOf(organization: OrganizationDatabase): Promise<RunList> {
+  async function listOf(organization: OrganizationDatabase): Promise<FollowedRunList> {
     const organizationIds = [organization.organizationId];
     const known = lists.get(organization.organizationId);
     if (known !== undefined) return known;

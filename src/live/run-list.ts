@@ -6,7 +6,7 @@ import { countRuns, type RunCounts } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** The runs of one organization, as those who follow its list know them. */
-export interface RunList {
+export interface FollowedRunList {
   organization: OrganizationDatabase;
   /** By data_id, as a look has found them last. */
   seen: Map<string, ListedRun>;
@@ -18,7 +18,7 @@ export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
 
 /** The runs that a client is told at first: those that are live, or all that may have changed since its cursor. */
 export async function beginningOf(
-  { organization, seen }: RunList,
+  { organization, seen }: FollowedRunList,
   cursor: Micros | undefined,
   commitMsMax: number,
 ): Promise<Buffer[]> {
@@ -34,7 +34,7 @@ export async function beginningOf(
  * @returns runs that may have been deleted, and have to be asked for by name
  */
 export async function tellList(
-  { organization, seen, followers }: RunList,
+  { organization, seen, followers }: FollowedRunList,
   found: readonly ListedRun[],
   { dataIds, withOpen }: LookedThrough,
 ): Promise<string[]> {

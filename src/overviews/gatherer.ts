@@ -6,7 +6,7 @@ import { chunkColumns, emptySummaries, encodeSummaries, fanOut } from '../points
 import type { AddressedBlock, BlockAddress } from './block.ts';
 
 /** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
-export interface StoredChunk {
+export interface ChunkSummary {
   pointCount: number;
   timeMin: number | null;
   timeMax: number | null;
@@ -62,7 +62,7 @@ export function createGatherer(channelsMax: number) {
 
   return {
     /** @returns the block, when this is the chunk that was missing */
-    add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): AddressedBlock | undefined {
+    add(dataId: string, channelId: number, chunkIndex: number, chunk: ChunkSummary): AddressedBlock | undefined {
       const block = Math.floor(chunkIndex / fanOut);
       const gathering = gatheringOf(channelId, block);
       gathering.chunks.set(chunkIndex % fanOut, held(chunk));
@@ -99,7 +99,7 @@ export function createGatherer(channelsMax: number) {
 type Five = [number, number, number, number, number];
 
 /** What is held of a chunk, its summary in the order of `chunkColumns`: nothing that keeps its arrays in memory. */
-function held(chunk: StoredChunk): HeldChunk {
+function held(chunk: ChunkSummary): HeldChunk {
   const none = Number.NaN;
   return {
     numbers: Float64Array.of(

@@ -7,7 +7,7 @@ import { letGo } from '../lib/let-go.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
-import { createGatherer, type StoredChunk } from './gatherer.ts';
+import { type ChunkSummary, createGatherer } from './gatherer.ts';
 import type { OverviewLimits } from './limits.ts';
 import { createMaker } from './maker.ts';
 import { createPace } from './pace.ts';
@@ -20,7 +20,7 @@ import { storeBlocks } from './store.ts';
  */
 export interface Overviews {
   /** Learns of a chunk that has been stored, and whether it has replaced another one. */
-  note(address: ChannelAddress & { chunkIndex: number }, chunk: StoredChunk, isReplacing: boolean): void;
+  note(address: ChannelAddress & { chunkIndex: number }, chunk: ChunkSummary, isReplacing: boolean): void;
   /** Makes what is missing in a channel; again after a while only. */
   complete(channel: ChannelAddress): void;
   /** Blocks and channels that wait, and the one that is being made. */

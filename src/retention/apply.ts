@@ -83,7 +83,7 @@ function problemOf({ organization, project, tag }: Rule, scope: RuleScope): stri
 }
 
 /** What became of a run that was due. */
-export interface Outcome {
+export interface RunOutcome {
   dataId: string;
   /** `changed`: somebody has changed it meanwhile, so it stays. `failed`: it stays, and `problem` says why. */
   became: 'removed' | 'changed' | 'failed';
@@ -95,7 +95,7 @@ export interface Outcome {
 /** The steps of a run, in their order. */
 export type Step = 'archived' | 'checked' | 'given up' | 'removed';
 
-export interface ApplyOptions {
+export interface RetentionOptions {
   /** Where archives are kept. */
   folder: string;
   now(): number;
@@ -103,13 +103,13 @@ export interface ApplyOptions {
   actor?: Actor;
   /** Ends it after the run under way. */
   signal?: AbortSignal | undefined;
-  onOutcome?: (outcome: Outcome) => void;
+  onOutcome?: (outcome: RunOutcome) => void;
   /** Is awaited after each step of each run. */
   onStep?: (step: Step, dataId: string) => Promise<void> | void;
   limits?: Partial<RetentionLimits>;
 }
 
-interface Work extends ApplyOptions {
+interface Work extends RetentionOptions {
   actor: Actor;
   database: Database;
   limits: RetentionLimits;
@@ -120,7 +120,11 @@ interface Work extends ApplyOptions {
  * @returns what became of each run
  * @throws RetentionBusy; the error of the system when the folder cannot be written, since no other run fares better
  */
-export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
+export function applyRetention(
+  database: Database,
+  rules: readonly Rule[],
+  options: RetentionOptions,
+): Promise<RunOutcome[]> {
   const work: Work = { actor: theServer, ...options, database, limits: { ...retentionLimits, ...options.limits } };
   return alone(
     database,
@@ -143,20 +147,20 @@ export function applyRetention(database: Database, rules: readonly Rule[], optio
 }
 
 /** Removes what an earlier call has archived and given up. What others are removing is left to them. */
-async function finishRemovals(work: Work): Promise<Outcome[]> {
+async function finishRemovals(work: Work): Promise<RunOutcome[]> {
   const names = await readdir(work.folder);
-  const outcomes: Outcome[] = [];
+  const outcomes: RunOutcome[] = [];
   for (const { dataId, organizationId } of await listGivenUp(work.database)) {
     if (!names.some((name) => new RegExp(`^${dataId}-[0-9a-f]{8}$`).test(name))) continue;
     await removeRun(work.database.as(organizationId, undefined, work.actor), dataId);
-    const outcome: Outcome = { dataId, became: 'removed' };
+    const outcome: RunOutcome = { dataId, became: 'removed' };
     outcomes.push(outcome);
     work.onOutcome?.(outcome);
   }
   return outcomes;
 }
 
-async function settle(work: Work, run: DueRun, rule: string): Promise<Outcome> {
+async function settle(work: Work, run: DueRun, rule: string): Promise<RunOutcome> {
   const { dataId } = run;
   try {
     const path = await archiveAndRemove(work, run, rule);

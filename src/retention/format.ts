@@ -121,7 +121,7 @@ export interface ArchivedFile {
   sha256: string;
 }
 
-export interface Manifest {
+export interface ArchiveManifest {
   format: typeof archiveFormat;
   version: typeof archiveVersion;
   archived_at: string;

@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import { readJson } from './files.ts';
 import {
+  type ArchiveManifest,
   archiveFormat,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
   contentsName,
-  type Manifest,
   manifestName,
   pointsName,
   revisionsName,
@@ -18,7 +18,7 @@ import { readRowGroups } from './parquet-rows.ts';
 
 export interface Archive {
   path: string;
-  manifest: Manifest;
+  manifest: ArchiveManifest;
   certificate: Certificate;
 }
 
@@ -31,7 +31,7 @@ export interface Certificate {
 
 /** @throws Error with a sentence where the folder is no archive, or one of a newer release */
 export async function openArchive(path: string, limits: RetentionLimits): Promise<Archive> {
-  const manifest = (await readJson(join(path, manifestName), limits.documentBytesMax)) as Manifest;
+  const manifest = (await readJson(join(path, manifestName), limits.documentBytesMax)) as ArchiveManifest;
   if (manifest.format !== archiveFormat) throw new Error(`${path} is not the archive of a run`);
   if (manifest.version !== archiveVersion) {
     throw new Error(`${path} is an archive of version ${manifest.version}, and this release reads ${archiveVersion}`);
@@ -112,7 +112,7 @@ interface Series {
 }
 
 /** The points of each content, in the order of the files. */
-async function* series(path: string, manifest: Manifest): AsyncGenerator<Series, undefined> {
+async function* series(path: string, manifest: ArchiveManifest): AsyncGenerator<Series, undefined> {
   const standing = ['channel_name', 'chunk_index', 'timestamp', 'value', 'units'];
   yield* seriesOf(join(path, pointsName), standing);
   const replaced = ['channel_name', 'chunk_index', 'timestamp', 'value', 'revision'];

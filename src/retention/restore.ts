@@ -19,7 +19,7 @@ import {
   findStanding,
   finishRestore,
   insertContents,
-  type Links,
+  type MatchedLinks,
   type Owner,
   type RestoredRow,
 } from './restore-store.ts';
@@ -115,7 +115,7 @@ async function findOwner(database: Database, run: ArchivedRun, organization: str
   return { organizationId: organization_id, userId: user_id };
 }
 
-function lostLinks({ instrument, physical_sample: sample, project }: ArchivedRun, links: Links): string[] {
+function lostLinks({ instrument, physical_sample: sample, project }: ArchivedRun, links: MatchedLinks): string[] {
   const wanted: [string, { id: string | number; name: string } | null, string | number | null][] = [
     ['instrument', instrument, links.synth_source_id],
     ['physical sample', sample, links.physical_sample_id],

@@ -16,18 +16,18 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { freely } from '../lib/reading.ts';
 import { pointLimits } from '../points/limits.ts';
-import { contentRows, keptContents, type RunChannel } from './contents.ts';
+import { type ArchivedChannelRow, contentRows, keptContents } from './contents.ts';
 import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import {
   type ArchivedFile,
   type ArchivedRun,
+  type ArchiveManifest,
   archiveFormat,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
   contentsName,
-  type Manifest,
   manifestName,
   pointsName,
   revisionColumns,
@@ -53,7 +53,7 @@ export async function writeArchive(
   run: ArchivedRun,
   rule: string,
   path: string,
-): Promise<Manifest> {
+): Promise<ArchiveManifest> {
   const part = `${path}.part`;
   await makeEmptyFolder(part);
   try {
@@ -68,7 +68,7 @@ export async function writeArchive(
     if (seen.revisions > 0) await write(revisionsName, revisionsParquet(means, run.data_id, channels));
     await write(certificateName, await certificateOf(means.organization, run.data_id));
     const { keyIds, ...counts } = seen;
-    const manifest: Manifest = {
+    const manifest: ArchiveManifest = {
       format: archiveFormat,
       version: archiveVersion,
       archived_at: new Date(means.now()).toISOString(),
@@ -115,7 +115,12 @@ interface Seen {
   points: number;
 }
 
-async function* contentsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[], seen: Seen): Pieces {
+async function* contentsParquet(
+  means: ArchiveMeans,
+  dataId: string,
+  channels: ArchivedChannelRow[],
+  seen: Seen,
+): Pieces {
   const rows = noted(contentRows(means.organization, dataId, channels, means.limits), seen);
   yield* parquetOf('What was stored of a run and by whom', contentColumns, cellsOfContents(rows));
 }
@@ -155,7 +160,7 @@ async function* cellsOfContents(rows: AsyncIterable<ContentRow>): AsyncGenerator
   }
 }
 
-async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[]): Pieces {
+async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: ArchivedChannelRow[]): Pieces {
   async function* cells(): AsyncGenerator<Cell[]> {
     for await (const { channel_name, chunk_index, revision, times, values } of keptContents(
       means.organization,

@@ -10,7 +10,7 @@ import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClock, readDoubtfulChunks } from './doubt-store.ts';
 import type { Means } from './means.ts';
-import { byRequest, type Outcome, overtakenError, type Stored } from './outcomes.ts';
+import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
 import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
 
@@ -18,7 +18,7 @@ import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
  * What the look says of a chunk: what became of it; that it was not stored; or that it was not, and that somebody else has
  * stored other content since, which has been acknowledged and stays.
  */
-type Finding = Outcome | 'not stored' | 'overtaken';
+type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 
 /** @param now milliseconds, on the clock of `inDoubtSince` */
 export async function settleDoubt(means: Means, items: IngestItem[], now: () => number): Promise<Settled> {
@@ -67,7 +67,7 @@ async function settleUnderLock(
     .filter((row) => findings.get(row) !== 'not stored')
     .map((row) => ({
       ...row,
-      outcome: findings.get(row) as Outcome,
+      outcome: findings.get(row) as ChunkOutcome,
       totalPoints: totals.get(row.channelId) ?? (chunks.get(sliceOf(row)) as DoubtfulChunk).channelPointCount,
     }));
   return { stored: [...there, ...written], overtaken };

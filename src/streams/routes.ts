@@ -10,7 +10,7 @@ import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
 import { fieldString } from '../lib/structured-fields.ts';
 import type { ChunkRequest } from './chunk-body.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import type { Outcome } from './outcomes.ts';
+import type { ChunkOutcome } from './outcomes.ts';
 import {
   ChunkBody,
   type ChunkBodyLimits,
@@ -181,8 +181,8 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
 }
 
 /** As a dictionary of structured fields (RFC 9651): `created=2, unchanged=0, replaced=1`. */
-function countsOf(outcomes: Outcome[]): string {
-  const count = (wanted: Outcome) => `${wanted}=${outcomes.filter((outcome) => outcome === wanted).length}`;
+function countsOf(outcomes: ChunkOutcome[]): string {
+  const count = (wanted: ChunkOutcome) => `${wanted}=${outcomes.filter((outcome) => outcome === wanted).length}`;
   return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 

@@ -17,7 +17,7 @@ import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
-import type { IngestResult, Outcome, Stored } from './outcomes.ts';
+import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
@@ -71,7 +71,7 @@ export interface StreamService {
 
 export interface Acknowledgement {
   receipts: ChunkReceipt[];
-  outcomes: Outcome[];
+  outcomes: ChunkOutcome[];
 }
 
 interface Options {
@@ -222,9 +222,9 @@ function asUnchanged(result: IngestResult): IngestResult {
 
 function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['metrics']): Acknowledgement {
   const { dataId, chunkIndex } = item;
-  const outcomes: Outcome[] = [];
+  const outcomes: ChunkOutcome[] = [];
   // Counted once for all, not for each of 10,000 channels.
-  const chunks = new Map<Outcome, number>();
+  const chunks = new Map<ChunkOutcome, number>();
   let points = 0;
   const receipts = item.arrivals.map(({ channelName, image }) => {
     const { outcome, totalPoints } = result.get(channelName) as Stored;

@@ -29,13 +29,13 @@ interface Underway extends JournalRecord {
   isJudged: boolean;
 }
 
-export interface Watch {
+export interface RequestWatch {
   /** Begins to write a request down, before anything has looked at it. */
   begin(request: IncomingMessage, response: ServerResponse): void;
 }
 
 /** Writes every request down and does to it what the rules of faults say. Call it before there are routes. */
-export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): Watch {
+export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): RequestWatch {
   const records = new WeakMap<IncomingMessage, Underway>();
   /** The rule that hits the request before it is carried out, if one does. */
   const judge = (record: Underway, request: FastifyRequest): Hit | undefined => {
@@ -89,7 +89,7 @@ export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: 
 }
 
 /** Stands before all that a server does with a request: control is answered aside, the rest is watched first. */
-export function standBefore(server: Server, control: App, watch: Watch): void {
+export function standBefore(server: Server, control: App, watch: RequestWatch): void {
   const others = server.listeners('request');
   server.removeAllListeners('request');
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {

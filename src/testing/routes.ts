@@ -12,7 +12,7 @@ import {
   FaultBody,
   Journal,
   JournalQuery,
-  Organization,
+  MadeOrganization,
   OrganizationBody,
 } from './schemas.ts';
 
@@ -28,7 +28,7 @@ const FaultParams = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$
 
 /** The routes that control the test mode. They need no key: the server listens on loopback alone. */
 export function controlRoutes(app: App, mode: TestMode, limits: TestingLimits): void {
-  for (const schema of [FaultBody, Fault, Journal, Clock, Organization]) app.addSchema(schema);
+  for (const schema of [FaultBody, Fault, Journal, Clock, MadeOrganization]) app.addSchema(schema);
   coerceQueries(app);
   organizationRoutes(app, mode);
   faultRoutes(app, mode);
@@ -45,7 +45,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         tags: ['server'],
         summary: 'Make an organization with a key: a test that has its own sees nothing of others',
         body: Nullable(OrganizationBody),
-        response: { 201: refer(Organization), ...bodyRefusals },
+        response: { 201: refer(MadeOrganization), ...bodyRefusals },
       },
     },
     async (request, reply) => reply.code(201).send(await mode.newOrganization(request.body ?? {})),
@@ -59,7 +59,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         summary:
           'Empty everything: data, organizations, faults, requests, clock, dice. The first organization and its key are ' +
           'there again; connections are cut',
-        response: { 200: refer(Organization) },
+        response: { 200: refer(MadeOrganization) },
       },
     },
     async () => {

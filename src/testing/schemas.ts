@@ -160,7 +160,7 @@ export const OrganizationBody = Type.Object(
   strict,
 );
 export type OrganizationBody = Static<typeof OrganizationBody>;
-export const Organization = Type.Object(
+export const MadeOrganization = Type.Object(
   { organization_id: Type.String(), name: Type.String(), api_key: Type.String() },
   { $id: 'Organization', description: 'an organization of its own, which sees nothing of others' },
 );

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import { backUp, type Made } from '../../src/backups/backup.ts';
 import type { BackupLimits } from '../../src/backups/limits.ts';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { loginOf } from '../support/global-setup.ts';
@@ -78,7 +78,7 @@ export async function* arriving(file: Buffer, pieceBytes = 1_009): AsyncGenerato
 }
 
 /** Of each table how many rows it has and a hash of all of them as text: equal in two databases that hold the same. */
-export async function contentOf(pool: Connections): Promise<Record<string, string>> {
+export async function contentOf(pool: ConnectionSource): Promise<Record<string, string>> {
   const { rows: tables } = await pool.query<{ name: string }>(
     `select relname::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
   );

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backupName } from '../../src/backups/folder.ts';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { checks, examine, exitCodeOf, pageOf } from '../../src/doctor/doctor.ts';
 import type { Finding, Patient } from '../../src/doctor/findings.ts';
@@ -78,7 +78,7 @@ async function meanwhile<Result>(harm: string, undo: string, look: () => Promise
   }
 }
 
-const answering = (row: object): Connections =>
+const answering = (row: object): ConnectionSource =>
   ({ query: async () => ({ rows: [row] }), connect: () => Promise.reject(new Error('not used')) }) as never;
 
 test('a healthy server: nothing to warn of, and what is not known is said', async () => {
@@ -109,7 +109,7 @@ test('the page gives a line for each check, and what to do; the exit code tells 
 
 test('a check that fails is a fault, one without the right to look is not known; the others go on', async () => {
   const failing = (code?: string) =>
-    ({ query: () => Promise.reject(Object.assign(new Error('no'), { code })) }) as unknown as Connections;
+    ({ query: () => Promise.reject(Object.assign(new Error('no'), { code })) }) as unknown as ConnectionSource;
   expect(await one('indexes', { owner: failing() })).toMatchObject({
     state: 'fault',
     says: expect.stringContaining('no'),

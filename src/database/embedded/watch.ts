@@ -10,7 +10,7 @@ const STEADY_MS = 60_000;
 /** Who has come up and died before that counts no more failures than this: it is back within seconds every time. */
 const FAILURES_MAX_ONCE_UP = 3;
 
-export interface Watch {
+export interface PostgresWatch {
   /** Ends the watch, then PostgreSQL. */
   stop(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface Watch {
  * up is tried ever more rarely, down to once a minute, so that a broken database does not keep the machine busy; but at once
  * when a disk that was full has room again, or the room in reserve is given up for it. Each failure is logged.
  */
-export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): Watch {
+export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): PostgresWatch {
   const { log, clusterDir, stopWaitMsMax } = options;
   const { diskEveryMs } = options.limits;
   const ending = new AbortController();

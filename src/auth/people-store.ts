@@ -54,7 +54,7 @@ const deedOn = (row: string) => ({
 });
 
 /** An organization by its name. */
-export function findOrganization(database: Database, name: string): Promise<Named | undefined> {
+export function findOrganizationByName(database: Database, name: string): Promise<Named | undefined> {
   return findNamed(database.everyOrganization.upkeep.pool, 'organizations', name, null);
 }
 

@@ -33,7 +33,7 @@ const identityColumns =
 export const findSessions = finder('sessions');
 
 /** Whose key each of some links stands for, in the same way. A link that was used is unknown. */
-export const findLinks = finder('sign_in_links');
+export const findSignInLinks = finder('sign_in_links');
 
 function finder(table: 'sessions' | 'sign_in_links') {
   return async (

@@ -12,7 +12,7 @@ import { type AuthLimits, authLimits } from './limits.ts';
  * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One
  * statement looks all of them up.
  */
-export async function findKeys(
+export async function findKeyOwners(
   database: Database,
   keys: readonly string[],
   { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'> = authLimits,
@@ -40,7 +40,7 @@ export async function findKeys(
 
 /** The identity behind a key, or undefined for one that is malformed, unknown, revoked or expired. */
 export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
-  const [found] = await findKeys(database, [key]);
+  const [found] = await findKeyOwners(database, [key]);
   if (found === undefined) return undefined;
   const { isUseStale, ...identity } = found;
   return identity;

@@ -9,14 +9,14 @@ import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import { type TarEntry, tarEnd, tarEntry } from '../lib/tar.ts';
 import {
   type BackupManifest,
+  backupContentsName,
+  backupManifestName,
   type Contents,
-  contentsName,
   digestBody,
   digestName,
   formatName,
   formatVersion,
   jsonBody,
-  manifestName,
   pieceName,
   type TableContents,
 } from './format.ts';
@@ -73,7 +73,7 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
   );
   const { manifest, total } = await describe(client);
   const file = createFile(sink, Math.floor(Date.parse(manifest.takenAt) / 1_000));
-  await file.entry({ name: manifestName, body: jsonBody(manifest) });
+  await file.entry({ name: backupManifestName, body: jsonBody(manifest) });
   const contents: Contents = { tables: [] };
   let before = 0;
   for (const table of manifest.tables) {
@@ -83,7 +83,7 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
     contents.tables.push(found);
   }
   await client.query('commit');
-  await file.entry({ name: contentsName, body: jsonBody(contents) });
+  await file.entry({ name: backupContentsName, body: jsonBody(contents) });
   return { manifest, contents, bytes: await file.end() };
 }
 

@@ -51,8 +51,8 @@ const Contents = Type.Object({
 export type Contents = Static<typeof Contents>;
 export type TableContents = Contents['tables'][number];
 
-export const manifestName = 'manifest.json';
-export const contentsName = 'contents.json';
+export const backupManifestName = 'manifest.json';
+export const backupContentsName = 'contents.json';
 export const digestName = 'SHA256';
 /** @param number from 1 */
 export const pieceName = (table: string, number: number) => `${table}/${String(number).padStart(8, '0')}.copy.gz`;
@@ -78,7 +78,7 @@ export function readManifest(body: Buffer): BackupManifest {
 }
 
 /** @throws BackupProblem */
-export function readContents(body: Buffer): Contents {
+export function parseBackupContents(body: Buffer): Contents {
   const found = parsed(body);
   if (!Value.Check(Contents, found)) throw damaged('its list of contents is none');
   return found;

@@ -5,15 +5,15 @@ import { readTar, type TarEntry, TarProblem } from '../lib/tar.ts';
 import {
   type BackupManifest,
   BackupProblem,
+  backupContentsName,
+  backupManifestName,
   type Contents,
-  contentsName,
   damaged,
   digestBody,
   digestName,
-  manifestName,
   noBackup,
+  parseBackupContents,
   pieceName,
-  readContents,
   readManifest,
   type TableContents,
 } from './format.ts';
@@ -56,12 +56,13 @@ export async function readBackup(
     const first = await next().catch((error) => {
       throw error instanceof TarProblem ? noBackup() : error;
     });
-    if (first?.name !== manifestName) throw noBackup();
+    if (first?.name !== backupManifestName) throw noBackup();
     const manifest = readManifest(first.body);
     await visitor.begin?.(manifest);
     const { found, after } = await readTables(manifest, next, visitor, entryBytesMax);
-    if (after?.name !== contentsName) throw damaged(`${after?.name ?? 'its end'} stands where its contents should`);
-    const contents = readContents(after.body);
+    if (after?.name !== backupContentsName)
+      throw damaged(`${after?.name ?? 'its end'} stands where its contents should`);
+    const contents = parseBackupContents(after.body);
     compare(contents.tables, found);
     settle();
     const digest = whole.digest();

@@ -43,7 +43,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
       if (check) {
         const source = await openSource(file, input, errors, signal);
         const { manifest, contents } = await readBackup(source);
-        for (const line of summaryOf(manifest, contents)) output.write(`${line}\n`);
+        for (const line of describeBackup(manifest, contents)) output.write(`${line}\n`);
         return;
       }
       if (file === '-' && output.isTTY) throw new Error('A backup is no text for a terminal: name a file, or a pipe.');
@@ -53,7 +53,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
         try {
           const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors) });
           const made = await (file === '-' ? make(sinkTo(output)) : writeFileWhole(file, make));
-          for (const line of [...summaryOf(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
+          for (const line of [...describeBackup(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
         } finally {
           await database.close();
         }
@@ -62,7 +62,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
 }
 
 /** What a backup is of, for people. */
-export function summaryOf(manifest: BackupManifest, { tables }: Contents): string[] {
+export function describeBackup(manifest: BackupManifest, { tables }: Contents): string[] {
   const { takenAt, release, commit, migrations, postgres, leftOut } = manifest;
   const rows = (name: string) => tables.find((table) => table.name === name)?.rows ?? 0;
   const lines = [

@@ -47,7 +47,7 @@ export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
 }
 
 /** For people: a line for each check, what to do below it, and a last line that counts. */
-export function pageOf(findings: readonly Finding[]): string[] {
+export function reportOf(findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const count = (wanted: State) => findings.filter(({ state }) => state === wanted).length;
   return [

@@ -18,7 +18,7 @@ async function rowOf<Row extends object>(
   return (await rowsOf<Row>(pool, statement, values))[0] as Row;
 }
 
-export const readVersion = (pool: ConnectionSource) =>
+export const readPostgresVersion = (pool: ConnectionSource) =>
   rowOf<{ version: string; major: number }>(
     pool,
     `select current_setting('server_version') as version, current_setting('server_version_num')::integer / 10000 as major`,
@@ -39,7 +39,7 @@ export const readLogin = (pool: ConnectionSource) =>
   );
 
 /** In milliseconds of Unix time. */
-export const readClock = (pool: ConnectionSource) =>
+export const readClockMs = (pool: ConnectionSource) =>
   rowOf<{ ms: number }>(pool, `select extract(epoch from clock_timestamp())::float8 * 1000 as ms`);
 
 export const readInvalidIndexes = (pool: ConnectionSource) =>
@@ -49,7 +49,7 @@ export const readInvalidIndexes = (pool: ConnectionSource) =>
      where not i.indisvalid and c.relnamespace = current_schema()::regnamespace order by 1`,
   );
 
-export const readStatistics = (pool: ConnectionSource, rowsMin: number, changedMax: number) =>
+export const readStaleTables = (pool: ConnectionSource, rowsMin: number, changedMax: number) =>
   rowOf<{ autovacuum: boolean; tables: string[] | null }>(
     pool,
     `select current_setting('autovacuum')::boolean and current_setting('track_counts')::boolean as autovacuum,

@@ -8,7 +8,7 @@ import { gridRows } from './grid.ts';
  * read only where counters do not tell: they do not say how many points of different channels share a row.
  * @param enough rows from which on nobody wants to know more
  */
-export async function countRows(means: ReadMeans, exported: Export, enough: number): Promise<number> {
+export async function countExportedRows(means: ReadMeans, exported: Export, enough: number): Promise<number> {
   const { streams, layout, grid, window } = exported;
   let rows = 0;
   for (const stream of streams) {

@@ -15,7 +15,7 @@ import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
-import { countRows } from './count-rows.ts';
+import { countExportedRows } from './count-rows.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -218,7 +218,8 @@ async function sendExport(
   const isHead = request.method === 'HEAD';
   const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
     const read = { ...reading, limits: means.points };
-    if (format === 'xlsx') requireFitsSheet(await countRows(read, what, means.limits.sheetRowsMax), means.limits);
+    if (format === 'xlsx')
+      requireFitsSheet(await countExportedRows(read, what, means.limits.sheetRowsMax), means.limits);
     return begun(fileOf(means, read, what, written, form));
   };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.

@@ -96,7 +96,7 @@ export interface ContentState {
   digest: string;
 }
 
-export async function findStanding(
+export async function findContentState(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   graceSeconds: number,

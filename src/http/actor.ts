@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Actor, Origin } from '../database/audit.ts';
 
 /** The other end of the connection; or who stands behind the proxies of TRUSTED_PROXIES, as they say. */
-export function addressOf(request: FastifyRequest): string | undefined {
+export function clientAddressOf(request: FastifyRequest): string | undefined {
   // Of a socket that listens for IPv6 too, an address of IPv4 comes in a longer form.
   return request.ip?.replace(/^::ffff:(?=\d+\.)/, '').slice(0, addressLengthMax);
 }
@@ -13,7 +13,7 @@ const addressLengthMax = 100;
 /** Which request something came with, for the audit log. */
 export const originOf = (request: FastifyRequest): Origin => ({
   requestId: request.id,
-  address: addressOf(request),
+  address: clientAddressOf(request),
 });
 
 /** Who asks, for the audit log. */

@@ -6,7 +6,7 @@ import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 import type { Micros, RunStatus } from './run-facts.ts';
 import { changedSpan, spanSince } from './span.ts';
-import { findRuns, readChannels, type StoredChannel } from './store.ts';
+import { findFollowedRuns, readChannels, type StoredChannel } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** What of a run its followers have been told, in this process. */
@@ -37,7 +37,7 @@ export interface FollowMeans {
 }
 
 /** Names a run among those of all organizations. */
-export const keyOf = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
+export const followedRunKey = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
 
 /** A run as it stands now, with nobody following it yet. Undefined where the organization has no such run. */
 export async function openRun(
@@ -45,7 +45,7 @@ export async function openRun(
   dataId: string,
   { idleSeconds, limits }: FollowMeans,
 ): Promise<FollowedRun | undefined> {
-  const [found] = await findRuns(organization, [dataId], idleSeconds);
+  const [found] = await findFollowedRuns(organization, [dataId], idleSeconds);
   if (found === undefined) return undefined;
   const { readAt, channels } = await readChannels(organization, [dataId], [], limits.nearChunksMax);
   return {
@@ -106,7 +106,7 @@ export function tellStatus([run, { status }]: LookedAt): void {
 /** The run is not there any more. */
 export function endRun(runs: Map<string, FollowedRun>, run: FollowedRun): void {
   tell(run, statusFrame(run.dataId, 'deleted', run.readAt));
-  runs.delete(keyOf(run.organization.organizationId, run.dataId));
+  runs.delete(followedRunKey(run.organization.organizationId, run.dataId));
   for (const subscriber of run.followers) subscriber.leaveRun();
 }
 

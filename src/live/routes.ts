@@ -11,7 +11,7 @@ import type { LiveLimits } from './limits.ts';
 import type { ListFeed } from './list-feed.ts';
 import type { Micros } from './run-facts.ts';
 import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents, StreamPath } from './schemas.ts';
-import { findRuns, readChannels } from './store.ts';
+import { findFollowedRuns, readChannels } from './store.ts';
 import type { Subscriber, Subscribers } from './subscribers.ts';
 
 export interface LiveDependencies {
@@ -92,7 +92,7 @@ function latestRoute(app: App, { database, idleSeconds, limits }: LiveDependenci
     },
     async (request, reply) => {
       const { organization } = readFor(database, request);
-      const [run] = await findRuns(organization, [request.params.data_id], idleSeconds);
+      const [run] = await findFollowedRuns(organization, [request.params.data_id], idleSeconds);
       if (run === undefined) throw notFound('data_id');
       const { channels } = await readChannels(organization, [run.dataId], [], limits.nearChunksMax);
       // Bytes are sent as they stand: the schema would drop the sign of -0.

@@ -2,7 +2,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type RunSummary, runFrame } from './frames.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { countRuns, type RunCounts } from './store.ts';
+import { countFollowedRuns, type RunCounts } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** The runs of one organization, as those who follow its list know them. */
@@ -25,7 +25,7 @@ export async function beginningOf(
   const from = cursor === undefined ? undefined : cursor - commitMsMax * 1_000;
   const isWanted = ({ status, changedAt }: ListedRun) => (from === undefined ? status === 'live' : changedAt > from);
   const wanted = [...seen.values()].filter(isWanted);
-  const { readAt, counts } = await countRuns(organization, idsOf(wanted));
+  const { readAt, counts } = await countFollowedRuns(organization, idsOf(wanted));
   return summariesOf(counts, seen).map((one) => runFrame(one, readAt));
 }
 
@@ -49,7 +49,7 @@ export async function tellList(
     return before?.mark !== one.mark || before.status !== one.status;
   });
   if (changed.length + gone.length > 0) {
-    const { readAt, counts } = await countRuns(organization, idsOf(changed));
+    const { readAt, counts } = await countFollowedRuns(organization, idsOf(changed));
     for (const one of changed) seen.set(one.dataId, one);
     for (const { dataId } of gone) seen.delete(dataId);
     const told = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];

@@ -35,7 +35,7 @@ export interface ChangedChannel extends StoredChannel {
 export type KnownChannel = Pick<StoredChannel, 'channelId' | 'chunkCount' | 'changedAt'>;
 
 /** Which of some runs the organization has, and what each is doing. */
-export async function findRuns(
+export async function findFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   idleSeconds: number,
@@ -93,7 +93,7 @@ export interface RunCounts {
 }
 
 /** Counts what some runs hold and lack. @returns also the database's clock at that moment */
-export async function countRuns(
+export async function countFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
 ): Promise<{ readAt: Micros; counts: RunCounts[] }> {

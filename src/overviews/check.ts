@@ -6,7 +6,7 @@ import { nextTurn } from '../lib/turns.ts';
 import { decodeIfWhole, decodeSummaries, fanOut, type Summaries } from '../points/overview.ts';
 import type { Statistics } from '../points/statistics.ts';
 import type { Block, BlockAddress } from './block.ts';
-import { firstAddress, listBlocks, listLongChannels, readBlock, readVersion, removeBlock } from './check-store.ts';
+import { firstAddress, listBlocks, listLongChannels, readBlock, readBlockVersion, removeBlock } from './check-store.ts';
 import type { OverviewLimits } from './limits.ts';
 import { makeBlock } from './make-block.ts';
 import { createMaker } from './maker.ts';
@@ -127,11 +127,11 @@ async function differenceOf(database: Database, address: BlockAddress): Promise<
       found = await comparedWithChunks(database, address, stored);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      version = await readVersion(database, address);
+      version = await readBlockVersion(database, address);
       found = { problem: `it cannot be read: ${(error as Error).message}` };
     }
     if (found === undefined || version === undefined) return undefined;
-    if (version === (await readVersion(database, address))) return found;
+    if (version === (await readBlockVersion(database, address))) return found;
   }
 }
 

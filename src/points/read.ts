@@ -12,8 +12,8 @@ import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
-import { addressOf, type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
-import { rangeOf } from './window.ts';
+import { type ChannelRow, channelAddressOf, type ReadMeans, sourceOf } from './stored-channel.ts';
+import { msRangeOf } from './window.ts';
 
 export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
 export type { ChannelRow, ChannelStatistics, ReadMeans };
@@ -74,7 +74,7 @@ export function readChannelStatistics(
   window: Pick<Selection, 'startMs' | 'endMs'>,
 ): Promise<ChannelStatistics> {
   const source = sourceOf(means, channel, new GrowingBytes());
-  return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
+  return means.reading.plan(() => readStatistics(source, msRangeOf(window, 0), means.limits));
 }
 
 /** What a channel takes that is read beside others, but for its points. */
@@ -89,7 +89,7 @@ export async function* openStoredBefore(
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
-  const { below } = await listNeighbours(means.organization, addressOf(channel), { below: [chunkIndex] });
+  const { below } = await listNeighbours(means.organization, channelAddressOf(channel), { below: [chunkIndex] });
   const [row] = below;
   // It tells of none that is next to the index.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
@@ -130,7 +130,7 @@ async function findNewestStored(
   for (let before = to + 1; ; before = found.from) {
     const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
     const chunksMax = Math.min(Math.max(wanted, 1), limits.planPageChunksMax);
-    const page = await listHighest(organization, addressOf(channel), { from, to: before - 1 }, chunksMax);
+    const page = await listHighest(organization, channelAddressOf(channel), { from, to: before - 1 }, chunksMax);
     for (const { chunk_index, point_count } of page) {
       found.from = chunk_index;
       found.points += point_count;
@@ -160,7 +160,7 @@ export async function openStored(
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
   const { organization, limits, reading } = means;
-  const address = addressOf(channel);
+  const address = channelAddressOf(channel);
   const planFrom = (from: number) =>
     planByIndex(
       organization,

@@ -11,7 +11,7 @@ const anyTime: MsRange = { fromMs: -msMax, toMs: msMax };
  * @param times Unix seconds, NaN where there is none
  * @param values NaN where there is no reading
  */
-export const statisticsOf = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
+export const statisticsInRange = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
   statisticsOfAll(valuesInside(times, values, range));
 
 /** All of them where none is beside the range, as nearly always. */

@@ -35,7 +35,7 @@ export function sourceOf(
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {
-  const address = addressOf(channel);
+  const address = channelAddressOf(channel);
   const { rest } = reading;
   const planning = { rest, chunksMax: limits.plannedChunksMax };
   return {
@@ -55,7 +55,10 @@ export function sourceOf(
   };
 }
 
-export const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
+export const channelAddressOf = ({
+  data_id,
+  channel_id,
+}: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
   dataId: data_id,
   channelId: channel_id,
 });

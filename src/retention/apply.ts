@@ -13,8 +13,8 @@ import { makeFolder } from '../lib/make-folder.ts';
 import { certifySame, checkArchive } from './check.ts';
 import {
   type DueRun,
+  findArchivedOrganization,
   findBytesPerPoint,
-  findOrganization,
   findScope,
   listDueRuns,
   listGivenUp,
@@ -182,7 +182,7 @@ async function archiveAndRemove(
   const organization = database.as(organizationId, undefined, actor);
   const [run, named] = [
     await findRun(organization, dataId),
-    await findOrganization(database, { id: organizationId, name: '' }),
+    await findArchivedOrganization(database, { id: organizationId, name: '' }),
   ];
   if (run === undefined || named === undefined) return undefined;
   const whole = { ...run, organization: named };

@@ -11,10 +11,10 @@ import type { ExportColumn } from '../exports/export.ts';
 
 export const archiveFormat = 'metrology-server archive';
 export const archiveVersion = 1;
-export const manifestName = 'run.json';
+export const archiveManifestName = 'run.json';
 export const certificateName = 'certificate.json';
 export const pointsName = 'points.parquet';
-export const contentsName = 'contents.parquet';
+export const archiveContentsName = 'contents.parquet';
 export const revisionsName = 'revisions.parquet';
 
 export interface Named<Id = string> {

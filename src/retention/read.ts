@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { readJson } from './files.ts';
 import {
   type ArchiveManifest,
+  archiveContentsName,
   archiveFormat,
+  archiveManifestName,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
-  contentsName,
-  manifestName,
   pointsName,
   revisionsName,
 } from './format.ts';
@@ -31,7 +31,7 @@ export interface Certificate {
 
 /** @throws Error with a sentence where the folder is no archive, or one of a newer release */
 export async function openArchive(path: string, limits: RetentionLimits): Promise<Archive> {
-  const manifest = (await readJson(join(path, manifestName), limits.documentBytesMax)) as ArchiveManifest;
+  const manifest = (await readJson(join(path, archiveManifestName), limits.documentBytesMax)) as ArchiveManifest;
   if (manifest.format !== archiveFormat) throw new Error(`${path} is not the archive of a run`);
   if (manifest.version !== archiveVersion) {
     throw new Error(`${path} is an archive of version ${manifest.version}, and this release reads ${archiveVersion}`);
@@ -51,9 +51,9 @@ export interface ArchivedContent {
  * All contents of an archive: the chunks by channel and index, then those that were replaced.
  * @throws Error where the files do not go together
  */
-export async function* readContents({ path, manifest }: Archive): AsyncGenerator<ArchivedContent> {
+export async function* readArchivedContents({ path, manifest }: Archive): AsyncGenerator<ArchivedContent> {
   const points = series(path, manifest);
-  for await (const facts of readFacts(join(path, contentsName))) {
+  for await (const facts of readFacts(join(path, archiveContentsName))) {
     const { value: found } = await points.next();
     const isSame =
       found?.channel_name === facts.channel_name &&

@@ -22,7 +22,7 @@ export interface RemainingRun {
   isDeleted: boolean;
 }
 
-export async function findStanding(database: Database, dataId: string): Promise<RemainingRun | undefined> {
+export async function findRemainingRun(database: Database, dataId: string): Promise<RemainingRun | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<RemainingRun>(
     `select organization_id as "organizationId", removed_at is not null as "isGivenUp", deleted_at is not null as "isDeleted"
      from streams where data_id = $1::uuid`,
@@ -39,7 +39,7 @@ export interface MatchedLinks {
 }
 
 /** Finds them by id and else by name, among those of an organization. */
-export async function findLinks(
+export async function matchLinks(
   database: Database,
   organizationId: string,
   { instrument, physical_sample: sample, project }: ArchivedRun,

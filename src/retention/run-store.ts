@@ -49,7 +49,7 @@ export async function findRun(
 }
 
 /** All channels of a run, also without chunks, in the order in which they were first used. */
-export async function listChannels(
+export async function listChannelsOfRun(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<(ArchivedChannel & { channel_id: number })[]> {
@@ -114,7 +114,7 @@ export async function listKeptContents(
 }
 
 /** Who the keys are that have stored or replaced something of a run. */
-export async function findKeys(
+export async function findKeysOfRun(
   { organizationId, pool }: OrganizationDatabase,
   keyIds: readonly number[],
 ): Promise<ArchivedKey[]> {

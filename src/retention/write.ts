@@ -22,19 +22,19 @@ import {
   type ArchivedFile,
   type ArchivedRun,
   type ArchiveManifest,
+  archiveContentsName,
   archiveFormat,
+  archiveManifestName,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
-  contentsName,
-  manifestName,
   pointsName,
   revisionColumns,
   revisionsName,
 } from './format.ts';
 import type { RetentionLimits } from './limits.ts';
-import { findKeys, listChannels } from './run-store.ts';
+import { findKeysOfRun, listChannelsOfRun } from './run-store.ts';
 
 export interface ArchiveMeans {
   organization: OrganizationDatabase;
@@ -57,14 +57,14 @@ export async function writeArchive(
   const part = `${path}.part`;
   await makeEmptyFolder(part);
   try {
-    const channels = await listChannels(means.organization, run.data_id);
+    const channels = await listChannelsOfRun(means.organization, run.data_id);
     const files: ArchivedFile[] = [];
     const write = async (name: string, pieces: AsyncIterable<Buffer>) => {
       files.push(await writeFileDurably(part, name, pieces));
     };
     await write(pointsName, await pointsOf(means, run.data_id));
     const seen: Seen = { keyIds: new Set(), chunks: 0, revisions: 0, points: 0 };
-    await write(contentsName, contentsParquet(means, run.data_id, channels, seen));
+    await write(archiveContentsName, contentsParquet(means, run.data_id, channels, seen));
     if (seen.revisions > 0) await write(revisionsName, revisionsParquet(means, run.data_id, channels));
     await write(certificateName, await certificateOf(means.organization, run.data_id));
     const { keyIds, ...counts } = seen;
@@ -76,11 +76,11 @@ export async function writeArchive(
       rule,
       run,
       channels: channels.map(({ channel_id, ...channel }) => channel),
-      keys: await findKeys(means.organization, [...keyIds]),
+      keys: await findKeysOfRun(means.organization, [...keyIds]),
       counts,
       files,
     };
-    await writeFileDurably(part, manifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
+    await writeFileDurably(part, archiveManifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
     await publish(part, path);
     return manifest;
   } catch (error) {

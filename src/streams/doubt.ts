@@ -8,7 +8,7 @@ import { inTransaction } from '../database/transactions.ts';
 import type { Settled } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
-import { type DoubtfulChunk, readClock, readDoubtfulChunks } from './doubt-store.ts';
+import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
 import type { Means } from './means.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
@@ -80,7 +80,7 @@ async function settleUnderLock(
 async function clockOffset(client: pg.PoolClient, now: () => number): Promise<number> {
   let offset = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < clockReadings; i++) {
-    const seconds = await readClock(client);
+    const seconds = await readClockSeconds(client);
     offset = Math.max(offset, seconds - now() / 1_000);
   }
   return offset;

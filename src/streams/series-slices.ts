@@ -1,5 +1,5 @@
 import { encodeFloat8Array } from '../database/float8-array.ts';
-import { bytesApart, bytesOf, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
+import { bytesApart, imageBytes, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
 import type { PlacedRow } from './rows.ts';
 
 /*
@@ -52,7 +52,7 @@ export function placeSeries(rows: readonly PlacedRow[]): Buffer[] {
     const set = (i: number, value: number) => {
       (columns[column + i] as number[])[row] = value;
     };
-    const bytes = bytesOf(image);
+    const bytes = imageBytes(image);
     if (isPacked(image)) {
       const apart = bytesApart(bytes);
       set(0, nextByte);

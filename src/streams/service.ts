@@ -5,7 +5,7 @@ import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { diskFailure } from '../database/disk.ts';
 import { isAway, passingFailure } from '../database/failures.ts';
-import { bytesOf, type SeriesImage } from '../database/series-image.ts';
+import { imageBytes, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
@@ -21,7 +21,7 @@ import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLimits } from './store.ts';
+import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
 
 /*
  * What ingest guarantees is said where it is kept: the commit before the receipt, all or nothing, exact counters in
@@ -132,7 +132,7 @@ export function createStreamService(options: Options): StreamService {
       const ids = { data_id: newId(), processed_data_id: newId() };
       const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
       return calls.run(organization.organizationId, arrivedAt, async (patience) => {
-        checkLinks(body, await findLinks(organization, patience, body, memberLimits), memberLimits);
+        checkLinks(body, await findOwnLinks(organization, patience, body, memberLimits), memberLimits);
         return insertStream(organization, patience, stream);
       });
     },
@@ -269,5 +269,5 @@ function toItem(
 }
 
 /** Regular times have no residuals, and take room all the same. */
-const sizeOf = (image: SeriesImage) => bytesOf(image).length + seriesBytes;
+const sizeOf = (image: SeriesImage) => imageBytes(image).length + seriesBytes;
 const seriesBytes = 44;

@@ -3,7 +3,7 @@ import type { OpenRead, PointRead } from '../points/points.ts';
 import { openChannels, openInTurn } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
-import { writeRows } from './rows.ts';
+import { writeJsonRows } from './rows.ts';
 import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
 
@@ -24,7 +24,7 @@ export async function* timeseriesAnswer(
     writer.raw(',"properties":');
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
     const told = yield* writeProperties(writer, read, channels, open);
-    if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
+    if (rows !== undefined) yield* writeJsonRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
       yield* writeGaps(writer.raw(',"gaps":'), told);
       yield* writeDownSampled(writer.raw(',"down_sampled":'), told);
@@ -47,7 +47,7 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
     const rows = await openChannels(read.means, channels, wanted);
     try {
       writer.raw('{"angle":0,"series":');
-      yield* writeRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
+      yield* writeJsonRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
       writer.raw('}');
     } finally {
       rows.close();

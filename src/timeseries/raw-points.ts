@@ -7,7 +7,7 @@ import type { PointLimits } from '../points/limits.ts';
 import type { Batches, StoredPoints } from '../points/points.ts';
 import { openNewestStored, openStored, openStoredBefore } from '../points/read.ts';
 import type { PointsQuery } from './schemas.ts';
-import { type ChannelHead, findStream, listChannels, type StreamHead } from './store.ts';
+import { type ChannelHead, findStream, listReadChannels, type StreamHead } from './store.ts';
 
 /** The chunks of one channel that a raw read wants. */
 export interface RawRead {
@@ -32,7 +32,7 @@ export async function openRawRead(
     );
   }
   const stream = await findStream(organization, dataId);
-  const channels = await listChannels(organization, stream.data_id);
+  const channels = await listReadChannels(organization, stream.data_id);
   const channel = channels.find(({ channel_name }) => channel_name === name);
   if (channel === undefined) throw notFound('channel');
   const range = { from: from_chunk ?? 0, to: to_chunk ?? Number.MAX_SAFE_INTEGER };

@@ -6,7 +6,7 @@ import type { ChannelsPoints, PointRead } from '../points/points.ts';
  * have one there; an absent reading is null, a channel without a point is not in the row.
  * `lastRows` keeps only the newest rows: the rows are counted first, so that none has to be held.
  */
-export async function* writeRows(
+export async function* writeJsonRows(
   writer: JsonWriter,
   rows: PointRead<ChannelsPoints>,
   channels: readonly { name: string }[],

@@ -48,7 +48,7 @@ export async function findSystem(
 }
 
 /** The channels of a stream that hold points, by name in the order of code points. */
-export async function listChannels(
+export async function listReadChannels(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<ChannelHead[]> {

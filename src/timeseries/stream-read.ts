@@ -6,7 +6,7 @@ import type { ReadMeans } from '../points/read.ts';
 import { msOf } from '../points/time.ts';
 import type { TimeseriesLimits } from './limits.ts';
 import type { TimeseriesSelection } from './selection.ts';
-import { type ChannelHead, findStream, listChannels } from './store.ts';
+import { type ChannelHead, findStream, listReadChannels } from './store.ts';
 
 /** What bounds a read. */
 export interface ReadLimits {
@@ -41,7 +41,7 @@ export async function openStreamRead(
   onLacking?: ReadMeans['onLacking'],
 ): Promise<StreamRead> {
   const stream = await findStream(organization, dataId);
-  const heads = await listChannels(organization, stream.data_id);
+  const heads = await listReadChannels(organization, stream.data_id);
   const channelNames = heads.map((head) => head.channel_name);
   const names = renameReserved(channelNames, reservedNames, 'channel');
   return {

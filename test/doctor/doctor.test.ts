@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backupName } from '../../src/backups/folder.ts';
 import type { ConnectionSource } from '../../src/database/access.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
-import { checks, examine, exitCodeOf, pageOf } from '../../src/doctor/doctor.ts';
+import { checks, examine, exitCodeOf, reportOf } from '../../src/doctor/doctor.ts';
 import type { Finding, Patient } from '../../src/doctor/findings.ts';
 import { doctorLimits } from '../../src/doctor/limits.ts';
 import { loginOf } from '../support/global-setup.ts';
@@ -88,7 +88,7 @@ test('a healthy server: nothing to warn of, and what is not known is said', asyn
     ['backup', 'unknown'],
   ]);
   expect(exitCodeOf(findings)).toBe(0);
-  expect(pageOf(findings).at(-1)).toBe('14 fine, 2 not known, 0 warnings, 0 faults');
+  expect(reportOf(findings).at(-1)).toBe('14 fine, 2 not known, 0 warnings, 0 faults');
 });
 
 test('the page gives a line for each check, and what to do; the exit code tells the worst', () => {
@@ -96,7 +96,7 @@ test('the page gives a line for each check, and what to do; the exit code tells 
     { check: 'a', state: 'ok', says: 'Fine.' },
     { check: 'bcd', state: 'warning', says: 'Soon.', advice: 'Act.' },
   ];
-  expect(pageOf(findings)).toEqual([
+  expect(reportOf(findings)).toEqual([
     'ok       a    Fine.',
     'WARNING  bcd  Soon.',
     '              -> Act.',

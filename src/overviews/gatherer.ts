@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
 import { noStatistics, together } from '../lib/statistics.ts';
-import { emptySummaries, encodeSummaries, fanOut, summaryColumns } from '../points/overview.ts';
+import { coarseColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
 
 /** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
@@ -85,9 +85,9 @@ export function createGatherer(channelsMax: number) {
     let statistics = noStatistics;
     for (let i = 0; i < fanOut; i++) {
       const { numbers, contentHash } = chunks.get(i) as HeldChunk;
-      for (const [place, name] of summaryColumns.entries()) summaries[name][i] = numbers[place] as number;
+      for (const [place, name] of coarseColumns.entries()) summaries[name][i] = numbers[place] as number;
       const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(
-        summaryColumns.length,
+        coarseColumns.length,
       ) as unknown as Five;
       statistics = together(statistics, { valueCount, absentCount, sum, sumRest, squares });
       hash.update(contentHash);

@@ -20,7 +20,7 @@ import { msOf } from './time.ts';
 export const fanOut = 64;
 
 /** What is known of a chunk without its arrays. Times are in Unix seconds, and NaN where there is none. */
-export const summaryColumns = [
+export const coarseColumns = [
   'pointCount',
   'timeMin',
   'timeMax',
@@ -34,12 +34,12 @@ export const summaryColumns = [
  * Of a block also the latest first time of its chunks; how many points they have where parts are divided (`parts.ts`); and how
  * close their points lie at most.
  */
-const blockColumns = [...summaryColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
+const blockColumns = [...coarseColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
 
 export type Summary = Record<(typeof blockColumns)[number], number>;
 export type Summaries = Record<(typeof blockColumns)[number], Float64Array>;
 
-const columnNames = (level: number) => (level === 1 ? summaryColumns : blockColumns);
+const columnNames = (level: number) => (level === 1 ? coarseColumns : blockColumns);
 
 /** @param level of the block whose children these are */
 export function encodeSummaries(summaries: Summaries, level: number, packer: Packer): Buffer {

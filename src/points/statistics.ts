@@ -1,4 +1,4 @@
-import { type Statistics, statisticsOf as statisticsOfAll } from '../lib/statistics.ts';
+import { type Statistics, statisticsOf } from '../lib/statistics.ts';
 import { type MsRange, msMax, msOf } from './time.ts';
 
 export { createTotal, meanOf, noStatistics, type Statistics, together } from '../lib/statistics.ts';
@@ -12,7 +12,7 @@ const anyTime: MsRange = { fromMs: -msMax, toMs: msMax };
  * @param values NaN where there is no reading
  */
 export const statisticsInRange = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
-  statisticsOfAll(valuesInside(times, values, range));
+  statisticsOf(valuesInside(times, values, range));
 
 /** All of them where none is beside the range, as nearly always. */
 function valuesInside(times: Float64Array, values: Float64Array, { fromMs, toMs }: MsRange): Float64Array {

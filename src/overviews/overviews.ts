@@ -26,7 +26,7 @@ export interface Overviews {
   /** Blocks and channels that wait, and the one that is being made. */
   waitingCount(): number;
   /** Resolves when nothing waits. */
-  settled(): Promise<void>;
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
       work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
     },
     waitingCount: work.waitingCount,
-    settled: work.settled,
+    idle: work.settled,
     close: work.close,
   };
 }

@@ -8,7 +8,7 @@ export interface LaneOrder {
   takeEarliest(): number;
   row: Uint32Array;
   /** Puts those that are taken back, by the fronts that they have now. At the beginning all are taken. */
-  settle(): void;
+  putBack(): void;
 }
 
 /** Up to so many channels, looking at each for every row costs a third of keeping a heap; at 100 it costs more. */
@@ -30,7 +30,7 @@ function createLaneScan(count: number): LaneOrder {
       for (let lane = 0; lane < count; lane++) if (fronts[lane] === front) row[taken++] = lane;
       return taken;
     },
-    settle() {
+    putBack() {
       front = Number.POSITIVE_INFINITY;
       for (let lane = 0; lane < count; lane++) if ((fronts[lane] as number) < front) front = fronts[lane] as number;
     },
@@ -93,7 +93,7 @@ function createLaneHeap(count: number): LaneOrder {
       if (takenCount > 1) row.subarray(0, takenCount).sort();
       return takenCount;
     },
-    settle() {
+    putBack() {
       for (let i = takenCount - 1; i >= 0; i--) sink(taken[i] as number);
       takenCount = 0;
     },

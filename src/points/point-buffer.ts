@@ -72,7 +72,7 @@ export class PointBuffer {
   }
 
   /** Puts what is held in order, those that collapse as one. @param rest is awaited between two steps of work */
-  async settle(rest: () => Promise<void>): Promise<void> {
+  async sort(rest: () => Promise<void>): Promise<void> {
     if (this.#inOrder) return;
     const { seconds, chunks } = mapColumns(this.#columns, (column) => column.subarray(this.#start, this.#end));
     const isAfter = (a: number, b: number) =>

@@ -135,7 +135,7 @@ export function applyRetention(
         for (const run of runs) {
           lost.throwIfAborted();
           if (work.signal?.aborted) return outcomes;
-          const outcome = await settle(work, run, describeRule(rule));
+          const outcome = await applyToRun(work, run, describeRule(rule));
           outcomes.push(outcome);
           work.onOutcome?.(outcome);
         }
@@ -160,7 +160,7 @@ async function finishRemovals(work: Work): Promise<RunOutcome[]> {
   return outcomes;
 }
 
-async function settle(work: Work, run: DueRun, rule: string): Promise<RunOutcome> {
+async function applyToRun(work: Work, run: DueRun, rule: string): Promise<RunOutcome> {
   const { dataId } = run;
   try {
     const path = await archiveAndRemove(work, run, rule);

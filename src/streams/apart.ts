@@ -4,11 +4,11 @@ import { StreamClosed } from './channel-store.ts';
 import type { IngestResult } from './outcomes.ts';
 import type { IngestItem } from './rows.ts';
 
-export type Settled = Map<IngestItem, IngestResult | Error | TryAgain>;
+export type RequestOutcomes = Map<IngestItem, IngestResult | Error | TryAgain>;
 
 export interface Apart {
   /** Settles all of them in one transaction that waits so long for a lock. @throws and has stored nothing then */
-  settle(items: IngestItem[], lockMsMax: number): Promise<Settled>;
+  write(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes>;
   /** Which of them write to a channel that somebody else has locked. */
   findHeld(items: IngestItem[]): Promise<Set<IngestItem>>;
   limits: { lockMsMax: number; searchLockMsMax: number; searchTriesMax: number; conflictTriesMax: number };
@@ -19,11 +19,14 @@ export interface Apart {
  * would come again is that of the one request that causes it; a lock that somebody else holds leaves out whoever needs it,
  * for another time. When the database is away, it is another time for all of them.
  */
-export async function settleApart({ settle, findHeld, limits }: Apart, all: IngestItem[]): Promise<Settled> {
+export async function writeApart(
+  { write: settle, findHeld, limits }: Apart,
+  all: IngestItem[],
+): Promise<RequestOutcomes> {
   let searchesLeft = limits.searchTriesMax;
   let conflictsLeft = limits.conflictTriesMax;
 
-  async function attempt(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function attempt(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     if (items.length === 0) return new Map();
     try {
       return await settle(items, lockMsMax);
@@ -38,7 +41,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     }
   }
 
-  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<Settled> {
+  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<RequestOutcomes> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
     // The second time around, what is held is no channel: a chunk that somebody writes, or a stream.
@@ -50,7 +53,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     return new Map([...allOf([...held], again), ...(await attempt(others, lockMsMax))]);
   }
 
-  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     const middle = items.length >> 1;
     const first = await attempt(items.slice(0, middle), lockMsMax);
     return new Map([...first, ...(await attempt(items.slice(middle), lockMsMax))]);
@@ -63,5 +66,5 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
 export const postponed = (error: unknown): Error | TryAgain =>
   error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
 
-const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): Settled =>
+const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): RequestOutcomes =>
   new Map(items.map((item) => [item, outcome]));

@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import { inTransaction } from '../database/transactions.ts';
-import type { Settled } from './apart.ts';
+import type { RequestOutcomes } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
@@ -21,9 +21,9 @@ import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
 type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 
 /** @param now milliseconds, on the clock of `inDoubtSince` */
-export async function settleDoubt(means: Means, items: IngestItem[], now: () => number): Promise<Settled> {
+export async function resolveDoubt(means: Means, items: IngestItem[], now: () => number): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
-  const settled: Settled = new Map();
+  const settled: RequestOutcomes = new Map();
   const rowsToPlace: FoundRow[] = [];
   for (const item of items) {
     const own = found.filter((row) => row.item === item);
@@ -35,7 +35,7 @@ export async function settleDoubt(means: Means, items: IngestItem[], now: () => 
   const rows = await place(means, rowsToPlace);
   const { stored, overtaken } = await inTransaction(
     means.pool,
-    async (client) => settleUnderLock(client, means, rows, now),
+    async (client) => resolveUnderLock(client, means, rows, now),
     means.patience,
   );
   means.onCommitted(stored);
@@ -44,7 +44,7 @@ export async function settleDoubt(means: Means, items: IngestItem[], now: () => 
   return settled;
 }
 
-async function settleUnderLock(
+async function resolveUnderLock(
   client: pg.PoolClient,
   means: Means,
   rows: PlacedRow[],

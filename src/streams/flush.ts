@@ -1,16 +1,16 @@
 import type { Database } from '../database/database.ts';
 import { isLockTimeout, passingFailure } from '../database/failures.ts';
-import { postponed, type Settled, settleApart } from './apart.ts';
+import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
-import { settleDoubt } from './doubt.ts';
+import { resolveDoubt } from './doubt.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
 import type { IngestItem } from './rows.ts';
-import { insertNew, rowsOf, settle } from './settle.ts';
+import { insertNew, rowsOf, writeAfterLookup } from './settle.ts';
 import { createTouch } from './touch.ts';
 
 /*
@@ -57,8 +57,8 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
     patience: { ...limits, lockMsMax },
   });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
-  const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
-    settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+  const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<RequestOutcomes>) =>
+    writeApart({ write: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
@@ -69,9 +69,9 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
       return items.map((item) => settled.get(item) ?? again);
     }
     const rest = fresh.filter((item) => !settled.has(item));
-    for (const [item, outcome] of await apart(rest, settle)) settled.set(item, outcome);
+    for (const [item, outcome] of await apart(rest, writeAfterLookup)) settled.set(item, outcome);
     const doubtful = items.filter(({ inDoubtSince }) => inDoubtSince !== undefined);
-    const look = (some: Means, ofThem: IngestItem[]) => settleDoubt(some, ofThem, now);
+    const look = (some: Means, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
     for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
     return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
   }
@@ -95,7 +95,7 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
  * it has not stored.
  */
-async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<Settled> {
+async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
   const { known, onCommitted } = means;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();

@@ -3,7 +3,7 @@ import { contract } from '../contract.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
-import type { Settled } from './apart.ts';
+import type { RequestOutcomes } from './apart.ts';
 import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
@@ -29,16 +29,16 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  * Settles requests after a look at what stands there: refusals and replays by that look, all others in one transaction.
  * @throws when it fails: then nothing of any of them is stored
  */
-export async function settle(means: Means, items: IngestItem[]): Promise<Settled> {
+export async function writeAfterLookup(means: Means, items: IngestItem[]): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
   await breathe(found, means);
-  const settled: Settled = new Map();
+  const settled: RequestOutcomes = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
   for (const item of items) {
     const own = found.slice(next, next + item.arrivals.length);
     next += own.length;
-    const result = settleByReading(item, own);
+    const result = decideByLookup(item, own);
     if (result === undefined) writes.push(...own);
     else settled.set(item, result);
   }
@@ -60,7 +60,7 @@ async function breathe(rows: readonly unknown[], { limits }: Means): Promise<voi
 }
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */
-function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
+function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
   const { closed } = (rows[0] as FoundRow).standing;
   const refusal = refusalOf(item, rows);
   if (refusal !== undefined) return refusal;
@@ -149,7 +149,8 @@ export async function writeRows(
     insertChunks(client, rows, limits),
   ]);
   const standing = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced = standing.length > 0 ? await settleStanding(client, standing, totals, limits) : new Set<PlacedRow>();
+  const replaced =
+    standing.length > 0 ? await replaceDiffering(client, standing, totals, limits) : new Set<PlacedRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
@@ -157,7 +158,7 @@ export async function writeRows(
 }
 
 /** Rows whose slices are taken: replaces what differs and fills in the totals. @returns those that it replaced. */
-async function settleStanding(
+async function replaceDiffering(
   client: pg.PoolClient,
   rows: PlacedRow[],
   totals: Map<number, number>,

@@ -36,7 +36,7 @@ export async function fill(server: TestServer): Promise<string> {
   await chunk('replaced', 0, [9, 9, 9, 9]);
   await chunk('replaced', 0, [Math.SQRT2, 1, 1, 1], { units: 'µm' });
   await Promise.all(Array.from({ length: 65 }, (_, i) => chunk('long', i, [i, i / 10, null, -i])));
-  await server.app.overviewsSettled();
+  await server.app.overviewsIdle();
   await server.owner.pool.query(
     `insert into tags (organization_id, user_id, name) select organization_id, user_id, 'Märker ' || name from users;
      insert into stream_tags (data_id, tag_id, organization_id)

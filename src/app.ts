@@ -247,7 +247,7 @@ function openOverviews(app: App, database: Database, log: Logger, metrics: Metri
     overviews.waitingCount(),
   );
   app.addHook('onClose', () => overviews.close());
-  app.decorate('overviewsSettled', overviews.idle);
+  app.decorate('overviewsIdle', overviews.idle);
   const note = (chunks: readonly CommittedChunk[]) => {
     // More channels than are held would only push each other out.
     if (chunks.length > limits.overviews.gatheredChannelsMax) return;

@@ -63,7 +63,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
       work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
     },
     waitingCount: work.waitingCount,
-    idle: work.settled,
+    idle: work.idle,
     close: work.close,
   };
 }
@@ -141,7 +141,7 @@ function createWork({ database, limits, report }: Options) {
       begin();
     },
     waitingCount: () => waitingCount() + inWork,
-    async settled() {
+    async idle() {
       while (working !== undefined) await working;
     },
     async close() {

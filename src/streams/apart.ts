@@ -19,17 +19,14 @@ export interface Apart {
  * would come again is that of the one request that causes it; a lock that somebody else holds leaves out whoever needs it,
  * for another time. When the database is away, it is another time for all of them.
  */
-export async function writeApart(
-  { write: settle, findHeld, limits }: Apart,
-  all: IngestItem[],
-): Promise<RequestOutcomes> {
+export async function writeApart({ write, findHeld, limits }: Apart, all: IngestItem[]): Promise<RequestOutcomes> {
   let searchesLeft = limits.searchTriesMax;
   let conflictsLeft = limits.conflictTriesMax;
 
   async function attempt(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     if (items.length === 0) return new Map();
     try {
-      return await settle(items, lockMsMax);
+      return await write(items, lockMsMax);
     } catch (error) {
       if (isLockTimeout(error)) return withoutHeld(items, lockMsMax, error as Error);
       if (isConflict(error) || error instanceof StreamClosed) {

@@ -23,15 +23,15 @@ type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 /** @param now milliseconds, on the clock of `inDoubtSince` */
 export async function resolveDoubt(means: Means, items: IngestItem[], now: () => number): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
-  const settled: RequestOutcomes = new Map();
+  const outcomes: RequestOutcomes = new Map();
   const rowsToPlace: FoundRow[] = [];
   for (const item of items) {
     const own = found.filter((row) => row.item === item);
     const refusal = refusalOf(item, own);
     if (refusal === undefined) rowsToPlace.push(...own);
-    else settled.set(item, refusal);
+    else outcomes.set(item, refusal);
   }
-  if (rowsToPlace.length === 0) return settled;
+  if (rowsToPlace.length === 0) return outcomes;
   const rows = await place(means, rowsToPlace);
   const { stored, overtaken } = await inTransaction(
     means.pool,
@@ -39,9 +39,9 @@ export async function resolveDoubt(means: Means, items: IngestItem[], now: () =>
     means.patience,
   );
   means.onCommitted(stored);
-  for (const [item, result] of byRequest(stored)) settled.set(item, result);
-  for (const [item, channelNames] of overtaken) settled.set(item, overtakenError(channelNames));
-  return settled;
+  for (const [item, result] of byRequest(stored)) outcomes.set(item, result);
+  for (const [item, channelNames] of overtaken) outcomes.set(item, overtakenError(channelNames));
+  return outcomes;
 }
 
 async function resolveUnderLock(

@@ -62,18 +62,18 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
-    const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
-    const absence = [...settled.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
+    const outcomes = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
+    const absence = [...outcomes.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
     if (absence instanceof TryAgain) {
       const again = new TryAgain('away', absence.cause);
-      return items.map((item) => settled.get(item) ?? again);
+      return items.map((item) => outcomes.get(item) ?? again);
     }
-    const rest = fresh.filter((item) => !settled.has(item));
-    for (const [item, outcome] of await apart(rest, writeAfterLookup)) settled.set(item, outcome);
+    const rest = fresh.filter((item) => !outcomes.has(item));
+    for (const [item, outcome] of await apart(rest, writeAfterLookup)) outcomes.set(item, outcome);
     const doubtful = items.filter(({ inDoubtSince }) => inDoubtSince !== undefined);
     const look = (some: Means, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
-    for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
-    return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
+    for (const [item, outcome] of await apart(doubtful, look)) outcomes.set(item, outcome);
+    return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
   }
 
   return async (items) => {

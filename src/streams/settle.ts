@@ -32,7 +32,7 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
 export async function writeAfterLookup(means: Means, items: IngestItem[]): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
   await breathe(found, means);
-  const settled: RequestOutcomes = new Map();
+  const outcomes: RequestOutcomes = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
   for (const item of items) {
@@ -40,9 +40,9 @@ export async function writeAfterLookup(means: Means, items: IngestItem[]): Promi
     next += own.length;
     const result = decideByLookup(item, own);
     if (result === undefined) writes.push(...own);
-    else settled.set(item, result);
+    else outcomes.set(item, result);
   }
-  if (writes.length === 0) return settled;
+  if (writes.length === 0) return outcomes;
   const placed = await place(means, writes);
   await breathe(placed, means);
   const areNew = writes.every(({ standing }) => standing.isSame === null);
@@ -51,7 +51,7 @@ export async function writeAfterLookup(means: Means, items: IngestItem[]): Promi
     (await inTransaction(means.pool, (client) => writeRows(client, placed, means), means.patience));
   await breathe(stored, means);
   means.onCommitted(stored);
-  return new Map([...settled, ...byRequest(stored)]);
+  return new Map([...outcomes, ...byRequest(stored)]);
 }
 
 /** Between two parts of a flush of very many rows, others have their turn. */

@@ -203,11 +203,11 @@ describe('imports', () => {
     const named = (names: string[]) => names.map((name) => `points/${name}.ts`);
     const open = named(['read', 'points', 'selection', 'limits', 'time']);
     // Overviews are made in the form in which they are read.
-    const ofOverviews = named(['overview', 'statistics']);
+    const ofOverviews = named(['overview', 'range-statistics']);
     const beyond = engine.filter(({ to }) => !open.includes(to));
     expect(
       beyond.filter(({ from, to }) => roomOf(from) !== 'overviews' || !ofOverviews.includes(to)).map(shown),
-    ).toEqual(['timeseries/statistics.ts -> points/statistics.ts']);
+    ).toEqual(['timeseries/statistics-answer.ts -> points/range-statistics.ts']);
     const exported = engine.filter(({ from }) => from.startsWith('exports/')).map(({ to }) => to);
     expect([...new Set(exported)].sort()).toEqual(open.filter((path) => path !== 'points/time.ts').sort());
   });
@@ -307,9 +307,9 @@ describe('imports', () => {
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
     // Ingest writes for many organizations in one flush, what is old goes for all, the operator sees who did what, and one look finds whose runs have changed.
     expect(wrong).toEqual([
-      ...['retention', 'store'].map((name) => `audit/${name}.ts`),
+      ...['old-entries', 'store'].map((name) => `audit/${name}.ts`),
       ...['live', 'look-store'].map((name) => `live/${name}.ts`),
-      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service', 'stored-metrics'].map(
+      ...['flush', 'ingest-calls', 'old-revisions', 'revision-store', 'service', 'stored-metrics'].map(
         (name) => `streams/${name}.ts`,
       ),
     ]);

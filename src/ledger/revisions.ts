@@ -7,7 +7,7 @@ import {
   type RevisionArrays,
   type RevisionFilter,
   type RevisionPlace,
-} from './revision-store.ts';
+} from './revision-list-store.ts';
 import { findStreamFacts } from './store.ts';
 
 /**

@@ -8,7 +8,7 @@ import type { AccountLimits } from './channel-account.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
 import type { LedgerLimits } from './limits.ts';
-import { findRevision } from './revision-store.ts';
+import { findRevision } from './revision-list-store.ts';
 import { revisionAnswer, revisionsAnswer } from './revisions.ts';
 import {
   CertificateAnswer,

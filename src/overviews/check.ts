@@ -4,7 +4,7 @@ import { isLockTimeout } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { decodeIfWhole, decodeSummaries, fanOut, type Summaries } from '../points/overview.ts';
-import type { Statistics } from '../points/statistics.ts';
+import type { Statistics } from '../points/range-statistics.ts';
 import type { Block, BlockAddress } from './block.ts';
 import { firstAddress, listBlocks, listLongChannels, readBlock, readBlockVersion, removeBlock } from './check-store.ts';
 import type { OverviewLimits } from './limits.ts';

@@ -9,7 +9,7 @@ import {
   fanOut,
   type Summaries,
 } from '../points/overview.ts';
-import { noStatistics, statisticsInRange, together } from '../points/statistics.ts';
+import { noStatistics, statisticsInRange, together } from '../points/range-statistics.ts';
 import type { Block, BlockAddress } from './block.ts';
 import { listBlocksBelow, visitChunks } from './store.ts';
 

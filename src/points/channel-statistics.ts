@@ -7,7 +7,7 @@ import { fetchPage, nextPage } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
-import { createTotal, type Statistics, statisticsInRange } from './statistics.ts';
+import { createTotal, type Statistics, statisticsInRange } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */

@@ -3,7 +3,7 @@ import type { Reading } from '../lib/reading.ts';
 import { createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import { type BlockChildren, blockSummaryOf, type Summaries } from './overview.ts';
-import type { Statistics } from './statistics.ts';
+import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /*

@@ -3,7 +3,6 @@ import { planChannelPoints } from './channel-points.ts';
 import type { FetchChunks } from './channel-source.ts';
 import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
@@ -12,6 +11,7 @@ import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
+import { storedChunkReader } from './series-store.ts';
 import { type ChannelRow, channelAddressOf, type ReadMeans, sourceOf } from './stored-channel.ts';
 import { msRangeOf } from './window.ts';
 

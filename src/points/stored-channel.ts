@@ -3,10 +3,10 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { ChannelSource } from './channel-source.ts';
-import { chunkReader, seriesReader } from './chunk-store.ts';
 import type { PointLimits } from './limits.ts';
 import { overviewSource } from './overview-store.ts';
 import { listNeighbours, listNewest, listStepsBeside, planByTime, planWithSummaries } from './plan-store.ts';
+import { chunkReader, seriesReader } from './series-store.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /** What points are read with, and for whom. */

@@ -12,7 +12,7 @@ import {
   rowsParametersCount,
   rowsSqlWith,
 } from '../streams/chunk-columns.ts';
-import type { PlacedRow } from '../streams/rows.ts';
+import type { PlacedRow } from '../streams/ingest-rows.ts';
 import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
 
 /** A run that has the id of an archived one. */

@@ -1,8 +1,8 @@
 import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
 import { TryAgain } from './batcher.ts';
 import { StreamClosed } from './channel-store.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import type { IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
 
 export type RequestOutcomes = Map<IngestItem, IngestResult | Error | TryAgain>;
 

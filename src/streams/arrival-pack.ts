@@ -1,6 +1,6 @@
 import { imageBytes, isPacked, type SeriesImage } from '../database/series-image.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import type { Arrival } from './rows.ts';
+import type { Arrival } from './ingest-rows.ts';
 
 /**
  * Arrivals as they travel from one thread to another: arrays are handed over, not copied, and what is known of each image

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { actorColumns, actorOf, auditInsert } from '../database/audit.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
 /**
  * Writes into the audit log who has replaced or put back chunks: an entry for a key, a stream and a minute, which names the first of

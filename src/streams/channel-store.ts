@@ -3,8 +3,8 @@ import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
+import { channelKey, type PlacedRow, type Row } from './ingest-rows.ts';
 import type { Grace, Means } from './means.ts';
-import { channelKey, type PlacedRow, type Row } from './rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 

@@ -11,8 +11,8 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
+import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './ingest-rows.ts';
 import type { Means } from './means.ts';
-import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*

@@ -1,5 +1,5 @@
+import type { PlacedRow } from './ingest-rows.ts';
 import type { Stored } from './outcomes.ts';
-import type { PlacedRow } from './rows.ts';
 
 /*
  * The one feed of ingest: what has been committed, told after the commit to whoever works with that. It goes one way and is

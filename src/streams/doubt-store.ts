@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type PlacedRow, sliceKey } from './rows.ts';
+import { type PlacedRow, sliceKey } from './ingest-rows.ts';
 
 /** What stands in the slice of a row that may have been stored. */
 export interface DoubtfulChunk {

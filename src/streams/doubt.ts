@@ -9,10 +9,10 @@ import type { RequestOutcomes } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
+import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
 import type { Means } from './means.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
-import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
-import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
+import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
 
 /**
  * What the look says of a chunk: what became of it; that it was not stored; or that it was not, and that somebody else has

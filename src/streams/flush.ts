@@ -5,13 +5,13 @@ import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
 import { resolveDoubt } from './doubt.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
-import { insertNew, rowsOf, writeAfterLookup } from './settle.ts';
 import { createTouch } from './touch.ts';
+import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
 /*
  * One flush of the batcher: settles the chunks of many requests. Those that lie beyond what this process has written before,

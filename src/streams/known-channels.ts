@@ -1,5 +1,5 @@
 import type { OnCommitted } from './committed.ts';
-import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './rows.ts';
+import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './ingest-rows.ts';
 
 /*
  * What this process knows of the channels that it writes: where they are, and up to which index it has written them. A

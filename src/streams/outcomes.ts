@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
 export type ChunkOutcome = 'created' | 'unchanged' | 'replaced';
 

@@ -1,6 +1,6 @@
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { bytesApart, imageBytes, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './rows.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 
 /*
  * How the series of many chunks travel in one statement, whatever their forms: the residuals of all lie end to end, and so do the

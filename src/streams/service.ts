@@ -15,11 +15,11 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
+import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
 import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
-import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
 import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
 

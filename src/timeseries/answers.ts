@@ -3,9 +3,9 @@ import type { OpenRead, PointRead } from '../points/points.ts';
 import { openChannels, openInTurn } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
-import { writeJsonRows } from './rows.ts';
-import type { TimeseriesSelection } from './selection.ts';
+import { writeJsonRows } from './json-rows.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
 /** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(

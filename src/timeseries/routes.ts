@@ -12,8 +12,8 @@ import type { ReadMeans } from '../points/read.ts';
 import { windowOf } from '../points/selection.ts';
 import { rheedAnswer, timeseriesAnswer } from './answers.ts';
 import { type TimeseriesLimits, timeseriesLimits } from './limits.ts';
-import { reservedNames, reservedRheedNames } from './names.ts';
 import { openRawRead, rawAnswer } from './raw-points.ts';
+import { reservedNames, reservedRheedNames } from './reserved-channel-names.ts';
 import {
   MetrologyAnswer,
   PointsAnswer,
@@ -27,11 +27,11 @@ import {
   TimeseriesQuery,
   ToolStateAnswer,
 } from './schemas.ts';
-import { toSelection } from './selection.ts';
 import { stagedAnswer } from './staged.ts';
-import { statisticsAnswer } from './statistics.ts';
+import { statisticsAnswer } from './statistics-answer.ts';
 import { findSystem } from './store.ts';
 import { openStreamRead, type ReadLimits } from './stream-read.ts';
+import { toSelection } from './timeseries-selection.ts';
 
 /**
  * Reading a stream back: by property, by row, for the SDK's polling, and raw. Answers are streamed: an error before the

@@ -5,8 +5,8 @@ import type { PointLimits } from '../points/limits.ts';
 import type { ReadMeans } from '../points/read.ts';
 import { msOf } from '../points/time.ts';
 import type { TimeseriesLimits } from './limits.ts';
-import type { TimeseriesSelection } from './selection.ts';
 import { type ChannelHead, findStream, listReadChannels } from './store.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
 /** What bounds a read. */
 export interface ReadLimits {

@@ -7,7 +7,7 @@ import {
   type Statistics,
   statisticsInRange,
   together,
-} from '../../src/points/statistics.ts';
+} from '../../src/points/range-statistics.ts';
 
 /* Compared with whole numbers of any length: every float64 is one, in units of 2^-1074. */
 

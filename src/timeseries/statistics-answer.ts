@@ -1,9 +1,9 @@
 import type { Static } from '@sinclair/typebox';
+import { meanOf } from '../points/range-statistics.ts';
 import { type ChannelStatistics, readChannelStatistics } from '../points/read.ts';
-import { meanOf } from '../points/statistics.ts';
 import type { StatisticsAnswer } from './schemas.ts';
-import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels } from './stream-read.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
 type Answer = Static<typeof StatisticsAnswer>;
 

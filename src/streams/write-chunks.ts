@@ -8,9 +8,6 @@ import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
-import type { Means } from './means.ts';
-import { insertNewChunks } from './new-chunks.ts';
-import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 import {
   channelKey,
   type FoundRow,
@@ -19,7 +16,10 @@ import {
   type PlacedRow,
   type Row,
   sliceOf,
-} from './rows.ts';
+} from './ingest-rows.ts';
+import type { Means } from './means.ts';
+import { insertNewChunks } from './new-chunks.ts';
+import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 
 /** The chunks of requests, each with its request. */
 export const rowsOf = (items: readonly IngestItem[]): Row[] =>

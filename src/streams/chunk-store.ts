@@ -11,7 +11,7 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
-import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './ingest-rows.ts';
+import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
 import type { Means } from './means.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
@@ -72,7 +72,7 @@ export async function readAddresses(
     item,
     channelName,
     image,
-    standing: {
+    state: {
       pointsPerChunk: found.pointsPerChunk[i] as number | null,
       closed: found.closed[i] as boolean,
       channelId: found.channelId[i] as number | null,
@@ -82,7 +82,7 @@ export async function readAddresses(
   }));
 }
 
-type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
+type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
   uuidArray(rows.map(({ item }) => item.dataId)),

@@ -45,7 +45,7 @@ export async function writeAfterLookup(means: Means, items: IngestItem[]): Promi
   if (writes.length === 0) return outcomes;
   const placed = await place(means, writes);
   await breathe(placed, means);
-  const areNew = writes.every(({ standing }) => standing.isSame === null);
+  const areNew = writes.every(({ state }) => state.isSame === null);
   const stored =
     (areNew ? await writeNewRows(means, placed) : undefined) ??
     (await inTransaction(means.pool, (client) => writeRows(client, placed, means), means.patience));
@@ -61,15 +61,15 @@ async function breathe(rows: readonly unknown[], { limits }: Means): Promise<voi
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */
 function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
-  const { closed } = (rows[0] as FoundRow).standing;
+  const { closed } = (rows[0] as FoundRow).state;
   const refusal = refusalOf(item, rows);
   if (refusal !== undefined) return refusal;
-  const differing = rows.filter(({ standing }) => standing.isSame !== true);
+  const differing = rows.filter(({ state }) => state.isSame !== true);
   if (differing.length === 0) {
     return new Map(
-      rows.map(({ channelName, standing }) => [
+      rows.map(({ channelName, state }) => [
         channelName,
-        { outcome: 'unchanged', totalPoints: standing.channelPointCount as number },
+        { outcome: 'unchanged', totalPoints: state.channelPointCount as number },
       ]),
     );
   }
@@ -78,7 +78,7 @@ function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Erro
 
 /** Why a request can never be stored, whatever stands there. */
 export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[]): ApiError | undefined {
-  const { pointsPerChunk } = (rows[0] as FoundRow).standing;
+  const { pointsPerChunk } = (rows[0] as FoundRow).state;
   if (pointsPerChunk === null) return notFound('Stream');
   if (hasExactOffsets({ chunkIndex, ...item }, pointsPerChunk)) return undefined;
   return invalid(
@@ -90,14 +90,14 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 
 /** Gives every row its channel; makes the channels that are new. */
 export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]> {
-  const unknown = rows.filter(({ standing }) => standing.channelId === null);
+  const unknown = rows.filter(({ state }) => state.channelId === null);
   if (unknown.length > 0) await insertChannels(means, unknown);
   const ids = unknown.length > 0 ? await findChannels(means, unknown) : new Map<string, number>();
-  return rows.map(({ standing, ...row }) => {
-    const channelId = standing.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
+  return rows.map(({ state, ...row }) => {
+    const channelId = state.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
     // The stream was there a moment ago, and a channel goes only with its stream.
     if (channelId === undefined) throw notFound('Stream');
-    return { ...row, channelId, pointsPerChunk: standing.pointsPerChunk as number };
+    return { ...row, channelId, pointsPerChunk: state.pointsPerChunk as number };
   });
 }
 
@@ -148,9 +148,8 @@ export async function writeRows(
     requireOpen(client, rows, grace),
     insertChunks(client, rows, limits),
   ]);
-  const standing = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced =
-    standing.length > 0 ? await replaceDiffering(client, standing, totals, limits) : new Set<PlacedRow>();
+  const taken = rows.filter((row) => !inserted.has(sliceOf(row)));
+  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, limits) : new Set<PlacedRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };

@@ -36,10 +36,10 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
+import { refuseUnlessReady } from './http/refuse-unready.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
-import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
@@ -133,7 +133,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     forget: () => remembering.forEach((one) => void one.forget?.()),
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
   });
-  refuseWithoutStanding(app, database.standing, log);
+  refuseUnlessReady(app, database.readiness, log);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
   tellUnknownNames(app, { limits: limits.http, metrics });
@@ -164,7 +164,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   app.addHook('preClose', () => streams.close());
   // After it: what was taken meanwhile is settled, whether its client is still there or not.
   app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
-  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
+  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.readiness.packs });
   app.addHook('onClose', () => chunks.close());
   remembering.push(...forgetWhatIsOld(app, { config, database, log }, limits));
   // A page of the ledger is its own.

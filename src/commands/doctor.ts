@@ -78,7 +78,7 @@ async function diagnoseOn(
       owner: owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
-      standing: () => database.standing.look(),
+      readiness: () => database.readiness.look(),
       keepsSessions: () => sessionsKept(connectionString),
       now: Date.now,
       fetch,

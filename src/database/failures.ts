@@ -46,7 +46,7 @@ export class DiskFull extends Error {}
 /** Too many requests of one organization want the database; the message is a sentence without its full stop. */
 export class TooManyWaiting extends Error {}
 
-/** The server may not go on with this database, as standing.ts says; the message is a sentence with its full stop. */
+/** The server may not go on with this database, as readiness.ts says; the message is a sentence with its full stop. */
 export class ServesNoMore extends Error {}
 
 /** Whether an error says that the connection is gone, by PostgreSQL's own word or without one. */

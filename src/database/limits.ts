@@ -11,15 +11,15 @@ export const databaseLimits = {
   serviceConnectionsMax: 2,
   /** Connections of one server process that look keys up, and do nothing else. */
   keyConnectionsMax: 2,
-  /** Connections of one server process that see whether it may go on (`standing.ts`). */
-  standingConnectionsMax: 1,
+  /** Connections of one server process that see whether it may go on (`readiness.ts`). */
+  readinessConnectionsMax: 1,
   /** How often a server that listens looks, and how long what it has found is used again. */
-  standingEveryMs: 1_000,
-  standingKeepMs: 900,
+  readinessEveryMs: 1_000,
+  readinessKeepMs: 900,
   /** How long a server uses again that the data folder of its own PostgreSQL is there. */
   dataFolderKeepMs: 10,
   /** Longest time that a statement of this look, and the wait for its connection, may take. */
-  standingMsMax: 5_000,
+  readinessMsMax: 5_000,
   /**
    * Below so much room on the disk of the database nothing is stored, so that PostgreSQL has some to go on with: it ends when it
    * cannot write its log. Twice what the embedded one has in reserve (`diskReserveBytes`), which it may have to use up.

@@ -2,7 +2,7 @@
  * When series begin to be packed. Servers of the release before read float8[] only, and may serve beside this one until then. So
  * each session of a program that knows packed series is marked, by a lock that all of them share; the first server that sees no
  * session without the mark makes the `yes` of the migration a `no`. A server of the release before that comes after that refuses to
- * serve, and one that came in between is ended by its next look (`standing.ts`); until then the constraints of the tables keep it
+ * serve, and one that came in between is ended by its next look (`readiness.ts`); until then the constraints of the tables keep it
  * from writing over a packed row.
  */
 import type { ConnectionSource } from './access.ts';

@@ -27,7 +27,7 @@ export const versions: Check = async ({ service }) => {
   return ok(`metrology-server ${packageRelease}, PostgreSQL ${version}, migrated.`);
 };
 
-export const standing: Check = async ({ standing: look }) => {
+export const readiness: Check = async ({ readiness: look }) => {
   const problem = await look();
   if (problem === undefined)
     return ok('Roles, rights and policies are as they must be: a server can keep its promises here.');

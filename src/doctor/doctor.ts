@@ -9,7 +9,7 @@ type NamedCheck = readonly [name: string, check: Check];
 export const checks: readonly NamedCheck[] = [
   ['settings', surroundings.settings],
   ['versions', database.versions],
-  ['standing', database.standing],
+  ['standing', database.readiness],
   ['durability', database.durability],
   ['disk', surroundings.disk],
   ['write-ahead log', database.writeAheadLog],

@@ -38,7 +38,7 @@ export interface Patient {
   /** As the role that the server works with: it sees the rows of all organizations. */
   service: ConnectionSource;
   /** Why a server could not keep its promises on this database. */
-  standing(): Promise<string | undefined>;
+  readiness(): Promise<string | undefined>;
   /** Whether connections are those of PostgreSQL itself, or of a pooler in session mode. */
   keepsSessions(): Promise<boolean>;
   /** The server's time, in milliseconds of Unix time. */

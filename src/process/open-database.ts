@@ -171,9 +171,9 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
     await checkDatabase(database, connectionString);
-    if (mustBeDurable) await database.standing.look();
+    if (mustBeDurable) await database.readiness.look();
     // What passes by itself is waited for as it comes.
-    const problem = database.standing.refusal();
+    const problem = database.readiness.refusal();
     if (problem !== undefined) throw new Error(problem);
   } finally {
     await database.close();

@@ -152,7 +152,7 @@ export function createStreamService(options: Options): StreamService {
       if (readings === undefined) throw notFound('Revision');
       const arrival = {
         channelName: revision.channelName,
-        image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
+        image: toChunkImage(readings, database.readiness.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
       // Not one with a late chunk that brings the same: that is refused, this is not.

@@ -65,13 +65,13 @@ export async function prepare(options: ServeOptions, urlOf: TestPostgres['urlOf'
 
 /** Nothing here survives a power cut, which an ordinary server refuses to work on (`/readyz`); the ready line says so. */
 function notDurable(database: Database): Database {
-  const standing = {
-    ...database.standing,
+  const readiness = {
+    ...database.readiness,
     look: async () => undefined,
     refusal: () => undefined,
     watch: () => () => {},
   };
-  return { ...database, standing };
+  return { ...database, readiness };
 }
 
 interface Parts {

@@ -118,7 +118,7 @@ describe('connections', () => {
       await patient.as(rival).pool.query('select 1');
       expect((await findKeyOwners(patient, [server.keys.ada]))[0]).toBeDefined();
       await patient.everyOrganization.ingest.query('select 1');
-      expect(await patient.standing.look()).toBeUndefined();
+      expect(await patient.readiness.look()).toBeUndefined();
       expect(patient.pools.general.waitingCount).toBe(10);
       await holder.query('select pg_advisory_unlock(7)');
       await Promise.all(slow);

@@ -47,7 +47,7 @@ async function examineWith({ settings, limits, ...change }: Change = {}, some = 
       owner: server.owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
-      standing: () => database.standing.look(),
+      readiness: () => database.readiness.look(),
       keepsSessions: async () => true,
       now: Date.now,
       fetch,

@@ -9,12 +9,12 @@ import type { Disk } from './disk.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
 import { beginPacking, sessionsBefore } from './packing.ts';
-import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';
+import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './readiness-facts.ts';
 
-export interface Standing {
+export interface Readiness {
   /**
    * Why this server cannot keep its promises now, in one sentence; undefined when it can. All who ask at the same time, and
-   * within `standingKeepMs` (or `keepMs`), share one look. Never rejects.
+   * within `readinessKeepMs` (or `keepMs`), share one look. Never rejects.
    */
   look(keepMs?: number): Promise<string | undefined>;
   /**
@@ -26,13 +26,13 @@ export interface Standing {
   readRefusal(): string | undefined;
   /** Whether series may be packed: a look has found that nobody is there who cannot read them (`packing.ts`). */
   packs(): boolean;
-  /** Looks every `standingEveryMs` and tells `log` what changes. @returns what ends it */
-  watch(log: StandingLog): () => void;
+  /** Looks every `readinessEveryMs` and tells `log` what changes. @returns what ends it */
+  watch(log: ReadinessLog): () => void;
   /** For a new connection that stores: refuses one to another database than the first was to. @throws ServesNoMore */
   verify(client: Pick<pg.ClientBase, 'query'>): Promise<void>;
 }
 
-export interface StandingLog {
+export interface ReadinessLog {
   warn(about: object, message: string): void;
   error(about: object, message: string): void;
 }
@@ -42,8 +42,8 @@ interface Options {
   /** The room on the disk of the database, which is looked at too. */
   disk?: Pick<Disk, 'look' | 'full' | 'note'> | undefined;
   /** How often it looks by itself, and how long what it has found is used again, in milliseconds. */
-  standingEveryMs: number;
-  standingKeepMs: number;
+  readinessEveryMs: number;
+  readinessKeepMs: number;
   /** How long it is used again that the data folder is there. */
   dataFolderKeepMs: number;
   /** Says where PostgreSQL has its data, where that is on this machine. Asked once it is connected to. */
@@ -57,7 +57,7 @@ interface Options {
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
   full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
 
-export function createStanding(options: Options): Standing {
+export function createReadiness(options: Options): Readiness {
   const { pool, now = () => performance.now() } = options;
   let folderProblem: (() => string | undefined) | undefined;
   let files: readonly MigrationFile[] | undefined;
@@ -65,7 +65,7 @@ export function createStanding(options: Options): Standing {
   let found: Problem | undefined;
   let foundAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
-  let log: StandingLog | undefined;
+  let log: ReadinessLog | undefined;
   let packs = false;
   let packingTold = false;
 
@@ -119,7 +119,7 @@ export function createStanding(options: Options): Standing {
     else log?.error({ problem: found.sentence }, 'not ready');
   }
 
-  async function look(keepMs = options.standingKeepMs): Promise<string | undefined> {
+  async function look(keepMs = options.readinessKeepMs): Promise<string | undefined> {
     if (looking === undefined && now() - foundAt >= keepMs) looking = lookNow();
     await looking;
     return folderProblem?.() ?? found?.sentence;
@@ -133,7 +133,7 @@ export function createStanding(options: Options): Standing {
     watch(given) {
       log = given;
       void look();
-      const timer = setInterval(() => void look(), options.standingEveryMs);
+      const timer = setInterval(() => void look(), options.readinessEveryMs);
       timer.unref();
       return () => clearInterval(timer);
     },

@@ -95,7 +95,7 @@ const factsSql = `
      where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)) as bare`;
 
-/** What an error of a connection or a look says about the server's standing. */
+/** What an error of a connection or a look says about the server's readiness. */
 export function problemOf(error: unknown): Problem {
   const { code = '' } = error as { code?: string };
   // PostgreSQL refuses a connection whose options name a role that is not there, or may not be taken.

@@ -22,7 +22,9 @@ export async function* readGrid(
     const read = await openChannels(means, stream.channels, wanted);
     const group = new RowGroup(exported, stream, rowsMax);
     const filling =
-      grid.fill === 'mean' ? new Means(stream.channels.length) : new Previous(stream.channels.length, grid);
+      grid.fill === 'mean'
+        ? new MeanFilling(stream.channels.length)
+        : new PreviousFilling(stream.channels.length, grid);
     let row = rows.first;
     try {
       for await (const { times, values, channels } of read.batches({ withValues: true })) {
@@ -62,7 +64,7 @@ interface Filling {
 }
 
 /** The last reading at or before the row that is not too old. One that is absent ends what was before it. */
-class Previous implements Filling {
+class PreviousFilling implements Filling {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
   readonly #maxAge: number;
@@ -91,7 +93,7 @@ class Previous implements Filling {
 }
 
 /** The mean of the readings from the row on until the next one. */
-class Means implements Filling {
+class MeanFilling implements Filling {
   readonly #counts: Float64Array;
   /** With what rounding has lost beside them (Neumaier). */
   readonly #sums: Float64Array;

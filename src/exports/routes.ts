@@ -65,7 +65,8 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
+interface FilledDependencies
+  extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   plausible: PlausibleTimes;
   points: PointLimits;
@@ -85,7 +86,7 @@ const contentTypes: Record<Format, string> = {
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
-  const means: Means = {
+  const means: FilledDependencies = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
     plausible: { ...httpLimits, ...given?.http },
@@ -98,7 +99,7 @@ export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   downloadRoute(app, means, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, means: Means): void {
+function streamRoutes(app: App, means: FilledDependencies): void {
   app.get(
     '/exports/:data_id/',
     {
@@ -135,7 +136,7 @@ function streamRoutes(app: App, means: Means): void {
   );
 }
 
-function selectionRoutes(app: App, means: Means): void {
+function selectionRoutes(app: App, means: FilledDependencies): void {
   app.get(
     '/exports/',
     {
@@ -173,7 +174,7 @@ function selectionRoutes(app: App, means: Means): void {
 }
 
 /** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
-function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_data', layout: Layout): void {
+function downloadRoute(app: App, means: FilledDependencies, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
@@ -202,7 +203,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendExport(
-  means: Means,
+  means: FilledDependencies,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -245,7 +246,7 @@ async function sendExport(
  * @returns undefined when the file is none that is kept
  */
 async function openKept(
-  { cache, graceSeconds, database }: Means,
+  { cache, graceSeconds, database }: FilledDependencies,
   request: FastifyRequest,
   exported: Export,
   begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
@@ -264,7 +265,13 @@ async function openKept(
   return file && { file, key };
 }
 
-function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+function fileOf(
+  { limits }: FilledDependencies,
+  read: ReadMeans,
+  exported: Export,
+  format: Format,
+  form: CsvForm,
+): Pieces {
   const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);

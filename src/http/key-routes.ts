@@ -29,13 +29,13 @@ const tags = ['keys'];
 const config = { scope: 'admin' as const };
 const prefixTrailingSlash = 'slash';
 
-interface Means {
+interface KeyRouteDependencies {
   database: Database;
   limits: AuthLimits;
 }
 
 /** `/keys`: keys of the organization that asks are listed, made, replaced and revoked. The secret of one is answered once. */
-export function keyRoutes(app: App, { database, limits }: Means): void {
+export function keyRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   const own = (request: FastifyRequest) => database.as(request.identity.organizationId, undefined, actorFor(request));
 
   app.get(
@@ -111,7 +111,7 @@ export function keyRoutes(app: App, { database, limits }: Means): void {
 }
 
 /** `/users`: the people of the organization that asks, and all keys of one of them at once. */
-export function userRoutes(app: App, { database, limits }: Means): void {
+export function userRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   app.get(
     '/',
     {

@@ -23,7 +23,7 @@ export interface DifferingBlock {
   problem: string;
 }
 
-interface Means {
+interface CheckDependencies {
   database: Database;
   limits: { blocksMax: number; channelsMax: number } & Pick<OverviewLimits, 'walkedChunksMax'>;
   patience: Patience;
@@ -34,7 +34,7 @@ interface Means {
  * @param repair makes one that differs anew
  */
 export async function checkOverviews(
-  { database, limits: { blocksMax } }: Pick<Means, 'database' | 'limits'>,
+  { database, limits: { blocksMax } }: Pick<CheckDependencies, 'database' | 'limits'>,
   onDifference: (difference: DifferingBlock) => void,
   repair?: (address: BlockAddress) => Promise<void>,
 ): Promise<{ checked: number; differ: number; left: number }> {
@@ -70,7 +70,7 @@ export interface RepairedOverviews {
 
 /** The same; what differs is made anew and what is missing is made, as far as its chunks are there. */
 export async function repairOverviews(
-  { database, limits, patience }: Means,
+  { database, limits, patience }: CheckDependencies,
   onDifference: (difference: DifferingBlock) => void,
 ): Promise<RepairedOverviews> {
   const maker = createMaker(

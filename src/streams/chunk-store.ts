@@ -12,7 +12,7 @@ import {
   rowsSql,
 } from './chunk-columns.ts';
 import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './means.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
@@ -24,7 +24,7 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /** Looks up what stands at the address of each row, without a lock. @returns them in the same order */
 export async function readAddresses(
-  { pool, patience, grace }: Pick<Means, 'pool' | 'patience' | 'grace'>,
+  { pool, patience, grace }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace'>,
   rows: readonly Row[],
 ): Promise<FoundRow[]> {
   const statement = {
@@ -158,7 +158,7 @@ export interface ChunkRun {
  * logged since the last checkpoint anyway; later it would be a replay that writes (1.8 kB a chunk).
  */
 export async function touchChunks(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   runs: readonly ChunkRun[],
 ): Promise<void> {
   const statement = {

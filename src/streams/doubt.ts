@@ -10,7 +10,7 @@ import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './means.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
 import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
 
@@ -21,7 +21,11 @@ import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
 type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 
 /** @param now milliseconds, on the clock of `inDoubtSince` */
-export async function resolveDoubt(means: Means, items: IngestItem[], now: () => number): Promise<RequestOutcomes> {
+export async function resolveDoubt(
+  means: FlushDependencies,
+  items: IngestItem[],
+  now: () => number,
+): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
   const outcomes: RequestOutcomes = new Map();
   const rowsToPlace: FoundRow[] = [];
@@ -46,7 +50,7 @@ export async function resolveDoubt(means: Means, items: IngestItem[], now: () =>
 
 async function resolveUnderLock(
   client: pg.PoolClient,
-  means: Means,
+  means: FlushDependencies,
   rows: PlacedRow[],
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {

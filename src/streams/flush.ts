@@ -8,7 +8,7 @@ import { resolveDoubt } from './doubt.ts';
 import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
-import { createGrace, type Means } from './means.ts';
+import { createGrace, type FlushDependencies } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
@@ -52,13 +52,15 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): Means => ({
+  const means = (lockMsMax: number): FlushDependencies => ({
     ...{ pool, known, grace, onCommitted, limits },
     patience: { ...limits, lockMsMax },
   });
   const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
-  const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<RequestOutcomes>) =>
-    writeApart({ write: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+  const apart = (
+    items: IngestItem[],
+    how: (means: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
+  ) => writeApart({ write: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
@@ -71,7 +73,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
     const rest = fresh.filter((item) => !outcomes.has(item));
     for (const [item, outcome] of await apart(rest, writeAfterLookup)) outcomes.set(item, outcome);
     const doubtful = items.filter(({ inDoubtSince }) => inDoubtSince !== undefined);
-    const look = (some: Means, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
+    const look = (some: FlushDependencies, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
     for (const [item, outcome] of await apart(doubtful, look)) outcomes.set(item, outcome);
     return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
   }
@@ -95,7 +97,7 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
  * it has not stored.
  */
-async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
+async function writeAhead(means: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
   const { known, onCommitted } = means;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
@@ -125,7 +127,7 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
 }
 
 /** Those of which a channel is locked by somebody else. */
-async function heldAmong(means: Means, items: IngestItem[]): Promise<Set<IngestItem>> {
+async function heldAmong(means: FlushDependencies, items: IngestItem[]): Promise<Set<IngestItem>> {
   const rows = rowsOf(items);
   const held = await findHeldRows(means, rows);
   return new Set(rows.filter((_, i) => held.has(i)).map(({ item }) => item));

@@ -28,7 +28,7 @@ export function createGrace(seconds: number, now: () => number): Grace {
 }
 
 /** What a flush works with. */
-export interface Means {
+export interface FlushDependencies {
   /** Connections that send ahead, and see every organization. */
   pool: pg.Pool;
   patience: Patience;

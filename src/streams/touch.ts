@@ -1,9 +1,9 @@
 import { type ChunkRun, touchChunks } from './chunk-store.ts';
 import type { CommittedChunk, OnCommitted } from './committed.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './means.ts';
 
 /** How often rows are touched: so long after the first of them was committed. */
-type TouchOptions = Pick<Means, 'pool' | 'patience'> & { delayMs: number };
+type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: number };
 
 /**
  * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nobody waits for it, and

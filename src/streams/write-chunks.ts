@@ -17,7 +17,7 @@ import {
   type Row,
   sliceOf,
 } from './ingest-rows.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './means.ts';
 import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 
@@ -29,7 +29,7 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  * Settles requests after a look at what stands there: refusals and replays by that look, all others in one transaction.
  * @throws when it fails: then nothing of any of them is stored
  */
-export async function writeAfterLookup(means: Means, items: IngestItem[]): Promise<RequestOutcomes> {
+export async function writeAfterLookup(means: FlushDependencies, items: IngestItem[]): Promise<RequestOutcomes> {
   const found = await readAddresses(means, rowsOf(items));
   await breathe(found, means);
   const outcomes: RequestOutcomes = new Map();
@@ -55,7 +55,7 @@ export async function writeAfterLookup(means: Means, items: IngestItem[]): Promi
 }
 
 /** Between two parts of a flush of very many rows, others have their turn. */
-async function breathe(rows: readonly unknown[], { limits }: Means): Promise<void> {
+async function breathe(rows: readonly unknown[], { limits }: FlushDependencies): Promise<void> {
   if (rows.length > limits.flushRowsMax) await nextTurn();
 }
 
@@ -89,7 +89,7 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 }
 
 /** Gives every row its channel; makes the channels that are new. */
-export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]> {
+export async function place(means: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ state }) => state.channelId === null);
   if (unknown.length > 0) await insertChannels(means, unknown);
   const ids = unknown.length > 0 ? await findChannels(means, unknown) : new Map<string, number>();
@@ -102,7 +102,7 @@ export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]
 }
 
 /** Writes chunks that were not there a moment ago. Undefined where another writer was faster, and so nothing was stored. */
-async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
+async function writeNewRows(means: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
     return await insertNew(means, rows);
   } catch (error) {
@@ -112,7 +112,7 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
 }
 
 /** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
-export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+export async function insertNew(means: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
   const { pool, patience, grace, limits } = means;
   // The channels are locked when PostgreSQL comes to ask whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
@@ -128,7 +128,11 @@ export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(Place
 }
 
 /** The same of very many chunks, of which no turn of the event loop has to encode all. */
-async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<[Map<number, number>]> {
+async function insertInTurns(
+  client: pg.PoolClient,
+  rows: PlacedRow[],
+  means: FlushDependencies,
+): Promise<[Map<number, number>]> {
   const totals = await insertNewChunks(client, rows, means.limits);
   await requireOpen(client, rows, means.grace);
   return [totals];
@@ -140,7 +144,7 @@ const uniqueViolation = '23505';
 export async function writeRows(
   client: pg.PoolClient,
   rows: PlacedRow[],
-  { grace, limits }: Pick<Means, 'grace' | 'limits'>,
+  { grace, limits }: Pick<FlushDependencies, 'grace' | 'limits'>,
 ): Promise<(PlacedRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them one after the other, so the insert sees what the lock has waited for.
   const [, , { inserted, totals }] = await Promise.all([
@@ -161,7 +165,7 @@ async function replaceDiffering(
   client: pg.PoolClient,
   rows: PlacedRow[],
   totals: Map<number, number>,
-  limits: Means['limits'],
+  limits: FlushDependencies['limits'],
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
   // Chunks go after their channels, which are locked.

@@ -28,12 +28,12 @@ const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
 
-interface Means {
+interface SampleDependencies {
   database: Database;
   limits: CatalogueLimits;
 }
 
-export function physicalSampleRoutes(app: App, means: Means): void {
+export function physicalSampleRoutes(app: App, means: SampleDependencies): void {
   const { database, limits } = means;
   app.get(
     '/',
@@ -87,7 +87,7 @@ export function physicalSampleRoutes(app: App, means: Means): void {
   changeRoutes(app, means);
 }
 
-function changeRoutes(app: App, { database, limits }: Means): void {
+function changeRoutes(app: App, { database, limits }: SampleDependencies): void {
   app.patch(
     '/:physical_sample_id',
     {

@@ -26,12 +26,12 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a text as it is, unless a serializer puts it into JSON.
 const json = 'application/json; charset=utf-8';
 
-interface Means {
+interface ProjectDependencies {
   database: Database;
   limits: CatalogueLimits;
 }
 
-export function projectRoutes(app: App, means: Means): void {
+export function projectRoutes(app: App, means: ProjectDependencies): void {
   const { database, limits } = means;
   app.get(
     '/',
@@ -106,7 +106,7 @@ export function projectRoutes(app: App, means: Means): void {
   configurationRoutes(app, means);
 }
 
-function configurationRoutes(app: App, { database, limits }: Means): void {
+function configurationRoutes(app: App, { database, limits }: ProjectDependencies): void {
   app.get(
     '/:project_id/configuration',
     {

@@ -117,7 +117,7 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: BackupManife
   return { manifest, total: ours.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-interface TableMeans {
+interface TableDependencies {
   file: ReturnType<typeof createFile>;
   limits: BackupLimits;
   onRead: (bytes: number) => void;
@@ -128,7 +128,7 @@ interface TableMeans {
 async function writeTable(
   client: pg.PoolClient,
   table: BackupManifest['tables'][number],
-  { file, limits, onRead, signal }: TableMeans,
+  { file, limits, onRead, signal }: TableDependencies,
 ): Promise<TableContents> {
   const hash = createHash('sha256');
   const compressing: Promise<Buffer>[] = [];

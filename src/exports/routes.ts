@@ -65,7 +65,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface FilledDependencies
+interface ExportRouteDependencies
   extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   plausible: PlausibleTimes;
@@ -86,7 +86,7 @@ const contentTypes: Record<Format, string> = {
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
-  const means: FilledDependencies = {
+  const means: ExportRouteDependencies = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
     plausible: { ...httpLimits, ...given?.http },
@@ -99,7 +99,7 @@ export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   downloadRoute(app, means, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, means: FilledDependencies): void {
+function streamRoutes(app: App, means: ExportRouteDependencies): void {
   app.get(
     '/exports/:data_id/',
     {
@@ -136,7 +136,7 @@ function streamRoutes(app: App, means: FilledDependencies): void {
   );
 }
 
-function selectionRoutes(app: App, means: FilledDependencies): void {
+function selectionRoutes(app: App, means: ExportRouteDependencies): void {
   app.get(
     '/exports/',
     {
@@ -174,7 +174,12 @@ function selectionRoutes(app: App, means: FilledDependencies): void {
 }
 
 /** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
-function downloadRoute(app: App, means: FilledDependencies, kind: 'raw_data' | 'processed_data', layout: Layout): void {
+function downloadRoute(
+  app: App,
+  means: ExportRouteDependencies,
+  kind: 'raw_data' | 'processed_data',
+  layout: Layout,
+): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
@@ -203,7 +208,7 @@ function downloadRoute(app: App, means: FilledDependencies, kind: 'raw_data' | '
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendExport(
-  means: FilledDependencies,
+  means: ExportRouteDependencies,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -246,7 +251,7 @@ async function sendExport(
  * @returns undefined when the file is none that is kept
  */
 async function openKept(
-  { cache, graceSeconds, database }: FilledDependencies,
+  { cache, graceSeconds, database }: ExportRouteDependencies,
   request: FastifyRequest,
   exported: Export,
   begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
@@ -266,7 +271,7 @@ async function openKept(
 }
 
 function fileOf(
-  { limits }: FilledDependencies,
+  { limits }: ExportRouteDependencies,
   read: ReadMeans,
   exported: Export,
   format: Format,

@@ -20,7 +20,7 @@ import {
 
 type Content = Static<typeof ContentQuery>;
 
-export interface ExportMeans {
+export interface ExportReadDependencies {
   limits: ExportLimits;
   /** In which unit `start` and `end` are. */
   plausible: PlausibleTimes;
@@ -37,7 +37,7 @@ export async function openStreamExport(
   organization: OrganizationDatabase,
   dataId: string,
   content: Content,
-  means: ExportMeans,
+  means: ExportReadDependencies,
 ): Promise<Export> {
   const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
@@ -53,7 +53,7 @@ export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
   { data_ids, ...query }: SelectionContentQuery,
-  { search, ...means }: ExportMeans & { search: SearchOptions },
+  { search, ...means }: ExportReadDependencies & { search: SearchOptions },
 ): Promise<Export> {
   const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
@@ -117,7 +117,7 @@ async function openExport(
   streams: StreamRow[],
   content: Content,
   isSelection: boolean,
-  { limits, plausible, now }: ExportMeans,
+  { limits, plausible, now }: ExportReadDependencies,
 ): Promise<Export> {
   const { layout = 'long', channel_names, units_in_headers: unitsInHeaders } = content;
   const { channelsMax, columnsMax } = limits;

@@ -31,7 +31,7 @@ export interface FollowedRun {
 
 type FollowLimits = Pick<LiveLimits, 'nearChunksMax' | 'commitMsMax' | 'followedChannelsMax'>;
 
-export interface FollowMeans {
+export interface FollowDependencies {
   idleSeconds: number;
   limits: FollowLimits;
 }
@@ -43,7 +43,7 @@ export const followedRunKey = (organizationId: string, dataId: string) => `${org
 export async function openRun(
   organization: OrganizationDatabase,
   dataId: string,
-  { idleSeconds, limits }: FollowMeans,
+  { idleSeconds, limits }: FollowDependencies,
 ): Promise<FollowedRun | undefined> {
   const [found] = await findFollowedRuns(organization, [dataId], idleSeconds);
   if (found === undefined) return undefined;

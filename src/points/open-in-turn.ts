@@ -2,13 +2,13 @@ import { GrowingBytes } from '../lib/growing-bytes.ts';
 import { planChannelPoints } from './channel-points.ts';
 import type { OpenRead } from './points.ts';
 import type { Wanted } from './selection.ts';
-import { type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
+import { type ChannelRow, type ReadDependencies, sourceOf } from './stored-channel.ts';
 
 /**
  * The points of one channel, in order of time. Close it before the next is opened.
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
-export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
+export function openChannel(means: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
   const { reading, limits } = means;
   return reading.plan(async () => {
     const read = await planChannelPoints(sourceOf(means, channel, new GrowingBytes()), wanted, limits);
@@ -31,7 +31,7 @@ export interface ChannelsInTurn {
  * usual, and takes only what is free: who waits for room holds none.
  * @throws as openChannel does, when one is opened
  */
-export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
+export function openInTurn(means: ReadDependencies, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
   const ahead = new Map<number, Promise<OpenRead | undefined>>();
   const isAhead = wanted.selection.max_points !== undefined && channels.length > 1;
   const close = async () => {
@@ -59,7 +59,7 @@ export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wa
 }
 
 /** @returns undefined where there is no room for it now, or it fails: then it is opened again in its turn */
-async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
+async function openAhead(means: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
   const { reading, limits } = means;
   const held: (() => void)[] = [];
   const close = () => {

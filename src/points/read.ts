@@ -12,11 +12,11 @@ import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
 import { storedChunkReader } from './series-store.ts';
-import { type ChannelRow, channelAddressOf, type ReadMeans, sourceOf } from './stored-channel.ts';
+import { type ChannelRow, channelAddressOf, type ReadDependencies, sourceOf } from './stored-channel.ts';
 import { msRangeOf } from './window.ts';
 
 export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
-export type { ChannelRow, ChannelStatistics, ReadMeans };
+export type { ChannelRow, ChannelStatistics, ReadDependencies as ReadMeans };
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
@@ -34,7 +34,11 @@ export interface OpenChannels extends OpenRead<ChannelsPoints> {
  * own, and their share of the memory is smaller the more there are. Close it before something else is opened.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
-export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): Promise<OpenChannels> {
+export function openChannels(
+  means: ReadDependencies,
+  channels: readonly ChannelRow[],
+  wanted: Wanted,
+): Promise<OpenChannels> {
   const { reading, limits } = means;
   requireFewChannels(channels.length, limits);
   return reading.plan(async () => {
@@ -69,7 +73,7 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function readChannelStatistics(
-  means: ReadMeans,
+  means: ReadDependencies,
   channel: ChannelRow,
   window: Pick<Selection, 'startMs' | 'endMs'>,
 ): Promise<ChannelStatistics> {
@@ -85,7 +89,7 @@ const laneBytes = 8_192;
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openStoredBefore(
-  means: ReadMeans,
+  means: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
@@ -105,7 +109,7 @@ export async function* openStoredBefore(
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openNewestStored(
-  means: ReadMeans,
+  means: ReadDependencies,
   channel: ChannelRow,
   chunks: { from: number; to: number },
   count: number,
@@ -120,7 +124,7 @@ export async function* openNewestStored(
 
 /** From which chunk on there are so many points, or all that there are. Their chunks are looked at, and no others. */
 async function findNewestStored(
-  { organization, limits }: ReadMeans,
+  { organization, limits }: ReadDependencies,
   channel: ChannelRow,
   { from, to }: { from: number; to: number },
   count: number,
@@ -155,7 +159,7 @@ const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
  * @throws ApiError 404 when the stream is being removed
  */
 export async function openStored(
-  means: ReadMeans,
+  means: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
@@ -183,7 +187,7 @@ export async function openStored(
 }
 
 async function* readPlanned(
-  { limits, reading }: ReadMeans,
+  { limits, reading }: ReadDependencies,
   plan: ChunkPlan,
   fetch: FetchChunks<StoredPoints>,
 ): Batches<StoredPoints> {

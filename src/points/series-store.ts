@@ -23,7 +23,7 @@ import type { ChunkPoints, StoredPoints } from './points.ts';
  */
 
 /** How arrays are fetched. */
-export interface FetchMeans {
+export interface FetchDependencies {
   /** All pages of a read pass through it, so ask for the next page when the last one has come. */
   image: GrowingBytes;
   rest: Reading['rest'];
@@ -36,7 +36,7 @@ export interface FetchMeans {
 export function chunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  means: FetchDependencies,
 ): FetchChunks {
   return async (chunkIndexes, withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...(withValues ? valuesColumns : [])];
@@ -53,7 +53,7 @@ export function chunkReader(
 export function seriesReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  means: FetchDependencies,
 ): FetchChunks<SeriesOfChunk> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...valuesColumns];
@@ -70,7 +70,7 @@ export function seriesReader(
 export function storedChunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  means: FetchDependencies,
 ): FetchChunks<StoredPoints> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', 'start_offset', 'units', ...timesColumns, ...valuesColumns];
@@ -91,7 +91,7 @@ type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; value
 async function fetch<Chunk extends ChunkPoints>(
   access: Access,
   text: string,
-  means: FetchMeans,
+  means: FetchDependencies,
   pointCount: number,
   read: (row: CopyRow) => Raw<Chunk>,
 ): Promise<Chunk[]> {
@@ -117,7 +117,7 @@ async function fetch<Chunk extends ChunkPoints>(
 async function fetchRaw<Row>(
   access: Access,
   text: string,
-  { image, rest }: FetchMeans,
+  { image, rest }: FetchDependencies,
   pointCount: number,
   read: (row: CopyRow) => Row,
 ): Promise<Row[]> {

@@ -10,7 +10,7 @@ import { chunkReader, seriesReader } from './series-store.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /** What points are read with, and for whom. */
-export interface ReadMeans {
+export interface ReadDependencies {
   organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
@@ -31,7 +31,7 @@ export interface ChannelRow {
 
 /** Every statement by which a channel is read by time. */
 export function sourceOf(
-  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
+  { organization, reading, limits, onLacking = () => {} }: ReadDependencies,
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {

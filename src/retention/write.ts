@@ -36,7 +36,7 @@ import type { RetentionLimits } from './limits.ts';
 import { type ArchivedChannelRow, contentRows, keptContents } from './run-contents.ts';
 import { findKeysOfRun, listChannelsOfRun } from './run-store.ts';
 
-export interface ArchiveMeans {
+export interface ArchiveDependencies {
   organization: OrganizationDatabase;
   limits: RetentionLimits;
   /** The time of this machine, in milliseconds of Unix time; only noted. */
@@ -49,7 +49,7 @@ export interface ArchiveMeans {
  * @param path of the folder; one that was left half written beside it is written anew
  */
 export async function writeArchive(
-  means: ArchiveMeans,
+  means: ArchiveDependencies,
   run: ArchivedRun,
   rule: string,
   path: string,
@@ -93,7 +93,7 @@ async function* piecesOf(text: string): Pieces {
   yield Buffer.from(text);
 }
 
-async function pointsOf({ organization, limits, now }: ArchiveMeans, dataId: string): Promise<Pieces> {
+async function pointsOf({ organization, limits, now }: ArchiveDependencies, dataId: string): Promise<Pieces> {
   const bounds = { ...exportLimits, channelsMax: limits.channelsMax };
   const means = { limits: bounds, plausible: { ...httpLimits }, now };
   const exported = await openStreamExport(organization, dataId, { layout: 'long' }, means);
@@ -116,7 +116,7 @@ interface Seen {
 }
 
 async function* contentsParquet(
-  means: ArchiveMeans,
+  means: ArchiveDependencies,
   dataId: string,
   channels: ArchivedChannelRow[],
   seen: Seen,
@@ -160,7 +160,7 @@ async function* cellsOfContents(rows: AsyncIterable<ContentRow>): AsyncGenerator
   }
 }
 
-async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: ArchivedChannelRow[]): Pieces {
+async function* revisionsParquet(means: ArchiveDependencies, dataId: string, channels: ArchivedChannelRow[]): Pieces {
   async function* cells(): AsyncGenerator<Cell[]> {
     for await (const { channel_name, chunk_index, revision, times, values } of keptContents(
       means.organization,

@@ -38,7 +38,7 @@ import { toSelection } from './timeseries-selection.ts';
  * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
  */
 export function timeseriesRoutes(app: App, { database, limits, onLacking }: TimeseriesDependencies): void {
-  const means: TimeseriesMeans = {
+  const means: TimeseriesRouteDependencies = {
     database,
     onLacking,
     limits: {
@@ -57,7 +57,7 @@ export function timeseriesRoutes(app: App, { database, limits, onLacking }: Time
   stagedRoute(app, means);
 }
 
-interface TimeseriesMeans {
+interface TimeseriesRouteDependencies {
   database: Database;
   limits: ReadLimits;
   onLacking: ReadMeans['onLacking'];
@@ -79,7 +79,7 @@ export interface TimeseriesDependencies {
 
 function timeseriesRoute(
   app: App,
-  means: TimeseriesMeans,
+  means: TimeseriesRouteDependencies,
   prefix: '/tool-state' | '/metrology',
   answer: typeof ToolStateAnswer,
 ): void {
@@ -111,7 +111,7 @@ function timeseriesRoute(
   );
 }
 
-function statisticsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
+function statisticsRoute(app: App, means: TimeseriesRouteDependencies, prefix: string): void {
   app.get(
     `${prefix}/:data_id/statistics/`,
     {
@@ -136,7 +136,7 @@ function statisticsRoute(app: App, means: TimeseriesMeans, prefix: string): void
   );
 }
 
-function rheedRoute(app: App, means: TimeseriesMeans): void {
+function rheedRoute(app: App, means: TimeseriesRouteDependencies): void {
   app.get(
     '/rheed/timeseries/:data_id/',
     {
@@ -164,7 +164,7 @@ function rheedRoute(app: App, means: TimeseriesMeans): void {
   );
 }
 
-function stagedRoute(app: App, means: TimeseriesMeans): void {
+function stagedRoute(app: App, means: TimeseriesRouteDependencies): void {
   app.get(
     '/data_entries/raw_data/staged/timeseries/:data_id',
     {
@@ -183,7 +183,7 @@ function stagedRoute(app: App, means: TimeseriesMeans): void {
   );
 }
 
-function pointsRoute(app: App, means: TimeseriesMeans, prefix: string): void {
+function pointsRoute(app: App, means: TimeseriesRouteDependencies, prefix: string): void {
   app.get(
     `${prefix}/:data_id/points/`,
     {

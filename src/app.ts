@@ -226,9 +226,9 @@ interface LiveParts {
   limits: LiveLimits;
 }
 
-function openLive(app: App, { credentials, log, metrics, ...means }: LiveParts) {
+function openLive(app: App, { credentials, log, metrics, ...deps }: LiveParts) {
   const live = createLive({
-    ...means,
+    ...deps,
     report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
   });
   metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);

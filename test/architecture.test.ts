@@ -364,7 +364,7 @@ describe('imports', () => {
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.
-      'streams: Pick<Means',
+      'streams: Pick<FlushDependencies',
       'streams: pg.PoolClient',
       // All that a server for tests holds is emptied and moved in time at once.
       'testing: OwnerDatabase',

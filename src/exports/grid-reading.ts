@@ -1,4 +1,4 @@
-import { openChannels, type ReadMeans } from '../points/read.ts';
+import { openChannels, type ReadDependencies } from '../points/read.ts';
 import { byInstant } from '../points/selection.ts';
 import type { Export } from './export.ts';
 import { type Grid, gridRows, rangeOfRows, timeOfRow } from './grid.ts';
@@ -9,17 +9,17 @@ import { RowGroup, type WideRows } from './row-group.ts';
  * @param rowsMax rows that are given out together
  */
 export async function* readGrid(
-  means: ReadMeans,
+  deps: ReadDependencies,
   exported: Export,
   grid: Grid,
   rowsMax: number,
 ): AsyncGenerator<WideRows, void, void> {
-  const { rest } = means.reading;
+  const { rest } = deps.reading;
   for (const stream of exported.streams) {
     const rows = gridRows(grid, stream.channels, exported.window);
     if (rows === undefined) continue;
     const wanted = { selection: rangeOfRows(grid, rows), zeroMs: 0, collapse: byInstant };
-    const read = await openChannels(means, stream.channels, wanted);
+    const read = await openChannels(deps, stream.channels, wanted);
     const group = new RowGroup(exported, stream, rowsMax);
     const filling =
       grid.fill === 'mean'

@@ -13,7 +13,7 @@ import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
 import { countExportedRows } from './count-rows.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
@@ -65,7 +65,7 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface ExportRouteDependencies
+interface RouteDependencies
   extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   plausible: PlausibleTimes;
@@ -86,20 +86,20 @@ const contentTypes: Record<Format, string> = {
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
-  const means: ExportRouteDependencies = {
+  const deps: RouteDependencies = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
     plausible: { ...httpLimits, ...given?.http },
     points: { ...pointLimits, ...given?.points },
     search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
-  streamRoutes(app, means);
-  selectionRoutes(app, means);
-  downloadRoute(app, means, 'raw_data', 'long');
-  downloadRoute(app, means, 'processed_data', 'wide');
+  streamRoutes(app, deps);
+  selectionRoutes(app, deps);
+  downloadRoute(app, deps, 'raw_data', 'long');
+  downloadRoute(app, deps, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, means: ExportRouteDependencies): void {
+function streamRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/:data_id/',
     {
@@ -112,9 +112,9 @@ function streamRoutes(app: App, means: ExportRouteDependencies): void {
       },
     },
     async (request, reply) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -130,28 +130,28 @@ function streamRoutes(app: App, means: ExportRouteDependencies): void {
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, deps));
     },
   );
 }
 
-function selectionRoutes(app: App, means: ExportRouteDependencies): void {
+function selectionRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/',
     {
       schema: {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
-        querystring: SelectionQuery(means.search),
+        querystring: SelectionQuery(deps.search),
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openSelectionExport(organization, userId, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -161,25 +161,20 @@ function selectionRoutes(app: App, means: ExportRouteDependencies): void {
       schema: {
         summary: 'What an export of several streams holds and where its data come from',
         tags,
-        querystring: SelectionContentQuery(means.search),
+        querystring: SelectionContentQuery(deps.search),
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
     async (request) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openSelectionExport(organization, userId, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openSelectionExport(organization, userId, request.query, deps));
     },
   );
 }
 
 /** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
-function downloadRoute(
-  app: App,
-  means: ExportRouteDependencies,
-  kind: 'raw_data' | 'processed_data',
-  layout: Layout,
-): void {
+function downloadRoute(app: App, deps: RouteDependencies, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
@@ -192,13 +187,13 @@ function downloadRoute(
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, deps);
       const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, deps.publicUrl)}/exports/${id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -208,7 +203,7 @@ function downloadRoute(
 
 /** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
 async function sendExport(
-  means: ExportRouteDependencies,
+  deps: RouteDependencies,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -220,23 +215,22 @@ async function sendExport(
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a host (HTTP/1.0) it is relative, which a link may be.
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
+  const metadataUrl = `${publicUrlOf(request, deps.publicUrl) ?? ''}${path}/metadata${query}`;
   const isHead = request.method === 'HEAD';
-  const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
-    const read = { ...reading, limits: means.points };
-    if (format === 'xlsx')
-      requireFitsSheet(await countExportedRows(read, what, means.limits.sheetRowsMax), means.limits);
-    return begun(fileOf(means, read, what, written, form));
+  const begin = async (what: Export, reading: Omit<ReadDependencies, 'limits'>, written: Format = format) => {
+    const read = { ...reading, limits: deps.points };
+    if (format === 'xlsx') requireFitsSheet(await countExportedRows(read, what, deps.limits.sheetRowsMax), deps.limits);
+    return begun(fileOf(deps.limits, read, what, written, form));
   };
   // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const kept = await openKept(means, request, exported, begin, { format, ...form });
+  const kept = await openKept(deps, request, exported, begin, { format, ...form });
   if (!isHead) {
-    await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
+    await noteExport(readFor(deps.database, request).organization, exported, format, (error, what) =>
       request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
     );
   }
   // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
-  const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
+  const pieces = kept ?? (await begin(exported, readFor(deps.database, request), isHead ? 'csv' : format));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
@@ -251,10 +245,10 @@ async function sendExport(
  * @returns undefined when the file is none that is kept
  */
 async function openKept(
-  { cache, graceSeconds, database }: ExportRouteDependencies,
+  { cache, graceSeconds, database }: RouteDependencies,
   request: FastifyRequest,
   exported: Export,
-  begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
+  begin: (exported: Export, read: Omit<ReadDependencies, 'limits'>) => Promise<Pieces>,
   form: object,
 ): Promise<{ file: KeptFile; key: string } | undefined> {
   if (cache === undefined) return undefined;
@@ -270,13 +264,7 @@ async function openKept(
   return file && { file, key };
 }
 
-function fileOf(
-  { limits }: ExportRouteDependencies,
-  read: ReadMeans,
-  exported: Export,
-  format: Format,
-  form: CsvForm,
-): Pieces {
+function fileOf(limits: ExportLimits, read: ReadDependencies, exported: Export, format: Format, form: CsvForm): Pieces {
   const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);

@@ -37,11 +37,11 @@ export async function openStreamExport(
   organization: OrganizationDatabase,
   dataId: string,
   content: Content,
-  means: ExportReadDependencies,
+  deps: ExportReadDependencies,
 ): Promise<Export> {
   const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(organization, streams, content, false, means);
+  return openExport(organization, streams, content, false, deps);
 }
 
 /**
@@ -53,7 +53,7 @@ export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
   { data_ids, ...query }: SelectionContentQuery,
-  { search, ...means }: ExportReadDependencies & { search: SearchOptions },
+  { search, ...deps }: ExportReadDependencies & { search: SearchOptions },
 ): Promise<Export> {
   const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
@@ -64,8 +64,8 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, means.limits);
-  if (!isFiltered) return openExport(organization, named ?? [], query, true, means);
+  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, deps.limits);
+  if (!isFiltered) return openExport(organization, named ?? [], query, true, deps);
   const passed: string[] = [];
   for await (const page of searchDataEntries(
     organization,
@@ -74,13 +74,13 @@ export async function openSelectionExport(
     search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
-    limitStreams(passed.length, means.limits);
+    limitStreams(passed.length, deps.limits);
   }
   const streams = await findStreamsToExport(
     organization,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(organization, streams, query, true, means);
+  return openExport(organization, streams, query, true, deps);
 }
 
 /**

@@ -16,7 +16,7 @@ import { type ChannelRow, channelAddressOf, type ReadDependencies, sourceOf } fr
 import { msRangeOf } from './window.ts';
 
 export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
-export type { ChannelRow, ChannelStatistics, ReadDependencies as ReadMeans };
+export type { ChannelRow, ChannelStatistics, ReadDependencies };
 
 /*
  * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
@@ -35,11 +35,11 @@ export interface OpenChannels extends OpenRead<ChannelsPoints> {
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
 export function openChannels(
-  means: ReadDependencies,
+  deps: ReadDependencies,
   channels: readonly ChannelRow[],
   wanted: Wanted,
 ): Promise<OpenChannels> {
-  const { reading, limits } = means;
+  const { reading, limits } = deps;
   requireFewChannels(channels.length, limits);
   return reading.plan(async () => {
     const shared = shareOf(limits, channels.length);
@@ -47,7 +47,7 @@ export function openChannels(
     const each: PlannedRead[] = [];
     const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
-      const read = await planChannelPoints(sourceOf(means, channel, image), wanted, limits);
+      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
       each.push(read);
       const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
@@ -73,12 +73,12 @@ export function openChannels(
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function readChannelStatistics(
-  means: ReadDependencies,
+  deps: ReadDependencies,
   channel: ChannelRow,
   window: Pick<Selection, 'startMs' | 'endMs'>,
 ): Promise<ChannelStatistics> {
-  const source = sourceOf(means, channel, new GrowingBytes());
-  return means.reading.plan(() => readStatistics(source, msRangeOf(window, 0), means.limits));
+  const source = sourceOf(deps, channel, new GrowingBytes());
+  return deps.reading.plan(() => readStatistics(source, msRangeOf(window, 0), deps.limits));
 }
 
 /** What a channel takes that is read beside others, but for its points. */
@@ -89,16 +89,16 @@ const laneBytes = 8_192;
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openStoredBefore(
-  means: ReadDependencies,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
-  const { below } = await listNeighbours(means.organization, channelAddressOf(channel), { below: [chunkIndex] });
+  const { below } = await listNeighbours(deps.organization, channelAddressOf(channel), { below: [chunkIndex] });
   const [row] = below;
   // It tells of none that is next to the index.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
   if (nearest === null || nearest < 0) return;
-  for await (const chunk of await openStored(means, channel, { from: nearest, to: nearest })) {
+  for await (const chunk of await openStored(deps, channel, { from: nearest, to: nearest })) {
     yield { ...withoutFirst(chunk, chunk.times.length - 1), isCarriedIn: true };
   }
 }
@@ -109,14 +109,14 @@ export async function* openStoredBefore(
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openNewestStored(
-  means: ReadDependencies,
+  deps: ReadDependencies,
   channel: ChannelRow,
   chunks: { from: number; to: number },
   count: number,
 ): Batches<StoredPoints> {
-  const { from, points } = await findNewestStored(means, channel, chunks, count);
+  const { from, points } = await findNewestStored(deps, channel, chunks, count);
   let skipped = Math.max(0, points - count);
-  for await (const chunk of await openStored(means, channel, { from, to: chunks.to })) {
+  for await (const chunk of await openStored(deps, channel, { from, to: chunks.to })) {
     yield skipped === 0 ? chunk : withoutFirst(chunk, skipped);
     skipped = 0;
   }
@@ -159,11 +159,11 @@ const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
  * @throws ApiError 404 when the stream is being removed
  */
 export async function openStored(
-  means: ReadDependencies,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
-  const { organization, limits, reading } = means;
+  const { organization, limits, reading } = deps;
   const address = channelAddressOf(channel);
   const planFrom = (from: number) =>
     planByIndex(
@@ -179,7 +179,7 @@ export async function openStored(
   let plan = await planFrom(chunks.from);
   return (async function* () {
     for (;;) {
-      yield* readPlanned(means, plan, fetch);
+      yield* readPlanned(deps, plan, fetch);
       if (plan.length < limits.planPageChunksMax) return;
       plan = await planFrom((plan.chunkIndexes[plan.length - 1] as number) + 1);
     }

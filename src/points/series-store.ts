@@ -36,12 +36,12 @@ export interface FetchDependencies {
 export function chunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchDependencies,
+  deps: FetchDependencies,
 ): FetchChunks {
   return async (chunkIndexes, withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...(withValues ? valuesColumns : [])];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetch(organization, text, means, pointCount, (row) => ({
+    return fetch(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: readSeries(row, 2, row.int4(1)),
       values: withValues ? readSeries(row, 2 + seriesFields, row.int4(1)) : undefined,
@@ -53,12 +53,12 @@ export function chunkReader(
 export function seriesReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchDependencies,
+  deps: FetchDependencies,
 ): FetchChunks<SeriesOfChunk> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...valuesColumns];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetchRaw(organization, text, means, pointCount, (row) => ({
+    return fetchRaw(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: readSeries(row, 2, row.int4(1)),
       values: readSeries(row, 2 + seriesFields, row.int4(1)),
@@ -70,12 +70,12 @@ export function seriesReader(
 export function storedChunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchDependencies,
+  deps: FetchDependencies,
 ): FetchChunks<StoredPoints> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', 'start_offset', 'units', ...timesColumns, ...valuesColumns];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetch(organization, text, means, pointCount, (row) => ({
+    return fetch(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       startOffset: row.int8(2),
       units: row.isNull(3) ? null : row.text(3),
@@ -91,12 +91,12 @@ type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; value
 async function fetch<Chunk extends ChunkPoints>(
   access: Access,
   text: string,
-  means: FetchDependencies,
+  deps: FetchDependencies,
   pointCount: number,
   read: (row: CopyRow) => Raw<Chunk>,
 ): Promise<Chunk[]> {
-  const { rest } = means;
-  const raw = await fetchRaw(access, text, means, pointCount, read);
+  const { rest } = deps;
+  const raw = await fetchRaw(access, text, deps, pointCount, read);
   const chunks: Chunk[] = [];
   let isLong = true;
   const decode = async (series: StoredSeries) => {

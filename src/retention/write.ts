@@ -49,7 +49,7 @@ export interface ArchiveDependencies {
  * @param path of the folder; one that was left half written beside it is written anew
  */
 export async function writeArchive(
-  means: ArchiveDependencies,
+  deps: ArchiveDependencies,
   run: ArchivedRun,
   rule: string,
   path: string,
@@ -57,26 +57,26 @@ export async function writeArchive(
   const part = `${path}.part`;
   await makeEmptyFolder(part);
   try {
-    const channels = await listChannelsOfRun(means.organization, run.data_id);
+    const channels = await listChannelsOfRun(deps.organization, run.data_id);
     const files: ArchivedFile[] = [];
     const write = async (name: string, pieces: AsyncIterable<Buffer>) => {
       files.push(await writeFileDurably(part, name, pieces));
     };
-    await write(pointsName, await pointsOf(means, run.data_id));
+    await write(pointsName, await pointsOf(deps, run.data_id));
     const seen: Seen = { keyIds: new Set(), chunks: 0, revisions: 0, points: 0 };
-    await write(archiveContentsName, contentsParquet(means, run.data_id, channels, seen));
-    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(means, run.data_id, channels));
-    await write(certificateName, await certificateOf(means.organization, run.data_id));
+    await write(archiveContentsName, contentsParquet(deps, run.data_id, channels, seen));
+    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(deps, run.data_id, channels));
+    await write(certificateName, await certificateOf(deps.organization, run.data_id));
     const { keyIds, ...counts } = seen;
     const manifest: ArchiveManifest = {
       format: archiveFormat,
       version: archiveVersion,
-      archived_at: new Date(means.now()).toISOString(),
+      archived_at: new Date(deps.now()).toISOString(),
       server: { name: packageName, version: packageVersion, commit: packageCommit },
       rule,
       run,
       channels: channels.map(({ channel_id, ...channel }) => channel),
-      keys: await findKeysOfRun(means.organization, [...keyIds]),
+      keys: await findKeysOfRun(deps.organization, [...keyIds]),
       counts,
       files,
     };
@@ -95,8 +95,8 @@ async function* piecesOf(text: string): Pieces {
 
 async function pointsOf({ organization, limits, now }: ArchiveDependencies, dataId: string): Promise<Pieces> {
   const bounds = { ...exportLimits, channelsMax: limits.channelsMax };
-  const means = { limits: bounds, plausible: { ...httpLimits }, now };
-  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, means);
+  const deps = { limits: bounds, plausible: { ...httpLimits }, now };
+  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, deps);
   const chunks = readLong({ organization, limits: { ...pointLimits }, reading: freely }, exported);
   return longParquet(exported, chunks, bounds, freely.rest);
 }
@@ -116,12 +116,12 @@ interface Seen {
 }
 
 async function* contentsParquet(
-  means: ArchiveDependencies,
+  deps: ArchiveDependencies,
   dataId: string,
   channels: ArchivedChannelRow[],
   seen: Seen,
 ): Pieces {
-  const rows = noted(contentRows(means.organization, dataId, channels, means.limits), seen);
+  const rows = noted(contentRows(deps.organization, dataId, channels, deps.limits), seen);
   yield* parquetOf('What was stored of a run and by whom', contentColumns, cellsOfContents(rows));
 }
 
@@ -160,13 +160,13 @@ async function* cellsOfContents(rows: AsyncIterable<ContentRow>): AsyncGenerator
   }
 }
 
-async function* revisionsParquet(means: ArchiveDependencies, dataId: string, channels: ArchivedChannelRow[]): Pieces {
+async function* revisionsParquet(deps: ArchiveDependencies, dataId: string, channels: ArchivedChannelRow[]): Pieces {
   async function* cells(): AsyncGenerator<Cell[]> {
     for await (const { channel_name, chunk_index, revision, times, values } of keptContents(
-      means.organization,
+      deps.organization,
       dataId,
       channels,
-      means.limits,
+      deps.limits,
     )) {
       for (let i = 0; i < values.length; i++) {
         yield [channel_name, chunk_index, revision, orNull(times[i] as number), orNull(values[i] as number)];

@@ -3,8 +3,8 @@ import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
+import type { FlushDependencies, Grace } from './flush-dependencies.ts';
 import { channelKey, type PlacedRow, type Row } from './ingest-rows.ts';
-import type { FlushDependencies, Grace } from './means.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 

@@ -11,8 +11,8 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
-import type { FlushDependencies } from './means.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*

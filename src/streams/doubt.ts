@@ -9,8 +9,8 @@ import type { RequestOutcomes } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
-import type { FlushDependencies } from './means.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
 import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
 
@@ -22,11 +22,11 @@ type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 
 /** @param now milliseconds, on the clock of `inDoubtSince` */
 export async function resolveDoubt(
-  means: FlushDependencies,
+  deps: FlushDependencies,
   items: IngestItem[],
   now: () => number,
 ): Promise<RequestOutcomes> {
-  const found = await readAddresses(means, rowsOf(items));
+  const found = await readAddresses(deps, rowsOf(items));
   const outcomes: RequestOutcomes = new Map();
   const rowsToPlace: FoundRow[] = [];
   for (const item of items) {
@@ -36,13 +36,13 @@ export async function resolveDoubt(
     else outcomes.set(item, refusal);
   }
   if (rowsToPlace.length === 0) return outcomes;
-  const rows = await place(means, rowsToPlace);
+  const rows = await place(deps, rowsToPlace);
   const { stored, overtaken } = await inTransaction(
-    means.pool,
-    async (client) => resolveUnderLock(client, means, rows, now),
-    means.patience,
+    deps.pool,
+    async (client) => resolveUnderLock(client, deps, rows, now),
+    deps.patience,
   );
-  means.onCommitted(stored);
+  deps.onCommitted(stored);
   for (const [item, result] of byRequest(stored)) outcomes.set(item, result);
   for (const [item, channelNames] of overtaken) outcomes.set(item, overtakenError(channelNames));
   return outcomes;
@@ -50,7 +50,7 @@ export async function resolveDoubt(
 
 async function resolveUnderLock(
   client: pg.PoolClient,
-  means: FlushDependencies,
+  deps: FlushDependencies,
   rows: PlacedRow[],
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
@@ -65,7 +65,7 @@ async function resolveUnderLock(
   }
   const rest = rows.filter(({ item }) => !overtaken.has(item));
   const missing = rest.filter((row) => findings.get(row) === 'not stored');
-  const written = missing.length > 0 ? await writeRows(client, missing, means) : [];
+  const written = missing.length > 0 ? await writeRows(client, missing, deps) : [];
   const totals = new Map(written.map(({ channelId, totalPoints }) => [channelId, totalPoints]));
   const there = rest
     .filter((row) => findings.get(row) !== 'not stored')

@@ -5,10 +5,10 @@ import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
 import { resolveDoubt } from './doubt.ts';
+import { createGrace, type FlushDependencies } from './flush-dependencies.ts';
 import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
-import { createGrace, type FlushDependencies } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
@@ -52,19 +52,19 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): FlushDependencies => ({
+  const deps = (lockMsMax: number): FlushDependencies => ({
     ...{ pool, known, grace, onCommitted, limits },
     patience: { ...limits, lockMsMax },
   });
-  const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
+  const findHeld = (items: IngestItem[]) => heldAmong(deps(limits.searchLockMsMax), items);
   const apart = (
     items: IngestItem[],
-    how: (means: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
-  ) => writeApart({ write: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+    how: (deps: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
+  ) => writeApart({ write: (some, lockMsMax) => how(deps(lockMsMax), some), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
-    const outcomes = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
+    const outcomes = await writeAhead(deps(limits.lockMsMax), fresh, findHeld);
     const absence = [...outcomes.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
     if (absence instanceof TryAgain) {
       const again = new TryAgain('away', absence.cause);
@@ -97,13 +97,13 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
  * it has not stored.
  */
-async function writeAhead(means: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
-  const { known, onCommitted } = means;
+async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
+  const { known, onCommitted } = deps;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
-    const stored = await insertNew(means, rows);
+    const stored = await insertNew(deps, rows);
     onCommitted(stored);
     return byRequest(stored);
   } catch (error) {
@@ -112,7 +112,7 @@ async function writeAhead(means: FlushDependencies, items: IngestItem[], findHel
       if (held.size === 0) return new Map();
       const again = new TryAgain('held', error as Error);
       const others = await writeAhead(
-        means,
+        deps,
         sent.filter((item) => !held.has(item)),
         findHeld,
       );
@@ -127,8 +127,8 @@ async function writeAhead(means: FlushDependencies, items: IngestItem[], findHel
 }
 
 /** Those of which a channel is locked by somebody else. */
-async function heldAmong(means: FlushDependencies, items: IngestItem[]): Promise<Set<IngestItem>> {
+async function heldAmong(deps: FlushDependencies, items: IngestItem[]): Promise<Set<IngestItem>> {
   const rows = rowsOf(items);
-  const held = await findHeldRows(means, rows);
+  const held = await findHeldRows(deps, rows);
   return new Set(rows.filter((_, i) => held.has(i)).map(({ item }) => item));
 }

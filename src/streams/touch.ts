@@ -1,6 +1,6 @@
 import { type ChunkRun, touchChunks } from './chunk-store.ts';
 import type { CommittedChunk, OnCommitted } from './committed.ts';
-import type { FlushDependencies } from './means.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 
 /** How often rows are touched: so long after the first of them was committed. */
 type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: number };
@@ -9,13 +9,13 @@ type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: nu
  * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nobody waits for it, and
  * should it fail, the next reader of these rows does the same.
  */
-export function createTouch({ delayMs, ...means }: TouchOptions): OnCommitted {
+export function createTouch({ delayMs, ...deps }: TouchOptions): OnCommitted {
   let waiting: ChunkRun[] | undefined;
 
   function send(): void {
     const runs = joinRuns(waiting as ChunkRun[]);
     waiting = undefined;
-    touchChunks(means, runs).catch(() => {});
+    touchChunks(deps, runs).catch(() => {});
   }
 
   return (chunks) => {

@@ -8,6 +8,7 @@ import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 import {
   channelKey,
   type FoundRow,
@@ -17,7 +18,6 @@ import {
   type Row,
   sliceOf,
 } from './ingest-rows.ts';
-import type { FlushDependencies } from './means.ts';
 import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 
@@ -29,9 +29,9 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  * Settles requests after a look at what stands there: refusals and replays by that look, all others in one transaction.
  * @throws when it fails: then nothing of any of them is stored
  */
-export async function writeAfterLookup(means: FlushDependencies, items: IngestItem[]): Promise<RequestOutcomes> {
-  const found = await readAddresses(means, rowsOf(items));
-  await breathe(found, means);
+export async function writeAfterLookup(deps: FlushDependencies, items: IngestItem[]): Promise<RequestOutcomes> {
+  const found = await readAddresses(deps, rowsOf(items));
+  await breathe(found, deps);
   const outcomes: RequestOutcomes = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
@@ -43,14 +43,14 @@ export async function writeAfterLookup(means: FlushDependencies, items: IngestIt
     else outcomes.set(item, result);
   }
   if (writes.length === 0) return outcomes;
-  const placed = await place(means, writes);
-  await breathe(placed, means);
+  const placed = await place(deps, writes);
+  await breathe(placed, deps);
   const areNew = writes.every(({ state }) => state.isSame === null);
   const stored =
-    (areNew ? await writeNewRows(means, placed) : undefined) ??
-    (await inTransaction(means.pool, (client) => writeRows(client, placed, means), means.patience));
-  await breathe(stored, means);
-  means.onCommitted(stored);
+    (areNew ? await writeNewRows(deps, placed) : undefined) ??
+    (await inTransaction(deps.pool, (client) => writeRows(client, placed, deps), deps.patience));
+  await breathe(stored, deps);
+  deps.onCommitted(stored);
   return new Map([...outcomes, ...byRequest(stored)]);
 }
 
@@ -89,10 +89,10 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 }
 
 /** Gives every row its channel; makes the channels that are new. */
-export async function place(means: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
+export async function place(deps: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ state }) => state.channelId === null);
-  if (unknown.length > 0) await insertChannels(means, unknown);
-  const ids = unknown.length > 0 ? await findChannels(means, unknown) : new Map<string, number>();
+  if (unknown.length > 0) await insertChannels(deps, unknown);
+  const ids = unknown.length > 0 ? await findChannels(deps, unknown) : new Map<string, number>();
   return rows.map(({ state, ...row }) => {
     const channelId = state.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
     // The stream was there a moment ago, and a channel goes only with its stream.
@@ -102,9 +102,9 @@ export async function place(means: FlushDependencies, rows: FoundRow[]): Promise
 }
 
 /** Writes chunks that were not there a moment ago. Undefined where another writer was faster, and so nothing was stored. */
-async function writeNewRows(means: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
+async function writeNewRows(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
-    return await insertNew(means, rows);
+    return await insertNew(deps, rows);
   } catch (error) {
     if ((error as { code?: string }).code === uniqueViolation) return undefined;
     throw error;
@@ -112,8 +112,8 @@ async function writeNewRows(means: FlushDependencies, rows: PlacedRow[]): Promis
 }
 
 /** The transaction of new chunks, which nearly every one is: it takes one trip. @throws 23505 when one is not new */
-export async function insertNew(means: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
-  const { pool, patience, grace, limits } = means;
+export async function insertNew(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+  const { pool, patience, grace, limits } = deps;
   // The channels are locked when PostgreSQL comes to ask whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
     insertNewChunks(client, rows, limits),
@@ -121,9 +121,9 @@ export async function insertNew(means: FlushDependencies, rows: PlacedRow[]): Pr
   ];
   const [totals] =
     rows.length > limits.flushRowsMax
-      ? await inTransaction(pool, (client) => insertInTurns(client, rows, means), patience)
+      ? await inTransaction(pool, (client) => insertInTurns(client, rows, deps), patience)
       : await inOneTrip<[Map<number, number>, unknown]>(pool, send, patience);
-  await breathe(rows, means);
+  await breathe(rows, deps);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
@@ -131,10 +131,10 @@ export async function insertNew(means: FlushDependencies, rows: PlacedRow[]): Pr
 async function insertInTurns(
   client: pg.PoolClient,
   rows: PlacedRow[],
-  means: FlushDependencies,
+  deps: FlushDependencies,
 ): Promise<[Map<number, number>]> {
-  const totals = await insertNewChunks(client, rows, means.limits);
-  await requireOpen(client, rows, means.grace);
+  const totals = await insertNewChunks(client, rows, deps.limits);
+  await requireOpen(client, rows, deps.grace);
   return [totals];
 }
 

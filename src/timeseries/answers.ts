@@ -17,8 +17,8 @@ export async function* timeseriesAnswer(
   const channels = namesOnly ? [] : selectChannels(read, selection);
   const wanted = wantedOf(read, selection);
   // Before the first byte: rows that would be too wide are refused.
-  const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
-  const inTurn = openInTurn(read.means, channels, wanted);
+  const rows = withSeries ? await openChannels(read.deps, channels, wanted) : undefined;
+  const inTurn = openInTurn(read.deps, channels, wanted);
   try {
     writeHead(writer, read);
     writer.raw(',"properties":');
@@ -44,7 +44,7 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
   writer.raw('{"series_by_angle":[');
   if (channels.length > 0) {
     const wanted = wantedOf(read, selection);
-    const rows = await openChannels(read.means, channels, wanted);
+    const rows = await openChannels(read.deps, channels, wanted);
     try {
       writer.raw('{"angle":0,"series":');
       yield* writeJsonRows(writer, rows, channels, wanted.zeroMs, selection.last_n);

@@ -36,11 +36,11 @@ export async function openRawRead(
   const channel = channels.find(({ channel_name }) => channel_name === name);
   if (channel === undefined) throw notFound('channel');
   const range = { from: from_chunk ?? 0, to: to_chunk ?? Number.MAX_SAFE_INTEGER };
-  const means = { organization, limits, reading };
+  const deps = { organization, limits, reading };
   const chunks =
-    last_n === undefined ? await openStored(means, channel, range) : openNewestStored(means, channel, range, last_n);
+    last_n === undefined ? await openStored(deps, channel, range) : openNewestStored(deps, channel, range, last_n);
   if (!carry_in) return { stream, channel, chunks };
-  return { stream, channel, chunks: oneAfterAnother(openStoredBefore(means, channel, range.from), chunks) };
+  return { stream, channel, chunks: oneAfterAnother(openStoredBefore(deps, channel, range.from), chunks) };
 }
 
 async function* oneAfterAnother(...reads: Batches<StoredPoints>[]): Batches<StoredPoints> {

@@ -8,7 +8,7 @@ import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import { windowOf } from '../points/selection.ts';
 import { rheedAnswer, timeseriesAnswer } from './answers.ts';
 import { type TimeseriesLimits, timeseriesLimits } from './limits.ts';
@@ -38,7 +38,7 @@ import { toSelection } from './timeseries-selection.ts';
  * first byte is answered like any other, one after it destroys the socket, so that a cut answer never looks whole.
  */
 export function timeseriesRoutes(app: App, { database, limits, onLacking }: TimeseriesDependencies): void {
-  const means: TimeseriesRouteDependencies = {
+  const deps: TimeseriesRouteDependencies = {
     database,
     onLacking,
     limits: {
@@ -47,27 +47,27 @@ export function timeseriesRoutes(app: App, { database, limits, onLacking }: Time
     },
     plausible: { ...httpLimits, ...limits?.http },
   };
-  timeseriesRoute(app, means, '/tool-state', ToolStateAnswer);
-  timeseriesRoute(app, means, '/metrology', MetrologyAnswer);
-  rheedRoute(app, means);
-  statisticsRoute(app, means, '/tool-state');
-  statisticsRoute(app, means, '/metrology');
-  pointsRoute(app, means, '/tool-state');
-  pointsRoute(app, means, '/metrology');
-  stagedRoute(app, means);
+  timeseriesRoute(app, deps, '/tool-state', ToolStateAnswer);
+  timeseriesRoute(app, deps, '/metrology', MetrologyAnswer);
+  rheedRoute(app, deps);
+  statisticsRoute(app, deps, '/tool-state');
+  statisticsRoute(app, deps, '/metrology');
+  pointsRoute(app, deps, '/tool-state');
+  pointsRoute(app, deps, '/metrology');
+  stagedRoute(app, deps);
 }
 
 interface TimeseriesRouteDependencies {
   database: Database;
   limits: ReadLimits;
-  onLacking: ReadMeans['onLacking'];
+  onLacking: ReadDependencies['onLacking'];
   plausible: PlausibleTimes;
 }
 
 export interface TimeseriesDependencies {
   database: Database;
   /** Is told of a channel whose overview lacks much. */
-  onLacking?: ReadMeans['onLacking'];
+  onLacking?: ReadDependencies['onLacking'];
   limits?:
     | {
         points?: Partial<PointLimits> | undefined;
@@ -79,7 +79,7 @@ export interface TimeseriesDependencies {
 
 function timeseriesRoute(
   app: App,
-  means: TimeseriesRouteDependencies,
+  deps: TimeseriesRouteDependencies,
   prefix: '/tool-state' | '/metrology',
   answer: typeof ToolStateAnswer,
 ): void {
@@ -91,17 +91,17 @@ function timeseriesRoute(
         summary: `Read a stream by property${withSeries ? ' and by row' : ''}`,
         tags: ['time series'],
         params: StreamPath,
-        querystring: TimeseriesQuery(means.limits.timeseries),
+        querystring: TimeseriesQuery(deps.limits.timeseries),
         response: { 200: answer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
       const { available_properties: namesOnly = false, return_null_if_missing: orNull, ...query } = request.query;
-      const selection = toSelection(query, means.plausible);
-      const { organization, reading } = readFor(means.database, request);
+      const selection = toSelection(query, deps.plausible);
+      const { organization, reading } = readFor(deps.database, request);
       const dataId = request.params.data_id;
       try {
-        const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading, means.onLacking);
+        const read = await openStreamRead(organization, dataId, reservedNames, deps.limits, reading, deps.onLacking);
         return sendPieces(reply, timeseriesAnswer(read, selection, { withSeries, namesOnly }));
       } catch (error) {
         if (orNull && error instanceof ApiError && error.status === 404) return sendNull(reply);
@@ -111,7 +111,7 @@ function timeseriesRoute(
   );
 }
 
-function statisticsRoute(app: App, means: TimeseriesRouteDependencies, prefix: string): void {
+function statisticsRoute(app: App, deps: TimeseriesRouteDependencies, prefix: string): void {
   app.get(
     `${prefix}/:data_id/statistics/`,
     {
@@ -125,18 +125,18 @@ function statisticsRoute(app: App, means: TimeseriesRouteDependencies, prefix: s
     },
     async (request) => {
       const { property_names, ...window } = request.query;
-      const { organization, reading } = readFor(means.database, request);
+      const { organization, reading } = readFor(deps.database, request);
       const dataId = request.params.data_id;
-      const read = await openStreamRead(organization, dataId, reservedNames, means.limits, reading, means.onLacking);
+      const read = await openStreamRead(organization, dataId, reservedNames, deps.limits, reading, deps.onLacking);
       return statisticsAnswer(read, {
-        ...windowOf(window, means.plausible),
+        ...windowOf(window, deps.plausible),
         ...(property_names !== undefined && { property_names }),
       });
     },
   );
 }
 
-function rheedRoute(app: App, means: TimeseriesRouteDependencies): void {
+function rheedRoute(app: App, deps: TimeseriesRouteDependencies): void {
   app.get(
     '/rheed/timeseries/:data_id/',
     {
@@ -149,22 +149,22 @@ function rheedRoute(app: App, means: TimeseriesRouteDependencies): void {
       },
     },
     async (request, reply) => {
-      const { organization, reading } = readFor(means.database, request);
+      const { organization, reading } = readFor(deps.database, request);
       const names = reservedRheedNames;
       const read = await openStreamRead(
         organization,
         request.params.data_id,
         names,
-        means.limits,
+        deps.limits,
         reading,
-        means.onLacking,
+        deps.onLacking,
       );
       return sendPieces(reply, rheedAnswer(read, request.query));
     },
   );
 }
 
-function stagedRoute(app: App, means: TimeseriesRouteDependencies): void {
+function stagedRoute(app: App, deps: TimeseriesRouteDependencies): void {
   app.get(
     '/data_entries/raw_data/staged/timeseries/:data_id',
     {
@@ -176,14 +176,14 @@ function stagedRoute(app: App, means: TimeseriesRouteDependencies): void {
       },
     },
     async (request, reply) => {
-      const { organization, reading } = readFor(means.database, request);
-      const read = await openStreamRead(organization, request.params.data_id, new Set(), means.limits, reading);
+      const { organization, reading } = readFor(deps.database, request);
+      const read = await openStreamRead(organization, request.params.data_id, new Set(), deps.limits, reading);
       return sendPieces(reply, stagedAnswer(read, await findSystem(organization, read.dataId)));
     },
   );
 }
 
-function pointsRoute(app: App, means: TimeseriesRouteDependencies, prefix: string): void {
+function pointsRoute(app: App, deps: TimeseriesRouteDependencies, prefix: string): void {
   app.get(
     `${prefix}/:data_id/points/`,
     {
@@ -196,8 +196,8 @@ function pointsRoute(app: App, means: TimeseriesRouteDependencies, prefix: strin
       },
     },
     async (request, reply) => {
-      const { organization, reading } = readFor(means.database, request);
-      const { points } = means.limits;
+      const { organization, reading } = readFor(deps.database, request);
+      const { points } = deps.limits;
       const read = await openRawRead(organization, request.params.data_id, request.query, points, reading);
       return sendPieces(reply, rawAnswer(read));
     },

@@ -13,7 +13,7 @@ export async function* stagedAnswer(read: StreamRead, system: string | null): Pi
   writer.raw('[');
   let separator = '';
   for (const channel of read.channels) {
-    const points = await openChannel(read.means, channel, { selection: {}, zeroMs: 0, collapse: byMs });
+    const points = await openChannel(read.deps, channel, { selection: {}, zeroMs: 0, collapse: byMs });
     writer.raw(`${separator}{"timeseries_id":`).value(String(channel.channel_id));
     writer.raw(',"data_id":').value(read.dataId).raw(',"system":').value(system).raw(',"version":null,"name":');
     writer.value(channel.channel_name).raw(',"unit":').value(channel.units).raw(',"component":null,"last_updated":');

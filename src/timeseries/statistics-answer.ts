@@ -14,7 +14,7 @@ export async function statisticsAnswer(
 ): Promise<Answer> {
   const properties: [string, Answer['properties'][string]][] = [];
   for (const channel of selectChannels(read, selection)) {
-    properties.push([channel.name, shown(await readChannelStatistics(read.means, channel, selection), channel)]);
+    properties.push([channel.name, shown(await readChannelStatistics(read.deps, channel, selection), channel)]);
   }
   return { data_id: read.dataId, properties: Object.fromEntries(properties) };
 }

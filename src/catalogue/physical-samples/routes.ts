@@ -33,8 +33,8 @@ interface SampleDependencies {
   limits: CatalogueLimits;
 }
 
-export function physicalSampleRoutes(app: App, means: SampleDependencies): void {
-  const { database, limits } = means;
+export function physicalSampleRoutes(app: App, deps: SampleDependencies): void {
+  const { database, limits } = deps;
   app.get(
     '/',
     {
@@ -84,7 +84,7 @@ export function physicalSampleRoutes(app: App, means: SampleDependencies): void 
     },
     (request) => sampleTimeseries(readFor(database, request).organization, request.params.physical_sample_id),
   );
-  changeRoutes(app, means);
+  changeRoutes(app, deps);
 }
 
 function changeRoutes(app: App, { database, limits }: SampleDependencies): void {

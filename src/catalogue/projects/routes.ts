@@ -31,8 +31,8 @@ interface ProjectDependencies {
   limits: CatalogueLimits;
 }
 
-export function projectRoutes(app: App, means: ProjectDependencies): void {
-  const { database, limits } = means;
+export function projectRoutes(app: App, deps: ProjectDependencies): void {
+  const { database, limits } = deps;
   app.get(
     '/',
     {
@@ -103,7 +103,7 @@ export function projectRoutes(app: App, means: ProjectDependencies): void {
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
-  configurationRoutes(app, means);
+  configurationRoutes(app, deps);
 }
 
 function configurationRoutes(app: App, { database, limits }: ProjectDependencies): void {

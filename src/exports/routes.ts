@@ -4,6 +4,7 @@ import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
@@ -31,7 +32,6 @@ import {
   ExportFile,
   ExportMetadata,
   ExportPart,
-  ExportPath,
   ExportQuery,
   type Format,
   type Layout,
@@ -106,7 +106,7 @@ function streamRoutes(app: App, deps: RouteDependencies): void {
       schema: {
         summary: 'Export a stream as CSV, Parquet or XLSX',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ExportQuery,
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
@@ -124,7 +124,7 @@ function streamRoutes(app: App, deps: RouteDependencies): void {
       schema: {
         summary: 'What an export of a stream holds and where its data come from',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ContentQuery,
         response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
@@ -181,7 +181,7 @@ function downloadRoute(app: App, deps: RouteDependencies, kind: 'raw_data' | 'pr
       schema: {
         summary: `Where to download a stream as CSV in the ${layout} layout`,
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: DownloadQuery,
         response: { 200: Download, ...refusals(400, 404, 422) },
       },
@@ -189,11 +189,10 @@ function downloadRoute(app: App, deps: RouteDependencies, kind: 'raw_data' | 'pr
     async (request) => {
       const { organization } = readFor(deps.database, request);
       const exported = await openStreamExport(organization, request.params.data_id, { layout }, deps);
-      const id = request.params.data_id.toLowerCase();
       // A person opens this file, as likely in a spreadsheet as anywhere.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${requirePublicUrl(request, deps.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, deps.publicUrl)}/exports/${request.params.data_id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };

@@ -1,12 +1,11 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { contract } from '../contract.ts';
-import { DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { DataIdPath } from '../http/data-id.ts';
+import { DateTime, Nullable, Text } from '../http/schemas.ts';
 import type { LedgerLimits } from './limits.ts';
 
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
-
 export const RevisionPath = Type.Object({
-  ...StreamPath.properties,
+  ...DataIdPath('the stream').properties,
   revision: Type.String({ pattern: '^[1-9][0-9]{0,9}$', description: '1 is what the chunk held first' }),
 });
 

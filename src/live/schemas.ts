@@ -2,8 +2,6 @@ import { Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 import type { LiveLimits } from './limits.ts';
 
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
-
 const followFields = ({ secondsMax }: LiveLimits) => ({
   after: Type.Optional(
     Type.String({

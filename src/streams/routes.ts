@@ -4,6 +4,7 @@ import { originOf } from '../http/actor.ts';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
 import { reasonOf } from '../http/chunk-metrics.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { showPath } from '../http/json-fault.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
@@ -19,7 +20,6 @@ import {
   MultiChunkBody,
   RestoreBody,
   StreamIds,
-  StreamParams,
 } from './schemas.ts';
 import type { StreamService } from './service.ts';
 
@@ -148,7 +148,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
       schema: {
         tags,
         summary: 'Close a stream; late chunks are still taken for FINALIZE_GRACE_SECONDS',
-        params: StreamParams,
+        params: DataIdPath('the stream'),
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
@@ -165,7 +165,7 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
       schema: {
         tags,
         summary: 'Put back what a chunk held before it was replaced, also after finalize',
-        params: StreamParams,
+        params: DataIdPath('the stream'),
         body: refer(RestoreBody),
         response: { 200: { ...refer(ChunkReceipt), headers: outcomeHeader }, ...refusals(...bodyRefusals, 404) },
       },

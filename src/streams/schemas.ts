@@ -111,8 +111,6 @@ export const ChunkReceipt = Type.Object(
 );
 export type ChunkReceipt = Static<typeof ChunkReceipt>;
 
-export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
-
 /** What stands once for all three prefixes. */
 export const streamSchemas = (limits: ChunkBodyLimits) => [
   InitializeBody,

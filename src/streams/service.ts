@@ -146,8 +146,7 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    async restore(identity, { dataId, ...address }, originOf) {
-      const revision = { ...address, dataId: dataId.toLowerCase() };
+    async restore(identity, revision, originOf) {
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
       const arrival = {

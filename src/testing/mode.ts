@@ -1,3 +1,4 @@
+import type { Remembered } from '../app.ts';
 import { newApiKey } from '../auth/api-key.ts';
 import { ensureUser } from '../auth/people-store.ts';
 import { insertKey } from '../auth/store.ts';
@@ -10,14 +11,6 @@ import type { TestingLimits } from './limits.ts';
 import type { ClockBody, OrganizationBody } from './schemas.ts';
 import { type Chance, chanceOf } from './seed.ts';
 import { emptyDatabase, moveDatabaseClock, seedDatabase } from './store.ts';
-
-/** What the server has to do when the test mode has changed something behind its back. */
-export interface Remembered {
-  /** Everything that was remembered is forgotten. */
-  forget(): void;
-  /** What is done from time to time is done now. */
-  catchUp(): void;
-}
 
 /** A test mode: its state, and what the control routes do with it. */
 export interface TestMode {

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { ApiError } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { httpLimits } from '../http/limits.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
@@ -23,7 +24,6 @@ import {
   StagedAnswer,
   StatisticsAnswer,
   StatisticsQuery,
-  StreamPath,
   TimeseriesQuery,
   ToolStateAnswer,
 } from './schemas.ts';
@@ -90,7 +90,7 @@ function timeseriesRoute(
       schema: {
         summary: `Read a stream by property${withSeries ? ' and by row' : ''}`,
         tags: ['time series'],
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: TimeseriesQuery(deps.limits.timeseries),
         response: { 200: answer, ...refusals(400, 404, 422) },
       },
@@ -118,7 +118,7 @@ function statisticsRoute(app: App, deps: TimeseriesRouteDependencies, prefix: st
       schema: {
         summary: 'Mean, standard deviation and extremes of each property in a window',
         tags: ['time series'],
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: StatisticsQuery,
         response: { 200: StatisticsAnswer, ...refusals(400, 404, 422) },
       },
@@ -143,7 +143,7 @@ function rheedRoute(app: App, deps: TimeseriesRouteDependencies): void {
       schema: {
         summary: "Read a stream by row, in the shape that the SDK's polling asks for",
         tags: ['time series'],
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: RheedQuery,
         response: { 200: RheedAnswer, ...refusals(400, 404, 422) },
       },
@@ -171,7 +171,7 @@ function stagedRoute(app: App, deps: TimeseriesRouteDependencies): void {
       schema: {
         summary: 'Read a stream by channel, in the shape of a staged upload',
         tags: ['time series'],
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         response: { 200: StagedAnswer, ...refusals(400, 404, 422) },
       },
     },
@@ -190,7 +190,7 @@ function pointsRoute(app: App, deps: TimeseriesRouteDependencies, prefix: string
       schema: {
         summary: 'Read the stored chunks of a channel as they were sent',
         tags: ['time series'],
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: PointsQuery,
         response: { 200: PointsAnswer, ...refusals(400, 404, 422) },
       },

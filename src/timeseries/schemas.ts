@@ -1,8 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { channelNameLengthMax, DateTime, Nullable, Uuid } from '../http/schemas.ts';
+import { channelNameLengthMax, DateTime, Nullable } from '../http/schemas.ts';
 import type { TimeseriesLimits } from './limits.ts';
-
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
 const windowFields = {
   last_n: Type.Optional(Type.Integer({ minimum: 1, description: 'only the newest points, so many' })),

@@ -90,9 +90,12 @@ export async function tellChanges(
     run.mark = mark;
     const own = byRun.get(run.dataId);
     if (own === undefined) continue;
-    const told = own.map((channel) => ({ channel, span: changedSpan(channel, run.channels.get(channel.channelId)) }));
+    const changes = own.map((channel) => ({
+      channel,
+      span: changedSpan(channel, run.channels.get(channel.channelId)),
+    }));
     for (const channel of own) run.channels.set(channel.channelId, channel);
-    tell(run, channelsFrame(run.dataId, status, told, readAt));
+    tell(run, channelsFrame(run.dataId, status, changes, readAt));
   }
 }
 

@@ -65,8 +65,8 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
       await look({ ...scope, organizationIds, listedRunsMax }),
       ({ organizationId }) => organizationId,
     );
-    const told = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
-    for (const one of await Promise.allSettled(told)) {
+    const tellings = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
+    for (const one of await Promise.allSettled(tellings)) {
       if (one.status === 'rejected') report(one.reason);
       else for (const dataId of one.value) noted.add(dataId);
     }

@@ -52,8 +52,8 @@ export async function tellList(
     const { readAt, counts } = await countFollowedRuns(organization, idsOf(changed));
     for (const one of changed) seen.set(one.dataId, one);
     for (const { dataId } of gone) seen.delete(dataId);
-    const told = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
-    const frames = told.map((one) => runFrame(one, readAt));
+    const summaries = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
+    const frames = summaries.map((one) => runFrame(one, readAt));
     for (const subscriber of followers) for (const frame of frames) subscriber.send(frame);
   }
   return idsOf(missing.filter((one) => one.isNewest && !gone.includes(one)));

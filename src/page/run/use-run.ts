@@ -105,12 +105,12 @@ export async function openRun(dataId: string): Promise<OpenRun | undefined> {
 function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
   const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
   let { span } = run.outline;
-  for (const told of event.channels) {
-    const facts = factsAfter(byName.get(told.channel_name), told);
+  for (const update of event.channels) {
+    const facts = factsAfter(byName.get(update.channel_name), update);
     if (facts === undefined) continue;
     byName.set(facts.name, facts);
-    if (told.span === null) continue;
-    const changed = { fromMs: told.span[0], toMs: told.span[1] };
+    if (update.span === null) continue;
+    const changed = { fromMs: update.span[0], toMs: update.span[1] };
     span = united(span, changed);
     onChanged(facts.name, changed);
   }
@@ -167,10 +167,10 @@ function useLedger(dataId: string, isOpen: boolean) {
     },
     onTold({ channels }: ChannelsEvent) {
       if (latest.current.size === 0) return;
-      for (const told of channels) {
-        const known = latest.current.get(told.channel_name);
-        if (known === undefined || isLedgerStale(known, told)) stale.current.add(told.channel_name);
-        else latest.current.set(told.channel_name, ledgerAfter(known, told));
+      for (const update of channels) {
+        const known = latest.current.get(update.channel_name);
+        if (known === undefined || isLedgerStale(known, update)) stale.current.add(update.channel_name);
+        else latest.current.set(update.channel_name, ledgerAfter(known, update));
       }
       if (ledger !== undefined) show(ledger);
       if (stale.current.size > 0) plan(Math.max(0, lastMs.current + ledgerMsMin - Date.now()));

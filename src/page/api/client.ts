@@ -22,7 +22,7 @@ export interface Call {
 }
 
 /** @param path without a slash at its start @throws ApiFailure */
-export async function call<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
+export async function callApi<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
   const answer = await request(path, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),

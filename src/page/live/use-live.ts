@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { base, whenSignedOut } from '../api/client.ts';
-import { type Feed, openFeed } from './feed.ts';
+import { openFeed, type TabFeed } from './feed.ts';
 import type { LineState } from './protocol.ts';
 
 /*
@@ -9,7 +9,7 @@ import type { LineState } from './protocol.ts';
 
 type OnEvent = (name: string, data: unknown) => void;
 
-let feed: Feed | undefined;
+let feed: TabFeed | undefined;
 let listener: OnEvent = () => {};
 let line: LineState = { kind: 'connecting' };
 const watchers = new Set<(state: LineState) => void>();
@@ -26,7 +26,7 @@ function tellLine(state: LineState): void {
   for (const watcher of watchers) watcher(state);
 }
 
-function theFeed(): Feed {
+function theFeed(): TabFeed {
   feed ??= openFeed({
     base,
     onEvent: (name, data) => listener(name, JSON.parse(data)),

@@ -1,20 +1,20 @@
 import type { LedgerChannel } from '../api/ledger.ts';
 import type { LatestChannel } from '../api/readings.ts';
-import type { LiveChannel, Reading } from '../live/protocol.ts';
+import type { LatestReading, LiveChannel } from '../live/protocol.ts';
 import type { Mark } from '../plot/honesty.ts';
 
 /** What the page knows of a channel beside its points. */
 export interface ChannelFacts {
   name: string;
   units: string | null;
-  latest: Reading;
+  latest: LatestReading;
   pointCount: number;
   chunkCount: number;
   /** When a chunk was last stored or replaced. */
   changedAt: string;
 }
 
-export const factsOf = (channel: LatestChannel): ChannelFacts => ({
+export const channelFactsOf = (channel: LatestChannel): ChannelFacts => ({
   name: channel.channel_name,
   units: channel.units,
   latest: { timestamp: channel.timestamp, value: channel.value },

@@ -10,7 +10,7 @@ import {
   ClockBody,
   Fault,
   FaultBody,
-  Journal,
+  JournalAnswer,
   JournalQuery,
   MadeOrganization,
   OrganizationBody,
@@ -28,7 +28,7 @@ const FaultParams = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$
 
 /** The routes that control the test mode. They need no key: the server listens on loopback alone. */
 export function controlRoutes(app: App, mode: TestMode, limits: TestingLimits): void {
-  for (const schema of [FaultBody, Fault, Journal, Clock, MadeOrganization]) app.addSchema(schema);
+  for (const schema of [FaultBody, Fault, JournalAnswer, Clock, MadeOrganization]) app.addSchema(schema);
   coerceQueries(app);
   organizationRoutes(app, mode);
   faultRoutes(app, mode);
@@ -130,7 +130,7 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
         tags,
         summary: 'What has arrived, in order; with `count`, as soon as so many have',
         querystring: JournalQuery,
-        response: { 200: refer(Journal), 422: Invalid },
+        response: { 200: refer(JournalAnswer), 422: Invalid },
       },
     },
     async (request, reply) => {
@@ -146,7 +146,7 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
       }
       const requests = journal.find(query);
       const has_count = requests.length >= (query.count ?? 0);
-      const answer: Static<typeof Journal> = { requests, dropped: journal.dropped(), has_count };
+      const answer: Static<typeof JournalAnswer> = { requests, dropped: journal.dropped(), has_count };
       // As text: a schema would keep of a body only what it names.
       return reply.type('application/json; charset=utf-8').serializer(exactJson).send(answer);
     },

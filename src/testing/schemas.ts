@@ -124,7 +124,7 @@ export const JournalEntry = Type.Object({
   }),
 });
 
-export const Journal = Type.Object(
+export const JournalAnswer = Type.Object(
   {
     requests: Type.Array(JournalEntry),
     dropped: Type.Integer({

@@ -435,6 +435,19 @@ describe('files', () => {
     expect(wrong.map(({ path }) => path)).toEqual([]);
   });
 
+  test('export each name once: one name is one thing', () => {
+    // What is a client has names of its own for what it is told: the page, the demo and the wire of the client for tests.
+    const isClient = (path: string) => /^(page|demo)\/|^testing\/wire\.ts$/.test(path);
+    const exported = /^export (?:abstract |async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm;
+    const places = new Map<string, string[]>();
+    for (const { path, text } of files.filter(({ path }) => !isClient(path))) {
+      const names = new Set([...text.matchAll(exported)].map(([, name]) => name as string));
+      for (const name of names) places.set(name, [...(places.get(name) ?? []), path]);
+    }
+    expect(places.size).toBeGreaterThan(1_000);
+    expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
   test('name things by what they are', () => {
     const empty = /\b(?:class|interface|type|function|const|let)\s+(\w*(?:Manager|Helper|Utils?|Impl)\w*)/gi;
     const word = /(Manager|Helper|Util|Utils|Impl)(?![a-z])|^(manager|helper|utils?|impl)(?![a-z])/;

@@ -1,5 +1,9 @@
+import { fieldBytes } from '../lib/json-fields.ts';
 import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelsPoints, PointRead } from '../points/points.ts';
+import { SeriesRow } from './schemas.ts';
+
+const fields = fieldBytes(SeriesRow);
 
 /**
  * Writes the list of rows: one for each ms at which any of the channels has a point, in order, with the channels that
@@ -51,12 +55,10 @@ function endOfRow(times: Float64Array, from: number): number {
   return end;
 }
 
-const firstRowStart = Buffer.from('{"unix_timestamp_ms":');
-const rowStart = Buffer.from(',{"unix_timestamp_ms":');
-const rowTime = Buffer.from(',"relative_time_seconds":');
+const rowStart = Buffer.concat([Buffer.from(','), fields.unix_timestamp_ms]);
 const rowEnd = Buffer.from('}');
 
 function writeRowTime(writer: JsonWriter, isFirst: boolean, ms: number, zeroMs: number): void {
-  writer.bytes(isFirst ? firstRowStart : rowStart).integer(ms);
-  writer.bytes(rowTime).thousandths(ms - zeroMs);
+  writer.bytes(isFirst ? fields.unix_timestamp_ms : rowStart).integer(ms);
+  writer.bytes(fields.relative_time_seconds).thousandths(ms - zeroMs);
 }

@@ -448,6 +448,17 @@ describe('files', () => {
     expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
   });
 
+  test('write no name of a field into JSON: an answer that streams has them from its schema, by lib/json-fields', () => {
+    const wrong = files
+      // A schema describes, and the page is a client.
+      .filter(({ path }) => !path.startsWith('page/') && !path.endsWith('schemas.ts'))
+      .flatMap(({ path, text }) => {
+        const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+        return [...code.matchAll(/[{,[]"\w+\\?":/g)].map(([name]) => `${path}: ${name}`);
+      });
+    expect(wrong).toEqual([]);
+  });
+
   test('name things by what they are', () => {
     const empty = /\b(?:class|interface|type|function|const|let)\s+(\w*(?:Manager|Helper|Utils?|Impl)\w*)/gi;
     const word = /(Manager|Helper|Util|Utils|Impl)(?![a-z])|^(manager|helper|utils?|impl)(?![a-z])/;

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { duplicateName } from '../../src/lib/duplicate-names.ts';
 import { faultsOf, type Schema } from '../api/properties/document.ts';
 
 const closed = new Map<Schema, Schema>();
@@ -66,6 +67,7 @@ export function createStrictAnswers() {
   return {
     check(schema: Schema, text: string, url: string): void {
       const value: unknown = JSON.parse(text);
+      expect(duplicateName(text, value), `twice in ${url}`).toBeUndefined();
       expect(faultsOf(close(schema), value), `${url}: ${text.slice(0, 2_000)}`).toBe('');
       note(schema, value);
     },

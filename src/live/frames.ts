@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox';
 import { fieldTexts } from '../lib/json-fields.ts';
-import type { Micros, RunStatus, ToldStatus } from './run-facts.ts';
+import type { EventStatus, Micros, RunStatus } from './run-facts.ts';
 import { ChannelsEvent, LatestAnswer, type RunEvent, type StatusEvent } from './schemas.ts';
 import type { Span } from './span.ts';
 import type { RunCounts, StoredChannel } from './store.ts';
@@ -10,7 +10,7 @@ import type { RunCounts, StoredChannel } from './store.ts';
  * stands: JSON.stringify drops the sign of -0.
  */
 
-export interface ToldChannel {
+export interface ChannelChange {
   channel: StoredChannel;
   /** Null where nothing that has a time has changed. */
   span: Span | null;
@@ -29,19 +29,19 @@ export const heartbeat = Buffer.from(': heartbeat\n\n');
 export const retryFrame = (ms: number) => Buffer.from(`retry: ${ms}\n\n`);
 
 /** Channels of a run that have changed, and its status. */
-export function channelsFrame(dataId: string, status: RunStatus, channels: ToldChannel[], cursor: Micros): Buffer {
+export function channelsFrame(dataId: string, status: RunStatus, channels: ChannelChange[], cursor: Micros): Buffer {
   const list = channels.map(channelJson).join(',');
   const parts = [ofEvent.data_id, json(dataId), ofEvent.channels, `[${list}]`, ofEvent.status, json(status), '}'];
   return frame('channels', cursor, parts.join(''));
 }
 
-export function statusFrame(dataId: string, status: ToldStatus, cursor?: Micros): Buffer {
+export function statusFrame(dataId: string, status: EventStatus, cursor?: Micros): Buffer {
   const event: Static<typeof StatusEvent> = { data_id: dataId, status };
   return frame('status', cursor, JSON.stringify(event));
 }
 
 export interface RunSummary extends RunCounts {
-  status: ToldStatus;
+  status: EventStatus;
 }
 
 /** A run of the list that has changed. */
@@ -73,7 +73,7 @@ export function latestJson(dataId: string, status: RunStatus, channels: readonly
 const frame = (event: string, id: Micros | undefined, data: string) =>
   Buffer.from(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`);
 
-function channelJson({ channel, span }: ToldChannel): string {
+function channelJson({ channel, span }: ChannelChange): string {
   const { timeMax, latestValue } = channel;
   const point = [ofLatest.timestamp, json(timeMax), ofLatest.value, json(latestValue), '}'];
   const names = [ofChanged.channel_name, json(channel.channelName), ofChanged.units, json(channel.units)];

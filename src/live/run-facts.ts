@@ -4,7 +4,7 @@
 export type RunStatus = 'live' | 'interrupted' | 'finalized';
 
 /** What is told of a run besides its channels; `deleted` is also one that is not there. */
-export type ToldStatus = RunStatus | 'deleted';
+export type EventStatus = RunStatus | 'deleted';
 
 /** Unix microseconds of the database's clock, as a whole number that a float64 holds exactly. */
 export type Micros = number;

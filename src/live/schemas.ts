@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 import type { LiveLimits } from './limits.ts';
-import type { ToldStatus } from './run-facts.ts';
+import type { EventStatus } from './run-facts.ts';
 
 const followFields = ({ secondsMax }: LiveLimits) => ({
   after: Type.Optional(
@@ -48,7 +48,7 @@ const event = {
 };
 
 const statuses = ['live', 'interrupted', 'finalized'];
-const Status = Type.Unsafe<ToldStatus>({ type: 'string', enum: [...statuses, 'deleted'] });
+const Status = Type.Unsafe<EventStatus>({ type: 'string', enum: [...statuses, 'deleted'] });
 
 /** Data of the event `channels`. */
 export const ChannelsEvent = Type.Object({

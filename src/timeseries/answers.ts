@@ -74,7 +74,7 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
 });
 
 /** What an answer tells of each property beside its points, by name. */
-type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
+type PropertyNotes = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
@@ -82,8 +82,8 @@ async function* writeProperties(
   read: StreamRead,
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
-): AsyncGenerator<Buffer, Told, void> {
-  const told: Told = new Map();
+): AsyncGenerator<Buffer, PropertyNotes, void> {
+  const told: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
   const arrays = {
     values: property.values,
@@ -112,12 +112,12 @@ async function* writeProperties(
 }
 
 /** Of each property when its point from before the window is. */
-function writeCarriedIn(writer: JsonWriter, told: Told): void {
+function writeCarriedIn(writer: JsonWriter, told: PropertyNotes): void {
   const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
 }
 
-function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeDownSampled(writer: JsonWriter, told: PropertyNotes): Generator<Buffer, void, void> {
   let separator = '{';
   for (const [name, { isDownSampled }] of told) {
     writer
@@ -130,7 +130,7 @@ function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, vo
   writer.raw(told.size === 0 ? '{}' : '}');
 }
 
-function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeGaps(writer: JsonWriter, told: PropertyNotes): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
   for (const [name, { gaps: list }] of told) {

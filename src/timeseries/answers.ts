@@ -31,13 +31,13 @@ export async function* timeseriesAnswer(
     writeHead(writer, read);
     writer.bytes(fields.properties);
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
-    const told = yield* writeProperties(writer, read, channels, open);
+    const notes = yield* writeProperties(writer, read, channels, open);
     if (rows !== undefined) yield* writeJsonRows(writer.bytes(fields.series), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
-      yield* writeGaps(writer.bytes(fields.gaps), told);
-      yield* writeDownSampled(writer.bytes(fields.down_sampled), told);
+      yield* writeGaps(writer.bytes(fields.gaps), notes);
+      yield* writeDownSampled(writer.bytes(fields.down_sampled), notes);
     }
-    if (selection.carry_in === true) writeCarriedIn(writer.bytes(fields.carried_in), told);
+    if (selection.carry_in === true) writeCarriedIn(writer.bytes(fields.carried_in), notes);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -83,7 +83,7 @@ async function* writeProperties(
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
 ): AsyncGenerator<Buffer, PropertyNotes, void> {
-  const told: PropertyNotes = new Map();
+  const notes: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
   const arrays = {
     values: property.values,
@@ -96,7 +96,7 @@ async function* writeProperties(
     try {
       writer.raw(separator).value(channel.name).raw(':');
       separator = ',';
-      told.set(channel.name, {
+      notes.set(channel.name, {
         gaps: points.gaps,
         carriedTime: points.carriedTime,
         isDownSampled: points.isDownSampled,
@@ -108,18 +108,18 @@ async function* writeProperties(
     }
   }
   writer.raw('}');
-  return told;
+  return notes;
 }
 
 /** Of each property when its point from before the window is. */
-function writeCarriedIn(writer: JsonWriter, told: PropertyNotes): void {
-  const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
+function writeCarriedIn(writer: JsonWriter, notes: PropertyNotes): void {
+  const times = [...notes].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
 }
 
-function* writeDownSampled(writer: JsonWriter, told: PropertyNotes): Generator<Buffer, void, void> {
+function* writeDownSampled(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   let separator = '{';
-  for (const [name, { isDownSampled }] of told) {
+  for (const [name, { isDownSampled }] of notes) {
     writer
       .raw(separator)
       .value(name)
@@ -127,13 +127,13 @@ function* writeDownSampled(writer: JsonWriter, told: PropertyNotes): Generator<B
     separator = ',';
     if (writer.isFull) yield writer.take();
   }
-  writer.raw(told.size === 0 ? '{}' : '}');
+  writer.raw(notes.size === 0 ? '{}' : '}');
 }
 
-function* writeGaps(writer: JsonWriter, told: PropertyNotes): Generator<Buffer, void, void> {
+function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
-  for (const [name, { gaps: list }] of told) {
+  for (const [name, { gaps: list }] of notes) {
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {

@@ -17,9 +17,9 @@ import { makeRoles } from '../src/database/roles.ts';
 import { createPacker, type Packer } from '../src/database/series-packer.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { createFlush } from '../src/streams/flush.ts';
+import type { Arrival, IngestItem } from '../src/streams/ingest-rows.ts';
 import { createKnownChannels } from '../src/streams/known-channels.ts';
 import { streamLimits } from '../src/streams/limits.ts';
-import type { Arrival, IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
 const pointsPerRun = Number(process.env.PACKING_POINTS ?? 1_000_000);

@@ -17,8 +17,8 @@ import { migrate } from '../src/database/migrate.ts';
 import { makeRoles } from '../src/database/roles.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { createFlush } from '../src/streams/flush.ts';
+import type { IngestItem } from '../src/streams/ingest-rows.ts';
 import { streamLimits } from '../src/streams/limits.ts';
-import type { IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
 const pointsPerRun = Number(process.env.SETTINGS_POINTS ?? 2_000_000);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type AuditLimits, auditLimits } from './audit/limits.ts';
-import { forgetOldEntries } from './audit/retention.ts';
+import { forgetOldEntries } from './audit/old-entries.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
@@ -36,10 +36,10 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
+import { refuseUnlessReady } from './http/refuse-unready.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
-import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
@@ -51,7 +51,7 @@ import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
 import type { CommittedChunk } from './streams/committed.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
-import { forgetOldRevisions } from './streams/retention.ts';
+import { forgetOldRevisions } from './streams/old-revisions.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
@@ -133,7 +133,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     forget: () => remembering.forEach((one) => void one.forget?.()),
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
   });
-  refuseWithoutStanding(app, database.standing, log);
+  refuseUnlessReady(app, database.readiness, log);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
   tellUnknownNames(app, { limits: limits.http, metrics });
@@ -164,7 +164,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
   app.addHook('preClose', () => streams.close());
   // Runs after that: it settles chunks that were accepted meanwhile, even if their client has gone.
   app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
-  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
+  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.readiness.packs });
   app.addHook('onClose', () => chunks.close());
   remembering.push(...forgetWhatIsOld(app, { config, database, log }, limits));
   // The page sizes of the ledger come last, so that they replace those of http and points.
@@ -226,9 +226,9 @@ interface LiveParts {
   limits: LiveLimits;
 }
 
-function openLive(app: App, { credentials, log, metrics, ...parts }: LiveParts) {
+function openLive(app: App, { credentials, log, metrics, ...deps }: LiveParts) {
   const live = createLive({
-    ...parts,
+    ...deps,
     report: (error) => log.warn({ err: error }, 'clients that follow runs could not be told of changes'),
   });
   metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
@@ -247,7 +247,7 @@ function openOverviews(app: App, database: Database, log: Logger, metrics: Metri
     overviews.waitingCount(),
   );
   app.addHook('onClose', () => overviews.close());
-  app.decorate('overviewsSettled', overviews.settled);
+  app.decorate('overviewsIdle', overviews.idle);
   const note = (chunks: readonly CommittedChunk[]) => {
     // A batch with more channels than the overviews hold in memory would evict its own entries, so it is skipped.
     if (chunks.length > limits.overviews.gatheredChannelsMax) return;

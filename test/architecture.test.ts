@@ -203,11 +203,11 @@ describe('imports', () => {
     const named = (names: string[]) => names.map((name) => `points/${name}.ts`);
     const open = named(['read', 'points', 'selection', 'limits', 'time']);
     // Overviews are made in the form in which they are read.
-    const ofOverviews = named(['overview', 'statistics']);
+    const ofOverviews = named(['overview', 'range-statistics']);
     const beyond = engine.filter(({ to }) => !open.includes(to));
     expect(
       beyond.filter(({ from, to }) => roomOf(from) !== 'overviews' || !ofOverviews.includes(to)).map(shown),
-    ).toEqual(['timeseries/statistics.ts -> points/statistics.ts']);
+    ).toEqual(['timeseries/statistics-answer.ts -> points/range-statistics.ts']);
     const exported = engine.filter(({ from }) => from.startsWith('exports/')).map(({ to }) => to);
     expect([...new Set(exported)].sort()).toEqual(open.filter((path) => path !== 'points/time.ts').sort());
   });
@@ -307,9 +307,9 @@ describe('imports', () => {
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
     // Ingest writes for many organizations in one flush, what is old goes for all, the operator sees who did what, and one look finds whose runs have changed.
     expect(wrong).toEqual([
-      ...['retention', 'store'].map((name) => `audit/${name}.ts`),
+      ...['old-entries', 'store'].map((name) => `audit/${name}.ts`),
       ...['live', 'look-store'].map((name) => `live/${name}.ts`),
-      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service', 'stored-metrics'].map(
+      ...['flush', 'ingest-calls', 'old-revisions', 'revision-store', 'service', 'stored-metrics'].map(
         (name) => `streams/${name}.ts`,
       ),
     ]);
@@ -364,7 +364,7 @@ describe('imports', () => {
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.
-      'streams: Pick<Means',
+      'streams: Pick<FlushDependencies',
       'streams: pg.PoolClient',
       // All that a server for tests holds is emptied and moved in time at once.
       'testing: OwnerDatabase',
@@ -433,6 +433,30 @@ describe('files', () => {
   test('export by name only', () => {
     const wrong = files.filter(({ text }) => /^export (default|\*)|\bas default\b/m.test(text));
     expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('export each name once: one name is one thing', () => {
+    // What is a client has names of its own for what it is told: the page, the demo and the wire of the client for tests.
+    const isClient = (path: string) => /^(page|demo)\/|^testing\/wire\.ts$/.test(path);
+    const exported = /^export (?:abstract |async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm;
+    const places = new Map<string, string[]>();
+    for (const { path, text } of files.filter(({ path }) => !isClient(path))) {
+      const names = new Set([...text.matchAll(exported)].map(([, name]) => name as string));
+      for (const name of names) places.set(name, [...(places.get(name) ?? []), path]);
+    }
+    expect(places.size).toBeGreaterThan(1_000);
+    expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
+  test('write no name of a field into JSON: an answer that streams has them from its schema, by lib/json-fields', () => {
+    const wrong = files
+      // A schema describes, and the page is a client.
+      .filter(({ path }) => !path.startsWith('page/') && !path.endsWith('schemas.ts'))
+      .flatMap(({ path, text }) => {
+        const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+        return [...code.matchAll(/[{,[]"\w+\\?":/g)].map(([name]) => `${path}: ${name}`);
+      });
+    expect(wrong).toEqual([]);
   });
 
   test('name things by what they are', () => {

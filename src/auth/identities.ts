@@ -4,7 +4,7 @@ import { passingFailure } from '../database/failures.ts';
 import type { FoundKey, Identity } from './identity.ts';
 import { createKeyLookUp } from './key-look-up.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
-import { findKeys, noteKeyUse } from './store.ts';
+import { findKeyOwners, noteKeyUse } from './store.ts';
 
 export interface Identities {
   /**
@@ -33,7 +33,7 @@ export function openIdentities(
   database: Database,
   log: Logger,
   given?: Partial<AuthLimits>,
-  findAll: FindAll = findKeys,
+  findAll: FindAll = findKeyOwners,
 ): Identities {
   const limits = { ...authLimits, ...given };
   return createIdentities({

@@ -1,5 +1,5 @@
 /** Lists of keys for people. They never contain a key or its hash. */
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { keyStates, Scope } from './identity.ts';
@@ -66,7 +66,7 @@ const columns = `
   (select next.key_id from api_keys next where next.replaces_key_id = key.key_id and next.revoked_at is null) as replaced_by_key_id`;
 
 async function findKeys<Row extends KeyRow>(
-  pool: Pick<Connections, 'query'>,
+  pool: Pick<ConnectionSource, 'query'>,
   shown: string,
   { organizationId, userId, keyId, state: wanted }: KeyFilter,
   place: [after: number, countMax: number],

@@ -3,14 +3,14 @@
  * Names are matched as everywhere (`database/folding.ts`). Older releases could store several names that now match;
  * then the one that is spelled exactly as given comes first.
  */
-import type { Access, Connections } from '../database/access.ts';
+import type { Access, ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { type Fold, findFolding } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
-export interface Organization {
+export interface OrganizationRow {
   organization_id: string;
   name: string;
   created_at: string;
@@ -19,7 +19,7 @@ export interface Organization {
   open_key_count: number;
 }
 
-export interface User {
+export interface UserRow {
   user_id: string;
   name: string;
   created_at: string;
@@ -55,7 +55,7 @@ const auditColumns = (row: string) => ({
   details: `jsonb_build_object('name', left(${row}.name, 1000))`,
 });
 
-export function findOrganization(database: Database, name: string): Promise<Named | undefined> {
+export function findOrganizationByName(database: Database, name: string): Promise<Named | undefined> {
   return findNamed(database.everyOrganization.upkeep.pool, 'organizations', name, null);
 }
 
@@ -124,7 +124,7 @@ export function renameUser(
 }
 
 async function findNamed(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -203,7 +203,7 @@ function rename(
 
 /** Locks a name, and all that fold to the same, until the end of the transaction: nobody else can use it meanwhile. */
 async function lockName(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -218,10 +218,10 @@ async function lockName(
 /** A page of the organizations by name: at most `countMax` of those behind `after`. */
 export async function nextOrganizations(
   database: Database,
-  after: Organization | undefined,
+  after: OrganizationRow | undefined,
   countMax: number,
-): Promise<Organization[]> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<Organization>(
+): Promise<OrganizationRow[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<OrganizationRow>(
     `with page as (
        select organization_id, name, created_at from organizations
        where $1::uuid is null or (name, organization_id) > ($2::text, $1::uuid)
@@ -246,10 +246,10 @@ export async function nextOrganizations(
 /** A page of the users of an organization by name: at most `countMax` of those behind `after`. */
 export async function nextUsers(
   { organizationId, pool }: OrganizationDatabase,
-  after: User | undefined,
+  after: UserRow | undefined,
   countMax: number,
-): Promise<User[]> {
-  const { rows } = await pool.query<User>(
+): Promise<UserRow[]> {
+  const { rows } = await pool.query<UserRow>(
     `with page as (
        select user_id, name, created_at from users
        where organization_id = $1::uuid and ($2::uuid is null or (name, user_id) > ($3::text, $2::uuid))

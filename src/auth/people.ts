@@ -9,7 +9,7 @@ import { defaultOrganization } from './keys.ts';
 import {
   addOrganization,
   addUser,
-  findOrganization,
+  findOrganizationByName,
   findUser,
   renameOrganization,
   renameUser,
@@ -34,7 +34,7 @@ export function nameOf(text: string): string {
 
 /** @throws Error with a sentence when there is no such organization */
 export async function organizationCalled(database: Database, name: string): Promise<Named> {
-  const found = await findOrganization(database, name);
+  const found = await findOrganizationByName(database, name);
   if (found === undefined) throw new Error(`There is no organization "${name}".`);
   return found;
 }
@@ -66,7 +66,7 @@ export async function callOrganization(
   actor: Actor,
 ): Promise<Named> {
   const { id } = await organizationCalled(database, name);
-  const first = await findOrganization(database, defaultOrganization);
+  const first = await findOrganizationByName(database, defaultOrganization);
   if (first?.id === id) {
     throw new Error(
       `The organization "${defaultOrganization}" keeps its name: the server makes one of that name when it starts.`,

@@ -36,7 +36,7 @@ const identityColumns =
 export const findSessions = finder('sessions');
 
 /** Looks up links in the same way. A link that was used is unknown. */
-export const findLinks = finder('sign_in_links');
+export const findSignInLinks = finder('sign_in_links');
 
 function finder(table: 'sessions' | 'sign_in_links') {
   return async (

@@ -10,9 +10,9 @@ import { createRefusedSignIns } from './refused-sign-ins.ts';
 import {
   deleteSession,
   exchangeLink,
-  findLinks,
   findSessionFacts,
   findSessions,
+  findSignInLinks,
   insertLink,
   insertSession,
   noteRefusedSignIn,
@@ -60,7 +60,7 @@ export function openSessions(database: Database, log: Logger, { sessionSeconds, 
   const known = openIdentities(database, log, limits, findSessions);
   // Strangers may try links. They are looked up in batches, as keys are, so a flood of them uses one statement at a time.
   const links = createKeyLookUp({
-    findAll: (tokens) => findLinks(database, tokens, limits),
+    findAll: (tokens) => findSignInLinks(database, tokens, limits),
     isPassing: (error) => passingFailure(error) !== undefined,
     limits,
   });

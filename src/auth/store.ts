@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -12,7 +12,7 @@ import { type AuthLimits, authLimits } from './limits.ts';
  * Looks up all keys by one statement.
  * @returns the identities in the order of the keys; undefined for a key that is malformed, unknown, revoked or expired
  */
-export async function findKeys(
+export async function findKeyOwners(
   database: Database,
   keys: readonly string[],
   { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'> = authLimits,
@@ -40,7 +40,7 @@ export async function findKeys(
 
 /** The identity behind a key, or undefined for one that is malformed, unknown, revoked or expired. */
 export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
-  const [found] = await findKeys(database, [key]);
+  const [found] = await findKeyOwners(database, [key]);
   if (found === undefined) return undefined;
   const { isUseStale, ...identity } = found;
   return identity;
@@ -67,7 +67,8 @@ export async function noteKeyUse(
  */
 type Way = Database | OrganizationDatabase;
 
-const poolOf = (way: Way): Connections => ('everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool);
+const poolOf = (way: Way): ConnectionSource =>
+  'everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool;
 
 /** The organization to which a statement is restricted; null for the operator. */
 const organizationOf = (way: Way) => ('organizationId' in way ? way.organizationId : null);

@@ -8,15 +8,15 @@ import { ranMigrations } from '../database/migrations.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import { type TarEntry, tarEnd, tarEntry } from '../lib/tar.ts';
 import {
+  type BackupManifest,
+  backupContentsName,
+  backupManifestName,
   type Contents,
-  contentsName,
   digestBody,
   digestName,
   formatName,
   formatVersion,
   jsonBody,
-  type Manifest,
-  manifestName,
   pieceName,
   type TableContents,
 } from './format.ts';
@@ -37,7 +37,7 @@ interface Options {
 }
 
 export interface Made {
-  manifest: Manifest;
+  manifest: BackupManifest;
   contents: Contents;
   /** Size of the file in bytes. */
   bytes: number;
@@ -76,7 +76,7 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
   );
   const { manifest, total } = await describe(client);
   const file = createFile(sink, Math.floor(Date.parse(manifest.takenAt) / 1_000));
-  await file.entry({ name: manifestName, body: jsonBody(manifest) });
+  await file.entry({ name: backupManifestName, body: jsonBody(manifest) });
   const contents: Contents = { tables: [] };
   let before = 0;
   for (const table of manifest.tables) {
@@ -86,12 +86,12 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
     contents.tables.push(found);
   }
   await client.query('commit');
-  await file.entry({ name: contentsName, body: jsonBody(contents) });
+  await file.entry({ name: backupContentsName, body: jsonBody(contents) });
   return { manifest, contents, bytes: await file.end() };
 }
 
 /** @throws with a sentence where the role of the session cannot see every row */
-async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; total: number }> {
+async function describe(client: pg.PoolClient): Promise<{ manifest: BackupManifest; total: number }> {
   const moment = await readMoment(client);
   const listed = await listTables(client);
   const ours = listed.filter(({ isOurs }) => isOurs);
@@ -105,7 +105,7 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; to
   }
   const names = ours.map(({ name }) => name);
   const migrations = await ranMigrations({ pool: client as never });
-  const manifest: Manifest = {
+  const manifest: BackupManifest = {
     format: formatName,
     formatVersion,
     takenAt: moment.takenAt,
@@ -120,7 +120,7 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; to
   return { manifest, total: ours.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-interface TableOptions {
+interface TableDependencies {
   file: ReturnType<typeof createFile>;
   limits: BackupLimits;
   onRead: (bytes: number) => void;
@@ -130,8 +130,8 @@ interface TableOptions {
 /** Writes the rows of a table. While pieces are compressed in threads, the next piece is read. */
 async function writeTable(
   client: pg.PoolClient,
-  table: Manifest['tables'][number],
-  { file, limits, onRead, signal }: TableOptions,
+  table: BackupManifest['tables'][number],
+  { file, limits, onRead, signal }: TableDependencies,
 ): Promise<TableContents> {
   const hash = createHash('sha256');
   const compressing: Promise<Buffer>[] = [];

@@ -10,7 +10,7 @@ import { packageVersion } from '../lib/package-info.ts';
 export const formatName = 'metrology-server backup';
 export const formatVersion = 1;
 
-const Manifest = Type.Object({
+const BackupManifest = Type.Object({
   format: Type.Literal(formatName),
   formatVersion: Type.Integer(),
   /** The moment of the snapshot: ISO 8601. */
@@ -34,7 +34,7 @@ const Manifest = Type.Object({
   /** Tables that do not belong to the server, and that are not in the backup. */
   leftOut: Type.Array(Type.String()),
 });
-export type Manifest = Static<typeof Manifest>;
+export type BackupManifest = Static<typeof BackupManifest>;
 
 const Contents = Type.Object({
   tables: Type.Array(
@@ -51,8 +51,8 @@ const Contents = Type.Object({
 export type Contents = Static<typeof Contents>;
 export type TableContents = Contents['tables'][number];
 
-export const manifestName = 'manifest.json';
-export const contentsName = 'contents.json';
+export const backupManifestName = 'manifest.json';
+export const backupContentsName = 'contents.json';
 export const digestName = 'SHA256';
 /** @param number from 1 */
 export const pieceName = (table: string, number: number) => `${table}/${String(number).padStart(8, '0')}.copy.gz`;
@@ -64,7 +64,7 @@ export const digestBody = (digest: Buffer) => Buffer.from(`${digest.toString('he
 export class BackupProblem extends Error {}
 
 /** @throws BackupProblem where it is not a manifest, or has a format that only a newer release knows */
-export function readManifest(body: Buffer): Manifest {
+export function readManifest(body: Buffer): BackupManifest {
   const found = parsed(body) as { format?: unknown; formatVersion?: unknown; release?: unknown } | undefined;
   if (found?.format !== formatName) throw noBackup();
   if (Number(found.formatVersion) > formatVersion) {
@@ -73,12 +73,12 @@ export function readManifest(body: Buffer): Manifest {
         `which knows formats up to ${formatVersion}: use a release from ${found.release} on.`,
     );
   }
-  if (!Value.Check(Manifest, found)) throw damaged('its manifest is not valid');
+  if (!Value.Check(BackupManifest, found)) throw damaged('its manifest is not valid');
   return found;
 }
 
 /** @throws BackupProblem */
-export function readContents(body: Buffer): Contents {
+export function parseBackupContents(body: Buffer): Contents {
   const found = parsed(body);
   if (!Value.Check(Contents, found)) throw damaged('its list of contents is not valid');
   return found;

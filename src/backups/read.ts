@@ -3,17 +3,17 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { readTar, type TarEntry, TarProblem } from '../lib/tar.ts';
 import {
+  type BackupManifest,
   BackupProblem,
+  backupContentsName,
+  backupManifestName,
   type Contents,
-  contentsName,
   damaged,
   digestBody,
   digestName,
-  type Manifest,
-  manifestName,
   noBackup,
+  parseBackupContents,
   pieceName,
-  readContents,
   readManifest,
   type TableContents,
 } from './format.ts';
@@ -21,8 +21,8 @@ import { type BackupLimits, backupLimits } from './limits.ts';
 
 /** What to do with a backup while it is read. Only after the end is it known to be complete and undamaged. */
 export interface Visitor {
-  begin?(manifest: Manifest): Promise<void>;
-  beginTable?(table: Manifest['tables'][number]): Promise<void>;
+  begin?(manifest: BackupManifest): Promise<void>;
+  beginTable?(table: BackupManifest['tables'][number]): Promise<void>;
   /** @param bytes of the COPY of the table, split anywhere */
   piece?(bytes: Buffer): Promise<void>;
   /** @returns how many rows have arrived; undefined where they were not counted */
@@ -38,7 +38,7 @@ export async function readBackup(
   source: AsyncIterable<Buffer>,
   visitor: Visitor = {},
   given: Partial<BackupLimits> = {},
-): Promise<{ manifest: Manifest; contents: Contents }> {
+): Promise<{ manifest: BackupManifest; contents: Contents }> {
   const { entryBytesMax } = { ...backupLimits, ...given };
   const whole = createHash('sha256');
   const unhashed: Buffer[] = [];
@@ -56,12 +56,13 @@ export async function readBackup(
     const first = await next().catch((error) => {
       throw error instanceof TarProblem ? noBackup() : error;
     });
-    if (first?.name !== manifestName) throw noBackup();
+    if (first?.name !== backupManifestName) throw noBackup();
     const manifest = readManifest(first.body);
     await visitor.begin?.(manifest);
     const { found, after } = await readTables(manifest, next, visitor, entryBytesMax);
-    if (after?.name !== contentsName) throw damaged(`${after?.name ?? 'its end'} stands where its contents should`);
-    const contents = readContents(after.body);
+    if (after?.name !== backupContentsName)
+      throw damaged(`${after?.name ?? 'its end'} stands where its contents should`);
+    const contents = parseBackupContents(after.body);
     compare(contents.tables, found);
     hashPending();
     const digest = whole.digest();
@@ -77,7 +78,7 @@ export async function readBackup(
 type Found = Omit<TableContents, 'rows'> & { rows: number | undefined };
 
 async function readTables(
-  manifest: Manifest,
+  manifest: BackupManifest,
   next: () => Promise<TarEntry | undefined>,
   visitor: Visitor,
   entryBytesMax: number,

@@ -5,7 +5,7 @@ import { makeTables } from '../database/migrate.ts';
 import { foreignProblem, type MigrationFile, ranMigrations, readMigrations } from '../database/migrations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { packageVersion } from '../lib/package-info.ts';
-import { BackupProblem, type Contents, type Manifest } from './format.ts';
+import { type BackupManifest, BackupProblem, type Contents } from './format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 import { readBackup } from './read.ts';
 import {
@@ -37,7 +37,7 @@ export async function restore(
   owner: OwnerDatabase,
   source: AsyncIterable<Buffer>,
   { signal, limits: given, migrationsFolder }: Options = {},
-): Promise<{ manifest: Manifest; contents: Contents }> {
+): Promise<{ manifest: BackupManifest; contents: Contents }> {
   const limits = { ...backupLimits, ...given };
   const files = await readMigrations(migrationsFolder);
   // Before the backup is read: somebody who named the wrong database learns that at once.
@@ -78,10 +78,14 @@ export async function restore(
   });
 }
 
-const namesOf = ({ tables }: Manifest) => tables.map(({ name }) => name);
+const namesOf = ({ tables }: BackupManifest) => tables.map(({ name }) => name);
 
 /** Creates the tables of the backup, or checks that they exist and are empty. */
-async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonly MigrationFile[]): Promise<void> {
+async function prepare(
+  client: pg.PoolClient,
+  manifest: BackupManifest,
+  files: readonly MigrationFile[],
+): Promise<void> {
   refuseForeign(manifest, files);
   const found = await listFound(client);
   if (filledOf(found).length > 0) throw notEmpty(found);
@@ -100,7 +104,7 @@ async function prepare(client: pg.PoolClient, manifest: Manifest, files: readonl
 }
 
 /** @throws BackupProblem where this release does not know the migrations that made the tables of the backup */
-function refuseForeign({ migrations, release }: Manifest, files: readonly MigrationFile[]): void {
+function refuseForeign({ migrations, release }: BackupManifest, files: readonly MigrationFile[]): void {
   const known = new Set(files.map(({ name }) => name));
   const unknown = migrations.filter(({ name }) => !known.has(name)).map(({ name }) => name);
   if (unknown.length > 0) {
@@ -121,7 +125,7 @@ function refuseForeign({ migrations, release }: Manifest, files: readonly Migrat
 }
 
 /** @throws BackupProblem that names the columns of the backup that the tables do not have */
-async function refuseMissing(client: pg.PoolClient, manifest: Manifest): Promise<void> {
+async function refuseMissing(client: pg.PoolClient, manifest: BackupManifest): Promise<void> {
   const there = await listColumns(client, namesOf(manifest));
   const missing = manifest.tables.flatMap(({ name, columns }, i) => {
     const types = new Map(there[i]?.columns.map((column) => [column.name, column.type]));

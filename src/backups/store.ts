@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { serviceRole } from '../database/roles.ts';
-import type { Manifest } from './format.ts';
+import type { BackupManifest } from './format.ts';
 
 /*
  * Statements on the one connection of a backup or a restore, in its transaction: the tables as PostgreSQL's catalogs
@@ -64,7 +64,7 @@ export async function keepTables(client: pg.PoolClient, names: readonly string[]
 }
 
 /** The columns of each table with their types, in order, without generated columns. */
-export async function listColumns(client: pg.PoolClient, names: readonly string[]): Promise<Manifest['tables']> {
+export async function listColumns(client: pg.PoolClient, names: readonly string[]): Promise<BackupManifest['tables']> {
   const { rows } = await client.query<{ table: string; name: string; type: string }>(
     `select c.relname::text as "table", a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type
      from pg_class c join pg_attribute a on a.attrelid = c.oid
@@ -82,8 +82,11 @@ export async function listColumns(client: pg.PoolClient, names: readonly string[
  * The sequences of columns, and the last number of each. Sequences are not part of any transaction: they may be ahead
  * of the snapshot, but never behind it.
  */
-export async function listSequences(client: pg.PoolClient, names: readonly string[]): Promise<Manifest['sequences']> {
-  const { rows } = await client.query<Manifest['sequences'][number] & { isReadable: boolean }>(
+export async function listSequences(
+  client: pg.PoolClient,
+  names: readonly string[],
+): Promise<BackupManifest['sequences']> {
+  const { rows } = await client.query<BackupManifest['sequences'][number] & { isReadable: boolean }>(
     `select c.relname::text as "table", a.attname::text as "column", has_sequence_privilege(d.objid, 'select') as "isReadable",
        case when has_sequence_privilege(d.objid, 'select') then pg_sequence_last_value(d.objid) end as last
      from pg_depend d
@@ -159,7 +162,7 @@ export async function listForced(client: pg.PoolClient, names: readonly string[]
 /** Makes a sequence continue after a number. */
 export async function setSequence(
   client: pg.PoolClient,
-  { table, column, last }: Manifest['sequences'][number],
+  { table, column, last }: BackupManifest['sequences'][number],
 ): Promise<void> {
   if (last === null) return;
   await client.query(`select setval(pg_get_serial_sequence(quote_ident($1::text), $2::text), $3::bigint)`, [
@@ -169,10 +172,10 @@ export async function setSequence(
   ]);
 }
 
-export const copyToSql = ({ name, columns }: Manifest['tables'][number]) =>
+export const copyToSql = ({ name, columns }: BackupManifest['tables'][number]) =>
   `copy ${quoted(name)} (${columnList(columns)}) to stdout (format binary)`;
 
-export const copyFromSql = ({ name, columns }: Manifest['tables'][number]) =>
+export const copyFromSql = ({ name, columns }: BackupManifest['tables'][number]) =>
   `copy ${quoted(name)} (${columnList(columns)}) from stdin (format binary, freeze true)`;
 
 const columnList = (columns: readonly { name: string }[]) => columns.map(({ name }) => quoted(name)).join(', ');

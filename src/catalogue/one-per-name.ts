@@ -1,6 +1,6 @@
 /** Guarantees: an organization never gets a second sample, project or tag whose name folds to an existing name. */
 import type pg from 'pg';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
@@ -16,7 +16,7 @@ export async function findIdByName(
   { organizationId, folding, pool }: OrganizationDatabase,
   table: NamedTable,
   name: string,
-  connection: Pick<Connections, 'query'> = pool,
+  connection: Pick<ConnectionSource, 'query'> = pool,
 ): Promise<string | undefined> {
   const fold = await folding();
   const key = keys[table];

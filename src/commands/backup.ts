@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { backUp, type Made, type Sink } from '../backups/backup.ts';
 import { writeFileWhole } from '../backups/file.ts';
-import type { Contents, Manifest } from '../backups/format.ts';
+import type { BackupManifest, Contents } from '../backups/format.ts';
 import { readBackup } from '../backups/read.ts';
 import { openDatabase } from '../database/database.ts';
 import { createProgress, type Output } from '../demo/progress.ts';
@@ -43,7 +43,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
       if (check) {
         const source = await openSource(file, input, errors, signal);
         const { manifest, contents } = await readBackup(source);
-        for (const line of summaryOf(manifest, contents)) output.write(`${line}\n`);
+        for (const line of describeBackup(manifest, contents)) output.write(`${line}\n`);
         return;
       }
       if (file === '-' && output.isTTY) throw new Error('A backup is no text for a terminal: name a file, or a pipe.');
@@ -53,7 +53,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
         try {
           const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors) });
           const made = await (file === '-' ? make(sinkTo(output)) : writeFileWhole(file, make));
-          for (const line of [...summaryOf(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
+          for (const line of [...describeBackup(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
         } finally {
           await database.close();
         }
@@ -62,7 +62,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
 }
 
 /** Describes a backup for people, in lines. */
-export function summaryOf(manifest: Manifest, { tables }: Contents): string[] {
+export function describeBackup(manifest: BackupManifest, { tables }: Contents): string[] {
   const { takenAt, release, commit, migrations, postgres, leftOut } = manifest;
   const rows = (name: string) => tables.find((table) => table.name === name)?.rows ?? 0;
   const lines = [

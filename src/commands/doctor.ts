@@ -8,7 +8,7 @@ import { clusterFolder } from '../database/embedded/cluster.ts';
 import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { keepsSessions } from '../database/pooler.ts';
 import { routeTo } from '../database/route.ts';
-import { examine, exitCodeOf, pageOf } from '../doctor/doctor.ts';
+import { examine, exitCodeOf, reportOf } from '../doctor/doctor.ts';
 import type { Finding } from '../doctor/findings.ts';
 import { type DoctorLimits, doctorLimits } from '../doctor/limits.ts';
 import { findDatabase } from '../process/database-address.ts';
@@ -26,7 +26,7 @@ export function addDoctorCommand(command: Command, environment: Environment, pri
     .option('--json', 'print the findings as JSON')
     .action(async ({ json = false }: { json?: boolean }) => {
       const findings = await diagnose(environment);
-      for (const line of json ? [JSON.stringify(findings, undefined, 2)] : pageOf(findings)) print(line);
+      for (const line of json ? [JSON.stringify(findings, undefined, 2)] : reportOf(findings)) print(line);
       process.exitCode = exitCodeOf(findings);
     });
 }
@@ -78,7 +78,7 @@ async function diagnoseOn(
       owner: owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
-      standing: () => database.standing.look(),
+      readiness: () => database.readiness.look(),
       keepsSessions: () => sessionsKept(connectionString),
       now: Date.now,
       fetch,

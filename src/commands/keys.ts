@@ -109,9 +109,9 @@ interface OfKeys {
   user?: string;
 }
 
-type ListSurroundings = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
+type KeyCommandDependencies = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
 
-function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: ListSurroundings): void {
+function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: KeyCommandDependencies): void {
   command
     .description('list keys, without the keys themselves')
     .option('--organization <name>', 'those of an organization (default: all)')
@@ -128,7 +128,7 @@ function addList(command: Command, { withDatabase, listing, limits: { listedRows
     );
 }
 
-function addRevoke(command: Command, { withDatabase, listing, actor, limits }: ListSurroundings): void {
+function addRevoke(command: Command, { withDatabase, listing, actor, limits }: KeyCommandDependencies): void {
   const soon = `running servers refuse it within ${limits.keyCacheMsMax / 1_000} s`;
   command
     .description(`revoke a key, or all keys of a user, and end their sessions; ${soon}`)

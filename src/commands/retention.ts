@@ -4,7 +4,7 @@ import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { onStopSignal } from '../process/signals.ts';
-import type { Outcome, PlannedRule } from '../retention/apply.ts';
+import type { PlannedRule, RunOutcome } from '../retention/apply.ts';
 import type { Restored } from '../retention/restore.ts';
 import { operatorHere } from './operator.ts';
 
@@ -145,7 +145,7 @@ async function apply(
     print(json ? JSON.stringify({ applied: false, busy: true }) : error.message);
   });
   if (outcomes === undefined) return;
-  const count = (became: Outcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
+  const count = (became: RunOutcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;
   if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
@@ -153,7 +153,7 @@ async function apply(
   if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
 }
 
-function outcomeLine({ dataId, became, path, problem }: Outcome): string {
+function outcomeLine({ dataId, became, path, problem }: RunOutcome): string {
   if (became === 'failed') return `${dataId}: stays, ${problem}`;
   if (became === 'changed') return `${dataId}: stays, it was changed meanwhile`;
   return path === undefined

@@ -3,7 +3,7 @@ import { type DeletedEntry, nextDeletedEntries } from '../catalogue/data-entries
 import { deleteDataEntries, restoreDataEntries } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import { findIdByName } from '../catalogue/one-per-name.ts';
-import { nextChannels, type RunChannel } from '../catalogue/runs/channel-store.ts';
+import { nextChannels, type RunChannel } from '../catalogue/runs/run-channel-store.ts';
 import type { Run, RunQuery } from '../catalogue/runs/schemas.ts';
 import { listRuns } from '../catalogue/runs/service.ts';
 import { describeRuns } from '../catalogue/runs/store.ts';

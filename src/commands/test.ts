@@ -6,7 +6,7 @@ import { processBirth } from '../database/embedded/processes.ts';
 import { type LogFormat, openLog } from '../process/log.ts';
 import { cacheFolder } from '../testing/folders.ts';
 import { testingLimits } from '../testing/limits.ts';
-import type { TestServer } from '../testing/server.ts';
+import type { StartedServer } from '../testing/server.ts';
 
 interface TestOptions {
   port: number;
@@ -58,7 +58,7 @@ async function runTestServer(options: TestOptions, environment: Environment): Pr
   await end(server, await ended);
 }
 
-async function end(server: TestServer, why: string | undefined): Promise<void> {
+async function end(server: StartedServer, why: string | undefined): Promise<void> {
   await server.stop();
   if (why !== undefined) throw new Error(why);
   // Does not wait for anything that still runs, such as a request that hangs.

@@ -23,7 +23,7 @@ export function addVerifyCommand(command: Command, { withStore, print }: Surroun
             ({ dataId, place, problem }) => print(`stream ${dataId}, ${place}: ${problem}`),
             { repairs: repair },
           );
-          for (const line of summaryOf(found)) print(line);
+          for (const line of describeVerification(found)) print(line);
           if (differsStill(found)) process.exitCode = 1;
         } finally {
           await database.close();
@@ -33,7 +33,7 @@ export function addVerifyCommand(command: Command, { withStore, print }: Surroun
 }
 
 /** The lines that `verify` prints at the end. */
-export function summaryOf({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
+export function describeVerification({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
   const lines = [
     `${chunks.checked} chunks, ${chunks.differ} differ`,
     `${revisions.checked} replaced contents, ${revisions.differ} differ`,

@@ -4,12 +4,12 @@ import type { Tables } from './tables.ts';
 
 /** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
 export interface Access {
-  pool: Connections;
+  pool: ConnectionSource;
   kysely: Kysely<Tables>;
 }
 
 /** What a `pg.Pool` gives its users. */
-export interface Connections {
+export interface ConnectionSource {
   connect(): Promise<pg.PoolClient>;
   query<Row extends pg.QueryResultRow>(
     statement: string | pg.QueryConfig,
@@ -18,7 +18,7 @@ export interface Connections {
 }
 
 /** Both ways on one pool. Whoever has opened the pool ends it. */
-export function accessTo<Pool extends Connections>(pool: Pool): Access & { pool: Pool } {
+export function accessTo<Pool extends ConnectionSource>(pool: Pool): Access & { pool: Pool } {
   return {
     pool,
     get kysely() {

@@ -26,12 +26,12 @@ export const firstOfAll: ContentKey = {
 export const revisionOf: Record<ContentTable, string> = { chunks: '0::integer', chunk_revisions: 'k.revision' };
 
 /** In SQL the key of a row `k`, as columns of a result. */
-export const keyOf = (table: ContentTable) =>
+export const contentKeyColumns = (table: ContentTable) =>
   `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
    ${revisionOf[table]} as revision`;
 
 /** In SQL the condition and order of the next page of rows `k`. Its parameters are the first five of a statement. */
-export const pageOf = (table: ContentTable) => `
+export const contentPageSql = (table: ContentTable) => `
   where (k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
     and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
   order by k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}
@@ -46,7 +46,12 @@ export const pageParameters = ({ dataId, channelId, chunkIndex, revision }: Cont
 ];
 
 /** Describes a content within its stream. @param channelName null where the channel is gone */
-export function placeOf({ channelName, channelId, chunkIndex, revision }: ContentKey & { channelName: string | null }) {
+export function contentPlaceOf({
+  channelName,
+  channelId,
+  chunkIndex,
+  revision,
+}: ContentKey & { channelName: string | null }) {
   const channel = channelName === null ? `channel number ${channelId}` : `channel "${channelName}"`;
   return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
 }

@@ -8,10 +8,10 @@ import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool, type PoolOptions } from './pool.ts';
+import { createReadiness, type Readiness } from './readiness.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { type Route, routeTo } from './route.ts';
 import { createShares } from './shares.ts';
-import { createStanding, type Standing } from './standing.ts';
 import { whileAway } from './while-away.ts';
 
 /**
@@ -24,7 +24,7 @@ export interface Database {
   /** Pools and handles that are bound to no organization. */
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
-  standing: Standing;
+  readiness: Readiness;
   /** The free space on its disk. */
   disk: Disk;
   /** Whether PostgreSQL is away, and since when. */
@@ -101,12 +101,12 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, bounds.serviceConnectionsMax);
-  const looks = open(serviceRole, bounds.standingConnectionsMax, {
-    statementMsMax: Math.min(statementMsMax, bounds.standingMsMax),
-    waitMsMax: bounds.standingMsMax,
+  const looks = open(serviceRole, bounds.readinessConnectionsMax, {
+    statementMsMax: Math.min(statementMsMax, bounds.readinessMsMax),
+    waitMsMax: bounds.readinessMsMax,
   });
   const disk = createDisk(options.disk, bounds);
-  const standing = createStanding({
+  const readiness = createReadiness({
     pool: looks,
     disk,
     dataFolder: options.dataFolder,
@@ -121,7 +121,7 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
     // A new connection must lead to the same database as the first one of this server.
     verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
       void within(
-        standing.verify(client),
+        readiness.verify(client),
         bounds.ingestConnectMsMax,
         () => new DatabaseSilent(bounds.ingestConnectMsMax),
       )
@@ -140,9 +140,9 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, standing), shares, ingest }),
+    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, readiness), shares, ingest }),
     everyOrganization: { ingest, keys, upkeep: accessTo(service) },
-    standing,
+    readiness,
     disk,
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
@@ -158,10 +158,10 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
  * Connections that are refused at once, without waiting, while the database answers nothing, or while it might show the
  * rows of other organizations.
  */
-function unlessRefused(pool: pg.Pool, outage: Outage, standing: Standing): Pick<pg.Pool, 'connect'> {
+function unlessRefused(pool: pg.Pool, outage: Outage, readiness: Readiness): Pick<pg.Pool, 'connect'> {
   return {
     async connect() {
-      const refusal = standing.readRefusal();
+      const refusal = readiness.readRefusal();
       if (refusal !== undefined) throw new ServesNoMore(refusal);
       if (outage.isUnreachable()) throw new DatabaseAway();
       try {

@@ -157,7 +157,7 @@ async function prepare(
   const found = clusterFolder(dataDir);
   refuseOtherVersion(dataDir, found, shipped.major);
   await stopOldPostmaster(found, stopWaitMsMax, log);
-  const { clusterDir, runAs, binaries } = await settleUser(options, found, shipped);
+  const { clusterDir, runAs, binaries } = await chooseUser(options, found, shipped);
 
   const limits = { ...embeddedLimits, ...options.limits };
   const firstStart = clusterOwner(clusterDir) === undefined;
@@ -206,13 +206,13 @@ async function stopOldPostmaster(clusterDir: string, stopWaitMsMax: number, log:
   await clearOldBackends(clusterDir);
 }
 
-interface Settled {
+interface ChosenUser {
   clusterDir: string;
   runAs: RunAs;
   binaries: PostgresBinaries;
 }
 
-async function settleUser(options: EmbeddedOptions, found: string, shipped: PostgresBinaries): Promise<Settled> {
+async function chooseUser(options: EmbeddedOptions, found: string, shipped: PostgresBinaries): Promise<ChosenUser> {
   const { dataDir, log } = options;
   const root = options.relocationRoot ?? '/var/lib/metrology-server';
   const runAs = await chooseRunAs(shipped, found, clusterOwner(found));

@@ -51,7 +51,7 @@ export class DiskFull extends Error {}
 /** Too many requests of one organization wait for the database. The message is a sentence without its full stop. */
 export class TooManyWaiting extends Error {}
 
-/** The server may not go on with this database (standing.ts). The message is a sentence with its full stop. */
+/** The server may not go on with this database, as readiness.ts says; the message is a sentence with its full stop. */
 export class ServesNoMore extends Error {}
 
 /** Whether an error means that the connection is gone, whether PostgreSQL said so or not. */

@@ -1,5 +1,5 @@
 /** Comparing texts that a person would call the same. */
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 
 /**
  * Makes the SQL of a folded text from the SQL of the text. The result repeats that SQL, so it should be a column or a
@@ -22,7 +22,7 @@ const unseen = '\u00ad\u034f\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u20
  * when none of them is ASCII.
  * @throws when the query for the collations of the database fails
  */
-export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fold> {
+export async function findFolding(pool: Pick<ConnectionSource, 'query'>): Promise<Fold> {
   const { rows } = await pool.query<{ collname: string }>(
     `select collname from pg_collation
      where collnamespace = 'pg_catalog'::regnamespace and collname = any($1::text[])
@@ -40,7 +40,7 @@ export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fol
 }
 
 /** Queries the collations once and remembers the answer; a failed query is repeated by the next call. */
-export function rememberFolding(): (pool: Pick<Connections, 'query'>) => Promise<Fold> {
+export function rememberFolding(): (pool: Pick<ConnectionSource, 'query'>) => Promise<Fold> {
   let known: Promise<Fold> | undefined;
   return (pool) => {
     known ??= findFolding(pool).catch((error) => {

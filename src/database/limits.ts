@@ -13,15 +13,15 @@ export const databaseLimits = {
   serviceConnectionsMax: 2,
   /** Connections of one server process that look keys up, and do nothing else. */
   keyConnectionsMax: 2,
-  /** Connections of one server process that check whether it may go on (`standing.ts`). */
-  standingConnectionsMax: 1,
+  /** Connections of one server process that see whether it may go on (`readiness.ts`). */
+  readinessConnectionsMax: 1,
   /** How often a listening server makes that check, and how long the result is reused. */
-  standingEveryMs: 1_000,
-  standingKeepMs: 900,
+  readinessEveryMs: 1_000,
+  readinessKeepMs: 900,
   /** How long a server reuses the result that the data folder of its own PostgreSQL is there. */
   dataFolderKeepMs: 10,
   /** Longest time for a statement of that check, and for the wait for its connection. */
-  standingMsMax: 5_000,
+  readinessMsMax: 5_000,
   /**
    * With less space than this on the disk of the database, nothing is stored. PostgreSQL needs the rest: it ends when
    * it cannot write its log. It is twice the reserve of the embedded one (`diskReserveBytes`), which that may have to

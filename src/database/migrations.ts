@@ -1,7 +1,7 @@
 /** The migrations that come with this program, those that have run in a database, and whether the two fit. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import type { Access, Connections } from './access.ts';
+import type { Access, ConnectionSource } from './access.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 export const shippedFolder = new URL('../../migrations/', import.meta.url);
@@ -49,7 +49,7 @@ export async function readMigrations(folder = shippedFolder): Promise<MigrationF
  * The migrations that have run, in the order of their names; none where there are no tables of ours.
  * @param pool or one of its connections
  */
-export async function ranMigrations({ pool }: { pool: Pick<Connections, 'query'> }): Promise<RanMigration[]> {
+export async function ranMigrations({ pool }: { pool: Pick<ConnectionSource, 'query'> }): Promise<RanMigration[]> {
   // As JSON, since a database that only older releases have migrated lacks some of these columns.
   const rows = await pool
     .query<RanMigration>(

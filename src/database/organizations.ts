@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
-import { type Access, accessTo, type Connections } from './access.ts';
+import { type Access, accessTo, type ConnectionSource } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
@@ -92,7 +92,7 @@ function connectionsByOrganization(
   pool: Pick<pg.Pool, 'connect'>,
   shares: Shares,
   abandonedMsMax: number,
-): (organizationId: string, signal?: AbortSignal) => Connections {
+): (organizationId: string, signal?: AbortSignal) => ConnectionSource {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
   async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {

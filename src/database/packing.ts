@@ -1,11 +1,11 @@
 /**
- * When series begin to be packed. Servers of the release before read float8[] only, and may serve beside this one until
- * then. So every session of a program that can read packed series is marked by a shared advisory lock. The first server
- * that finds no session without this mark changes the `yes` of the migration to `no`. After that, a server of the
- * release before refuses to start serving, and one that started in between ends at its next check (`standing.ts`).
- * Until then the constraints of the tables keep it from overwriting a packed row.
+ * When series begin to be packed. Servers of the release before read float8[] only, and may serve beside this one until then. So
+ * each session of a program that knows packed series is marked, by a lock that all of them share; the first server that sees no
+ * session without the mark makes the `yes` of the migration a `no`. A server of the release before that comes after that refuses to
+ * serve, and one that came in between is ended by its next look (`readiness.ts`); until then the constraints of the tables keep it
+ * from writing over a packed row.
  */
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 
 import { serviceRole } from './roles.ts';
 
@@ -32,7 +32,7 @@ const mayNotRead = `a.datname = current_database() and a.usesysid is not null
  * a server, and superusers whose session is not called metrology-server.
  * @returns whether series may be packed
  */
-export async function beginPacking(pool: Pick<Connections, 'query'>): Promise<boolean> {
+export async function beginPacking(pool: Pick<ConnectionSource, 'query'>): Promise<boolean> {
   const { rows } = await pool.query<{ begun: boolean }>(
     `with begun as (
        update kysely_migration set release_before_serves = false
@@ -54,7 +54,7 @@ export interface SessionBefore {
 }
 
 /** Up to ten of the sessions that keep packing from beginning. */
-export async function sessionsBefore(pool: Pick<Connections, 'query'>): Promise<SessionBefore[]> {
+export async function sessionsBefore(pool: Pick<ConnectionSource, 'query'>): Promise<SessionBefore[]> {
   const { rows } = await pool.query<SessionBefore>(
     `select a.pid, a.usename as role, a.application_name as application from pg_stat_activity a where ${mayNotRead} order by a.pid limit 10`,
   );

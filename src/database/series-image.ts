@@ -13,7 +13,7 @@ export type SeriesImage =
 export const isPacked = (image: SeriesImage): image is PackedSeries => 'residuals' in image;
 
 /** The bytes of an image, without its few numbers. */
-export const bytesOf = (image: SeriesImage): Buffer => (isPacked(image) ? image.residuals : image.elements);
+export const imageBytes = (image: SeriesImage): Buffer => (isPacked(image) ? image.residuals : image.elements);
 
 /**
  * @param readings absent ones are NaN

@@ -11,7 +11,7 @@ import { markSession } from './packing.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import type { Route } from './route.ts';
 
-export interface Session {
+export interface SessionSettings {
   /** The role that the connection takes; without it, the connection keeps its login role. */
   role?: string;
   /** Settings of PostgreSQL by their names. */
@@ -32,7 +32,7 @@ export const backendOf = (client: object): number | undefined => backends.get(cl
  */
 export async function beginSession(
   client: pg.ClientBase,
-  { role, settings }: Session,
+  { role, settings }: SessionSettings,
   route: Route,
   msMax: number,
 ): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
@@ -24,12 +24,12 @@ const underWay = new WeakSet<object>();
  * at the same time.
  * @param take a statement that is run whenever the connection is taken: it sets the role for what follows
  */
-export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): Connections {
+export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): ConnectionSource {
   const connect = async () => {
     await client.query(take);
     return { query: client.query.bind(client), release() {} } as unknown as pg.PoolClient;
   };
-  const connections: Connections = {
+  const connections: ConnectionSource = {
     connect,
     async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
       return (await connect()).query<Row>(statement as string, values);
@@ -44,7 +44,7 @@ export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): 
  * @throws CommitInDoubt when the connection is lost at the commit
  */
 export async function inTransaction<Result>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   work: (client: pg.PoolClient) => Promise<Result>,
   patience?: Patience,
 ): Promise<Result> {
@@ -120,7 +120,7 @@ export async function inOneTrip<Results extends unknown[]>(
 
 /** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */
 export async function inOneStatement<Row extends pg.QueryResultRow>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   patience?: Patience,
 ): Promise<pg.QueryResult<Row>> {
@@ -145,7 +145,7 @@ const streamOf = (client: pg.PoolClient) => (client as unknown as { connection: 
  * DatabaseSilent.
  */
 async function unlessSilent<Result>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   client: pg.PoolClient,
   work: Promise<Result>,
   patience: Patience | undefined,
@@ -169,7 +169,11 @@ async function unlessSilent<Result>(
 }
 
 /** A session in a transaction holds a lock on its own virtual transaction id, which every role may see. */
-async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolClient, msMax: number): Promise<boolean> {
+async function isSessionAtWork(
+  pool: Pick<ConnectionSource, 'connect'>,
+  of: pg.PoolClient,
+  msMax: number,
+): Promise<boolean> {
   const { processID } = of as unknown as { processID: number };
   const text = `select from pg_locks where locktype = 'virtualxid' and pid = $1::integer and granted`;
   const { rowCount } = await askWithin(pool, { text, values: [processID] }, msMax);
@@ -178,7 +182,7 @@ async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolCl
 
 /** Runs one short statement; cuts the connection if it is not answered in time. @throws DatabaseSilent */
 export async function askWithin<Row extends pg.QueryResultRow>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   msMax: number,
 ): Promise<pg.QueryResult<Row>> {

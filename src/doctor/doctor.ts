@@ -11,7 +11,7 @@ type NamedCheck = readonly [name: string, check: Check];
 export const checks: readonly NamedCheck[] = [
   ['settings', surroundings.settings],
   ['versions', database.versions],
-  ['standing', database.standing],
+  ['standing', database.readiness],
   ['durability', database.durability],
   ['disk', surroundings.disk],
   ['write-ahead log', database.writeAheadLog],
@@ -49,7 +49,7 @@ export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
 }
 
 /** The output for people: a line for each check, advice below it, and a last line with the counts. */
-export function pageOf(findings: readonly Finding[]): string[] {
+export function reportOf(findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const count = (wanted: State) => findings.filter(({ state }) => state === wanted).length;
   return [

@@ -1,4 +1,4 @@
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { Room } from '../database/disk.ts';
 import type { DoctorLimits } from './limits.ts';
 
@@ -32,13 +32,13 @@ export interface Patient {
   diskFolder(): string | undefined;
   roomOf(folder: string): Promise<Room>;
   /** Connections as the role that owns the tables. */
-  owner: Connections;
+  owner: ConnectionSource;
   /** Connections as the role that the server logs in with. */
-  login: Connections;
+  login: ConnectionSource;
   /** Connections as the role that the server works with: it sees the rows of all organizations. */
-  service: Connections;
+  service: ConnectionSource;
   /** Why a server could not keep its promises on this database. */
-  standing(): Promise<string | undefined>;
+  readiness(): Promise<string | undefined>;
   /** Whether connections keep their session: they lead to PostgreSQL itself, or to a pooler in session mode. */
   keepsSessions(): Promise<boolean>;
   /** The server's time, in milliseconds of Unix time. */

@@ -3,11 +3,11 @@ import { packageCommit, packageName, packageVersion } from '../lib/package-info.
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { Grid, Window } from './grid.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
-import type { ChannelRow, StreamRow } from './store.ts';
+import type { CountedChannel, StreamRow } from './store.ts';
 
 export interface ExportedStream extends StreamRow {
   /** In the order of their names, as in the rows of the long layout. */
-  channels: ChannelRow[];
+  channels: CountedChannel[];
 }
 
 export interface ExportColumn {

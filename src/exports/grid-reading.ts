@@ -1,4 +1,4 @@
-import { openChannels, type ReadMeans } from '../points/read.ts';
+import { openChannels, type ReadDependencies } from '../points/read.ts';
 import { byInstant } from '../points/selection.ts';
 import type { Export } from './export.ts';
 import { type Grid, gridRows, rangeOfRows, timeOfRow } from './grid.ts';
@@ -9,20 +9,22 @@ import { RowGroup, type WideRows } from './row-group.ts';
  * @param rowsMax rows that are given out together
  */
 export async function* readGrid(
-  means: ReadMeans,
+  deps: ReadDependencies,
   exported: Export,
   grid: Grid,
   rowsMax: number,
 ): AsyncGenerator<WideRows, void, void> {
-  const { rest } = means.reading;
+  const { rest } = deps.reading;
   for (const stream of exported.streams) {
     const rows = gridRows(grid, stream.channels, exported.window);
     if (rows === undefined) continue;
     const wanted = { selection: rangeOfRows(grid, rows), zeroMs: 0, collapse: byInstant };
-    const read = await openChannels(means, stream.channels, wanted);
+    const read = await openChannels(deps, stream.channels, wanted);
     const group = new RowGroup(exported, stream, rowsMax);
     const filling =
-      grid.fill === 'mean' ? new Means(stream.channels.length) : new Previous(stream.channels.length, grid);
+      grid.fill === 'mean'
+        ? new MeanFilling(stream.channels.length)
+        : new PreviousFilling(stream.channels.length, grid);
     let row = rows.first;
     try {
       for await (const { times, values, channels } of read.batches({ withValues: true })) {
@@ -62,7 +64,7 @@ interface Filling {
 }
 
 /** Shows the last reading at or before the row, unless it is too old. An absent reading hides the readings before it. */
-class Previous implements Filling {
+class PreviousFilling implements Filling {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
   readonly #maxAge: number;
@@ -91,7 +93,7 @@ class Previous implements Filling {
 }
 
 /** Shows the mean of the readings from the row's time until the next row. */
-class Means implements Filling {
+class MeanFilling implements Filling {
   readonly #counts: Float64Array;
   /** Sums, and their rounding errors (Neumaier's summation). */
   readonly #sums: Float64Array;

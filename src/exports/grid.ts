@@ -3,7 +3,7 @@ import { durationMs } from '../lib/duration.ts';
 import type { Selection } from '../points/selection.ts';
 import type { ExportLimits } from './limits.ts';
 import type { Fill, GridQuery } from './schemas.ts';
-import type { ChannelRow } from './store.ts';
+import type { CountedChannel } from './store.ts';
 
 /**
  * Rows at even times, so that instruments that measure a moment apart share rows. Row k is at k × step since 1970, so files
@@ -74,7 +74,7 @@ function rowAtOrAfter(grid: Grid, seconds: number): number {
  */
 export function gridRows(
   grid: Grid,
-  channels: readonly ChannelRow[],
+  channels: readonly CountedChannel[],
   { startMs, endMs }: Window,
 ): GridRows | undefined {
   const [first, last] = extentOf(channels);
@@ -88,7 +88,7 @@ export function gridRows(
   return rows.first > rows.last ? undefined : rows;
 }
 
-function extentOf(channels: readonly ChannelRow[]): [first: number, last: number] {
+function extentOf(channels: readonly CountedChannel[]): [first: number, last: number] {
   let [first, last] = [Infinity, -Infinity];
   for (const { time_min, time_max } of channels) {
     first = Math.min(first, time_min ?? Infinity);

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type Export, metadataOf } from './export.ts';
-import { findStanding } from './store.ts';
+import { findContentState } from './store.ts';
 
 /** An export whose data do not change any more, except by deliberate acts such as an edit or a deletion. */
 export interface Unchanging {
@@ -25,7 +25,7 @@ export async function findUnchanging(
 ): Promise<Unchanging | undefined> {
   const dataIds = exported.streams.map(({ data_id }) => data_id);
   if (dataIds.length === 0) return undefined;
-  const { is_complete, changed_at, digest } = await findStanding(organization, dataIds, graceSeconds);
+  const { is_complete, changed_at, digest } = await findContentState(organization, dataIds, graceSeconds);
   if (!is_complete || changed_at === null) return undefined;
   const then = { ...exported, exportedAt: new Date(changed_at) };
   const made = [digest, changed_at, form, exported.isSelection, metadataOf(then)];

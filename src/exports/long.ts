@@ -1,5 +1,5 @@
 import type { StoredPoints } from '../points/points.ts';
-import { openStored, type ReadMeans } from '../points/read.ts';
+import { openStored, type ReadDependencies } from '../points/read.ts';
 import type { Export } from './export.ts';
 
 /** A stored chunk with its stream and channel: a run of rows of the long layout. */
@@ -14,10 +14,10 @@ export interface LongChunk {
  * part of it. A chunk that is replaced meanwhile is shown as it is when its page is fetched. A chunk that is gone is an
  * error.
  */
-export async function* readLong(means: ReadMeans, { streams }: Export): AsyncGenerator<LongChunk, void, void> {
+export async function* readLong(deps: ReadDependencies, { streams }: Export): AsyncGenerator<LongChunk, void, void> {
   for (const { data_id: dataId, channels } of streams) {
     for (const channel of channels) {
-      const chunks = await openStored(means, channel);
+      const chunks = await openStored(deps, channel);
       for await (const chunk of chunks) yield { dataId, channelName: channel.channel_name, chunk };
     }
   }

@@ -4,6 +4,7 @@ import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
@@ -13,9 +14,9 @@ import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
-import { countRows } from './count-rows.ts';
+import { countExportedRows } from './count-rows.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -31,7 +32,6 @@ import {
   ExportFile,
   ExportMetadata,
   ExportPart,
-  ExportPath,
   ExportQuery,
   type Format,
   type Layout,
@@ -65,7 +65,8 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
+interface RouteDependencies
+  extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   plausible: PlausibleTimes;
   points: PointLimits;
@@ -86,35 +87,35 @@ const contentTypes: Record<Format, string> = {
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
-  const means: Means = {
+  const deps: RouteDependencies = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
     plausible: { ...httpLimits, ...given?.http },
     points: { ...pointLimits, ...given?.points },
     search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
-  streamRoutes(app, means);
-  selectionRoutes(app, means);
-  downloadRoute(app, means, 'raw_data', 'long');
-  downloadRoute(app, means, 'processed_data', 'wide');
+  streamRoutes(app, deps);
+  selectionRoutes(app, deps);
+  downloadRoute(app, deps, 'raw_data', 'long');
+  downloadRoute(app, deps, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, means: Means): void {
+function streamRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/:data_id/',
     {
       schema: {
         summary: 'Export a stream as CSV, Parquet or XLSX',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ExportQuery,
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -124,34 +125,34 @@ function streamRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of a stream holds and where its data come from',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ContentQuery,
         response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, deps));
     },
   );
 }
 
-function selectionRoutes(app: App, means: Means): void {
+function selectionRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/',
     {
       schema: {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
-        querystring: SelectionQuery(means.search),
+        querystring: SelectionQuery(deps.search),
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openSelectionExport(organization, userId, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -161,39 +162,38 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of several streams holds and where its data come from',
         tags,
-        querystring: SelectionContentQuery(means.search),
+        querystring: SelectionContentQuery(deps.search),
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
     async (request) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openSelectionExport(organization, userId, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openSelectionExport(organization, userId, request.query, deps));
     },
   );
 }
 
 /** The route that `Client.download` asks for the address of a file. It saves that file under the name in the answer. */
-function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_data', layout: Layout): void {
+function downloadRoute(app: App, deps: RouteDependencies, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
       schema: {
         summary: `Where to download a stream as CSV in the ${layout} layout`,
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: DownloadQuery,
         response: { 200: Download, ...refusals(400, 404, 422) },
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
-      const id = request.params.data_id.toLowerCase();
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, deps);
       // A person will open this file, quite possibly in a spreadsheet.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, deps.publicUrl)}/exports/${request.params.data_id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -203,7 +203,7 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
 
 /** Sends a file piece by piece, as fast as the client reads. When the client goes away, reading ends. */
 async function sendExport(
-  means: Means,
+  deps: RouteDependencies,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
@@ -215,23 +215,23 @@ async function sendExport(
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
   // Without a Host header (HTTP/1.0) the address is relative, as a link may be.
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
+  const metadataUrl = `${publicUrlOf(request, deps.publicUrl) ?? ''}${path}/metadata${query}`;
   const isHead = request.method === 'HEAD';
-  const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
-    const read = { ...reading, limits: means.points };
-    if (format === 'xlsx') requireFitsSheet(await countRows(read, what, means.limits.sheetRowsMax), means.limits);
-    return begun(fileOf(means, read, what, written, form));
+  const begin = async (what: Export, reading: Omit<ReadDependencies, 'limits'>, written: Format = format) => {
+    const read = { ...reading, limits: deps.points };
+    if (format === 'xlsx') requireFitsSheet(await countExportedRows(read, what, deps.limits.sheetRowsMax), deps.limits);
+    return begun(fileOf(deps.limits, read, what, written, form));
   };
   // The first piece is made before the headers are set, so that an early error is a normal error response and no file.
-  const kept = await openKept(means, request, exported, begin, { format, ...form });
+  const kept = await openKept(deps, request, exported, begin, { format, ...form });
   if (!isHead) {
-    await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
+    await noteExport(readFor(deps.database, request).organization, exported, format, (error, what) =>
       request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
     );
   }
   // A HEAD has no body, but shows the error that a GET would begin with. CSV is used for that, as the form that starts
   // fastest.
-  const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
+  const pieces = kept ?? (await begin(exported, readFor(deps.database, request), isHead ? 'csv' : format));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
@@ -247,10 +247,10 @@ async function sendExport(
  * @returns undefined when the export is not kept as a file
  */
 async function openKept(
-  { cache, graceSeconds, database }: Means,
+  { cache, graceSeconds, database }: RouteDependencies,
   request: FastifyRequest,
   exported: Export,
-  begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
+  begin: (exported: Export, read: Omit<ReadDependencies, 'limits'>) => Promise<Pieces>,
   form: object,
 ): Promise<{ file: KeptFile; key: string } | undefined> {
   if (cache === undefined) return undefined;
@@ -266,7 +266,7 @@ async function openKept(
   return file && { file, key };
 }
 
-function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+function fileOf(limits: ExportLimits, read: ReadDependencies, exported: Export, format: Format, form: CsvForm): Pieces {
   const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);

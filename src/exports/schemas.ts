@@ -3,8 +3,6 @@ import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/sch
 import { Commit, channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 import { durationMsPattern } from '../lib/duration.ts';
 
-export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
-
 export const layouts = ['long', 'wide'] as const;
 export const formats = ['csv', 'parquet', 'xlsx'] as const;
 export type Layout = (typeof layouts)[number];

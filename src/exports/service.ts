@@ -10,11 +10,17 @@ import { describeExport, type Export, type ExportedStream } from './export.ts';
 import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
 import type { ExportLimits } from './limits.ts';
 import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
-import { auditExport, type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
+import {
+  auditExport,
+  type CountedChannel,
+  findStreamsToExport,
+  listChannelsToExport,
+  type StreamRow,
+} from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
 
-export interface ExportMeans {
+export interface ExportReadDependencies {
   limits: ExportLimits;
   /** The range of plausible times, by which a `start` or `end` in a finer unit than seconds is recognised. */
   plausible: PlausibleTimes;
@@ -31,11 +37,11 @@ export async function openStreamExport(
   organization: OrganizationDatabase,
   dataId: string,
   content: Content,
-  means: ExportMeans,
+  deps: ExportReadDependencies,
 ): Promise<Export> {
   const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(organization, streams, content, false, means);
+  return openExport(organization, streams, content, false, deps);
 }
 
 /**
@@ -48,7 +54,7 @@ export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
   { data_ids, ...query }: SelectionContentQuery,
-  { search, ...means }: ExportMeans & { search: SearchOptions },
+  { search, ...deps }: ExportReadDependencies & { search: SearchOptions },
 ): Promise<Export> {
   const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
@@ -59,8 +65,8 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, means.limits);
-  if (!isFiltered) return openExport(organization, named ?? [], query, true, means);
+  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, deps.limits);
+  if (!isFiltered) return openExport(organization, named ?? [], query, true, deps);
   const passed: string[] = [];
   for await (const page of searchDataEntries(
     organization,
@@ -69,13 +75,13 @@ export async function openSelectionExport(
     search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
-    limitStreams(passed.length, means.limits);
+    limitStreams(passed.length, deps.limits);
   }
   const streams = await findStreamsToExport(
     organization,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(organization, streams, query, true, means);
+  return openExport(organization, streams, query, true, deps);
 }
 
 /**
@@ -113,7 +119,7 @@ async function openExport(
   streams: StreamRow[],
   content: Content,
   isSelection: boolean,
-  { limits, plausible, now }: ExportMeans,
+  { limits, plausible, now }: ExportReadDependencies,
 ): Promise<Export> {
   const { layout = 'long', channel_names, units_in_headers: unitsInHeaders } = content;
   const { channelsMax, columnsMax } = limits;
@@ -126,7 +132,7 @@ async function openExport(
   if (layout === 'wide' && names.length > columnsMax) {
     throw tooMany('different channels in the wide layout', columnsMax);
   }
-  const byStream = new Map(ids.map((id): [string, ChannelRow[]] => [id, []]));
+  const byStream = new Map(ids.map((id): [string, CountedChannel[]] => [id, []]));
   for (const channel of channels) byStream.get(channel.data_id)?.push(channel);
   const exported: ExportedStream[] = streams.map((stream) => ({
     ...stream,

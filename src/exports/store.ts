@@ -17,7 +17,7 @@ export interface StreamRow {
 }
 
 /** A channel with its exact counters. Times are in Unix seconds, null where no point has a possible time. */
-export interface ChannelRow {
+export interface CountedChannel {
   data_id: string;
   channel_id: number;
   channel_name: string;
@@ -74,8 +74,8 @@ export async function listChannelsToExport(
   dataIds: readonly string[],
   channelNames: readonly string[] | undefined,
   countMax: number,
-): Promise<ChannelRow[]> {
-  const { rows } = await pool.query<ChannelRow>({
+): Promise<CountedChannel[]> {
+  const { rows } = await pool.query<CountedChannel>({
     name: 'list_channels_to_export',
     text: `
       select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max
@@ -89,7 +89,7 @@ export async function listChannelsToExport(
 }
 
 /** What shows whether the content of streams has changed. */
-export interface Standing {
+export interface ContentState {
   /** Whether all of them are finalized and past the grace for late chunks. */
   is_complete: boolean;
   /** When any of the streams or their channels was last changed; null without streams. */
@@ -98,12 +98,12 @@ export interface Standing {
   digest: string;
 }
 
-export async function findStanding(
+export async function findContentState(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   graceSeconds: number,
-): Promise<Standing> {
-  const { rows } = await pool.query<Standing>({
+): Promise<ContentState> {
+  const { rows } = await pool.query<ContentState>({
     name: 'find_standing_of_exports',
     text: `
       select coalesce(bool_and(coalesce(s.finalized_at + make_interval(secs => $3::float8) < clock_timestamp(), false)), false)
@@ -119,7 +119,7 @@ export async function findStanding(
       where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id = any($2::uuid[])`,
     values: [organizationId, dataIds, graceSeconds],
   });
-  return rows[0] as Standing;
+  return rows[0] as ContentState;
 }
 
 /** Writes into the audit log that a file of some streams is taken: one entry for each stream, form and minute. */

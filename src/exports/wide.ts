@@ -1,4 +1,4 @@
-import { openChannels, type ReadMeans } from '../points/read.ts';
+import { openChannels, type ReadDependencies } from '../points/read.ts';
 import { byInstant } from '../points/selection.ts';
 import type { Export } from './export.ts';
 import { RowGroup, type WideRows } from './row-group.ts';
@@ -10,13 +10,13 @@ import { RowGroup, type WideRows } from './row-group.ts';
  * @param rowsMax rows that are given out together
  */
 export async function* readWide(
-  means: ReadMeans,
+  deps: ReadDependencies,
   exported: Export,
   rowsMax: number,
 ): AsyncGenerator<WideRows, void, void> {
   const wanted = { selection: exported.window, zeroMs: 0, collapse: byInstant };
   for (const stream of exported.streams) {
-    const read = await openChannels(means, stream.channels, wanted);
+    const read = await openChannels(deps, stream.channels, wanted);
     const group = new RowGroup(exported, stream, rowsMax);
     try {
       for await (const { times, values, channels } of read.batches({ withValues: true })) {

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Actor, Origin } from '../database/audit.ts';
 
 /** The client's address: that of the connection or, behind TRUSTED_PROXIES, the one that the proxies report. */
-export function addressOf(request: FastifyRequest): string | undefined {
+export function clientAddressOf(request: FastifyRequest): string | undefined {
   // A socket that listens for IPv6 too reports an IPv4 address with the prefix ::ffff:.
   return request.ip?.replace(/^::ffff:(?=\d+\.)/, '').slice(0, addressLengthMax);
 }
@@ -13,7 +13,7 @@ const addressLengthMax = 100;
 /** Id and address of a request, for the audit log. */
 export const originOf = (request: FastifyRequest): Origin => ({
   requestId: request.id,
-  address: addressOf(request),
+  address: clientAddressOf(request),
 });
 
 /** Who sends a request, for the audit log. */

@@ -15,7 +15,7 @@ declare module 'fastify' {
      */
     endEventStreams(): void;
     /** Resolves when no overview is waiting to be made. */
-    overviewsSettled(): Promise<void>;
+    overviewsIdle(): Promise<void>;
   }
 }
 

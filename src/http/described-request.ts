@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { apiKeyHint } from '../auth/api-key.ts';
 import { type ApiError, clip } from '../errors.ts';
-import { addressOf } from './actor.ts';
+import { clientAddressOf } from './actor.ts';
 
 /** The fields of a request in the log, besides its id. They help to find the program that has sent it. */
 export interface DescribedRequest {
@@ -30,7 +30,7 @@ export function describeRequest(request: FastifyRequest, reply: FastifyReply, re
     route: routeOf(request),
     ...textField('data_id', dataId),
     ...keyOf(request),
-    ...textField('address', addressOf(request)),
+    ...textField('address', clientAddressOf(request)),
     ...textField('forwarded_for', headers['x-forwarded-for']),
     duration_ms: Math.round(reply.elapsedTime * 10) / 10,
   };
@@ -39,7 +39,7 @@ export function describeRequest(request: FastifyRequest, reply: FastifyReply, re
 /** The fields by which requests without a log line of their own are counted. */
 export function kindOf(request: FastifyRequest): Pick<DescribedRequest, 'method' | 'route' | 'key_id' | 'address'> {
   const { key_id } = keyOf(request);
-  const who = key_id === undefined ? textField('address', addressOf(request)) : { key_id };
+  const who = key_id === undefined ? textField('address', clientAddressOf(request)) : { key_id };
   return { method: request.method, route: request.is404 ? '' : routeOf(request), ...who };
 }
 

@@ -29,7 +29,7 @@ const tags = ['keys'];
 const config = { scope: 'admin' as const };
 const prefixTrailingSlash = 'slash';
 
-interface KeyRouteParts {
+interface KeyRouteDependencies {
   database: Database;
   limits: AuthLimits;
 }
@@ -38,7 +38,7 @@ interface KeyRouteParts {
  * `/keys`: lists, makes, replaces and revokes keys of the requesting organization. A new key is shown once, in the
  * answer.
  */
-export function keyRoutes(app: App, { database, limits }: KeyRouteParts): void {
+export function keyRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   const own = (request: FastifyRequest) => database.as(request.identity.organizationId, undefined, actorFor(request));
 
   app.get(
@@ -114,7 +114,7 @@ export function keyRoutes(app: App, { database, limits }: KeyRouteParts): void {
 }
 
 /** `/users`: lists the users of the requesting organization, and revokes all keys of one. */
-export function userRoutes(app: App, { database, limits }: KeyRouteParts): void {
+export function userRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   app.get(
     '/',
     {

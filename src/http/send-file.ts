@@ -27,7 +27,7 @@ export async function sendFile(
   const { 'if-none-match': known, 'if-range': ifRange, range: wanted } = request.headers;
   const isKnown = known?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
   reply.header('etag', etag).header('accept-ranges', 'bytes').header('cache-control', 'private, no-cache');
-  const range = ifRange === undefined || ifRange === etag ? rangeOf(wanted, bytes) : undefined;
+  const range = ifRange === undefined || ifRange === etag ? byteRangeOf(wanted, bytes) : undefined;
   if (isKnown || range === 'beyond' || request.method === 'HEAD' || bytes === 0) await handle.close();
   if (isKnown) return reply.code(304).send();
   if (range === 'beyond') {
@@ -53,7 +53,7 @@ async function* piecesOf(stream: ReadStream): Pieces {
  * The range of bytes that a header asks for, both ends included. Undefined for the whole file; a request for several
  * ranges gets that too.
  */
-export function rangeOf(
+export function byteRangeOf(
   header: string | undefined,
   bytes: number,
 ): { first: number; last: number } | 'beyond' | undefined {

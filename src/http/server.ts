@@ -7,6 +7,7 @@ import { type Credentials, knownOrganization, requireKeys } from './auth.ts';
 import { readJsonBodies } from './body.ts';
 import { createClientErrors } from './client-errors.ts';
 import { createConnections } from './connections.ts';
+import { lowerDataIds } from './data-id.ts';
 import { connectionsFor } from './descriptors.ts';
 import { answerBadUrl, answerErrors } from './error-handler.ts';
 import { endBodiesOfHead } from './head-requests.ts';
@@ -92,6 +93,7 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, conf
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, credentials, connections.keep);
   refuseLargeQueries(app);
+  lowerDataIds(app);
   return app;
 }
 

@@ -97,7 +97,7 @@ export class ChannelAccount {
 
   /** To be called after the last chunk. */
   finish(): void {
-    this.#settleLast(undefined);
+    this.#addLast(undefined);
     this.irregular.finish();
     this.holes.finish();
   }
@@ -119,11 +119,11 @@ export class ChannelAccount {
       (ascending ? 0 : irregularities.not_ascending) |
       (isOverlapping ? irregularities.overlapping : 0) |
       (implausibleTime === null ? 0 : this.#kindOf(implausibleTime));
-    this.#settleLast(chunk);
+    this.#addLast(chunk);
     this.#last = { chunk, kinds };
   }
 
-  #settleLast(next: ChunkFacts | undefined): void {
+  #addLast(next: ChunkFacts | undefined): void {
     if (this.#last === undefined) return;
     const { chunk, kinds } = this.#last;
     const jump = this.#jumps.isJump(chunk, next) ? irregularities.time_jump : 0;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -124,7 +124,7 @@ export async function readAccount(
  * compared.
  */
 async function readUsualCounts(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   chunks: string,
   pointsPerChunk: number,
   limits: HabitLimits,
@@ -155,7 +155,7 @@ function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: Plau
 
 /** @throws ApiError 404 for a stream that does not exist any more in the snapshot of the transaction */
 async function requireStream(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   organizationId: string,
   dataId: string,
 ): Promise<void> {

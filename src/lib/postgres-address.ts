@@ -99,7 +99,7 @@ export function loginName(address: Address): string {
 }
 
 /** The address for people: host and database, no secret. */
-export function placeOf(connectionString: string): string {
+export function shownAddressOf(connectionString: string): string {
   const { host = '', port = '', dbname = '' } = readAddress(connectionString);
   return urlOf({ host, port, dbname });
 }

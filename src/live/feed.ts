@@ -1,5 +1,5 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import { type FollowedRun, keyOf, openRun, requireRoom, wholeState } from './follow.ts';
+import { type FollowedRun, followedRunKey, openRun, requireRoom, wholeState } from './follow.ts';
 import { createLooks, type LooksOptions } from './looks.ts';
 import type { Micros } from './run-facts.ts';
 import type { Subscriber } from './subscribers.ts';
@@ -38,7 +38,7 @@ export function createFeed(options: FeedOptions): Feed {
   let isClosed = false;
 
   async function runOf(organization: OrganizationDatabase, dataId: string): Promise<FollowedRun | undefined> {
-    const key = keyOf(organization.organizationId, dataId);
+    const key = followedRunKey(organization.organizationId, dataId);
     const known = runs.get(key) ?? opening.get(key);
     if (known !== undefined) return known;
     const opened = openRun(organization, dataId, options).finally(() => opening.delete(key));
@@ -58,7 +58,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     async follow(organization, dataId, subscriber, cursor) {
-      const key = keyOf(organization.organizationId, dataId);
+      const key = followedRunKey(organization.organizationId, dataId);
       const opened = await runOf(organization, dataId);
       if (opened === undefined) return false;
       if (isClosed || subscriber.stream.destroyed) return true;
@@ -70,7 +70,7 @@ export function createFeed(options: FeedOptions): Feed {
       return true;
     },
     note(organizationId, dataId) {
-      const run = runs.get(keyOf(organizationId, dataId));
+      const run = runs.get(followedRunKey(organizationId, dataId));
       if (run !== undefined) looks.note(run);
     },
     runCount: () => runs.size,

@@ -6,7 +6,7 @@ import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 import type { Micros, RunStatus } from './run-facts.ts';
 import { changedSpan, spanSince } from './span.ts';
-import { findRuns, readChannels, type StoredChannel } from './store.ts';
+import { findFollowedRuns, readChannels, type StoredChannel } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** A run that is followed in this process, as its followers know it. */
@@ -31,21 +31,21 @@ export interface FollowedRun {
 
 type FollowLimits = Pick<LiveLimits, 'nearChunksMax' | 'commitMsMax' | 'followedChannelsMax'>;
 
-export interface FollowMeans {
+export interface FollowDependencies {
   idleSeconds: number;
   limits: FollowLimits;
 }
 
 /** The key of a run among those of all organizations. */
-export const keyOf = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
+export const followedRunKey = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
 
 /** Reads the present state of a run, without followers. Undefined where the organization has no such run. */
 export async function openRun(
   organization: OrganizationDatabase,
   dataId: string,
-  { idleSeconds, limits }: FollowMeans,
+  { idleSeconds, limits }: FollowDependencies,
 ): Promise<FollowedRun | undefined> {
-  const [found] = await findRuns(organization, [dataId], idleSeconds);
+  const [found] = await findFollowedRuns(organization, [dataId], idleSeconds);
   if (found === undefined) return undefined;
   const { readAt, channels } = await readChannels(organization, [dataId], [], limits.nearChunksMax);
   return {
@@ -90,9 +90,12 @@ export async function tellChanges(
     run.mark = mark;
     const own = byRun.get(run.dataId);
     if (own === undefined) continue;
-    const told = own.map((channel) => ({ channel, span: changedSpan(channel, run.channels.get(channel.channelId)) }));
+    const changes = own.map((channel) => ({
+      channel,
+      span: changedSpan(channel, run.channels.get(channel.channelId)),
+    }));
     for (const channel of own) run.channels.set(channel.channelId, channel);
-    tell(run, channelsFrame(run.dataId, status, told, readAt));
+    tell(run, channelsFrame(run.dataId, status, changes, readAt));
   }
 }
 
@@ -108,7 +111,7 @@ export function tellStatus([run, { status }]: LookedAt): void {
 /** The run does not exist any more: tells its followers and stops following it. */
 export function endRun(runs: Map<string, FollowedRun>, run: FollowedRun): void {
   tell(run, statusFrame(run.dataId, 'deleted', run.readAt));
-  runs.delete(keyOf(run.organization.organizationId, run.dataId));
+  runs.delete(followedRunKey(run.organization.organizationId, run.dataId));
   for (const subscriber of run.followers) subscriber.leaveRun();
 }
 

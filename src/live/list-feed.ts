@@ -3,7 +3,7 @@ import { groupBy } from '../lib/group-by.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { beginningOf, type LookedThrough, type RunList, tellList } from './run-list.ts';
+import { beginningOf, type FollowedRunList, type LookedThrough, tellList } from './run-list.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** Sends the changed runs of the list to the clients that follow it; each run at most once per look. */
@@ -28,7 +28,7 @@ interface ListFeedOptions {
 
 export function createListFeed({ look, limits, now, report }: ListFeedOptions): ListFeed {
   const { listedRunsMax } = limits;
-  const lists = new Map<string, RunList>();
+  const lists = new Map<string, FollowedRunList>();
   /** Runs that the next look must cover, even if they are not among the newest. */
   const noted = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -59,20 +59,20 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     schedule();
   }
 
-  async function lookThrough(some: RunList[], scope: LookedThrough): Promise<void> {
+  async function lookThrough(some: FollowedRunList[], scope: LookedThrough): Promise<void> {
     const organizationIds = some.map(({ organization }) => organization.organizationId);
     const found = groupBy(
       await look({ ...scope, organizationIds, listedRunsMax }),
       ({ organizationId }) => organizationId,
     );
-    const told = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
-    for (const one of await Promise.allSettled(told)) {
+    const tellings = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
+    for (const one of await Promise.allSettled(tellings)) {
       if (one.status === 'rejected') report(one.reason);
       else for (const dataId of one.value) noted.add(dataId);
     }
   }
 
-  async function listOf(organization: OrganizationDatabase): Promise<RunList> {
+  async function listOf(organization: OrganizationDatabase): Promise<FollowedRunList> {
     const organizationIds = [organization.organizationId];
     const known = lists.get(organization.organizationId);
     if (known !== undefined) return known;

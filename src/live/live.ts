@@ -35,7 +35,7 @@ export function createLive({ database, idleSeconds, limits, report }: LiveOption
   const now = () => performance.now();
   let hasFailed = false;
   let lookCount = 0;
-  const means = {
+  const deps = {
     ...{ limits, now, idleSeconds },
     report(error: unknown) {
       if (!hasFailed) report(error);
@@ -48,11 +48,11 @@ export function createLive({ database, idleSeconds, limits, report }: LiveOption
     return result;
   };
   const feed = createFeed({
-    ...means,
+    ...deps,
     look: (dataIds) => lookAtRuns(database, dataIds, idleSeconds).then(succeeded),
   });
   const lists = createListFeed({
-    ...means,
+    ...deps,
     look: (scope) => lookAtLists(database, scope, idleSeconds).then(succeeded),
   });
   const subscribers = createSubscribers(limits);

@@ -1,5 +1,5 @@
 import { groupBy } from '../lib/group-by.ts';
-import { endRun, type FollowedRun, keyOf, type LookedAt, tellChanges, tellStatus } from './follow.ts';
+import { endRun, type FollowedRun, followedRunKey, type LookedAt, tellChanges, tellStatus } from './follow.ts';
 import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 
@@ -60,10 +60,10 @@ export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
   }
 
   function tellAll(due: FollowedRun[], seen: SeenRun[]): void {
-    const found = new Map(seen.map((one) => [keyOf(one.organizationId, one.dataId), one]));
+    const found = new Map(seen.map((one) => [followedRunKey(one.organizationId, one.dataId), one]));
     const changed: LookedAt[] = [];
     for (const run of due) {
-      const one = found.get(keyOf(run.organization.organizationId, run.dataId));
+      const one = found.get(followedRunKey(run.organization.organizationId, run.dataId));
       if (one === undefined) endRun(runs, run);
       else if (one.mark === run.mark) tellStatus([run, one]);
       else changed.push([run, one]);

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import type { Feed } from './feed.ts';
@@ -10,8 +11,8 @@ import { heartbeat, latestJson, statusFrame } from './frames.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListFeed } from './list-feed.ts';
 import type { Micros } from './run-facts.ts';
-import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents, StreamPath } from './schemas.ts';
-import { findRuns, readChannels } from './store.ts';
+import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents } from './schemas.ts';
+import { findFollowedRuns, readChannels } from './store.ts';
 import type { Subscriber, Subscribers } from './subscribers.ts';
 
 export interface LiveDependencies {
@@ -46,7 +47,7 @@ function liveRoute(app: App, dependencies: LiveDependencies, prefix: string): vo
       schema: {
         tags,
         summary: 'Follow a run: server-sent events after each commit',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: LiveQuery(dependencies.limits),
         response: { 200: RunEvents, ...refusals(400, 404, 422) },
       },
@@ -86,13 +87,13 @@ function latestRoute(app: App, { database, idleSeconds, limits }: LiveDependenci
       schema: {
         tags,
         summary: 'Read the newest reading of every channel',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         response: { 200: LatestAnswer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
       const { organization } = readFor(database, request);
-      const [run] = await findRuns(organization, [request.params.data_id], idleSeconds);
+      const [run] = await findFollowedRuns(organization, [request.params.data_id], idleSeconds);
       if (run === undefined) throw notFound('data_id');
       const { channels } = await readChannels(organization, [run.dataId], [], limits.nearChunksMax);
       // Sent as bytes, without the schema: its serialiser would drop the sign of -0.

@@ -3,6 +3,9 @@
 /** The state of a run; `interrupted` is an open run without a new chunk for STREAM_IDLE_SECONDS. */
 export type RunStatus = 'live' | 'interrupted' | 'finalized';
 
+/** What is told of a run besides its channels; `deleted` is also one that is not there. */
+export type EventStatus = RunStatus | 'deleted';
+
 /** Unix microseconds of the database's clock, as a whole number that a float64 holds exactly. */
 export type Micros = number;
 

@@ -2,11 +2,11 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type RunSummary, runFrame } from './frames.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { countRuns, type RunCounts } from './store.ts';
+import { countFollowedRuns, type RunCounts } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** The runs of one organization, as the followers of its list know them. */
-export interface RunList {
+export interface FollowedRunList {
   organization: OrganizationDatabase;
   /** By data_id, as the last look found them. */
   seen: Map<string, ListedRun>;
@@ -18,14 +18,14 @@ export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
 
 /** The first events for a client: the live runs, or with a cursor all runs that may have changed since. */
 export async function beginningOf(
-  { organization, seen }: RunList,
+  { organization, seen }: FollowedRunList,
   cursor: Micros | undefined,
   commitMsMax: number,
 ): Promise<Buffer[]> {
   const from = cursor === undefined ? undefined : cursor - commitMsMax * 1_000;
   const isWanted = ({ status, changedAt }: ListedRun) => (from === undefined ? status === 'live' : changedAt > from);
   const wanted = [...seen.values()].filter(isWanted);
-  const { readAt, counts } = await countRuns(organization, idsOf(wanted));
+  const { readAt, counts } = await countFollowedRuns(organization, idsOf(wanted));
   return summariesOf(counts, seen).map((one) => runFrame(one, readAt));
 }
 
@@ -34,7 +34,7 @@ export async function beginningOf(
  * @returns runs that may have been deleted; the next look must ask for them by id
  */
 export async function tellList(
-  { organization, seen, followers }: RunList,
+  { organization, seen, followers }: FollowedRunList,
   found: readonly ListedRun[],
   { dataIds, withOpen }: LookedThrough,
 ): Promise<string[]> {
@@ -49,11 +49,11 @@ export async function tellList(
     return before?.mark !== one.mark || before.status !== one.status;
   });
   if (changed.length + gone.length > 0) {
-    const { readAt, counts } = await countRuns(organization, idsOf(changed));
+    const { readAt, counts } = await countFollowedRuns(organization, idsOf(changed));
     for (const one of changed) seen.set(one.dataId, one);
     for (const { dataId } of gone) seen.delete(dataId);
-    const told = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
-    const frames = told.map((one) => runFrame(one, readAt));
+    const summaries = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
+    const frames = summaries.map((one) => runFrame(one, readAt));
     for (const subscriber of followers) for (const frame of frames) subscriber.send(frame);
   }
   return idsOf(missing.filter((one) => one.isNewest && !gone.includes(one)));

@@ -1,8 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 import type { LiveLimits } from './limits.ts';
-
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
+import type { EventStatus } from './run-facts.ts';
 
 const followFields = ({ secondsMax }: LiveLimits) => ({
   after: Type.Optional(
@@ -48,6 +47,39 @@ const event = {
   },
 };
 
+const statuses = ['live', 'interrupted', 'finalized'];
+const Status = Type.Unsafe<EventStatus>({ type: 'string', enum: [...statuses, 'deleted'] });
+
+/** Data of the event `channels`. */
+export const ChannelsEvent = Type.Object({
+  data_id: Type.String(),
+  channels: Type.Array(
+    Type.Object({
+      channel_name: Type.String(),
+      units: Nullable(Type.String()),
+      chunk_count: Type.Integer(),
+      point_count: Type.Integer(),
+      last_chunk_index: Type.Integer(),
+      changed_at: Type.String(),
+      span: Nullable(Type.Array(Type.Number(), { minItems: 2, maxItems: 2 })),
+      latest: Type.Union([Type.Object({ timestamp: Type.Number(), value: Nullable(Type.Number()) }), Type.Null()]),
+    }),
+  ),
+  status: Type.String({ enum: statuses }),
+});
+
+/** Data of the event `status`. */
+export const StatusEvent = Type.Object({ data_id: Type.String(), status: Status });
+
+/** Data of the event `run`. */
+export const RunEvent = Type.Object({
+  data_id: Type.String(),
+  point_count: Type.Integer(),
+  last_chunk_at: Nullable(Type.String()),
+  status: Status,
+  missing_chunk_count: Type.Integer(),
+});
+
 const eventsOfRun =
   '`channels`: the channels of a run that have changed, first all of them: {"data_id","channels":[{"channel_name","units",' +
   '"chunk_count","point_count","last_chunk_index","changed_at","span":[from_ms,to_ms]|null,"latest":{"timestamp","value"}|null}],' +
@@ -65,7 +97,7 @@ export const SeveralEvents = events(
 export const LatestAnswer = Type.Object(
   {
     data_id: Type.String(),
-    status: Type.String({ enum: ['live', 'interrupted', 'finalized'] }),
+    status: Type.String({ enum: statuses }),
     channels: Type.Array(
       Type.Object({
         channel_name: Type.String(),

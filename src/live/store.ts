@@ -38,7 +38,7 @@ export interface ChangedChannel extends StoredChannel {
 export type KnownChannel = Pick<StoredChannel, 'channelId' | 'chunkCount' | 'changedAt'>;
 
 /** Those of some runs that the organization has, with their status. */
-export async function findRuns(
+export async function findFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   idleSeconds: number,
@@ -96,7 +96,7 @@ export interface RunCounts {
 }
 
 /** Counts points and missing chunks of some runs. @returns also the database's clock at that snapshot */
-export async function countRuns(
+export async function countFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
 ): Promise<{ readAt: Micros; counts: RunCounts[] }> {

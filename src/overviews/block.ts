@@ -1,6 +1,6 @@
 import type { ChannelAddress } from '../database/channel-address.ts';
 import { fanOut } from '../points/overview.ts';
-import type { Statistics } from '../points/statistics.ts';
+import type { Statistics } from '../points/range-statistics.ts';
 
 /** The key of a block. */
 export interface BlockAddress extends ChannelAddress {

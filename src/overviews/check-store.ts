@@ -50,7 +50,7 @@ export async function readBlock(
 }
 
 /** The version of a block, without its contents. */
-export async function readVersion(
+export async function readBlockVersion(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, level, block }: BlockAddress,
 ): Promise<string | undefined> {

@@ -4,9 +4,9 @@ import { isLockTimeout } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { decodeIfWhole, decodeSummaries, fanOut, type Summaries } from '../points/overview.ts';
-import type { Statistics } from '../points/statistics.ts';
+import type { Statistics } from '../points/range-statistics.ts';
 import type { Block, BlockAddress } from './block.ts';
-import { firstAddress, listBlocks, listLongChannels, readBlock, readVersion, removeBlock } from './check-store.ts';
+import { firstAddress, listBlocks, listLongChannels, readBlock, readBlockVersion, removeBlock } from './check-store.ts';
 import type { OverviewLimits } from './limits.ts';
 import { makeBlock } from './make-block.ts';
 import { createMaker } from './maker.ts';
@@ -23,7 +23,7 @@ export interface DifferingBlock {
   problem: string;
 }
 
-interface Means {
+interface CheckDependencies {
   database: Database;
   limits: { blocksMax: number; channelsMax: number } & Pick<OverviewLimits, 'walkedChunksMax'>;
   patience: Patience;
@@ -35,7 +35,7 @@ interface Means {
  * @param repair makes a differing block again
  */
 export async function checkOverviews(
-  { database, limits: { blocksMax } }: Pick<Means, 'database' | 'limits'>,
+  { database, limits: { blocksMax } }: Pick<CheckDependencies, 'database' | 'limits'>,
   onDifference: (difference: DifferingBlock) => void,
   repair?: (address: BlockAddress) => Promise<void>,
 ): Promise<{ checked: number; differ: number; left: number }> {
@@ -71,7 +71,7 @@ export interface RepairedOverviews {
 
 /** The same check, with repair: makes differing blocks again, and missing blocks as far as their chunks are there. */
 export async function repairOverviews(
-  { database, limits, patience }: Means,
+  { database, limits, patience }: CheckDependencies,
   onDifference: (difference: DifferingBlock) => void,
 ): Promise<RepairedOverviews> {
   const maker = createMaker(
@@ -129,11 +129,11 @@ async function differenceOf(database: Database, address: BlockAddress): Promise<
       found = await comparedWithChunks(database, address, stored);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      version = await readVersion(database, address);
+      version = await readBlockVersion(database, address);
       found = { problem: `it cannot be read: ${(error as Error).message}` };
     }
     if (found === undefined || version === undefined) return undefined;
-    if (version === (await readVersion(database, address))) return found;
+    if (version === (await readBlockVersion(database, address))) return found;
   }
 }
 

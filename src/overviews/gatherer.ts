@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
 import { noStatistics, together } from '../lib/statistics.ts';
-import { chunkColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
+import { coarseColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
 
 /** What a block needs to know of a stored chunk, as ingest has it; null where there is none. */
-export interface StoredChunk {
+export interface ChunkSummary {
   pointCount: number;
   timeMin: number | null;
   timeMax: number | null;
@@ -62,7 +62,7 @@ export function createGatherer(channelsMax: number) {
 
   return {
     /** @returns the block, if this chunk completes it */
-    add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): AddressedBlock | undefined {
+    add(dataId: string, channelId: number, chunkIndex: number, chunk: ChunkSummary): AddressedBlock | undefined {
       const block = Math.floor(chunkIndex / fanOut);
       const gathering = gatheringOf(channelId, block);
       gathering.chunks.set(chunkIndex % fanOut, held(chunk));
@@ -85,8 +85,10 @@ export function createGatherer(channelsMax: number) {
     let statistics = noStatistics;
     for (let i = 0; i < fanOut; i++) {
       const { numbers, contentHash } = chunks.get(i) as HeldChunk;
-      for (const [place, name] of chunkColumns.entries()) summaries[name][i] = numbers[place] as number;
-      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(chunkColumns.length) as unknown as Five;
+      for (const [place, name] of coarseColumns.entries()) summaries[name][i] = numbers[place] as number;
+      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(
+        coarseColumns.length,
+      ) as unknown as Five;
       statistics = together(statistics, { valueCount, absentCount, sum, sumRest, squares });
       hash.update(contentHash);
     }
@@ -102,7 +104,7 @@ type Five = [number, number, number, number, number];
  * What is kept of a chunk: its summary in the order of `chunkColumns`, and its statistics. Copies, so that the arrays of
  * the chunk are not kept in memory.
  */
-function held(chunk: StoredChunk): HeldChunk {
+function held(chunk: ChunkSummary): HeldChunk {
   const none = Number.NaN;
   return {
     numbers: Float64Array.of(

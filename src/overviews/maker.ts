@@ -9,7 +9,7 @@ import type { OverviewLimits } from './limits.ts';
 import { makeBlock } from './make-block.ts';
 import { findLackingBlocks, findLackingParents, type LackingPiece, storeBlocks } from './store.ts';
 
-interface Means {
+interface MakerDependencies {
   database: Database;
   limits: Pick<OverviewLimits, 'walkedChunksMax'>;
   patience: Patience;
@@ -21,7 +21,7 @@ interface Means {
  * @param isOver whether to begin nothing more
  */
 export function createMaker(
-  { database, limits, patience }: Means,
+  { database, limits, patience }: MakerDependencies,
   keep: <Result>(work: () => Promise<Result>) => Promise<Result>,
   isOver: () => boolean,
 ) {

@@ -7,7 +7,7 @@ import { letGo } from '../lib/let-go.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
-import { createGatherer, type StoredChunk } from './gatherer.ts';
+import { type ChunkSummary, createGatherer } from './gatherer.ts';
 import type { OverviewLimits } from './limits.ts';
 import { createMaker } from './maker.ts';
 import { createPace } from './pace.ts';
@@ -20,13 +20,13 @@ import { storeBlocks } from './store.ts';
  */
 export interface Overviews {
   /** Takes note of a chunk that has been stored, and whether it replaced another one. */
-  note(address: ChannelAddress & { chunkIndex: number }, chunk: StoredChunk, isReplacing: boolean): void;
+  note(address: ChannelAddress & { chunkIndex: number }, chunk: ChunkSummary, isReplacing: boolean): void;
   /** Makes the missing blocks of a channel. Does nothing when the channel was searched a short time ago. */
   complete(channel: ChannelAddress): void;
   /** Blocks and channels that wait, including the one that is being made. */
   waitingCount(): number;
   /** Resolves when nothing waits. */
-  settled(): Promise<void>;
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
       work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
     },
     waitingCount: work.waitingCount,
-    settled: work.settled,
+    idle: work.idle,
     close: work.close,
   };
 }
@@ -141,7 +141,7 @@ function createWork({ database, limits, report }: Options) {
       begin();
     },
     waitingCount: () => waitingCount() + inWork,
-    async settled() {
+    async idle() {
       while (working !== undefined) await working;
     },
     async close() {

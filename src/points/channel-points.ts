@@ -11,7 +11,7 @@ import { planCoarsely } from './plan-coarsely.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Wanted } from './selection.ts';
 import type { MsRange } from './time.ts';
-import { newestRange, rangeOf } from './window.ts';
+import { msRangeOf, newestRange } from './window.ts';
 
 /**
  * Plans the read of what a selection wants of a channel, in order of time.
@@ -23,7 +23,7 @@ export async function planChannelPoints(
   limits: PointLimits,
 ): Promise<PlannedRead> {
   const { selection, zeroMs, collapse } = wanted;
-  let range = rangeOf(selection, zeroMs);
+  let range = msRangeOf(selection, zeroMs);
   if (selection.last_n !== undefined) range = await newestRange(source, range, selection.last_n, limits);
   const read = await planRange(source, range, wanted, limits);
   if (selection.carry_in !== true) return read;

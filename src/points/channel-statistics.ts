@@ -7,7 +7,7 @@ import { fetchPage, nextPage } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
-import { createTotal, type Statistics, statisticsOf } from './statistics.ts';
+import { createTotal, type Statistics, statisticsInRange } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /**
@@ -52,7 +52,7 @@ export async function readStatistics(
       await fetchPage<Points & { chunkIndex: number }>(source.fetch, plan, page, true)
     ).entries()) {
       await source.rest();
-      total.add(statisticsOf(chunk.times, chunk.values, range));
+      total.add(statisticsInRange(chunk.times, chunk.values, range));
       if (!isInside(plan, page.positions[i] as number, range)) addExtremesOf(extremes, chunk, range);
     }
     from = page.next;

@@ -11,7 +11,7 @@ export interface LaneOrder {
   takeEarliest(): number;
   row: Uint32Array;
   /** Puts the taken channels back, by their new fronts. At the beginning all channels are taken. */
-  settle(): void;
+  putBack(): void;
 }
 
 /**
@@ -36,7 +36,7 @@ function createLaneScan(count: number): LaneOrder {
       for (let lane = 0; lane < count; lane++) if (fronts[lane] === front) row[taken++] = lane;
       return taken;
     },
-    settle() {
+    putBack() {
       front = Number.POSITIVE_INFINITY;
       for (let lane = 0; lane < count; lane++) if ((fronts[lane] as number) < front) front = fronts[lane] as number;
     },
@@ -99,7 +99,7 @@ function createLaneHeap(count: number): LaneOrder {
       if (takenCount > 1) row.subarray(0, takenCount).sort();
       return takenCount;
     },
-    settle() {
+    putBack() {
       for (let i = takenCount - 1; i >= 0; i--) sink(taken[i] as number);
       takenCount = 0;
     },

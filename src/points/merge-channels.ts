@@ -63,7 +63,7 @@ async function refill(lanes: Lanes, readers: readonly Batches[], rest: () => Pro
     lanes.at[lane] = 0;
     await rest();
   }
-  if (used.length > 0) order.settle();
+  if (used.length > 0) order.putBack();
   lanes.used = [];
 }
 
@@ -108,5 +108,5 @@ function addRow(merged: Merged, { order, batches, at, used }: Lanes): void {
   }
   merged.length = length;
   // A channel whose batch is used up has no front until the next batch has come.
-  if (used.length === 0) order.settle();
+  if (used.length === 0) order.putBack();
 }

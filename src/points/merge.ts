@@ -60,7 +60,7 @@ export async function* readInOrder(
       yield* passOn(chunks, { aboveMs: doneMs, toMs: roundMs }, collapse);
     } else {
       for (const chunk of chunks) buffer.add(chunk, doneMs, roundMs);
-      await buffer.settle(rest);
+      await buffer.sort(rest);
       const points = buffer.takeBefore(frontierMs);
       if (points !== undefined) yield points;
     }

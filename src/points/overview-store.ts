@@ -11,7 +11,7 @@ import {
   type StoredBlock,
   type SummaryCollector,
 } from './plan-coarsely.ts';
-import type { Statistics } from './statistics.ts';
+import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /** The overview of a channel, as a read of its organization sees it. */

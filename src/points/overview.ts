@@ -20,7 +20,7 @@ import { msOf } from './time.ts';
 export const fanOut = 64;
 
 /** What is known of a chunk without its arrays. Times are in Unix seconds, and NaN where there is none. */
-export const chunkColumns = [
+export const coarseColumns = [
   'pointCount',
   'timeMin',
   'timeMax',
@@ -34,12 +34,12 @@ export const chunkColumns = [
  * A block has three numbers more: the latest first time of its chunks; how many of their points count when parts are
  * divided (`parts.ts`); and how close the points lie at most.
  */
-const blockColumns = [...chunkColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
+const blockColumns = [...coarseColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
 
 export type Summary = Record<(typeof blockColumns)[number], number>;
 export type Summaries = Record<(typeof blockColumns)[number], Float64Array>;
 
-const columnNames = (level: number) => (level === 1 ? chunkColumns : blockColumns);
+const columnNames = (level: number) => (level === 1 ? coarseColumns : blockColumns);
 
 /** @param level of the block whose children these are */
 export function encodeSummaries(summaries: Summaries, level: number, packer: Packer): Buffer {
@@ -151,7 +151,7 @@ export const fittingPointsOf = (points: number, spanMs: number) => Math.min(poin
 export const pointsPerMsOf = (points: number, spanMs: number) => (spanMs > 0 ? (points - 1) / spanMs : 0);
 
 /** Makes the summary of a block from those of its children. */
-export function summaryOf(children: Summaries): Summary {
+export function blockSummaryOf(children: Summaries): Summary {
   const { valueMin, valueMinTime, valueMax, valueMaxTime } = children;
   const sum = (column: Float64Array) => column.reduce((total, one) => total + one, 0);
   const least = placeOfExtreme(valueMin, -1, (i) => valueMinTime[i] as number);

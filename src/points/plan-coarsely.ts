@@ -2,8 +2,8 @@ import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { Reading } from '../lib/reading.ts';
 import { createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
-import { type BlockChildren, type Summaries, summaryOf } from './overview.ts';
-import type { Statistics } from './statistics.ts';
+import { type BlockChildren, blockSummaryOf, type Summaries } from './overview.ts';
+import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /*
@@ -153,7 +153,7 @@ async function goDown(
     const isInside = (firstMs: number, lastMs: number) => firstMs >= range.fromMs && lastMs <= range.toMs;
     for (const [i, { block, children }] of blocks.entries()) {
       if (i % blocksInTurn === 0) await source.rest();
-      const whole = keepsWhole ? summaryOf(children) : undefined;
+      const whole = keepsWhole ? blockSummaryOf(children) : undefined;
       if (whole !== undefined && isInside(msOf(whole.timeMin), msOf(whole.timeMax))) {
         plan.addBlock(level, block * fanOut ** level, whole);
         continue;

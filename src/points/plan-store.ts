@@ -17,7 +17,7 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
  */
 
 /** How a plan is made. */
-export interface PlanMeans {
+export interface PlanDependencies {
   rest: Reading['rest'];
   /** Chunks that the plan may have. A statement by time is cut after one row more, one by index after as many. */
   chunksMax: number;
@@ -28,7 +28,7 @@ export async function planByTime(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
   const plan = createChunkPlan();
   await copyRows(
@@ -48,7 +48,7 @@ export async function planWithSummaries(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<SummaryPlan> {
   const plan = createSummaryPlan();
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
@@ -71,7 +71,7 @@ export async function planByIndex(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: { from: number; to: number },
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
   const plan = createChunkPlan();
   await copyRows(

@@ -72,7 +72,7 @@ export class PointBuffer {
   }
 
   /** Sorts what is held, and joins points that collapse. @param rest is awaited between two steps of work */
-  async settle(rest: () => Promise<void>): Promise<void> {
+  async sort(rest: () => Promise<void>): Promise<void> {
     if (this.#inOrder) return;
     const { seconds, chunks } = mapColumns(this.#columns, (column) => column.subarray(this.#start, this.#end));
     const isAfter = (a: number, b: number) =>

@@ -3,7 +3,6 @@ import { planChannelPoints } from './channel-points.ts';
 import type { FetchChunks } from './channel-source.ts';
 import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
@@ -12,11 +11,12 @@ import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
-import { addressOf, type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
-import { rangeOf } from './window.ts';
+import { storedChunkReader } from './series-store.ts';
+import { type ChannelRow, channelAddressOf, type ReadDependencies, sourceOf } from './stored-channel.ts';
+import { msRangeOf } from './window.ts';
 
 export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
-export type { ChannelRow, ChannelStatistics, ReadMeans };
+export type { ChannelRow, ChannelStatistics, ReadDependencies };
 
 /*
  * The one way into the read engine. Rooms that write answers open here what they want to read, and consume batches of
@@ -34,8 +34,12 @@ export interface OpenChannels extends OpenRead<ChannelsPoints> {
  * and its share of the memory shrinks with the number of channels. Close it before something else is opened.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
-export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): Promise<OpenChannels> {
-  const { reading, limits } = means;
+export function openChannels(
+  deps: ReadDependencies,
+  channels: readonly ChannelRow[],
+  wanted: Wanted,
+): Promise<OpenChannels> {
+  const { reading, limits } = deps;
   requireFewChannels(channels.length, limits);
   return reading.plan(async () => {
     const shared = shareOf(limits, channels.length);
@@ -43,7 +47,7 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
     const each: PlannedRead[] = [];
     const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
-      const read = await planChannelPoints(sourceOf(means, channel, image), wanted, limits);
+      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
       each.push(read);
       const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
@@ -69,12 +73,12 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function readChannelStatistics(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: ChannelRow,
   window: Pick<Selection, 'startMs' | 'endMs'>,
 ): Promise<ChannelStatistics> {
-  const source = sourceOf(means, channel, new GrowingBytes());
-  return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
+  const source = sourceOf(deps, channel, new GrowingBytes());
+  return deps.reading.plan(() => readStatistics(source, msRangeOf(window, 0), deps.limits));
 }
 
 /** Bytes for each channel that is read side by side with others, besides its points. */
@@ -85,16 +89,16 @@ const laneBytes = 8_192;
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openStoredBefore(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
-  const { below } = await listNeighbours(means.organization, addressOf(channel), { below: [chunkIndex] });
+  const { below } = await listNeighbours(deps.organization, channelAddressOf(channel), { below: [chunkIndex] });
   const [row] = below;
   // listNeighbours gives no row where the direct neighbour is stored.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
   if (nearest === null || nearest < 0) return;
-  for await (const chunk of await openStored(means, channel, { from: nearest, to: nearest })) {
+  for await (const chunk of await openStored(deps, channel, { from: nearest, to: nearest })) {
     yield { ...withoutFirst(chunk, chunk.times.length - 1), isCarriedIn: true };
   }
 }
@@ -105,14 +109,14 @@ export async function* openStoredBefore(
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openNewestStored(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: ChannelRow,
   chunks: { from: number; to: number },
   count: number,
 ): Batches<StoredPoints> {
-  const { from, points } = await findNewestStored(means, channel, chunks, count);
+  const { from, points } = await findNewestStored(deps, channel, chunks, count);
   let skipped = Math.max(0, points - count);
-  for await (const chunk of await openStored(means, channel, { from, to: chunks.to })) {
+  for await (const chunk of await openStored(deps, channel, { from, to: chunks.to })) {
     yield skipped === 0 ? chunk : withoutFirst(chunk, skipped);
     skipped = 0;
   }
@@ -123,7 +127,7 @@ export async function* openNewestStored(
  * points.
  */
 async function findNewestStored(
-  { organization, limits }: ReadMeans,
+  { organization, limits }: ReadDependencies,
   channel: ChannelRow,
   { from, to }: { from: number; to: number },
   count: number,
@@ -133,7 +137,7 @@ async function findNewestStored(
   for (let before = to + 1; ; before = found.from) {
     const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
     const chunksMax = Math.min(Math.max(wanted, 1), limits.planPageChunksMax);
-    const page = await listHighest(organization, addressOf(channel), { from, to: before - 1 }, chunksMax);
+    const page = await listHighest(organization, channelAddressOf(channel), { from, to: before - 1 }, chunksMax);
     for (const { chunk_index, point_count } of page) {
       found.from = chunk_index;
       found.points += point_count;
@@ -158,12 +162,12 @@ const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
  * @throws ApiError 404 when the stream is being removed
  */
 export async function openStored(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
-  const { organization, limits, reading } = means;
-  const address = addressOf(channel);
+  const { organization, limits, reading } = deps;
+  const address = channelAddressOf(channel);
   const planFrom = (from: number) =>
     planByIndex(
       organization,
@@ -178,7 +182,7 @@ export async function openStored(
   let plan = await planFrom(chunks.from);
   return (async function* () {
     for (;;) {
-      yield* readPlanned(means, plan, fetch);
+      yield* readPlanned(deps, plan, fetch);
       if (plan.length < limits.planPageChunksMax) return;
       plan = await planFrom((plan.chunkIndexes[plan.length - 1] as number) + 1);
     }
@@ -186,7 +190,7 @@ export async function openStored(
 }
 
 async function* readPlanned(
-  { limits, reading }: ReadMeans,
+  { limits, reading }: ReadDependencies,
   plan: ChunkPlan,
   fetch: FetchChunks<StoredPoints>,
 ): Batches<StoredPoints> {

@@ -3,14 +3,14 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { ChannelSource } from './channel-source.ts';
-import { chunkReader, seriesReader } from './chunk-store.ts';
 import type { PointLimits } from './limits.ts';
 import { overviewSource } from './overview-store.ts';
 import { listNeighbours, listNewest, listStepsBeside, planByTime, planWithSummaries } from './plan-store.ts';
+import { chunkReader, seriesReader } from './series-store.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /** What a read works with, and for which organization. */
-export interface ReadMeans {
+export interface ReadDependencies {
   organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
@@ -31,11 +31,11 @@ export interface ChannelRow {
 
 /** The statements by which a channel is read in order of time. */
 export function sourceOf(
-  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
+  { organization, reading, limits, onLacking = () => {} }: ReadDependencies,
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {
-  const address = addressOf(channel);
+  const address = channelAddressOf(channel);
   const { rest } = reading;
   const planning = { rest, chunksMax: limits.plannedChunksMax };
   return {
@@ -55,7 +55,10 @@ export function sourceOf(
   };
 }
 
-export const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
+export const channelAddressOf = ({
+  data_id,
+  channel_id,
+}: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
   dataId: data_id,
   channelId: channel_id,
 });

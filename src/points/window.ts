@@ -10,7 +10,7 @@ import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch' | 'rest'>;
 
 /** The range of time that a selection asks for. @param zeroMs where relative times count from */
-export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
+export function msRangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
   const elapsedMs = elapsed_seconds === undefined ? Number.NEGATIVE_INFINITY : firstMsElapsed(zeroMs, elapsed_seconds);
   return { fromMs: Math.max(elapsedMs, startMs ?? elapsedMs), toMs: endMs ?? Number.POSITIVE_INFINITY };
 }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { DataDirInUse } from '../database/embedded/lock.ts';
 import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
-import { placeOf, readAddress, withLogin } from '../lib/postgres-address.ts';
+import { readAddress, shownAddressOf, withLogin } from '../lib/postgres-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
 import type { DatabaseAddresses } from './messages.ts';
 
@@ -28,7 +28,7 @@ export async function findDatabase(
   if (config.DATABASE_URL !== undefined) {
     const connectionString = config.DATABASE_URL;
     const ownerUrl = config.MIGRATION_DATABASE_URL ?? connectionString;
-    const place = placeOf(connectionString);
+    const place = shownAddressOf(connectionString);
     return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
   }
   const found = await (options.mayJoin ? joinOrStart(config, log, options.limits) : start(config, log));

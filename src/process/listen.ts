@@ -2,8 +2,8 @@ import type { Server } from 'node:http';
 import { createServer, Server as SocketServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../http/app-type.ts';
-import { followConnections } from './connections.ts';
 import type { ProcessLimits } from './limits.ts';
+import { followConnections } from './open-connections.ts';
 
 /** An app that takes connections from sockets that this process has inherited. */
 export interface Front {

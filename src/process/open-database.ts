@@ -172,9 +172,9 @@ async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boo
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
     await checkDatabase(database, connectionString);
-    if (mustBeDurable) await database.standing.look();
+    if (mustBeDurable) await database.readiness.look();
     // Only a lasting problem is a refusal. A temporary one is waited for when a request meets it.
-    const problem = database.standing.refusal();
+    const problem = database.readiness.refusal();
     if (problem !== undefined) throw new Error(problem);
   } finally {
     await database.close();

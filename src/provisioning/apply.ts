@@ -26,7 +26,7 @@ export interface Provisioned {
   became: 'made' | 'changed' | 'unchanged' | 'revoked' | 'expired' | 'rotated';
 }
 
-export interface ApplyOptions {
+export interface ProvisionOptions {
   actor: Actor;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -44,7 +44,7 @@ const lock = 7_019_006;
 export function applyProvisioning(
   database: Database,
   organizations: readonly WantedOrganization[],
-  { actor, now, isDryRun = false }: ApplyOptions,
+  { actor, now, isDryRun = false }: ProvisionOptions,
 ): Promise<Provisioned[]> {
   return inOneTransaction(database, { lock, isKept: !isDryRun }, async (whole) => {
     const done: Provisioned[] = [];

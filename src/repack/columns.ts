@@ -29,4 +29,4 @@ export function packImage(image: Buffer, packer: Packer): SeriesColumns | undefi
   };
 }
 
-export const bytesOf = ({ residuals, rest }: SeriesColumns) => (residuals?.length ?? 0) + (rest?.length ?? 0);
+export const columnsByteLength = ({ residuals, rest }: SeriesColumns) => (residuals?.length ?? 0) + (rest?.length ?? 0);

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
+import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamage } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout } from '../database/failures.ts';
 import { createPacker, type Packer } from '../database/series-packer.ts';
 import { inTransaction } from '../database/transactions.ts';
-import { bytesOf, packImage } from './columns.ts';
+import { columnsByteLength, packImage } from './columns.ts';
 import { type RepackLimits, repackLimits } from './limits.ts';
 import {
-  countRows,
+  estimateRows,
   findUnproven,
   type ListedRow,
   listRows,
@@ -88,7 +88,7 @@ interface Run extends Options {
  */
 export async function repack(database: Database, options: Options): Promise<Repacking> {
   if (!(await mayPack(database))) throw new Error(notYet);
-  const [total, bytes] = [await countRows(database), await tableBytes(database)];
+  const [total, bytes] = [await estimateRows(database), await tableBytes(database)];
   const result: Repacking = {
     ...{ looked: 0, packed: 0, asSent: 0, wrong: 0, heldChannels: 0, isBrokenOff: false },
     pointBytes: { before: 0, after: 0 },
@@ -253,7 +253,7 @@ async function write({ database, limits }: Run, table: ContentTable, rows: reado
 
 function leave({ result, onLeft }: Run, row: ContentKey & { channelName: string | null }, problem: string): void {
   result.wrong++;
-  onLeft({ dataId: row.dataId, place: placeOf(row), problem });
+  onLeft({ dataId: row.dataId, place: contentPlaceOf(row), problem });
 }
 
 function count(result: Repacking, rows: readonly PackedRow[], written: readonly PackedRow[]): void {
@@ -265,7 +265,7 @@ function count(result: Repacking, rows: readonly PackedRow[], written: readonly 
     for (const [columns, image] of [[times, timestamps] as const, [readings, values] as const]) {
       if (columns === undefined || image === null) continue;
       result.pointBytes.before += image.readInt32BE(12) * 8;
-      result.pointBytes.after += bytesOf(columns);
+      result.pointBytes.after += columnsByteLength(columns);
     }
   }
 }

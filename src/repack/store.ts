@@ -1,5 +1,12 @@
 import type pg from 'pg';
-import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters, revisionOf } from '../database/contents.ts';
+import {
+  type ContentKey,
+  type ContentTable,
+  contentKeyColumns,
+  contentPageSql,
+  pageParameters,
+  revisionOf,
+} from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
@@ -46,7 +53,7 @@ export async function listRows(
   limit: number,
 ): Promise<ListedRow[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ListedRow>(
-    `select ${keyOf(table)}, k.point_count as "pointCount", ${isSent} as "isSent" from ${table} k ${pageOf(table)}`,
+    `select ${contentKeyColumns(table)}, k.point_count as "pointCount", ${isSent} as "isSent" from ${table} k ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;
@@ -60,7 +67,7 @@ export async function readRows(
 ): Promise<ReadRow[]> {
   const { dataId, channelId } = keys[0] as ContentKey;
   const { rows } = await database.everyOrganization.upkeep.pool.query<ReadRow>(
-    `select ${keyOf(table)}, c.channel_name as "channelName", k.content_hash as "contentHash",
+    `select ${contentKeyColumns(table)}, c.channel_name as "channelName", k.content_hash as "contentHash",
             k.content_hash = ${contentHashOf('k', 'a')}
               and k.point_count = cardinality(a.timestamps) and k.point_count = cardinality(a."values") as "isWhole",
             array_send(k.timestamps) as timestamps, array_send(k."values") as "values"
@@ -175,7 +182,7 @@ export async function tableBytes(database: Database): Promise<number> {
 }
 
 /** About how many rows there are; chunks are counted by the counters of channels. */
-export async function countRows(database: Database): Promise<number> {
+export async function estimateRows(database: Database): Promise<number> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ count: number }>(
     `select (select coalesce(sum(chunk_count), 0) from channels)::bigint + (select count(*) from chunk_revisions) as count`,
   );

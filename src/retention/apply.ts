@@ -13,8 +13,8 @@ import { makeFolder } from '../lib/make-folder.ts';
 import { certifySame, checkArchive } from './check.ts';
 import {
   type DueRun,
+  findArchivedOrganization,
   findBytesPerPoint,
-  findOrganization,
   findScope,
   listDueRuns,
   listGivenUp,
@@ -83,7 +83,7 @@ function problemOf({ organization, project, tag }: Rule, scope: RuleScope): stri
 }
 
 /** What happened to a run that was due. */
-export interface Outcome {
+export interface RunOutcome {
   dataId: string;
   /** `changed`: the run was changed meanwhile and stays. `failed`: the run stays, and `problem` says why. */
   became: 'removed' | 'changed' | 'failed';
@@ -95,7 +95,7 @@ export interface Outcome {
 /** The steps for a run, in order. */
 export type Step = 'archived' | 'checked' | 'given up' | 'removed';
 
-export interface ApplyOptions {
+export interface RetentionOptions {
   /** Where archives are kept. */
   folder: string;
   now(): number;
@@ -103,13 +103,13 @@ export interface ApplyOptions {
   actor?: Actor;
   /** Aborting it ends the call after the current run. */
   signal?: AbortSignal | undefined;
-  onOutcome?: (outcome: Outcome) => void;
+  onOutcome?: (outcome: RunOutcome) => void;
   /** Is awaited after each step of a run. */
   onStep?: (step: Step, dataId: string) => Promise<void> | void;
   limits?: Partial<RetentionLimits>;
 }
 
-interface Work extends ApplyOptions {
+interface Work extends RetentionOptions {
   actor: Actor;
   database: Database;
   limits: RetentionLimits;
@@ -120,7 +120,11 @@ interface Work extends ApplyOptions {
  * @returns what happened to each run
  * @throws RetentionBusy; a system error when the folder cannot be written, since the next run would fail in the same way
  */
-export function applyRetention(database: Database, rules: readonly Rule[], options: ApplyOptions): Promise<Outcome[]> {
+export function applyRetention(
+  database: Database,
+  rules: readonly Rule[],
+  options: RetentionOptions,
+): Promise<RunOutcome[]> {
   const work: Work = { actor: theServer, ...options, database, limits: { ...retentionLimits, ...options.limits } };
   return alone(
     database,
@@ -131,7 +135,7 @@ export function applyRetention(database: Database, rules: readonly Rule[], optio
         for (const run of runs) {
           lost.throwIfAborted();
           if (work.signal?.aborted) return outcomes;
-          const outcome = await settle(work, run, describeRule(rule));
+          const outcome = await applyToRun(work, run, describeRule(rule));
           outcomes.push(outcome);
           work.onOutcome?.(outcome);
         }
@@ -145,20 +149,20 @@ export function applyRetention(database: Database, rules: readonly Rule[], optio
 /**
  * Removes runs that an earlier call has archived and marked for removal. Runs that others are removing are left to them.
  */
-async function finishRemovals(work: Work): Promise<Outcome[]> {
+async function finishRemovals(work: Work): Promise<RunOutcome[]> {
   const names = await readdir(work.folder);
-  const outcomes: Outcome[] = [];
+  const outcomes: RunOutcome[] = [];
   for (const { dataId, organizationId } of await listGivenUp(work.database)) {
     if (!names.some((name) => new RegExp(`^${dataId}-[0-9a-f]{8}$`).test(name))) continue;
     await removeRun(work.database.as(organizationId, undefined, work.actor), dataId);
-    const outcome: Outcome = { dataId, became: 'removed' };
+    const outcome: RunOutcome = { dataId, became: 'removed' };
     outcomes.push(outcome);
     work.onOutcome?.(outcome);
   }
   return outcomes;
 }
 
-async function settle(work: Work, run: DueRun, rule: string): Promise<Outcome> {
+async function applyToRun(work: Work, run: DueRun, rule: string): Promise<RunOutcome> {
   const { dataId } = run;
   try {
     const path = await archiveAndRemove(work, run, rule);
@@ -180,7 +184,7 @@ async function archiveAndRemove(
   const organization = database.as(organizationId, undefined, actor);
   const [run, named] = [
     await findRun(organization, dataId),
-    await findOrganization(database, { id: organizationId, name: '' }),
+    await findArchivedOrganization(database, { id: organizationId, name: '' }),
   ];
   if (run === undefined || named === undefined) return undefined;
   const whole = { ...run, organization: named };

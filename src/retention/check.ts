@@ -5,7 +5,7 @@ import { toChunkImage } from '../streams/chunk-image.ts';
 import { requireSameFile } from './files.ts';
 import type { ArchivedChannel } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
-import { type Archive, type ArchivedContent, type Certificate, openArchive, readContents } from './read.ts';
+import { type Archive, type ArchivedContent, type Certificate, openArchive, readArchivedContents } from './read.ts';
 
 /**
  * Reads a whole archive. Computes the hash of each content from the points in the Parquet file, and the hashes of channels
@@ -18,7 +18,7 @@ export async function checkArchive(path: string, limits: RetentionLimits = reten
   for (const file of manifest.files) await requireSameFile(path, file);
   const sums = new Map<string, ChannelSums>();
   let revisions = 0;
-  for await (const content of readContents(archive)) {
+  for await (const content of readArchivedContents(archive)) {
     requireSameContent(path, content);
     if (content.facts.revision > 0) revisions++;
     else add(sums, content);

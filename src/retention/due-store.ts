@@ -90,7 +90,7 @@ export async function listGivenUp(database: Database): Promise<{ dataId: string;
 }
 
 /** The organization with an id, else the one with a name; undefined where there is neither. */
-export async function findOrganization(
+export async function findArchivedOrganization(
   database: Database,
   { id, name }: { id: string | null; name: string },
 ): Promise<Named | undefined> {

@@ -12,10 +12,10 @@ import type { ExportColumn } from '../exports/export.ts';
 
 export const archiveFormat = 'metrology-server archive';
 export const archiveVersion = 1;
-export const manifestName = 'run.json';
+export const archiveManifestName = 'run.json';
 export const certificateName = 'certificate.json';
 export const pointsName = 'points.parquet';
-export const contentsName = 'contents.parquet';
+export const archiveContentsName = 'contents.parquet';
 export const revisionsName = 'revisions.parquet';
 
 export interface Named<Id = string> {
@@ -122,7 +122,7 @@ export interface ArchivedFile {
   sha256: string;
 }
 
-export interface Manifest {
+export interface ArchiveManifest {
   format: typeof archiveFormat;
   version: typeof archiveVersion;
   archived_at: string;

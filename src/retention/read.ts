@@ -2,14 +2,14 @@
 import { join } from 'node:path';
 import { readJson } from './files.ts';
 import {
+  type ArchiveManifest,
+  archiveContentsName,
   archiveFormat,
+  archiveManifestName,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
-  contentsName,
-  type Manifest,
-  manifestName,
   pointsName,
   revisionsName,
 } from './format.ts';
@@ -18,7 +18,7 @@ import { readRowGroups } from './parquet-rows.ts';
 
 export interface Archive {
   path: string;
-  manifest: Manifest;
+  manifest: ArchiveManifest;
   certificate: Certificate;
 }
 
@@ -31,7 +31,7 @@ export interface Certificate {
 
 /** @throws Error with a sentence where the folder is no archive, or is of a newer release */
 export async function openArchive(path: string, limits: RetentionLimits): Promise<Archive> {
-  const manifest = (await readJson(join(path, manifestName), limits.documentBytesMax)) as Manifest;
+  const manifest = (await readJson(join(path, archiveManifestName), limits.documentBytesMax)) as ArchiveManifest;
   if (manifest.format !== archiveFormat) throw new Error(`${path} is not the archive of a run`);
   if (manifest.version !== archiveVersion) {
     throw new Error(`${path} is an archive of version ${manifest.version}, and this release reads ${archiveVersion}`);
@@ -51,9 +51,9 @@ export interface ArchivedContent {
  * All contents of an archive: the chunks by channel and index, then the replaced contents.
  * @throws Error where its files do not match each other
  */
-export async function* readContents({ path, manifest }: Archive): AsyncGenerator<ArchivedContent> {
+export async function* readArchivedContents({ path, manifest }: Archive): AsyncGenerator<ArchivedContent> {
   const points = series(path, manifest);
-  for await (const facts of readFacts(join(path, contentsName))) {
+  for await (const facts of readFacts(join(path, archiveContentsName))) {
     const { value: found } = await points.next();
     const isSame =
       found?.channel_name === facts.channel_name &&
@@ -112,7 +112,7 @@ interface Series {
 }
 
 /** The points of each content, in the order of the files. */
-async function* series(path: string, manifest: Manifest): AsyncGenerator<Series, undefined> {
+async function* series(path: string, manifest: ArchiveManifest): AsyncGenerator<Series, undefined> {
   const standing = ['channel_name', 'chunk_index', 'timestamp', 'value', 'units'];
   yield* seriesOf(join(path, pointsName), standing);
   const replaced = ['channel_name', 'chunk_index', 'timestamp', 'value', 'revision'];

@@ -12,18 +12,18 @@ import {
   rowsParametersCount,
   rowsSqlWith,
 } from '../streams/chunk-columns.ts';
-import type { PlacedRow } from '../streams/rows.ts';
+import type { PlacedRow } from '../streams/ingest-rows.ts';
 import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
 
 /** A run in the database that has the id of an archived one. */
-export interface StandingRun {
+export interface RemainingRun {
   organizationId: string;
   isGivenUp: boolean;
   isDeleted: boolean;
 }
 
-export async function findStanding(database: Database, dataId: string): Promise<StandingRun | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<StandingRun>(
+export async function findRemainingRun(database: Database, dataId: string): Promise<RemainingRun | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<RemainingRun>(
     `select organization_id as "organizationId", removed_at is not null as "isGivenUp", deleted_at is not null as "isDeleted"
      from streams where data_id = $1::uuid`,
     [dataId],
@@ -32,29 +32,29 @@ export async function findStanding(database: Database, dataId: string): Promise<
 }
 
 /** The catalogue rows that a run is linked to; null where no row has that id or name any more. */
-export interface Links {
+export interface MatchedLinks {
   synth_source_id: number | null;
   physical_sample_id: string | null;
   project_id: string | null;
 }
 
 /** Finds the rows by id, else by name, within an organization. */
-export async function findLinks(
+export async function matchLinks(
   database: Database,
   organizationId: string,
   { instrument, physical_sample: sample, project }: ArchivedRun,
-): Promise<Links> {
+): Promise<MatchedLinks> {
   const one = (table: string, id: string, name: string, [idAt, nameAt]: [number, number], type: string) =>
     `(select ${id} from ${table} where organization_id = $1::uuid
         and (${id} = $${idAt}::${type} or lower(btrim(${name})) = lower(btrim($${nameAt}::text)))
       order by ${id} = $${idAt}::${type} desc limit 1) as ${id}`;
-  const { rows } = await database.everyOrganization.upkeep.pool.query<Links>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<MatchedLinks>(
     `select ${one('growth_instruments', 'synth_source_id', 'source_name', [2, 3], 'integer')},
             ${one('physical_samples', 'physical_sample_id', 'name', [4, 5], 'uuid')},
             ${one('projects', 'project_id', 'name', [6, 7], 'uuid')}`,
     [organizationId, ...[instrument, sample, project].flatMap((linked) => [linked?.id ?? null, linked?.name ?? null])],
   );
-  return rows[0] as Links;
+  return rows[0] as MatchedLinks;
 }
 
 /** The keys that are still the same as in the archive: same id and same hint. */
@@ -85,7 +85,7 @@ export function beginRestore(
   database: Database,
   { organizationId, userId }: Owner,
   run: ArchivedRun,
-  links: Links,
+  links: MatchedLinks,
   channels: readonly ArchivedChannel[],
 ): Promise<Map<string, number>> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {

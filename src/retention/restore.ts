@@ -6,20 +6,20 @@ import { beginPacking } from '../database/packing.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { toChunkImage } from '../streams/chunk-image.ts';
 import { certifySame, checkArchive, requireSameContent } from './check.ts';
-import { findOrganization } from './due-store.ts';
+import { findArchivedOrganization } from './due-store.ts';
 import type { ArchivedRun } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
 import { alone } from './lock.ts';
-import { type Archive, type ArchivedContent, type Certificate, readContents } from './read.ts';
+import { type Archive, type ArchivedContent, type Certificate, readArchivedContents } from './read.ts';
 import { removeRun } from './remove.ts';
 import {
   beginRestore,
-  findLinks,
+  findRemainingRun,
   findSameKeys,
-  findStanding,
   finishRestore,
   insertContents,
-  type Links,
+  type MatchedLinks,
+  matchLinks,
   type Owner,
   type RestoredRow,
 } from './restore-store.ts';
@@ -63,7 +63,7 @@ export async function restoreArchive(
       const result = { dataId: run.data_id, name: run.stream_name, points: counts.points, chunks: counts.chunks };
       if (await isThere(database, archive)) return { ...result, wasThere: true, lost: [] };
       const owner = await findOwner(database, run, options.organization);
-      const links = await findLinks(database, owner.organizationId, run);
+      const links = await matchLinks(database, owner.organizationId, run);
       const channelIds = await beginRestore(database, owner, run, links, channels);
       await storeContents({ database, archive, owner, channelIds, limits, signal });
       await finishRestore(database, owner, run, channels, options.actor ?? theServer);
@@ -85,7 +85,7 @@ export async function restoreArchive(
 /** @throws Error when the id belongs to another run, or the run has another content or is deleted */
 async function isThere(database: Database, { path, manifest, certificate }: Archive): Promise<boolean> {
   const { data_id: dataId } = manifest.run;
-  const standing = await findStanding(database, dataId);
+  const standing = await findRemainingRun(database, dataId);
   if (standing === undefined) return false;
   if (standing.isGivenUp) {
     await removeRun(database.as(standing.organizationId), dataId);
@@ -107,7 +107,7 @@ async function certificateNow(database: Database, organizationId: string, dataId
 /** The organization and the user that had the run, by id or name. They are created again if they do not exist. */
 async function findOwner(database: Database, run: ArchivedRun, organization: string | undefined): Promise<Owner> {
   const { id, name } = run.organization;
-  const found = await findOrganization(
+  const found = await findArchivedOrganization(
     database,
     organization === undefined ? { id, name } : { id: null, name: organization },
   );
@@ -115,7 +115,7 @@ async function findOwner(database: Database, run: ArchivedRun, organization: str
   return { organizationId: organization_id, userId: user_id };
 }
 
-function lostLinks({ instrument, physical_sample: sample, project }: ArchivedRun, links: Links): string[] {
+function lostLinks({ instrument, physical_sample: sample, project }: ArchivedRun, links: MatchedLinks): string[] {
   const wanted: [string, { id: string | number; name: string } | null, string | number | null][] = [
     ['instrument', instrument, links.synth_source_id],
     ['physical sample', sample, links.physical_sample_id],
@@ -176,7 +176,7 @@ async function* batchesOf(archive: Archive, { restoredRowsMax, restoredPointsMax
   let contents: ArchivedContent[] = [];
   let points = 0;
   let areRevisions = false;
-  for await (const content of readContents(archive)) {
+  for await (const content of readArchivedContents(archive)) {
     const isOther = content.facts.revision > 0 !== areRevisions;
     const isFull = contents.length >= restoredRowsMax || points + content.values.length > restoredPointsMax;
     if (contents.length > 0 && (isOther || isFull)) {

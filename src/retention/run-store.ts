@@ -49,7 +49,7 @@ export async function findRun(
 }
 
 /** All channels of a run, also those without chunks, in the order of their first use. */
-export async function listChannels(
+export async function listChannelsOfRun(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<(ArchivedChannel & { channel_id: number })[]> {
@@ -114,7 +114,7 @@ export async function listKeptContents(
 }
 
 /** The keys that have stored or replaced something of a run, with the names of their users. */
-export async function findKeys(
+export async function findKeysOfRun(
   { organizationId, pool }: OrganizationDatabase,
   keyIds: readonly number[],
 ): Promise<ArchivedKey[]> {

@@ -16,27 +16,27 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { freely } from '../lib/reading.ts';
 import { pointLimits } from '../points/limits.ts';
-import { contentRows, keptContents, type RunChannel } from './contents.ts';
 import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import {
   type ArchivedFile,
   type ArchivedRun,
+  type ArchiveManifest,
+  archiveContentsName,
   archiveFormat,
+  archiveManifestName,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
-  contentsName,
-  type Manifest,
-  manifestName,
   pointsName,
   revisionColumns,
   revisionsName,
 } from './format.ts';
 import type { RetentionLimits } from './limits.ts';
-import { findKeys, listChannels } from './run-store.ts';
+import { type ArchivedChannelRow, contentRows, keptContents } from './run-contents.ts';
+import { findKeysOfRun, listChannelsOfRun } from './run-store.ts';
 
-export interface ArchiveMeans {
+export interface ArchiveDependencies {
   organization: OrganizationDatabase;
   limits: RetentionLimits;
   /** The clock of this machine, in milliseconds of Unix time; only written into the archive. */
@@ -50,38 +50,38 @@ export interface ArchiveMeans {
  * @param path of the folder. A half written folder beside it (`.part`) is replaced
  */
 export async function writeArchive(
-  means: ArchiveMeans,
+  deps: ArchiveDependencies,
   run: ArchivedRun,
   rule: string,
   path: string,
-): Promise<Manifest> {
+): Promise<ArchiveManifest> {
   const part = `${path}.part`;
   await makeEmptyFolder(part);
   try {
-    const channels = await listChannels(means.organization, run.data_id);
+    const channels = await listChannelsOfRun(deps.organization, run.data_id);
     const files: ArchivedFile[] = [];
     const write = async (name: string, pieces: AsyncIterable<Buffer>) => {
       files.push(await writeFileDurably(part, name, pieces));
     };
-    await write(pointsName, await pointsOf(means, run.data_id));
+    await write(pointsName, await pointsOf(deps, run.data_id));
     const seen: Seen = { keyIds: new Set(), chunks: 0, revisions: 0, points: 0 };
-    await write(contentsName, contentsParquet(means, run.data_id, channels, seen));
-    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(means, run.data_id, channels));
-    await write(certificateName, await certificateOf(means.organization, run.data_id));
+    await write(archiveContentsName, contentsParquet(deps, run.data_id, channels, seen));
+    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(deps, run.data_id, channels));
+    await write(certificateName, await certificateOf(deps.organization, run.data_id));
     const { keyIds, ...counts } = seen;
-    const manifest: Manifest = {
+    const manifest: ArchiveManifest = {
       format: archiveFormat,
       version: archiveVersion,
-      archived_at: new Date(means.now()).toISOString(),
+      archived_at: new Date(deps.now()).toISOString(),
       server: { name: packageName, version: packageVersion, commit: packageCommit },
       rule,
       run,
       channels: channels.map(({ channel_id, ...channel }) => channel),
-      keys: await findKeys(means.organization, [...keyIds]),
+      keys: await findKeysOfRun(deps.organization, [...keyIds]),
       counts,
       files,
     };
-    await writeFileDurably(part, manifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
+    await writeFileDurably(part, archiveManifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
     await publish(part, path);
     return manifest;
   } catch (error) {
@@ -94,10 +94,10 @@ async function* piecesOf(text: string): Pieces {
   yield Buffer.from(text);
 }
 
-async function pointsOf({ organization, limits, now }: ArchiveMeans, dataId: string): Promise<Pieces> {
+async function pointsOf({ organization, limits, now }: ArchiveDependencies, dataId: string): Promise<Pieces> {
   const bounds = { ...exportLimits, channelsMax: limits.channelsMax };
-  const means = { limits: bounds, plausible: { ...httpLimits }, now };
-  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, means);
+  const deps = { limits: bounds, plausible: { ...httpLimits }, now };
+  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, deps);
   const chunks = readLong({ organization, limits: { ...pointLimits }, reading: freely }, exported);
   return longParquet(exported, chunks, bounds, freely.rest);
 }
@@ -116,8 +116,13 @@ interface Seen {
   points: number;
 }
 
-async function* contentsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[], seen: Seen): Pieces {
-  const rows = noted(contentRows(means.organization, dataId, channels, means.limits), seen);
+async function* contentsParquet(
+  deps: ArchiveDependencies,
+  dataId: string,
+  channels: ArchivedChannelRow[],
+  seen: Seen,
+): Pieces {
+  const rows = noted(contentRows(deps.organization, dataId, channels, deps.limits), seen);
   yield* parquetOf('What was stored of a run and by whom', contentColumns, cellsOfContents(rows));
 }
 
@@ -156,13 +161,13 @@ async function* cellsOfContents(rows: AsyncIterable<ContentRow>): AsyncGenerator
   }
 }
 
-async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[]): Pieces {
+async function* revisionsParquet(deps: ArchiveDependencies, dataId: string, channels: ArchivedChannelRow[]): Pieces {
   async function* cells(): AsyncGenerator<Cell[]> {
     for await (const { channel_name, chunk_index, revision, times, values } of keptContents(
-      means.organization,
+      deps.organization,
       dataId,
       channels,
-      means.limits,
+      deps.limits,
     )) {
       for (let i = 0; i < values.length; i++) {
         yield [channel_name, chunk_index, revision, orNull(times[i] as number), orNull(values[i] as number)];

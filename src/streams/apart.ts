@@ -1,17 +1,17 @@
 import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
 import { TryAgain } from './batcher.ts';
 import { StreamClosed } from './channel-store.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import type { IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
 
-export type Settled = Map<IngestItem, IngestResult | Error | TryAgain>;
+export type RequestOutcomes = Map<IngestItem, IngestResult | Error | TryAgain>;
 
 export interface Apart {
   /**
    * Settles all items in one transaction, which waits at most `lockMsMax` for a lock. If it throws, nothing of them was
    * stored, except that CommitInDoubt leaves that open.
    */
-  settle(items: IngestItem[], lockMsMax: number): Promise<Settled>;
+  write(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes>;
   /** Finds the items with a channel that another session has locked. */
   findHeld(items: IngestItem[]): Promise<Set<IngestItem>>;
   limits: { lockMsMax: number; searchLockMsMax: number; searchTriesMax: number; conflictTriesMax: number };
@@ -23,14 +23,14 @@ export interface Apart {
  * - A lock that another session holds: the requests that need it are left out and retried later.
  * - The database is away: all requests are retried later.
  */
-export async function settleApart({ settle, findHeld, limits }: Apart, all: IngestItem[]): Promise<Settled> {
+export async function writeApart({ write, findHeld, limits }: Apart, all: IngestItem[]): Promise<RequestOutcomes> {
   let searchesLeft = limits.searchTriesMax;
   let conflictsLeft = limits.conflictTriesMax;
 
-  async function attempt(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function attempt(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     if (items.length === 0) return new Map();
     try {
-      return await settle(items, lockMsMax);
+      return await write(items, lockMsMax);
     } catch (error) {
       if (isLockTimeout(error)) return withoutHeld(items, lockMsMax, error as Error);
       if (isConflict(error) || error instanceof StreamClosed) {
@@ -42,7 +42,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     }
   }
 
-  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<Settled> {
+  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<RequestOutcomes> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
     // A second lock timeout is not about a channel: another session has locked a chunk or a stream.
@@ -54,7 +54,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     return new Map([...allOf([...held], again), ...(await attempt(others, lockMsMax))]);
   }
 
-  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     const middle = items.length >> 1;
     const first = await attempt(items.slice(0, middle), lockMsMax);
     return new Map([...first, ...(await attempt(items.slice(middle), lockMsMax))]);
@@ -67,5 +67,5 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
 export const postponed = (error: unknown): Error | TryAgain =>
   error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
 
-const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): Settled =>
+const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): RequestOutcomes =>
   new Map(items.map((item) => [item, outcome]));

@@ -1,6 +1,6 @@
-import { bytesOf, isPacked, type SeriesImage } from '../database/series-image.ts';
+import { imageBytes, isPacked, type SeriesImage } from '../database/series-image.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import type { Arrival } from './rows.ts';
+import type { Arrival } from './ingest-rows.ts';
 
 /**
  * Arrivals in the form in which one thread sends them to another. Arrays of bytes and numbers are transferred, not
@@ -57,7 +57,7 @@ const packSeries = (image: SeriesImage) =>
 
 export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
   const lengthOf = ({ image }: Arrival) =>
-    bytesOf(image.timestamps).length + bytesOf(image.values).length + image.contentHash.length;
+    imageBytes(image.timestamps).length + imageBytes(image.values).length + image.contentHash.length;
   const bytes = new Uint8Array(arrivals.reduce((sum, arrival) => sum + lengthOf(arrival), 0));
   const numbers = new Float64Array(arrivals.length * rowLength);
   let at = 0;
@@ -66,7 +66,7 @@ export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
     for (const column of columns) row.push(image[column] ?? Number.NaN);
     row.push(Number(image.ascending));
     numbers.set(row, i * rowLength);
-    for (const part of [bytesOf(image.timestamps), bytesOf(image.values), image.contentHash]) {
+    for (const part of [imageBytes(image.timestamps), imageBytes(image.values), image.contentHash]) {
       bytes.set(part, at);
       at += part.length;
     }

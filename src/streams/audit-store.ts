@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { actorColumns, actorOf, auditInsert } from '../database/audit.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
 /**
  * Records in the audit log who replaced or restored chunks. One key has at most one entry for a stream in a minute; it

@@ -3,8 +3,8 @@ import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
-import type { Grace, Means } from './means.ts';
-import { channelKey, type PlacedRow, type Row } from './rows.ts';
+import type { FlushDependencies, Grace } from './flush-dependencies.ts';
+import { channelKey, type PlacedRow, type Row } from './ingest-rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 
@@ -13,7 +13,7 @@ import { channelKey, type PlacedRow, type Row } from './rows.ts';
  * @throws ApiError 404 when a stream has been removed since it was looked up
  */
 export async function insertChannels(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<void> {
   const statement = {
@@ -37,7 +37,7 @@ const foreignKeyViolation = '23503';
 
 /** The ids of channels by their `channelKey`. */
 export async function findChannels(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<Map<string, number>> {
   const statement = {
@@ -66,7 +66,7 @@ export async function findChannels(
  * @returns their indexes in `rows`
  */
 export async function findHeldRows(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<Set<number>> {
   const statement = {

@@ -11,7 +11,7 @@ import { toDetail } from '../http/validation-detail.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
 import { findImplausibleTimes, type ImplausibleTimes } from './implausible-times.ts';
-import type { Arrival } from './rows.ts';
+import type { Arrival } from './ingest-rows.ts';
 import { ChunkBody, type ChunkBodyLimits, MultiChunkBody } from './schemas.ts';
 
 /** The two forms of a body that brings chunks. */

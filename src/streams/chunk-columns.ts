@@ -2,7 +2,7 @@ import { textArray } from '../database/array-literal.ts';
 import { uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { isPacked, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './rows.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import { longParameters, placeColumns, placeSeries, type Slice, sliceSql } from './series-slices.ts';
 
 /*

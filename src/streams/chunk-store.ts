@@ -11,8 +11,8 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
-import type { Means } from './means.ts';
-import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
+import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
@@ -24,7 +24,7 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /** Looks up what is stored at the address of each row, without a lock. @returns one result for each row, in order */
 export async function readAddresses(
-  { pool, patience, grace }: Pick<Means, 'pool' | 'patience' | 'grace'>,
+  { pool, patience, grace }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace'>,
   rows: readonly Row[],
 ): Promise<FoundRow[]> {
   const statement = {
@@ -73,7 +73,7 @@ export async function readAddresses(
     item,
     channelName,
     image,
-    standing: {
+    state: {
       pointsPerChunk: found.pointsPerChunk[i] as number | null,
       closed: found.closed[i] as boolean,
       channelId: found.channelId[i] as number | null,
@@ -83,7 +83,7 @@ export async function readAddresses(
   }));
 }
 
-type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
+type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
   uuidArray(rows.map(({ item }) => item.dataId)),
@@ -160,7 +160,7 @@ export interface ChunkRun {
  * Later, a mere replay of a chunk would cause that write (1.8 kB a chunk).
  */
 export async function touchChunks(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   runs: readonly ChunkRun[],
 ): Promise<void> {
   const statement = {

@@ -1,5 +1,5 @@
+import type { PlacedRow } from './ingest-rows.ts';
 import type { Stored } from './outcomes.ts';
-import type { PlacedRow } from './rows.ts';
 
 /*
  * The one feed of ingest. After a commit it calls listeners with what was stored. The feed goes one way and is read

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type PlacedRow, sliceKey } from './rows.ts';
+import { type PlacedRow, sliceKey } from './ingest-rows.ts';
 
 /** The chunk that is stored in the slice of a row in doubt. */
 export interface DoubtfulChunk {
@@ -15,7 +15,7 @@ export interface DoubtfulChunk {
 }
 
 /** The database's clock, in Unix seconds. */
-export async function readClock(client: pg.PoolClient): Promise<number> {
+export async function readClockSeconds(client: pg.PoolClient): Promise<number> {
   const { rows } = await client.query<{ seconds: number }>(
     'select extract(epoch from clock_timestamp())::float8 as seconds',
   );

@@ -1,17 +1,17 @@
 import type { Database } from '../database/database.ts';
 import { isLockTimeout, passingFailure } from '../database/failures.ts';
-import { postponed, type Settled, settleApart } from './apart.ts';
+import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
-import { settleDoubt } from './doubt.ts';
+import { resolveDoubt } from './doubt.ts';
+import { createGrace, type FlushDependencies } from './flush-dependencies.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
-import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
-import { insertNew, rowsOf, settle } from './settle.ts';
 import { createTouch } from './touch.ts';
+import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
 /*
  * One flush of the batcher: settles the chunks of many requests. The fast path is for nearly all of them, the chunks
@@ -53,28 +53,30 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): Means => ({
+  const deps = (lockMsMax: number): FlushDependencies => ({
     ...{ pool, known, grace, onCommitted, limits },
     patience: { ...limits, lockMsMax },
   });
-  const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
-  const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
-    settleApart({ settle: (part, lockMsMax) => how(means(lockMsMax), part), findHeld, limits }, items);
+  const findHeld = (items: IngestItem[]) => heldAmong(deps(limits.searchLockMsMax), items);
+  const apart = (
+    items: IngestItem[],
+    how: (deps: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
+  ) => writeApart({ write: (part, lockMsMax) => how(deps(lockMsMax), part), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
-    const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
-    const absence = [...settled.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
+    const outcomes = await writeAhead(deps(limits.lockMsMax), fresh, findHeld);
+    const absence = [...outcomes.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
     if (absence instanceof TryAgain) {
       const again = new TryAgain('away', absence.cause);
-      return items.map((item) => settled.get(item) ?? again);
+      return items.map((item) => outcomes.get(item) ?? again);
     }
-    const rest = fresh.filter((item) => !settled.has(item));
-    for (const [item, outcome] of await apart(rest, settle)) settled.set(item, outcome);
+    const rest = fresh.filter((item) => !outcomes.has(item));
+    for (const [item, outcome] of await apart(rest, writeAfterLookup)) outcomes.set(item, outcome);
     const doubtful = items.filter(({ inDoubtSince }) => inDoubtSince !== undefined);
-    const look = (some: Means, ofThem: IngestItem[]) => settleDoubt(some, ofThem, now);
-    for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
-    return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
+    const look = (some: FlushDependencies, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
+    for (const [item, outcome] of await apart(doubtful, look)) outcomes.set(item, outcome);
+    return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
   }
 
   return async (items) => {
@@ -96,13 +98,13 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  * The fast path: writes chunks beyond the highest index that this process has written, without a read before. It stores
  * nothing of the requests that it does not settle.
  */
-async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<Settled> {
-  const { known, onCommitted } = means;
+async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
+  const { known, onCommitted } = deps;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
-    const stored = await insertNew(means, rows);
+    const stored = await insertNew(deps, rows);
     onCommitted(stored);
     return byRequest(stored);
   } catch (error) {
@@ -111,7 +113,7 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
       if (held.size === 0) return new Map();
       const again = new TryAgain('held', error as Error);
       const others = await writeAhead(
-        means,
+        deps,
         sent.filter((item) => !held.has(item)),
         findHeld,
       );
@@ -126,8 +128,8 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
 }
 
 /** The items with a channel that another session has locked. */
-async function heldAmong(means: Means, items: IngestItem[]): Promise<Set<IngestItem>> {
+async function heldAmong(deps: FlushDependencies, items: IngestItem[]): Promise<Set<IngestItem>> {
   const rows = rowsOf(items);
-  const held = await findHeldRows(means, rows);
+  const held = await findHeldRows(deps, rows);
   return new Set(rows.filter((_, i) => held.has(i)).map(({ item }) => item));
 }

@@ -1,5 +1,5 @@
 import type { OnCommitted } from './committed.ts';
-import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './rows.ts';
+import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './ingest-rows.ts';
 
 /*
  * A cache of the channels that this process writes: their ids, and the highest index that it has written in each. A

@@ -5,7 +5,7 @@ import { encodeFloat8Array } from '../database/float8-array.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
-import type { PlacedRow } from './rows.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*

@@ -1,10 +1,10 @@
 import { ApiError } from '../errors.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
-export type Outcome = 'created' | 'unchanged' | 'replaced';
+export type ChunkOutcome = 'created' | 'unchanged' | 'replaced';
 
 export interface Stored {
-  outcome: Outcome;
+  outcome: ChunkOutcome;
   /** Points that are now stored for the channel. */
   totalPoints: number;
 }

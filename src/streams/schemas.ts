@@ -114,8 +114,6 @@ export const ChunkReceipt = Type.Object(
 );
 export type ChunkReceipt = Static<typeof ChunkReceipt>;
 
-export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
-
 /** The schemas that all three prefixes share. */
 export const streamSchemas = (limits: ChunkBodyLimits) => [
   InitializeBody,

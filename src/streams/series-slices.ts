@@ -1,6 +1,6 @@
 import { encodeFloat8Array } from '../database/float8-array.ts';
-import { bytesApart, bytesOf, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './rows.ts';
+import { bytesApart, imageBytes, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 
 /*
  * How the series of many chunks are sent in one statement, in any form. The residuals of all packed series lie end to
@@ -55,7 +55,7 @@ export function placeSeries(rows: readonly PlacedRow[]): Buffer[] {
     const set = (i: number, value: number) => {
       (columns[column + i] as number[])[row] = value;
     };
-    const bytes = bytesOf(image);
+    const bytes = imageBytes(image);
     if (isPacked(image)) {
       const apart = bytesApart(bytes);
       set(0, nextByte);

@@ -5,7 +5,7 @@ import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { diskFailure } from '../database/disk.ts';
 import { isAway, passingFailure } from '../database/failures.ts';
-import { bytesOf, type SeriesImage } from '../database/series-image.ts';
+import { imageBytes, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
@@ -15,13 +15,13 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
+import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
-import type { IngestResult, Outcome, Stored } from './outcomes.ts';
+import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
-import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLimits } from './store.ts';
+import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
 
 /*
  * The guarantees of ingest are documented where they are kept. flush.ts: commit before receipt, all or nothing, exact
@@ -71,7 +71,7 @@ export interface StreamService {
 
 export interface Acknowledgement {
   receipts: ChunkReceipt[];
-  outcomes: Outcome[];
+  outcomes: ChunkOutcome[];
 }
 
 interface Options {
@@ -132,7 +132,7 @@ export function createStreamService(options: Options): StreamService {
       const ids = { data_id: newId(), processed_data_id: newId() };
       const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
       return calls.run(organization.organizationId, arrivedAt, async (patience) => {
-        checkLinks(body, await findLinks(organization, patience, body, memberLimits), memberLimits);
+        checkLinks(body, await findOwnLinks(organization, patience, body, memberLimits), memberLimits);
         return insertStream(organization, patience, stream);
       });
     },
@@ -146,13 +146,12 @@ export function createStreamService(options: Options): StreamService {
       });
     },
 
-    async restore(identity, { dataId, ...address }, originOf) {
-      const revision = { ...address, dataId: dataId.toLowerCase() };
+    async restore(identity, revision, originOf) {
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
       const arrival = {
         channelName: revision.channelName,
-        image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
+        image: toChunkImage(readings, database.readiness.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
       // Other content than a late chunk with the same readings, since that is refused and this is not.
@@ -222,9 +221,9 @@ function asUnchanged(result: IngestResult): IngestResult {
 
 function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['metrics']): Acknowledgement {
   const { dataId, chunkIndex } = item;
-  const outcomes: Outcome[] = [];
+  const outcomes: ChunkOutcome[] = [];
   // Metrics are counted once for each outcome, not for each of 10,000 channels.
-  const chunks = new Map<Outcome, number>();
+  const chunks = new Map<ChunkOutcome, number>();
   let points = 0;
   const receipts = item.arrivals.map(({ channelName, image }) => {
     const { outcome, totalPoints } = result.get(channelName) as Stored;
@@ -269,5 +268,5 @@ function toItem(
 }
 
 /** A series takes some memory even without bytes: regular times have no residuals. */
-const sizeOf = (image: SeriesImage) => bytesOf(image).length + seriesBytes;
+const sizeOf = (image: SeriesImage) => imageBytes(image).length + seriesBytes;
 const seriesBytes = 44;

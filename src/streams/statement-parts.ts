@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { nextTurn } from '../lib/turns.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import type { StreamLimits } from './limits.ts';
-import type { PlacedRow } from './rows.ts';
 
 /** The limits that decide how a statement of many rows is split. */
 export type PartLimits = Pick<StreamLimits, 'flushRowsMax' | 'statementRowsMax'>;

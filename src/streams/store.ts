@@ -21,7 +21,7 @@ export interface FoundLinks {
 }
 
 /** Which of the things that a new stream links to are the organization's own, and whether they can be linked to each other. */
-export async function findLinks(
+export async function findOwnLinks(
   { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
   links: InitializeBody,

@@ -1,21 +1,21 @@
 import { type ChunkRun, touchChunks } from './chunk-store.ts';
 import type { CommittedChunk, OnCommitted } from './committed.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 
 /** `delayMs` is how long after the commit of the first of them rows are touched. */
-type TouchOptions = Pick<Means, 'pool' | 'patience'> & { delayMs: number };
+type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: number };
 
 /**
  * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nothing waits for it.
  * If it fails, the next reader of these rows marks them instead.
  */
-export function createTouch({ delayMs, ...means }: TouchOptions): OnCommitted {
+export function createTouch({ delayMs, ...deps }: TouchOptions): OnCommitted {
   let waiting: ChunkRun[] | undefined;
 
   function send(): void {
     const runs = joinRuns(waiting as ChunkRun[]);
     waiting = undefined;
-    touchChunks(means, runs).catch(() => {});
+    touchChunks(deps, runs).catch(() => {});
   }
 
   return (chunks) => {

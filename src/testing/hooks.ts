@@ -29,13 +29,13 @@ interface Underway extends JournalRecord {
   isJudged: boolean;
 }
 
-export interface Watch {
+export interface RequestWatch {
   /** Begins to record a request, before anything else sees it. */
   begin(request: IncomingMessage, response: ServerResponse): void;
 }
 
 /** Records every request, and applies the fault rules to it. Must be called before routes are added. */
-export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): Watch {
+export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): RequestWatch {
   const records = new WeakMap<IncomingMessage, Underway>();
   /** The rule that hits the request before it is carried out, if any. */
   const judge = (record: Underway, request: FastifyRequest): Hit | undefined => {
@@ -93,7 +93,7 @@ export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: 
  * Runs before everything else that the server does with a request. Control requests are answered separately; all others are
  * recorded first.
  */
-export function standBefore(server: Server, control: App, watch: Watch): void {
+export function standBefore(server: Server, control: App, watch: RequestWatch): void {
   const others = server.listeners('request');
   server.removeAllListeners('request');
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {

@@ -1,3 +1,4 @@
+import type { Remembered } from '../app.ts';
 import { newApiKey } from '../auth/api-key.ts';
 import { ensureUser } from '../auth/people-store.ts';
 import { insertKey } from '../auth/store.ts';
@@ -10,14 +11,6 @@ import type { TestingLimits } from './limits.ts';
 import type { ClockBody, OrganizationBody } from './schemas.ts';
 import { type Chance, chanceOf } from './seed.ts';
 import { emptyDatabase, moveDatabaseClock, seedDatabase } from './store.ts';
-
-/** What the server must do when the test mode has changed something without its knowledge. */
-export interface Remembered {
-  /** Clears everything that the server has cached. */
-  forget(): void;
-  /** Runs all periodic work now. */
-  catchUp(): void;
-}
 
 /** The state of the test mode, and what the control routes do with it. */
 export interface TestMode {

@@ -10,9 +10,9 @@ import {
   ClockBody,
   Fault,
   FaultBody,
-  Journal,
+  JournalAnswer,
   JournalQuery,
-  Organization,
+  MadeOrganization,
   OrganizationBody,
 } from './schemas.ts';
 
@@ -28,7 +28,7 @@ const FaultParams = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$
 
 /** The routes that control the test mode. They need no key, because the server listens only on loopback. */
 export function controlRoutes(app: App, mode: TestMode, limits: TestingLimits): void {
-  for (const schema of [FaultBody, Fault, Journal, Clock, Organization]) app.addSchema(schema);
+  for (const schema of [FaultBody, Fault, JournalAnswer, Clock, MadeOrganization]) app.addSchema(schema);
   coerceQueries(app);
   organizationRoutes(app, mode);
   faultRoutes(app, mode);
@@ -45,7 +45,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         tags: ['server'],
         summary: 'Make an organization with a key: a test that has its own sees nothing of others',
         body: Nullable(OrganizationBody),
-        response: { 201: refer(Organization), ...bodyRefusals },
+        response: { 201: refer(MadeOrganization), ...bodyRefusals },
       },
     },
     async (request, reply) => reply.code(201).send(await mode.newOrganization(request.body ?? {})),
@@ -59,7 +59,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         summary:
           'Empty everything: data, organizations, faults, requests, clock, dice. The first organization and its key are ' +
           'there again; connections are cut',
-        response: { 200: refer(Organization) },
+        response: { 200: refer(MadeOrganization) },
       },
     },
     async () => {
@@ -130,7 +130,7 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
         tags,
         summary: 'What has arrived, in order; with `count`, as soon as so many have',
         querystring: JournalQuery,
-        response: { 200: refer(Journal), 422: Invalid },
+        response: { 200: refer(JournalAnswer), 422: Invalid },
       },
     },
     async (request, reply) => {
@@ -146,7 +146,7 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
       }
       const requests = journal.find(query);
       const has_count = requests.length >= (query.count ?? 0);
-      const answer: Static<typeof Journal> = { requests, dropped: journal.dropped(), has_count };
+      const answer: Static<typeof JournalAnswer> = { requests, dropped: journal.dropped(), has_count };
       // Serialised as it is: a schema would drop all fields of a body that it does not name.
       return reply.type('application/json; charset=utf-8').serializer(exactJson).send(answer);
     },

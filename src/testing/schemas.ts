@@ -132,7 +132,7 @@ export const JournalEntry = Type.Object({
   }),
 });
 
-export const Journal = Type.Object(
+export const JournalAnswer = Type.Object(
   {
     requests: Type.Array(JournalEntry),
     dropped: Type.Integer({
@@ -168,7 +168,7 @@ export const OrganizationBody = Type.Object(
   strict,
 );
 export type OrganizationBody = Static<typeof OrganizationBody>;
-export const Organization = Type.Object(
+export const MadeOrganization = Type.Object(
   { organization_id: Type.String(), name: Type.String(), api_key: Type.String() },
   { $id: 'Organization', description: 'an organization of its own, which sees nothing of others' },
 );

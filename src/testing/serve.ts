@@ -68,13 +68,13 @@ export async function prepare(options: ServeOptions, urlOf: TestPostgres['urlOf'
  * ready line says it.
  */
 function notDurable(database: Database): Database {
-  const standing = {
-    ...database.standing,
+  const readiness = {
+    ...database.readiness,
     look: async () => undefined,
     refusal: () => undefined,
     watch: () => () => {},
   };
-  return { ...database, standing };
+  return { ...database, readiness };
 }
 
 interface Parts {

@@ -13,7 +13,7 @@ import { addressesIn, type TestPostgres } from './postgres.ts';
 import type { ReadyLine } from './ready-line.ts';
 import type { ServeOptions } from './serve.ts';
 
-export interface TestServer {
+export interface StartedServer {
   line: ReadyLine;
   /** Settles with a sentence when the server cannot continue. */
   failed: Promise<string>;
@@ -28,7 +28,7 @@ export interface TestServerOptions extends ServeOptions {
 }
 
 /** Starts a server for integration tests on loopback, and returns once it answers. */
-export async function startServerForTests(options: TestServerOptions): Promise<TestServer> {
+export async function startServerForTests(options: TestServerOptions): Promise<StartedServer> {
   const { keep, log } = options;
   const limits = { ...testingLimits, ...options.limits };
   const folder = keep === undefined ? newServerFolder() : emptyFolder(keep);

@@ -1,11 +1,19 @@
+import type { Static } from '@sinclair/typebox';
+import { fieldBytes } from '../lib/json-fields.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import type { OpenRead, PointRead } from '../points/points.ts';
 import { openChannels, openInTurn } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
-import { writeRows } from './rows.ts';
-import type { TimeseriesSelection } from './selection.ts';
+import { writeJsonRows } from './json-rows.ts';
+import { PropertyArrays, type PropertyGap, RheedAnswer, TimeseriesAndRows } from './schemas.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
+
+const fields = fieldBytes(TimeseriesAndRows);
+const property = fieldBytes(PropertyArrays);
+const rheed = fieldBytes(RheedAnswer);
+const block = fieldBytes(RheedAnswer.properties.series_by_angle.items);
 
 /** The answer by property; `withSeries` adds the rows; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(
@@ -17,19 +25,19 @@ export async function* timeseriesAnswer(
   const channels = namesOnly ? [] : selectChannels(read, selection);
   const wanted = wantedOf(read, selection);
   // Opened before the first byte, so that rows that would be too wide are refused with 422.
-  const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
-  const inTurn = openInTurn(read.means, channels, wanted);
+  const rows = withSeries ? await openChannels(read.deps, channels, wanted) : undefined;
+  const inTurn = openInTurn(read.deps, channels, wanted);
   try {
     writeHead(writer, read);
-    writer.raw(',"properties":');
+    writer.bytes(fields.properties);
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
     const notes = yield* writeProperties(writer, read, channels, open);
-    if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
+    if (rows !== undefined) yield* writeJsonRows(writer.bytes(fields.series), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
-      yield* writeGaps(writer.raw(',"gaps":'), notes);
-      yield* writeDownSampled(writer.raw(',"down_sampled":'), notes);
+      yield* writeGaps(writer.bytes(fields.gaps), notes);
+      yield* writeDownSampled(writer.bytes(fields.down_sampled), notes);
     }
-    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), notes);
+    if (selection.carry_in === true) writeCarriedIn(writer.bytes(fields.carried_in), notes);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -43,13 +51,13 @@ export async function* timeseriesAnswer(
 export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelection): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = selectChannels(read, selection);
-  writer.raw('{"series_by_angle":[');
+  writer.bytes(rheed.series_by_angle).raw('[');
   if (channels.length > 0) {
     const wanted = wantedOf(read, selection);
-    const rows = await openChannels(read.means, channels, wanted);
+    const rows = await openChannels(read.deps, channels, wanted);
     try {
-      writer.raw('{"angle":0,"series":');
-      yield* writeRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
+      writer.bytes(block.angle).raw('0').bytes(block.series);
+      yield* writeJsonRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
       writer.raw('}');
     } finally {
       rows.close();
@@ -79,21 +87,24 @@ async function* writeProperties(
 ): AsyncGenerator<Buffer, PropertyNotes, void> {
   const notes: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
-  const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
+  const arrays = {
+    values: property.values,
+    times: [{ field: property.relative_time_seconds, sinceMs: zeroMs }, { field: property.unix_timestamp_ms }],
+  };
   writer.raw('{');
   let separator = '';
   for (const [i, channel] of channels.entries()) {
     const points = await open(i);
     try {
-      writer.raw(separator).value(channel.name).raw(':{');
+      writer.raw(separator).value(channel.name).raw(':');
       separator = ',';
       notes.set(channel.name, {
         gaps: points.gaps,
         carriedTime: points.carriedTime,
         isDownSampled: points.isDownSampled,
       });
-      yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
-      writer.raw(',"units":').value(channel.units).raw('}');
+      yield* writeArrays(writer, points, arrays, read.timesBytesMax);
+      writer.bytes(property.units).value(channel.units).raw('}');
     } finally {
       points.close();
     }
@@ -128,12 +139,13 @@ function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer,
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {
-      writer.raw(i === 0 ? '' : ',').value({
+      const gap: Static<typeof PropertyGap> = {
         from_chunk: fromChunk,
         to_chunk: toChunk,
         data_ends_unix_timestamp_ms: endMs,
         data_begins_unix_timestamp_ms: beginMs,
-      });
+      };
+      writer.raw(i === 0 ? '' : ',').value(gap);
       if (writer.isFull) yield writer.take();
     }
     writer.raw(']');
@@ -143,10 +155,10 @@ function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer,
 
 /** Writes what is known of the stream without reading a chunk. */
 function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): void {
-  writer.raw('{"data_id":').value(dataId).raw(',"series_max_time":');
+  writer.bytes(fields.data_id).value(dataId).bytes(fields.series_max_time);
   if (span === null) writer.raw('null');
   else writer.thousandths(span.endMs - span.zeroMs);
-  writer.raw(',"property_units":{');
+  writer.bytes(fields.property_units).raw('{');
   channels.forEach(({ name, units }, i) => {
     writer
       .raw(i === 0 ? '' : ',')
@@ -154,5 +166,8 @@ function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): 
       .raw(':')
       .value(units);
   });
-  writer.raw('},"available_property_names":').value(channels.map(({ name }) => name));
+  writer
+    .raw('}')
+    .bytes(fields.available_property_names)
+    .value(channels.map(({ name }) => name));
 }

@@ -1,8 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { channelNameLengthMax, DateTime, Nullable, Uuid } from '../http/schemas.ts';
+import { channelNameLengthMax, DateTime, Nullable } from '../http/schemas.ts';
 import type { TimeseriesLimits } from './limits.ts';
-
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
 const windowFields = {
   last_n: Type.Optional(Type.Integer({ minimum: 1, description: 'only the newest points, so many' })),
@@ -77,7 +75,7 @@ export const PointsQuery = Type.Object({
 
 const Reading = Nullable(Type.Number());
 
-const Property = Type.Object(
+export const PropertyArrays = Type.Object(
   {
     values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
     relative_time_seconds: Type.Array(Type.Number()),
@@ -90,12 +88,12 @@ const Property = Type.Object(
   { description: 'three arrays of the same length' },
 );
 
-const Row = Type.Object(
+export const SeriesRow = Type.Object(
   { unix_timestamp_ms: Type.Number(), relative_time_seconds: Type.Number() },
   { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
 );
 
-const Gap = Type.Object(
+export const PropertyGap = Type.Object(
   {
     from_chunk: Type.Integer({ description: 'the first chunk_index that is missing' }),
     to_chunk: Type.Integer({ description: 'the last one' }),
@@ -116,14 +114,16 @@ const timeseriesFields = {
   series_max_time: Nullable(Type.Number({ description: 'relative time of the newest point of the stream' })),
   property_units: Type.Record(Type.String(), Nullable(Type.String())),
   available_property_names: Type.Array(Type.String()),
-  properties: Type.Record(Type.String(), Property),
+  properties: Type.Record(Type.String(), PropertyArrays),
   down_sampled: Type.Optional(
     Type.Record(Type.String(), Type.Boolean(), {
       description: 'by property, whether points are left out; only where max_points was given',
     }),
   ),
   gaps: Type.Optional(
-    Type.Record(Type.String(), Type.Array(Gap), { description: 'by property; only where max_points was given' }),
+    Type.Record(Type.String(), Type.Array(PropertyGap), {
+      description: 'by property; only where max_points was given',
+    }),
   ),
   carried_in: Type.Optional(
     Type.Record(Type.String(), Nullable(Type.Integer()), {
@@ -138,10 +138,9 @@ const OrNull = (schema: ReturnType<typeof Type.Object>, description: string) =>
 
 export const ToolStateAnswer = OrNull(Type.Object(timeseriesFields), 'the time series by property');
 
-export const MetrologyAnswer = OrNull(
-  Type.Object({ ...timeseriesFields, series: Type.Array(Row) }),
-  'the time series by property, and again by row',
-);
+export const TimeseriesAndRows = Type.Object({ ...timeseriesFields, series: Type.Array(SeriesRow) });
+
+export const MetrologyAnswer = OrNull(TimeseriesAndRows, 'the time series by property, and again by row');
 
 const Figure = (description: string) => Nullable(Type.Number({ description }));
 
@@ -170,7 +169,7 @@ export const StatisticsAnswer = Type.Object(
 );
 
 export const RheedAnswer = Type.Object(
-  { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(Row) })) },
+  { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(SeriesRow) })) },
   { description: 'one block with all rows, or none' },
 );
 

@@ -50,7 +50,7 @@ export async function findSystem(
 }
 
 /** The channels of a stream that hold points, ordered by the code points of their names. */
-export async function listChannels(
+export async function listReadChannels(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<ChannelHead[]> {

@@ -2,11 +2,11 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { PointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import { msOf } from '../points/time.ts';
 import type { TimeseriesLimits } from './limits.ts';
-import type { TimeseriesSelection } from './selection.ts';
-import { type ChannelHead, findStream, listChannels } from './store.ts';
+import { type ChannelHead, findStream, listReadChannels } from './store.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
 /** The bounds of a read. */
 export interface ReadLimits {
@@ -27,7 +27,7 @@ export interface StreamRead {
   /** The earliest and the latest ms of all channels; relative times count from the earliest. Null without points. */
   span: { zeroMs: number; endMs: number } | null;
   /** What the points are read with. */
-  means: ReadMeans;
+  deps: ReadDependencies;
   timesBytesMax: number;
 }
 
@@ -38,17 +38,17 @@ export async function openStreamRead(
   reservedNames: ReadonlySet<string>,
   limits: ReadLimits,
   reading: Reading,
-  onLacking?: ReadMeans['onLacking'],
+  onLacking?: ReadDependencies['onLacking'],
 ): Promise<StreamRead> {
   const stream = await findStream(organization, dataId);
-  const heads = await listChannels(organization, stream.data_id);
+  const heads = await listReadChannels(organization, stream.data_id);
   const channelNames = heads.map((head) => head.channel_name);
   const names = renameReserved(channelNames, reservedNames, 'channel');
   return {
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { organization, limits: limits.points, reading, onLacking },
+    deps: { organization, limits: limits.points, reading, onLacking },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }

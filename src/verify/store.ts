@@ -1,4 +1,10 @@
-import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters } from '../database/contents.ts';
+import {
+  type ContentKey,
+  type ContentTable,
+  contentKeyColumns,
+  contentPageSql,
+  pageParameters,
+} from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 
@@ -25,7 +31,7 @@ export async function checkContents(
   limit: number,
 ): Promise<CheckedContent[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<CheckedContent>(
-    `select ${keyOf(table)}, c.channel_name as "channelName",
+    `select ${contentKeyColumns(table)}, c.channel_name as "channelName",
             case
               when c.channel_id is null and s.removed_at is null then 'its channel is gone'
               when k.content_hash is distinct from ${contentHashOf('k', 'a')} then 'its hash is not that of its content'
@@ -37,7 +43,7 @@ export async function checkContents(
      left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      left join streams s on s.data_id = k.data_id
      cross join lateral ${seriesAsSent('k')} a
-     ${pageOf(table)}`,
+     ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;
@@ -51,7 +57,7 @@ export async function listContents(
   limit: number,
 ): Promise<ContentKey[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ContentKey>(
-    `select ${keyOf(table)} from ${table} k ${pageOf(table)}`,
+    `select ${contentKeyColumns(table)} from ${table} k ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;

@@ -1,4 +1,4 @@
-import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
+import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamage } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
@@ -84,7 +84,7 @@ async function verifyContents(
       tally.checked++;
       if (content.problem === null) continue;
       tally.differ++;
-      onDifference({ dataId: content.dataId, place: placeOf(content), problem: content.problem });
+      onDifference({ dataId: content.dataId, place: contentPlaceOf(content), problem: content.problem });
     }
     if (page.length < pageMax) return tally;
     after = page.at(-1) as CheckedContent;

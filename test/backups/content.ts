@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import { backUp, type Made } from '../../src/backups/backup.ts';
 import type { BackupLimits } from '../../src/backups/limits.ts';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { loginOf } from '../support/global-setup.ts';
@@ -36,7 +36,7 @@ export async function fill(server: TestServer): Promise<string> {
   await chunk('replaced', 0, [9, 9, 9, 9]);
   await chunk('replaced', 0, [Math.SQRT2, 1, 1, 1], { units: 'µm' });
   await Promise.all(Array.from({ length: 65 }, (_, i) => chunk('long', i, [i, i / 10, null, -i])));
-  await server.app.overviewsSettled();
+  await server.app.overviewsIdle();
   await server.owner.pool.query(
     `insert into tags (organization_id, user_id, name) select organization_id, user_id, 'Märker ' || name from users;
      insert into stream_tags (data_id, tag_id, organization_id)
@@ -78,7 +78,7 @@ export async function* arriving(file: Buffer, pieceBytes = 1_009): AsyncGenerato
 }
 
 /** Of each table how many rows it has and a hash of all of them as text: equal in two databases that hold the same. */
-export async function contentOf(pool: Connections): Promise<Record<string, string>> {
+export async function contentOf(pool: ConnectionSource): Promise<Record<string, string>> {
   const { rows: tables } = await pool.query<{ name: string }>(
     `select relname::text as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
   );

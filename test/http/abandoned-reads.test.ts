@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, PostgresDialect } from 'kysely';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import type { Database } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
 import type { Tables } from '../../src/database/tables.ts';
@@ -46,8 +46,8 @@ function withFaults(database: Database): Database {
     };
     const some = {
       connect: () => admit().then(() => pool.connect()),
-      query: (...given: Parameters<Connections['query']>) => admit().then(() => pool.query(...given)),
-    } as Connections;
+      query: (...given: Parameters<ConnectionSource['query']>) => admit().then(() => pool.query(...given)),
+    } as ConnectionSource;
     const dialect = new PostgresDialect({ pool: { connect: () => some.connect(), end: async () => {} } });
     return { ...organization, pool: some, kysely: new Kysely<Tables>({ dialect }) };
   };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { followConnections } from '../../src/process/connections.ts';
+import { followConnections } from '../../src/process/open-connections.ts';
 import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
 import { fillChannel, openStream } from '../timeseries/storing.ts';
 import { type ListeningApp, startListeningApp } from './listening-app.ts';

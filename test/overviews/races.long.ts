@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => servers?.close());
 
-const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsSettled()));
+const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsIdle()));
 
 test('overviews of two levels, made by two servers beside writers, removals and one of before', async () => {
   const seed = Number(process.env.SEED ?? 1);

@@ -1,11 +1,11 @@
 import { freely } from '../../src/lib/reading.ts';
 import {
   asBlockChildren,
+  blockSummaryOf,
   emptySummaries,
   fittingPointsOf,
   pointsPerMsOf,
   type Summaries,
-  summaryOf,
 } from '../../src/points/overview.ts';
 import type { IndexRange, OverviewSource } from '../../src/points/plan-coarsely.ts';
 import { msOf } from '../../src/points/time.ts';
@@ -32,7 +32,7 @@ export function memoryOverview(
       const at = block * fanOut + i;
       const below = level > 1 ? childrenOf(level - 1, at, byIndex) : undefined;
       const chunk = byIndex.get(at);
-      const summary = level === 1 ? chunk && ofChunk(chunk) : below && summaryOf(below);
+      const summary = level === 1 ? chunk && ofChunk(chunk) : below && blockSummaryOf(below);
       if (summary === undefined) return undefined;
       for (const [name, value] of Object.entries(summary)) children[name as keyof Summaries][i] = value;
     }

@@ -30,7 +30,7 @@ describe('in session mode', () => {
   ])('%s: all works, and organizations are kept apart', async (_name, settings) => {
     const pooler = await behind({ ...session, ...settings });
     const { database } = await open({ DATABASE_URL: pooler.url(await newDatabase(cluster)) });
-    expect(await database.standing.look()).toBeUndefined();
+    expect(await database.readiness.look()).toBeUndefined();
     const role = await database.as('00000000-0000-4000-8000-000000000000').pool.query('select current_user as role');
     expect(role.rows).toEqual([{ role: 'metrology_api' }]);
     expect(await workload(await serveOn(database), 6, 12)).toEqual({

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type ApplyOptions, applyRetention } from '../../src/retention/apply.ts';
+import { applyRetention, type RetentionOptions } from '../../src/retention/apply.ts';
 import { retentionLimits } from '../../src/retention/limits.ts';
 import { parseRules } from '../../src/retention/rules.ts';
 import type { TestServer } from '../support/test-server.ts';
@@ -16,7 +16,7 @@ export function newFolder(): string {
   return folder;
 }
 
-export const apply = (server: TestServer, folder: string, options: Partial<ApplyOptions> = {}) =>
+export const apply = (server: TestServer, folder: string, options: Partial<RetentionOptions> = {}) =>
   applyRetention(server.database, everything, { folder, now: Date.now, ...options });
 
 /** Opens a run and sends it chunks of two channels, with gaps, absent readings and values that are hard to write. */

@@ -2,8 +2,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import type { CommittedChunk } from '../../src/streams/committed.ts';
+import type { IngestItem } from '../../src/streams/ingest-rows.ts';
 import { createKnownChannels } from '../../src/streams/known-channels.ts';
-import type { IngestItem } from '../../src/streams/rows.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
 

@@ -1,10 +1,10 @@
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 
 /**
  * All that the catalogues of PostgreSQL say of the schema of a database, one line each, in order: columns, defaults,
  * constraints, indexes, options, policies, rights, views, functions, sequences.
  */
-export async function catalogueOf(pool: Connections): Promise<string[]> {
+export async function catalogueOf(pool: ConnectionSource): Promise<string[]> {
   const { rows } = await pool.query<{ line: string }>(catalogueSql);
   return rows.map(({ line }) => line);
 }

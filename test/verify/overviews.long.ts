@@ -76,7 +76,7 @@ test('what a server has stored and made does not differ: readings that are absen
       units: 'nm',
     });
   }
-  await server.app.overviewsSettled();
+  await server.app.overviewsIdle();
   // As it came together while the chunks were stored, and then as it is read back.
   expect(await found(true)).toMatchObject({ overviews: { checked: 67, differ: 0 }, repaired: { made: 0 } });
   await query('delete from overviews where data_id = $1', [other]);

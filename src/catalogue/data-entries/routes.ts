@@ -4,6 +4,7 @@ import type { Database } from '../../database/database.ts';
 import { actorFor } from '../../http/actor.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { DataIdPath } from '../../http/data-id.ts';
 import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
@@ -16,7 +17,6 @@ import {
   DataEntry,
   DataEntryChange,
   DataEntryDeletion,
-  DataEntryParams,
   DataEntryQuery,
   DataEntryRestoration,
   NewSampleLink,
@@ -63,14 +63,14 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
       schema: {
         tags,
         summary: 'Rename an entry, note something on it, or say of what type it is and how it went',
-        params: DataEntryParams,
+        params: DataIdPath('the entry'),
         body: DataEntryChange(limits),
         response: { 200: DataEntry, ...refusals(...bodyRefusals, 404) },
       },
     },
     (request) => {
       const organization = database.as(request.identity.organizationId);
-      return changeDataEntry(organization, request.params.data_id.toLowerCase(), request.body, idleSeconds);
+      return changeDataEntry(organization, request.params.data_id, request.body, idleSeconds);
     },
   );
 

@@ -153,8 +153,6 @@ export const DataEntryRestoration = (limits: CatalogueLimits) =>
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
 
-export const DataEntryParams = Type.Object({ data_id: Uuid('the entry') });
-
 export const DataEntryChange = ({ noteCharactersMax }: Pick<CatalogueLimits, 'noteCharactersMax'>) =>
   Type.Object({
     raw_name: Type.Optional(Text({ minLength: 1, description: 'name of the stream; not blank' })),

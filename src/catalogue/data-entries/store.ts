@@ -6,8 +6,8 @@ import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
 import type { Words } from '../words.ts';
+import { hasWords } from './entry-words.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery } from './schemas.ts';
-import { hasWords } from './words.ts';
 
 export type DataEntryFilter = Omit<
   DataEntryQuery,

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
-import { trimmedText } from '../names.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { GrowthInstrument, GrowthInstrumentChange, instrumentTypes } from './schemas.ts';
 
 type Instrument = Static<typeof GrowthInstrument>;

@@ -8,8 +8,8 @@ import { notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
 import { pagesOf } from '../pages.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
 import {
   findOrInsertPhysicalSample,

@@ -26,13 +26,13 @@ const prefixTrailingSlash = 'slash';
 // Fastify sends a string unchanged unless it is given a serializer, which makes it JSON.
 const json = 'application/json; charset=utf-8';
 
-interface Means {
+interface ProjectDependencies {
   database: Database;
   limits: CatalogueLimits;
 }
 
-export function projectRoutes(app: App, means: Means): void {
-  const { database, limits } = means;
+export function projectRoutes(app: App, deps: ProjectDependencies): void {
+  const { database, limits } = deps;
   app.get(
     '/',
     {
@@ -103,10 +103,10 @@ export function projectRoutes(app: App, means: Means): void {
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
-  configurationRoutes(app, means);
+  configurationRoutes(app, deps);
 }
 
-function configurationRoutes(app: App, { database, limits }: Means): void {
+function configurationRoutes(app: App, { database, limits }: ProjectDependencies): void {
   app.get(
     '/:project_id/configuration',
     {

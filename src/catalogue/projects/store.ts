@@ -10,8 +10,8 @@ import { inTransaction } from '../../database/transactions.ts';
 import { ApiError, notFound } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
 import { findOrMake } from '../one-per-name.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { Project } from './schemas.ts';
 
 export type ProjectRow = Static<typeof Project>;

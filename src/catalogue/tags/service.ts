@@ -5,8 +5,8 @@ import { ApiError, invalid } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { distinctIds, requireAll } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
 import { pagesOf } from '../pages.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import { deleteStreamTags, findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
 
 /** @returns the tag with that name, and whether it is new */

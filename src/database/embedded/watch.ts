@@ -12,7 +12,7 @@ const STEADY_MS = 60_000;
  */
 const FAILURES_MAX_ONCE_UP = 3;
 
-export interface Watch {
+export interface PostgresWatch {
   /** Stops watching, then stops PostgreSQL. */
   stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export interface Watch {
  * the attempts become rarer, down to one a minute, so that a broken database does not keep the machine busy. An attempt
  * comes at once when a full disk has space again or the reserve has been deleted. Each failure is logged.
  */
-export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): Watch {
+export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): PostgresWatch {
   const { log, clusterDir, stopWaitMsMax } = options;
   const { diskEveryMs } = options.limits;
   const ending = new AbortController();

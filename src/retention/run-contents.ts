@@ -5,17 +5,17 @@ import type { ArchivedChannel, ContentRow } from './format.ts';
 import type { RetentionLimits } from './limits.ts';
 import { listChunkFacts, listKeptContents } from './run-store.ts';
 
-export type RunChannel = ArchivedChannel & { channel_id: number };
+export type ArchivedChannelRow = ArchivedChannel & { channel_id: number };
 
 /** In the order of the UTF-8 bytes of their names, as in exports and certificates. */
-const byName = (channels: readonly RunChannel[]) =>
+const byName = (channels: readonly ArchivedChannelRow[]) =>
   channels.toSorted((one, other) => Buffer.compare(Buffer.from(one.channel_name), Buffer.from(other.channel_name)));
 
 /** All chunks of a run by channel and index, then all replaced contents. */
 export async function* contentRows(
   organization: OrganizationDatabase,
   dataId: string,
-  channels: readonly RunChannel[],
+  channels: readonly ArchivedChannelRow[],
   limits: RetentionLimits,
 ): AsyncGenerator<ContentRow> {
   for (const { channel_id: channelId, channel_name } of byName(channels)) {
@@ -38,7 +38,7 @@ export interface KeptPoints extends ContentRow {
 export async function* keptContents(
   organization: OrganizationDatabase,
   dataId: string,
-  channels: readonly RunChannel[],
+  channels: readonly ArchivedChannelRow[],
   limits: RetentionLimits,
 ): AsyncGenerator<KeptPoints> {
   for (const { channel_id: channelId, channel_name } of byName(channels)) {

@@ -1,9 +1,9 @@
 import type { Static } from '@sinclair/typebox';
+import { meanOf } from '../points/range-statistics.ts';
 import { type ChannelStatistics, readChannelStatistics } from '../points/read.ts';
-import { meanOf } from '../points/statistics.ts';
 import type { StatisticsAnswer } from './schemas.ts';
-import type { TimeseriesSelection } from './selection.ts';
 import { type NamedChannel, type StreamRead, selectChannels } from './stream-read.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
 type Answer = Static<typeof StatisticsAnswer>;
 
@@ -14,7 +14,7 @@ export async function statisticsAnswer(
 ): Promise<Answer> {
   const properties: [string, Answer['properties'][string]][] = [];
   for (const channel of selectChannels(read, selection)) {
-    properties.push([channel.name, shown(await readChannelStatistics(read.means, channel, selection), channel)]);
+    properties.push([channel.name, shown(await readChannelStatistics(read.deps, channel, selection), channel)]);
   }
   return { data_id: read.dataId, properties: Object.fromEntries(properties) };
 }

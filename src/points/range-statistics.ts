@@ -1,4 +1,4 @@
-import { type Statistics, statisticsOf as statisticsOfAll } from '../lib/statistics.ts';
+import { type Statistics, statisticsOf } from '../lib/statistics.ts';
 import { type MsRange, msMax, msOf } from './time.ts';
 
 export { createTotal, meanOf, noStatistics, type Statistics, together } from '../lib/statistics.ts';
@@ -11,8 +11,8 @@ const anyTime: MsRange = { fromMs: -msMax, toMs: msMax };
  * @param times Unix seconds, NaN where there is none
  * @param values NaN where there is no reading
  */
-export const statisticsOf = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
-  statisticsOfAll(valuesInside(times, values, range));
+export const statisticsInRange = (times: Float64Array, values: Float64Array, range = anyTime): Statistics =>
+  statisticsOf(valuesInside(times, values, range));
 
 /** The values inside a range. Nearly always these are all of them, and no array is copied. */
 function valuesInside(times: Float64Array, values: Float64Array, { fromMs, toMs }: MsRange): Float64Array {

@@ -3,14 +3,12 @@ import { contract } from '../contract.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
-import type { Settled } from './apart.ts';
+import type { RequestOutcomes } from './apart.ts';
 import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
-import type { Means } from './means.ts';
-import { insertNewChunks } from './new-chunks.ts';
-import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 import {
   channelKey,
   type FoundRow,
@@ -19,7 +17,9 @@ import {
   type PlacedRow,
   type Row,
   sliceOf,
-} from './rows.ts';
+} from './ingest-rows.ts';
+import { insertNewChunks } from './new-chunks.ts';
+import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 
 /** The chunks of requests, each with its request. */
 export const rowsOf = (items: readonly IngestItem[]): Row[] =>
@@ -30,47 +30,47 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
  * written in one transaction.
  * @throws when the transaction fails; then nothing of any of them is stored
  */
-export async function settle(means: Means, items: IngestItem[]): Promise<Settled> {
-  const found = await readAddresses(means, rowsOf(items));
-  await breathe(found, means);
-  const settled: Settled = new Map();
+export async function writeAfterLookup(deps: FlushDependencies, items: IngestItem[]): Promise<RequestOutcomes> {
+  const found = await readAddresses(deps, rowsOf(items));
+  await breathe(found, deps);
+  const outcomes: RequestOutcomes = new Map();
   const writes: FoundRow[] = [];
   let next = 0;
   for (const item of items) {
     const own = found.slice(next, next + item.arrivals.length);
     next += own.length;
-    const result = settleByReading(item, own);
+    const result = decideByLookup(item, own);
     if (result === undefined) writes.push(...own);
-    else settled.set(item, result);
+    else outcomes.set(item, result);
   }
-  if (writes.length === 0) return settled;
-  const placed = await place(means, writes);
-  await breathe(placed, means);
-  const areNew = writes.every(({ standing }) => standing.isSame === null);
+  if (writes.length === 0) return outcomes;
+  const placed = await place(deps, writes);
+  await breathe(placed, deps);
+  const areNew = writes.every(({ state }) => state.isSame === null);
   const stored =
-    (areNew ? await writeNewRows(means, placed) : undefined) ??
-    (await inTransaction(means.pool, (client) => writeRows(client, placed, means), means.patience));
-  await breathe(stored, means);
-  means.onCommitted(stored);
-  return new Map([...settled, ...byRequest(stored)]);
+    (areNew ? await writeNewRows(deps, placed) : undefined) ??
+    (await inTransaction(deps.pool, (client) => writeRows(client, placed, deps), deps.patience));
+  await breathe(stored, deps);
+  deps.onCommitted(stored);
+  return new Map([...outcomes, ...byRequest(stored)]);
 }
 
 /** Yields to the event loop between two parts of a flush of very many rows. */
-async function breathe(rows: readonly unknown[], { limits }: Means): Promise<void> {
+async function breathe(rows: readonly unknown[], { limits }: FlushDependencies): Promise<void> {
   if (rows.length > limits.flushRowsMax) await nextTurn();
 }
 
 /** What the plain read decides: refusals and replays. Undefined for what has to be written. */
-function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
-  const { closed } = (rows[0] as FoundRow).standing;
+function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Error | undefined {
+  const { closed } = (rows[0] as FoundRow).state;
   const refusal = refusalOf(item, rows);
   if (refusal !== undefined) return refusal;
-  const differing = rows.filter(({ standing }) => standing.isSame !== true);
+  const differing = rows.filter(({ state }) => state.isSame !== true);
   if (differing.length === 0) {
     return new Map(
-      rows.map(({ channelName, standing }) => [
+      rows.map(({ channelName, state }) => [
         channelName,
-        { outcome: 'unchanged', totalPoints: standing.channelPointCount as number },
+        { outcome: 'unchanged', totalPoints: state.channelPointCount as number },
       ]),
     );
   }
@@ -79,7 +79,7 @@ function settleByReading(item: IngestItem, rows: FoundRow[]): IngestResult | Err
 
 /** Why a request can never be stored, whatever is stored already. */
 export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[]): ApiError | undefined {
-  const { pointsPerChunk } = (rows[0] as FoundRow).standing;
+  const { pointsPerChunk } = (rows[0] as FoundRow).state;
   if (pointsPerChunk === null) return notFound('Stream');
   if (hasExactOffsets({ chunkIndex, ...item }, pointsPerChunk)) return undefined;
   return invalid(
@@ -90,24 +90,24 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 }
 
 /** Gives every row its channel; creates the channels that are new. */
-export async function place(means: Means, rows: FoundRow[]): Promise<PlacedRow[]> {
-  const unknown = rows.filter(({ standing }) => standing.channelId === null);
-  if (unknown.length > 0) await insertChannels(means, unknown);
-  const ids = unknown.length > 0 ? await findChannels(means, unknown) : new Map<string, number>();
-  return rows.map(({ standing, ...row }) => {
-    const channelId = standing.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
+export async function place(deps: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
+  const unknown = rows.filter(({ state }) => state.channelId === null);
+  if (unknown.length > 0) await insertChannels(deps, unknown);
+  const ids = unknown.length > 0 ? await findChannels(deps, unknown) : new Map<string, number>();
+  return rows.map(({ state, ...row }) => {
+    const channelId = state.channelId ?? ids.get(channelKey(row.item.dataId, row.channelName));
     // The stream was found a moment ago. A channel goes only with its stream, so the stream is gone.
     if (channelId === undefined) throw notFound('Stream');
-    return { ...row, channelId, pointsPerChunk: standing.pointsPerChunk as number };
+    return { ...row, channelId, pointsPerChunk: state.pointsPerChunk as number };
   });
 }
 
 /**
  * Writes chunks that were not stored a moment ago. Undefined where another writer was faster: then nothing was stored.
  */
-async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
+async function writeNewRows(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
   try {
-    return await insertNew(means, rows);
+    return await insertNew(deps, rows);
   } catch (error) {
     if ((error as { code?: string }).code === uniqueViolation) return undefined;
     throw error;
@@ -115,8 +115,8 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
 }
 
 /** The transaction for new chunks, which nearly all are: one round trip. @throws 23505 when one is not new */
-export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
-  const { pool, patience, grace, limits } = means;
+export async function insertNew(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+  const { pool, patience, grace, limits } = deps;
   // The insert locks the channels before PostgreSQL checks whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
     insertNewChunks(client, rows, limits),
@@ -124,16 +124,20 @@ export async function insertNew(means: Means, rows: PlacedRow[]): Promise<(Place
   ];
   const [totals] =
     rows.length > limits.flushRowsMax
-      ? await inTransaction(pool, (client) => insertInTurns(client, rows, means), patience)
+      ? await inTransaction(pool, (client) => insertInTurns(client, rows, deps), patience)
       : await inOneTrip<[Map<number, number>, unknown]>(pool, send, patience);
-  await breathe(rows, means);
+  await breathe(rows, deps);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
 /** The same for very many chunks: they are encoded in several turns of the event loop. */
-async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Means): Promise<[Map<number, number>]> {
-  const totals = await insertNewChunks(client, rows, means.limits);
-  await requireOpen(client, rows, means.grace);
+async function insertInTurns(
+  client: pg.PoolClient,
+  rows: PlacedRow[],
+  deps: FlushDependencies,
+): Promise<[Map<number, number>]> {
+  const totals = await insertNewChunks(client, rows, deps.limits);
+  await requireOpen(client, rows, deps.grace);
   return [totals];
 }
 
@@ -143,7 +147,7 @@ const uniqueViolation = '23505';
 export async function writeRows(
   client: pg.PoolClient,
   rows: PlacedRow[],
-  { grace, limits }: Pick<Means, 'grace' | 'limits'>,
+  { grace, limits }: Pick<FlushDependencies, 'grace' | 'limits'>,
 ): Promise<(PlacedRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them in order, so the insert sees what was committed while the lock was
   // waited for.
@@ -152,8 +156,8 @@ export async function writeRows(
     requireOpen(client, rows, grace),
     insertChunks(client, rows, limits),
   ]);
-  const standing = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced = standing.length > 0 ? await settleStanding(client, standing, totals, limits) : new Set<PlacedRow>();
+  const taken = rows.filter((row) => !inserted.has(sliceOf(row)));
+  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, limits) : new Set<PlacedRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
@@ -161,11 +165,11 @@ export async function writeRows(
 }
 
 /** Rows whose slices are taken: replaces what differs and fills in the totals. @returns those that it replaced. */
-async function settleStanding(
+async function replaceDiffering(
   client: pg.PoolClient,
   rows: PlacedRow[],
   totals: Map<number, number>,
-  limits: Means['limits'],
+  limits: FlushDependencies['limits'],
 ): Promise<Set<PlacedRow>> {
   const stored = await readStoredChunks(client, rows);
   // Every slice has one: a chunk is removed only after its channel, and the channels are locked.

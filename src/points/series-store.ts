@@ -23,7 +23,7 @@ import type { ChunkPoints, StoredPoints } from './points.ts';
  */
 
 /** What a fetch works with. */
-export interface FetchMeans {
+export interface FetchDependencies {
   /** The buffer that all pages of a read share: ask for the next page only when the last one has come. */
   image: GrowingBytes;
   rest: Reading['rest'];
@@ -36,12 +36,12 @@ export interface FetchMeans {
 export function chunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  deps: FetchDependencies,
 ): FetchChunks {
   return async (chunkIndexes, withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...(withValues ? valuesColumns : [])];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetch(organization, text, means, pointCount, (row) => ({
+    return fetch(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: readSeries(row, 2, row.int4(1)),
       values: withValues ? readSeries(row, 2 + seriesFields, row.int4(1)) : undefined,
@@ -53,12 +53,12 @@ export function chunkReader(
 export function seriesReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  deps: FetchDependencies,
 ): FetchChunks<SeriesOfChunk> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', ...timesColumns, ...valuesColumns];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetchRaw(organization, text, means, pointCount, (row) => ({
+    return fetchRaw(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       times: readSeries(row, 2, row.int4(1)),
       values: readSeries(row, 2 + seriesFields, row.int4(1)),
@@ -70,12 +70,12 @@ export function seriesReader(
 export function storedChunkReader(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
-  means: FetchMeans,
+  deps: FetchDependencies,
 ): FetchChunks<StoredPoints> {
   return async (chunkIndexes, _withValues, pointCount) => {
     const columns = ['chunk_index', 'point_count', 'start_offset', 'units', ...timesColumns, ...valuesColumns];
     const text = chunksAt(organization, channel, chunkIndexes, columns.join(', '));
-    return fetch(organization, text, means, pointCount, (row) => ({
+    return fetch(organization, text, deps, pointCount, (row) => ({
       chunkIndex: row.int8(0),
       startOffset: row.int8(2),
       units: row.isNull(3) ? null : row.text(3),
@@ -91,12 +91,12 @@ type Raw<Chunk> = Omit<Chunk, 'times' | 'values'> & { times: StoredSeries; value
 async function fetch<Chunk extends ChunkPoints>(
   access: Access,
   text: string,
-  means: FetchMeans,
+  deps: FetchDependencies,
   pointCount: number,
   read: (row: CopyRow) => Raw<Chunk>,
 ): Promise<Chunk[]> {
-  const { rest } = means;
-  const raw = await fetchRaw(access, text, means, pointCount, read);
+  const { rest } = deps;
+  const raw = await fetchRaw(access, text, deps, pointCount, read);
   const chunks: Chunk[] = [];
   let isLong = true;
   const decode = async (series: StoredSeries) => {
@@ -117,7 +117,7 @@ async function fetch<Chunk extends ChunkPoints>(
 async function fetchRaw<Row>(
   access: Access,
   text: string,
-  { image, rest }: FetchMeans,
+  { image, rest }: FetchDependencies,
   pointCount: number,
   read: (row: CopyRow) => Row,
 ): Promise<Row[]> {

@@ -3,18 +3,18 @@
  * check. A server that may not go on refuses to store anything, and says why in a sentence.
  */
 import type pg from 'pg';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 import { watchDataFolder } from './data-folder.ts';
 import type { Disk } from './disk.ts';
 import { ServesNoMore } from './failures.ts';
 import { type MigrationFile, readMigrations, shippedFolder } from './migrations.ts';
 import { beginPacking, sessionsBefore } from './packing.ts';
-import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './standing-facts.ts';
+import { findProblem, otherDatabase, type Problem, problemOf, readIdentity } from './readiness-facts.ts';
 
-export interface Standing {
+export interface Readiness {
   /**
-   * Why this server cannot keep its promises now, in one sentence; undefined when it can. Callers at the same time, and
-   * within `standingKeepMs` (or `keepMs`), share one check. Never rejects.
+   * Why this server cannot keep its promises now, in one sentence; undefined when it can. All who ask at the same time, and
+   * within `readinessKeepMs` (or `keepMs`), share one look. Never rejects.
    */
   look(keepMs?: number): Promise<string | undefined>;
   /**
@@ -26,8 +26,8 @@ export interface Standing {
   readRefusal(): string | undefined;
   /** Whether series may be packed: a check has found that every session can read packed series (`packing.ts`). */
   packs(): boolean;
-  /** Checks every `standingEveryMs` and logs changes to `log`. @returns a function that stops this */
-  watch(log: StandingLog): () => void;
+  /** Looks every `readinessEveryMs` and tells `log` what changes. @returns what ends it */
+  watch(log: ReadinessLog): () => void;
   /**
    * For a new connection of ingest: refuses it if it leads to another database than the first one did.
    * @throws ServesNoMore
@@ -35,18 +35,18 @@ export interface Standing {
   verify(client: Pick<pg.ClientBase, 'query'>): Promise<void>;
 }
 
-export interface StandingLog {
+export interface ReadinessLog {
   warn(about: object, message: string): void;
   error(about: object, message: string): void;
 }
 
 interface Options {
-  pool: Connections;
+  pool: ConnectionSource;
   /** The free space on the disk of the database, which is checked too. */
   disk?: Pick<Disk, 'look' | 'full' | 'note'> | undefined;
   /** How often it checks by itself, and how long a result is reused, in milliseconds. */
-  standingEveryMs: number;
-  standingKeepMs: number;
+  readinessEveryMs: number;
+  readinessKeepMs: number;
   /** How long the result is reused that the data folder is there. */
   dataFolderKeepMs: number;
   /** Says where PostgreSQL has its data, if that is on this machine. Called once a connection has been made. */
@@ -60,7 +60,7 @@ interface Options {
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
   full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
 
-export function createStanding(options: Options): Standing {
+export function createReadiness(options: Options): Readiness {
   const { pool, now = () => performance.now() } = options;
   let folderProblem: (() => string | undefined) | undefined;
   let files: readonly MigrationFile[] | undefined;
@@ -68,7 +68,7 @@ export function createStanding(options: Options): Standing {
   let found: Problem | undefined;
   let foundAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
-  let log: StandingLog | undefined;
+  let log: ReadinessLog | undefined;
   let packs = false;
   let isPackingLogged = false;
 
@@ -119,7 +119,7 @@ export function createStanding(options: Options): Standing {
     else log?.error({ problem: found.sentence }, 'not ready');
   }
 
-  async function look(keepMs = options.standingKeepMs): Promise<string | undefined> {
+  async function look(keepMs = options.readinessKeepMs): Promise<string | undefined> {
     if (looking === undefined && now() - foundAt >= keepMs) looking = lookNow();
     await looking;
     return folderProblem?.() ?? found?.sentence;
@@ -133,7 +133,7 @@ export function createStanding(options: Options): Standing {
     watch(given) {
       log = given;
       void look();
-      const timer = setInterval(() => void look(), options.standingEveryMs);
+      const timer = setInterval(() => void look(), options.readinessEveryMs);
       timer.unref();
       return () => clearInterval(timer);
     },

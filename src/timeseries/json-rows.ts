@@ -1,12 +1,16 @@
+import { fieldBytes } from '../lib/json-fields.ts';
 import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelsPoints, PointRead } from '../points/points.ts';
+import { SeriesRow } from './schemas.ts';
+
+const fields = fieldBytes(SeriesRow);
 
 /**
  * Writes the list of rows, in order of time: one row for each ms in which any of the channels has a point. A row holds the
  * channels with a point there; an absent reading is null. `lastRows` keeps only the newest rows: all rows are counted
  * first, so that none has to be held in memory.
  */
-export async function* writeRows(
+export async function* writeJsonRows(
   writer: JsonWriter,
   rows: PointRead<ChannelsPoints>,
   channels: readonly { name: string }[],
@@ -51,12 +55,10 @@ function endOfRow(times: Float64Array, from: number): number {
   return end;
 }
 
-const firstRowStart = Buffer.from('{"unix_timestamp_ms":');
-const rowStart = Buffer.from(',{"unix_timestamp_ms":');
-const rowTime = Buffer.from(',"relative_time_seconds":');
+const rowStart = Buffer.concat([Buffer.from(','), fields.unix_timestamp_ms]);
 const rowEnd = Buffer.from('}');
 
 function writeRowTime(writer: JsonWriter, isFirst: boolean, ms: number, zeroMs: number): void {
-  writer.bytes(isFirst ? firstRowStart : rowStart).integer(ms);
-  writer.bytes(rowTime).thousandths(ms - zeroMs);
+  writer.bytes(isFirst ? fields.unix_timestamp_ms : rowStart).integer(ms);
+  writer.bytes(fields.relative_time_seconds).thousandths(ms - zeroMs);
 }

@@ -10,8 +10,8 @@ import { watchDataFolder } from '../../src/database/data-folder.ts';
 import { type Database, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { createReadiness } from '../../src/database/readiness.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { createStanding } from '../../src/database/standing.ts';
 import { startListeningApp } from '../http/listening-app.ts';
 import { administer, loginOf } from '../support/global-setup.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
@@ -28,7 +28,7 @@ async function startBreakable() {
   await server.owner.pool.query(`grant metrology_api, metrology_service to ${login}`);
   url.username = login;
   url.password = 'only-for-tests';
-  const database = openDatabase(url.href, { poolMax: 2, onIdleError: () => {}, bounds: { standingKeepMs: 0 } });
+  const database = openDatabase(url.href, { poolMax: 2, onIdleError: () => {}, bounds: { readinessKeepMs: 0 } });
   onTestFinished(async () => {
     await database.close();
     await server.owner.pool.query(`drop role if exists ${login}`).catch(() => {});
@@ -109,7 +109,7 @@ describe('a server that may not go on', () => {
     async (_name, change) => {
       const server = await startTestServer();
       onTestFinished(() => server.close());
-      const never = { standingKeepMs: 3_600_000, standingEveryMs: 3_600_000 };
+      const never = { readinessKeepMs: 3_600_000, readinessEveryMs: 3_600_000 };
       const database = openDatabase(loginOf(server.databaseUrl), { poolMax: 2, onIdleError: () => {}, bounds: never });
       onTestFinished(() => database.close());
       const { chunk, ready } = await serveOn(database, server.keys.ada);
@@ -176,7 +176,7 @@ describe('looks', () => {
     await server?.close();
   });
 
-  test('are shared by all who ask within standingKeepMs: a flood of /readyz costs one', async () => {
+  test('are shared by all who ask within readinessKeepMs: a flood of /readyz costs one', async () => {
     let looks = 0;
     (server.database.pools.standing as pg.Pool).on('acquire', () => looks++);
     let perLook = 0;
@@ -194,7 +194,7 @@ describe('looks', () => {
     expect(looks).toBeLessThan(40 * perLook);
   });
 
-  test('are made anew after standingKeepMs, one at a time', async () => {
+  test('are made anew after readinessKeepMs, one at a time', async () => {
     let nowMs = 0;
     let asked = 0;
     let answer = () => {};
@@ -207,28 +207,28 @@ describe('looks', () => {
         });
       },
     };
-    const standing = createStanding({
+    const readiness = createReadiness({
       pool,
-      standingEveryMs: 1_000,
-      standingKeepMs: 900,
+      readinessEveryMs: 1_000,
+      readinessKeepMs: 900,
       dataFolderKeepMs: 10,
       now: () => nowMs,
     });
-    const first = [standing.look(), standing.look()];
+    const first = [readiness.look(), readiness.look()];
     await expect.poll(() => asked).toBe(1);
     nowMs = 5_000;
-    first.push(standing.look());
+    first.push(readiness.look());
     answer();
     expect(new Set(await Promise.all(first))).toEqual(
       new Set(['The database cannot be reached; the log of the server says why.']),
     );
     expect(asked).toBe(1);
-    expect(standing.refusal()).toBeUndefined();
+    expect(readiness.refusal()).toBeUndefined();
     nowMs = 5_899;
-    await standing.look();
+    await readiness.look();
     expect(asked).toBe(1);
     nowMs = 5_900;
-    const later = standing.look();
+    const later = readiness.look();
     await expect.poll(() => asked).toBe(2);
     answer();
     await later;

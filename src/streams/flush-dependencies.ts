@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { Patience } from '../database/transactions.ts';
 import type { OnCommitted } from './committed.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import type { KnownChannels } from './known-channels.ts';
-import type { IngestItem } from './rows.ts';
 import type { PartLimits } from './statement-parts.ts';
 
 /** Until when a finalized stream takes chunks. */
@@ -28,7 +28,7 @@ export function createGrace(seconds: number, now: () => number): Grace {
 }
 
 /** What a flush works with. */
-export interface Means {
+export interface FlushDependencies {
   /** Connections that pipeline statements, and see every organization. */
   pool: pg.Pool;
   patience: Patience;

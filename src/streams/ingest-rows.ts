@@ -22,7 +22,7 @@ export interface IngestItem extends BatchItem {
 }
 
 /** What is stored at the address of a row, as a plain read saw it. */
-export interface Standing {
+export interface AddressState {
   /** Null where the organization has no such stream. */
   pointsPerChunk: number | null;
   /** Finalized, and the grace for late chunks is over. */
@@ -41,7 +41,7 @@ export interface Row extends Arrival {
 
 /** A row that has been looked up. */
 export interface FoundRow extends Row {
-  standing: Standing;
+  state: AddressState;
 }
 
 /** A row whose stream and channel are known. */

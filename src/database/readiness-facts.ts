@@ -1,6 +1,6 @@
 /** The facts that a server checks about its database, and the sentences for what is wrong. */
 import type pg from 'pg';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { backendOf, rolesLost, sessionLost } from './session.ts';
@@ -21,7 +21,9 @@ export interface Problem {
  * Identifies the database. It stays the same after a restart, a crash and a switch to a replica, and differs after a
  * restore.
  */
-export async function readIdentity(client: Pick<pg.ClientBase, 'query'> | Pick<Connections, 'query'>): Promise<string> {
+export async function readIdentity(
+  client: Pick<pg.ClientBase, 'query'> | Pick<ConnectionSource, 'query'>,
+): Promise<string> {
   const { rows } = await (client as Pick<pg.ClientBase, 'query'>).query<{ identity: string }>(
     `select system_identifier || ' ' || (select oid from pg_database where datname = current_database()) as identity
      from pg_control_system()`,
@@ -33,7 +35,10 @@ export const otherDatabase =
   'The address of the database leads to another database than at the start of this server: restart the server to use that.';
 
 /** What is wrong with the database, the most serious first. @throws when it cannot be queried */
-export async function findProblem(pool: Connections, files: readonly MigrationFile[]): Promise<Problem | undefined> {
+export async function findProblem(
+  pool: ConnectionSource,
+  files: readonly MigrationFile[],
+): Promise<Problem | undefined> {
   const { facts, isOwnBackend } = await askFacts(pool);
   const lasting = (sentence: string): Problem => ({ sentence, passes: false });
   if (!isOwnBackend || facts.role !== serviceRole) return { ...lasting(sessionLost('role')), forbidsReads: true };
@@ -50,7 +55,7 @@ export async function findProblem(pool: Connections, files: readonly MigrationFi
 }
 
 /** Uses a connection whose role and backend were recorded when it was made. */
-async function askFacts(pool: Connections): Promise<{ facts: Facts; isOwnBackend: boolean }> {
+async function askFacts(pool: ConnectionSource): Promise<{ facts: Facts; isOwnBackend: boolean }> {
   const client = await pool.connect();
   let failure: Error | undefined;
   try {
@@ -96,7 +101,7 @@ const factsSql = `
      where relnamespace = to_regnamespace(quote_ident(current_schema())) and relrowsecurity
        and not exists (select from pg_policy where polrelid = c.oid)) as bare`;
 
-/** What an error of a connection or of a check means for the server. */
+/** What an error of a connection or a look says about the server's readiness. */
 export function problemOf(error: unknown): Problem {
   const { code = '' } = error as { code?: string };
   // PostgreSQL refuses a connection whose options name a role that does not exist or may not be taken.

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { followConnections } from '../../src/process/connections.ts';
+import { followConnections } from '../../src/process/open-connections.ts';
 
 /* The connections of a server that is to end. */
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export interface Connections {
+export interface OpenConnections {
   /**
    * From now on every answer says `Connection: close`. Resolves when no idle connection is left, or after `msMax`, when
    * the remaining idle ones are closed. It does not close `server` itself.
@@ -31,7 +31,7 @@ interface Connection {
 }
 
 /** Follows the connections of a server from now on; call it before the server listens. */
-export function followConnections(server: Server): Connections {
+export function followConnections(server: Server): OpenConnections {
   const connections = new Map<Socket, Connection>();
   let isDraining = false;
 

@@ -2,6 +2,7 @@
  * Rows of `chunks` and `chunk_revisions` in order of their keys, of all organizations, for commands of the operator that go through
  * all of them page by page.
  */
+import { hasSqlstate, sqlstateClasses } from './sqlstates.ts';
 
 /** Where contents are kept: the chunks that stand, and what they held before they were replaced. */
 export type ContentTable = 'chunks' | 'chunk_revisions';
@@ -53,5 +54,5 @@ export function placeOf({ channelName, channelId, chunkIndex, revision }: Conten
 
 /** Data corrupted, index corrupted, and what PostgreSQL reports as internal errors, such as a missing piece of an array. */
 export function isDamage(error: unknown): boolean {
-  return /^XX/.test((error as { code?: string }).code ?? '');
+  return hasSqlstate(error, sqlstateClasses.internalError);
 }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { databaseError } from './driver.ts';
 import { type Route, routeTo } from './route.ts';
+import { sqlstates } from './sqlstates.ts';
 
 /**
  * A gate before a database that is being made fit to be used, and whose address need not be known yet. Whoever connects
@@ -57,9 +59,5 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /** What a PostgreSQL says that is just starting: whoever is told does what it does then. */
 function isStarting(): pg.DatabaseError {
-  const error = new pg.DatabaseError('the database is not ready for this server yet', 0, 'error');
-  error.code = cannotConnectNow;
-  return error;
+  return databaseError('the database is not ready for this server yet', sqlstates.cannotConnectNow);
 }
-
-const cannotConnectNow = '57P03';

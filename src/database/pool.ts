@@ -1,5 +1,6 @@
 /** How a pool of connections to PostgreSQL is opened, and what its values look like here. */
 import pg from 'pg';
+import { withoutClient } from './driver.ts';
 import type { Route } from './route.ts';
 import { type PoolBounds, RoutedPool } from './routed-pool.ts';
 import { beginSession } from './session.ts';
@@ -62,16 +63,11 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
   const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
   all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
+  // What is told goes into a log, and a log is no place for such a key.
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
-}
-
-/** The pool puts the whole client into the error, with the key that cancels its statements: nothing for a log. */
-function withoutClient(error: Error & { client?: unknown }): Error {
-  delete error.client;
-  return error;
 }
 
 /** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */

@@ -1,9 +1,10 @@
 /** Where new connections lead: to the place of an address that takes them and is of the kind that the address asks for. */
 import pg from 'pg';
 import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, databaseError } from './driver.ts';
 import { isConnectionLoss } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
+import { sqlstates } from './sqlstates.ts';
 import { tlsOf } from './tls.ts';
 
 export interface Route {
@@ -136,13 +137,8 @@ async function isOfKind(client: Pick<pg.ClientBase, 'query'>, kind: string): Pro
 
 /** As from a PostgreSQL that is just starting: another place may become what this one is not. */
 function ofOtherKind(kind: string): pg.DatabaseError {
-  const error = new pg.DatabaseError(
-    `no place of the address is "${kind}", as its target_session_attrs asks`,
-    0,
-    'error',
-  );
-  error.code = '57P03';
-  return error;
+  const sentence = `no place of the address is "${kind}", as its target_session_attrs asks`;
+  return databaseError(sentence, sqlstates.cannotConnectNow);
 }
 
 /** The names in options such as `-c search_path=lab --work_mem=8MB`. */

@@ -1,8 +1,8 @@
 /** How statements become transactions, and what becomes of a connection on which PostgreSQL does not answer any more. */
-import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import type { Connections } from './access.ts';
+import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
@@ -54,7 +54,7 @@ export async function inTransaction<Result>(
     return await unlessSilent(pool, client, run(client, work, patience), patience);
   } catch (error) {
     // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.
-    const isUseless = isAway(error) || (error as Error).message === 'Query read timeout';
+    const isUseless = isAway(error) || isReadTimeout(error);
     broken = isUseless ? (error as Error) : await rollBack(client);
     throw error;
   } finally {
@@ -103,14 +103,10 @@ export async function inOneTrip<Results extends unknown[]>(
   patience?: Patience,
 ): Promise<Results> {
   const client = await pool.connect();
-  // The socket holds back what is written until all is, and then sends it with one call of the system.
-  const stream = streamOf(client);
-  stream.cork();
-  const sent = [client.query(beginning(patience)), ...send(client), client.query('commit')];
-  stream.uncork();
+  const sent = sendTogether(client, () => [client.query(beginning(patience)), ...send(client), client.query('commit')]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || failure.message === 'Query read timeout');
+  const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
   return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
@@ -130,11 +126,9 @@ export async function inOneStatement<Row extends pg.QueryResultRow>(
     failure = error as Error;
     throw error;
   } finally {
-    client.release(isAway(failure) || failure?.message === 'Query read timeout' ? failure : undefined);
+    client.release(isAway(failure) || isReadTimeout(failure) ? failure : undefined);
   }
 }
-
-const streamOf = (client: pg.PoolClient) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
 
 /**
  * What the work of a connection gives. While it does not, PostgreSQL is asked whether its session is still at work, as with
@@ -154,7 +148,7 @@ async function unlessSilent<Result>(
     const isAtWork = await isSessionAtWork(pool, client, lookMsMax).catch(() => false);
     if (isDone) return;
     if (isAtWork) timer = setTimeout(look, lateAnswerMs);
-    else streamOf(client).destroy(new DatabaseSilent(lateAnswerMs + lookMsMax));
+    else cut(client, new DatabaseSilent(lateAnswerMs + lookMsMax));
   };
   let timer = setTimeout(look, lateAnswerMs);
   try {
@@ -167,9 +161,8 @@ async function unlessSilent<Result>(
 
 /** A session that runs a transaction holds a lock on the transaction's own number, which everybody may see. */
 async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolClient, msMax: number): Promise<boolean> {
-  const { processID } = of as unknown as { processID: number };
   const text = `select from pg_locks where locktype = 'virtualxid' and pid = $1::integer and granted`;
-  const { rowCount } = await askWithin(pool, { text, values: [processID] }, msMax);
+  const { rowCount } = await askWithin(pool, { text, values: [processOf(of)] }, msMax);
   return rowCount !== 0;
 }
 
@@ -190,7 +183,7 @@ export async function askWithin<Row extends pg.QueryResultRow>(
     client.release();
     return answer;
   } catch (error) {
-    streamOf(client).destroy();
+    cut(client);
     client.release(error as Error);
     throw error;
   }

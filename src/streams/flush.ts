@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import { isLockTimeout, passingFailure } from '../database/failures.ts';
+import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
 import { postponed, type Settled, settleApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
@@ -118,7 +118,7 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
     }
     known.forget(rows);
     // Whoever looks finds out what it was, unless the database is away: then it is another time for all.
-    if (passingFailure(error) === undefined || (error as { code?: string }).code?.startsWith('40')) return new Map();
+    if (passingFailure(error) === undefined || isConflict(error)) return new Map();
     const outcome = postponed(error);
     return new Map(sent.map((item) => [item, outcome]));
   }

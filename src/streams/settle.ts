@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { contract } from '../contract.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -106,7 +107,7 @@ async function writeNewRows(means: Means, rows: PlacedRow[]): Promise<(PlacedRow
   try {
     return await insertNew(means, rows);
   } catch (error) {
-    if ((error as { code?: string }).code === uniqueViolation) return undefined;
+    if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
     throw error;
   }
 }
@@ -133,8 +134,6 @@ async function insertInTurns(client: pg.PoolClient, rows: PlacedRow[], means: Me
   await requireOpen(client, rows, means.grace);
   return [totals];
 }
-
-const uniqueViolation = '23505';
 
 /** The transaction: lock the channels, insert what is new, settle what was there. */
 export async function writeRows(

@@ -7,6 +7,7 @@ import type { PostgresBinaries } from '../database/embedded/binaries.ts';
 import { DATABASE, ROLE } from '../database/embedded/cluster.ts';
 import { tryConnection } from '../database/embedded/postmaster.ts';
 import { commandAs, type RunAs } from '../database/embedded/user.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 
 /** How PostgreSQL is run for tests: nothing survives a power cut, and nobody but this user reaches it. */
 export interface TestPostgres {
@@ -120,7 +121,7 @@ async function whyNotReady(url: string, msMax: number, isOver: () => boolean): P
     if (isOver()) return 'it has ended';
     const refusal = await tryConnection(url);
     // It answers, be it that there is no database of that name.
-    if (refusal === undefined || refusal.code === '3D000') return undefined;
+    if (refusal === undefined || hasSqlstate(refusal, sqlstates.invalidCatalogName)) return undefined;
     if (performance.now() > giveUpAt) return `${refusal.message}, for ${msMax} ms`;
     await sleep(5);
   }

@@ -73,7 +73,7 @@ export function isAway(error: unknown): boolean {
 
 const awayStates: (Sqlstate | SqlstateClass)[] = [
   ...[connectionException, sessionEnd, sqlstates.tooManyConnections, sqlstates.readOnlySqlTransaction],
-  ...[sqlstateClasses.invalidAuthorization, sqlstateClasses.invalidCatalogName],
+  ...[sqlstateClasses.invalidAuthorizationSpecification, sqlstateClasses.invalidCatalogName],
 ];
 
 /** Whether one that is away could still be read, by connections that are there. */

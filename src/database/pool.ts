@@ -63,7 +63,7 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
   const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
   all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
-  // What is told goes into a log, and a log is no place for such a key.
+  // The error goes into a log, where the client and its keys have no place.
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
   pool.on('connect', (client) => client.on('error', () => {}));

@@ -28,7 +28,7 @@ export const sqlstates = {
 /** Errors that are answered alike: their codes begin like this. */
 export const sqlstateClasses = {
   connectionException: '08',
-  invalidAuthorization: '28',
+  invalidAuthorizationSpecification: '28',
   /** The database that is connected to is not there. */
   invalidCatalogName: '3D',
   transactionRollback: '40',

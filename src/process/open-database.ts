@@ -208,5 +208,5 @@ async function checkDatabase(database: Database, connectionString: string): Prom
 
 /** Wrong password, unknown role or database: waiting does not help, as it does for one that starts (57P03) or is full. */
 function isRefusal(error: unknown): boolean {
-  return hasSqlstate(error, sqlstateClasses.invalidAuthorization, sqlstateClasses.invalidCatalogName);
+  return hasSqlstate(error, sqlstateClasses.invalidAuthorizationSpecification, sqlstateClasses.invalidCatalogName);
 }

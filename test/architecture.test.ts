@@ -409,6 +409,62 @@ describe('imports', () => {
   });
 });
 
+describe('SQL', () => {
+  /** What runs: without comments and imports. */
+  const codeOf = ({ text }: File) =>
+    text
+      .replace(/\/\*[\s\S]*?\*\//g, '')
+      .replace(/(?<![:'"`\w])\/\/ .*/g, '')
+      .replace(/^import [^;]*;/gm, '');
+  const linesWith = (pattern: RegExp, but: string[]) =>
+    files
+      .filter(({ path }) => !but.includes(path) && !path.startsWith('page/'))
+      .flatMap((file) =>
+        codeOf(file)
+          .split('\n')
+          .map((line) => `${file.path}: ${line.trim()}`),
+      )
+      .filter((line) => pattern.test(line));
+
+  test('is written as SQL: of Kysely the tag `sql` is used, and what runs it', () => {
+    const names = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/^import (type )?([^;]*?) from 'kysely(?:\/[^']*)?';/gm)].flatMap(([, , clause = '']) =>
+        namesOf(clause).map((name) => `${path}: ${name.replace(/^type /, '')}`),
+      ),
+    );
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !/: (sql|RawBuilder)$/.test(name))).toEqual([
+      'database/access.ts: Kysely',
+      'database/access.ts: PostgresDialect',
+      'database/access.ts: QueryExecutorProvider',
+    ]);
+    expect(linesWith(/\.(selectFrom|insertInto|updateTable|deleteFrom|mergeInto|withRecursive)\(/, [])).toEqual([]);
+  });
+
+  test('errors of PostgreSQL are known by the names of sqlstates.ts, and by no code that stands elsewhere', () => {
+    // A size such as '256MB' is none.
+    const code = /(['"`])(?:\d\w|[A-Z]\d|XX)(?!\w[KMG]B)[0-9A-Z]{3}\1/;
+    const inPattern = /\/\^?\(?(?:\d[0-9A-Z]|XX)[^/]*\/\.(?:test|exec)|\bcode\b.*\.startsWith\('/;
+    const owner = ['database/sqlstates.ts'];
+    expect(linesWith(code, owner)).toEqual([]);
+    expect(linesWith(inPattern, owner)).toEqual([]);
+    expect(linesWith(code, []).length).toBeGreaterThan(10);
+  });
+
+  test('what the driver does not promise is leant on in driver.ts alone: its members, and errors told apart by text', () => {
+    const driver = ['database/driver.ts'];
+    const members =
+      /\.connection\b|\b(processID|secretKey|submittedNamedStatements|parsedStatements)\b|\.(cork|uncork)\(/;
+    expect(linesWith(members, driver).filter((line) => !/^(http|process|live)\//.test(line))).toEqual([]);
+    const byText = /message\)?\.(includes|startsWith|match)\(|message === '|\.test\([^)]*message/;
+    expect(linesWith(byText, driver)).toEqual([
+      // What a PostgreSQL that does not come up has left in its log.
+      expect.stringContaining('database/embedded/postmaster.ts: const held ='),
+    ]);
+    expect(linesWith(/new pg\.DatabaseError\(/, driver)).toEqual([]);
+  });
+});
+
 describe('files', () => {
   test('have at most 300 lines', () => {
     const long = files.map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }));

@@ -3,12 +3,12 @@
  * and the last valid key with the scope admin cannot be revoked.
  */
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
 import { newApiKey } from './api-key.ts';
 import type { Identity, Scope } from './identity.ts';
 import { type KeyRow, nextOwnKeys } from './key-list-store.ts';
 import { countOpenKeys, revokeOwnKeys } from './key-revocation-store.ts';
-import { isUniqueViolation } from './keys.ts';
 import type { AuthLimits } from './limits.ts';
 import { addOwnUser, findOwnUser } from './people-store.ts';
 import { insertKey, insertSuccessor } from './store.ts';
@@ -58,7 +58,7 @@ export async function replaceOwnKey(
   const made = await insertSuccessor(organization, keyId, api_key, overlap_seconds, { inSeconds }, actor).catch(
     (error) => {
       // A concurrent request has replaced the same key.
-      if (isUniqueViolation(error)) return undefined;
+      if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
       throw error;
     },
   );

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { contract } from '../contract.ts';
 import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import type { Scope } from './identity.ts';
@@ -13,9 +14,6 @@ import { findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } f
 
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
-
-/** Whether an insert failed because a concurrent one has stored the same. */
-export const isUniqueViolation = (error: unknown) => (error as { code?: string }).code === '23505';
 
 /** What a key may do, and for how long. By default it has all scopes and never expires. */
 export interface KeyTerms {
@@ -84,7 +82,7 @@ export async function rotateKey(
   const key = newApiKey();
   const made = await insertSuccessor(database, keyId, key, overlapSeconds, end, actor).catch((error) => {
     // A concurrent call has rotated the same key.
-    if (isUniqueViolation(error)) return undefined;
+    if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
     throw error;
   });
   if (made === undefined) throw new Error(`There is no key ${keyId} that still opens and was not rotated yet.`);

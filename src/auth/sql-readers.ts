@@ -9,6 +9,7 @@ import { type Actor, actorParameter, auditEntries, theServer } from '../database
 import type { OwnerDatabase } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { type Address, hostsOf, readAddress, urlOf } from '../lib/postgres-address.ts';
 
@@ -99,13 +100,20 @@ export function readmitSqlReaders(database: OwnerDatabase): Promise<string[]> {
   });
 }
 
-export async function listSqlReaders(database: OwnerDatabase) {
-  return database.kysely
-    .selectFrom('sql_readers')
-    .innerJoin('organizations', 'organizations.organization_id', 'sql_readers.organization_id')
-    .select(['role_name', 'organizations.name as organization', 'sql_readers.created_at'])
-    .orderBy('sql_readers.created_at')
-    .execute();
+/** A line of the operator's list; `created_at` is ISO 8601. */
+export interface SqlReaderRow {
+  role_name: string;
+  organization: string;
+  created_at: string;
+}
+
+export async function listSqlReaders(database: OwnerDatabase): Promise<SqlReaderRow[]> {
+  const { rows } = await database.pool.query<SqlReaderRow>(
+    `select r.role_name, o.name as organization, r.created_at
+     from sql_readers r join organizations o on o.organization_id = r.organization_id
+     order by r.created_at`,
+  );
+  return rows;
 }
 
 /**
@@ -132,7 +140,7 @@ export async function dropSqlReader(database: OwnerDatabase, role: string, actor
     await database.pool.query(`drop role if exists ${pg.escapeIdentifier(role)}`);
     return true;
   } catch (error) {
-    if (isCode(error, insufficientPrivilege) || isCode(error, dependentObjects)) return false;
+    if (hasSqlstate(error, sqlstates.insufficientPrivilege, sqlstates.dependentObjectsStillExist)) return false;
     throw error;
   }
 }
@@ -156,7 +164,7 @@ async function createRole(client: pg.PoolClient, role: string, password: string,
     await client.query(`alter role ${role} set default_transaction_read_only = on`);
     await client.query(`alter role ${role} set statement_timeout = '60s'`);
   } catch (error) {
-    if (!isCode(error, insufficientPrivilege)) throw error;
+    if (!hasSqlstate(error, sqlstates.insufficientPrivilege)) throw error;
     throw new Error(
       `The role of this server may not make roles in PostgreSQL (CREATEROLE). Let somebody who may make one, ` +
         `create role NAME login password '…', and name it here: ` +
@@ -202,7 +210,3 @@ async function grants(client: pg.PoolClient): Promise<[string, string][]> {
     ['execute', `function ${schema}.points_between, ${schema}.point_time`],
   ];
 }
-
-const insufficientPrivilege = '42501';
-const dependentObjects = '2BP01';
-const isCode = (error: unknown, code: string) => (error as { code?: string }).code === code;

@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto';
-import { sql } from 'kysely';
 import type { ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
@@ -215,13 +214,11 @@ export async function revokeKey(database: Database, keyId: number, actor: Actor 
 
 /** Whether an organization has any valid key. */
 export async function hasUsableKey(database: Database, organizationId: string): Promise<boolean> {
-  const row = await database.everyOrganization.upkeep.kysely
-    .selectFrom('api_keys')
-    .select('key_id')
-    .where('organization_id', '=', organizationId)
-    .where('revoked_at', 'is', null)
-    .where(sql<boolean>`(expires_at is null or expires_at > now())`)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  const { rowCount } = await database.everyOrganization.upkeep.pool.query(
+    `select from api_keys
+     where organization_id = $1::uuid and revoked_at is null and (expires_at is null or expires_at > now())
+     limit 1`,
+    [organizationId],
+  );
+  return rowCount !== 0;
 }

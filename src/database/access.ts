@@ -1,11 +1,14 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, type QueryExecutorProvider } from 'kysely';
 import type pg from 'pg';
-import type { Tables } from './tables.ts';
 
-/** A way to the tables: Kysely where it reads well, pg itself for hot and streaming statements. */
+/**
+ * A way to the tables. Statements that are put together of parts are written with the `sql` tag of Kysely and run on `kysely`;
+ * hot and streaming ones, and those of fixed text, go to `pool`. Kysely's query builder is not used
+ * (docs/decisions/0058-one-way-to-sql.md), so the type has nothing of it.
+ */
 export interface Access {
   pool: ConnectionSource;
-  kysely: Kysely<Tables>;
+  kysely: QueryExecutorProvider;
 }
 
 /** What a `pg.Pool` gives its users. */
@@ -22,7 +25,7 @@ export function accessTo<Pool extends ConnectionSource>(pool: Pool): Access & { 
   return {
     pool,
     get kysely() {
-      return new Kysely<Tables>({
+      return new Kysely<never>({
         dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
       });
     },

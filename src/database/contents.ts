@@ -2,6 +2,7 @@
  * Rows of `chunks` and `chunk_revisions` of all organizations, in order of their keys. For commands of the operator
  * that read all of them page by page.
  */
+import { hasSqlstate, sqlstateClasses } from './sqlstates.ts';
 
 /** Where contents are stored: the current ones of chunks, and those that were replaced. */
 export type ContentTable = 'chunks' | 'chunk_revisions';
@@ -58,5 +59,5 @@ export function contentPlaceOf({
 
 /** Data corrupted, index corrupted, or an internal error of PostgreSQL, such as a missing piece of an array. */
 export function isDamage(error: unknown): boolean {
-  return /^XX/.test((error as { code?: string }).code ?? '');
+  return hasSqlstate(error, sqlstateClasses.internalError);
 }

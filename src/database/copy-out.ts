@@ -5,6 +5,7 @@ import { to as copyTo } from 'pg-copy-streams';
 import { type CopyRow, createCopyRowReader } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Access } from './access.ts';
+import { runCopy } from './driver.ts';
 
 /*
  * Arrays and long results leave PostgreSQL through COPY in its binary format. COPY takes no parameters, so such a
@@ -96,11 +97,5 @@ async function collect(client: pg.PoolClient, query: string, image: GrowingBytes
 }
 
 function startCopy(client: pg.PoolClient, query: string): Readable {
-  const copy = copyTo(`copy (${query}) to stdout (format binary)`);
-  const output: typeof copy & { callback?: () => void } = client.query(copy);
-  // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
-  const stopClock = () => output.callback?.();
-  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
-  output.on('error', stopClock).on('end', stopClock).on('close', stopClock);
-  return output;
+  return runCopy(client, copyTo(`copy (${query}) to stdout (format binary)`));
 }

@@ -127,7 +127,7 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
       )
         .then(() => done())
         .catch(done),
-  } as pg.PoolConfig;
+  };
   const ingest = open(serviceRole, bounds.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, {

@@ -4,8 +4,8 @@
  * reads go on too (docs/decisions/0050-a-disk-that-is-full.md).
  */
 import { statfs } from 'node:fs/promises';
-import pg from 'pg';
 import { DiskFull } from './failures.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface DiskOptions {
   /** A folder on the disk of the database; undefined while it is not known, or where it is not on this machine. */
@@ -127,7 +127,7 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
       return `The disk of the database is full: ${inMiB(room.free)} are left, and below ${bound} nothing is stored.`;
     },
     note(error) {
-      if (isDiskFull(error)) reportedFullAt = now();
+      if (hasSqlstate(error, sqlstates.diskFull)) reportedFullAt = now();
     },
   };
   return disk;
@@ -138,8 +138,6 @@ export const diskFailure = (disk: Pick<Disk, 'full'>): DiskFull | undefined => {
   const sentence = disk.full();
   return sentence === undefined ? undefined : new DiskFull(sentence.replace(/\.$/, ''));
 };
-
-const isDiskFull = (error: unknown) => error instanceof pg.DatabaseError && error.code === '53100';
 
 async function askSystem(folder: string): Promise<Room> {
   const { bavail, blocks, bsize } = await statfs(folder);

@@ -1,15 +1,19 @@
 import pg from 'pg';
+import { isConnectionError, isDriverFailure, isPoolFull } from './driver.ts';
+import { hasSqlstate, type Sqlstate, type SqlstateClass, sqlstateClasses, sqlstates } from './sqlstates.ts';
 
-/** SQLSTATE classes that can clear by themselves, so that a client should send again. */
-const passingStates: [RegExp, string][] = [
-  [/^08|^57P0|^53300/, 'The database cannot be reached'],
-  [/^57014/, 'The database took too long'],
-  [/^53100/, 'The disk of the database is full'],
-  [/^53/, 'The database has run out of space or memory'],
-  [/^25006/, 'The database is read-only'],
-  [/^40/, 'The database could not settle concurrent requests'],
-  [/^55P03/, 'Somebody else holds a lock in the database'],
-  [/^58/, 'The database could not read or write a file'],
+const { connectionException, sessionEnd, transactionRollback } = sqlstateClasses;
+
+/** Errors of PostgreSQL that can clear by themselves, so that a client should send again. The first that fits counts. */
+const passingStates: [(Sqlstate | SqlstateClass)[], string][] = [
+  [[connectionException, sessionEnd, sqlstates.tooManyConnections], 'The database cannot be reached'],
+  [[sqlstates.queryCanceled], 'The database took too long'],
+  [[sqlstates.diskFull], 'The disk of the database is full'],
+  [[sqlstateClasses.insufficientResources], 'The database has run out of space or memory'],
+  [[sqlstates.readOnlySqlTransaction], 'The database is read-only'],
+  [[transactionRollback], 'The database could not settle concurrent requests'],
+  [[sqlstates.lockNotAvailable], 'Somebody else holds a lock in the database'],
+  [[sqlstateClasses.systemError], 'The database could not read or write a file'],
 ];
 
 /** A commit was sent, and the connection was lost before its answer: what was written may be stored or not. */
@@ -57,7 +61,8 @@ export class ServesNoMore extends Error {}
 /** Whether an error means that the connection is gone, whether PostgreSQL said so or not. */
 export function isConnectionLoss(error: Error): boolean {
   if (error instanceof DatabaseSilent || error instanceof CommitInDoubt) return true;
-  return error instanceof pg.DatabaseError ? /^08|^57P0/.test(error.code ?? '') : isConnectionFailure(error);
+  if (error instanceof pg.DatabaseError) return hasSqlstate(error, connectionException, sessionEnd);
+  return isConnectionFailure(error);
 }
 
 /**
@@ -67,26 +72,29 @@ export function isConnectionLoss(error: Error): boolean {
  */
 export function isAway(error: unknown): boolean {
   if (error instanceof CommitInDoubt || isAbsence(error)) return true;
-  if (error instanceof pg.DatabaseError) return /^(08|57P0|53300|25006|28|3D)/.test(error.code ?? '');
+  if (error instanceof pg.DatabaseError) return hasSqlstate(error, ...awayStates);
   return error instanceof Error && isConnectionFailure(error) && !isPoolFull(error);
 }
+
+const awayStates: (Sqlstate | SqlstateClass)[] = [
+  ...[connectionException, sessionEnd, sqlstates.tooManyConnections, sqlstates.readOnlySqlTransaction],
+  ...[sqlstateClasses.invalidAuthorizationSpecification, sqlstateClasses.invalidCatalogName],
+];
 
 /** Whether a database that is away can still be read, by connections that exist already. */
 export const isReadable = (error: unknown) =>
   error instanceof DatabaseReadOnly ||
   error instanceof DiskFull ||
-  (error instanceof pg.DatabaseError && /^(53300|25006)$/.test(error.code ?? ''));
+  hasSqlstate(error, sqlstates.tooManyConnections, sqlstates.readOnlySqlTransaction);
 
 /** Another session holds a lock that the statement needs for longer than the statement may wait. */
-export const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseError && error.code === '55P03';
+export const isLockTimeout = (error: unknown) => hasSqlstate(error, sqlstates.lockNotAvailable);
 
 /** PostgreSQL has aborted a transaction in favour of another one: a deadlock or a serialization failure. */
-export const isConflict = (error: unknown) => error instanceof pg.DatabaseError && /^40/.test(error.code ?? '');
+export const isConflict = (error: unknown) => hasSqlstate(error, transactionRollback);
 
 const isAbsence = (error: unknown): error is Error =>
   [DatabaseSilent, DatabaseAway, DatabaseReadOnly, DiskFull].some((kind) => error instanceof kind);
-
-const isPoolFull = (error: Error) => error.message.startsWith('timeout exceeded when trying to connect');
 
 /**
  * Why the database could not serve, in a few words, if the reason can pass by itself: it is away, full, or was busy.
@@ -98,10 +106,10 @@ export function passingFailure(error: unknown): string | undefined {
   if (isAbsence(error)) return error.message;
   if (error instanceof ServesNoMore) return error.message.replace(/\.$/, '');
   if (error instanceof pg.DatabaseError) {
-    return passingStates.find(([state]) => state.test(error.code ?? ''))?.[1];
+    return passingStates.find(([states]) => hasSqlstate(error, ...states))?.[1];
   }
   if (isOutOfDescriptors(error)) {
-    const what = ofConnections.has(error as Error) ? ' for a database connection' : '';
+    const what = isConnectionError(error) ? ' for a database connection' : '';
     return `The server has no file descriptor left${what}`;
   }
   return error instanceof Error && isConnectionFailure(error) ? 'The database cannot be reached' : undefined;
@@ -109,24 +117,13 @@ export function passingFailure(error: unknown): string | undefined {
 
 const isOutOfDescriptors = (error: unknown) => /^E[MN]FILE$/.test((error as NodeJS.ErrnoException)?.code ?? '');
 
-/** Errors of connections to PostgreSQL itself. Files, and sockets to others, fail with the same codes. */
-const ofConnections = new WeakSet<Error>();
-
-/** Marks an error as one of the socket to PostgreSQL; `client.ts` does so for each. */
-export function noteConnectionError<Failure extends Error>(error: Failure): Failure {
-  ofConnections.add(error);
-  return error;
-}
-
 /** Errors of a socket to PostgreSQL, and the sentences that `pg` itself throws when a connection is lost or none comes free. */
 function isConnectionFailure(error: NodeJS.ErrnoException): boolean {
   return (
-    (ofConnections.has(error) &&
+    (isConnectionError(error) &&
       /^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/.test(
         error.code ?? '',
       )) ||
-    /^(Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Cannot use a pool after calling end)/.test(
-      error.message,
-    )
+    isDriverFailure(error)
   );
 }

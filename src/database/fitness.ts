@@ -1,6 +1,7 @@
 /** Checks at the start whether a server can work with a database at all, and says what to do where it cannot. */
 import type { Access } from './access.ts';
 import { type MigrationFile, pendingOf, type RanMigration, ranMigrations } from './migrations.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 import { inTransaction } from './transactions.ts';
 
 const supportedVersions = { first: 15, last: 18 };
@@ -62,8 +63,8 @@ async function lookAt({ pool }: Pick<Access, 'pool'>): Promise<{ facts: Facts; r
     await client.query('set transaction isolation level repeatable read');
     const { rows } = await client.query<Facts>(factsSql, [firstTables]);
     const facts = rows[0] as Facts;
-    const ran = await ranMigrations({ pool: client }).catch((error: { code?: string }) => {
-      if (error.code !== insufficientPrivilege || facts.otherOwner === null) throw error;
+    const ran = await ranMigrations({ pool: client }).catch((error: unknown) => {
+      if (!hasSqlstate(error, sqlstates.insufficientPrivilege) || facts.otherOwner === null) throw error;
       return undefined;
     });
     return { facts, ran };
@@ -140,8 +141,6 @@ function tablesProblem(
     `let its owner run "grant create on schema ${quoted(schema)} to ${quoted(role)}", or make the role the owner of the database.`
   );
 }
-
-const insufficientPrivilege = '42501';
 
 /** A name, quoted where SQL needs it. */
 const quoted = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);

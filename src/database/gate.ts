@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { databaseError } from './driver.ts';
 import { type Route, routeTo } from './route.ts';
+import { sqlstates } from './sqlstates.ts';
 
 /**
  * A gate in front of a database that is still being prepared, and whose address may not be known yet. A connection that
@@ -57,9 +59,5 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /** The error of a PostgreSQL that is just starting, so that callers react as they do to that. */
 function isStarting(): pg.DatabaseError {
-  const error = new pg.DatabaseError('the database is not ready for this server yet', 0, 'error');
-  error.code = cannotConnectNow;
-  return error;
+  return databaseError('the database is not ready for this server yet', sqlstates.cannotConnectNow);
 }
-
-const cannotConnectNow = '57P03';

@@ -18,6 +18,7 @@ import {
   readMigrations,
   shippedFolder,
 } from './migrations.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface MigrateOptions {
   folder?: URL;
@@ -217,8 +218,7 @@ async function inShortTries(
   }
 }
 
-/** lock_not_available and deadlock_detected. */
-const isLockFailure = (error: unknown) => /^(55P03|40P01)$/.test((error as { code?: string }).code ?? '');
+const isLockFailure = (error: unknown) => hasSqlstate(error, sqlstates.lockNotAvailable, sqlstates.deadlockDetected);
 
 /** Logs at once that something waits, and then every `tellMs`. */
 function createReporter({ log, tellMs }: Options) {

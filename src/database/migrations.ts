@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { Access, ConnectionSource } from './access.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 /** Beside `src` in a checkout and beside `dist` in the package. */
 export const shippedFolder = new URL('../../migrations/', import.meta.url);
@@ -57,8 +58,8 @@ export async function ranMigrations({ pool }: { pool: Pick<ConnectionSource, 'qu
        from kysely_migration as ran cross join lateral to_jsonb(ran) as row order by name`,
     )
     .then((result) => result.rows)
-    .catch((error: { code?: string }) => {
-      if (error.code === undefinedTable) return [];
+    .catch((error: unknown) => {
+      if (hasSqlstate(error, sqlstates.undefinedTable)) return [];
       throw error;
     });
   return rows;
@@ -113,5 +114,3 @@ function newerProblem(files: readonly MigrationFile[], ran: readonly RanMigratio
 export async function migrationProblem(database: Pick<Access, 'pool'>, folder = shippedFolder) {
   return problemBetween(await readMigrations(folder), await ranMigrations(database));
 }
-
-const undefinedTable = '42P01';

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { DatabaseReadOnly, DiskFull, isReadable } from './failures.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 import { askWithin } from './transactions.ts';
 
 export interface Outage {
@@ -42,7 +43,7 @@ export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOpt
     const failure = await obstacle?.();
     if (failure !== undefined) throw failure;
     // Existing connections are kept if no new one could be made, or if they were not the problem.
-    const areKept = cause instanceof DiskFull || (cause as { code?: string }).code === tooManyConnections;
+    const areKept = cause instanceof DiskFull || hasSqlstate(cause, sqlstates.tooManyConnections);
     await (areKept ? look() : askAnew(pool, limits.outageLookMsMax));
   }
 
@@ -80,8 +81,6 @@ export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOpt
     },
   };
 }
-
-const tooManyConnections = '53300';
 
 /** A connection from before the outage may lead to a machine that is no longer the primary. */
 async function askAnew(pool: pg.Pool, msMax: number): Promise<void> {

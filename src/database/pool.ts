@@ -1,5 +1,6 @@
 /** How a pool of connections to PostgreSQL is opened, and how its values are parsed. */
 import pg from 'pg';
+import { withoutClient } from './driver.ts';
 import type { Route } from './route.ts';
 import { type PoolBounds, RoutedPool } from './routed-pool.ts';
 import { beginSession } from './session.ts';
@@ -66,20 +67,12 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
   const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
   all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
+  // The error goes into a log, where the client and its keys have no place.
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
   // A connection that is lost in use fails its statement. It also emits an error, which would end the process without a
   // listener.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
-}
-
-/**
- * The pool puts the whole client into the error, with the key that cancels its statements. That must not get into a
- * log.
- */
-function withoutClient(error: Error & { client?: unknown }): Error {
-  delete error.client;
-  return error;
 }
 
 /** Times as UTC in ISO 8601 and float8 with all digits, whatever the settings of the server or the database. */

@@ -1,7 +1,7 @@
 /** Detects a pooler that gives a connection of this server to other clients between two transactions. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, isRefusedByPoolingMode } from './driver.ts';
 import type { DatabaseLimits } from './limits.ts';
 import type { Route } from './route.ts';
 
@@ -40,13 +40,13 @@ export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax 
 
 const looksMore = 3;
 
-/** In statement mode PgBouncer refuses transactions, with the error code of a protocol violation. */
+/** In statement mode PgBouncer takes no transaction at all. */
 async function begins(client: pg.Client): Promise<boolean> {
   try {
     await client.query('begin');
     return true;
   } catch (error) {
-    if (/pooling mode/.test((error as Error).message)) return false;
+    if (isRefusedByPoolingMode(error)) return false;
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import type { ConnectionSource } from './access.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { backendOf, rolesLost, sessionLost } from './session.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 /**
  * Why the server may not go on, in one sentence that everybody may read: it contains no address and no name of a
@@ -103,9 +104,12 @@ const factsSql = `
 
 /** What an error of a connection or a look says about the server's readiness. */
 export function problemOf(error: unknown): Problem {
-  const { code = '' } = error as { code?: string };
   // PostgreSQL refuses a connection whose options name a role that does not exist or may not be taken.
-  if (code === '22023' || code === '42501') return { sentence: rolesLost, passes: false };
-  if (code === '3D000') return { sentence: 'The database is not there any more.', passes: true };
+  if (hasSqlstate(error, sqlstates.invalidParameterValue, sqlstates.insufficientPrivilege)) {
+    return { sentence: rolesLost, passes: false };
+  }
+  if (hasSqlstate(error, sqlstates.invalidCatalogName)) {
+    return { sentence: 'The database is not there any more.', passes: true };
+  }
   return { sentence: 'The database cannot be reached; the log of the server says why.', passes: true };
 }

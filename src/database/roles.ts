@@ -6,6 +6,7 @@ import pg from 'pg';
 import { loginName, readAddress } from '../lib/postgres-address.ts';
 import type { Access } from './access.ts';
 import { scramSecret } from './scram.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 /** Reads and edits what the API shows, of the one organization that `organizationSetting` names. */
 export const apiRole = 'metrology_api';
@@ -82,10 +83,9 @@ async function change(owner: Access, statement: string, name: string): Promise<v
       await owner.pool.query(statement);
       return;
     } catch (error) {
-      const { code } = error as { code?: string };
-      if (code === duplicateObject || code === uniqueViolation) return;
+      if (hasSqlstate(error, sqlstates.duplicateObject, sqlstates.uniqueViolation)) return;
       // "tuple concurrently updated": PostgreSQL does not wait for another change of the same role.
-      if (code !== internalError || attempt === attemptsMax) throw explainRoles(error, name);
+      if (!hasSqlstate(error, sqlstates.internalError) || attempt === attemptsMax) throw explainRoles(error, name);
     }
   }
 }
@@ -95,8 +95,8 @@ async function change(owner: Access, statement: string, name: string): Promise<v
  * says what to do.
  */
 export function explainRoles(error: unknown, name: string): unknown {
-  const { code } = error as { code?: string };
-  if (code !== insufficientPrivilege && code !== invalidParameter) return error;
+  // invalid_parameter_value: an option of the connection names a role that is not there.
+  if (!hasSqlstate(error, sqlstates.insufficientPrivilege, sqlstates.invalidParameterValue)) return error;
   const role = pg.escapeIdentifier(name);
   return new Error(
     `PostgreSQL does not let this server make or take the roles that it works under (docs/operations.md#roles). ` +
@@ -107,9 +107,3 @@ export function explainRoles(error: unknown, name: string): unknown {
 }
 
 const attemptsMax = 20;
-const insufficientPrivilege = '42501';
-/** The error of PostgreSQL for a connection option that names a role which does not exist. */
-const invalidParameter = '22023';
-const duplicateObject = '42710';
-const uniqueViolation = '23505';
-const internalError = 'XX000';

@@ -3,9 +3,10 @@
  */
 import pg from 'pg';
 import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, databaseError } from './driver.ts';
 import { isConnectionLoss } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
+import { sqlstates } from './sqlstates.ts';
 import { tlsOf } from './tls.ts';
 
 export interface Route {
@@ -138,13 +139,8 @@ async function isOfKind(client: Pick<pg.ClientBase, 'query'>, kind: string): Pro
 
 /** The error of a PostgreSQL that is just starting, since another host may become of that kind. */
 function ofOtherKind(kind: string): pg.DatabaseError {
-  const error = new pg.DatabaseError(
-    `no place of the address is "${kind}", as its target_session_attrs asks`,
-    0,
-    'error',
-  );
-  error.code = '57P03';
-  return error;
+  const sentence = `no place of the address is "${kind}", as its target_session_attrs asks`;
+  return databaseError(sentence, sqlstates.cannotConnectNow);
 }
 
 /** The names in options such as `-c search_path=lab --work_mem=8MB`. */

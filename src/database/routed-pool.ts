@@ -1,9 +1,10 @@
 /** Pools that search for the host of a connection, and that wait when PostgreSQL has no connection left for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, databaseError, isPoolerFull } from './driver.ts';
 import { DatabaseSilent, isAway } from './failures.ts';
 import type { Route } from './route.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface PoolBounds {
   /** Pause before asking again for a connection, where there is none. */
@@ -113,14 +114,12 @@ function clientOf(route: Route): typeof pg.Client {
 /** A pooler whose own connections are used up accepts one more from us, but does not answer on it. */
 function isFull(error: unknown): boolean {
   if (error instanceof DatabaseSilent) return true;
-  const { code, message } = error as { code?: string; message: string };
-  return code === tooManyConnections || /no more connections allowed/.test(message);
+  return hasSqlstate(error, sqlstates.tooManyConnections) || isPoolerFull(error);
 }
 
 /** As PostgreSQL's own error: callers then know that existing connections go on and can still be read from. */
 function noneLeft(cause: Error): pg.DatabaseError {
-  const error = new pg.DatabaseError('the database has no connection left', 0, 'error');
-  error.code = tooManyConnections;
+  const error = databaseError('the database has no connection left', sqlstates.tooManyConnections);
   return Object.assign(error, { cause });
 }
 
@@ -144,5 +143,4 @@ type Connected = (
   release: (error?: Error | boolean) => void,
 ) => void;
 
-const tooManyConnections = '53300';
 const longestTimerMs = 2 ** 31 - 1;

@@ -3,13 +3,14 @@
  * PostgreSQL whether they are in effect. Connection options would save that statement, but a pooler may refuse or drop
  * them. Then the role would be the login role, and no policy would keep organizations apart.
  */
-import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
+import { cut } from './driver.ts';
 import { DatabaseSilent, ServesNoMore } from './failures.ts';
 import { markSession } from './packing.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import type { Route } from './route.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface SessionSettings {
   /** The role that the connection takes; without it, the connection keeps its login role. */
@@ -44,7 +45,7 @@ export async function beginSession(
     if (unfit !== undefined) throw unfit;
   };
   await within(begin(), msMax, () => new DatabaseSilent(msMax)).catch((error: Error & { code?: string }) => {
-    if (error instanceof DatabaseSilent) streamOf(client).destroy(error);
+    if (error instanceof DatabaseSilent) cut(client, error);
     throw isRoleFailure(error)
       ? Object.assign(new ServesNoMore(rolesLost, { cause: error }), { code: error.code })
       : error;
@@ -98,6 +99,5 @@ export const sessionLost = (what: string) =>
   `Connections to the database do not keep what the server sets (${what}): a pooler must be in session mode (docs/operations.md#poolers).`;
 
 /** PostgreSQL has no such role, or does not let this login take it. */
-const isRoleFailure = ({ code }: { code?: string }) => code === '22023' || code === '42501';
-
-const streamOf = (client: pg.ClientBase) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
+const isRoleFailure = (error: unknown) =>
+  hasSqlstate(error, sqlstates.invalidParameterValue, sqlstates.insufficientPrivilege);

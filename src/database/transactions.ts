@@ -1,8 +1,8 @@
 /** How statements become transactions, and what happens to a connection on which PostgreSQL no longer answers. */
-import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import type { ConnectionSource } from './access.ts';
+import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
@@ -19,7 +19,7 @@ export interface Patience {
 const underWay = new WeakSet<object>();
 
 /**
- * Makes `Connections` that all use the one connection of a running transaction. `inTransaction` then joins that
+ * Makes a `ConnectionSource` whose users all share the one connection of a running transaction. `inTransaction` then joins that
  * transaction instead of beginning one, so any error must end the whole of it. They are used one after the other, never
  * at the same time.
  * @param take a statement that is run whenever the connection is taken: it sets the role for what follows
@@ -56,7 +56,7 @@ export async function inTransaction<Result>(
   } catch (error) {
     // On a connection that does not answer, the rollback would wait just as long. Closing the connection rolls back
     // too.
-    const isUseless = isAway(error) || (error as Error).message === 'Query read timeout';
+    const isUseless = isAway(error) || isReadTimeout(error);
     broken = isUseless ? (error as Error) : await rollBack(client);
     throw error;
   } finally {
@@ -105,14 +105,10 @@ export async function inOneTrip<Results extends unknown[]>(
   patience?: Patience,
 ): Promise<Results> {
   const client = await pool.connect();
-  // The socket holds back what is written until all is, and then sends it with one call of the system.
-  const stream = streamOf(client);
-  stream.cork();
-  const sent = [client.query(beginning(patience)), ...send(client), client.query('commit')];
-  stream.uncork();
+  const sent = sendTogether(client, () => [client.query(beginning(patience)), ...send(client), client.query('commit')]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || failure.message === 'Query read timeout');
+  const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
   return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
@@ -132,11 +128,9 @@ export async function inOneStatement<Row extends pg.QueryResultRow>(
     failure = error as Error;
     throw error;
   } finally {
-    client.release(isAway(failure) || failure?.message === 'Query read timeout' ? failure : undefined);
+    client.release(isAway(failure) || isReadTimeout(failure) ? failure : undefined);
   }
 }
-
-const streamOf = (client: pg.PoolClient) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
 
 /**
  * Awaits the work of a connection. While it takes long, PostgreSQL is asked on another connection whether the session
@@ -157,7 +151,7 @@ async function unlessSilent<Result>(
     const isAtWork = await isSessionAtWork(pool, client, lookMsMax).catch(() => false);
     if (isDone) return;
     if (isAtWork) timer = setTimeout(look, lateAnswerMs);
-    else streamOf(client).destroy(new DatabaseSilent(lateAnswerMs + lookMsMax));
+    else cut(client, new DatabaseSilent(lateAnswerMs + lookMsMax));
   };
   let timer = setTimeout(look, lateAnswerMs);
   try {
@@ -174,9 +168,8 @@ async function isSessionAtWork(
   of: pg.PoolClient,
   msMax: number,
 ): Promise<boolean> {
-  const { processID } = of as unknown as { processID: number };
   const text = `select from pg_locks where locktype = 'virtualxid' and pid = $1::integer and granted`;
-  const { rowCount } = await askWithin(pool, { text, values: [processID] }, msMax);
+  const { rowCount } = await askWithin(pool, { text, values: [processOf(of)] }, msMax);
   return rowCount !== 0;
 }
 
@@ -197,7 +190,7 @@ export async function askWithin<Row extends pg.QueryResultRow>(
     client.release();
     return answer;
   } catch (error) {
-    streamOf(client).destroy();
+    cut(client);
     client.release(error as Error);
     throw error;
   }

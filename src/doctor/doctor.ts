@@ -1,6 +1,8 @@
 /**
  * Checks a server: its settings, its database, its surroundings, and what will cause trouble later. It changes nothing.
  */
+
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import * as database from './database-checks.ts';
 import type { Check, Finding, Patient, State } from './findings.ts';
 import * as surroundings from './surroundings-checks.ts';
@@ -31,16 +33,14 @@ export const checks: readonly NamedCheck[] = [
 export async function examine(patient: Patient, chosen: readonly NamedCheck[] = checks): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [name, check] of chosen) {
-    const result = await check(patient).catch((error: Error & { code?: string }) => {
-      const state: State = error.code === insufficientPrivilege ? 'unknown' : 'fault';
+    const result = await check(patient).catch((error: Error) => {
+      const state: State = hasSqlstate(error, sqlstates.insufficientPrivilege) ? 'unknown' : 'fault';
       return { state, says: `This could not be looked at: ${error.message}.` };
     });
     findings.push({ check: name, ...result });
   }
   return findings;
 }
-
-const insufficientPrivilege = '42501';
 
 /** The exit code of the command: 0 all is well, 1 there are warnings, 2 there are faults. `unknown` does not count. */
 export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { describeRequest, kindOf } from './described-request.ts';
 import { collectPaths } from './paths.ts';
@@ -90,7 +91,7 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return unavailable(`${passing}; ${what}.`);
   }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
-  if ((error as { code?: string }).code === foreignKeyViolation) {
+  if (hasSqlstate(error, sqlstates.foreignKeyViolation)) {
     return new ApiError('conflict', 'Something that the request refers to was deleted meanwhile; nothing was stored.');
   }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
@@ -107,8 +108,6 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   }
   return new ApiError('internal', 'Internal error; see the log of the server.');
 }
-
-const foreignKeyViolation = '23503';
 
 function partOf(request: FastifyRequest, context: string | undefined): unknown {
   return context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;

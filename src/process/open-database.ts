@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
@@ -12,6 +11,7 @@ import { migrationProblem, readMigrations } from '../database/migrations.ts';
 import { keepsSessions } from '../database/pooler.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 import { routeTo } from '../database/route.ts';
+import { hasSqlstate, sqlstateClasses } from '../database/sqlstates.ts';
 import { AddressError, loginName, readAddress } from '../lib/postgres-address.ts';
 import { findDatabase } from './database-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
@@ -212,5 +212,5 @@ async function checkDatabase(database: Database, connectionString: string): Prom
  * or is full.
  */
 function isRefusal(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(28|3D)/.test(error.code ?? '');
+  return hasSqlstate(error, sqlstateClasses.invalidAuthorizationSpecification, sqlstateClasses.invalidCatalogName);
 }

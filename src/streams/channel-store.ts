@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import type { FlushDependencies, Grace } from './flush-dependencies.ts';
@@ -28,12 +29,10 @@ export async function insertChannels(
     values: channelParameters(rows),
   };
   const inserted = inOneTrip<[unknown]>(pool, (client) => [client.query(statement)], patience);
-  await inserted.catch((error: { code?: string }) => {
-    throw error.code === foreignKeyViolation ? notFound('Stream') : error;
+  await inserted.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.foreignKeyViolation) ? notFound('Stream') : error;
   });
 }
-
-const foreignKeyViolation = '23503';
 
 /** The ids of channels by their `channelKey`. */
 export async function findChannels(
@@ -132,8 +131,8 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
            ) locked`,
     values: [bigintArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
   });
-  await locked.catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? notFound('Stream') : error;
+  await locked.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
   });
 }
 
@@ -158,8 +157,8 @@ export async function requireOpen(client: pg.PoolClient, rows: readonly PlacedRo
     : { name: 'require_open', text: openSql('') };
   const values = [[...waited.keys()], [...waited.values()], grace.seconds];
   const open = client.query({ ...statement, values });
-  await open.catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? new StreamClosed('The stream is closed') : error;
+  await open.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? new StreamClosed('The stream is closed') : error;
   });
 }
 
@@ -171,8 +170,6 @@ const openSql = (lock: string) => `
   ) s
   where s.finalized_at is null or r.waited is null
      or clock_timestamp() - s.finalized_at <= make_interval(secs => $3::float8 + r.waited)`;
-
-const divisionByZero = '22012';
 
 /** Computes span and unit of the rows' channels from all their chunks, since a replacement may have removed them. */
 export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {

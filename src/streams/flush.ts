@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts';
-import { isLockTimeout, passingFailure } from '../database/failures.ts';
+import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
 import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
@@ -121,7 +121,7 @@ async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld
     }
     known.forget(rows);
     // The slow path finds the reason. But if the database is away, all requests are retried later.
-    if (passingFailure(error) === undefined || (error as { code?: string }).code?.startsWith('40')) return new Map();
+    if (passingFailure(error) === undefined || isConflict(error)) return new Map();
     const outcome = postponed(error);
     return new Map(sent.map((item) => [item, outcome]));
   }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
@@ -34,8 +35,8 @@ export async function insertNewChunks(
     name: 'insert_new_chunks',
     text: insertSql,
     values: parametersOf,
-  }).catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? notFound('Stream') : error;
+  }).catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
   });
   return new Map(grown.map(({ channelId, pointCount }) => [channelId, pointCount]));
 }
@@ -46,8 +47,6 @@ export async function insertNewChunks(
  */
 const inOrder = (one: PlacedRow, other: PlacedRow) =>
   one.channelId - other.channelId || one.item.chunkIndex - other.item.chunkIndex;
-
-const divisionByZero = '22012';
 
 interface Grown {
   channelId: number;

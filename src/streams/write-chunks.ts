@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { contract } from '../contract.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inOneTrip, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -109,7 +110,7 @@ async function writeNewRows(deps: FlushDependencies, rows: PlacedRow[]): Promise
   try {
     return await insertNew(deps, rows);
   } catch (error) {
-    if ((error as { code?: string }).code === uniqueViolation) return undefined;
+    if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
     throw error;
   }
 }
@@ -140,8 +141,6 @@ async function insertInTurns(
   await requireOpen(client, rows, deps.grace);
   return [totals];
 }
-
-const uniqueViolation = '23505';
 
 /** Writes rows inside a transaction: locks the channels, inserts what is new, settles what was stored before. */
 export async function writeRows(

@@ -7,6 +7,7 @@ import type { PostgresBinaries } from '../database/embedded/binaries.ts';
 import { DATABASE, ROLE } from '../database/embedded/cluster.ts';
 import { tryConnection } from '../database/embedded/postmaster.ts';
 import { commandAs, type RunAs } from '../database/embedded/user.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 
 /** Runs PostgreSQL for tests: a power cut loses its data, and only this user can reach it. */
 export interface TestPostgres {
@@ -121,7 +122,7 @@ async function whyNotReady(url: string, msMax: number, isOver: () => boolean): P
     if (isOver()) return 'it has ended';
     const refusal = await tryConnection(url);
     // It accepts connections, even if the database does not exist.
-    if (refusal === undefined || refusal.code === '3D000') return undefined;
+    if (refusal === undefined || hasSqlstate(refusal, sqlstates.invalidCatalogName)) return undefined;
     if (performance.now() > giveUpAt) return `${refusal.message}, for ${msMax} ms`;
     await sleep(5);
   }

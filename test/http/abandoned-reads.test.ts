@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kysely, PostgresDialect } from 'kysely';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { ConnectionSource } from '../../src/database/access.ts';
+import { accessTo, type ConnectionSource } from '../../src/database/access.ts';
 import type { Database } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
-import type { Tables } from '../../src/database/tables.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
 
@@ -48,8 +46,7 @@ function withFaults(database: Database): Database {
       connect: () => admit().then(() => pool.connect()),
       query: (...given: Parameters<ConnectionSource['query']>) => admit().then(() => pool.query(...given)),
     } as ConnectionSource;
-    const dialect = new PostgresDialect({ pool: { connect: () => some.connect(), end: async () => {} } });
-    return { ...organization, pool: some, kysely: new Kysely<Tables>({ dialect }) };
+    return { ...organization, ...accessTo(some) };
   };
   return { ...database, as };
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { DatabaseClient, isPoolerFull, isRefusedByPoolingMode } from '../../src/database/driver.ts';
+import { hasSqlstate, sqlstates } from '../../src/database/sqlstates.ts';
 import { type Cluster, openCluster } from '../faults/support/postgres-15.ts';
 import { type PgBouncer, startPgBouncer } from './support/pgbouncer.ts';
 import { newDatabase, open, serveOn, workload } from './support/store.ts';
@@ -73,6 +75,36 @@ describe.each(['transaction', 'statement'])('in %s mode', (pool_mode) => {
       /pooler in transaction mode.*pool_mode = session/s,
     );
     expect(await cluster.query(`select relname from pg_class where relname like 'kysely%'`, name)).toEqual([]);
+  });
+});
+
+describe('what it says is known by its text, since its codes do not tell', () => {
+  const failureOf = (call: Promise<unknown>) =>
+    call.then(
+      () => undefined,
+      (error: Error & { code?: string }) => error,
+    );
+
+  test('it takes no more clients', async () => {
+    const pooler = await behind({ ...session, max_client_conn: '1' });
+    const url = pooler.url(await newDatabase(cluster));
+    const first = new DatabaseClient(url);
+    await first.connect();
+    const failure = await failureOf(new DatabaseClient(url).connect());
+    await first.end();
+    expect(failure?.message).toContain('no more connections');
+    expect([isPoolerFull(failure), hasSqlstate(failure, sqlstates.tooManyConnections)]).toEqual([true, false]);
+  });
+
+  test('it takes no transaction', async () => {
+    const pooler = await behind({ pool_mode: 'statement' });
+    const client = new DatabaseClient(pooler.url(await newDatabase(cluster)));
+    client.on('error', () => {});
+    await client.connect();
+    const failure = await failureOf(client.query('begin'));
+    await client.end().catch(() => {});
+    expect(failure?.message).toContain('pooling mode');
+    expect([isRefusedByPoolingMode(failure), isPoolerFull(failure)]).toEqual([true, false]);
   });
 });
 

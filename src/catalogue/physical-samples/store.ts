@@ -2,6 +2,7 @@
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { hasSqlstate, sqlstates } from '../../database/sqlstates.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { ApiError } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
@@ -162,13 +163,11 @@ export async function updatePhysicalSample(
       if (await isNameTaken(organization, 'physical_samples', wanted, client)) throw taken();
     }
     await client.query(update.sql, [...update.parameters]);
-  }).catch((error: { code?: string }) => {
-    throw error.code === uniqueViolation ? taken() : error;
+  }).catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.uniqueViolation) ? taken() : error;
   });
   return findPhysicalSample(organization, physicalSampleId);
 }
-
-const uniqueViolation = '23505';
 
 export async function hasPhysicalSample({ organizationId, kysely }: OrganizationDatabase, physicalSampleId: string) {
   const { rows } = await sql`

@@ -3,7 +3,8 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } fro
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseClient } from '../client.ts';
+import { DatabaseClient } from '../driver.ts';
+import { hasSqlstate, sqlstates } from '../sqlstates.ts';
 import { DATABASE, ROLE } from './cluster.ts';
 import type { EmbeddedLimits } from './limits.ts';
 import type { EmbeddedLog } from './log.ts';
@@ -123,12 +124,14 @@ async function waitUntilReady(
     signal.throwIfAborted();
     if (!postmaster.isAlive()) throw new Error(await postmaster.exited);
     // If another program has the port, PostgreSQL ends long before the connection to that program times out.
-    const ended = postmaster.exited.then((how) => new Error(how) as Error & { code?: string });
+    const ended = postmaster.exited.then((how) => new Error(how));
     const refusal = await Promise.race([tryConnection(postmaster.connectionString), ended]);
     if (refusal === undefined) return;
-    if (refusal.code === '3D000') await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
-    // 28P01 is a wrong password: the file is not the one with which the cluster was created. Waiting does not help.
-    if (refusal.code === '28P01') throw refusal;
+    if (hasSqlstate(refusal, sqlstates.invalidCatalogName)) {
+      await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
+    }
+    // A wrong password: the file is not the one with which the cluster was created. Waiting does not help.
+    if (hasSqlstate(refusal, sqlstates.invalidPassword)) throw refusal;
     if (!isLogged && performance.now() - start > 3_000) {
       isLogged = true;
       log.info({ answer: refusal.message }, 'PostgreSQL is not ready yet; after a crash it first replays its log');
@@ -139,14 +142,14 @@ async function waitUntilReady(
 }
 
 /** undefined when a connection to this address works, otherwise the reason why not. */
-export async function tryConnection(connectionString: string): Promise<(Error & { code?: string }) | undefined> {
+export async function tryConnection(connectionString: string): Promise<Error | undefined> {
   const client = new DatabaseClient({ connectionString, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {}); // A connection that breaks also rejects the call below, which reports it.
   try {
     await client.connect();
     return undefined;
   } catch (error) {
-    return error as Error & { code?: string };
+    return error as Error;
   } finally {
     await client.end().catch(() => {}); // There is nothing to lose on it.
   }

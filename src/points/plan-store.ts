@@ -19,7 +19,7 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 /** How a plan is made. */
 export interface PlanDependencies {
   rest: Reading['rest'];
-  /** Chunks that the plan may have. A statement by time is cut after one row more, one by index after as many. */
+  /** Chunks that the plan may have. A plan by time that has more is cut; one by index is cut after as many. */
   chunksMax: number;
 }
 
@@ -30,17 +30,20 @@ export async function planByTime(
   range: MsRange,
   { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
-  const plan = createChunkPlan();
-  await copyRows(
-    organization,
-    `select chunk_index, point_count, time_min, time_max from chunks
-     where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
-    rest,
-    (row) => {
-      if (touches(row, range)) addChunk(plan, row);
-    },
-  );
-  return unlessRemoved(organization, channel, await plan.byTime(rest));
+  const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
+    const plan = createChunkPlan();
+    await copyRows(
+      organization,
+      `select chunk_index, point_count, time_min, time_max from chunks
+       where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+      rest,
+      (row) => {
+        if (onRow(row)) addChunk(plan, row);
+      },
+    );
+    return plan.byTime(rest);
+  });
+  return unlessRemoved(organization, channel, plan);
 }
 
 /** The same, with the extreme values of each chunk. */
@@ -50,20 +53,44 @@ export async function planWithSummaries(
   range: MsRange,
   { rest, chunksMax }: PlanDependencies,
 ): Promise<SummaryPlan> {
-  const plan = createSummaryPlan();
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
-  await copyRows(
-    organization,
-    `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
-     from chunks where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
-    rest,
-    (row) => {
-      if (!touches(row, range)) return;
-      addChunk(plan, row);
-      plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
-    },
-  );
-  return unlessRemoved(organization, channel, await plan.byTime(rest));
+  const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
+    const plan = createSummaryPlan();
+    await copyRows(
+      organization,
+      `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
+       from chunks where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+      rest,
+      (row) => {
+        if (!onRow(row)) return;
+        addChunk(plan, row);
+        plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
+      },
+    );
+    return plan.byTime(rest);
+  });
+  return unlessRemoved(organization, channel, plan);
+}
+
+/**
+ * Makes a plan that has all chunks of a range, or more than `chunksMax` of them. The condition of a statement also returns
+ * chunks that miss the range by less than `slackSeconds`, and these are dropped. So a statement that was cut may leave a plan
+ * that looks complete; it is then sent again for more rows.
+ * @param read sends the statement for at most so many rows; its second argument says whether a row belongs into the plan
+ */
+async function readTouching<Plan extends ChunkPlan>(
+  range: MsRange,
+  chunksMax: number,
+  read: (rowsMax: number, onRow: (row: CopyRow) => boolean) => Promise<Plan>,
+): Promise<Plan> {
+  for (let rowsMax = chunksMax + 1; ; rowsMax *= 2) {
+    let rows = 0;
+    const plan = await read(rowsMax, (row) => {
+      rows++;
+      return touches(row, range);
+    });
+    if (rows < rowsMax || plan.length > chunksMax) return plan;
+  }
 }
 
 /** The first chunks within a range of indexes, both ends included, in order of index. Their times are not filled in. */

@@ -48,9 +48,10 @@ function instead(given: Database, mine: Database): Database {
   return mine;
 }
 
-/** A server that listens looks once a second. */
+/** The first call may join a look that began before the change: a server that listens looks once a second. */
 async function leave(bytes: number): Promise<void> {
   left = bytes;
+  await server.database.readiness.look();
   await server.database.readiness.look();
 }
 

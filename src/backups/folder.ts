@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { partSuffix } from './file.ts';
+import { partSuffix } from './backup-file.ts';
 
 /* The folder of scheduled backups. What stands there is all that is known of them: whoever deletes one has deleted it. */
 

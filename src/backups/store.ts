@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { serviceRole } from '../database/roles.ts';
-import type { BackupManifest } from './format.ts';
+import type { BackupManifest } from './backup-format.ts';
 
 /* Statements on one connection, in the transaction of a backup or a restore: the tables as PostgreSQL knows them. */
 

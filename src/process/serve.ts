@@ -31,7 +31,7 @@ export async function serve(
   const part = partIn(environment);
   // A wrong file is told before anything is opened.
   if (part === undefined && config.PROVISIONING_FILE !== undefined) {
-    const { readProvisioning } = await import('../provisioning/file.ts');
+    const { readProvisioning } = await import('../provisioning/provisioning-file.ts');
     readProvisioning(config.PROVISIONING_FILE, environment);
   }
   if (part !== undefined) {

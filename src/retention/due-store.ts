@@ -1,7 +1,7 @@
 /* Which runs are due, of all organizations: for the operator's command alone, no route reaches it. */
 import type { Database } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
-import type { Named } from './format.ts';
+import type { Named } from './archive-format.ts';
 import type { Rule } from './rules.ts';
 
 /** A run that a rule is for. */

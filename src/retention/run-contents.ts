@@ -1,7 +1,7 @@
 /** What is stored of a run, read page by page in the order in which the archive has it. */
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import type { ArchivedChannel, ContentRow } from './format.ts';
+import type { ArchivedChannel, ContentRow } from './archive-format.ts';
 import type { RetentionLimits } from './limits.ts';
 import { listChunkFacts, listKeptContents } from './run-store.ts';
 

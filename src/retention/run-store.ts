@@ -4,7 +4,7 @@ import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { inTransaction } from '../database/transactions.ts';
-import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /**
  * In SQL the state of a run `s`: another one as soon as a chunk, the entry or a tag of it changes. It tells no time as text, which would

@@ -2,10 +2,16 @@
 import { createHash, type Hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { toChunkImage } from '../streams/chunk-image.ts';
+import type { ArchivedChannel } from './archive-format.ts';
 import { requireSameFile } from './files.ts';
-import type { ArchivedChannel } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
-import { type Archive, type ArchivedContent, type Certificate, openArchive, readArchivedContents } from './read.ts';
+import {
+  type Archive,
+  type ArchivedContent,
+  type Certificate,
+  openArchive,
+  readArchivedContents,
+} from './read-archive.ts';
 
 /**
  * Reads an archive as a whole. The hash of each content is computed anew from the points in the Parquet, and those of channels

@@ -16,7 +16,7 @@ import {
   pieceName,
   readManifest,
   type TableContents,
-} from './format.ts';
+} from './backup-format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 
 /** What is done with a backup while it is read. Only once all has been read is it known to be whole. */

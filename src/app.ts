@@ -8,7 +8,7 @@ import { auditRoutes } from './audit/routes.ts';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { openSessions } from './auth/sessions.ts';
-import { watchBackups } from './backups/metrics.ts';
+import { watchBackups } from './backups/backup-metrics.ts';
 import type { Schedule } from './backups/schedule.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';

@@ -275,9 +275,9 @@ describe('imports', () => {
       'repack/repack.ts',
       'repack/store.ts',
       'retention/due-store.ts',
-      'retention/lock.ts',
+      'retention/restore-run.ts',
       'retention/restore-store.ts',
-      'retention/restore.ts',
+      'retention/retention-lock.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
       'streams/stored-metrics.ts',
@@ -323,9 +323,9 @@ describe('imports', () => {
       'http/readings.ts',
       'streams/service.ts',
       // A file says what each organization has.
-      'provisioning/apply.ts',
-      'retention/apply.ts',
-      'retention/restore.ts',
+      'provisioning/provision.ts',
+      'retention/apply-rules.ts',
+      'retention/restore-run.ts',
     ];
     expect(asks.filter((path) => !/\/routes\.ts$/.test(path) && !mayAsk.includes(path))).toEqual([]);
   });

@@ -19,7 +19,7 @@ import {
   jsonBody,
   pieceName,
   type TableContents,
-} from './format.ts';
+} from './backup-format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 import { boundLocks, copyToSql, keepTables, listColumns, listSequences, listTables, readMoment } from './store.ts';
 

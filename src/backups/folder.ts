@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { partSuffix } from './file.ts';
+import { partSuffix } from './backup-file.ts';
 
 /*
  * The folder of scheduled backups. There is no other record of them, so a file that somebody deletes is gone from the

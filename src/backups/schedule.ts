@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Database, openDatabase } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { backUp } from './backup.ts';
-import { writeFileWhole } from './file.ts';
+import { writeFileWhole } from './backup-file.ts';
 import { backupName, listBackups, removeOld } from './folder.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { serviceRole } from '../database/roles.ts';
-import type { BackupManifest } from './format.ts';
+import type { BackupManifest } from './backup-format.ts';
 
 /*
  * Statements on the one connection of a backup or a restore, in its transaction: the tables as PostgreSQL's catalogs

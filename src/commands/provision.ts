@@ -23,8 +23,8 @@ export function addProvisionCommand(
     .addOption(jsonOption())
     .addHelpText('after', jsonHelp)
     .action(async (path: string, { dryRun, json }: { dryRun: boolean; json: boolean }) => {
-      const { readProvisioning } = await import('../provisioning/file.ts');
-      const { applyProvisioning, countProvisioned, describeProvisioned } = await import('../provisioning/apply.ts');
+      const { readProvisioning } = await import('../provisioning/provisioning-file.ts');
+      const { applyProvisioning, countProvisioned, describeProvisioned } = await import('../provisioning/provision.ts');
       const wanted = readProvisioning(path, environment);
       await withDatabase(async (database) => {
         const done = await applyProvisioning(database, wanted, { actor, now: Date.now, isDryRun: dryRun });

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { readmitSqlReaders } from '../auth/sql-readers.ts';
-import { restore } from '../backups/restore.ts';
+import { restore } from '../backups/restore-backup.ts';
 import { openDatabase } from '../database/database.ts';
 import type { Output } from '../demo/progress.ts';
 import type { Unprepared } from '../process/open-database.ts';

@@ -4,8 +4,8 @@ import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { onStopSignal } from '../process/signals.ts';
-import type { PlannedRule, RunOutcome } from '../retention/apply.ts';
-import type { Restored } from '../retention/restore.ts';
+import type { PlannedRule, RunOutcome } from '../retention/apply-rules.ts';
+import type { Restored } from '../retention/restore-run.ts';
 import { operatorHere } from './operator.ts';
 
 interface Surroundings {
@@ -62,7 +62,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     .action((folders: string[], _options, own: Command) =>
       withDatabase(async (database) => {
         const { organization, json } = own.optsWithGlobals<Options>();
-        const { restoreArchive } = await import('../retention/restore.ts');
+        const { restoreArchive } = await import('../retention/restore-run.ts');
         for (const folder of folders) {
           const restored = await restoreArchive(database, folder, { organization, actor: operatorHere() });
           print(json ? JSON.stringify({ folder, ...restored }) : restoredLine(restored));
@@ -75,7 +75,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     .argument('<folders...>')
     .option('--json', 'print JSON')
     .action(async (folders: string[], _options, own: Command) => {
-      const { checkArchive } = await import('../retention/check.ts');
+      const { checkArchive } = await import('../retention/check-archives.ts');
       const { json } = own.optsWithGlobals<Options>();
       for (const folder of folders) {
         const problem = await checkArchive(folder).then(
@@ -93,10 +93,10 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
 /** Exit code when another process is doing the same work: EX_TEMPFAIL of `sysexits.h`, a temporary failure. */
 const busyCode = 75;
 
-type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];
+type Rules = Parameters<typeof import('../retention/apply-rules.ts')['planRetention']>[1];
 
 async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
-  const { planRetention } = await import('../retention/apply.ts');
+  const { planRetention } = await import('../retention/apply-rules.ts');
   const planned = await planRetention(database, rules);
   if (planned.some(({ problem }) => problem !== undefined)) process.exitCode = 1;
   if (json) return print(JSON.stringify({ applied: false, rules: planned }));
@@ -126,13 +126,13 @@ async function apply(
   { json = false, scheduled = false }: Options,
   print: (line: string) => void,
 ): Promise<void> {
-  const { applyRetention } = await import('../retention/apply.ts');
+  const { applyRetention } = await import('../retention/apply-rules.ts');
   const stop = new AbortController();
   onStopSignal((signal) => {
     process.exitCode = 128 + constants.signals[signal];
     stop.abort();
   });
-  const { RetentionBusy } = await import('../retention/lock.ts');
+  const { RetentionBusy } = await import('../retention/retention-lock.ts');
   const outcomes = await applyRetention(database, rules, {
     folder,
     actor: scheduled ? theServer : operatorHere(),

@@ -31,7 +31,7 @@ export async function serve(
   const part = partIn(environment);
   // An invalid file must be reported before anything is opened.
   if (part === undefined && config.PROVISIONING_FILE !== undefined) {
-    const { readProvisioning } = await import('../provisioning/file.ts');
+    const { readProvisioning } = await import('../provisioning/provisioning-file.ts');
     readProvisioning(config.PROVISIONING_FILE, environment);
   }
   if (part !== undefined) {

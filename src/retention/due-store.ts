@@ -1,7 +1,7 @@
 /* Finds due runs in all organizations, for the operator's command only: no route calls it. */
 import type { Database } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
-import type { Named } from './format.ts';
+import type { Named } from './archive-format.ts';
 import type { Rule } from './rules.ts';
 
 /** A run that a rule matches. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ArchivedFile } from './format.ts';
+import type { ArchivedFile } from './archive-format.ts';
 
 /** Writes a new file and syncs it to disk. */
 export async function writeFileDurably(

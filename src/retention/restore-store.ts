@@ -13,7 +13,7 @@ import {
   rowsSqlWith,
 } from '../streams/chunk-columns.ts';
 import type { PlacedRow } from '../streams/ingest-rows.ts';
-import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /** A run in the database that has the id of an archived one. */
 export interface RemainingRun {

@@ -1,7 +1,7 @@
 /** Reads what is stored of a run, page by page, in the order of the archive. */
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import type { ArchivedChannel, ContentRow } from './format.ts';
+import type { ArchivedChannel, ContentRow } from './archive-format.ts';
 import type { RetentionLimits } from './limits.ts';
 import { listChunkFacts, listKeptContents } from './run-store.ts';
 

@@ -4,7 +4,7 @@ import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { inTransaction } from '../database/transactions.ts';
-import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /**
  * SQL of the state of a run `s`: a hash that changes as soon as a chunk, the entry or a tag of the run changes. Times enter

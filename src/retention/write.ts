@@ -16,7 +16,6 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { freely } from '../lib/reading.ts';
 import { pointLimits } from '../points/limits.ts';
-import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import {
   type ArchivedFile,
   type ArchivedRun,
@@ -31,7 +30,8 @@ import {
   pointsName,
   revisionColumns,
   revisionsName,
-} from './format.ts';
+} from './archive-format.ts';
+import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import type { RetentionLimits } from './limits.ts';
 import { type ArchivedChannelRow, contentRows, keptContents } from './run-contents.ts';
 import { findKeysOfRun, listChannelsOfRun } from './run-store.ts';

@@ -1,6 +1,6 @@
 import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamage } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
-import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check.ts';
+import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check-overviews.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
 import { type CheckedChannel, type CheckedContent, checkChannels, checkContents, listContents } from './store.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backUp } from '../../src/backups/backup.ts';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { makeRoles } from '../../src/database/roles.ts';
 import { emptyDatabase } from '../database/migrating.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { damaged } from '../../src/backups/format.ts';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { damaged } from '../../src/backups/backup-format.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import type { OwnerDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { makeRoles } from '../../src/database/roles.ts';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { makeRoles } from '../../src/database/roles.ts';
 import { verify } from '../../src/verify/verify.ts';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { checkOverviews } from '../../src/overviews/check.ts';
+import { checkOverviews } from '../../src/overviews/check-overviews.ts';
 import { openStream, type Readings, storeChunk } from '../ledger/storing.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 

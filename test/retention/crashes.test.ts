@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { restoreArchive } from '../../src/retention/restore.ts';
+import { restoreArchive } from '../../src/retention/restore-run.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { apply, makeOld, makeRun, newFolder, remains, send, told } from './support.ts';
 

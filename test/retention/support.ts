@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { applyRetention, type RetentionOptions } from '../../src/retention/apply.ts';
+import { applyRetention, type RetentionOptions } from '../../src/retention/apply-rules.ts';
 import { retentionLimits } from '../../src/retention/limits.ts';
 import { parseRules } from '../../src/retention/rules.ts';
 import type { TestServer } from '../support/test-server.ts';

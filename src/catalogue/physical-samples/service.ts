@@ -8,7 +8,7 @@ import { notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
 import { trimmedText } from '../trimmed-text.ts';
 import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
 import {

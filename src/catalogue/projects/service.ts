@@ -4,7 +4,7 @@ import { invalid, notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
 import {
   changeProject,
   findProject,

@@ -5,7 +5,7 @@ import { ApiError, invalid } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { distinctIds, requireAll } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
 import { trimmedText } from '../trimmed-text.ts';
 import { deleteStreamTags, findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
 

@@ -5,9 +5,9 @@ import { makeTables } from '../database/migrate.ts';
 import { foreignProblem, type MigrationFile, ranMigrations, readMigrations } from '../database/migrations.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { packageVersion } from '../lib/package-info.ts';
-import { type BackupManifest, BackupProblem, type Contents } from './format.ts';
+import { type BackupManifest, BackupProblem, type Contents } from './backup-format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
-import { readBackup } from './read.ts';
+import { readBackup } from './read-backup.ts';
 import {
   closeTables,
   copyFromSql,

@@ -1,6 +1,5 @@
 /** Reads an archive back, content by content. */
 import { join } from 'node:path';
-import { readJson } from './files.ts';
 import {
   type ArchiveManifest,
   archiveContentsName,
@@ -12,7 +11,8 @@ import {
   contentColumns,
   pointsName,
   revisionsName,
-} from './format.ts';
+} from './archive-format.ts';
+import { readJson } from './files.ts';
 import type { RetentionLimits } from './limits.ts';
 import { readRowGroups } from './parquet-rows.ts';
 

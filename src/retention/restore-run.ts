@@ -5,12 +5,11 @@ import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { toChunkImage } from '../streams/chunk-image.ts';
-import { certifySame, checkArchive, requireSameContent } from './check.ts';
+import type { ArchivedRun } from './archive-format.ts';
+import { certifySame, checkArchive, requireSameContent } from './check-archives.ts';
 import { findArchivedOrganization } from './due-store.ts';
-import type { ArchivedRun } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
-import { alone } from './lock.ts';
-import { type Archive, type ArchivedContent, type Certificate, readArchivedContents } from './read.ts';
+import { type Archive, type ArchivedContent, type Certificate, readArchivedContents } from './read-archive.ts';
 import { removeRun } from './remove.ts';
 import {
   beginRestore,
@@ -23,6 +22,7 @@ import {
   type Owner,
   type RestoredRow,
 } from './restore-store.ts';
+import { alone } from './retention-lock.ts';
 import { certificateOf } from './write.ts';
 
 export interface Restored {

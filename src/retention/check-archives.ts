@@ -2,10 +2,16 @@
 import { createHash, type Hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { toChunkImage } from '../streams/chunk-image.ts';
+import type { ArchivedChannel } from './archive-format.ts';
 import { requireSameFile } from './files.ts';
-import type { ArchivedChannel } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
-import { type Archive, type ArchivedContent, type Certificate, openArchive, readArchivedContents } from './read.ts';
+import {
+  type Archive,
+  type ArchivedContent,
+  type Certificate,
+  openArchive,
+  readArchivedContents,
+} from './read-archive.ts';
 
 /**
  * Reads a whole archive. Computes the hash of each content from the points in the Parquet file, and the hashes of channels

@@ -11,7 +11,7 @@ import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { inOneTransaction } from '../database/whole.ts';
 import { msOfDateTime } from '../lib/date-time.ts';
-import type { WantedKey, WantedOrganization } from './file.ts';
+import type { WantedKey, WantedOrganization } from './provisioning-file.ts';
 
 /** The result for one entry of the file. */
 export interface Provisioned {

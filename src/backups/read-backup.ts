@@ -16,7 +16,7 @@ import {
   pieceName,
   readManifest,
   type TableContents,
-} from './format.ts';
+} from './backup-format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 
 /** What to do with a backup while it is read. Only after the end is it known to be complete and undamaged. */

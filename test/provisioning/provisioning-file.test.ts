@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { newApiKey } from '../../src/auth/api-key.ts';
-import { parseProvisioning, readProvisioning } from '../../src/provisioning/file.ts';
 import { provisioningLimits } from '../../src/provisioning/limits.ts';
+import { parseProvisioning, readProvisioning } from '../../src/provisioning/provisioning-file.ts';
 
 const environment = {
   ONE: 'a-key-of-the-lab-1',

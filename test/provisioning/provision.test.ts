@@ -9,8 +9,8 @@ import { rotateKey } from '../../src/auth/keys.ts';
 import { findIdentity, findKeyId, revokeKey } from '../../src/auth/store.ts';
 import { createListing } from '../../src/commands/listing.ts';
 import { addProvisionCommand } from '../../src/commands/provision.ts';
-import { applyProvisioning } from '../../src/provisioning/apply.ts';
-import type { WantedKey, WantedOrganization } from '../../src/provisioning/file.ts';
+import { applyProvisioning } from '../../src/provisioning/provision.ts';
+import type { WantedKey, WantedOrganization } from '../../src/provisioning/provisioning-file.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;

@@ -10,7 +10,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
-import { certifySame, checkArchive } from './check.ts';
+import type { ArchivedRun } from './archive-format.ts';
+import { certifySame, checkArchive } from './check-archives.ts';
 import {
   type DueRun,
   findArchivedOrganization,
@@ -20,10 +21,9 @@ import {
   listGivenUp,
   type RuleScope,
 } from './due-store.ts';
-import type { ArchivedRun } from './format.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
-import { alone } from './lock.ts';
 import { removeRun } from './remove.ts';
+import { alone } from './retention-lock.ts';
 import { describeRule, type Rule } from './rules.ts';
 import { findRun, giveUpUnchanged } from './run-store.ts';
 import { archivePath, certificateOf, writeArchive } from './write.ts';

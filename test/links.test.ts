@@ -58,6 +58,23 @@ describe('documents', () => {
     expect(broken).toEqual([]);
   });
 
+  test('files of the code that they name are there', () => {
+    const rooms = readdirSync(join(project, 'src')).filter((name) => !name.includes('.'));
+    const named = new RegExp(
+      `\`((?:[a-z0-9-]+/)+[a-z0-9.-]+\\.(?:ts|tsx|mjs|py|sql)|(?:${rooms.join('|')})/[a-z0-9/-]+)\``,
+      'g',
+    );
+    const places = ['', 'src/', 'src/page/', 'test/', 'bench/'];
+    const isThere = (path: string) =>
+      places.some((place) => ['', '.ts', '.tsx'].some((end) => existsSync(join(project, `${place}${path}${end}`))));
+    // What has landed under an earlier name is not written anew.
+    const wrong = documents
+      .filter((path) => path !== 'CHANGELOG.md')
+      .flatMap((path) => [...prose(path).matchAll(named)].map(([, name = '']) => ({ path, name })))
+      .filter(({ name }) => !isThere(name));
+    expect(wrong).toEqual([]);
+  });
+
   test('docs/README.md names every page of docs/', () => {
     const index = read('docs/README.md');
     const pages = documents.filter((path) => /^docs\/[^/]+$/.test(path) && path !== 'docs/README.md');

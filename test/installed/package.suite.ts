@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
-import { isRunning } from '../built-server.ts';
+import { isRunning } from '../support/built-server.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const { PATH, HOME, LANG } = process.env;

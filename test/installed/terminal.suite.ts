@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
-import { buildServer, isRunning, run, serve } from '../built-server.ts';
+import { buildServer, isRunning, run, serve } from '../support/built-server.ts';
 
 /* Ends of a server that nobody has planned. */
 

@@ -7,7 +7,7 @@ import { retentionLimits } from '../../src/retention/limits.ts';
 import { alone, RetentionBusy } from '../../src/retention/lock.ts';
 import { restoreArchive } from '../../src/retention/restore.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support.ts';
+import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support/runs.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -11,7 +11,7 @@ import { buildServer, isRunning, run, serve } from '../support/built-server.ts';
 
 /* Ends of a server that nobody has planned. */
 
-const program = fileURLToPath(new URL('close_terminal.py', import.meta.url));
+const program = fileURLToPath(new URL('./support/close_terminal.py', import.meta.url));
 let built: Awaited<ReturnType<typeof buildServer>>;
 beforeAll(async () => {
   built = await buildServer();

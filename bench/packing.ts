@@ -3,7 +3,7 @@
  * chunks in alternated runs on a PostgreSQL of its own. The chunks are a mix as labs send it: times from a clock with 1 ms of
  * jitter, values with three decimals, one channel in eight float32, one in sixteen with all digits.
  *
- *   npm run bench:packing
+ *   npm run bench -- --packing
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';

@@ -2,7 +2,7 @@
  * The measurements behind three settings, on an embedded PostgreSQL of their own: how the arrays of `chunks` are stored,
  * how full pages of `channels` are packed, and how the write-ahead log is written. Prints one table for each.
  *
- *   npm run bench:settings
+ *   npm run bench -- --settings
  *
  * CPU is that of all PostgreSQL processes: on a busy machine it says more than the clock.
  */

@@ -4,7 +4,7 @@ import type { ConnectionSource } from '../../src/database/access.ts';
 import type { OrganizationDatabase } from '../../src/database/organizations.ts';
 import { giveUpStreams, removeStream } from '../../src/streams/deletion-store.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { rowsOf } from '../support/rows-of.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 

@@ -18,7 +18,7 @@ import { timeseriesLimits } from '../../src/timeseries/limits.ts';
 import { stagedAnswer } from '../../src/timeseries/staged.ts';
 import { openStreamRead } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
 
 const ledger = { ...httpLimits, ...pointLimits, ...ledgerLimits };
 let server: TestServer;

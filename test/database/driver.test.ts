@@ -19,7 +19,7 @@ import {
   withoutClient,
 } from '../../src/database/driver.ts';
 import { sqlstates } from '../../src/database/sqlstates.ts';
-import { startTcpProxy } from '../http/tcp-proxy.ts';
+import { startTcpProxy } from '../http/support/tcp-proxy.ts';
 
 /* A release of pg, pg-pool or pg-copy-streams that does something else than driver.ts relies on fails here. */
 

@@ -6,7 +6,7 @@ import type { OwnerDatabase } from '../../src/database/database.ts';
 import { type MigrateOptions, migrate } from '../../src/database/migrate.ts';
 import { migrationProblem, ranMigrations, readMigrations } from '../../src/database/migrations.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { emptyDatabase, folderOf } from './migrating.ts';
+import { emptyDatabase, folderOf } from './support/migrating.ts';
 
 /* Migrations while somebody else is at work, and tables that a release does not know. */
 

@@ -12,7 +12,7 @@ import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { createReadiness } from '../../src/database/readiness.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { startListeningApp } from '../http/listening-app.ts';
+import { startListeningApp } from '../http/support/listening-app.ts';
 import { administer, loginOf } from '../support/global-setup.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 

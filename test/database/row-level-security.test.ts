@@ -7,7 +7,7 @@ import { findIdentity } from '../../src/auth/store.ts';
 import type { Access } from '../../src/database/access.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const chunkUrl = '/tool-state/stream/chunk';

@@ -4,7 +4,7 @@ import { accessTo, type ConnectionSource } from '../../src/database/access.ts';
 import type { Database } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* A rejected promise that nobody holds ends a server process: so none may be left by a read whose client has gone. */
 

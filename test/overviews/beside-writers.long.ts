@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openStream, storeChunk } from '../ledger/storing.ts';
+import { openStream, storeChunk } from '../ledger/support/storing.ts';
 import { joinTestServer } from '../support/test-server.ts';
 import {
   eager,
@@ -13,7 +13,7 @@ import {
   readingsAt,
   type Servers,
   startServers,
-} from './racing.ts';
+} from './support/racing.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

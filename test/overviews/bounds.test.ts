@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { overviewLimits } from '../../src/overviews/limits.ts';
 import { createOverviews } from '../../src/overviews/overviews.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
-import { fillChannel, openStream } from '../ledger/storing.ts';
+import { fillChannel, openStream } from '../ledger/support/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { eager, expectAllRight } from './racing.ts';
+import { eager, expectAllRight } from './support/racing.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../ledger/support/storing.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { expectAllRight } from './racing.ts';
+import { expectAllRight } from './support/racing.ts';
 
 let server: TestServer;
 /** The same database, whose reads do without overviews. */

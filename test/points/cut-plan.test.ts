@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from '../timeseries/storing.ts';
+import { openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 /** Chunks of two points, 10 ms apart: a window has neighbours that the slack of its statement lets in. */
 const chunks = 30;

@@ -6,7 +6,7 @@ import { createPacker } from '../../src/database/series-packer.ts';
 import { timesColumns, valuesColumns } from '../../src/database/stored-series.ts';
 import { type LeftRow, repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { follow } from '../live/follower.ts';
+import { follow } from '../live/support/follower.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 

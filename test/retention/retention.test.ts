@@ -7,7 +7,7 @@ import { retentionLimits } from '../../src/retention/limits.ts';
 import { restoreArchive } from '../../src/retention/restore-run.ts';
 import { alone, RetentionBusy } from '../../src/retention/retention-lock.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support.ts';
+import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support/runs.ts';
 
 let server: TestServer;
 beforeAll(async () => {

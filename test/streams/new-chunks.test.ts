@@ -6,7 +6,7 @@ import type { PlacedRow } from '../../src/streams/ingest-rows.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { insertNewChunks } from '../../src/streams/new-chunks.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support/chunks.ts';
 
 /* The statement of new chunks: it locks channels by correcting their counters, and then inserts. */
 

@@ -4,7 +4,7 @@ import { timestampsOfChunk, valuesOfChunk } from '../../src/database/stored-seri
 import { forgetOldRevisions } from '../../src/streams/old-revisions.ts';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

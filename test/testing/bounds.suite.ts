@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { packFolder, unpackFolder } from '../../src/testing/archive.ts';
 import { type StartedServer, startServerForTests } from '../../src/testing/server.ts';
-import { chunkOf, clientOf } from './built-program.ts';
+import { chunkOf, clientOf } from './support/built-program.ts';
 
 /* Bounds of a server for tests, made small; and a kept cluster that is whole, but of no use to PostgreSQL. */
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createPacker } from '../../src/database/series-packer.ts';
 import { decodeSummaries, encodeSummaries } from '../../src/points/overview.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../ledger/support/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Two levels of overviews: 64 chunks make a block of level 1, 64 of those one of level 2. */

@@ -3,9 +3,9 @@
  * PostgreSQL, which has just taken chunks for two seconds; all its processes are killed, it is started again at once, and one
  * client tries every 5 ms, on a new connection each time.
  *
- *   npm run bench:first-chunk                       # the median of 7 rounds, and each
- *   npm run bench:first-chunk -- --build FOLDER     # of another build: a folder with dist/, migrations/ and node_modules/
- *   npm run bench:first-chunk -- --serving          # only the process that serves is killed, and comes back by itself
+ *   npm run bench -- --first-chunk                    # the median of 7 rounds, and each
+ *   npm run bench -- --first-chunk --build FOLDER     # of another build: a folder with dist/, migrations/ and node_modules/
+ *   npm run bench -- --first-chunk --serving          # only the process that serves is killed, and comes back by itself
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';

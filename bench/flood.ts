@@ -2,7 +2,7 @@
  * What happens when everything comes at once: 5,000 single chunks of 100 points, each on a socket of its own, and then
  * 100 bodies of 32 MiB. Prints statuses, time and the server's memory.
  *
- *   npm run bench:flood
+ *   npm run bench -- --flood
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';

@@ -1,10 +1,10 @@
 /**
  * What long runs cost to look at, and what their overviews cost: the rows of docs/performance.md under "Any window of any run".
  *
- *   npm run bench:overviews                                       # a million points a channel; two minutes
- *   npm run bench:overviews -- --points 10000000 --rounds 5       # as it stands in the table; some 6 GB of disk
- *   npm run bench:overviews -- --only zoom --only cost            # some of reads, zoom, growth, statistics, cost
- *   npm run bench:overviews -- --markdown                         # the table as Markdown
+ *   npm run bench -- --overviews                                    # a million points a channel; two minutes
+ *   npm run bench -- --overviews --points 10000000 --rounds 5       # as it stands in the table; some 6 GB of disk
+ *   npm run bench -- --overviews --only zoom --only cost            # some of reads, zoom, growth, statistics, cost
+ *   npm run bench -- --overviews --markdown                         # the table as Markdown
  */
 import { parseArgs } from 'node:util';
 import { openBed } from './overviews/bed.ts';

@@ -3,7 +3,7 @@
  * chunks in alternated runs on a PostgreSQL of its own. The chunks are a mix as labs send it: times from a clock with 1 ms of
  * jitter, values with three decimals, one channel in eight float32, one in sixteen with all digits.
  *
- *   npm run bench:packing
+ *   npm run bench -- --packing
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -17,9 +17,9 @@ import { makeRoles } from '../src/database/roles.ts';
 import { createPacker, type Packer } from '../src/database/series-packer.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { createFlush } from '../src/streams/flush.ts';
+import type { Arrival, IngestItem } from '../src/streams/ingest-rows.ts';
 import { createKnownChannels } from '../src/streams/known-channels.ts';
 import { streamLimits } from '../src/streams/limits.ts';
-import type { Arrival, IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
 const pointsPerRun = Number(process.env.PACKING_POINTS ?? 1_000_000);

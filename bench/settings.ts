@@ -2,7 +2,7 @@
  * The measurements behind three settings, on an embedded PostgreSQL of their own: how the arrays of `chunks` are stored,
  * how full pages of `channels` are packed, and how the write-ahead log is written. Prints one table for each.
  *
- *   npm run bench:settings
+ *   npm run bench -- --settings
  *
  * CPU is that of all PostgreSQL processes: on a busy machine it says more than the clock.
  */
@@ -17,8 +17,8 @@ import { migrate } from '../src/database/migrate.ts';
 import { makeRoles } from '../src/database/roles.ts';
 import { toChunkImage } from '../src/streams/chunk-image.ts';
 import { createFlush } from '../src/streams/flush.ts';
+import type { IngestItem } from '../src/streams/ingest-rows.ts';
 import { streamLimits } from '../src/streams/limits.ts';
-import type { IngestItem } from '../src/streams/rows.ts';
 import { insertStream } from '../src/streams/store.ts';
 
 const pointsPerRun = Number(process.env.SETTINGS_POINTS ?? 2_000_000);

@@ -1,7 +1,7 @@
 /**
  * What each step of a chunk's way through the server costs by itself, and what its alternative would.
  *
- *   npm run bench:shares
+ *   npm run bench -- --shares
  */
 import { isUtf8 } from 'node:buffer';
 import { createHash, hash } from 'node:crypto';

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type AuditLimits, auditLimits } from './audit/limits.ts';
-import { forgetOldEntries } from './audit/retention.ts';
+import { forgetOldEntries } from './audit/old-entries.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openIdentities } from './auth/identities.ts';
 import { type AuthLimits, authLimits } from './auth/limits.ts';
 import { openSessions } from './auth/sessions.ts';
-import { watchBackups } from './backups/metrics.ts';
+import { watchBackups } from './backups/backup-metrics.ts';
 import type { Schedule } from './backups/schedule.ts';
 import { dataEntryRoutes } from './catalogue/data-entries/routes.ts';
 import { growthInstrumentRoutes } from './catalogue/growth-instruments/routes.ts';
@@ -36,10 +36,10 @@ import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
+import { refuseUnlessReady } from './http/refuse-unready.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
-import { refuseWithoutStanding } from './http/standing.ts';
 import { type LedgerLimits, ledgerLimits } from './ledger/limits.ts';
 import { ledgerRoutes } from './ledger/routes.ts';
 import { type LiveLimits, liveLimits } from './live/limits.ts';
@@ -51,7 +51,7 @@ import { type PointLimits, pointLimits } from './points/limits.ts';
 import { createChunkReader } from './streams/chunk-reader.ts';
 import type { CommittedChunk } from './streams/committed.ts';
 import { type StreamLimits, streamLimits } from './streams/limits.ts';
-import { forgetOldRevisions } from './streams/retention.ts';
+import { forgetOldRevisions } from './streams/old-revisions.ts';
 import { streamRoutes } from './streams/routes.ts';
 import { streamSchemas } from './streams/schemas.ts';
 import { createStreamService, type StreamService } from './streams/service.ts';
@@ -76,30 +76,30 @@ export interface AppDependencies {
     Partial<Pick<Config, 'ACCESS_LOG' | 'TRUSTED_PROXIES'>>;
   database: Database;
   log: Logger;
-  /** Ingest that is not on this database: the benchmark of HTTP alone stores nothing. */
+  /** Replaces ingest into this database: the benchmark that measures HTTP alone stores nothing. */
   streams?: StreamService;
-  /** The server's time, in milliseconds of Unix time; the true one by default. */
+  /** The server's clock, in milliseconds of Unix time; `Date.now` by default. */
   now?: () => number;
-  /** A new UUID, by chance by default. */
+  /** Makes a new UUID; a random one by default. */
   newId?: () => string;
-  /** Adds hooks of its own before there are routes, and learns how what is remembered is forgotten: the test mode. */
+  /** For the test mode: adds its hooks before the routes are registered, and gets the means to empty the caches. */
   extend?: (app: App, remembered: Remembered) => Promise<void>;
-  /** How the metrics of other processes of this server come in; without it there are none. */
+  /** Fetches the metrics of the other processes of this server; without it `/metrics` shows this process alone. */
   metricsOfAll?: MetricsOfAll;
-  /** What is known of scheduled backups, where there are any. */
+  /** The state of scheduled backups; undefined where none are scheduled. */
   backups?: Pick<Schedule, 'ageSeconds' | 'failureCount'> | undefined;
   limits?: { [Room in keyof RoomLimits]?: Partial<RoomLimits[Room]> | undefined };
 }
 
-/** What an app keeps in memory of its database, and does from time to time. */
+/** The app's caches of the database, and its periodic work. */
 export interface Remembered {
-  /** All that was remembered is forgotten: somebody has changed it in the database. */
+  /** Empties the caches, because the database was changed behind the app. */
   forget(): void;
-  /** What is done from time to time is done now: the time has moved. */
+  /** Does all periodic work now, because the test mode has moved the clock. */
   catchUp(): void;
 }
 
-/** What each room is bounded by. What is not given is as in the room's `limits.ts`; a test makes some of it small. */
+/** The limits of each room. The defaults are those of the room's `limits.ts`; tests replace some by small ones. */
 export interface RoomLimits {
   audit: AuditLimits;
   auth: AuthLimits;
@@ -114,10 +114,10 @@ export interface RoomLimits {
   overviews: OverviewLimits;
 }
 
-/** The prefixes under which generations of the SDK call the stream endpoints; one set of handlers serves them all. */
+/** The prefixes of the stream endpoints, one for each generation of the SDK. One set of handlers serves them all. */
 export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'] as const;
 
-/** Builds the server, ready to listen or to be injected into. It owns nothing: closing it leaves the database open. */
+/** Builds the server, ready for `listen` or `inject`. It does not own the database: closing the app leaves that open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {
   const limits = limitsOf(given.limits);
   const metrics = createMetrics(database);
@@ -133,7 +133,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     forget: () => remembering.forEach((one) => void one.forget?.()),
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
   });
-  refuseWithoutStanding(app, database.standing, log);
+  refuseUnlessReady(app, database.readiness, log);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
   tellUnknownNames(app, { limits: limits.http, metrics });
@@ -157,17 +157,17 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
       limits: limits.streams,
       memberLimits: limits.catalogue,
       listeners: [live.note, overviews.note, stored.note],
-      report: (error) => log.error({ err: error }, 'who is told of commits has failed'),
+      report: (error) => log.error({ err: error }, 'a listener of commits has failed'),
     });
   remembering.push(streams);
-  // Before the server waits for its requests: those that wait for PostgreSQL are answered now.
+  // Runs before Fastify waits for open requests: it answers those that wait for PostgreSQL, or closing would hang.
   app.addHook('preClose', () => streams.close());
-  // After it: what was taken meanwhile is settled, whether its client is still there or not.
+  // Runs after that: it settles chunks that were accepted meanwhile, even if their client has gone.
   app.addHook('onClose', () => streams.close().then(() => streams.end?.()));
-  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.standing.packs });
+  const chunks = createChunkReader({ json: limits.http, limits: limits.streams, packs: database.readiness.packs });
   app.addHook('onClose', () => chunks.close());
   remembering.push(...forgetWhatIsOld(app, { config, database, log }, limits));
-  // A page of the ledger is its own.
+  // The page sizes of the ledger come last, so that they replace those of http and points.
   const ledger = { ...limits.http, ...limits.points, ...limits.ledger };
   for (const prefix of streamPrefixes) {
     await app.register(async (room) => streamRoutes(room, { streams, chunks, metrics, limits: limits.streams }), {
@@ -203,7 +203,7 @@ function pagesForPeople(app: App): void {
   pageRoutes(app);
 }
 
-/** Removes from time to time what has been kept for long enough, while the app is there. */
+/** Starts the periodic removal of old revisions and audit entries. It ends when the app closes. */
 function forgetWhatIsOld(app: App, { config, database, log }: AppDependencies, limits: RoomLimits) {
   const { REVISIONS_KEEP_DAYS: days, AUDIT_KEEP_DAYS: entryDays } = config;
   const report = (what: string) => (error: Error) => log.warn({ err: error }, `${what} could not be removed`);
@@ -226,16 +226,16 @@ interface LiveParts {
   limits: LiveLimits;
 }
 
-function openLive(app: App, { credentials, log, metrics, ...means }: LiveParts) {
+function openLive(app: App, { credentials, log, metrics, ...deps }: LiveParts) {
   const live = createLive({
-    ...means,
-    report: (error) => log.warn({ err: error }, 'who follows runs could not be told of changes'),
+    ...deps,
+    report: (error) => log.warn({ err: error }, 'clients that follow runs could not be told of changes'),
   });
   metrics.watch('metrology_live_subscribers', 'Clients that follow runs', live.subscribers.count);
   metrics.watch('metrology_live_runs', 'Runs that are followed', live.feed.runCount);
   metrics.watch('metrology_live_looks', 'Looks for changes of runs that are followed, since the start', live.lookCount);
   app.decorate('endEventStreams', live.close);
-  // Their answers never end, and the server waits for all others.
+  // Closing waits for all answers, and those of event streams never end by themselves.
   app.addHook('preClose', async () => live.close());
   return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(credentials, request) };
 }
@@ -247,9 +247,9 @@ function openOverviews(app: App, database: Database, log: Logger, metrics: Metri
     overviews.waitingCount(),
   );
   app.addHook('onClose', () => overviews.close());
-  app.decorate('overviewsSettled', overviews.settled);
+  app.decorate('overviewsIdle', overviews.idle);
   const note = (chunks: readonly CommittedChunk[]) => {
-    // More channels than are held would only push each other out.
+    // A batch with more channels than the overviews hold in memory would evict its own entries, so it is skipped.
     if (chunks.length > limits.overviews.gatheredChannelsMax) return;
     for (const { item, channelId, image, outcome } of chunks) {
       const { dataId, chunkIndex } = item;
@@ -281,7 +281,7 @@ function exportCacheOf(config: AppDependencies['config'], limits: ExportLimits, 
   return createExportCache({ folder, bytesMax, limits, report: (error) => log.warn({ err: error }, error.message) });
 }
 
-/** The bounds of every room: its defaults, and what is given instead. */
+/** The limits of every room: its defaults, replaced by those that are given. */
 function limitsOf(given: AppDependencies['limits'] = {}): RoomLimits {
   return {
     audit: { ...auditLimits, ...given.audit },

@@ -11,7 +11,7 @@ const originPattern = '(https?://([a-z0-9.-]+|\\[[0-9a-f:]+\\])(:\\d{1,5})?)';
 
 const proxyPattern = '(loopback|linklocal|uniquelocal|[0-9A-Fa-f.:]{2,45}(/\\d{1,3})?)';
 
-/** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the README's table show the same. */
+/** The environment: names, kinds, defaults and bounds. `metrology-server --help` and the table of docs/settings.md show the same. */
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'address to listen on' }),
   PORT: integer(8000, 0, 65_535, 'port to listen on; 0 picks a free one'),

@@ -1,7 +1,7 @@
 /**
- * What the API promises of sizes, and its tables hold: the same on every server and for as long as there is data, so it is
- * not given from outside as the limits of rooms are. Schemas are made of it. Each stands by its value in the error that it
- * causes.
+ * The sizes that the API promises. A column, an index or the documented API sets each of them, so they are the same on
+ * every server and never change while data exists. Unlike the limits of rooms they are therefore constants and not
+ * options. Schemas are built from them. The error that one of them causes shows its value.
  */
 export const contract = {
   /** Characters of a channel name; the documented contract of the API. */

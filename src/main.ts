@@ -2,7 +2,7 @@ import { readConfig } from './config.ts';
 import { explainFailure } from './errors.ts';
 import { serve } from './process/serve.ts';
 
-// Whoever names a command here would get a server instead of it.
+// Without this check, `main.js backup` would silently start a server.
 const [unknown] = process.argv.slice(2);
 if (unknown !== undefined) {
   process.stderr.write(

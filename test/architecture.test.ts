@@ -203,11 +203,11 @@ describe('imports', () => {
     const named = (names: string[]) => names.map((name) => `points/${name}.ts`);
     const open = named(['read', 'points', 'selection', 'limits', 'time']);
     // Overviews are made in the form in which they are read.
-    const ofOverviews = named(['overview', 'statistics']);
+    const ofOverviews = named(['overview', 'range-statistics']);
     const beyond = engine.filter(({ to }) => !open.includes(to));
     expect(
       beyond.filter(({ from, to }) => roomOf(from) !== 'overviews' || !ofOverviews.includes(to)).map(shown),
-    ).toEqual(['timeseries/statistics.ts -> points/statistics.ts']);
+    ).toEqual(['timeseries/statistics-answer.ts -> points/range-statistics.ts']);
     const exported = engine.filter(({ from }) => from.startsWith('exports/')).map(({ to }) => to);
     expect([...new Set(exported)].sort()).toEqual(open.filter((path) => path !== 'points/time.ts').sort());
   });
@@ -275,9 +275,9 @@ describe('imports', () => {
       'repack/repack.ts',
       'repack/store.ts',
       'retention/due-store.ts',
-      'retention/lock.ts',
+      'retention/restore-run.ts',
       'retention/restore-store.ts',
-      'retention/restore.ts',
+      'retention/retention-lock.ts',
       'streams/flush.ts',
       'streams/revision-store.ts',
       'streams/stored-metrics.ts',
@@ -307,9 +307,9 @@ describe('imports', () => {
     const wrong = whole.filter(({ from }) => rooms.test(from)).map(({ from }) => from);
     // Ingest writes for many organizations in one flush, what is old goes for all, the operator sees who did what, and one look finds whose runs have changed.
     expect(wrong).toEqual([
-      ...['retention', 'store'].map((name) => `audit/${name}.ts`),
+      ...['old-entries', 'store'].map((name) => `audit/${name}.ts`),
       ...['live', 'look-store'].map((name) => `live/${name}.ts`),
-      ...['flush', 'ingest-calls', 'retention', 'revision-store', 'service', 'stored-metrics'].map(
+      ...['flush', 'ingest-calls', 'old-revisions', 'revision-store', 'service', 'stored-metrics'].map(
         (name) => `streams/${name}.ts`,
       ),
     ]);
@@ -323,9 +323,9 @@ describe('imports', () => {
       'http/readings.ts',
       'streams/service.ts',
       // A file says what each organization has.
-      'provisioning/apply.ts',
-      'retention/apply.ts',
-      'retention/restore.ts',
+      'provisioning/provision.ts',
+      'retention/apply-rules.ts',
+      'retention/restore-run.ts',
     ];
     expect(asks.filter((path) => !/\/routes\.ts$/.test(path) && !mayAsk.includes(path))).toEqual([]);
   });
@@ -364,7 +364,7 @@ describe('imports', () => {
       // Old revisions of all organizations.
       'streams: Database',
       // A flush and its transaction.
-      'streams: Pick<Means',
+      'streams: Pick<FlushDependencies',
       'streams: pg.PoolClient',
       // All that a server for tests holds is emptied and moved in time at once.
       'testing: OwnerDatabase',
@@ -409,6 +409,62 @@ describe('imports', () => {
   });
 });
 
+describe('SQL', () => {
+  /** What runs: without comments and imports. */
+  const codeOf = ({ text }: File) =>
+    text
+      .replace(/\/\*[\s\S]*?\*\//g, '')
+      .replace(/(?<![:'"`\w])\/\/ .*/g, '')
+      .replace(/^import [^;]*;/gm, '');
+  const linesWith = (pattern: RegExp, but: string[]) =>
+    files
+      .filter(({ path }) => !but.includes(path) && !path.startsWith('page/'))
+      .flatMap((file) =>
+        codeOf(file)
+          .split('\n')
+          .map((line) => `${file.path}: ${line.trim()}`),
+      )
+      .filter((line) => pattern.test(line));
+
+  test('is written as SQL: of Kysely the tag `sql` is used, and what runs it', () => {
+    const names = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/^import (type )?([^;]*?) from 'kysely(?:\/[^']*)?';/gm)].flatMap(([, , clause = '']) =>
+        namesOf(clause).map((name) => `${path}: ${name.replace(/^type /, '')}`),
+      ),
+    );
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !/: (sql|RawBuilder)$/.test(name))).toEqual([
+      'database/access.ts: Kysely',
+      'database/access.ts: PostgresDialect',
+      'database/access.ts: QueryExecutorProvider',
+    ]);
+    expect(linesWith(/\.(selectFrom|insertInto|updateTable|deleteFrom|mergeInto|withRecursive)\(/, [])).toEqual([]);
+  });
+
+  test('errors of PostgreSQL are known by the names of sqlstates.ts, and by no code that stands elsewhere', () => {
+    // A size such as '256MB' is none.
+    const code = /(['"`])(?:\d\w|[A-Z]\d|XX)(?!\w[KMG]B)[0-9A-Z]{3}\1/;
+    const inPattern = /\/\^?\(?(?:\d[0-9A-Z]|XX)[^/]*\/\.(?:test|exec)|\bcode\b.*\.startsWith\('/;
+    const owner = ['database/sqlstates.ts'];
+    expect(linesWith(code, owner)).toEqual([]);
+    expect(linesWith(inPattern, owner)).toEqual([]);
+    expect(linesWith(code, []).length).toBeGreaterThan(10);
+  });
+
+  test('what the driver does not promise is leant on in driver.ts alone: its members, and errors told apart by text', () => {
+    const driver = ['database/driver.ts'];
+    const members =
+      /\.connection\b|\b(processID|secretKey|submittedNamedStatements|parsedStatements)\b|\.(cork|uncork)\(/;
+    expect(linesWith(members, driver).filter((line) => !/^(http|process|live)\//.test(line))).toEqual([]);
+    const byText = /message\)?\.(includes|startsWith|match)\(|message === '|\.test\([^)]*message/;
+    expect(linesWith(byText, driver)).toEqual([
+      // What a PostgreSQL that does not come up has left in its log.
+      expect.stringContaining('database/embedded/postmaster.ts: const held ='),
+    ]);
+    expect(linesWith(/new pg\.DatabaseError\(/, driver)).toEqual([]);
+  });
+});
+
 describe('files', () => {
   test('have at most 300 lines', () => {
     const long = files.map(({ path, text }) => ({ path, lines: text.trimEnd().split('\n').length }));
@@ -433,6 +489,30 @@ describe('files', () => {
   test('export by name only', () => {
     const wrong = files.filter(({ text }) => /^export (default|\*)|\bas default\b/m.test(text));
     expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('export each name once: one name is one thing', () => {
+    // What is a client has names of its own for what it is told: the page, the demo and the wire of the client for tests.
+    const isClient = (path: string) => /^(page|demo)\/|^testing\/wire\.ts$/.test(path);
+    const exported = /^export (?:abstract |async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm;
+    const places = new Map<string, string[]>();
+    for (const { path, text } of files.filter(({ path }) => !isClient(path))) {
+      const names = new Set([...text.matchAll(exported)].map(([, name]) => name as string));
+      for (const name of names) places.set(name, [...(places.get(name) ?? []), path]);
+    }
+    expect(places.size).toBeGreaterThan(1_000);
+    expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
+  test('write no name of a field into JSON: an answer that streams has them from its schema, by lib/json-fields', () => {
+    const wrong = files
+      // A schema describes, and the page is a client.
+      .filter(({ path }) => !path.startsWith('page/') && !path.endsWith('schemas.ts'))
+      .flatMap(({ path, text }) => {
+        const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+        return [...code.matchAll(/[{,[]"\w+\\?":/g)].map(([name]) => `${path}: ${name}`);
+      });
+    expect(wrong).toEqual([]);
   });
 
   test('name things by what they are', () => {

@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keyPrefix } from '../src/auth/api-key.ts';
 import { createKey } from '../src/auth/keys.ts';
 import { type Database, openDatabase } from '../src/database/database.ts';
-import { type ListeningApp, startListeningApp } from './http/listening-app.ts';
+import { type ListeningApp, startListeningApp } from './http/support/listening-app.ts';
 import { readCaseCounts } from './sdk/recording/case-counts.ts';
 import { compatibilityDocument, documentFile } from './sdk/recording/document.ts';
 import { replay } from './sdk/recording/replay.ts';
 import { readTranscripts } from './sdk/recording/transcript.ts';
 import { pins } from './sdk/support/releases.ts';
 import { cloneDatabase } from './support/test-server.ts';
-import { readFaultResults } from './testing/sdk-fault-results.ts';
+import { readFaultResults } from './testing/support/sdk-fault-results.ts';
 
 const transcripts = await readTranscripts();
 let database: Database;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, ConfigSchema, readConfig } from '../src/config.ts';
@@ -163,6 +164,14 @@ describe('readConfig', () => {
     expect(problems.join('\n')).not.toContain('sesame');
     expect(problems.join('\n')).toContain('"loud"');
   });
+});
+
+test('docs/settings.md has every setting with its default', () => {
+  const page = readFileSync(new URL('../docs/settings.md', import.meta.url), 'utf8');
+  for (const [name, { default: fallback }] of Object.entries(ConfigSchema.properties)) {
+    const shown = fallback === undefined ? '' : `\`${fallback}\` `;
+    expect(page, name).toContain(`| \`${name}\` | ${shown}|`);
+  }
 });
 
 function problemsOf(environment: Record<string, string>): string[] {

@@ -116,5 +116,5 @@ test('the server imports nothing that sends requests; that it calls nothing eith
   const isClient = (code: string) =>
     clients.some((pattern) => pattern.test(code.replace(/import type [^;]*;|\btype \w+/g, '')));
   // It asks PostgreSQL to cancel a statement, at the address of the connection on which that runs.
-  expect(files.filter(({ code }) => isClient(code)).map(({ path }) => path)).toEqual(['database/abandon.ts']);
+  expect(files.filter(({ code }) => isClient(code)).map(({ path }) => path)).toEqual(['database/driver.ts']);
 });

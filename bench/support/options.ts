@@ -67,7 +67,8 @@ export interface Arguments {
   render: string | undefined;
 }
 
-export const usage = `Usage: npm run bench [-- OPTIONS], npm run bench:soak [-- OPTIONS]
+export const usage = `Usage: npm run bench [-- OPTIONS]
+  --soak              the rows that need many chunks, instead of the others
   --list              name the rows and stop
   --only ROW          this row only; may be repeated
   --rounds N          rounds of each side (${full.rounds})
@@ -83,7 +84,8 @@ export const usage = `Usage: npm run bench [-- OPTIONS], npm run bench:soak [-- 
   --tiny              a few seconds for everything, without other databases: shows that the benches work
   --json FILE         where the results go (bench/results/)
   --markdown FILE     also put the table into this file, between its markers
-  --render FILE       measure nothing: show the results in this file`;
+  --render FILE       measure nothing: show the results in this file
+Other benches, each as the first option: --first-chunk, --flood, --overviews, --packing, --settings, --shares`;
 
 /** @throws TypeError for an option that does not exist */
 export function readArguments(args: string[], hasWrk: boolean): Arguments {

@@ -4,7 +4,7 @@ import type { Bench } from './bench.ts';
 export interface Row {
   id: string;
   question: string;
-  /** Takes minutes: part of `bench:soak` only. */
+  /** Takes minutes: part of `--soak` only. */
   soak?: boolean;
   run(bench: Bench): Promise<Result[]>;
 }

@@ -15,9 +15,9 @@ const config = readConfig(process.env);
 const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));
 const store = await openStore(config, log, { mayJoin: false });
 await provideKey(store.database, config, false);
-await store.database.standing.look();
-if (form !== 'as-sent' && !store.database.standing.packs()) throw new Error('packing has not begun');
-const standing = form !== 'as-sent' ? store.database.standing : { ...store.database.standing, packs: () => false };
+await store.database.readiness.look();
+if (form !== 'as-sent' && !store.database.readiness.packs()) throw new Error('packing has not begun');
+const readiness = form !== 'as-sent' ? store.database.readiness : { ...store.database.readiness, packs: () => false };
 
 const withoutOverviews = {
   overviews: { waitingMax: 0 },
@@ -25,7 +25,7 @@ const withoutOverviews = {
   points: { overviewChunksMin: Number.POSITIVE_INFINITY, looseChunksMax: 2 ** 31 - 2 },
 };
 const limits = form === 'without-overviews' ? withoutOverviews : {};
-const app = await buildApp({ config, database: { ...store.database, standing }, log, limits });
+const app = await buildApp({ config, database: { ...store.database, readiness }, log, limits });
 await app.listen({ host: config.HOST, port: config.PORT, backlog: processLimits.listenBacklog });
 process.on('SIGTERM', async () => {
   app.server.closeAllConnections();

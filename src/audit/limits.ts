@@ -4,9 +4,9 @@ export const auditLimits = {
   entriesMax: 1_000,
   /** Entries of a page when the request does not say how many. */
   entriesUsual: 100,
-  /** Entries of a file of the audit log that one statement reads. */
+  /** Entries that one statement reads for a file of the audit log. */
   entriesReadMax: 1_000,
-  /** How often entries beyond AUDIT_KEEP_DAYS are looked for. */
+  /** How often the server looks for entries that are older than AUDIT_KEEP_DAYS, and removes them. */
   entrySweepMs: 3_600_000,
   /** Such entries that one statement removes. */
   entrySweepRowsMax: 5_000,

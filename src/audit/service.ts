@@ -1,4 +1,4 @@
-/** Guarantees: every entry that passes is in one page, each once, whatever is done meanwhile. */
+/** Guarantees: every entry that passes the filter is on exactly one page, whatever else is done meanwhile. */
 import { stringify } from 'csv-stringify/sync';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { invalid } from '../errors.ts';
@@ -8,7 +8,7 @@ import type { AuditLimits } from './limits.ts';
 import type { AuditList, AuditQuery } from './schemas.ts';
 import { type AuditEntry, type AuditFilter, type AuditPlace, findEntries } from './store.ts';
 
-/** A page of entries. @throws ApiError 422 for a time or cursor that is none */
+/** A page of entries. @throws ApiError 422 for an invalid time or cursor */
 export async function listEntries(
   organization: OrganizationDatabase,
   { cursor, limit, ...query }: AuditQuery,
@@ -16,14 +16,14 @@ export async function listEntries(
 ): Promise<AuditList> {
   const countMax = limit ?? entriesUsual;
   const after = cursor === undefined ? undefined : placeIn(cursor);
-  // One more than is asked for shows that there is one.
+  // One entry more than requested shows whether there is a next page.
   const found = await findEntries(organization, filterOf(query), after, countMax + 1);
   const entries = found.slice(0, countMax);
   const last = entries.at(-1);
   return { entries, next_cursor: found.length > countMax && last !== undefined ? cursorOf(last) : null };
 }
 
-/** A file of all entries that pass, piece by piece. @throws ApiError 422 before the first one */
+/** A file of all entries that pass the filter, in pieces. @throws ApiError 422 before the first piece */
 export function entriesFile(
   organization: OrganizationDatabase,
   { cursor, limit, ...query }: AuditQuery,
@@ -60,7 +60,7 @@ const fieldNames = [
 const fieldsOf = (entry: AuditEntry) =>
   fieldNames.map((name) => (name === 'details' ? JSON.stringify(entry.details) : entry[name]));
 
-// Strangers choose some of the texts, and people open such files in spreadsheets.
+// Clients without a key choose some of the texts, and people open such files in spreadsheets.
 const csvOf = (rows: readonly unknown[][]) => stringify(rows as unknown[][], { escape_formulas: true });
 
 const lineOf = (entry: AuditEntry) => `${JSON.stringify(entry)}\n`;

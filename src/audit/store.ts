@@ -22,7 +22,7 @@ export interface AnyEntry extends AuditEntry {
   organization: string | null;
 }
 
-/** Which entries; those of which nothing is said are all. */
+/** Which entries; a condition that is missing lets all pass. */
 export interface AuditFilter {
   since?: string | undefined;
   until?: string | undefined;
@@ -35,7 +35,7 @@ export interface AuditFilter {
 /** The place of an entry in the list: newest first. */
 export type AuditPlace = Pick<AuditEntry, 'happened_at' | 'entry_id'>;
 
-/** The next entries of an organization, newest first, at most so many. */
+/** The next entries of an organization, newest first, at most `countMax`. */
 export async function findEntries(
   { organizationId, pool }: OrganizationDatabase,
   filter: AuditFilter,
@@ -52,7 +52,7 @@ export async function findEntries(
   return rows;
 }
 
-/** The same of all organizations, or of those of one name, for the operator. */
+/** The same for all organizations, or for those of one name; for the operator. */
 export async function findEntriesOfAll(
   database: Database,
   { organization, ...filter }: AuditFilter & { organization?: string | undefined },
@@ -74,7 +74,10 @@ export async function findEntriesOfAll(
   return rows;
 }
 
-/** Removes some entries that are older than so many days, and than 30, of all organizations. @returns how many */
+/**
+ * Removes up to `countMax` entries of all organizations that are older than `keepDays` and than 30 days.
+ * @returns how many
+ */
 export async function removeOldEntries(database: Database, keepDays: number, countMax: number): Promise<number> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ count: number }>({
     name: 'remove_old_audit_entries',
@@ -87,7 +90,7 @@ export async function removeOldEntries(database: Database, keepDays: number, cou
 const columns = `entry_id, happened_at, action, actor, key_id, key_hint, user_name, data_id, of_key_id, request_id, address, details`;
 const order = 'order by happened_at desc, entry_id';
 
-/** Only what is asked for stands in the statement, so that PostgreSQL finds the index that it needs. */
+/** The statement contains only the given conditions, so that PostgreSQL finds the right index. */
 function conditions({ since, until, actions, dataId, keyId }: AuditFilter, after: AuditPlace | undefined) {
   const values: unknown[] = [];
   const parts: string[] = [];

@@ -4,21 +4,21 @@ import { passingFailure } from '../database/failures.ts';
 import type { FoundKey, Identity } from './identity.ts';
 import { createKeyLookUp } from './key-look-up.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
-import { findKeys, noteKeyUse } from './store.ts';
+import { findKeyOwners, noteKeyUse } from './store.ts';
 
 export interface Identities {
   /**
-   * Who a key belongs to; undefined for one that is malformed, unknown, revoked or expired.
-   * @throws ApiError 503 when the key is not known and the database could not be asked for too long
+   * The identity behind a key; undefined for a key that is malformed, unknown, revoked or expired.
+   * @throws ApiError 503 when the key is not cached and the database stays away for `strangerWaitMsMax`
    */
   of(key: string): Promise<Identity | undefined>;
-  /** The organization of a key that is remembered: whoever sends it is no stranger. Costs one look into a map. */
+  /** The organization of a key that is in the cache; undefined for any other. It never asks the database. */
   organizationOf(key: string): string | undefined;
-  /** Forgets all keys, or one of them: somebody has changed them in the database. */
+  /** Removes one key from the cache, or all of them, after a change in the database. */
   forget(key?: string): void;
 }
 
-/** Finds who each of some keys, or of other secrets that stand for a key, belongs to, in their order. */
+/** Looks up secrets: keys, or tokens that stand for a key. @returns their identities in the order of the secrets */
 export type FindAll = (
   database: Database,
   secrets: readonly string[],
@@ -26,14 +26,14 @@ export type FindAll = (
 ) => Promise<(FoundKey | undefined)[]>;
 
 /**
- * Looks up the keys of requests in the database, remembering what was found as `limits` say, and notes their use.
- * @param findAll for secrets of another kind
+ * Looks up the keys of requests in the database, caches the results within `limits`, and records when a key was used.
+ * @param findAll the look-up; sessions pass one of their own for tokens
  */
 export function openIdentities(
   database: Database,
   log: Logger,
   given?: Partial<AuthLimits>,
-  findAll: FindAll = findKeys,
+  findAll: FindAll = findKeyOwners,
 ): Identities {
   const limits = { ...authLimits, ...given };
   return createIdentities({
@@ -45,30 +45,29 @@ export function openIdentities(
 }
 
 interface Options {
-  /** The identities behind some keys as the database has them now, in the order of the keys. */
+  /** The identities behind keys as the database has them now, in the order of the keys. */
   findAll(keys: string[]): Promise<(Identity | undefined)[]>;
-  /** Whether the same statement may work in a while. */
+  /** Whether an error is temporary, so that a retry may succeed. */
   isPassing(error: unknown): boolean;
   limits: AuthLimits;
   /** Milliseconds from any origin. */
   now(): number;
 }
 
-/** A key that the database knew when it was last asked. */
+/** A cache entry: a key that the database knew when it was last asked. */
 interface KnownKey {
   organizationId: string;
   identity: Promise<Identity>;
-  /** When that question was sent: what was revoked before it is not among the known. */
+  /** When the look-up was sent. The key was not revoked before that. */
   askedAt: number;
-  /** Until then the key is used without a question. */
+  /** Until then the entry is used without a new look-up. */
   freshUntil: number;
 }
 
 /**
- * Looks up keys, remembering what was found for a short time: the SDK sends the same key with every chunk.
- * Requests that come while a key is looked up share the look-up. What is unknown, revoked or failed is not remembered, so
- * that unknown keys never push out known ones. While the database cannot be asked, a key that was known goes on opening for
- * `keyOutageMsMax`.
+ * Looks up keys and caches them for a short time, since the SDK sends the same key with every chunk. Requests that arrive
+ * during a look-up of their key share it. Only valid keys are cached, so unknown keys never evict known ones. While the
+ * database is away, a cached key stays valid for `keyOutageMsMax`.
  */
 export function createIdentities({ findAll, isPassing, limits, now }: Options): Identities {
   const known = new Map<string, KnownKey>();
@@ -80,7 +79,7 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
     const { organizationId } = found;
     const freshUntil = askedAt + limits.keyCacheMsMax;
     known.set(key, { organizationId, identity: Promise.resolve(found), askedAt, freshUntil });
-    // A Map keeps the order of insertion: the first was confirmed the longest time ago.
+    // A Map keeps the order of insertion, so the first entry is the one confirmed longest ago.
     if (known.size > limits.keyCacheEntriesMax) known.delete(known.keys().next().value as string);
   }
 
@@ -100,7 +99,7 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
       return undefined;
     });
     if (answer !== undefined) return answer.found;
-    // The question goes on, and what it is answered counts at once.
+    // The look-up goes on in the background, and its result replaces this entry as soon as it arrives.
     entry.freshUntil = now() + limits.keyCacheMsMax;
     return entry.identity;
   }
@@ -116,7 +115,7 @@ export function createIdentities({ findAll, isPassing, limits, now }: Options): 
   };
 }
 
-/** What a look-up has found; undefined when it takes longer. */
+/** Waits for a look-up, at most so many milliseconds. @returns undefined when it takes longer; the look-up goes on */
 function withinMs<Found>(lookUp: Promise<Found>, ms: number): Promise<{ found: Found } | undefined> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve(undefined), ms);
@@ -125,7 +124,10 @@ function withinMs<Found>(lookUp: Promise<Found>, ms: number): Promise<{ found: F
   });
 }
 
-/** Notes the use of keys that was noted long ago. Nobody waits for it, and a request goes on without it. */
+/**
+ * Records the use of keys whose last record is old. It runs in the background; when it fails, requests are not
+ * affected.
+ */
 function noteUse(
   database: Database,
   found: (FoundKey | undefined)[],

@@ -1,10 +1,10 @@
 export const scopes = ['read', 'write', 'delete', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** Whether a key opens; if not, why. */
+/** `open` is a valid key; the others say why a key is not. */
 export const keyStates = ['open', 'expired', 'revoked'] as const;
 
-/** Who asks: every request under a key, or in a session that was begun with one, has one. */
+/** Who sends a request. Every request with a key, or in a session that a key began, has an identity. */
 export interface Identity {
   organizationId: string;
   userId: string;
@@ -12,7 +12,7 @@ export interface Identity {
   scopes: Scope[];
 }
 
-/** An identity, and whether it is long ago that the use of its key was noted. */
+/** An identity, and whether the record of its key's last use is older than `keyUseMsMin`. */
 export interface FoundKey extends Identity {
   isUseStale: boolean;
 }

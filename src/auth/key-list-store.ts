@@ -1,5 +1,5 @@
-/** What is shown of keys, which is never the key itself, nor its hash. */
-import type { Connections } from '../database/access.ts';
+/** Lists of keys for people. They never contain a key or its hash. */
+import type { ConnectionSource } from '../database/access.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { keyStates, Scope } from './identity.ts';
@@ -13,17 +13,17 @@ export interface KeyRow {
   state: (typeof keyStates)[number];
   created_at: string;
   expires_at: string | null;
-  /** When it last opened, to the minute. */
+  /** When it was last used, to the minute. */
   last_used_at: string | null;
   revoked_at: string | null;
   replaces_key_id: number | null;
-  /** Its successor, unless that was revoked. */
+  /** Its successor, unless the successor was revoked. */
   replaced_by_key_id: number | null;
 }
 
 export type NamedKeyRow = KeyRow & { organization_name: string };
 
-/** Keys pass that have all of what is given. */
+/** A key passes when it matches all fields that are given. */
 export interface KeyFilter {
   organizationId?: string | undefined;
   userId?: string | undefined;
@@ -31,7 +31,10 @@ export interface KeyFilter {
   state?: KeyRow['state'] | undefined;
 }
 
-/** The next keys of all organizations that pass a filter, in the order of their numbers, at most so many. */
+/**
+ * A page of the keys of all organizations that pass a filter, by ascending id: at most `countMax` of those behind
+ * `after`.
+ */
 export function nextKeys(
   database: Database,
   filter: KeyFilter,
@@ -44,7 +47,7 @@ export function nextKeys(
   return findKeys<NamedKeyRow>(pool, `${columns}, ${name}`, filter, [after?.key_id ?? 0, countMax]);
 }
 
-/** The same of one organization, whose name is not told. */
+/** A page of the keys of one organization, like `nextKeys` but without the organization's name. */
 export function nextOwnKeys(
   { organizationId, pool }: OrganizationDatabase,
   filter: Omit<KeyFilter, 'organizationId'>,
@@ -54,7 +57,7 @@ export function nextOwnKeys(
   return findKeys(pool, columns, { ...filter, organizationId }, [after?.key_id ?? 0, countMax]);
 }
 
-/** Of a row of `api_keys` that is called key. */
+/** SQL for the state of a row of `api_keys` under the alias `key`. */
 const state = `case when key.revoked_at is not null then 'revoked' when key.expires_at <= now() then 'expired' else 'open' end`;
 
 const columns = `
@@ -63,7 +66,7 @@ const columns = `
   (select next.key_id from api_keys next where next.replaces_key_id = key.key_id and next.revoked_at is null) as replaced_by_key_id`;
 
 async function findKeys<Row extends KeyRow>(
-  pool: Pick<Connections, 'query'>,
+  pool: Pick<ConnectionSource, 'query'>,
   shown: string,
   { organizationId, userId, keyId, state: wanted }: KeyFilter,
   place: [after: number, countMax: number],

@@ -4,14 +4,14 @@ import type { Identity } from './identity.ts';
 import type { AuthLimits } from './limits.ts';
 
 interface Options {
-  /** The identities behind some keys as the database has them now, in the order of the keys. */
+  /** The identities behind keys as the database has them now, in the order of the keys. */
   findAll(keys: string[]): Promise<(Identity | undefined)[]>;
-  /** Whether the same statement may work in a while. */
+  /** Whether an error is temporary, so that a retry may succeed. */
   isPassing(error: unknown): boolean;
   limits: Pick<AuthLimits, 'strangerWaitMsMax' | 'lookUpRetryMs' | 'lookUpKeysMax'>;
 }
 
-/** A key that is to be looked up; all who ask for it share the answer. */
+/** A key that waits for its look-up. All requests with this key share the answer. */
 interface Question {
   answer?: Promise<Identity | undefined>;
   resolve(found: Identity | undefined): void;
@@ -19,8 +19,9 @@ interface Question {
 }
 
 /**
- * Looks keys up in the database: one statement at a time, for all keys that wait. So a flood of keys that nobody has takes one
- * connection, and nobody waits for longer than a statement or two. Keys that were known go first.
+ * Looks keys up in the database in batches: one statement at a time, for all keys that wait. So a flood of unknown keys
+ * uses one connection only, and nobody waits for more than two statements. Keys that were known before go first in a
+ * batch.
  */
 export function createKeyLookUp({ findAll, isPassing, limits }: Options) {
   const renewals = new Map<string, Question>();
@@ -29,7 +30,7 @@ export function createKeyLookUp({ findAll, isPassing, limits }: Options) {
 
   async function lookAll(): Promise<void> {
     isLooking = true;
-    // What else is asked for in this turn of the event loop is looked up with it.
+    // Other requests of this turn of the event loop can still join the batch.
     await undefined;
     while (renewals.size + strangers.size > 0) {
       const batch = [...renewals, ...strangers].slice(0, limits.lookUpKeysMax);
@@ -37,7 +38,8 @@ export function createKeyLookUp({ findAll, isPassing, limits }: Options) {
         const found = await findAll(batch.map(([key]) => key));
         for (const [i, [, question]] of batch.entries()) question.resolve(found[i]);
       } catch (error) {
-        // A renewal has what was known before; a stranger has nothing, and waits until the database can be asked.
+        // A renewal fails at once, because its caller falls back on the cache. After a temporary error an unknown key
+        // stays in the queue until the database can be asked.
         const failed = isPassing(error) ? batch.filter(([key]) => renewals.has(key)) : batch;
         for (const [, question] of failed) question.reject(error);
         await sleep(limits.lookUpRetryMs);
@@ -73,9 +75,9 @@ export function createKeyLookUp({ findAll, isPassing, limits }: Options) {
   }
 
   return {
-    /** Looks up a key that was known. @throws whatever the database could not be asked for */
+    /** Looks up a key that was known before. @throws the error of the database */
     renew: (key: string) => ask(key, renewals),
-    /** Looks up a key that is not known; while the database cannot be asked it waits. @throws ApiError 503 */
+    /** Looks up an unknown key, and waits while the database is away. @throws ApiError 503 after `strangerWaitMsMax` */
     find: (key: string) => ask(key, strangers, limits.strangerWaitMsMax),
   };
 }

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
-/** Which keys: all of an organization, those of one of its users, or one. */
+/** Selects keys: all of an organization, those of one of its users, or a single one. */
 export interface KeysOf {
   organizationId: string;
   userId?: string | undefined;
@@ -12,16 +12,17 @@ export interface KeysOf {
 }
 
 /**
- * Revokes all keys of a user, or of an organization, that still open.
- * @returns their numbers, the lowest first
+ * Revokes the selected keys that are still valid.
+ * @returns the ids of the revoked keys, ascending
  */
 export function revokeKeysOf(database: Database, keysOf: KeysOf, actor: Actor): Promise<number[]> {
   return inTransaction(database.everyOrganization.upkeep.pool, (client) => revokeAll(client, keysOf, actor));
 }
 
 /**
- * The same of the organization that asks, unless no key with the scope admin would open then: of several who revoke at once, one is last.
- * @returns undefined, and revokes none, in that case
+ * Revokes keys of the requesting organization, but never its last valid key with the scope admin. A lock makes concurrent
+ * revocations wait for each other, so that together they cannot revoke the last one either.
+ * @returns the ids of the revoked keys; undefined when no admin key would be left, and then none is revoked
  */
 export async function revokeOwnKeys(
   { organizationId, pool, actor }: OrganizationDatabase,
@@ -44,7 +45,7 @@ export async function revokeOwnKeys(
   });
 }
 
-/** Rolls the revocation back. */
+/** Thrown to roll the revocation back. */
 class LastKey extends Error {}
 
 const opens = 'revoked_at is null and (expires_at is null or expires_at > now())';
@@ -63,7 +64,8 @@ async function revokeAll(
   actor: Actor,
 ): Promise<number[]> {
   const revoked: number[] = [];
-  // Whoever was replacing a key when the first statement began is waited for, and the successor is seen by the next one only.
+  // Repeats until nothing is left: the update waits for a concurrent replacement of a key, but only the next statement,
+  // with a new snapshot, sees the successor that was made.
   for (;;) {
     const { rows } = await client.query<{ key_id: number }>(
       `with revoked as (
@@ -80,7 +82,7 @@ async function revokeAll(
   }
 }
 
-/** How many keys of an organization open, as far as `countMax`. */
+/** Counts the valid keys of an organization, and stops at `countMax`. */
 export async function countOpenKeys({ organizationId, pool }: OrganizationDatabase, countMax: number): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     `select count(*) as count from (

@@ -1,22 +1,24 @@
 /**
- * Guarantees of who administers the keys of an organization by the API: nobody gives more than he may do himself, and an organization
- * that has a key that may administer keys keeps one.
+ * The rules for administering the keys of an organization by the API: nobody can grant a scope that his own key lacks,
+ * and the last valid key with the scope admin cannot be revoked.
  */
 import type { OrganizationDatabase } from '../database/organizations.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { ApiError, invalid, notFound } from '../errors.ts';
 import { newApiKey } from './api-key.ts';
 import type { Identity, Scope } from './identity.ts';
 import { type KeyRow, nextOwnKeys } from './key-list-store.ts';
 import { countOpenKeys, revokeOwnKeys } from './key-revocation-store.ts';
-import { isUniqueViolation } from './keys.ts';
 import type { AuthLimits } from './limits.ts';
 import { addOwnUser, findOwnUser } from './people-store.ts';
 import { insertKey, insertSuccessor } from './store.ts';
 
 /**
- * Makes a key for a user of the organization, who is made when missing; for the one who asks when nobody is named.
- * @returns with the secret, which cannot be had again
- * @throws ApiError 403 for scopes that the asker lacks, 409 when the organization has `openKeysMax` keys, 422 for a blank name
+ * Makes a key for a user of the organization. A missing user is created; without `user_name` the key is for the
+ * requester.
+ * @returns the key's row and, in `api_key`, the key itself, which cannot be shown again
+ * @throws ApiError 403 for scopes that the requester lacks, 409 when the organization has `openKeysMax` keys, 422 for a
+ * blank name
  */
 export async function makeOwnKey(
   organization: OrganizationDatabase,
@@ -37,8 +39,9 @@ export async function makeOwnKey(
 }
 
 /**
- * Makes the successor of a key of the organization.
- * @throws ApiError 403 when it has scopes that the asker lacks, 404, and 409 when it does not open, or has a successor
+ * Makes the successor of a key of the organization. Both are valid until the overlap ends.
+ * @throws ApiError 403 when the key has scopes that the requester lacks, 404 when there is no such key, 409 when it is
+ * not valid any more, has a successor, or the organization has `openKeysMax` keys
  */
 export async function replaceOwnKey(
   organization: OrganizationDatabase,
@@ -54,8 +57,8 @@ export async function replaceOwnKey(
   const { actor } = organization;
   const made = await insertSuccessor(organization, keyId, api_key, overlap_seconds, { inSeconds }, actor).catch(
     (error) => {
-      // Somebody else has replaced it at the same time.
-      if (isUniqueViolation(error)) return undefined;
+      // A concurrent request has replaced the same key.
+      if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
       throw error;
     },
   );
@@ -65,14 +68,21 @@ export async function replaceOwnKey(
   return { ...(await ownKey(organization, made.keyId)), api_key, replaced_key_expires_at: made.oldExpiresAt };
 }
 
-/** Revokes a key of the organization; one that does not open stays as it is. @throws ApiError 404, and 409 for the last that may administer */
+/**
+ * Revokes a key of the organization. A key that is expired or revoked already stays as it is.
+ * @throws ApiError 404 when there is no such key, 409 when it is the last valid one with the scope admin
+ */
 export async function revokeOwnKey(organization: OrganizationDatabase, keyId: number): Promise<KeyRow> {
   await ownKey(organization, keyId);
   await revokeUnlessLast(organization, { keyId });
   return ownKey(organization, keyId);
 }
 
-/** Revokes all keys of a user of the organization. @returns their numbers @throws ApiError 404 and 409 in the same way */
+/**
+ * Revokes all valid keys of a user of the organization.
+ * @returns the ids of the revoked keys
+ * @throws ApiError 404 when there is no such user, 409 when no valid key with the scope admin would be left
+ */
 export async function revokeKeysOfUser(organization: OrganizationDatabase, userId: string): Promise<number[]> {
   if (!(await findOwnUser(organization, userId))) throw notFound(`User ${userId}`);
   return revokeUnlessLast(organization, { userId });

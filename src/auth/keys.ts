@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { contract } from '../contract.ts';
 import { type Actor, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { isMistyped, keyPrefix, newApiKey } from './api-key.ts';
 import type { Scope } from './identity.ts';
@@ -14,16 +15,16 @@ import { findIdentity, hasUsableKey, insertKey, insertSuccessor, type KeyEnd } f
 export const defaultOrganization = 'default';
 export const defaultUser = 'operator';
 
-/** Somebody else has stored the same at the same time. */
-export const isUniqueViolation = (error: unknown) => (error as { code?: string }).code === '23505';
-
-/** What a key may do, and for how long; everything and for ever, when it is not said. */
+/** What a key may do, and for how long. By default it has all scopes and never expires. */
 export interface KeyTerms {
   scopes?: readonly Scope[];
   end?: KeyEnd;
 }
 
-/** Makes a key for a user of an organization (both made when missing) and returns it; it cannot be had again. */
+/**
+ * Makes a key for a user of an organization; both are created when missing.
+ * @returns the key, which cannot be shown again
+ */
 export async function createKey(
   database: Database,
   organization: string,
@@ -37,7 +38,7 @@ export async function createKey(
   return key;
 }
 
-/** Why something is no key, in a sentence that does not show it; undefined for what may be one. */
+/** Says in a sentence, which does not show the text, why it is not a key; undefined when it can be one. */
 export function keyFault(key: string): string | undefined {
   const { keyLengthMin, keyLengthMax } = contract;
   if (!new RegExp(`^[\\x21-\\x7e]{${keyLengthMin},${keyLengthMax}}$`).test(key))
@@ -46,9 +47,9 @@ export function keyFault(key: string): string | undefined {
 }
 
 /**
- * Stores a key that somebody holds already, of any form, for a user of an organization.
- * @returns its id in the list
- * @throws with a sentence, which never shows the key, when it is none or is stored already
+ * Stores an existing key, of any form, for a user of an organization.
+ * @returns the id of the key in lists
+ * @throws Error with a sentence, which never shows the key, when it is malformed or stored already
  */
 export async function importKey(
   database: Database,
@@ -67,8 +68,9 @@ export async function importKey(
 }
 
 /**
- * Makes the successor of a key; both open until the overlap is over, then the new one alone.
- * @throws with a sentence when the key does not open or has a successor already
+ * Makes the successor of a key. Both are valid until the overlap ends, then only the new one.
+ * @returns the new key, its id, and when the old one ends
+ * @throws Error with a sentence when the old key is not valid or has a successor already
  */
 export async function rotateKey(
   database: Database,
@@ -79,30 +81,31 @@ export async function rotateKey(
 ) {
   const key = newApiKey();
   const made = await insertSuccessor(database, keyId, key, overlapSeconds, end, actor).catch((error) => {
-    // Somebody else has rotated it at the same time.
-    if (isUniqueViolation(error)) return undefined;
+    // A concurrent call has rotated the same key.
+    if (hasSqlstate(error, sqlstates.uniqueViolation)) return undefined;
     throw error;
   });
   if (made === undefined) throw new Error(`There is no key ${keyId} that still opens and was not rotated yet.`);
   return { key, ...made };
 }
 
-/** How a person who has just started the server gets at a key. */
+/** Where a person who has just started the server finds a key. */
 export type ProvidedKey = (
   | { kind: 'bootstrap' | 'existing' }
   | { kind: 'new'; key: string }
   | { kind: 'file'; path: string }
 ) & {
-  /** Signs in to the page once, soon: of a key that this start has stored. */
+  /** Secret of a link that signs in to the page once. Given when this start has stored the key. */
   linkToken?: string | undefined;
 };
 
 /**
- * Sees to it that the default organization can be used: the key of BOOTSTRAP_API_KEY exists, when it is set; otherwise
- * there is at least one key. A new one is shown to a terminal; where there is none it is written to DATA_DIR/api-key,
- * before it is stored, so that no crash in between leaves a key that nobody has. With a key that is stored here comes a link.
- * @throws when BOOTSTRAP_API_KEY is mistyped, has ended, was revoked or belongs to another organization, or the file
- *   cannot be written.
+ * Ensures that the default organization has a key: that of BOOTSTRAP_API_KEY when it is set, otherwise at least one. A
+ * new key is shown on a terminal. Without a terminal it is written to DATA_DIR/api-key; the file is written before the
+ * key is stored, so that a crash between the two leaves no key in the database that nobody has. A key that is stored
+ * here also gets a link.
+ * @throws Error when BOOTSTRAP_API_KEY is mistyped, has expired, was revoked or belongs to another organization, or
+ * when the   file cannot be written.
  */
 export async function provideKey(
   database: Database,
@@ -144,7 +147,7 @@ async function holdsKeyOf(database: Database, organizationId: string, path: stri
 async function writeKeyFile(path: string, key: string): Promise<void> {
   try {
     makeFolder(dirname(path), 0o700);
-    // A file that is there already would keep its mode, and a full disk would leave half a key.
+    // A rename, because an existing file would keep its mode, and a full disk would leave half a key.
     const draft = `${path}.${process.pid}`;
     await writeFile(draft, `${key}\n`, { mode: 0o600 });
     await rename(draft, path);

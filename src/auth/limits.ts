@@ -1,41 +1,43 @@
-/** What bounds keys: how long they last, how they are looked up, and how their use is noted. */
+/** The limits of keys, sessions and links: how long they last, how they are looked up, and how their use is recorded. */
 export const authLimits = {
-  /** Longest time after which a key is told to end, in seconds: ten years. */
+  /** Longest lifetime that a key can be given, in seconds: ten years. A key without an end is not limited by it. */
   keySecondsMax: 315_360_000,
-  /** How long a key and its successor both open when nobody says, in seconds. */
+  /** Default overlap, in which a key and its successor are both valid, in seconds. */
   keyOverlapSeconds: 86_400,
-  /** Keys of one organization that open, beyond which the API makes no more; the command line does. */
+  /** Valid keys of one organization beyond which the API makes no more. The command line is not bound by it. */
   openKeysMax: 5_000,
-  /** The last use of a key is noted at most this often. */
+  /** Shortest time between two records of a key's last use, in ms. */
   keyUseMsMin: 60_000,
-  /** How long a key is used without looking it up again: a revoked one stops to open within this time. */
+  /** How long a cached key is used without a new look-up, in ms. A revoked key stops working within this time. */
   keyCacheMsMax: 5_000,
-  /** Keys that are remembered so. */
+  /** Keys in that cache. */
   keyCacheEntriesMax: 10_000,
   /**
-   * How long a key that was known opens without the database, which cannot be asked or does not answer. Nobody can revoke a
-   * key meanwhile: that takes the database too.
+   * How long a cached key stays valid while the database is away or does not answer, in ms. Nobody can revoke a key
+   * meanwhile, since that needs the database too.
    */
   keyOutageMsMax: 900_000,
-  /** How long a request under a known key waits for an answer of the database about it, until memory is enough. */
+  /** How long a request with a cached key waits for a new look-up, in ms. After that the cache is used. */
   keyRenewMsMax: 1_000,
-  /** Longest wait of a request whose key is not known yet, while the database cannot be asked; then 503. */
+  /** Longest wait of a request with an unknown key while the database is away, in ms. After that it gets 503. */
   strangerWaitMsMax: 28_000,
-  /** How long after a failure keys are looked up again. */
+  /** Pause after a failed look-up before the next one, in ms. */
   lookUpRetryMs: 500,
-  /** Keys that one statement looks up: those that wait share it, and only one runs at a time. */
+  /** Largest batch of keys in one look-up. Waiting keys share a statement, and only one statement runs at a time. */
   lookUpKeysMax: 500,
-  /** Organizations, users or keys that one statement of a list reads. */
+  /** Organizations, users or keys that one statement of a list reads: its page. */
   listedRowsMax: 200,
-  /** Sessions of one key at a time: in how many browsers it is signed in. For one more the oldest ends; so with links. */
+  /**
+   * Sessions of one key at a time, one for each browser. One more ends the oldest. The same limit holds for its links.
+   */
   sessionsPerKeyMax: 100,
-  /** Sessions and links whose time is over that are removed when another one is stored. */
+  /** Expired sessions or links that are removed when another one is stored. */
   endedSweptMax: 100,
-  /** How long a link that signs in is worth something, in seconds. */
+  /** How long a sign-in link is valid, in seconds. */
   linkSeconds: 600,
-  /** Refused sign-ins that the audit log has one by one in each refusedSignInsMs; the others are only counted. */
+  /** Refused sign-ins that get an audit entry each, in every refusedSignInsMs. The others are only counted. */
   refusedSignInsMax: 20,
-  /** How often the refused sign-ins that were only counted are summed up in the audit log. */
+  /** How often one audit entry sums up the refused sign-ins that were only counted, in ms. */
   refusedSignInsMs: 60_000,
 };
 

@@ -1,33 +1,34 @@
 /**
- * Organizations and their users. A user is a name that keys and data stand under; what he may do is in his keys. Names are matched as
- * they are everywhere (`database/folding.ts`); where older releases told several apart, the one that is spelled alike stands first.
+ * Organizations and their users. A user is a name to which keys and data belong; his rights are those of his keys.
+ * Names are matched as everywhere (`database/folding.ts`). Older releases could store several names that now match;
+ * then the one that is spelled exactly as given comes first.
  */
-import type { Access, Connections } from '../database/access.ts';
+import type { Access, ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { type Fold, findFolding } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
-export interface Organization {
+export interface OrganizationRow {
   organization_id: string;
   name: string;
   created_at: string;
   user_count: number;
-  /** Keys that open now. */
+  /** Keys that are valid now. */
   open_key_count: number;
 }
 
-export interface User {
+export interface UserRow {
   user_id: string;
   name: string;
   created_at: string;
   open_key_count: number;
-  /** When any key of the user last opened. */
+  /** When any key of the user was last used. */
   last_used_at: string | null;
 }
 
-/** What has a name: its table and its key. The names of users are those of one organization. */
+/** The tables of named things, each with its key and its scope: user names are unique within one organization. */
 const tables = {
   organizations: { key: 'organization_id', within: '$2::uuid is null' },
   users: { key: 'user_id', within: 'named.organization_id = $2::uuid' },
@@ -41,29 +42,28 @@ interface Named {
 
 interface Naming {
   name: string;
-  /** Null where organizations are named. */
+  /** The organization of a user; null for the name of an organization. */
   organizationId: string | null;
   actor: Actor;
 }
 
-/** What the audit log calls it, and says of it. */
+/** What each table's things are called in the audit log. */
 const audited = { organizations: 'organization', users: 'user' } as const;
-const deedOn = (row: string) => ({
+/** SQL for the columns of an audit entry about a row. */
+const auditColumns = (row: string) => ({
   organizationId: `${row}.organization_id`,
   details: `jsonb_build_object('name', left(${row}.name, 1000))`,
 });
 
-/** An organization by its name. */
-export function findOrganization(database: Database, name: string): Promise<Named | undefined> {
+export function findOrganizationByName(database: Database, name: string): Promise<Named | undefined> {
   return findNamed(database.everyOrganization.upkeep.pool, 'organizations', name, null);
 }
 
-/** A user of an organization by name. */
 export function findUser(database: Database, organizationId: string, name: string): Promise<Named | undefined> {
   return findNamed(database.everyOrganization.upkeep.pool, 'users', name, organizationId);
 }
 
-/** Whether an organization has a user of that id. */
+/** Whether the organization has a user with this id. */
 export async function findOwnUser({ organizationId, pool }: OrganizationDatabase, userId: string): Promise<boolean> {
   const { rowCount } = await pool.query('select from users where organization_id = $1::uuid and user_id = $2::uuid', [
     organizationId,
@@ -72,7 +72,7 @@ export async function findOwnUser({ organizationId, pool }: OrganizationDatabase
   return rowCount !== 0;
 }
 
-/** A person of an organization; both are made when they are not there yet. */
+/** Finds a user of an organization by their names. Both are created when missing. */
 export async function ensureUser(
   database: Database,
   organization: string,
@@ -84,7 +84,7 @@ export async function ensureUser(
   return { organization_id, user_id };
 }
 
-/** Makes an organization or finds the one of that name, whoever else makes it at the same time. */
+/** Makes an organization, or finds the one of that name. Concurrent calls make it only once. */
 export function addOrganization(
   database: Database,
   name: string,
@@ -93,12 +93,12 @@ export function addOrganization(
   return findOrAdd(database.everyOrganization.upkeep, 'organizations', { name, organizationId: null, actor });
 }
 
-/** The same of a user of an organization. */
+/** Makes a user of an organization, or finds the one of that name. Concurrent calls make it only once. */
 export function addUser(database: Database, organizationId: string, name: string, actor: Actor = theServer) {
   return findOrAdd(database.everyOrganization.upkeep, 'users', { name, organizationId, actor });
 }
 
-/** The same for who asks for that organization. */
+/** `addUser` for a request of the organization itself, within its row-level policy. */
 export function addOwnUser(organization: OrganizationDatabase, name: string) {
   const { organizationId, actor } = organization;
   return findOrAdd(organization, 'users', { name, organizationId, actor });
@@ -106,13 +106,14 @@ export function addOwnUser(organization: OrganizationDatabase, name: string) {
 
 /**
  * Gives an organization another name.
- * @returns undefined when there is none of the old name; `isTaken` when another one is called by the new name
+ * @returns undefined when no organization has the old name; `isTaken` when another one has the new name, and then nothing
+ * changes
  */
 export function renameOrganization(database: Database, name: string, newName: string, actor: Actor) {
   return rename(database, 'organizations', { name, newName, organizationId: null, actor });
 }
 
-/** The same with a user of an organization. */
+/** Gives a user of an organization another name. @returns as `renameOrganization` */
 export function renameUser(
   database: Database,
   organizationId: string,
@@ -123,7 +124,7 @@ export function renameUser(
 }
 
 async function findNamed(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -160,12 +161,12 @@ async function findOrAdd(
              : 'insert into users (organization_id, name) values ($2::uuid, $1::text)'
          }
          on conflict do nothing returning organization_id, ${table === 'users' ? 'user_id, ' : ''}name
-       ), audited as (${auditEntries(`${audited[table]}.create`, { from: 'made', ...deedOn('made') }, '$3')})
+       ), audited as (${auditEntries(`${audited[table]}.create`, { from: 'made', ...auditColumns('made') }, '$3')})
        select ${tables[table].key} as id, name from made`,
       [name, organizationId, actorParameter(actor)],
     );
     if (rows[0] !== undefined) return { ...rows[0], is_new: true };
-    // An older release, which does not lock, was quicker.
+    // A server of an older release, which does not take the lock, was quicker.
     const theirs = await findNamed(client, table, name, organizationId, fold);
     if (theirs === undefined) throw new Error(`what stood in the way of a new row of ${table} is gone`);
     return { ...theirs, is_new: false };
@@ -185,7 +186,7 @@ function rename(
     const other = await findNamed(client, table, newName, organizationId, fold);
     if (other !== undefined && other.id !== found.id) return { ...found, isTaken: true };
     const { key } = tables[table];
-    const deed = {
+    const entry = {
       from: 'renamed',
       organizationId: 'renamed.organization_id',
       details: `jsonb_build_object('name', left(renamed.name, 1000), 'was', left($3::text, 1000))`,
@@ -193,16 +194,16 @@ function rename(
     await client.query(
       `with renamed as (
          update ${table} set name = $2::text where ${key} = $1::uuid returning organization_id, name
-       ) ${auditEntries(`${audited[table]}.rename`, deed, '$4')}`,
+       ) ${auditEntries(`${audited[table]}.rename`, entry, '$4')}`,
       [found.id, newName, found.name, actorParameter(actor)],
     );
     return { id: found.id, name: newName, isTaken: false };
   });
 }
 
-/** Until the end of the transaction nobody else makes or takes a name that folds to this one. */
+/** Locks a name, and all that fold to the same, until the end of the transaction: nobody else can use it meanwhile. */
 async function lockName(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   table: Table,
   name: string,
   organizationId: string | null,
@@ -214,13 +215,13 @@ async function lockName(
   );
 }
 
-/** The next organizations in the order of their names, at most so many. */
+/** A page of the organizations by name: at most `countMax` of those behind `after`. */
 export async function nextOrganizations(
   database: Database,
-  after: Organization | undefined,
+  after: OrganizationRow | undefined,
   countMax: number,
-): Promise<Organization[]> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<Organization>(
+): Promise<OrganizationRow[]> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<OrganizationRow>(
     `with page as (
        select organization_id, name, created_at from organizations
        where $1::uuid is null or (name, organization_id) > ($2::text, $1::uuid)
@@ -242,13 +243,13 @@ export async function nextOrganizations(
   return rows;
 }
 
-/** The next users of an organization in the order of their names, at most so many. */
+/** A page of the users of an organization by name: at most `countMax` of those behind `after`. */
 export async function nextUsers(
   { organizationId, pool }: OrganizationDatabase,
-  after: User | undefined,
+  after: UserRow | undefined,
   countMax: number,
-): Promise<User[]> {
-  const { rows } = await pool.query<User>(
+): Promise<UserRow[]> {
+  const { rows } = await pool.query<UserRow>(
     `with page as (
        select user_id, name, created_at from users
        where organization_id = $1::uuid and ($2::uuid is null or (name, user_id) > ($3::text, $2::uuid))

@@ -1,4 +1,7 @@
-/** Guarantees of the commands for organizations and users: a name is one that can be stored and seen, and means one thing. */
+/**
+ * The rules of the commands for organizations and users: a name can be stored and is visible, and no two things share
+ * one.
+ */
 import { contract } from '../contract.ts';
 import type { Actor } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
@@ -6,7 +9,7 @@ import { defaultOrganization } from './keys.ts';
 import {
   addOrganization,
   addUser,
-  findOrganization,
+  findOrganizationByName,
   findUser,
   renameOrganization,
   renameUser,
@@ -18,8 +21,8 @@ interface Named {
 }
 
 /**
- * A name without the white space around it.
- * @throws Error with a sentence when nothing is left, when it is too long, or has characters that PostgreSQL cannot store
+ * Checks a name. @returns it without surrounding white space
+ * @throws Error with a sentence when it is blank, too long, or has characters that PostgreSQL cannot store
  */
 export function nameOf(text: string): string {
   const name = text.trim();
@@ -31,7 +34,7 @@ export function nameOf(text: string): string {
 
 /** @throws Error with a sentence when there is no such organization */
 export async function organizationCalled(database: Database, name: string): Promise<Named> {
-  const found = await findOrganization(database, name);
+  const found = await findOrganizationByName(database, name);
   if (found === undefined) throw new Error(`There is no organization "${name}".`);
   return found;
 }
@@ -43,17 +46,18 @@ export async function userCalled(database: Database, organization: Named, name: 
   return found;
 }
 
-/** Makes an organization, or finds the one of that name. @throws Error with a sentence for what is no name */
+/** Makes an organization, or finds the one of that name. @throws Error with a sentence when the name is not valid */
 export const makeOrganization = (database: Database, name: string, actor: Actor) =>
   addOrganization(database, nameOf(name), actor);
 
-/** Makes a user, or finds the one of that name. @throws Error with a sentence for what is no name */
+/** Makes a user, or finds the one of that name. @throws Error with a sentence when the name is not valid */
 export const makeUser = (database: Database, organization: Named, name: string, actor: Actor) =>
   addUser(database, organization.id, nameOf(name), actor);
 
 /**
  * Gives an organization another name; its data, users and keys stay as they are.
- * @throws Error with a sentence when there is none, another one is called so, or the start of a server would make it again
+ * @throws Error with a sentence when there is no such organization, when another one has the new name, or when it is the
+ * default organization, which the next start of a server would make again under its old name
  */
 export async function callOrganization(
   database: Database,
@@ -62,7 +66,7 @@ export async function callOrganization(
   actor: Actor,
 ): Promise<Named> {
   const { id } = await organizationCalled(database, name);
-  const first = await findOrganization(database, defaultOrganization);
+  const first = await findOrganizationByName(database, defaultOrganization);
   if (first?.id === id) {
     throw new Error(
       `The organization "${defaultOrganization}" keeps its name: the server makes one of that name when it starts.`,
@@ -74,7 +78,10 @@ export async function callOrganization(
   return renamed;
 }
 
-/** The same with a user. @throws Error with a sentence when there is none, or another one is called so */
+/**
+ * Gives a user another name.
+ * @throws Error with a sentence when there is no such user, or another one has the new name
+ */
 export async function callUser(
   database: Database,
   organization: Named,

@@ -3,14 +3,14 @@ import type { RefusedSignIn } from './session-store.ts';
 
 interface Options {
   write(refused: RefusedSignIn): Promise<void>;
-  /** Is given why one could not be written. */
+  /** Called when an entry could not be written. */
   report(error: Error): void;
   limits: Pick<AuthLimits, 'refusedSignInsMax' | 'refusedSignInsMs'>;
 }
 
 /**
- * Writes sign-ins that were refused into the audit log: in each `refusedSignInsMs` the first `refusedSignInsMax` by themselves, and then
- * how many more there were, so that no stranger fills the log. Nobody waits for it.
+ * Writes refused sign-ins into the audit log, in the background. In each `refusedSignInsMs` the first
+ * `refusedSignInsMax` get an entry each; one more entry counts the rest. So a stranger cannot fill the log.
  */
 export function createRefusedSignIns({ write, report, limits }: Options) {
   let count = 0;
@@ -34,7 +34,7 @@ export function createRefusedSignIns({ write, report, limits }: Options) {
       count++;
       if (count <= limits.refusedSignInsMax) put(refused);
     },
-    /** Writes what is still counted. */
+    /** Writes the rest that was only counted so far, and resolves when all entries are written. */
     close(): Promise<void> {
       clearTimeout(timer);
       turn();

@@ -1,23 +1,23 @@
-/** Sessions, and links that begin one. Both stand for a key and open what it opens, for as long as it does. */
+/** Sessions, and links that begin one. Both stand for a key: they grant what it grants, and end with it. */
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { FoundKey, Identity } from './identity.ts';
 import type { AuthLimits } from './limits.ts';
 import { hashToken } from './tokens.ts';
 
-/** What a person is told of a session; `expires_at` is null of who asks under a key, without one. */
+/** What a person sees of a session. `expires_at` is null when a request uses a key and not a session. */
 export interface SessionFacts {
   organization_name: string;
   user_name: string;
   expires_at: string | null;
 }
 
-/** A session that has been stored, and who is in it. */
+/** A session that has been stored, and whose it is. */
 export interface StoredSession extends SessionFacts {
   identity: Identity;
 }
 
-/** The actor of a session that begins is its key. */
+/** SQL for the audit entry of a new session. Its actor is the key. */
 const begunBy = {
   from: 'made cross join opener',
   organizationId: 'opener.organization_id',
@@ -29,11 +29,14 @@ const keyOpens = 'key.revoked_at is null and (key.expires_at is null or key.expi
 const identityColumns =
   'key.organization_id as "organizationId", key.user_id as "userId", key.key_id as "keyId", key.scopes';
 
-/** Who is in each of some sessions, in their order; undefined for one that is unknown or has ended, or whose key has. */
+/**
+ * Looks up sessions by their tokens. @returns the identities in the order of the tokens; undefined for a session that is
+ * unknown or has ended, or whose key is not valid any more
+ */
 export const findSessions = finder('sessions');
 
-/** Whose key each of some links stands for, in the same way. A link that was used is unknown. */
-export const findLinks = finder('sign_in_links');
+/** Looks up links in the same way. A link that was used is unknown. */
+export const findSignInLinks = finder('sign_in_links');
 
 function finder(table: 'sessions' | 'sign_in_links') {
   return async (
@@ -62,8 +65,9 @@ export interface SessionBounds extends Pick<AuthLimits, 'sessionsPerKeyMax' | 'e
 }
 
 /**
- * Stores a session of a key, by its hash only. Sessions that have ended go meanwhile, and the oldest of a key that has too many.
- * @returns undefined when the key opens nothing any more
+ * Stores a session of a key; of its token only the hash. The same statement removes expired sessions, and the oldest
+ * ones of a key that has too many.
+ * @returns undefined when the key is not valid any more
  */
 export function insertSession(
   database: Database,
@@ -77,8 +81,8 @@ export function insertSession(
 }
 
 /**
- * Uses a link up and stores a session in its place, both or neither: of two who use it at once, one gets a session.
- * @returns undefined when the link is unknown, was used or has ended, or its key opens nothing any more
+ * Exchanges a link for a session, atomically: of two concurrent uses of a link only one gets a session.
+ * @returns undefined when the link is unknown, was used or has expired, or its key is not valid any more
  */
 export function exchangeLink(
   database: Database,
@@ -92,7 +96,10 @@ export function exchangeLink(
   return storeSession(database, used, token, bounds, { ...actor, kind: 'key' }, [hashToken(link)]);
 }
 
-/** @param named a statement that names the key: its parameters are numbered from 6 on */
+/**
+ * @param named SQL that selects `organization_id` and `key_id` of the key; its parameters begin at $6 and are in
+ * `values`
+ */
 async function storeSession(
   database: Database,
   named: string,
@@ -121,7 +128,10 @@ async function storeSession(
   return { organization_name, user_name, expires_at, identity };
 }
 
-/** Removes rows whose time is over, and the oldest of a key that has as many as it may; one that somebody else removes is left. */
+/**
+ * SQL that removes expired rows, and the oldest rows of a key that has reached its limit. It skips rows that a concurrent
+ * statement has locked.
+ */
 const sweep = (table: string, perKeyMax: string, sweptMax: string) => `ended as (
        delete from ${table} where token_hash in (
          select token_hash from ${table} where expires_at <= now() order by expires_at
@@ -132,7 +142,7 @@ const sweep = (table: string, perKeyMax: string, sweptMax: string) => `ended as 
          order by created_at desc offset ${perKeyMax}::integer - 1 for update skip locked)
      )`;
 
-/** What is told of a session, or of who asks under a key. @param token of the session, where there is one */
+/** Describes the session of a request, or the owner of its key. @param token of the session; undefined without one */
 export async function findSessionFacts(
   database: Database,
   { organizationId, userId }: Identity,
@@ -149,7 +159,7 @@ export async function findSessionFacts(
   return rows[0] as SessionFacts;
 }
 
-/** Ends a session; one that is not there has ended. */
+/** Ends a session. A session that does not exist has ended already, so that is no error. */
 export async function deleteSession(database: Database, token: string, actor: Actor): Promise<void> {
   await database.everyOrganization.upkeep.pool.query(
     `with ended as (delete from sessions where token_hash = $1::bytea returning organization_id, key_id)
@@ -162,17 +172,17 @@ export async function deleteSession(database: Database, token: string, actor: Ac
   );
 }
 
-/** Somebody who has tried to sign in, and was refused. */
+/** A refused attempt to sign in. */
 export interface RefusedSignIn {
   actor: Actor;
-  /** Of the key that was tried: it tells whose it is, though it opens nothing. */
+  /** Public id of the key that was tried. It identifies the organization, even when the key is not valid. */
   publicId?: string | undefined;
   why: string;
-  /** How many more were only counted, from anywhere. */
+  /** For an entry that sums up: how many attempts, of anybody, were only counted. */
   count?: number;
 }
 
-/** Writes into the audit log that somebody was not let in; for the organization of the key that he has tried, if there is one. */
+/** Writes a refused sign-in into the audit log, under the organization of the key that was tried, if that is known. */
 export async function noteRefusedSignIn(
   database: Database,
   { actor, publicId, why, count }: RefusedSignIn,
@@ -195,7 +205,7 @@ export async function noteRefusedSignIn(
 
 /**
  * Stores a link that signs in once with a key.
- * @returns until when; undefined when no key that still opens has that id
+ * @returns when it expires; undefined when no valid key has that id
  */
 export async function insertLink(
   database: Database,

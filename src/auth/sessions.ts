@@ -10,9 +10,9 @@ import { createRefusedSignIns } from './refused-sign-ins.ts';
 import {
   deleteSession,
   exchangeLink,
-  findLinks,
   findSessionFacts,
   findSessions,
+  findSignInLinks,
   insertLink,
   insertSession,
   noteRefusedSignIn,
@@ -22,28 +22,28 @@ import {
 } from './session-store.ts';
 import { isToken, newToken } from './tokens.ts';
 
-/** A session that has just begun: its secret cannot be had again. */
+/** A session that has just begun, with its token, which cannot be shown again. */
 export interface NewSession extends StoredSession {
   token: string;
 }
 
-/** Who is in a session is looked up and remembered as a key is; so it ends with its key, as soon as that does. */
+/** Sessions are looked up and cached as keys are, so a session ends with its key, and within the same time. */
 export interface Sessions extends Identities {
-  /** Begins a session of a key. @returns undefined when the key opens nothing any more */
+  /** Begins a session of a key. @returns undefined when the key is not valid any more */
   begin(identity: Identity, actor: Actor): Promise<NewSession | undefined>;
   /**
-   * Begins a session in the place of a link, which is used up.
-   * @returns undefined for one that is malformed, unknown, used or over
-   * @throws ApiError 503 when the database could not be asked for too long
+   * Exchanges a link for a session; the link cannot be used again.
+   * @returns undefined for a link that is malformed, unknown, used or expired
+   * @throws ApiError 503 when the database stays away for `strangerWaitMsMax`
    */
   exchange(link: string, actor: Actor): Promise<NewSession | undefined>;
-  /** What is told of who asks; with a session, until when that lasts. */
+  /** Describes who sends a request and, when it has a session, when that ends. */
   describe(identity: Identity, token: string | undefined): Promise<SessionFacts>;
-  /** Ends a session: here at once, on other servers as soon as they look it up again. */
+  /** Ends a session: on this server at once, on others with their next look-up (`keyCacheMsMax`). */
   end(token: string, actor: Actor): Promise<void>;
-  /** Notes in the audit log that somebody was not let in. Nobody waits for it; of many, most are only counted. */
+  /** Writes a refused sign-in into the audit log, in the background. Beyond `refusedSignInsMax` they are only counted. */
   noteRefused(refused: RefusedSignIn): void;
-  /** Writes down what is still counted. */
+  /** Writes the counts of refused sign-ins that are not in the audit log yet. */
   close(): Promise<void>;
 }
 
@@ -53,14 +53,14 @@ interface Options {
   limits?: Partial<AuthLimits> | undefined;
 }
 
-/** Keeps sessions in the database, so that they outlive the server and count on every one. */
+/** Keeps sessions in the database, so that they survive a restart and are valid on every server. */
 export function openSessions(database: Database, log: Logger, { sessionSeconds, ...given }: Options): Sessions {
   const limits = { ...authLimits, ...given.limits };
   const bounds = { ...limits, sessionSeconds };
   const known = openIdentities(database, log, limits, findSessions);
-  // Strangers try links: looked up as their keys are, a flood of them takes one statement at a time.
+  // Strangers may try links. They are looked up in batches, as keys are, so a flood of them uses one statement at a time.
   const links = createKeyLookUp({
-    findAll: (tokens) => findLinks(database, tokens, limits),
+    findAll: (tokens) => findSignInLinks(database, tokens, limits),
     isPassing: (error) => passingFailure(error) !== undefined,
     limits,
   });
@@ -94,16 +94,17 @@ export function openSessions(database: Database, log: Logger, { sessionSeconds, 
 }
 
 /**
- * The address that signs in when it is opened. The secret stands in its fragment, which a browser sends to nobody; the page exchanges it.
- * @param pageUrl where a browser reaches the server
+ * The address that signs in when a browser opens it. The token is in its fragment, which a browser never sends; the
+ * script of the page exchanges it for a session.
+ * @param pageUrl the address at which a browser reaches the server
  */
 export function signInLink(pageUrl: string, token: string): string {
   return `${pageUrl.replace(/\/+$/, '')}/#token=${token}`;
 }
 
 /**
- * Makes a link's secret that begins one session of a key within `linkSeconds`.
- * @returns undefined when no key that still opens has that id
+ * Makes the token of a link, which can begin one session of a key within `linkSeconds`.
+ * @returns undefined when no valid key has that id
  */
 export async function createLink(
   database: Database,

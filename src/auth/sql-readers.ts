@@ -1,6 +1,7 @@
 /**
- * Roles of PostgreSQL that read the runs and points of one organization in SQL and nothing else. What they may use is made by
- * migrations 0004 and 0017; which organization they see stands in sql_readers.
+ * Roles of PostgreSQL that can read the runs and points of one organization in SQL, and nothing else. The views and
+ * functions that they use are made by migrations 0004 and 0017. The table sql_readers says which organization a role
+ * sees.
  */
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
@@ -8,10 +9,11 @@ import { type Actor, actorParameter, auditEntries, theServer } from '../database
 import type { OwnerDatabase } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inTransaction } from '../database/transactions.ts';
 import { type Address, hostsOf, readAddress, urlOf } from '../lib/postgres-address.ts';
 
-/** How a new reader connects: whoever has the address can read. */
+/** A new reader and its address. The address contains the password, so whoever has it can read. */
 export interface SqlReader {
   role: string;
   /** `postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE` */
@@ -19,9 +21,9 @@ export interface SqlReader {
 }
 
 /**
- * Makes a role that can log in, with a name that says nothing of the organization: every role can list the others.
- * @param connectionString how this server connects; the reader's address has the same host, port and database
- * @throws Error with a sentence when there is no such organization, or this server's own role may not make roles
+ * Makes a login role for a reader. Its name does not mention the organization, since every role can list all others.
+ * @param connectionString the address by which this server connects; the reader's has the same host, port and database
+ * @throws Error with a sentence when there is no such organization, or when this server's own role may not make roles
  */
 export async function createSqlReader(
   database: OwnerDatabase,
@@ -43,7 +45,10 @@ export async function createSqlReader(
 
 const ofTheServer = ['options', 'application_name', 'passfile', 'sslcert', 'sslkey', 'sslpassword'];
 
-/** What psql takes: it has no mode `no-verify`. The server's own certificate is no business of a reader. */
+/**
+ * The reader's address, in a form that psql accepts: it has no sslmode `no-verify`. The server's own certificate is
+ * left out.
+ */
 function readerUrl(
   connectionString: string,
   { user, password, schema }: { user: string; password: string; schema: string },
@@ -54,7 +59,7 @@ function readerUrl(
     ...place,
     user,
     password,
-    // An address without a place means the sockets of this machine here, and perhaps another one where it is read.
+    // An address without a host means the local sockets, and the reader may be on another machine, so the host is named.
     ...(place.host === undefined && place.hostaddr === undefined && { host: hostsOf(place)[0]?.host as string }),
     ...(place.sslmode === 'no-verify' && { sslmode: 'require' }),
     ...(schema !== 'public' && { options: `-csearch_path=${schema}` }),
@@ -62,7 +67,7 @@ function readerUrl(
 }
 
 /**
- * Makes a reader of a role that is there already, for a server that may not make roles.
+ * Makes an existing role a reader. For a server whose role may not make roles.
  * @throws Error with a sentence when there is no such organization or role, or the role reads already
  */
 export function admitSqlReader(
@@ -80,9 +85,9 @@ export function admitSqlReader(
 }
 
 /**
- * Gives those readers whose roles are in this PostgreSQL what a reader may use: after a restore, since neither roles nor rights are
- * in a backup.
- * @returns the names of those that are readers without a role
+ * Grants the rights of a reader to all readers whose roles exist in this PostgreSQL. For use after a restore, since a
+ * backup contains neither roles nor rights.
+ * @returns the names of the readers whose roles do not exist
  */
 export function readmitSqlReaders(database: OwnerDatabase): Promise<string[]> {
   return inTransaction(database.pool, async (client) => {
@@ -95,19 +100,25 @@ export function readmitSqlReaders(database: OwnerDatabase): Promise<string[]> {
   });
 }
 
-export async function listSqlReaders(database: OwnerDatabase) {
-  return database.kysely
-    .selectFrom('sql_readers')
-    .innerJoin('organizations', 'organizations.organization_id', 'sql_readers.organization_id')
-    .select(['role_name', 'organizations.name as organization', 'sql_readers.created_at'])
-    .orderBy('sql_readers.created_at')
-    .execute();
+/** A line of the operator's list; `created_at` is ISO 8601. */
+export interface SqlReaderRow {
+  role_name: string;
+  organization: string;
+  created_at: string;
+}
+
+export async function listSqlReaders(database: OwnerDatabase): Promise<SqlReaderRow[]> {
+  const { rows } = await database.pool.query<SqlReaderRow>(
+    `select r.role_name, o.name as organization, r.created_at
+     from sql_readers r join organizations o on o.organization_id = r.organization_id
+     order by r.created_at`,
+  );
+  return rows;
 }
 
 /**
- * Takes from a reader all that it was given, at once, sessions that are open too; its role goes with it where this server
- * may do that.
- * @returns whether the role is gone
+ * Revokes all rights of a reader, with immediate effect on its open sessions too. Drops its role where this server may.
+ * @returns whether the role was dropped, or did not exist
  * @throws Error with a sentence when there is no such reader
  */
 export async function dropSqlReader(database: OwnerDatabase, role: string, actor: Actor = theServer): Promise<boolean> {
@@ -125,11 +136,11 @@ export async function dropSqlReader(database: OwnerDatabase, role: string, actor
     }
   });
   try {
-    // After a restore into another PostgreSQL there is none.
+    // `if exists`: after a restore into another PostgreSQL the role does not exist.
     await database.pool.query(`drop role if exists ${pg.escapeIdentifier(role)}`);
     return true;
   } catch (error) {
-    if (isCode(error, insufficientPrivilege) || isCode(error, dependentObjects)) return false;
+    if (hasSqlstate(error, sqlstates.insufficientPrivilege, sqlstates.dependentObjectsStillExist)) return false;
     throw error;
   }
 }
@@ -149,11 +160,11 @@ async function createRole(client: pg.PoolClient, role: string, password: string,
   const secret = pg.escapeLiteral(scramSecret(password));
   try {
     await client.query(`create role ${role} login connection limit 10 password ${secret}`);
-    // Against mistakes: a reader can set both otherwise, and has no right to write anything all the same.
+    // Both only prevent mistakes, as a reader can change them. It has no right to write in any case.
     await client.query(`alter role ${role} set default_transaction_read_only = on`);
     await client.query(`alter role ${role} set statement_timeout = '60s'`);
   } catch (error) {
-    if (!isCode(error, insufficientPrivilege)) throw error;
+    if (!hasSqlstate(error, sqlstates.insufficientPrivilege)) throw error;
     throw new Error(
       `The role of this server may not make roles in PostgreSQL (CREATEROLE). Let somebody who may make one, ` +
         `create role NAME login password '…', and name it here: ` +
@@ -162,7 +173,7 @@ async function createRole(client: pg.PoolClient, role: string, password: string,
   }
 }
 
-/** What the audit log says of a reader. */
+/** SQL for the audit entry of a reader. */
 const ofReader = {
   from: 'reader',
   organizationId: 'reader.organization_id',
@@ -186,7 +197,7 @@ async function grantAll(client: pg.PoolClient, role: string): Promise<void> {
   }
 }
 
-/** All that a reader may do, with what. */
+/** The rights of a reader, each with its object. */
 async function grants(client: pg.PoolClient): Promise<[string, string][]> {
   const { rows } = await client.query<{ database: string; schema: string }>(
     'select quote_ident(current_database()) as database, quote_ident(current_schema()) as schema',
@@ -199,7 +210,3 @@ async function grants(client: pg.PoolClient): Promise<[string, string][]> {
     ['execute', `function ${schema}.points_between, ${schema}.point_time`],
   ];
 }
-
-const insufficientPrivilege = '42501';
-const dependentObjects = '2BP01';
-const isCode = (error: unknown, code: string) => (error as { code?: string }).code === code;

@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { sql } from 'kysely';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -9,10 +8,10 @@ import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts'
 import { type AuthLimits, authLimits } from './limits.ts';
 
 /**
- * Who each of some keys belongs to, in their order; undefined for one that is malformed, unknown, revoked or expired. One
- * statement looks all of them up.
+ * Looks up all keys by one statement.
+ * @returns the identities in the order of the keys; undefined for a key that is malformed, unknown, revoked or expired
  */
-export async function findKeys(
+export async function findKeyOwners(
   database: Database,
   keys: readonly string[],
   { keyUseMsMin }: Pick<AuthLimits, 'keyUseMsMin'> = authLimits,
@@ -40,13 +39,13 @@ export async function findKeys(
 
 /** The identity behind a key, or undefined for one that is malformed, unknown, revoked or expired. */
 export async function findIdentity(database: Database, key: string): Promise<Identity | undefined> {
-  const [found] = await findKeys(database, [key]);
+  const [found] = await findKeyOwners(database, [key]);
   if (found === undefined) return undefined;
   const { isUseStale, ...identity } = found;
   return identity;
 }
 
-/** Notes that a key was used, unless that was noted less than `keyUseMsMin` ago, by whichever server. */
+/** Records the use of a key, unless any server has recorded one less than `keyUseMsMin` ago. */
 export async function noteKeyUse(
   database: Database,
   organizationId: string,
@@ -61,24 +60,28 @@ export async function noteKeyUse(
   );
 }
 
-/** By which way keys are made: that of the operator, or that of who asks for one organization, under whose policy it stays in it. */
+/**
+ * The handle under which keys are made: the operator's, or that of one organization, whose row-level policy then
+ * applies.
+ */
 type Way = Database | OrganizationDatabase;
 
-const poolOf = (way: Way): Connections => ('everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool);
+const poolOf = (way: Way): ConnectionSource =>
+  'everyOrganization' in way ? way.everyOrganization.upkeep.pool : way.pool;
 
-/** The organization that a statement keeps to; null of the operator. */
+/** The organization to which a statement is restricted; null for the operator. */
 const organizationOf = (way: Way) => ('organizationId' in way ? way.organizationId : null);
 
-/** When a key stops to open: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
+/** When a key expires: so many seconds after it is stored, or at a time in ISO 8601; never, when neither is given. */
 export interface KeyEnd {
   inSeconds?: number | undefined;
   at?: string | undefined;
 }
 
 /**
- * Stores a key for a user, by its hash only.
- * @param audited.action it is a new one, or one that somebody held already
- * @returns its id, or undefined when this very key is stored already, for whomever.
+ * Stores a key for a user; only its hash is stored.
+ * @param audited.action `key.create` for a new key, `key.import` for one that somebody held already
+ * @returns its id; undefined when the same key is stored already, for any user
  */
 export async function insertKey(
   way: Way,
@@ -97,17 +100,17 @@ export async function insertKey(
      ), audited as (${auditEntries(action, { from: `made ${ofUser}`, ...ofMade }, '$9')})
      select key_id from made`,
     [
-      ...[owner.organization_id, owner.user_id, ...restingForm(key), chosen, end.at ?? null, end.inSeconds ?? null],
+      ...[owner.organization_id, owner.user_id, ...storedParts(key), chosen, end.at ?? null, end.inSeconds ?? null],
       actorParameter(actor),
     ],
   );
   return rows[0]?.key_id;
 }
 
-/** Not the hash: the role of the API reads none. */
+/** The columns that statements return. The hash is not among them, since the role of the API may not read it. */
 const shown = 'key_id, organization_id, user_id, key_hint, scopes, expires_at, replaces_key_id';
 const ofUser = 'join users whose on whose.user_id = made.user_id and whose.organization_id = made.organization_id';
-/** What the audit log says of a key that was made. */
+/** SQL for the audit entry of a key in the row `made`. */
 const ofMade = {
   organizationId: 'made.organization_id',
   ofKeyId: 'made.key_id',
@@ -115,19 +118,20 @@ const ofMade = {
                                'expires_at', made.expires_at, 'replaces_key_id', made.replaces_key_id)`,
 };
 
-/** What of a key is stored: its public id, its hash and its hint. */
-function restingForm(key: string): [string, Buffer, string] {
+/** The parts of a key that are stored: its public id, its hash and its hint. @throws Error when it cannot be a key */
+function storedParts(key: string): [string, Buffer, string] {
   const publicId = publicIdOf(key);
   if (publicId === undefined) throw new Error('This is no key: it is too short, too long or mistyped.');
   return [publicId, hashApiKey(key), apiKeyHint(key)];
 }
 
 /**
- * Stores the successor of a key that still opens and has none: of the same user, with the same scopes, and, unless `end`
- * says otherwise, for as long as the old one was made to last: a successor that was lost, and revoked, tells how long where
- * an earlier overlap has shortened that. The old one ends after the overlap, or when it would have.
- * @returns undefined when there is no such key
- * @throws a unique violation when somebody else does the same at the same time
+ * Stores the successor of a valid key that has none. It belongs to the same user and has the same scopes. Unless `end` is
+ * given, it has the lifetime that the old key was made with. An earlier overlap may have shortened the old key; then its
+ * revoked successor still has the original lifetime, and that is used. The old key ends after the overlap, or at its
+ * own end if that is sooner.
+ * @returns undefined when there is no such key, it is not valid, or it has a successor
+ * @throws a unique violation when a concurrent call does the same
  */
 export async function insertSuccessor(
   way: Way,
@@ -163,23 +167,23 @@ export async function insertSuccessor(
      ), audited as (${auditEntries('key.rotate', { from: `made ${ofUser}`, ...ofMade }, '$8')})
      select made.key_id as "keyId", ended.expires_at as "oldExpiresAt" from made cross join ended`,
     [
-      ...[keyId, ...restingForm(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
+      ...[keyId, ...storedParts(key), overlapSeconds, end.at ?? null, end.inSeconds ?? null],
       ...[actorParameter(actor), organizationOf(way)],
     ],
   );
   return rows[0];
 }
 
-/** The number of a stored key, whether it still opens or not. */
+/** The id of a stored key, whether it is still valid or not. */
 export async function findKeyId(database: Database, key: string): Promise<number | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ key_id: number }>(
     'select key_id from api_keys where public_id = $1::text and key_hash = $2::bytea',
-    restingForm(key).slice(0, 2),
+    storedParts(key).slice(0, 2),
   );
   return rows[0]?.key_id;
 }
 
-/** Gives a key that was not revoked other scopes, or another end; what is not given stays. */
+/** Changes the scopes or the end of a key that was not revoked. What is not given stays as it is. */
 export async function changeKey(
   database: Database,
   keyId: number,
@@ -196,7 +200,7 @@ export async function changeKey(
   );
 }
 
-/** Revokes a key at once. @returns false when no key that still opens has that id. */
+/** Revokes a key, an expired one too. @returns false when there is no such key, or it was revoked before */
 export async function revokeKey(database: Database, keyId: number, actor: Actor = theServer): Promise<boolean> {
   const { rowCount } = await database.everyOrganization.upkeep.pool.query(
     `with made as (
@@ -208,15 +212,13 @@ export async function revokeKey(database: Database, keyId: number, actor: Actor 
   return rowCount !== 0;
 }
 
-/** Whether an organization has any key that still opens. */
+/** Whether an organization has any valid key. */
 export async function hasUsableKey(database: Database, organizationId: string): Promise<boolean> {
-  const row = await database.everyOrganization.upkeep.kysely
-    .selectFrom('api_keys')
-    .select('key_id')
-    .where('organization_id', '=', organizationId)
-    .where('revoked_at', 'is', null)
-    .where(sql<boolean>`(expires_at is null or expires_at > now())`)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  const { rowCount } = await database.everyOrganization.upkeep.pool.query(
+    `select from api_keys
+     where organization_id = $1::uuid and revoked_at is null and (expires_at is null or expires_at > now())
+     limit 1`,
+    [organizationId],
+  );
+  return rowCount !== 0;
 }

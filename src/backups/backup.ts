@@ -8,44 +8,47 @@ import { ranMigrations } from '../database/migrations.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import { type TarEntry, tarEnd, tarEntry } from '../lib/tar.ts';
 import {
+  type BackupManifest,
+  backupContentsName,
+  backupManifestName,
   type Contents,
-  contentsName,
   digestBody,
   digestName,
   formatName,
   formatVersion,
   jsonBody,
-  type Manifest,
-  manifestName,
   pieceName,
   type TableContents,
-} from './format.ts';
+} from './backup-format.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 import { boundLocks, copyToSql, keepTables, listColumns, listSequences, listTables, readMoment } from './store.ts';
 
-/** Where a backup goes, in order. It is awaited, so that nothing gathers before something slow. */
+/**
+ * Where the bytes of a backup go, in order. Each call is awaited, so a slow sink slows the backup down (back-pressure).
+ */
 export type Sink = (bytes: Buffer) => Promise<void>;
 
 interface Options {
-  /** Is told how many bytes of about how many have been read. */
+  /** Called with the number of bytes read so far, and of about how many. */
   onProgress?: (bytes: number, total: number) => void;
-  /** Ends it; then it throws the reason. */
+  /** Stops it; then it throws the reason of the signal. */
   signal?: AbortSignal;
   limits?: Partial<BackupLimits>;
 }
 
 export interface Made {
-  manifest: Manifest;
+  manifest: BackupManifest;
   contents: Contents;
-  /** Bytes of the file. */
+  /** Size of the file in bytes. */
   bytes: number;
 }
 
 /**
- * Writes all that is stored, as it is at one moment, beside servers that go on, in memory that does not grow with it. It waits for
- * nobody but a migration, and nobody but a migration waits for it.
- * @param database was opened without a bound of statements
- * @throws with a sentence where not all can be read, and what the sink throws; what was written until then is no backup
+ * Writes all that is stored, in one snapshot, while servers keep running. Its memory does not grow with the database.
+ * It waits for nothing but a migration, and only a migration waits for it.
+ * @param database opened without a time limit for statements
+ * @throws with a sentence where not all can be read, and what the sink throws; what was written until then is not a
+ * backup
  */
 export async function backUp(database: Database, sink: Sink, options: Options = {}): Promise<Made> {
   const client = await database.everyOrganization.upkeep.pool.connect();
@@ -56,7 +59,7 @@ export async function backUp(database: Database, sink: Sink, options: Options = 
     failure = error as Error;
     throw error;
   } finally {
-    // With its connection a backup that was broken off ends at once.
+    // Closing the connection ends an interrupted backup at once.
     client.release(failure ?? true);
   }
 }
@@ -66,14 +69,14 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
   await boundLocks(client, limits.lockMsMax);
   const tables = (await listTables(client)).filter(({ isOurs }) => isOurs);
   await client.query('begin isolation level repeatable read read only');
-  // The moment of a backup is its first statement that looks at rows: after it has waited for migrations.
+  // The snapshot is taken by the first statement that reads rows. So first wait for migrations, then read.
   await keepTables(
     client,
     tables.map(({ name }) => name),
   );
   const { manifest, total } = await describe(client);
   const file = createFile(sink, Math.floor(Date.parse(manifest.takenAt) / 1_000));
-  await file.entry({ name: manifestName, body: jsonBody(manifest) });
+  await file.entry({ name: backupManifestName, body: jsonBody(manifest) });
   const contents: Contents = { tables: [] };
   let before = 0;
   for (const table of manifest.tables) {
@@ -83,12 +86,12 @@ async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Pr
     contents.tables.push(found);
   }
   await client.query('commit');
-  await file.entry({ name: contentsName, body: jsonBody(contents) });
+  await file.entry({ name: backupContentsName, body: jsonBody(contents) });
   return { manifest, contents, bytes: await file.end() };
 }
 
-/** @throws with a sentence where the role of the session does not see everything */
-async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; total: number }> {
+/** @throws with a sentence where the role of the session cannot see every row */
+async function describe(client: pg.PoolClient): Promise<{ manifest: BackupManifest; total: number }> {
   const moment = await readMoment(client);
   const listed = await listTables(client);
   const ours = listed.filter(({ isOurs }) => isOurs);
@@ -102,7 +105,7 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; to
   }
   const names = ours.map(({ name }) => name);
   const migrations = await ranMigrations({ pool: client as never });
-  const manifest: Manifest = {
+  const manifest: BackupManifest = {
     format: formatName,
     formatVersion,
     takenAt: moment.takenAt,
@@ -117,18 +120,18 @@ async function describe(client: pg.PoolClient): Promise<{ manifest: Manifest; to
   return { manifest, total: ours.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-interface TableMeans {
+interface TableDependencies {
   file: ReturnType<typeof createFile>;
   limits: BackupLimits;
   onRead: (bytes: number) => void;
   signal: AbortSignal | undefined;
 }
 
-/** While pieces are compressed, in threads, the next one is read. */
+/** Writes the rows of a table. While pieces are compressed in threads, the next piece is read. */
 async function writeTable(
   client: pg.PoolClient,
-  table: Manifest['tables'][number],
-  { file, limits, onRead, signal }: TableMeans,
+  table: BackupManifest['tables'][number],
+  { file, limits, onRead, signal }: TableDependencies,
 ): Promise<TableContents> {
   const hash = createHash('sha256');
   const compressing: Promise<Buffer>[] = [];
@@ -176,7 +179,7 @@ function createFile(sink: Sink, seconds: number) {
   const entry = (one: TarEntry) => write(tarEntry(one, seconds));
   return {
     entry,
-    /** @returns bytes of the whole file */
+    /** @returns the size of the whole file in bytes */
     async end(): Promise<number> {
       await entry({ name: digestName, body: digestBody(hash.copy().digest()) });
       await write(tarEnd);

@@ -1,8 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { partSuffix } from './file.ts';
+import { partSuffix } from './backup-file.ts';
 
-/* The folder of scheduled backups. What stands there is all that is known of them: whoever deletes one has deleted it. */
+/*
+ * The folder of scheduled backups. There is no other record of them, so a file that somebody deletes is gone from the
+ * list too.
+ */
 
 /** @param at ms of Unix time */
 export const backupName = (at: number) =>
@@ -12,11 +15,11 @@ const namePattern = /^metrology-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.backup$
 
 export interface KeptBackup {
   path: string;
-  /** When it was begun, in ms of Unix time. */
+  /** When the backup was begun, in ms of Unix time. */
   at: number;
 }
 
-/** Whole backups by their names, the newest first. A folder that is not there has none. */
+/** Complete backups by their names, the newest first. None where the folder does not exist. */
 export async function listBackups(folder: string): Promise<KeptBackup[]> {
   const names = await readdir(folder).catch(unlessMissing);
   return names
@@ -29,7 +32,7 @@ export async function listBackups(folder: string): Promise<KeptBackup[]> {
     .sort((a, b) => b.at - a.at);
 }
 
-/** Removes all but the newest, and what was left half written by a server that is gone. Nobody else may be writing there. */
+/** Removes all but the newest, and partial files that a dead server left. No other process may be writing there. */
 export async function removeOld(folder: string, keep: number): Promise<void> {
   for (const { path } of (await listBackups(folder)).slice(keep)) await rm(path, { force: true });
   for (const name of await readdir(folder)) {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Database, openDatabase } from '../database/database.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { backUp } from './backup.ts';
-import { writeFileWhole } from './file.ts';
+import { writeFileWhole } from './backup-file.ts';
 import { backupName, listBackups, removeOld } from './folder.ts';
 import { type BackupLimits, backupLimits } from './limits.ts';
 
@@ -13,9 +13,9 @@ interface Log {
 
 export interface ScheduleOptions {
   folder: string;
-  /** From the beginning of one to that of the next. */
+  /** From the start of one backup to the start of the next. */
   everyMs: number;
-  /** How many stay. */
+  /** How many backups are kept. */
   keep: number;
   log: Log;
   /** Milliseconds of Unix time. */
@@ -24,26 +24,31 @@ export interface ScheduleOptions {
 }
 
 export interface Schedule {
-  /** Begins to look whether one is due, now and every `lookMs`. @param connectionString of the server's own login */
+  /**
+   * Begins to check whether a backup is due, now and every `lookMs`.
+   * @param connectionString of the server's own login
+   */
   start(connectionString: string): void;
-  /** Looks now. Never rejects. */
+  /** Checks now, and makes a backup that is due. Never rejects. */
   look(): Promise<void>;
-  /** Seconds since the newest that stands in the folder was begun; where there is none, since 1970. */
+  /** Seconds since the newest backup in the folder was begun; since 1970 where there is none. */
   ageSeconds(): number;
   failureCount(): number;
-  /** Ends one that is under way, of which nothing stays. */
+  /** Ends a running backup and removes its file. */
   stop(): Promise<void>;
 }
 
-/** A number that goes through every channel between processes, as infinity does not, and is beyond every alarm. */
+/**
+ * Stands for "no backup". Infinity cannot be sent between processes; an age counted from 1970 also exceeds every alarm.
+ */
 const never = 0;
 
-/** Shared by all servers of a database: only one of them makes a backup at a time. */
-const turn = 7_203_118_440_012;
+/** Advisory lock of all servers of a database: only one of them makes a backup at a time. */
+const lockId = 7_203_118_440_012;
 
 /**
- * Makes backups from time to time and keeps the last of them. Many servers may have the same folder: whoever comes first makes the
- * one that is due, and the others find it there.
+ * Makes backups periodically and keeps the last ones. Many servers may use the same folder: the first one makes the
+ * backup that is due, and the others find it there.
  */
 export function createSchedule(options: ScheduleOptions): Schedule {
   const { folder, everyMs, keep, log, now = Date.now } = options;
@@ -76,7 +81,7 @@ export function createSchedule(options: ScheduleOptions): Schedule {
     try {
       const mayTry = now() - failedAt >= limits.retryMs && !stopping.signal.aborted;
       if (address === undefined || !(await isDue()) || !mayTry) return;
-      // Of a database of any size, so no statement is bounded.
+      // The database may have any size, so its statements have no time limit.
       const database = openDatabase(address, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
       await inTurn(database, async () => {
         if (await isDue()) await makeOne(database);
@@ -115,14 +120,16 @@ export function createSchedule(options: ScheduleOptions): Schedule {
   };
 }
 
-/** Does it unless another server is at it. */
+/** Runs `work` unless another server holds the lock. */
 async function inTurn(database: Database, work: () => Promise<void>): Promise<void> {
   const client = await database.everyOrganization.upkeep.pool.connect();
   try {
-    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1::bigint) as taken', [turn]);
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1::bigint) as taken', [
+      lockId,
+    ]);
     if (rows[0]?.taken) await work();
   } finally {
-    // With its session ends the turn.
+    // Closing the session releases the lock.
     client.release(true);
   }
 }

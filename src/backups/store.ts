@@ -1,23 +1,26 @@
 import pg from 'pg';
 import { serviceRole } from '../database/roles.ts';
-import type { Manifest } from './format.ts';
+import type { BackupManifest } from './backup-format.ts';
 
-/* Statements on one connection, in the transaction of a backup or a restore: the tables as PostgreSQL knows them. */
+/*
+ * Statements on the one connection of a backup or a restore, in its transaction: the tables as PostgreSQL's catalogs
+ * show them.
+ */
 
 const inSchema = `c.relnamespace = to_regnamespace(quote_ident(current_schema())) and c.relkind = 'r'
   and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e')`;
 
 export interface ListedTable {
   name: string;
-  /** Whether the role of this session is let see every row. */
+  /** Whether the role of this session can see every row. */
   isReadable: boolean;
-  /** It belongs to the server: it is kept from others, or shared with its role. */
+  /** Whether it is a table of the server: it has row-level security, or is shared with the server's role. */
   isOurs: boolean;
   /** Bytes on disk, without indexes. */
   bytes: number;
 }
 
-/** The tables of the schema, with those first that others refer to. */
+/** The tables of the schema; a table comes after those that it refers to. */
 export async function listTables(client: pg.PoolClient): Promise<ListedTable[]> {
   const { rows } = await client.query<ListedTable & { refersTo: string[] }>(
     `select c.relname::text as name, pg_table_size(c.oid) as bytes,
@@ -47,18 +50,21 @@ function inOrder<Table extends { name: string; refersTo: string[] }>(tables: Tab
   return ordered;
 }
 
-/** From now on the connection waits for a lock so long at most; then its statement fails with 55P03. */
+/** Limits how long the connection waits for a lock; then its statement fails with 55P03. */
 export async function boundLocks(client: pg.PoolClient, lockMsMax: number): Promise<void> {
   await client.query(`select set_config('lock_timeout', $1::text, false)`, [String(lockMsMax)]);
 }
 
-/** Keeps migrations from changing these until the transaction ends. It waits for those that do so now. */
+/**
+ * Keeps migrations from changing these tables until the transaction ends. Waits for a migration that is changing one
+ * now.
+ */
 export async function keepTables(client: pg.PoolClient, names: readonly string[]): Promise<void> {
   await client.query(`lock table ${names.map(quoted).join(', ')} in access share mode`);
 }
 
-/** The columns of each table with their types, in their order; not those that PostgreSQL computes. */
-export async function listColumns(client: pg.PoolClient, names: readonly string[]): Promise<Manifest['tables']> {
+/** The columns of each table with their types, in order, without generated columns. */
+export async function listColumns(client: pg.PoolClient, names: readonly string[]): Promise<BackupManifest['tables']> {
   const { rows } = await client.query<{ table: string; name: string; type: string }>(
     `select c.relname::text as "table", a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type
      from pg_class c join pg_attribute a on a.attrelid = c.oid
@@ -73,11 +79,14 @@ export async function listColumns(client: pg.PoolClient, names: readonly string[
 }
 
 /**
- * The counters behind columns, and what each has given out last. They are outside of all transactions: by now they may have gone
- * on, and never are behind.
+ * The sequences of columns, and the last number of each. Sequences are not part of any transaction: they may be ahead
+ * of the snapshot, but never behind it.
  */
-export async function listSequences(client: pg.PoolClient, names: readonly string[]): Promise<Manifest['sequences']> {
-  const { rows } = await client.query<Manifest['sequences'][number] & { isReadable: boolean }>(
+export async function listSequences(
+  client: pg.PoolClient,
+  names: readonly string[],
+): Promise<BackupManifest['sequences']> {
+  const { rows } = await client.query<BackupManifest['sequences'][number] & { isReadable: boolean }>(
     `select c.relname::text as "table", a.attname::text as "column", has_sequence_privilege(d.objid, 'select') as "isReadable",
        case when has_sequence_privilege(d.objid, 'select') then pg_sequence_last_value(d.objid) end as last
      from pg_depend d
@@ -96,7 +105,7 @@ export async function listSequences(client: pg.PoolClient, names: readonly strin
   return rows.map(({ isReadable: _, ...sequence }) => sequence);
 }
 
-/** The time of this transaction and the release of PostgreSQL. */
+/** The start of this transaction, and the release of PostgreSQL. */
 export async function readMoment(client: pg.PoolClient): Promise<{ takenAt: string; postgres: string }> {
   const { rows } = await client.query<{ takenAt: string; postgres: string }>(
     `select now() as "takenAt", current_setting('server_version') as postgres`,
@@ -109,7 +118,7 @@ export interface Found {
   hasRows: boolean;
 }
 
-/** What is in the schema already: tables, views and the like, and whether tables have rows. */
+/** What the schema already contains: tables, views and the like, and whether tables have rows. */
 export async function listFound(client: pg.PoolClient): Promise<Found[]> {
   const { rows } = await client.query<{ name: string; isTable: boolean }>(
     `select c.relname::text as name, c.relkind = 'r' as "isTable" from pg_class c
@@ -125,9 +134,10 @@ export async function listFound(client: pg.PoolClient): Promise<Found[]> {
   return found;
 }
 
-/** Lets the owner of empty tables fill them: policies do not hold for it, and no trigger of ours sees the rows. */
+/** Lets the owner fill empty tables: row-level security does not apply to it, and our triggers do not fire. */
 export async function openTables(client: pg.PoolClient, names: readonly string[]): Promise<void> {
-  // Rows of before are those that migrations have made; what is emptied in this transaction can be filled as frozen.
+  // Rows that are there were made by migrations. A table that is truncated in this transaction can be filled with
+  // frozen rows.
   await client.query(`truncate ${names.map(quoted).join(', ')}`);
   for (const name of names) {
     await client.query(`alter table ${quoted(name)} no force row level security, disable trigger user`);
@@ -139,7 +149,7 @@ export async function closeTables(client: pg.PoolClient, names: readonly string[
   for (const name of forced) await client.query(`alter table ${quoted(name)} force row level security`);
 }
 
-/** Tables whose policies hold for their owner too. */
+/** Tables whose policies also apply to their owner. */
 export async function listForced(client: pg.PoolClient, names: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select c.relname::text as name from pg_class c
@@ -149,10 +159,10 @@ export async function listForced(client: pg.PoolClient, names: readonly string[]
   return rows.map(({ name }) => name);
 }
 
-/** Lets a counter go on behind a number. */
+/** Makes a sequence continue after a number. */
 export async function setSequence(
   client: pg.PoolClient,
-  { table, column, last }: Manifest['sequences'][number],
+  { table, column, last }: BackupManifest['sequences'][number],
 ): Promise<void> {
   if (last === null) return;
   await client.query(`select setval(pg_get_serial_sequence(quote_ident($1::text), $2::text), $3::bigint)`, [
@@ -162,10 +172,10 @@ export async function setSequence(
   ]);
 }
 
-export const copyToSql = ({ name, columns }: Manifest['tables'][number]) =>
+export const copyToSql = ({ name, columns }: BackupManifest['tables'][number]) =>
   `copy ${quoted(name)} (${columnList(columns)}) to stdout (format binary)`;
 
-export const copyFromSql = ({ name, columns }: Manifest['tables'][number]) =>
+export const copyFromSql = ({ name, columns }: BackupManifest['tables'][number]) =>
   `copy ${quoted(name)} (${columnList(columns)}) from stdin (format binary, freeze true)`;
 
 const columnList = (columns: readonly { name: string }[]) => columns.map(({ name }) => quoted(name)).join(', ');

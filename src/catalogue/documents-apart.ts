@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 
 /**
- * Whether a list reads the document of a column by itself: compressed, or larger than so many bytes. Earlier releases stored
- * documents of any size, and 33 MB that repeat take 0.4 MB compressed.
+ * SQL of whether a list reads the document of a column separately: if it is compressed, or has more than this many bytes.
+ * Earlier releases stored documents of any size, and 33 MB of repetitive text take 0.4 MB compressed.
  */
 export const isApart = (column: string, inlineBytesMax: number) => sql<boolean>`
   coalesce(pg_column_size(${sql.ref(column)}) > ${inlineBytesMax}::integer

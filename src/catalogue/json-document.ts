@@ -5,9 +5,10 @@ import type { CatalogueLimits } from './limits.ts';
 const storableText = new RegExp(storableTextPattern, 'u');
 
 /**
- * The text of a client's own JSON document for a jsonb column, every key kept, `__proto__` too.
- * @throws ApiError 422 that names the place, from `at` on, of what jsonb cannot hold or would change: U+0000 or a lone
- * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels, more than `documentBytesMax` bytes.
+ * The JSON text of a client's own document for a jsonb column. Every key is kept, `__proto__` too.
+ * @throws ApiError 422 with the path, beginning with `at`, of what jsonb cannot hold or would change: U+0000 or a lone
+ * surrogate in a text or a key, a number beyond float64, more than `jsonDepthMax` levels, more than `documentBytesMax`
+ * bytes
  */
 export function jsonDocument(
   document: unknown,

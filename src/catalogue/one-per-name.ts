@@ -1,22 +1,22 @@
-/** Guarantees: an organization makes no second sample, project or tag under a name that folds to that of another one. */
+/** Guarantees: an organization never gets a second sample, project or tag whose name folds to an existing name. */
 import type pg from 'pg';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
 
-/** The tables of what has such a name, each with its key. */
+/** The tables with such names, each with its key. */
 const keys = { physical_samples: 'physical_sample_id', projects: 'project_id', tags: 'tag_id' } as const;
 export type NamedTable = keyof typeof keys;
 
 /**
- * The id of what an organization calls by a name. Older releases told more names apart, so that several may fold to the
- * same: the one that is spelled alike stands first, then the oldest.
+ * The id of the row with a name. Earlier releases considered more names different, so several rows may fold to the same
+ * name: then the exact spelling comes first, then a name that differs only in case, then the oldest.
  */
 export async function findIdByName(
   { organizationId, folding, pool }: OrganizationDatabase,
   table: NamedTable,
   name: string,
-  connection: Pick<Connections, 'query'> = pool,
+  connection: Pick<ConnectionSource, 'query'> = pool,
 ): Promise<string | undefined> {
   const fold = await folding();
   const key = keys[table];
@@ -31,8 +31,9 @@ export async function findIdByName(
 }
 
 /**
- * Finds what is called so, or makes it; others who look for the same name meanwhile wait for it.
- * @param insert makes it in the transaction of the client; undefined where a unique index says that it is there
+ * Finds the row with a name, or creates it. Others who look for the same name meanwhile wait for it.
+ * @param insert creates the row in the transaction of `client`; returns undefined if a unique index shows that it exists
+ * already
  */
 export async function findOrMake(
   organization: OrganizationDatabase,
@@ -48,14 +49,14 @@ export async function findOrMake(
     if (earlier !== undefined) return { id: earlier, isNew: false };
     const made = await insert(client);
     if (made !== undefined) return { id: made, isNew: true };
-    // An older release, which does not lock, was quicker.
+    // A server of an earlier release, which does not take the lock, has created the row in between.
     const id = await findIdByName(organization, table, name, client);
-    if (id === undefined) throw new Error(`what stood in the way of a new row of ${table} is gone`);
+    if (id === undefined) throw new Error(`a unique index of ${table} refused a new row, and no row has its name`);
     return { id, isNew: false };
   });
 }
 
-/** Whether one of `id` cannot be called so, since another one is. What folds to its own name it can always be called. */
+/** Whether a row cannot get a name because another row has it. A row can always get a name that folds to its own. */
 export async function isNameTaken(
   organization: OrganizationDatabase,
   table: NamedTable,
@@ -76,7 +77,7 @@ export async function isNameTaken(
   return rows[0]?.is_taken === true;
 }
 
-/** Until the end of the transaction nobody else makes or takes a name that folds to this one. */
+/** Locks a name until the end of the transaction: nobody else can create or take a name that folds to it. */
 async function lockName(
   { organizationId, folding }: OrganizationDatabase,
   table: NamedTable,

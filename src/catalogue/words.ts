@@ -1,15 +1,15 @@
-/** Keywords of a search: what they are made of. Each list says where it looks for them. */
+/** How the keywords of a search are split and folded. Each list decides where it looks for them. */
 import type { Fold } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 
-/** Keywords as a search looks for them, and how the texts that it looks into are folded. */
+/** The folded keywords of a search, and the folding for the texts that are searched. */
 export interface Words {
-  /** The folded words of each keyword; a blank keyword, which comes from an empty search field, is left out. */
+  /** The folded words of each keyword. Blank keywords, which come from empty search fields, are left out. */
   keywords: string[][];
   fold: Fold;
 }
 
-/** The words of keywords, each once. @returns undefined when all of them are blank */
+/** Splits keywords into folded words, without duplicates. @returns undefined if all keywords are blank */
 export async function wordsOf(
   organization: OrganizationDatabase,
   keywords: readonly string[],
@@ -21,7 +21,7 @@ export async function wordsOf(
   return kept.length === 0 ? undefined : { keywords: kept, fold: await organization.folding() };
 }
 
-/** Texts as they are compared, in their order. */
+/** Folds texts for comparison; the order is kept. */
 export async function foldedTexts(organization: OrganizationDatabase, texts: readonly string[]): Promise<string[]> {
   const fold = await organization.folding();
   const { rows } = await organization.pool.query<{ text: string }>(
@@ -34,5 +34,8 @@ export async function foldedTexts(organization: OrganizationDatabase, texts: rea
 
 const space = /\s+/;
 
-/** Whether a word may be the beginning of an id. Fewer characters are in some id of every hundredth entry, where nobody sees them. */
+/**
+ * Whether a word may be the beginning of an id. Shorter words would match ids of every hundredth entry by chance, and a
+ * person would not see why.
+ */
 export const mayBeginId = (word: string) => /^[0-9a-f-]{8,36}$/.test(word);

@@ -20,7 +20,7 @@ interface AuditOptions extends Omit<AuditFilter, 'dataId' | 'keyId' | 'actions'>
   json?: boolean;
 }
 
-/** Entries that one statement reads. */
+/** Entries that one statement reads at most. */
 const pageEntries = 1_000;
 
 /** `metrology-server audit`: who did what, in all organizations or one. */
@@ -68,7 +68,7 @@ function rowOf(entry: AnyEntry): string {
   const who = actor === 'operator' ? `operator ${user_name ?? ''}`.trim() : (user_name ?? actor);
   const on = entry.data_id ?? (entry.of_key_id === null ? null : `key ${entry.of_key_id}`);
   const fields = [happened_at, organization, action, who, key_id, on, address, request_id, JSON.stringify(details)];
-  // A name may hold a tab or a line feed, which would make another column or line.
+  // A name may contain a tab or a line feed, which would start another column or line.
   return fields
     .map((field) => (field === null ? '-' : String(field).replace(/[\p{Cc}\u2028\u2029]/gu, ' ')))
     .join('\t');
@@ -82,7 +82,7 @@ function actionList(list: string): AuditAction[] {
   return chosen as AuditAction[];
 }
 
-/** A time, or how long ago. */
+/** Reads a time, or a duration that means so long ago. @returns a date-time for PostgreSQL */
 function time(text: string): string {
   const ago = durationSeconds(text);
   const at = ago === undefined ? parseDateTime(text) : new Date(Date.now() - ago * 1_000).toISOString();

@@ -4,9 +4,9 @@ import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { backUp, type Made, type Sink } from '../backups/backup.ts';
-import { writeFileWhole } from '../backups/file.ts';
-import type { Contents, Manifest } from '../backups/format.ts';
-import { readBackup } from '../backups/read.ts';
+import { writeFileWhole } from '../backups/backup-file.ts';
+import type { BackupManifest, Contents } from '../backups/backup-format.ts';
+import { readBackup } from '../backups/read-backup.ts';
 import { openDatabase } from '../database/database.ts';
 import { createProgress, type Output } from '../demo/progress.ts';
 import { onStopSignal } from '../process/signals.ts';
@@ -16,7 +16,7 @@ interface Surroundings {
   withStore: (work: (store: { connectionString: string }) => Promise<void>) => Promise<void>;
   input: Readable;
   output: Writable & Output;
-  /** Where the bar goes, since a backup may go to the output. */
+  /** For the progress bar, since the backup itself may go to the output. */
   errors: Output;
 }
 
@@ -43,17 +43,17 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
       if (check) {
         const source = await openSource(file, input, errors, signal);
         const { manifest, contents } = await readBackup(source);
-        for (const line of summaryOf(manifest, contents)) output.write(`${line}\n`);
+        for (const line of describeBackup(manifest, contents)) output.write(`${line}\n`);
         return;
       }
       if (file === '-' && output.isTTY) throw new Error('A backup is no text for a terminal: name a file, or a pipe.');
       await withStore(async ({ connectionString }) => {
-        // Of a database of any size, so no statement is bounded.
+        // The database may be of any size, so statements have no time-out.
         const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
         try {
           const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors) });
           const made = await (file === '-' ? make(sinkTo(output)) : writeFileWhole(file, make));
-          for (const line of [...summaryOf(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
+          for (const line of [...describeBackup(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
         } finally {
           await database.close();
         }
@@ -61,8 +61,8 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
     });
 }
 
-/** What a backup is of, for people. */
-export function summaryOf(manifest: Manifest, { tables }: Contents): string[] {
+/** Describes a backup for people, in lines. */
+export function describeBackup(manifest: BackupManifest, { tables }: Contents): string[] {
   const { takenAt, release, commit, migrations, postgres, leftOut } = manifest;
   const rows = (name: string) => tables.find((table) => table.name === name)?.rows ?? 0;
   const lines = [
@@ -81,7 +81,7 @@ const sizeOf = ({ bytes, contents }: Made) => {
 
 export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-/** The bytes of a backup, with a bar where it is known how many there are. */
+/** Opens the bytes of a backup. From a file, whose size is known, it shows a progress bar. */
 export async function openSource(
   file: string,
   input: Readable,
@@ -108,7 +108,10 @@ async function* counted(
   }
 }
 
-/** What is aborted when somebody wants the command to stop; it then ends with the code of the signal. */
+/**
+ * A signal that is aborted when the command is stopped (SIGTERM, SIGINT, SIGHUP). The exit code is then that of the
+ * signal.
+ */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
   onStopSignal((signal) => {
@@ -118,7 +121,7 @@ export function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
-/** A bar whose whole is what the tables take on the disk, which is about what they give. */
+/** A progress bar whose total is estimated: the size of the tables on disk is about that of their content. */
 function progressTo(errors: Output): (bytes: number, total: number) => void {
   let progress: ((done: number) => void) | undefined;
   let whole = 0;
@@ -131,7 +134,10 @@ function progressTo(errors: Output): (bytes: number, total: number) => void {
   };
 }
 
-/** Waits while whoever reads is slower. @throws when nobody reads any more */
+/**
+ * Writes to the output with back-pressure: each write resolves when the reader has taken it.
+ * @throws when the reader has gone
+ */
 function sinkTo(output: Writable): Sink {
   const failed = new Promise<never>((_, reject) => {
     output.once('error', (error) => reject(new Error(`The backup cannot be written: ${error.message}`)));

@@ -34,7 +34,8 @@ import { addVerifyCommand } from './verify.ts';
 /** What commands read and write. */
 const standard = { input: process.stdin, output: process.stdout, errors: process.stderr };
 
-// What serves HTTP is only loaded by the commands that need it: it takes longer than most of the others run.
+// The modules that serve HTTP are imported only by the commands that need them: loading them takes longer than most
+// commands.
 const program = new Command('metrology-server')
   .description('A self-hosted backend for the Atomscale metrology streaming API.')
   .version(packageRelease)
@@ -126,7 +127,7 @@ program
     async ({ endpoint = process.env.AS_API_ENDPOINT || undefined, key = process.env.AS_API_KEY || undefined }) => {
       const config = readConfig(process.env);
       const { endpointOf } = await import('../process/listen.ts');
-      // Whoever reads this may stop reading (`| head`): the demo still ends in order, with its server.
+      // The reader of the output may close it (`| head`). The demo must still end in order and stop its server.
       process.stdout.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EPIPE') throw error;
       });
@@ -148,7 +149,7 @@ program
   .action(async () => {
     const { buildApp } = await import('../app.ts');
     const { openapiYaml } = await import('../http/openapi.ts');
-    // Nothing connects: the document comes from the schemas of the routes alone.
+    // Never connects: the document is made from the schemas of the routes alone.
     const database = openDatabase('postgresql://localhost/none', { poolMax: 1, onIdleError: () => {} });
     const app = await buildApp({ config: readConfig({}), database, log: pino({ level: 'silent' }) });
     await app.ready();
@@ -162,7 +163,7 @@ try {
   process.exit(1);
 }
 
-/** Runs one command on the configured database: as the server does, beside a running server or without one. */
+/** Runs one command on the configured database, as the server's own role. A server may run at the same time or not. */
 async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
   const log = openLog('warn', 2, config.LOG_FORMAT as LogFormat);
@@ -174,7 +175,7 @@ async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   }
 }
 
-/** The same as the role that owns the tables. */
+/** Runs one command on the configured database, as the role that owns the tables. */
 async function withOwner(work: (owner: OwnerDatabase, connectionString: string) => Promise<void>): Promise<void> {
   await withStore(async ({ connectionString, ownerUrl }) => {
     const owner = openAsOwner(ownerUrl, { onIdleError: () => {} });

@@ -8,7 +8,7 @@ import { clusterFolder } from '../database/embedded/cluster.ts';
 import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { keepsSessions } from '../database/pooler.ts';
 import { routeTo } from '../database/route.ts';
-import { examine, exitCodeOf, pageOf } from '../doctor/doctor.ts';
+import { examine, exitCodeOf, reportOf } from '../doctor/doctor.ts';
 import type { Finding } from '../doctor/findings.ts';
 import { type DoctorLimits, doctorLimits } from '../doctor/limits.ts';
 import { findDatabase } from '../process/database-address.ts';
@@ -17,7 +17,7 @@ import type { DatabaseAddresses } from '../process/messages.ts';
 
 type Environment = Record<string, string | undefined>;
 
-/** `metrology-server doctor`: looks the server over that this environment configures; ends with 0, 1 or 2. */
+/** `metrology-server doctor`: examines the server that this environment configures; ends with 0, 1 or 2. */
 export function addDoctorCommand(command: Command, environment: Environment, print: (line: string) => void): void {
   command
     .description(
@@ -26,16 +26,16 @@ export function addDoctorCommand(command: Command, environment: Environment, pri
     .option('--json', 'print the findings as JSON')
     .action(async ({ json = false }: { json?: boolean }) => {
       const findings = await diagnose(environment);
-      for (const line of json ? [JSON.stringify(findings, undefined, 2)] : pageOf(findings)) print(line);
+      for (const line of json ? [JSON.stringify(findings, undefined, 2)] : reportOf(findings)) print(line);
       process.exitCode = exitCodeOf(findings);
     });
 }
 
-/** What keeps everything else from being looked at is a finding too. */
+/** Examines the server. An error that prevents the examination, such as a wrong setting, becomes a finding itself. */
 async function diagnose(environment: Environment): Promise<Finding[]> {
   try {
     const config = readConfig(environment);
-    // It would be made: whoever looks changes nothing.
+    // `findDatabase` would create the embedded database, and an examination must not change anything.
     if (config.DATABASE_URL === undefined && !existsSync(clusterFolder(config.DATA_DIR))) {
       throw new Error(
         `There is no database in DATA_DIR ${config.DATA_DIR} yet; the first start of the server makes it.`,
@@ -78,7 +78,7 @@ async function diagnoseOn(
       owner: owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
-      standing: () => database.standing.look(),
+      readiness: () => database.readiness.look(),
       keepsSessions: () => sessionsKept(connectionString),
       now: Date.now,
       fetch,

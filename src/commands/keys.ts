@@ -22,7 +22,7 @@ Scopes:
   read    every GET
   delete  every DELETE, and restoring what was deleted
   write   the rest: streams, chunks, samples, projects, tags, instruments
-  admin   what the operator looks at: keys and audit log of the organization, and /metrics, of all, from other hosts
+  admin   administration: keys and audit log of the organization, and /metrics (of all organizations) from other hosts
 
 A key is stored as its SHA-256 and cannot be shown again. Running servers know a new key at once, and refuse one that was
 revoked or has ended within ${cacheSeconds} s.`;
@@ -32,14 +32,14 @@ interface Surroundings {
   listing: Listing;
   print: (line: string) => void;
   environment: Record<string, string | undefined>;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
-  /** Where a browser reaches the server, as far as the settings tell. */
+  /** The address at which a browser reaches the server, as far as the settings say. */
   pageUrl: () => Promise<string>;
   limits?: AuthLimits;
 }
 
-/** `metrology-server keys …`: keys are made, taken over, listed, replaced and revoked. None is ever an argument. */
+/** `metrology-server keys …`: make, import, list, replace and revoke keys. A key is never an argument of a command. */
 export function addKeysCommands(
   keys: Command,
   { withDatabase, listing, print, environment, actor, pageUrl, limits = authLimits }: Surroundings,
@@ -109,9 +109,9 @@ interface OfKeys {
   user?: string;
 }
 
-type Means = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
+type KeyCommandDependencies = Pick<Surroundings, 'withDatabase' | 'listing' | 'actor'> & { limits: AuthLimits };
 
-function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: Means): void {
+function addList(command: Command, { withDatabase, listing, limits: { listedRowsMax } }: KeyCommandDependencies): void {
   command
     .description('list keys, without the keys themselves')
     .option('--organization <name>', 'those of an organization (default: all)')
@@ -128,7 +128,7 @@ function addList(command: Command, { withDatabase, listing, limits: { listedRows
     );
 }
 
-function addRevoke(command: Command, { withDatabase, listing, actor, limits }: Means): void {
+function addRevoke(command: Command, { withDatabase, listing, actor, limits }: KeyCommandDependencies): void {
   const soon = `running servers refuse it within ${limits.keyCacheMsMax / 1_000} s`;
   command
     .description(`revoke a key, or all keys of a user, and end their sessions; ${soon}`)
@@ -220,7 +220,7 @@ function termsOf({ scopes, expiresIn, expiresAt }: EndOptions & { scopes?: Scope
   return { ...(scopes && { scopes }), end: { inSeconds: expiresIn, at: expiresAt } };
 }
 
-/** A key from where no other user of the machine sees it, as arguments are seen. */
+/** Reads a key from a variable, a file or standard input, because every user of the machine can see arguments. */
 async function readKey(
   { fromFile, fromEnv }: { fromFile?: string; fromEnv?: string },
   environment: Surroundings['environment'],

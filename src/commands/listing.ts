@@ -2,23 +2,23 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-/** A column of a list for people: its heading, and what stands in it. */
+/** The columns of a list for people: for each heading the function that reads its value from a row. */
 export type Columns<Row> = Record<string, (row: Row) => unknown>;
 
-/** Where a command says what it has found or done. */
+/** The output of a command, for people or as JSON. */
 export interface Listing {
   /**
-   * Prints rows as they come, a line each: of fields with tabs between them below a line of headings, or of JSON. It ends early when
-   * nobody reads any more (`| head`).
+   * Prints rows as they arrive, one a line: as fields separated by tabs below a line of headings, or as JSON. It ends
+   * early when the reader has closed the output (`| head`).
    */
   list<Row extends object>(pages: AsyncIterable<readonly Row[]>, columns: Columns<Row>, isJson: boolean): Promise<void>;
-  /** Prints one thing: a line of JSON, or the sentence. */
+  /** Prints one result: as a line of JSON, or as the sentence. */
   tell(thing: object, sentence: string, isJson: boolean): void;
   say(sentence: string): void;
 }
 
 export function createListing(stream: Writable): Listing {
-  /** @returns false when nobody reads any more */
+  /** @returns false when the reader has closed the output */
   async function write(text: string): Promise<boolean> {
     if (!stream.writable) return false;
     if (!stream.write(text)) {
@@ -43,8 +43,8 @@ export function createListing(stream: Writable): Listing {
   };
 }
 
-/** Characters that a terminal may take for commands. Names come from clients. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+/** Characters that a terminal may interpret as commands. Names come from clients, so they may contain such. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is meant to match control characters.
 const controls = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 const printable = (text: string) => text.replace(controls, '\ufffd');
@@ -63,7 +63,7 @@ function fieldsOf<Row>(row: Row, columns: Columns<Row>): string {
   return fields.join('\t');
 }
 
-/** The same on every command that has it. */
+/** The option `--json`, the same for every command. */
 export const jsonOption = () => new Option('--json', 'print JSON, one object a line').default(false);
 
 export const jsonHelp =
@@ -78,12 +78,12 @@ export function atLeastOne(text: string): number {
 
 export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Reads an argument that is the id of something. @returns it in lower case */
+/** Reads an argument that is an id (UUID). @returns it in lower case */
 export function uuid(text: string): string {
   if (uuidPattern.test(text)) return text.toLowerCase();
   throw new InvalidArgumentError('It is an id such as 3f2b8c1e-0000-4000-8000-000000000001.');
 }
 
-/** A command with subcommands that says how its JSON is. */
+/** Adds a description and the help on `--json` to a command with subcommands. */
 export const described = (command: Command, description: string): Command =>
   command.description(description).addHelpText('after', jsonHelp);

@@ -1,12 +1,12 @@
 import { userInfo } from 'node:os';
 import type { Actor } from '../database/audit.ts';
 
-/** Whoever runs a command, by the account of the system: what the audit log says of him. */
+/** Who runs a command, for the audit log: the name of the system's account. */
 export function operatorHere(): Actor {
   try {
     return { kind: 'operator', userName: userInfo().username };
   } catch {
-    // An account that the system has no name for, as in a container that was given a number.
+    // The account has no name, as in a container that runs under a number only.
     return { kind: 'operator', userName: `uid ${process.getuid?.() ?? 'unknown'}` };
   }
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { callOrganization, makeOrganization } from '../auth/people.ts';
-import { nextOrganizations, type Organization } from '../auth/people-store.ts';
+import { nextOrganizations, type OrganizationRow } from '../auth/people-store.ts';
 import type { Actor } from '../database/audit.ts';
 import { rowPages } from '../lib/row-pages.ts';
 import { type Columns, described, jsonOption, type Listing } from './listing.ts';
 import type { WithDatabase } from './surroundings.ts';
 
-const columns: Columns<Organization> = {
+const columns: Columns<OrganizationRow> = {
   ID: (row) => row.organization_id,
   NAME: (row) => row.name,
   CREATED: (row) => row.created_at,
@@ -18,12 +18,12 @@ const columns: Columns<Organization> = {
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
   limits?: AuthLimits;
 }
 
-/** `metrology-server organizations …`: who sees which data. */
+/** `metrology-server organizations …`: list, add and rename organizations. */
 export function addOrganizationsCommands(
   organizations: Command,
   { withDatabase, listing, actor, limits = authLimits }: Surroundings,
@@ -35,7 +35,7 @@ export function addOrganizationsCommands(
     .addOption(jsonOption())
     .action(({ json }) =>
       withDatabase((database) => {
-        const next = (after?: Organization) => nextOrganizations(database, after, limits.listedRowsMax);
+        const next = (after?: OrganizationRow) => nextOrganizations(database, after, limits.listedRowsMax);
         return listing.list(rowPages(limits.listedRowsMax, next), columns, json);
       }),
     );

@@ -23,7 +23,7 @@ const columns: Columns<Shown> = {
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
   limits?: CatalogueLimits;
 }
@@ -80,7 +80,7 @@ export function addProjectsCommands(
     );
 }
 
-/** What clients configure in a project is read by the API. */
+/** The fields of a project that lists show. Its configuration and note are left out; the API has them. */
 const shown = ({
   id,
   name,

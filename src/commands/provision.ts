@@ -7,11 +7,11 @@ interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
   environment: Record<string, string | undefined>;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
 }
 
-/** `metrology-server provision`: what `serve` does with PROVISIONING_FILE, at once. */
+/** `metrology-server provision`: applies a file now, as the start of a server does with PROVISIONING_FILE. */
 export function addProvisionCommand(
   command: Command,
   { withDatabase, listing, environment, actor }: Surroundings,
@@ -23,8 +23,8 @@ export function addProvisionCommand(
     .addOption(jsonOption())
     .addHelpText('after', jsonHelp)
     .action(async (path: string, { dryRun, json }: { dryRun: boolean; json: boolean }) => {
-      const { readProvisioning } = await import('../provisioning/file.ts');
-      const { applyProvisioning, countProvisioned, describeProvisioned } = await import('../provisioning/apply.ts');
+      const { readProvisioning } = await import('../provisioning/provisioning-file.ts');
+      const { applyProvisioning, countProvisioned, describeProvisioned } = await import('../provisioning/provision.ts');
       const wanted = readProvisioning(path, environment);
       await withDatabase(async (database) => {
         const done = await applyProvisioning(database, wanted, { actor, now: Date.now, isDryRun: dryRun });

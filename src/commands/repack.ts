@@ -11,14 +11,14 @@ interface Surroundings {
   output: Output;
 }
 
-/** `metrology-server repack`: packs what was stored before series were packed. */
+/** `metrology-server repack`: packs the series that older releases have stored unpacked. */
 export function addRepackCommand(command: Command, { withStore, output }: Surroundings): void {
   command
     .description('pack chunks that were stored before this release, beside a running server (docs/operations.md)')
     .option('--limit <chunks>', 'pack so many chunks at most and stop; run it again to go on', atLeastOne)
     .action(({ limit }: { limit?: number }) =>
       withStore(async ({ connectionString }) => {
-        // Of a database of any size, so no statement is bounded.
+        // The database may be of any size, so statements have no time-out.
         const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
         const stop = new AbortController();
         onStopSignal((signal) => {
@@ -44,10 +44,10 @@ export function addRepackCommand(command: Command, { withStore, output }: Surrou
     );
 }
 
-/** The end of the line is left to the summary: a run may be stopped, and then its bar is not full. */
+/** Clears the line of the progress bar, which is not full when the command was stopped. */
 const clearedLine = '\r\u001b[K';
 
-/** A bar, whose whole is about what there was at the beginning: servers go on storing. */
+/** A progress bar whose total is the count at the beginning; servers may store more meanwhile. */
 function progressTo(output: Output): (looked: number, total: number) => void {
   let progress: ((done: number) => void) | undefined;
   let whole = 0;

@@ -1,13 +1,13 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { readmitSqlReaders } from '../auth/sql-readers.ts';
-import { restore } from '../backups/restore.ts';
+import { restore } from '../backups/restore-backup.ts';
 import { openDatabase } from '../database/database.ts';
 import type { Output } from '../demo/progress.ts';
 import type { Unprepared } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
-import { openSource, stopSignal, summaryOf } from './backup.ts';
-import { differsStill, summaryOf as verificationOf } from './verify.ts';
+import { describeBackup, openSource, stopSignal } from './backup.ts';
+import { differsStill, describeVerification as verificationOf } from './verify.ts';
 
 interface Surroundings {
   open: () => Promise<Unprepared>;
@@ -36,7 +36,7 @@ export function addRestoreCommand(command: Command, { open, input, output, error
       const place = await open();
       try {
         const { manifest, contents } = await restore(place.owner, source, { signal });
-        for (const line of summaryOf(manifest, contents)) print(line);
+        for (const line of describeBackup(manifest, contents)) print(line);
         await place.prepare();
         await place.owner.pool.query('analyze');
         for (const role of await readmitSqlReaders(place.owner)) {

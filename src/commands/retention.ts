@@ -4,8 +4,8 @@ import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { onStopSignal } from '../process/signals.ts';
-import type { Outcome, PlannedRule } from '../retention/apply.ts';
-import type { Restored } from '../retention/restore.ts';
+import type { PlannedRule, RunOutcome } from '../retention/apply-rules.ts';
+import type { Restored } from '../retention/restore-run.ts';
 import { operatorHere } from './operator.ts';
 
 interface Surroundings {
@@ -24,11 +24,11 @@ interface Options {
   organization?: string;
 }
 
-/** `metrology-server retention`: archives what is old enough, and brings it back (docs/retention.md). */
+/** `metrology-server retention`: archives and removes old runs, checks archives and restores runs (docs/retention.md). */
 export function addRetentionCommands(command: Command, { withStore, print, config }: Surroundings): void {
   const withDatabase = (work: (database: Database) => Promise<void>) =>
     withStore(async ({ connectionString }) => {
-      // Of runs of any length, so no statement is bounded.
+      // Runs may be of any length, so statements have no time-out.
       const database = openDatabase(connectionString, { poolMax: 2, onIdleError: () => {}, statementMsMax: 0 });
       await work(database).finally(() => database.close());
     });
@@ -62,7 +62,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     .action((folders: string[], _options, own: Command) =>
       withDatabase(async (database) => {
         const { organization, json } = own.optsWithGlobals<Options>();
-        const { restoreArchive } = await import('../retention/restore.ts');
+        const { restoreArchive } = await import('../retention/restore-run.ts');
         for (const folder of folders) {
           const restored = await restoreArchive(database, folder, { organization, actor: operatorHere() });
           print(json ? JSON.stringify({ folder, ...restored }) : restoredLine(restored));
@@ -75,7 +75,7 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     .argument('<folders...>')
     .option('--json', 'print JSON')
     .action(async (folders: string[], _options, own: Command) => {
-      const { checkArchive } = await import('../retention/check.ts');
+      const { checkArchive } = await import('../retention/check-archives.ts');
       const { json } = own.optsWithGlobals<Options>();
       for (const folder of folders) {
         const problem = await checkArchive(folder).then(
@@ -90,13 +90,13 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     });
 }
 
-/** What `sysexits.h` has for a failure that passes. Another process does the same work. */
+/** Exit code when another process is doing the same work: EX_TEMPFAIL of `sysexits.h`, a temporary failure. */
 const busyCode = 75;
 
-type Rules = Parameters<typeof import('../retention/apply.ts')['planRetention']>[1];
+type Rules = Parameters<typeof import('../retention/apply-rules.ts')['planRetention']>[1];
 
 async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
-  const { planRetention } = await import('../retention/apply.ts');
+  const { planRetention } = await import('../retention/apply-rules.ts');
   const planned = await planRetention(database, rules);
   if (planned.some(({ problem }) => problem !== undefined)) process.exitCode = 1;
   if (json) return print(JSON.stringify({ applied: false, rules: planned }));
@@ -126,13 +126,13 @@ async function apply(
   { json = false, scheduled = false }: Options,
   print: (line: string) => void,
 ): Promise<void> {
-  const { applyRetention } = await import('../retention/apply.ts');
+  const { applyRetention } = await import('../retention/apply-rules.ts');
   const stop = new AbortController();
   onStopSignal((signal) => {
     process.exitCode = 128 + constants.signals[signal];
     stop.abort();
   });
-  const { RetentionBusy } = await import('../retention/lock.ts');
+  const { RetentionBusy } = await import('../retention/retention-lock.ts');
   const outcomes = await applyRetention(database, rules, {
     folder,
     actor: scheduled ? theServer : operatorHere(),
@@ -145,7 +145,7 @@ async function apply(
     print(json ? JSON.stringify({ applied: false, busy: true }) : error.message);
   });
   if (outcomes === undefined) return;
-  const count = (became: Outcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
+  const count = (became: RunOutcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;
   if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
@@ -153,7 +153,7 @@ async function apply(
   if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
 }
 
-function outcomeLine({ dataId, became, path, problem }: Outcome): string {
+function outcomeLine({ dataId, became, path, problem }: RunOutcome): string {
   if (became === 'failed') return `${dataId}: stays, ${problem}`;
   if (became === 'changed') return `${dataId}: stays, it was changed meanwhile`;
   return path === undefined

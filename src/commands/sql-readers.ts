@@ -7,11 +7,11 @@ interface Surroundings {
   /** Runs one command on the configured database, as the role that owns its tables. */
   withOwner: (work: (owner: OwnerDatabase, connectionString: string) => Promise<void>) => Promise<void>;
   print: (line: string) => void;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
 }
 
-/** `metrology-server sql-readers …`: who reads the points of an organization in SQL. */
+/** `metrology-server sql-readers …`: make, list and drop the roles that read an organization's points in SQL. */
 export function addSqlReadersCommands(readers: Command, { withOwner, print, actor }: Surroundings): void {
   readers.description("roles of PostgreSQL that read one organization's points in SQL (docs/sql.md)");
   readers

@@ -3,7 +3,7 @@ import { type DeletedEntry, nextDeletedEntries } from '../catalogue/data-entries
 import { deleteDataEntries, restoreDataEntries } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import { findIdByName } from '../catalogue/one-per-name.ts';
-import { nextChannels, type RunChannel } from '../catalogue/runs/channel-store.ts';
+import { nextChannels, type RunChannel } from '../catalogue/runs/run-channel-store.ts';
 import type { Run, RunQuery } from '../catalogue/runs/schemas.ts';
 import { listRuns } from '../catalogue/runs/service.ts';
 import { describeRuns } from '../catalogue/runs/store.ts';
@@ -18,9 +18,9 @@ import { databaseOf, ofOrganization, type WithDatabase } from './surroundings.ts
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
-  /** After how long without a chunk an open stream shows as interrupted. */
+  /** An open stream without a chunk for so many seconds is shown as interrupted. */
   idleSeconds: () => number;
   limits?: CatalogueLimits;
 }
@@ -60,7 +60,7 @@ const channelColumns: Columns<RunChannel> = {
   TO: (channel) => channel.time_max,
 };
 
-/** `metrology-server streams …`: what the catalogue shows of streams, and how they are deleted and restored. */
+/** `metrology-server streams …`: list, show, delete and restore streams. */
 export function addStreamsCommands(streams: Command, surroundings: Surroundings): void {
   described(streams, 'streams of an organization');
   addList(streams.command('list'), surroundings);
@@ -218,7 +218,7 @@ function addRestore(command: Command, { withDatabase, listing, actor }: Surround
 
 const uuids = (text: string, before: string[] = []): string[] => [...new Set([...before, uuid(text)])];
 
-/** The ids that something was done to; none, where the catalogue says that it has none of them. */
+/** Treats the error that none of the ids exists as a result: no id was changed. @returns the ids that were changed */
 async function unlessNone(changed: Promise<string[]>): Promise<string[]> {
   return changed.catch((error) => {
     if (error instanceof ApiError && error.code === 'not_found') return [];
@@ -226,7 +226,7 @@ async function unlessNone(changed: Promise<string[]>): Promise<string[]> {
   });
 }
 
-/** @throws Error with a sentence that names those that nothing was done to */
+/** Prints the ids that were changed. @throws Error with a sentence for each id that was not */
 function tellEach(
   listing: Listing,
   { ids, done, status, json, not }: { ids: string[]; done: string[]; status: string; json: boolean; not: string },

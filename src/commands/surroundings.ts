@@ -8,13 +8,13 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 /** Runs one command on the configured database. */
 export type WithDatabase = (work: (database: Database) => Promise<void>) => Promise<void>;
 
-/** Whose something is that is made: both are made when missing. */
+/** Options for the owner of a new thing. Organization and user are created when missing. */
 export const owner = {
   organization: () => new Option('--organization <name>', 'whose it is; made when missing').makeOptionMandatory(),
   user: () => new Option('--user <name>', 'the person; made when missing').default(defaultUser),
 };
 
-/** The database as an organization has it. @throws Error with a sentence when there is none of that name */
+/** The database handle of an organization. @throws Error with a sentence when there is no organization of that name */
 export async function databaseOf(
   database: Database,
   organization: string,
@@ -23,5 +23,5 @@ export async function databaseOf(
   return database.as((await organizationCalled(database, organization)).id, undefined, actor);
 }
 
-/** Whose things a command is about that are there already. */
+/** The option for the organization whose existing things a command is about. */
 export const ofOrganization = () => new Option('--organization <name>', 'whose they are').default(defaultOrganization);

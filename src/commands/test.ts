@@ -6,7 +6,7 @@ import { processBirth } from '../database/embedded/processes.ts';
 import { type LogFormat, openLog } from '../process/log.ts';
 import { cacheFolder } from '../testing/folders.ts';
 import { testingLimits } from '../testing/limits.ts';
-import type { TestServer } from '../testing/server.ts';
+import type { StartedServer } from '../testing/server.ts';
 
 interface TestOptions {
   port: number;
@@ -35,12 +35,12 @@ async function printOpenapi(): Promise<void> {
   process.stdout.write(await testOpenapiYaml());
 }
 
-/** Settings of the environment that a test server does not take: where it listens and where its data are is its own. */
+/** Settings that a test server does not read from the environment: it chooses its own address, database and key. */
 const notTaken = ['HOST', 'PORT', 'DATABASE_URL', 'MIGRATION_DATABASE_URL', 'DATA_DIR', 'WORKERS', 'BOOTSTRAP_API_KEY'];
 
 /**
- * Prints one line of JSON when the server is ready and comes back when it was told to stop, by a signal, the end of the
- * process of `--parent`, or standard input that closes where it is a pipe.
+ * Prints one line of JSON when the server is ready. Runs until it is asked to stop: by a signal, by the end of the
+ * process of `--parent`, or by the end of standard input if that is a pipe.
  */
 async function runTestServer(options: TestOptions, environment: Environment): Promise<void> {
   const asked = untilAsked(options.parent);
@@ -49,23 +49,23 @@ async function runTestServer(options: TestOptions, environment: Environment): Pr
   const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const { port, keep, seed = randomBytes(8).toString('hex') } = options;
   const cacheDir = cacheFolder(environment);
-  // Whoever asks another command for something does not wait for this to be loaded.
+  // Imported only here, so that the other commands do not wait for it to be loaded.
   const { startServerForTests } = await import('../testing/server.ts');
   const server = await startServerForTests({ config, port, seed, keep, cacheDir, log });
   const ended = Promise.race([asked, server.failed]);
-  process.stdout.on('error', () => {}); // Whoever has read the line may have closed its end.
+  process.stdout.on('error', () => {}); // The parent may have closed the pipe after it read the line.
   process.stdout.write(`${JSON.stringify(server.line)}\n`);
   await end(server, await ended);
 }
 
-async function end(server: TestServer, why: string | undefined): Promise<void> {
+async function end(server: StartedServer, why: string | undefined): Promise<void> {
   await server.stop();
   if (why !== undefined) throw new Error(why);
-  // Nothing of what still runs here, be it a request that hangs, is waited for.
+  // Does not wait for anything that still runs, such as a request that hangs.
   process.exit(0);
 }
 
-/** Resolves when somebody wants the server to stop, also while it starts. */
+/** Resolves when the server is asked to stop, even while it is still starting. */
 function untilAsked(parent: number | undefined, { parentLookMs } = testingLimits): Promise<undefined> {
   return new Promise((resolve) => {
     const stop = () => resolve(undefined);
@@ -83,7 +83,7 @@ function isPipe(descriptor: number): boolean {
     const found = fstatSync(descriptor);
     return found.isFIFO() || found.isSocket();
   } catch {
-    // There is none.
+    // The descriptor is closed.
     return false;
   }
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { type AuthLimits, authLimits } from '../auth/limits.ts';
 import { callUser, makeUser, organizationCalled } from '../auth/people.ts';
-import { nextUsers, type User } from '../auth/people-store.ts';
+import { nextUsers, type UserRow } from '../auth/people-store.ts';
 import type { Actor } from '../database/audit.ts';
 import { rowPages } from '../lib/row-pages.ts';
 import { type Columns, described, jsonOption, type Listing } from './listing.ts';
 import { databaseOf, ofOrganization, type WithDatabase } from './surroundings.ts';
 
-const columns: Columns<User> = {
+const columns: Columns<UserRow> = {
   ID: (row) => row.user_id,
   NAME: (row) => row.name,
   CREATED: (row) => row.created_at,
@@ -22,12 +22,12 @@ metrology-server keys revoke --organization NAME --user NAME`;
 interface Surroundings {
   withDatabase: WithDatabase;
   listing: Listing;
-  /** What the audit log says of who runs the command. */
+  /** Who runs the command, for the audit log. */
   actor: Actor;
   limits?: AuthLimits;
 }
 
-/** `metrology-server users …`: the people of an organization. */
+/** `metrology-server users …`: list, add and rename the users of an organization. */
 export function addUsersCommands(
   users: Command,
   { withDatabase, listing, actor, limits = authLimits }: Surroundings,
@@ -41,7 +41,7 @@ export function addUsersCommands(
     .action(({ organization, json }) =>
       withDatabase(async (database) => {
         const own = await databaseOf(database, organization, actor);
-        const next = (after?: User) => nextUsers(own, after, limits.listedRowsMax);
+        const next = (after?: UserRow) => nextUsers(own, after, limits.listedRowsMax);
         return listing.list(rowPages(limits.listedRowsMax, next), columns, json);
       }),
     );

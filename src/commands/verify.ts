@@ -8,14 +8,14 @@ interface Surroundings {
   print: (line: string) => void;
 }
 
-/** `metrology-server verify`: compares all that is stored with the hashes, counters and overviews that were stored with it. */
+/** `metrology-server verify`: recomputes hashes, counters and overviews from what is stored, and compares them. */
 export function addVerifyCommand(command: Command, { withStore, print }: Surroundings): void {
   command
     .description('compute the hash of every stored chunk anew and name those that differ; ends with 1 when some do')
     .option('--repair', 'make overviews that differ or are missing anew, of their chunks; nothing else is changed')
     .action(({ repair = false }: { repair?: boolean }) =>
       withStore(async ({ connectionString }) => {
-        // Of a database of any size, so no statement is bounded.
+        // The database may be of any size, so statements have no time-out.
         const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
         try {
           const found = await verify(
@@ -23,7 +23,7 @@ export function addVerifyCommand(command: Command, { withStore, print }: Surroun
             ({ dataId, place, problem }) => print(`stream ${dataId}, ${place}: ${problem}`),
             { repairs: repair },
           );
-          for (const line of summaryOf(found)) print(line);
+          for (const line of describeVerification(found)) print(line);
           if (differsStill(found)) process.exitCode = 1;
         } finally {
           await database.close();
@@ -32,8 +32,8 @@ export function addVerifyCommand(command: Command, { withStore, print }: Surroun
     );
 }
 
-/** What `verify` says in the end. */
-export function summaryOf({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
+/** The lines that `verify` prints at the end. */
+export function describeVerification({ chunks, revisions, channels, overviews, repaired }: Verification): string[] {
   const lines = [
     `${chunks.checked} chunks, ${chunks.differ} differ`,
     `${revisions.checked} replaced contents, ${revisions.differ} differ`,

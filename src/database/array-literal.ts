@@ -1,6 +1,6 @@
 /*
- * Parameters for long arrays. What pg writes by itself passes each element through two regular expressions, which
- * a profile of chunks of 10,000 channels shows among what holds up the event loop.
+ * Parameters for long arrays. pg itself passes each element through two regular expressions. In a profile of chunks of
+ * 10,000 channels that is one of the things that block the event loop.
  */
 
 /** An array of UUIDs or numbers, for a parameter such as `$1::uuid[]`. */

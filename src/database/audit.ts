@@ -1,9 +1,10 @@
 /**
- * Entries of the audit log: parts of statements, so that an entry is written in the transaction of what it tells of, or not at all
- * (docs/decisions/0049-who-did-what.md). The server may add entries and read them; no role of it changes or removes one.
+ * Entries of the audit log, as parts of statements: an entry is written in the transaction of the change that it
+ * describes, or not at all (docs/decisions/0049-who-did-what.md). The server may add entries and read them; no role of
+ * it changes or removes one.
  */
 
-/** What the log knows of. */
+/** The actions that the log knows. */
 export const auditActions = [
   'key.create',
   'key.import',
@@ -32,45 +33,48 @@ export const auditActions = [
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 
-/** Which request something came with. */
+/** The request that caused something. */
 export interface Origin {
   requestId?: string | undefined;
   address?: string | undefined;
 }
 
-/** Who does something: whoever asks under a key, the operator by a command, the server by itself, or somebody without a known key. */
+/**
+ * Who does something: the owner of a key, the operator by a command, the server by itself, or a client without a known
+ * key.
+ */
 export interface Actor extends Origin {
   kind: 'key' | 'operator' | 'server' | 'stranger';
   keyId?: number | undefined;
-  /** Of a key that opens nothing: what of it may be shown. */
+  /** For a key that is refused: the part of it that may be shown. */
   keyHint?: string | undefined;
-  /** Of the operator: the account of the system. */
+  /** For the operator: the account of the system. */
   userName?: string | undefined;
 }
 
 export const theServer: Actor = { kind: 'server' };
 
-/** What has been done, in SQL: expressions over the rows of `from`, each of which becomes an entry. */
+/** What has been done, in SQL: expressions over the rows of `from`. Each row becomes an entry. */
 export interface Deeds {
-  /** What stands behind `from`. */
+  /** What follows `from` in the statement. */
   from: string;
   organizationId: string;
   dataId?: string;
   ofKeyId?: string;
   /** A jsonb of less than 8,000 characters. Fields that are null are left out. */
   details: string;
-  /** A text: in one minute one entry is written for it, of the same actor, action and stream. */
+  /** A text. For the same text, actor, action and stream, at most one entry is written in a minute. */
   once?: string;
-  /** The key under which it is done, where that is known in the statement only. */
+  /** The key of the actor, where only the statement knows it. */
   keyId?: string;
 }
 
-/** So often, in seconds, one entry is written of what has a `once`. */
+/** The period, in seconds, in which one entry is written for what has a `once`. */
 const onceSeconds = 60;
 
 /**
- * An insert that writes an entry for each deed; it stands in the `with` of the statement that does them.
- * @param actor the parameter that has been given `actorParameter`, such as `$3`
+ * An insert that writes an entry for each deed. It belongs into the `with` of the statement that does the deeds.
+ * @param actor the parameter whose value is an `actorParameter`, such as `$3`
  */
 export function auditEntries(action: AuditAction, deeds: Deeds, actor: string): string {
   const { from, organizationId, dataId = 'null', ofKeyId = 'null', details, once = 'null', keyId = 'null' } = deeds;
@@ -81,7 +85,7 @@ export function auditEntries(action: AuditAction, deeds: Deeds, actor: string): 
     from jsonb_to_record(${actor}::jsonb) as by (${actorColumns}) cross join ${from}`);
 }
 
-/** The columns of who does something, as `actorOf` writes them. */
+/** The columns of an actor, as `actorOf` writes them. */
 export const actorColumns = 'actor text, key_id bigint, key_hint text, user_name text, request_id text, address text';
 
 /** @param deeds a query of `actorColumns` and action, organization_id, data_id, of_key_id, details and once */
@@ -104,7 +108,7 @@ export function auditInsert(deeds: string): string {
     on conflict do nothing`;
 }
 
-/** Who does something, as columns. */
+/** An actor as columns. */
 export const actorOf = ({ kind, keyId, keyHint, userName, requestId, address }: Actor) => ({
   actor: kind,
   key_id: keyId,
@@ -114,5 +118,5 @@ export const actorOf = ({ kind, keyId, keyHint, userName, requestId, address }: 
   address,
 });
 
-/** The same as the parameter of a statement. */
+/** An actor as the parameter of a statement. */
 export const actorParameter = (actor: Actor): string => JSON.stringify(actorOf(actor));

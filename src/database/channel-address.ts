@@ -1,15 +1,15 @@
 import { integerLiteral, uuidLiteral } from './copy-out.ts';
 import type { OrganizationDatabase } from './organizations.ts';
 
-/** Where the chunks of one channel stand. */
+/** Identifies the chunks of one channel. */
 export interface ChannelAddress {
   dataId: string;
   channelId: number;
 }
 
 /**
- * The condition for the chunks of a channel: none where the stream is of another organization, and none where it is being
- * removed, of which a part is gone already.
+ * The condition for the chunks of a channel. It matches none if the stream belongs to another organization, and none
+ * while the stream is being removed, since a part of them is gone already.
  */
 export function chunksOf(
   { organizationId }: Pick<OrganizationDatabase, 'organizationId'>,

@@ -1,19 +1,20 @@
 /**
- * Several columns of numbers of one length in one `bytea`, each packed as a series is where that is exact
- * (packed-series.ts), else as float64. Of each column comes first how wide its residuals are, then what they stand on, then they.
+ * Several columns of numbers, all of one length, in one `bytea`. Each is packed like a series where that is exact
+ * (packed-series.ts), and stored as float64 otherwise. A column begins with the width of its residuals, then come
+ * exponent, base and step, then the residuals.
  */
 import { absentOf, type PackedLine, residualAt, scaleOf, unpackInto, widthMax } from './packed-series.ts';
 import type { Packer } from './series-packer.ts';
 
-/** In the place of a width: the numbers stand as they are. */
+/** In place of a width: the numbers are stored as float64. */
 const asFloat64 = 0xff;
-/** Added to a width: there is a step. */
+/** Added to a width when there is a step. */
 const withStep = 0x10;
 /** A width, an exponent and a base, before a step. */
 const headerBytes = 11;
 const float64Bytes = 8;
 
-/** @param columns of the same length; a number that is not there is NaN */
+/** @param columns of the same length; a missing number is NaN */
 export function encodeColumns(columns: readonly Float64Array[], packer: Packer): Buffer {
   return Buffer.concat(columns.map((column) => encodeColumn(column, packer)));
 }
@@ -38,7 +39,7 @@ function encodeColumn(column: Float64Array, packer: Packer): Buffer {
 }
 
 /**
- * Decodes an image into columns that are there already, of the length that theirs had.
+ * Decodes an image into existing columns, which must have the length of the encoded ones.
  * @throws when it is not the image of so many columns of that length
  */
 export function decodeColumns(image: Buffer, columns: readonly Float64Array[]): void {
@@ -69,19 +70,19 @@ export function findColumns(image: Buffer, count: number, length: number): numbe
   return places;
 }
 
-/** @param at where it begins */
+/** @param at where the column begins */
 export function decodeColumn(image: Buffer, at: number, column: Float64Array): void {
   const form = image[at] as number;
   if (form !== asFloat64) {
     unpackInto(column, lineAt(image, at), image, at + headOf(form), form & ~withStep);
     return;
   }
-  // A tenth of the time that readDoubleBE takes.
+  // Takes a tenth of the time of readDoubleBE.
   const view = new DataView(image.buffer, image.byteOffset + at + 1);
   for (let i = 0; i < column.length; i++) column[i] = view.getFloat64(i * float64Bytes);
 }
 
-/** Whether no number of a column is below the one before, and all are there. */
+/** Whether no number of a column is missing or below the one before. */
 export function columnAscends(image: Buffer, at: number, length: number): boolean {
   const form = image[at] as number;
   const from = at + headOf(form);

@@ -1,20 +1,21 @@
 /**
- * Rows of `chunks` and `chunk_revisions` in order of their keys, of all organizations, for commands of the operator that go through
- * all of them page by page.
+ * Rows of `chunks` and `chunk_revisions` of all organizations, in order of their keys. For commands of the operator
+ * that read all of them page by page.
  */
+import { hasSqlstate, sqlstateClasses } from './sqlstates.ts';
 
-/** Where contents are kept: the chunks that stand, and what they held before they were replaced. */
+/** Where contents are stored: the current ones of chunks, and those that were replaced. */
 export type ContentTable = 'chunks' | 'chunk_revisions';
 
 export interface ContentKey {
   dataId: string;
   channelId: number;
   chunkIndex: number;
-  /** 0 for the chunk that stands. */
+  /** 0 for the current content. */
   revision: number;
 }
 
-/** Before all keys. */
+/** Smaller than all keys. */
 export const firstOfAll: ContentKey = {
   dataId: '00000000-0000-0000-0000-000000000000',
   channelId: -1,
@@ -26,12 +27,12 @@ export const firstOfAll: ContentKey = {
 export const revisionOf: Record<ContentTable, string> = { chunks: '0::integer', chunk_revisions: 'k.revision' };
 
 /** In SQL the key of a row `k`, as columns of a result. */
-export const keyOf = (table: ContentTable) =>
+export const contentKeyColumns = (table: ContentTable) =>
   `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
    ${revisionOf[table]} as revision`;
 
-/** In SQL which rows `k` are the next ones, in order. Its parameters are the first five of a statement. */
-export const pageOf = (table: ContentTable) => `
+/** In SQL the condition and order of the next page of rows `k`. Its parameters are the first five of a statement. */
+export const contentPageSql = (table: ContentTable) => `
   where (k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
     and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
   order by k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}
@@ -45,13 +46,18 @@ export const pageParameters = ({ dataId, channelId, chunkIndex, revision }: Cont
   limit,
 ];
 
-/** Names a content within its stream. @param channelName null where the channel is gone */
-export function placeOf({ channelName, channelId, chunkIndex, revision }: ContentKey & { channelName: string | null }) {
+/** Describes a content within its stream. @param channelName null where the channel is gone */
+export function contentPlaceOf({
+  channelName,
+  channelId,
+  chunkIndex,
+  revision,
+}: ContentKey & { channelName: string | null }) {
   const channel = channelName === null ? `channel number ${channelId}` : `channel "${channelName}"`;
   return `${channel}, chunk ${chunkIndex}${revision > 0 ? `, replaced content ${revision}` : ''}`;
 }
 
-/** Data corrupted, index corrupted, and what PostgreSQL reports as internal errors, such as a missing piece of an array. */
+/** Data corrupted, index corrupted, or an internal error of PostgreSQL, such as a missing piece of an array. */
 export function isDamage(error: unknown): boolean {
-  return /^XX/.test((error as { code?: string }).code ?? '');
+  return hasSqlstate(error, sqlstateClasses.internalError);
 }

@@ -5,15 +5,16 @@ import { to as copyTo } from 'pg-copy-streams';
 import { type CopyRow, createCopyRowReader } from '../lib/copy-binary.ts';
 import { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Access } from './access.ts';
+import { runCopy } from './driver.ts';
 
 /*
- * Arrays and long results leave PostgreSQL through COPY in its binary format, which takes no parameters: such a statement
- * is built of checked UUIDs and numbers only.
+ * Arrays and long results leave PostgreSQL through COPY in its binary format. COPY takes no parameters, so such a
+ * statement is built from checked UUIDs and numbers only.
  */
 
 /**
- * The whole output of one COPY, gathered in `image`, on a connection that is back in the pool before any of it is used.
- * A connection on which it failed is not used again.
+ * Collects the whole output of one COPY in `image`. The connection is back in the pool before the output is used. A
+ * connection on which the COPY failed is not used again.
  */
 export async function copyOut({ pool }: Access, query: string, image = new GrowingBytes()): Promise<Buffer> {
   const client = await pool.connect();
@@ -36,9 +37,9 @@ export async function copyOutOn(client: pg.PoolClient, query: string, image = ne
 }
 
 /**
- * The rows of one COPY, one after the other while they arrive, so that a long result is never held. The connection is in
- * use until the last has been visited.
- * @param rest is awaited between the pieces in which they arrive, of some thousand rows at most
+ * Visits the rows of one COPY while they arrive, so that a long result is never in memory as a whole. The connection is
+ * in use until the last row has been visited.
+ * @param rest is awaited between the pieces in which rows arrive, of some thousand rows at most
  */
 export async function copyRows(
   { pool }: Access,
@@ -96,11 +97,5 @@ async function collect(client: pg.PoolClient, query: string, image: GrowingBytes
 }
 
 function startCopy(client: pg.PoolClient, query: string): Readable {
-  const copy = copyTo(`copy (${query}) to stdout (format binary)`);
-  const output: typeof copy & { callback?: () => void } = client.query(copy);
-  // What stops the clock of `query_timeout`: pg hangs it here, and a COPY does not call it by itself.
-  const stopClock = () => output.callback?.();
-  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
-  output.on('error', stopClock).on('end', stopClock).on('close', stopClock);
-  return output;
+  return runCopy(client, copyTo(`copy (${query}) to stdout (format binary)`));
 }

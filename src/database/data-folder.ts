@@ -1,4 +1,4 @@
-/** Sees whether the data folder of a PostgreSQL on this machine is still the one that it was started on. */
+/** Checks whether the data folder of a PostgreSQL on this machine is still the one that it was started on. */
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostsOf, readAddress } from '../lib/postgres-address.ts';
@@ -6,13 +6,14 @@ import { clusterFolder } from './embedded/cluster.ts';
 import { isPostgresOf, readPostmasterFile } from './embedded/processes.ts';
 import { isThisMachine } from './tls.ts';
 
-/** PostgreSQL makes each of them once and never anew, and goes on for a while when they are gone. */
+/** PostgreSQL creates each of them once and never again, and keeps running for a while when they are gone. */
 const parts = ['.', 'PG_VERSION', 'global/pg_control', 'base', 'pg_wal'];
 
 /**
- * Remembers which files a data folder is made of.
- * @param keepMs how long what was seen is used again: a look costs 20 µs, and every acknowledgement asks
- * @returns what says, in a sentence, that they are gone or others; undefined when this user may not look into the folder
+ * Remembers which files a data folder consists of.
+ * @param keepMs how long the result of a check is reused: a check costs 20 µs, and every acknowledgement needs one
+ * @returns a function that says, in a sentence, that they are gone or replaced; undefined when this user may not look
+ * into the folder
  */
 export function watchDataFolder(
   folder: string,
@@ -27,7 +28,7 @@ export function watchDataFolder(
     try {
       return parts.every((part, i) => idOf(part) === known[i]);
     } catch {
-      // It can be reached no more, as when its disk has been taken away.
+      // The folder cannot be reached any more, as when its disk has been taken away.
       return false;
     }
   };
@@ -51,7 +52,10 @@ export function watchDataFolder(
 const folderGone =
   'The data folder of the database has been deleted, moved or replaced while it ran: what is stored now would be lost.';
 
-/** The data folder of the embedded PostgreSQL of a DATA_DIR, when the address is that of this PostgreSQL, and it runs. */
+/**
+ * The data folder of the embedded PostgreSQL of a DATA_DIR, if the address is that of this PostgreSQL and it is
+ * running.
+ */
 export function dataFolderBehind(dataDir: string, connectionString: string): string | undefined {
   try {
     const folder = clusterFolder(realpathSync(dataDir));

@@ -8,48 +8,48 @@ import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool, type PoolOptions } from './pool.ts';
+import { createReadiness, type Readiness } from './readiness.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { type Route, routeTo } from './route.ts';
 import { createShares } from './shares.ts';
-import { createStanding, type Standing } from './standing.ts';
 import { whileAway } from './while-away.ts';
 
 /**
- * The database as the server uses it: PostgreSQL itself lets each way see no more than is said here, by the policies of
+ * The database as the server uses it. PostgreSQL itself enforces what each of these pools may see, by the policies of
  * migration 0007 (docs/decisions/0009-row-level-security.md).
  */
 export interface Database {
-  /** The way of the API: what belongs to one organization. */
+  /** The handle of one organization: what the API uses. */
   as: BindOrganization;
-  /** The ways that are bound to no organization. */
+  /** Pools and handles that are bound to no organization. */
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
-  standing: Standing;
-  /** The room on its disk. */
+  readiness: Readiness;
+  /** The free space on its disk. */
   disk: Disk;
   /** Whether PostgreSQL is away, and since when. */
   outage: Outage;
   /**
-   * Runs a call again while the database is away, until so long after its arrival (milliseconds of `performance.now()`). Each
-   * attempt must come to the same (`while-away.ts`).
+   * Runs a call, and retries it while the database is away, up to `callMsMax` after its arrival (milliseconds of
+   * `performance.now()`). Every attempt must have the same effect (`while-away.ts`).
    */
   whileAway<Result>(arrivedAt: number, attempt: () => Promise<Result>): Promise<Result>;
-  /** To be counted. */
+  /** For metrics. */
   pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
 }
 
 /**
- * Ways that see the rows of every organization, by what they are for. Nothing that answers for one organization has them;
- * who does, and why, stands in docs/decisions/0021-a-handle-of-one-organization.md.
+ * Pools and handles that see the rows of every organization, by purpose. Nothing that answers for one organization has
+ * them; docs/decisions/0021-a-handle-of-one-organization.md lists who has them, and why.
  */
 export interface EveryOrganization {
   /**
-   * Connections of chunks, and of initialize and finalize, so that no read keeps a chunk waiting. One flush writes for many
-   * organizations; statements are sent without awaiting the last.
+   * Connections for chunks, initialize and finalize, so that no read keeps a chunk waiting. One flush writes for many
+   * organizations. Statements are pipelined: sent without waiting for the answer to the one before.
    */
   ingest: pg.Pool;
-  /** Connections that look keys up: no read, no upkeep and no chunk keeps one waiting, and it keeps none of them. */
+  /** Connections for looking up keys, and nothing else: so reads, upkeep and chunks do not delay it, nor it them. */
   keys: pg.Pool;
   /** Upkeep and commands. */
   upkeep: Access;
@@ -66,7 +66,7 @@ export interface OwnerDatabase extends Access {
 interface OpenOptions {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
-  /** Longest run of a statement; 0 for no bound. Default that of the bounds. */
+  /** Longest run of a statement; 0 for no limit. The default is that of `bounds`. */
   statementMsMax?: number;
   /** Bounds that differ from `databaseLimits`. */
   bounds?: Partial<DatabaseLimits> | undefined;
@@ -75,17 +75,20 @@ interface OpenOptions {
 interface DatabaseOptions extends OpenOptions {
   /** Connections for what routes read and edit. */
   poolMax: number;
-  /** Says where PostgreSQL has its data, when that is on this machine and to be watched. Asked once it is connected to. */
+  /**
+   * Says where PostgreSQL has its data, if that is on this machine and to be watched. Called once a connection has been
+   * made.
+   */
   dataFolder?: (() => string | undefined) | undefined;
-  /** Its disk, and what is too little room there; without it nothing is known of it but what PostgreSQL says. */
+  /** The disk of the database, and its marks. Without it, only PostgreSQL's own errors tell that the disk is full. */
   disk?: DiskOptions | undefined;
-  /** The migrations that this program stands on, when they are others than those that it brings. */
+  /** The migrations that the database must have, if not those that come with this program. */
   migrationsFolder?: URL | undefined;
 }
 
 /**
  * Opens pools on PostgreSQL 15 to 18 under the roles of roles.ts. Nothing connects before the first statement.
- * @param place its address, or a way there that is not known yet (`gate.ts`)
+ * @param place its address, or a route whose address is not known yet (`gate.ts`)
  * @throws AddressError
  */
 export function openDatabase(place: string | Route, options: DatabaseOptions): Database {
@@ -98,12 +101,12 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
   const keys = open(serviceRole, bounds.keyConnectionsMax);
   const service = open(serviceRole, bounds.serviceConnectionsMax);
-  const looks = open(serviceRole, bounds.standingConnectionsMax, {
-    statementMsMax: Math.min(statementMsMax, bounds.standingMsMax),
-    waitMsMax: bounds.standingMsMax,
+  const looks = open(serviceRole, bounds.readinessConnectionsMax, {
+    statementMsMax: Math.min(statementMsMax, bounds.readinessMsMax),
+    waitMsMax: bounds.readinessMsMax,
   });
   const disk = createDisk(options.disk, bounds);
-  const standing = createStanding({
+  const readiness = createReadiness({
     pool: looks,
     disk,
     dataFolder: options.dataFolder,
@@ -112,19 +115,19 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   });
   const ingestConfig = {
     pipeline: true,
-    // A plan that was made for small tables does not outlive its connection.
+    // A plan that was made while tables were small goes with its connection.
     maxLifetimeSeconds: bounds.ingestConnectionSecondsMax,
     connectionTimeoutMillis: bounds.ingestConnectMsMax,
-    // A connection that comes back must lead to the database that this server has begun with.
+    // A new connection must lead to the same database as the first one of this server.
     verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
       void within(
-        standing.verify(client),
+        readiness.verify(client),
         bounds.ingestConnectMsMax,
         () => new DatabaseSilent(bounds.ingestConnectMsMax),
       )
         .then(() => done())
         .catch(done),
-  } as pg.PoolConfig;
+  };
   const ingest = open(serviceRole, bounds.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, {
@@ -133,13 +136,13 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
     obstacle: () => disk.look().then(() => diskFailure(disk)),
   });
   const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
-  // Requests wait for their share before they come to the pool, which has a connection for each that gets so far.
+  // Requests wait in `shares` before they come to the pool, and the pool has a connection for each that comes.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, service, standing: looks, ingest };
   return {
-    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, standing), shares, ingest }),
+    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, readiness), shares, ingest }),
     everyOrganization: { ingest, keys, upkeep: accessTo(service) },
-    standing,
+    readiness,
     disk,
     outage,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
@@ -152,13 +155,13 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
 }
 
 /**
- * Connections that are refused at once while the database answers nothing, instead of after the wait for one; and while it
- * would show the rows of others.
+ * Connections that are refused at once, without waiting, while the database answers nothing, or while it might show the
+ * rows of other organizations.
  */
-function unlessRefused(pool: pg.Pool, outage: Outage, standing: Standing): Pick<pg.Pool, 'connect'> {
+function unlessRefused(pool: pg.Pool, outage: Outage, readiness: Readiness): Pick<pg.Pool, 'connect'> {
   return {
     async connect() {
-      const refusal = standing.readRefusal();
+      const refusal = readiness.readRefusal();
       if (refusal !== undefined) throw new ServesNoMore(refusal);
       if (outage.isUnreachable()) throw new DatabaseAway();
       try {
@@ -191,23 +194,24 @@ const poolOptions = ({ onIdleError }: OpenOptions, bounds: DatabaseLimits, state
   fullKeepMs: bounds.fullKeepMs,
 });
 
-/** Gives back a connection that nobody uses, of a pool that has others. */
+/** Closes an idle connection of a pool that has more than one. */
 async function spareOne(pools: pg.Pool[]): Promise<void> {
   const rich = pools.find(({ idleCount, totalCount }) => idleCount > 0 && totalCount > 1);
   const client = await rich?.connect().catch(() => undefined);
   client?.release(true);
 }
 
-/** A statement that hangs is left to PostgreSQL, which ends it with its connection. */
+/** Does not wait for a statement that hangs: PostgreSQL ends it together with its connection. */
 async function endPools(pools: pg.Pool[], closeMsMax: number): Promise<void> {
   const ended = Promise.all(pools.map((pool) => (pool.ending ? undefined : pool.end())));
   await Promise.race([ended, sleep(closeMsMax, undefined, { ref: false })]);
 }
 
 /**
- * Ingest finds all its rows by key and sends the same few statements for ever. A plan that reads a table whole, made while
- * it was small, would be kept while it grows, so such plans are ruled out; and planning anew for the parameters at hand
- * costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run). A bitmap pays for many rows of one key only.
+ * Ingest finds all its rows by key and sends the same few statements again and again. A plan that scans a whole table
+ * would be made while the table is small and kept while it grows, so such plans are disabled. Planning anew for the
+ * given parameters costs ten times the work itself (64 rows: 2.4 ms to plan, 0.3 ms to run), so plans are generic. A
+ * bitmap scan only pays for many rows of one key.
  */
 const ingestSettings = {
   enable_bitmapscan: 'off',

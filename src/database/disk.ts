@@ -1,19 +1,19 @@
 /*
- * The room on the disk of the database. Below one mark it is said, below the next one no new stream is opened, below the last
- * one nothing is stored: PostgreSQL needs some room to go on, and then reads go on too
- * (docs/decisions/0050-a-disk-that-is-full.md).
+ * Watches the free space on the disk of the database. Below the first mark the log warns, below the second no new
+ * stream is opened, below the last nothing is stored. PostgreSQL needs some space to keep running; as long as it runs,
+ * reads go on too (docs/decisions/0050-a-disk-that-is-full.md).
  */
 import { statfs } from 'node:fs/promises';
-import pg from 'pg';
 import { DiskFull } from './failures.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface DiskOptions {
-  /** A folder on the disk of the database; undefined while, or where, it is not known. */
+  /** A folder on the disk of the database; undefined while it is not known, or where it is not on this machine. */
   folder(): string | undefined;
   /** DISK_WARN_BYTES and DISK_REFUSE_BYTES; 0 for no such mark. */
   warnBytes: number;
   refuseBytes: number;
-  /** Of the disk of a folder; asks the system by default. */
+  /** Reads the space on the disk of a folder; by default from the operating system. */
   roomOf?: (folder: string) => Promise<Room>;
 }
 
@@ -25,17 +25,17 @@ export interface Room {
 }
 
 export interface Disk {
-  /** Looks, unless it has just looked, and says in the log what has changed. Never rejects. */
+  /** Checks the disk, unless that was just done, and logs what has changed. Never rejects. */
   look(log?: DiskLog): Promise<void>;
   /** Undefined where the disk is not known. */
   room(): Room | undefined;
-  /** What an operator should know before it is too late: a sentence. */
+  /** A warning to the operator, in a sentence; undefined when there is none. */
   warning(): string | undefined;
-  /** Why no new stream is opened: a sentence. */
+  /** Why no new stream is opened, in a sentence; undefined when streams are opened. */
   refusal(): string | undefined;
-  /** Why nothing is stored: a sentence. */
+  /** Why nothing is stored, in a sentence; undefined when there is space. */
   full(): string | undefined;
-  /** Is given why something could not be stored: where the disk is not known, PostgreSQL says that it is full. */
+  /** Takes an error of a store. Where the disk is not known, this is how a full disk is noticed. */
   note(error: unknown): void;
 }
 
@@ -50,10 +50,13 @@ interface Bounds {
   diskFullSaidMs: number;
 }
 
-/** Below which mark it is. */
+/** The mark that the free space is below. */
 type Level = 'ample' | 'low' | 'scarce' | 'full';
 
-/** A level is left only when there is so much more room: a log would be filled by a disk that stands at a mark. */
+/**
+ * A level is left only at this multiple of its mark, so that a disk whose free space stays near a mark does not fill
+ * the log.
+ */
 const leaveFactor = 1.05;
 
 /** @param now milliseconds from any origin */
@@ -67,10 +70,10 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
   let room: Room | undefined;
   let level: Level = 'ample';
   let lookedAt = Number.NEGATIVE_INFINITY;
-  let saidAt = Number.NEGATIVE_INFINITY;
+  let reportedFullAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
 
-  const isSaidFull = () => room === undefined && now() - saidAt < bounds.diskFullSaidMs;
+  const isReportedFull = () => room === undefined && now() - reportedFullAt < bounds.diskFullSaidMs;
 
   function levelOf({ free }: Room): Level {
     const isWithin = marks.findIndex(([name]) => name === level);
@@ -83,11 +86,11 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
     room = folder === undefined ? undefined : await roomOf(folder).catch(() => undefined);
     lookedAt = now();
     const before = level;
-    level = room === undefined ? (isSaidFull() ? 'full' : 'ample') : levelOf(room);
-    if (level !== before) tell(log);
+    level = room === undefined ? (isReportedFull() ? 'full' : 'ample') : levelOf(room);
+    if (level !== before) logChange(log);
   }
 
-  function tell(log: DiskLog | undefined): void {
+  function logChange(log: DiskLog | undefined): void {
     const fields = room === undefined ? {} : { freeBytes: room.free, sizeBytes: room.size };
     if (level === 'ample') log?.warn(fields, 'the disk of the database has room again');
     else if (level === 'low') log?.warn(fields, disk.warning() as string);
@@ -118,25 +121,23 @@ export function createDisk(given: DiskOptions | undefined, bounds: Bounds, now =
       );
     },
     full() {
-      if (isSaidFull()) return 'The disk of the database is full: PostgreSQL has no room to store anything.';
+      if (isReportedFull()) return 'The disk of the database is full: PostgreSQL has no room to store anything.';
       if (level !== 'full' || room === undefined) return undefined;
       const bound = `${inMiB(bounds.diskFullBytes)} (diskFullBytes)`;
       return `The disk of the database is full: ${inMiB(room.free)} are left, and below ${bound} nothing is stored.`;
     },
     note(error) {
-      if (isDiskFull(error)) saidAt = now();
+      if (hasSqlstate(error, sqlstates.diskFull)) reportedFullAt = now();
     },
   };
   return disk;
 }
 
-/** What whoever would store something meets. */
+/** The error that everything that stores must fail with; undefined when there is space. */
 export const diskFailure = (disk: Pick<Disk, 'full'>): DiskFull | undefined => {
   const sentence = disk.full();
   return sentence === undefined ? undefined : new DiskFull(sentence.replace(/\.$/, ''));
 };
-
-const isDiskFull = (error: unknown) => error instanceof pg.DatabaseError && error.code === '53100';
 
 async function askSystem(folder: string): Promise<Room> {
   const { bavail, blocks, bsize } = await statfs(folder);

@@ -1,9 +1,9 @@
 /**
- * The PostgreSQL that the server brings along, for when there is no DATABASE_URL. Guarantees:
+ * The PostgreSQL that comes with the server, for use without a DATABASE_URL. Guarantees:
  * - one server per DATA_DIR, and one PostgreSQL per data folder;
  * - what was committed survives a kill of this server, of PostgreSQL, or of both; the next start works without help;
- * - a PostgreSQL that dies is started again, at the same address.
- * It installs no signal handlers: whoever starts it calls `stop()` in its ordered shutdown.
+ * - a PostgreSQL that dies is restarted at the same address.
+ * It installs no signal handlers: its caller calls `stop()` in an ordered shutdown.
  */
 import { accessSync, constants, realpathSync, statfsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -44,20 +44,20 @@ import { binariesFor, chooseRunAs, otherAccount, type RunAs } from './embedded/u
 import { watchPostmaster } from './embedded/watch.ts';
 
 export interface EmbeddedOptions {
-  /** Made with mode 0700 when it is not there. */
+  /** Created with mode 0700 when it does not exist. */
   dataDir: string;
   log: EmbeddedLog;
   /** Folder above the `bin` of the PostgreSQL to run; by default the one that comes as a package. */
   binariesDir?: string | undefined;
-  /** PostgreSQL settings that win over the defaults; those that durability stands on are refused. */
+  /** PostgreSQL settings that override the defaults; those that durability depends on are refused. */
   settings?: Record<string, string>;
   /** How long a fast shutdown may take before an immediate one follows. Default 20,000. */
   stopWaitMsMax?: number;
-  /** Where root copies what another user must reach, if it comes to that. Default /var/lib/metrology-server. */
+  /** Where root copies files that another user must reach, if needed. Default /var/lib/metrology-server. */
   relocationRoot?: string;
   /** Bounds that differ from `embeddedLimits`. */
   limits?: Partial<EmbeddedLimits>;
-  /** Names a TCP port that looks free; when it turns out to be taken, it is asked again. */
+  /** Names a TCP port that looks free; called again when that port turns out to be taken. */
   choosePort?: () => Promise<number>;
 }
 
@@ -65,21 +65,22 @@ export interface EmbeddedPostgres {
   /** `postgresql://…` with the password; stays valid when PostgreSQL is started again. */
   connectionString: string;
   port: number;
-  /** True when this start made the database. */
+  /** True when this start created the database. */
   firstStart: boolean;
-  /** Where the cluster really is. */
+  /** Where the cluster really is: root may have had to move it out of DATA_DIR. */
   dataDir: string;
   /** As PostgreSQL calls it, for example `18.4`. */
   release: string;
-  /** Stops PostgreSQL and lets go of DATA_DIR. May be called again and gives the same promise. */
+  /** Stops PostgreSQL and releases DATA_DIR. A second call returns the same promise. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the embedded PostgreSQL of DATA_DIR and comes back when its database accepts connections.
+ * Starts the embedded PostgreSQL of DATA_DIR and returns when its database accepts connections.
  *
- * @throws Error with a sentence that says what to do: another server holds DATA_DIR (DataDirInUse), the data are of another major
- * version, there are no binaries for this platform, or PostgreSQL does not come up (with the end of its log)
+ * @throws Error with a sentence that says what to do: another server holds DATA_DIR (DataDirInUse), the data are of
+ * another major version, there are no binaries for this platform, or PostgreSQL does not start (with the end of its
+ * log)
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const stopWaitMsMax = options.stopWaitMsMax ?? 20_000;
@@ -91,7 +92,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     const prepared = await prepare({ ...options, dataDir, stopWaitMsMax }, shipped);
     const { firstStart, postmasterOptions } = prepared;
     const room = createRoom(postmasterOptions);
-    // A PostgreSQL that has ended on a full disk would not come up.
+    // A PostgreSQL that stopped because of a full disk would not start again without space.
     room.giveWhenFull();
     const first = await startOnFreePort(postmasterOptions, new AbortController().signal);
     const watch = watchPostmaster(first, postmasterOptions, room);
@@ -114,7 +115,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 }
 
 /**
- * The address of the embedded PostgreSQL that already runs for this DATA_DIR, for commands beside a running server, or
+ * The address of the embedded PostgreSQL that already runs for this DATA_DIR, for commands beside a running server;
  * undefined when none runs. Waits up to ten seconds for one that is just starting.
  */
 export async function runningEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
@@ -136,7 +137,7 @@ interface Prepared {
   postmasterOptions: PostmasterOptions;
 }
 
-/** Makes the folder if need be; its real path. */
+/** Creates the folder if needed. @returns its real path */
 function openDataDir(dataDir: string): string {
   try {
     makeFolder(dataDir, 0o700);
@@ -156,7 +157,7 @@ async function prepare(
   const found = clusterFolder(dataDir);
   refuseOtherVersion(dataDir, found, shipped.major);
   await stopOldPostmaster(found, stopWaitMsMax, log);
-  const { clusterDir, runAs, binaries } = await settleUser(options, found, shipped);
+  const { clusterDir, runAs, binaries } = await chooseUser(options, found, shipped);
 
   const limits = { ...embeddedLimits, ...options.limits };
   const firstStart = clusterOwner(clusterDir) === undefined;
@@ -192,8 +193,8 @@ function diskBytesOf(folder: string): number {
 }
 
 /**
- * A PostgreSQL that outlived its server is stopped, not taken over: then every PostgreSQL that we watch is our own
- * child, whose end we are told, with the settings of this release. We hold the lock, so nobody else needs it.
+ * Stops a PostgreSQL that outlived its server, instead of taking it over. So every PostgreSQL that we watch is our own
+ * child, whose exit we are notified of, and has the settings of this release. We hold the lock, so nobody else uses it.
  */
 async function stopOldPostmaster(clusterDir: string, stopWaitMsMax: number, log: EmbeddedLog): Promise<void> {
   const old = readPostmasterFile(clusterDir);
@@ -205,13 +206,13 @@ async function stopOldPostmaster(clusterDir: string, stopWaitMsMax: number, log:
   await clearOldBackends(clusterDir);
 }
 
-interface Settled {
+interface ChosenUser {
   clusterDir: string;
   runAs: RunAs;
   binaries: PostgresBinaries;
 }
 
-async function settleUser(options: EmbeddedOptions, found: string, shipped: PostgresBinaries): Promise<Settled> {
+async function chooseUser(options: EmbeddedOptions, found: string, shipped: PostgresBinaries): Promise<ChosenUser> {
   const { dataDir, log } = options;
   const root = options.relocationRoot ?? '/var/lib/metrology-server';
   const runAs = await chooseRunAs(shipped, found, clusterOwner(found));

@@ -1,6 +1,7 @@
-/** Whether a database can become one of this server at all, and what has to be done where it cannot: for a start. */
+/** Checks at the start whether a server can work with a database at all, and says what to do where it cannot. */
 import type { Access } from './access.ts';
 import { type MigrationFile, pendingOf, type RanMigration, ranMigrations } from './migrations.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 import { inTransaction } from './transactions.ts';
 
 const supportedVersions = { first: 15, last: 18 };
@@ -16,28 +17,28 @@ interface Facts {
   encoding: string;
   role: string;
   database: string;
-  /** Null where the search_path names none that is there. */
+  /** Null where the search_path names no schema that exists. */
   schema: string | null;
   mayCreate: boolean | null;
   isReadOnly: boolean;
-  /** A schema beside this one that holds the tables of a server. */
+  /** Another schema that holds the tables of a server. */
   elsewhere: string | null;
-  /** An owner of tables of this schema whose rights the role has not. */
+  /** An owner of tables of this schema whose rights the role does not have. */
   otherOwner: string | null;
-  /** Those of `firstTables` that are there. */
+  /** Those of `firstTables` that exist. */
   found: string[] | null;
 }
 
 export interface Fitness {
   /** Why no server can work with it, in a sentence that says what to do. */
   problem?: string;
-  /** The tables belong to another role, which has migrated them. */
+  /** The tables belong to another role, which has run the migrations. */
   isOfAnother: boolean;
 }
 
 /**
- * Looks before anything is made or changed. What passes by itself, such as a standby, is no problem.
- * @param owner as the role that migrates, or that of the server where it has no other
+ * Checks before anything is created or changed. A condition that passes by itself, such as a standby, is no problem.
+ * @param owner as the role that runs migrations, or the role of the server if there is no other
  * @param options.mustOwn the tables, if there are any, have to belong to this role
  */
 export async function fitnessOf(
@@ -52,17 +53,18 @@ export async function fitnessOf(
 }
 
 /**
- * The tables and the migrations that made them, as both were at one moment: another start may be making them.
- * @returns `ran` is undefined where this role may not see it
+ * Reads the tables and the migrations that made them in one snapshot, since another server that starts may be making
+ * them.
+ * @returns `ran` is undefined where this role may not read it
  */
 async function lookAt({ pool }: Pick<Access, 'pool'>): Promise<{ facts: Facts; ran: RanMigration[] | undefined }> {
   return inTransaction(pool, async (client) => {
-    // Not read only: whether the role may write is one of the facts.
+    // Not a read-only transaction: whether the role may write is one of the facts.
     await client.query('set transaction isolation level repeatable read');
     const { rows } = await client.query<Facts>(factsSql, [firstTables]);
     const facts = rows[0] as Facts;
-    const ran = await ranMigrations({ pool: client }).catch((error: { code?: string }) => {
-      if (error.code !== insufficientPrivilege || facts.otherOwner === null) throw error;
+    const ran = await ranMigrations({ pool: client }).catch((error: unknown) => {
+      if (!hasSqlstate(error, sqlstates.insufficientPrivilege) || facts.otherOwner === null) throw error;
       return undefined;
     });
     return { facts, ran };
@@ -96,7 +98,7 @@ function placeProblem({ major, encoding, database, schema, elsewhere, isReadOnly
   return undefined;
 }
 
-/** Migrations would fail on the first table, whichever that is, and say no more than its name. */
+/** Without this check, migrations would fail on the first table, with no more than its name. */
 function ownerProblem({ role, database, otherOwner }: Facts): string | undefined {
   if (otherOwner === null) return undefined;
   return (
@@ -140,9 +142,7 @@ function tablesProblem(
   );
 }
 
-const insufficientPrivilege = '42501';
-
-/** A name as it can stand in a statement. */
+/** A name, quoted where SQL needs it. */
 const quoted = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 const factsSql = `

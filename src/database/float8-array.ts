@@ -9,8 +9,8 @@ const lengthBytes = 4;
 const doubleBytes = 8;
 
 /**
- * Encodes readings as a binary float8[] parameter; null becomes a NULL element, every bit of a number is kept.
- * The null flag is set exactly when a null is present, as array_send does, so the image of a stored array is this one.
+ * Encodes readings as a binary float8[] parameter. null becomes a NULL element; every bit of a number is kept. The null
+ * flag is set exactly when a null is present, as array_send does, so a stored array has the same image.
  */
 export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
   const buffer = Buffer.allocUnsafe(float8ArrayBytes(values.length, countNulls(values)));
@@ -18,7 +18,7 @@ export function encodeFloat8Array(values: readonly (number | null)[]): Buffer {
   return buffer;
 }
 
-/** Bytes of the binary image of so many readings, of which some are absent. */
+/** Size in bytes of the binary image of so many readings, of which `nullCount` are absent. */
 export function float8ArrayBytes(length: number, nullCount: number): number {
   return length === 0 ? emptyArray.length : headerBytes + length * lengthBytes + (length - nullCount) * doubleBytes;
 }
@@ -50,7 +50,7 @@ function writeFloat8Array(buffer: Buffer, from: number, values: readonly (number
   return from + at;
 }
 
-/** Writes an array of at least one reading, of which absent ones are NaN. @returns where it ends */
+/** Writes an array of at least one reading; NaN stands for an absent one. @returns where it ends */
 export function writeReadings(view: DataView, from: number, readings: Float64Array, nullCount: number): number {
   const header = new DataView(view.buffer, view.byteOffset + from);
   writeHeader(header, readings.length, nullCount > 0);
@@ -69,7 +69,7 @@ export function writeReadings(view: DataView, from: number, readings: Float64Arr
   return at;
 }
 
-/** Writes the elements of an array without its header; of NaN too. @returns where they end */
+/** Writes the elements of an array, NaN included, without its header. @returns where they end */
 export function writeElements(view: DataView, from: number, readings: Float64Array): number {
   let at = from;
   for (let i = 0; i < readings.length; i++) {
@@ -92,9 +92,9 @@ function writeHeader(view: DataView, length: number, nullFlag: boolean): void {
 }
 
 /**
- * Decodes a binary float8[] of one dimension (or an empty one). NULL elements become NaN, which nothing stored can be:
- * JSON has no NaN and the API refuses what is beyond float64.
- * @throws when the bytes are not such an array.
+ * Decodes a binary float8[] of one dimension (or an empty one). NULL elements become NaN. No stored reading is NaN:
+ * JSON has no NaN, and the API refuses numbers beyond float64.
+ * @throws when the bytes are not such an array
  */
 export function decodeFloat8Array(buffer: Buffer): Float64Array {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);

@@ -1,25 +1,28 @@
-/** How texts are compared where a person would call two of them the same. */
-import type { Connections } from './access.ts';
+/** Comparing texts that a person would call the same. */
+import type { ConnectionSource } from './access.ts';
 
-/** SQL of a text, folded, from the SQL of the text. That stands in it several times, so it is a column or a parameter. */
+/**
+ * Makes the SQL of a folded text from the SQL of the text. The result repeats that SQL, so it should be a column or a
+ * parameter.
+ */
 export type Fold = (text: string) => string;
 
 /**
- * Collations that know the cases of all letters, the preferred one first: PostgreSQL's own, which it has from 17 on, and that
- * of ICU, with which nearly every build before it comes. The collation of a database may know those of ASCII alone.
+ * Collations that know upper and lower case of all letters, the preferred one first: PostgreSQL's own (from 17 on), and
+ * ICU's, which nearly every earlier build has. The collation of the database itself may know only that of ASCII.
  */
 const collations = ['pg_c_utf8', 'und-x-icu'];
 
-/** Characters that nobody sees: soft hyphen, spaces without width, marks of direction, selectors of variants. */
+/** Invisible characters: soft hyphen, zero-width spaces, direction marks, variation selectors. */
 const unseen = '\u00ad\u034f\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufe0e\ufe0f\ufeff';
 
 /**
- * Folds without regard to case (also ß and SS, ς and Σ) and to how a character was put in (NFC, NFD, the µ and Å of other
- * keyboards, full width), whatever the collation of the database. 25,000 names take PostgreSQL 10 ms, 110 ms when none of
- * them is ASCII.
- * @throws when the database cannot be asked which collations it has
+ * Folds case (also ß and SS, ς and Σ) and the ways in which a character can be entered (NFC, NFD, the µ and Å of other
+ * keyboards, full width), whatever the collation of the database. For 25,000 names PostgreSQL takes 10 ms, or 110 ms
+ * when none of them is ASCII.
+ * @throws when the query for the collations of the database fails
  */
-export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fold> {
+export async function findFolding(pool: Pick<ConnectionSource, 'query'>): Promise<Fold> {
   const { rows } = await pool.query<{ collname: string }>(
     `select collname from pg_collation
      where collnamespace = 'pg_catalog'::regnamespace and collname = any($1::text[])
@@ -31,13 +34,13 @@ export async function findFolding(pool: Pick<Connections, 'query'>): Promise<Fol
   return (text) => {
     const lower = `lower(normalize(translate(${text}, '${unseen}', ''), NFKC) ${collation})`;
     const folded = `normalize(replace(replace(${lower}, 'ß', 'ss'), 'ς', 'σ'), NFC)`;
-    // Of ASCII alone there is nothing to normalize, which costs most.
+    // A text of ASCII alone needs no normalizing, which is the expensive part.
     return `case when octet_length(${text}) = char_length(${text}) then lower(${text} collate "C") ${collation} else ${folded} end`;
   };
 }
 
-/** Asks once, whoever is the first; again when the database did not answer. */
-export function rememberFolding(): (pool: Pick<Connections, 'query'>) => Promise<Fold> {
+/** Queries the collations once and remembers the answer; a failed query is repeated by the next call. */
+export function rememberFolding(): (pool: Pick<ConnectionSource, 'query'>) => Promise<Fold> {
   let known: Promise<Fold> | undefined;
   return (pool) => {
     known ??= findFolding(pool).catch((error) => {

@@ -1,17 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { databaseError } from './driver.ts';
 import { type Route, routeTo } from './route.ts';
+import { sqlstates } from './sqlstates.ts';
 
 /**
- * A gate before a database that is being made fit to be used, and whose address need not be known yet. Whoever connects
- * waits before it, as long as it may wait for a connection.
+ * A gate in front of a database that is still being prepared, and whose address may not be known yet. A connection that
+ * is asked for waits at the gate, up to its usual time limit.
  */
 export interface Gate {
   /** For `openDatabase`. */
   route: Route;
-  /** PostgreSQL does not answer: until the gate is opened, whoever waits or comes is told so at once. */
+  /** PostgreSQL does not answer: until the gate opens, everyone who waits or comes gets an error at once. */
   refuse(): void;
-  /** Lets everybody through, to this address. */
+  /** Lets all through to this address. */
   open(connectionString: string): void;
 }
 
@@ -55,11 +57,7 @@ export function createGate(): Gate {
 
 const longestTimerMs = 2 ** 31 - 1;
 
-/** What a PostgreSQL says that is just starting: whoever is told does what it does then. */
+/** The error of a PostgreSQL that is just starting, so that callers react as they do to that. */
 function isStarting(): pg.DatabaseError {
-  const error = new pg.DatabaseError('the database is not ready for this server yet', 0, 'error');
-  error.code = cannotConnectNow;
-  return error;
+  return databaseError('the database is not ready for this server yet', sqlstates.cannotConnectNow);
 }
-
-const cannotConnectNow = '57P03';

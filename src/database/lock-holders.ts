@@ -1,5 +1,8 @@
-/** Who holds what somebody waits for, for the log: which session it is and since when, and nothing of what it asked. */
-import type { Connections } from './access.ts';
+/**
+ * Which sessions hold a lock that another one waits for, for the log. It shows who they are and since when, not what
+ * they run.
+ */
+import type { ConnectionSource } from './access.ts';
 
 export interface LockHolder {
   pid: number;
@@ -12,7 +15,7 @@ export interface LockHolder {
 const columns = `a.pid, a.usename as role, a.application_name as application, a.xact_start as since`;
 
 /** The sessions that keep the session `pid` waiting. */
-export async function holdersBefore(pool: Pick<Connections, 'query'>, pid: number): Promise<LockHolder[]> {
+export async function holdersBefore(pool: Pick<ConnectionSource, 'query'>, pid: number): Promise<LockHolder[]> {
   const { rows } = await pool.query<LockHolder>(
     `select ${columns} from pg_stat_activity a where a.pid = any(pg_blocking_pids($1::integer)) order by a.pid`,
     [pid],
@@ -21,7 +24,10 @@ export async function holdersBefore(pool: Pick<Connections, 'query'>, pid: numbe
 }
 
 /** The sessions that hold an advisory lock of this database. */
-export async function holdersOfAdvisoryLock(pool: Pick<Connections, 'query'>, lockId: string): Promise<LockHolder[]> {
+export async function holdersOfAdvisoryLock(
+  pool: Pick<ConnectionSource, 'query'>,
+  lockId: string,
+): Promise<LockHolder[]> {
   const { rows } = await pool.query<LockHolder>(
     `select ${columns}
      from pg_locks l join pg_stat_activity a on a.pid = l.pid

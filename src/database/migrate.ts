@@ -1,6 +1,7 @@
 /**
- * Runs migrations beside servers that go on: each in a transaction of its own, which waits for a lock no longer than
- * `lockMsMax`, then lets everybody else go on and tries again (docs/decisions/0014-migrations-in-short-tries.md).
+ * Runs migrations while servers keep running. Each migration is a transaction of its own. It waits at most `lockMsMax`
+ * for a lock, then it rolls back, lets all others go on, and is retried
+ * (docs/decisions/0014-migrations-in-short-tries.md).
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
@@ -17,15 +18,16 @@ import {
   readMigrations,
   shippedFolder,
 } from './migrations.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface MigrateOptions {
   folder?: URL;
-  /** Is told what runs, and whom it waits for. */
+  /** Called with what runs, and for whom it waits. */
   log?: Pick<Logger, 'info' | 'warn'>;
   /** Longest wait for a lock in one try, and the pause before the next one. */
   lockMsMax?: number;
   lockPauseMs?: number;
-  /** How often it is said again that something waits. */
+  /** How often the log repeats that something waits. */
   tellMs?: number;
 }
 
@@ -34,12 +36,12 @@ type Options = Required<MigrateOptions>;
 const silent = { info() {}, warn() {} };
 
 /**
- * Runs the migrations that the database does not have yet, in order. Several servers may start at once: one migrates, the
- * others wait and find nothing to do. It waits for locks for as long as somebody holds them, and says so.
- * Since a migration may rewrite a table of any size, give it a database that was opened with `statementMsMax: 0`.
- * @returns the names of those that ran.
+ * Runs the migrations that the database does not have yet, in order. Several servers may start at once: one migrates,
+ * the others wait and find nothing to do. It waits for locks as long as other sessions hold them, and logs that. Since
+ * a migration may rewrite a table of any size, pass a database that was opened with `statementMsMax: 0`.
+ * @returns the names of those that ran
  * @throws when one fails: it is rolled back, those before it stay; or when the database is of a newer release, beside
- *   which this one may not serve.
+ * which this one may not serve
  */
 export async function migrate(database: OwnerDatabase, options: MigrateOptions = {}): Promise<string[]> {
   const { migrationLockMsMax, migrationPauseMs, migrationTellMs } = databaseLimits;
@@ -52,7 +54,7 @@ export async function migrate(database: OwnerDatabase, options: MigrateOptions =
     ...options,
   };
   const files = await readMigrations(all.folder);
-  // Who has nothing to do waits for nobody.
+  // Without work to do it does not wait for the lock.
   if (!(await isWorkLeft(database, files))) return [];
   const client = await database.pool.connect();
   let failure: Error | undefined;
@@ -64,7 +66,7 @@ export async function migrate(database: OwnerDatabase, options: MigrateOptions =
     failure = error as Error;
     throw error;
   } finally {
-    // With its session ends the turn.
+    // Closing the session releases the lock.
     client.release(failure ?? true);
   }
 }
@@ -78,19 +80,19 @@ async function isWorkLeft(database: OwnerDatabase, files: MigrationFile[]): Prom
 }
 
 /**
- * The lock that Kysely's migrator takes, with which the first releases migrated: one of those that starts meanwhile waits
- * as well. Nobody queues for it here, so that it can be said who holds it.
+ * The advisory lock of Kysely's migrator, which the first releases used: so one of those that starts meanwhile waits as
+ * well. It is taken by `pg_try_advisory_lock`, not waited for, so that the log can say who holds it.
  */
 const turnLock = '3853314791062309107';
 
 async function takeTurn(client: pg.PoolClient, options: Options): Promise<void> {
-  const tell = teller(options);
+  const report = createReporter(options);
   for (;;) {
     const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1::bigint) as taken', [
       turnLock,
     ]);
     if (rows[0]?.taken) return;
-    tell(
+    report(
       'the lock of migrations is held by another session; waiting',
       {},
       await holdersOfAdvisoryLock(client, turnLock),
@@ -101,7 +103,7 @@ async function takeTurn(client: pg.PoolClient, options: Options): Promise<void> 
 
 const turnPauseMs = 200;
 
-/** Makes the table of what has run, with its columns, and completes the rows of releases that kept less. */
+/** Creates the table of migrations and its columns, and completes the rows of releases that recorded less. */
 async function keepRecords(
   client: pg.PoolClient,
   database: OwnerDatabase,
@@ -118,7 +120,7 @@ async function keepRecords(
   }
 }
 
-/** Under the name and with the columns that the first releases gave it, which look there too. */
+/** It has the name and the columns that the first releases gave it, since they read it too. */
 const recordsSql = `
   create table if not exists kysely_migration (
     name varchar(255) not null primary key,
@@ -129,8 +131,8 @@ const recordsSql = `
     add column if not exists release_before_serves boolean`;
 
 /**
- * Those that ran when no checksum was kept. Of 0001 to 0003 that may have been an earlier text; 0009 makes up for what that
- * one lacked.
+ * Migrations that ran before checksums were recorded. For 0001 to 0003 that may have been an earlier text of the file;
+ * 0009 adds what that one lacked.
  */
 function unrecorded(files: readonly MigrationFile[], ran: readonly RanMigration[]): MigrationFile[] {
   const lacking = new Set(ran.filter(({ checksum }) => checksum === null).map(({ name }) => name));
@@ -164,8 +166,8 @@ async function runFile(
 }
 
 /**
- * Makes the tables as they are after some migrations, in an empty schema and in the transaction of the caller.
- * @throws when somebody migrates this database at this moment
+ * Creates the tables in the state after some migrations, in an empty schema and in the transaction of the caller.
+ * @throws when another session is migrating this database at the moment
  */
 export async function makeTables(client: pg.PoolClient, files: readonly MigrationFile[]): Promise<void> {
   const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_xact_lock($1::bigint) as taken', [
@@ -178,8 +180,9 @@ export async function makeTables(client: pg.PoolClient, files: readonly Migratio
 }
 
 /**
- * Runs `work` in a transaction that waits for no lock longer than `lockMsMax`: who asks for a table that a migration waits
- * for queues behind it. When somebody holds the lock for longer, all is rolled back and tried again after a pause.
+ * Runs `work` in a transaction that waits at most `lockMsMax` for a lock. While a migration waits for a table, all
+ * others that need that table queue behind it. If the lock is held for longer, everything is rolled back and retried
+ * after a pause.
  */
 async function inShortTries(
   client: pg.PoolClient,
@@ -188,16 +191,16 @@ async function inShortTries(
   options: Options,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const tell = teller(options);
+  const report = createReporter(options);
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   for (;;) {
     let holders: LockHolder[] = [];
-    const see = async () => {
-      const seen = await holdersBefore(pool, rows[0]?.pid as number);
-      if (seen.length > 0) holders = seen;
+    const findHolders = async () => {
+      const found = await holdersBefore(pool, rows[0]?.pid as number);
+      if (found.length > 0) holders = found;
     };
-    // What it waits for can only be seen while it waits.
-    const watch = setInterval(() => see().catch(() => {}), options.lockMsMax / 4);
+    // The sessions that it waits for can only be found while it waits.
+    const watch = setInterval(() => findHolders().catch(() => {}), options.lockMsMax / 4);
     try {
       await client.query('begin');
       await client.query(`set local lock_timeout = ${Math.ceil(options.lockMsMax)}`);
@@ -210,20 +213,19 @@ async function inShortTries(
     } finally {
       clearInterval(watch);
     }
-    tell('a migration waits for locks that other sessions hold', { migration: what }, holders);
+    report('a migration waits for locks that other sessions hold', { migration: what }, holders);
     await sleep(options.lockPauseMs);
   }
 }
 
-/** lock_not_available and deadlock_detected. */
-const isLockFailure = (error: unknown) => /^(55P03|40P01)$/.test((error as { code?: string }).code ?? '');
+const isLockFailure = (error: unknown) => hasSqlstate(error, sqlstates.lockNotAvailable, sqlstates.deadlockDetected);
 
-/** Says that something waits at once and then every `tellMs`. */
-function teller({ log, tellMs }: Options) {
-  let toldAt = Number.NEGATIVE_INFINITY;
+/** Logs at once that something waits, and then every `tellMs`. */
+function createReporter({ log, tellMs }: Options) {
+  let reportedAt = Number.NEGATIVE_INFINITY;
   return (message: string, about: object, holders: LockHolder[]): void => {
-    if (performance.now() - toldAt < tellMs) return;
-    toldAt = performance.now();
+    if (performance.now() - reportedAt < tellMs) return;
+    reportedAt = performance.now();
     log.warn({ ...about, holders }, message);
   };
 }

@@ -1,31 +1,31 @@
 /**
- * Ways into the database that show the rows of one organization each (docs/decisions/0009-row-level-security.md and
- * 0021-a-handle-of-one-organization.md).
+ * Handles to the database, each of which shows the rows of one organization only
+ * (docs/decisions/0009-row-level-security.md and 0021-a-handle-of-one-organization.md).
  */
 import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
-import { type Access, accessTo, type Connections } from './access.ts';
+import { type Access, accessTo, type ConnectionSource } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience, withinTransaction } from './transactions.ts';
 
-/** In the type only, and known to this file only: so nothing else makes the handle below. */
+/** It exists in the type only, and only in this file: so no other code can make a handle. */
 declare const isBound: unique symbol;
 
 /**
- * The database as one organization has it: its rows and no others, whatever a statement asks for. A route asks for it once,
- * by `Database.as`; a store takes it as its first argument. `pool` and `kysely` are for what requests read and edit: of
- * those connections the organization holds as many as are still free, and no more (`shares.ts`).
+ * The database as one organization sees it: its own rows only, whatever a statement asks for. A route gets a handle by
+ * `Database.as`; a store takes it as its first argument. `pool` and `kysely` are for what requests read and edit: an
+ * organization may hold as many of those connections as are still free (`shares.ts`).
  */
 export interface OrganizationDatabase extends Access {
   readonly organizationId: string;
-  /** Who works with it: what the audit log says of what is done. */
+  /** Who acts, for the entries of the audit log. */
   readonly actor: Actor;
   /**
-   * The way of initialize and finalize: one statement in a transaction of its own, on a connection of ingest, so that no
-   * read keeps it waiting. @throws CommitInDoubt when the connection is lost on the way
+   * For initialize and finalize: runs one statement in a transaction of its own on a connection of ingest, so that no
+   * read keeps it waiting. @throws CommitInDoubt when the connection is lost meanwhile
    */
   runAsIngest: RunStatement;
   /** How names and keywords are compared in this database. */
@@ -39,8 +39,8 @@ export type RunStatement = <Row extends pg.QueryResultRow>(
 ) => Promise<pg.QueryResult<Row>>;
 
 /**
- * Makes the handles of organizations. With a signal, what a handle waits for and runs ends when that is aborted. Whatever is done
- * without an actor is done by the server itself.
+ * Makes the handle of an organization. When the signal is aborted, what the handle waits for or runs ends. Without an
+ * actor, the server itself is the actor.
  */
 export type BindOrganization = (
   organizationId: string,
@@ -62,7 +62,7 @@ export function createOrganizations(pools: {
       organizationId,
       actor,
       runAsIngest: runAs(pools.ingest, organizationId),
-      // It is remembered for all, so that it does not end with whoever asks first.
+      // Shared by all callers, so it must not end with the request that asks first.
       folding: () => folding(connectionsOf(organizationId)),
     };
     return Object.assign(access, own) as OrganizationDatabase;
@@ -70,8 +70,8 @@ export function createOrganizations(pools: {
 }
 
 /**
- * Makes handles that take part in a transaction of the service. Their statements run under the role and the policies of every
- * other handle. They have no way of ingest, which is another connection.
+ * Makes handles that take part in a transaction of the service role. Their statements run under the same role and
+ * policies as those of other handles. They cannot run as ingest, since that is another connection.
  */
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
@@ -84,33 +84,33 @@ export function organizationsWithin(client: pg.PoolClient): BindOrganization {
 }
 
 /**
- * Names the organization to the connections of a pool as it hands them out, which the policies of the tables look at. There
- * is no other way to these connections; one that has no organization yet fails where a policy asks for it. An organization
- * gets no more of them than `shares` give it.
+ * Sets the organization on each connection that the pool hands out; the policies of the tables read that setting. There
+ * is no other way to these connections, and a connection without the setting fails where a policy reads it. An
+ * organization gets no more connections than `shares` allows.
  */
 function connectionsByOrganization(
   pool: Pick<pg.Pool, 'connect'>,
   shares: Shares,
   abandonedMsMax: number,
-): (organizationId: string, signal?: AbortSignal) => Connections {
+): (organizationId: string, signal?: AbortSignal) => ConnectionSource {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
   async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
-    const give = await shares.take(organizationId, signal);
+    const giveBack = await shares.take(organizationId, signal);
     let client: pg.PoolClient;
     try {
       client = await pool.connect();
     } catch (error) {
-      give();
+      giveBack();
       throw error;
     }
     const release = client.release.bind(client);
     const isReturned = signal && abandonOn(signal, client, abandonedMsMax);
-    // The pool makes `release` anew whenever it hands the connection out.
+    // The pool makes a new `release` whenever it hands a connection out.
     client.release = (error?: Error | boolean) => {
       isReturned?.();
       release(error);
-      give();
+      giveBack();
     };
     if (signal?.aborted) {
       client.release();
@@ -148,7 +148,7 @@ function connectionsByOrganization(
 
 const nameOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
-/** Names the role and the organization for one transaction, and sends the statement along. */
+/** Sets the role and the organization for one transaction, and sends the statement in the same round trip. */
 function runAs(pool: pg.Pool, organizationId: string): RunStatement {
   return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
     const nameOnce = { name: 'name_organization_once', text: nameOrganizationOnce, values: [organizationId] };

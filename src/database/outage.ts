@@ -1,25 +1,26 @@
 /*
- * Whether PostgreSQL is away. Whoever finds it so says it here; then one prober asks until it is back, and all who wait are
- * told. So nobody else has to try, and a crowd that has waited does not try all at once.
+ * Whether PostgreSQL is away. Code that finds it away reports that here. Then one probe asks until it is back, and all
+ * who wait are notified. So nobody else has to try, and the many that wait do not all try at once.
  */
 import type pg from 'pg';
 import { DatabaseReadOnly, DiskFull, isReadable } from './failures.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 import { askWithin } from './transactions.ts';
 
 export interface Outage {
   /** Milliseconds since the database was found away; undefined while it is there. */
   ms(): number | undefined;
-  /** Whether it answers nothing at all: reads need not try. Otherwise it is only that nothing can be written. */
+  /** Whether it does not answer at all, so that reads need not try either. If false, it only takes no writes. */
   isUnreachable(): boolean;
-  /** Why it is away, as it was said first. */
+  /** The first reported reason why it is away. */
   cause(): unknown;
-  /** Says that a statement or a connection has failed with this, because the database is away. */
+  /** Reports an error of a statement or a connection that was caused by the absence of the database. */
   begin(error: unknown): void;
-  /** Resolves when the database is there and can be written to; at once, when nobody has said that it is away. */
+  /** Resolves when the database is there and takes writes; at once when it has not been reported away. */
   over(): Promise<void>;
-  /** Asks once. @throws when it does not answer in time, or cannot be written to */
+  /** Probes once. @throws when it does not answer in time, or takes no writes */
   look(): Promise<void>;
-  /** Asks no more. Who waits for the end is not told. */
+  /** Stops probing. `over` of those who still wait never resolves. */
   close(): void;
 }
 
@@ -27,11 +28,11 @@ interface OutageOptions {
   limits: { outageLookMsMax: number; outageRetryMs: number; outageRetryMsMax: number };
   /** Milliseconds from any origin. */
   now(): number;
-  /** Looks whether something else forbids to store anything, and gives it. */
+  /** Checks whether something else forbids to store anything, and returns that. */
   obstacle?: (() => Promise<Error | undefined>) | undefined;
 }
 
-/** @param pool whose connections are made anew after an outage, since its address may lead to another machine then */
+/** @param pool its connections are replaced after an outage, since the address may lead to another machine by then */
 export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOptions): Outage {
   let current: { since: number; cause: unknown; isUnreachable: boolean; over: Promise<void> } | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -41,8 +42,8 @@ export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOpt
   async function lookAnew(cause: unknown): Promise<void> {
     const failure = await obstacle?.();
     if (failure !== undefined) throw failure;
-    // Those that are there are kept where no new one could be made, or nothing was wrong with them.
-    const areKept = cause instanceof DiskFull || (cause as { code?: string }).code === tooManyConnections;
+    // Existing connections are kept if no new one could be made, or if they were not the problem.
+    const areKept = cause instanceof DiskFull || hasSqlstate(cause, sqlstates.tooManyConnections);
     await (areKept ? look() : askAnew(pool, limits.outageLookMsMax));
   }
 
@@ -81,9 +82,7 @@ export function createOutage(pool: pg.Pool, { limits, now, obstacle }: OutageOpt
   };
 }
 
-const tooManyConnections = '53300';
-
-/** A connection from before may lead to a machine that is not the primary any more. */
+/** A connection from before the outage may lead to a machine that is no longer the primary. */
 async function askAnew(pool: pg.Pool, msMax: number): Promise<void> {
   for (let count = pool.idleCount; count > 0; count--) {
     const client = await pool.connect();

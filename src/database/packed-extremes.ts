@@ -1,11 +1,12 @@
 /**
- * What is known of a packed series without decoding it. Its whole numbers have the order of its readings, so that they are compared
- * as they stand: a read that shows a long run in few points looks at every reading of hundreds of chunks.
+ * What can be computed from a packed series without decoding it. Its whole numbers have the same order as its readings,
+ * so they can be compared instead. That matters for a read that shows a long run in few points: it looks at every
+ * reading of hundreds of chunks.
  */
 import { absentOf, residualAt, scaleOf } from './packed-series.ts';
 import type { StoredSeries } from './stored-series.ts';
 
-/** A packed series whose residuals lie in one piece. */
+/** A packed series whose residuals lie in one buffer. */
 export interface SeriesScan {
   pointCount: number;
   exponent: number;
@@ -16,7 +17,7 @@ export interface SeriesScan {
   width: number;
 }
 
-/** @returns undefined where a series stands as it was sent, or is damaged */
+/** @returns undefined where a series is not packed, or is damaged */
 export function scanOf({ array, pointCount, residuals, rest, ...line }: StoredSeries): SeriesScan | undefined {
   if (array !== undefined || pointCount === 0) return undefined;
   const whole = rest === undefined ? (residuals ?? noBytes) : Buffer.concat([residuals ?? noBytes, rest]);
@@ -35,8 +36,8 @@ export function readingAt({ exponent, base, step, residuals, width }: SeriesScan
 }
 
 /**
- * Whether all readings are there and each is above the one before by at least so much, also after they have been divided and
- * multiplied by 1,000, which rounds.
+ * Whether all readings are present and each is larger than the one before by at least `least`. This holds even after
+ * they have been divided and multiplied by 1,000, which rounds.
  */
 export function ascendsBy(series: SeriesScan, least: number): boolean {
   const { exponent, base, step, residuals, width, pointCount } = series;
@@ -46,12 +47,12 @@ export function ascendsBy(series: SeriesScan, least: number): boolean {
   const leastRise = scale * (least + largest * roundingShare) - step;
   let before = Number.NEGATIVE_INFINITY;
   for (let i = 0, at = 0; i < pointCount; i++, at += width) {
-    // Nearly all have two bytes, and a call costs as much as the rest.
+    // Nearly all residuals have two bytes, and the function call would cost as much as all the rest.
     const isUsual = width === 2;
     const residual = isUsual
       ? ((residuals[at] as number) << 8) | (residuals[at + 1] as number)
       : residualAt(residuals, at, width);
-    // One that is absent is above every other, and the one behind it far below.
+    // An absent reading is above every other one, and the reading after it far below it.
     if (!(residual - before >= leastRise) || residual === absent) return false;
     before = residual;
   }
@@ -61,22 +62,22 @@ export function ascendsBy(series: SeriesScan, least: number): boolean {
 /** Each of two readings is off by two roundings of 2^-53, so their distance by four. */
 const roundingShare = 2 ** -50;
 
-/** Where the extremes of some readings are, -1 where all are absent. */
+/** The places of the extremes of some readings; -1 where all are absent. */
 export interface ExtremePlaces {
-  /** Of equal readings the first. */
+  /** Of equal readings, the first. */
   least: number;
-  /** Of equal ones the last. */
+  /** Of equal readings, the last. */
   greatest: number;
 }
 
-/** Whether readings that are different whole numbers stay different when they are divided. */
+/** Whether different whole numbers of the series stay different readings after the division. */
 export const keepsApart = ({ base, step, pointCount, width }: SeriesScan) =>
   Math.abs(base) + Math.abs(step) * pointCount + (absentOf[width] as number) < apartMax;
 
-/** Below it the next whole number is farther than two float64 are, by the share that counts in a division. */
+/** Below it, neighbouring whole numbers are two float64 steps apart, so a division cannot round them to one reading. */
 const apartMax = 2 ** 51;
 
-/** @param to where to end, behind the last. Only of a series that `keepsApart` */
+/** @param to the place after the last one. Only for a series that `keepsApart` */
 export function extremesBetween({ step, residuals, width }: SeriesScan, from: number, to: number): ExtremePlaces {
   const absent = width === 0 ? -1 : (absentOf[width] as number);
   const places = { least: -1, greatest: -1 };

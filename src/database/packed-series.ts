@@ -1,9 +1,9 @@
 /**
  * Series of readings as whole numbers: `x[i] = (base + step × i + residual[i]) / scale`.
- * Readings of instruments are decimals with few digits (scale is a power of ten), or come from a clock or a float32 (a power of
- * two). Base, step and all sums of them are whole numbers within ±2^53, so the sum is exact, and the one division rounds as it
- * did when the decimal was first read. A series is packed only where every bit comes back: each reading is compared with what the
- * division of its whole number gives.
+ * Readings of instruments are decimals with few digits (then the scale is a power of ten), or come from a clock or a
+ * float32 (then it is a power of two). Base, step and all sums of them are whole numbers within ±2^53, so the sum is
+ * exact. The one division rounds as the parser did when it first read the decimal. A series is packed only if every bit
+ * comes back: each reading is compared with the result of that division.
  */
 export interface PackedSeries {
   /** From -1000 to 22. The scale is 10^exponent; where that is below 0 it is 2^-exponent. */
@@ -11,20 +11,20 @@ export interface PackedSeries {
   base: number;
   step: number;
   /**
-   * Residuals, 0 to 6 bytes each, the highest byte first: as many as the largest takes, none where all are 0. All bits of an
-   * absent reading are set.
+   * Residuals, 0 to 6 bytes each, the highest byte first. All have the width of the largest one; they have no bytes
+   * where all are 0. An absent reading has all bits set.
    */
   residuals: Buffer;
 }
 
-/** The number that stands for an absent reading, by the width; residuals stay below it. */
+/** The number that stands for an absent reading, by width; residuals are always smaller. */
 export const absentOf = [0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff] as const;
 export const widthMax = absentOf.length - 1;
 
-/** All powers of ten that are float64. */
+/** All powers of ten that float64 holds exactly. */
 export const powersOfTen = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
-/** To look one up takes a tenth of the time that it takes to raise one, which counts where series are short. */
+/** A look-up takes a tenth of the time of computing the power, which counts where series are short. */
 const powersOfTwo = Float64Array.from({ length: 1_001 }, (_, exponent) => 2 ** exponent);
 
 /** What the whole numbers of a series are divided by. */
@@ -32,7 +32,7 @@ export const scaleOf = (exponent: number): number =>
   (exponent < 0 ? powersOfTwo[-exponent] : powersOfTen[exponent]) ?? Number.NaN;
 
 /**
- * Gives back the readings; absent ones are NaN, which nothing stored can be.
+ * Decodes the readings. Absent ones are NaN, which no stored reading is.
  * @throws when the residuals are not those of so many readings
  */
 export function unpack({ residuals, ...line }: PackedSeries, pointCount: number): Float64Array {
@@ -44,12 +44,12 @@ export function unpack({ residuals, ...line }: PackedSeries, pointCount: number)
   return readings;
 }
 
-/** Of what all numbers of a series are a sum, besides their residuals, and what they are divided by. */
+/** The line that residuals are added to, and the scale. */
 export type PackedLine = Omit<PackedSeries, 'residuals'>;
 
 /**
- * The same into numbers that are there already, as many as there are readings.
- * @param bytes have the residuals, of `width` bytes each, from `from` on
+ * The same into an existing array, whose length is the number of readings.
+ * @param bytes contains the residuals, of `width` bytes each, from `from` on
  */
 export function unpackInto(
   readings: Float64Array,
@@ -72,7 +72,10 @@ export function unpackInto(
   }
 }
 
-/** The residual that begins at a byte; 0 where it has no bytes. Those of two and three are most, and take half of the time so. */
+/**
+ * The residual that begins at a byte; 0 where residuals have no bytes. Widths of two and three are the most common, and
+ * take half of the time by these branches.
+ */
 export function residualAt(bytes: Uint8Array, at: number, width: number): number {
   if (width === 2) return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
   if (width === 3) return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);

@@ -1,5 +1,6 @@
-/** How a pool of connections to PostgreSQL is opened, and what its values look like here. */
+/** How a pool of connections to PostgreSQL is opened, and how its values are parsed. */
 import pg from 'pg';
+import { withoutClient } from './driver.ts';
 import type { Route } from './route.ts';
 import { type PoolBounds, RoutedPool } from './routed-pool.ts';
 import { beginSession } from './session.ts';
@@ -9,13 +10,13 @@ export interface PoolOptions extends PoolBounds {
   onIdleError: (error: Error) => void;
   /** Longest run of a statement; 0 for no bound. */
   statementMsMax: number;
-  /** How much longer its answer may take, before the connection is given up. */
+  /** How much longer than that its answer may take, before the connection is given up. */
   answerMsMax: number;
   /** Longest wait for a connection. */
   waitMsMax: number;
-  /** Longest time in which a new connection becomes what `session.ts` makes of it. */
+  /** Longest time in which a new connection sets its role and settings (`session.ts`). */
   sessionMsMax: number;
-  /** The role that connections take, and settings of PostgreSQL beside those that all have. */
+  /** The role that connections take, and settings of PostgreSQL in addition to the common ones. */
   role?: string;
   settings?: Readonly<Record<string, string>>;
 }
@@ -23,7 +24,10 @@ export interface PoolOptions extends PoolBounds {
 const int8Oid = 20;
 const timestamptzOid = 1184;
 
-/** int8 columns here stay below 2^53; times go out as ISO 8601 text with all their microseconds, never through a Date. */
+/**
+ * int8 columns here stay below 2^53. Times are returned as ISO 8601 text with all their microseconds, never through a
+ * Date.
+ */
 const parsers: Record<number, (text: string) => unknown> = {
   [int8Oid]: Number,
   [timestamptzOid]: isoTime,
@@ -53,7 +57,8 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
   const all: pg.PoolConfig = {
     types,
     connectionTimeoutMillis: options.waitMsMax,
-    // PostgreSQL cancels in time; waiting longer means that the network has swallowed the statement or the answer.
+    // PostgreSQL cancels a statement in time. A longer wait means that the network has lost the statement or the
+    // answer.
     query_timeout: statementMsMax === 0 ? 0 : statementMsMax + options.answerMsMax,
     application_name: 'metrology-server',
     keepAlive: true,
@@ -62,17 +67,13 @@ export function openPool(route: Route, options: PoolOptions, config: pg.PoolConf
   const msMax = Math.min(sessionMsMax, all.connectionTimeoutMillis ?? sessionMsMax);
   all.onConnect = (client) => beginSession(client, session, route, msMax);
   const pool = new RoutedPool(all, route, options);
+  // The error goes into a log, where the client and its keys have no place.
   pool.on('error', (error) => options.onIdleError(withoutClient(error)));
-  // A connection that is lost in use fails its statement, and emits an error that would end the process unheard.
+  // A connection that is lost in use fails its statement. It also emits an error, which would end the process without a
+  // listener.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** The pool puts the whole client into the error, with the key that cancels its statements: nothing for a log. */
-function withoutClient(error: Error & { client?: unknown }): Error {
-  delete error.client;
-  return error;
-}
-
-/** Times as UTC in ISO 8601, float8 with all its digits, whatever the server or its database is set to. */
+/** Times as UTC in ISO 8601 and float8 with all digits, whatever the settings of the server or the database. */
 const shown = { TimeZone: 'UTC', DateStyle: 'ISO', extra_float_digits: '1' };

@@ -1,18 +1,18 @@
-/** Finds out whether a pooler gives the connections of this server to others between two transactions. */
+/** Detects a pooler that gives a connection of this server to other clients between two transactions. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, isRefusedByPoolingMode } from './driver.ts';
 import type { DatabaseLimits } from './limits.ts';
 import type { Route } from './route.ts';
 
 type Limits = Pick<DatabaseLimits, 'poolerLookMsMax' | 'placeMsMax'>;
 
 /**
- * Whether connections of this route keep their process of PostgreSQL. In transaction mode a pooler lends one for each
- * transaction: then two connections share one, or one connection comes to another. A direct connection never does either.
- * Nothing is set here that could stay on the connection of somebody else.
+ * Whether connections of this route keep their backend process of PostgreSQL. A pooler in transaction mode lends a
+ * backend for each transaction: then two connections share a backend, or one connection changes its backend. A direct
+ * connection does neither. The test sets nothing that could stay on a connection of another client.
  * @param limits `poolerLookMsMax`: longest wait for an answer while the other connection is in a transaction, since a
- *   pooler may have but one; `placeMsMax`: longest time in which a connection is made
+ * pooler may have only one backend; `placeMsMax`: longest time in which a connection is made
  */
 export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax }: Limits): Promise<boolean> {
   await route.find(placeMsMax);
@@ -25,12 +25,12 @@ export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax 
     await busy.connect();
     if (!(await begins(busy))) return false;
     const taken = await backend(busy);
-    // While the other one is held, a pooler has to lend this one another process, if there is any.
+    // While `busy` holds its backend, a pooler has to lend `idle` another one, if it has any.
     const meanwhile = backend(idle);
     await Promise.race([meanwhile.catch(() => {}), sleep(poolerLookMsMax, undefined, { ref: false })]);
     await busy.query('rollback');
     seen.push(await meanwhile);
-    // A pooler that lends its processes in turn has come to the next one by now.
+    // A pooler that lends its backends in turn has reached the next one by now.
     for (let i = 0; i < looksMore; i++) seen.push(await backend(idle));
     return !seen.includes(taken) && new Set(seen).size === 1;
   } finally {
@@ -40,13 +40,13 @@ export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax 
 
 const looksMore = 3;
 
-/** In statement mode PgBouncer takes no transaction at all, which is a violation of the protocol then. */
+/** In statement mode PgBouncer takes no transaction at all. */
 async function begins(client: pg.Client): Promise<boolean> {
   try {
     await client.query('begin');
     return true;
   } catch (error) {
-    if (/pooling mode/.test((error as Error).message)) return false;
+    if (isRefusedByPoolingMode(error)) return false;
     throw error;
   }
 }

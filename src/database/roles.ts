@@ -1,23 +1,24 @@
 /**
- * The roles of PostgreSQL under which the server works: they own nothing and log in nowhere, a connection takes one of them
- * for itself. What they may do is in migration 0007. Roles belong to all databases of one PostgreSQL.
+ * The roles of PostgreSQL under which the server works. They own nothing and cannot log in; a connection takes one of
+ * them. Migration 0007 says what they may do. All databases of one PostgreSQL share its roles.
  */
 import pg from 'pg';
 import { loginName, readAddress } from '../lib/postgres-address.ts';
 import type { Access } from './access.ts';
 import { scramSecret } from './scram.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 /** Reads and edits what the API shows, of the one organization that `organizationSetting` names. */
 export const apiRole = 'metrology_api';
-/** Stores chunks, looks keys up and keeps house, for every organization. */
+/** Stores chunks, looks keys up and does upkeep, for every organization. */
 export const serviceRole = 'metrology_service';
 /** The setting of a connection under `apiRole` that holds the id of an organization. */
 export const organizationSetting = 'metrology.organization_id';
 
 /**
- * Makes the roles, and the role that runs the migrations a member of them. Several servers, of several databases too, may do
- * so at once.
- * @throws Error with the statements that an administrator has to run, when this role may not make roles
+ * Creates the roles, and makes the role that runs the migrations a member of them. Several servers, of several
+ * databases too, may do so at once.
+ * @throws Error with the statements that an administrator has to run, when this role may not create roles
  */
 export async function makeRoles(owner: Access): Promise<void> {
   const { rows } = await owner.pool.query<{ name: string; isSuperuser: boolean }>(
@@ -27,16 +28,16 @@ export async function makeRoles(owner: Access): Promise<void> {
   for (const role of [apiRole, serviceRole]) {
     if (!(await exists(owner, role))) await change(owner, `create role ${role} nologin`, name);
   }
-  // A superuser may take any role, and no policy holds for it. The views of docs/sql.md read as the owner, who has to see
-  // what the service sees.
+  // A superuser may take any role, and no policy applies to it. Any other owner must see what the service sees, since
+  // the views of docs/sql.md read as the owner.
   if (!isSuperuser) await admit(owner, name, { inherits: true });
 }
 
 /**
- * Makes the role with which the server logs in, unless it is there, with the password of its address; and lets it take the
- * roles above. It has their rights only while it has taken one.
- * @param options.ownsPassword the password is that of the address whatever it was before
- * @throws Error with the statements that an administrator has to run, when the owner may not make roles
+ * Creates the role with which the server logs in, unless it exists, with the password of its address, and lets it take
+ * the roles above. It has their rights only while it has taken one.
+ * @param options.ownsPassword the password is set to that of the address, whatever it was before
+ * @throws Error with the statements that an administrator has to run, when the owner may not create roles
  */
 export async function makeLogin(owner: Access, url: string, options: { ownsPassword: boolean }): Promise<void> {
   const address = readAddress(url);
@@ -54,46 +55,48 @@ async function exists(owner: Access, role: string): Promise<boolean> {
 }
 
 /**
- * Makes a role a member of both, unless it is. PostgreSQL 15 cannot say of a membership whether rights come with it: there
- * that follows from the role.
- * @param options.inherits it has the rights of the service always, not only while it has taken that role
+ * Makes a role a member of both, unless it is. In PostgreSQL 15 a membership cannot say whether it inherits rights:
+ * there the role itself decides.
+ * @param options.inherits it always has the rights of the service, not only while it has taken that role
  */
 async function admit(owner: Access, name: string, { inherits }: { inherits: boolean }): Promise<void> {
-  const { rows } = await owner.pool.query<{ says: boolean; isMember: boolean }>(
-    `select says, bool_and(pg_has_role($1::name, role, case when says then 'SET' else 'MEMBER' end))
+  const { rows } = await owner.pool.query<{ hasOptions: boolean; isMember: boolean }>(
+    `select "hasOptions", bool_and(pg_has_role($1::name, role, case when "hasOptions" then 'SET' else 'MEMBER' end))
                   and (not $2::boolean or pg_has_role($1::name, '${serviceRole}', 'USAGE')) as "isMember"
      from unnest('{${apiRole},${serviceRole}}'::name[]) as roles (role),
-          (select current_setting('server_version_num')::integer >= 160000 as says) as version
-     group by says`,
+          (select current_setting('server_version_num')::integer >= 160000 as "hasOptions") as version
+     group by "hasOptions"`,
     [name, inherits],
   );
-  const { says, isMember } = rows[0] as { says: boolean; isMember: boolean };
+  const { hasOptions, isMember } = rows[0] as { hasOptions: boolean; isMember: boolean };
   if (isMember) return;
   const role = pg.escapeIdentifier(name);
-  const rights = (inherited: boolean) => (says ? `with inherit ${inherited}, set true` : '');
+  const rights = (inherited: boolean) => (hasOptions ? `with inherit ${inherited}, set true` : '');
   await change(owner, `grant ${apiRole} to ${role} ${rights(false)}`, name);
   await change(owner, `grant ${serviceRole} to ${role} ${rights(inherits)}`, name);
 }
 
-/** Runs a statement on roles, which somebody else may be running too. */
+/** Runs a statement on roles. Another server may run the same at the same time. */
 async function change(owner: Access, statement: string, name: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       await owner.pool.query(statement);
       return;
     } catch (error) {
-      const { code } = error as { code?: string };
-      if (code === duplicateObject || code === uniqueViolation) return;
+      if (hasSqlstate(error, sqlstates.duplicateObject, sqlstates.uniqueViolation)) return;
       // "tuple concurrently updated": PostgreSQL does not wait for another change of the same role.
-      if (code !== internalError || attempt === attemptsMax) throw explainRoles(error, name);
+      if (!hasSqlstate(error, sqlstates.internalError) || attempt === attemptsMax) throw explainRoles(error, name);
     }
   }
 }
 
-/** The error itself, unless it says that a role is missing or may not be made or taken: then what to do about it. */
+/**
+ * Returns the error itself, unless it says that a role is missing or may not be created or taken: then an error that
+ * says what to do.
+ */
 export function explainRoles(error: unknown, name: string): unknown {
-  const { code } = error as { code?: string };
-  if (code !== insufficientPrivilege && code !== invalidParameter) return error;
+  // invalid_parameter_value: an option of the connection names a role that is not there.
+  if (!hasSqlstate(error, sqlstates.insufficientPrivilege, sqlstates.invalidParameterValue)) return error;
   const role = pg.escapeIdentifier(name);
   return new Error(
     `PostgreSQL does not let this server make or take the roles that it works under (docs/operations.md#roles). ` +
@@ -104,9 +107,3 @@ export function explainRoles(error: unknown, name: string): unknown {
 }
 
 const attemptsMax = 20;
-const insufficientPrivilege = '42501';
-/** What PostgreSQL says of an option of the connection that names no role that there is. */
-const invalidParameter = '22023';
-const duplicateObject = '42710';
-const uniqueViolation = '23505';
-const internalError = 'XX000';

@@ -1,26 +1,29 @@
-/** Where new connections lead: to the place of an address that takes them and is of the kind that the address asks for. */
+/**
+ * Where new connections lead: to the host of an address that accepts them and is of the kind that the address asks for.
+ */
 import pg from 'pg';
 import { type Address, hostsOf, loginName, readAddress } from '../lib/postgres-address.ts';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, databaseError } from './driver.ts';
 import { isConnectionLoss } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
+import { sqlstates } from './sqlstates.ts';
 import { tlsOf } from './tls.ts';
 
 export interface Route {
-  /** Waits, up to so many milliseconds, until it is known where connections lead. @throws what the places have said */
+  /** Waits up to `msMax` milliseconds until it is known where connections lead. @throws the errors of the hosts */
   find(msMax: number): Promise<void>;
-  /** For a client that is made now; `find` has been called. */
+  /** The configuration of a client that is made now; `find` must have been called. */
   config(): pg.ClientConfig;
-  /** A connection has failed: the next one looks for its place anew. */
+  /** A connection has failed: the next one searches for its host again. */
   forget(): void;
-  /** Why a connection is of the wrong kind; undefined when it is as the address asks for. */
+  /** Why a connection is of the wrong kind; undefined when it is as the address asks. */
   unfit(client: Pick<pg.ClientBase, 'query'>): Promise<Error | undefined>;
   /** Settings of PostgreSQL that the address itself asks for. */
   settingNames(): string[];
 }
 
 /**
- * @param limits `placeMsMax`: longest wait for one of several places, where the address has no `connect_timeout`
+ * @param limits `placeMsMax`: longest wait for one host of several, where the address has no `connect_timeout`
  * @throws AddressError
  */
 export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, 'placeMsMax'> = databaseLimits): Route {
@@ -44,7 +47,7 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
             found = way;
             return;
           }
-          // What a PostgreSQL has said tells more than that another place says nothing.
+          // An error that a PostgreSQL has sent is more useful than the silence of another host.
           if (!(failure instanceof pg.DatabaseError) || refusal instanceof pg.DatabaseError) failure = refusal;
           if (!(refusal instanceof pg.DatabaseError) && isConnectionLoss(refusal)) break;
         }
@@ -75,7 +78,7 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
   };
 }
 
-/** For each place of the address the ways in which it is tried: with TLS, without, or both. */
+/** For each host of the address, the ways in which it is tried: with TLS, without, or both. */
 function waysOf(address: Address): pg.ClientConfig[][] {
   const { password, options, application_name, channel_binding } = address;
   const sslnegotiation = address.sslnegotiation as 'postgres' | 'direct' | undefined;
@@ -99,7 +102,7 @@ function waysOf(address: Address): pg.ClientConfig[][] {
   );
 }
 
-/** Connects once. @returns why there can be no connection that is as it should be */
+/** Connects once. @returns why there is no connection of the right kind; undefined where there is one */
 async function refusalOf(
   way: pg.ClientConfig,
   msMax: number,
@@ -134,15 +137,10 @@ async function isOfKind(client: Pick<pg.ClientBase, 'query'>, kind: string): Pro
   }
 }
 
-/** As from a PostgreSQL that is just starting: another place may become what this one is not. */
+/** The error of a PostgreSQL that is just starting, since another host may become of that kind. */
 function ofOtherKind(kind: string): pg.DatabaseError {
-  const error = new pg.DatabaseError(
-    `no place of the address is "${kind}", as its target_session_attrs asks`,
-    0,
-    'error',
-  );
-  error.code = '57P03';
-  return error;
+  const sentence = `no place of the address is "${kind}", as its target_session_attrs asks`;
+  return databaseError(sentence, sqlstates.cannotConnectNow);
 }
 
 /** The names in options such as `-c search_path=lab --work_mem=8MB`. */

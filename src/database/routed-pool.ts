@@ -1,16 +1,17 @@
-/** Pools of connections whose place is looked for, and which wait when PostgreSQL has no connection left for them. */
+/** Pools that search for the host of a connection, and that wait when PostgreSQL has no connection left for them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { DatabaseClient } from './client.ts';
+import { DatabaseClient, databaseError, isPoolerFull } from './driver.ts';
 import { DatabaseSilent, isAway } from './failures.ts';
 import type { Route } from './route.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
 export interface PoolBounds {
-  /** Pause until a connection is asked for again, where there is none. */
+  /** Pause before asking again for a connection, where there is none. */
   fullPauseMs: number;
-  /** How long the pool makes do with the connections that it has. */
+  /** How long the pool opens no further connections after a refusal. */
   fullKeepMs: number;
-  /** Called when PostgreSQL has no connection left and the pool has none: other pools may have some to spare. */
+  /** Called when PostgreSQL has no connection left and the pool has none: other pools may have one to spare. */
   onStarved?: (() => void) | undefined;
 }
 
@@ -53,7 +54,7 @@ export class RoutedPool extends pg.Pool {
     }
   }
 
-  /** While PostgreSQL has none left: one of those that are there will come free. */
+  /** PostgreSQL has no connection left: waits until one of this pool comes free. */
   async #connectLater(failure: unknown, deadline: number): Promise<pg.PoolClient> {
     let error = failure;
     while (isFull(error) && performance.now() < deadline) {
@@ -75,7 +76,7 @@ export class RoutedPool extends pg.Pool {
     throw error instanceof DatabaseSilent ? noneLeft(error) : error;
   }
 
-  /** One asks for all who wait. */
+  /** One attempt for all who wait. */
   async #makeOne(deadline: number): Promise<void> {
     while (this.#made === 0 && performance.now() < deadline) {
       this.#bounds.onStarved?.();
@@ -83,13 +84,15 @@ export class RoutedPool extends pg.Pool {
       try {
         (await super.connect()).release();
       } catch (error) {
-        // Whoever waits meets it too, and says it.
+        // Those who wait get the same error, and report it.
         if (!isFull(error)) return;
       }
     }
   }
 
-  /** For a while, whoever wants a connection waits for one that is there, instead of being refused another one. */
+  /**
+   * For a while, the pool opens no further connections: requests wait for an existing one instead of being refused.
+   */
   #makeNoMore(): void {
     if (this.options.max !== this.#max) return;
     this.options.max = Math.max(1, Math.min(this.#max, this.#made));
@@ -108,21 +111,19 @@ function clientOf(route: Route): typeof pg.Client {
   return RoutedClient as typeof pg.Client;
 }
 
-/** A pooler whose own connections are used up takes one more from us, and does not answer on it. */
+/** A pooler whose own connections are used up accepts one more from us, but does not answer on it. */
 function isFull(error: unknown): boolean {
   if (error instanceof DatabaseSilent) return true;
-  const { code, message } = error as { code?: string; message: string };
-  return code === tooManyConnections || /no more connections allowed/.test(message);
+  return hasSqlstate(error, sqlstates.tooManyConnections) || isPoolerFull(error);
 }
 
-/** As PostgreSQL says it: the connections that others have go on, and can be read by. */
+/** As PostgreSQL's own error: callers then know that existing connections go on and can still be read from. */
 function noneLeft(cause: Error): pg.DatabaseError {
-  const error = new pg.DatabaseError('the database has no connection left', 0, 'error');
-  error.code = tooManyConnections;
+  const error = databaseError('the database has no connection left', sqlstates.tooManyConnections);
   return Object.assign(error, { cause });
 }
 
-/** The pool counts its own wait from each call. */
+/** Limits the wait for a connection to `deadline`, since the pool counts its own time limit from each call anew. */
 async function before(deadline: number, connecting: Promise<pg.PoolClient>, failure: unknown): Promise<pg.PoolClient> {
   const giveUp = new AbortController();
   const msLeft = Math.min(Math.max(0, deadline - performance.now()), longestTimerMs);
@@ -142,5 +143,4 @@ type Connected = (
   release: (error?: Error | boolean) => void,
 ) => void;
 
-const tooManyConnections = '53300';
 const longestTimerMs = 2 ** 31 - 1;

@@ -3,8 +3,9 @@ import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 const iterations = 4_096;
 
 /**
- * A password as PostgreSQL keeps it (RFC 5802 and 7677): given to `create role` in this form, the password itself never
- * stands in a statement, which the server may write into its log. For passwords of ASCII letters, digits and punctuation.
+ * A password in the form in which PostgreSQL stores it (RFC 5802 and 7677). When `create role` gets this form, the
+ * password itself is in no statement, which the server may write to its log. For passwords of ASCII letters, digits and
+ * punctuation.
  */
 export function scramSecret(password: string, salt = randomBytes(16)): string {
   const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');

@@ -1,4 +1,6 @@
-/** A series as it is sent to be stored: packed where that is exact, else as the float64 that came. */
+/**
+ * A series in the form in which it is sent to PostgreSQL: packed where that is exact, otherwise the float64 that came.
+ */
 import { writeElements } from './float8-array.ts';
 import type { PackedSeries } from './packed-series.ts';
 import type { Packer } from './series-packer.ts';
@@ -10,13 +12,13 @@ export type SeriesImage =
 
 export const isPacked = (image: SeriesImage): image is PackedSeries => 'residuals' in image;
 
-/** The bytes of an image, besides a few numbers. */
-export const bytesOf = (image: SeriesImage): Buffer => (isPacked(image) ? image.residuals : image.elements);
+/** The bytes of an image, without its few numbers. */
+export const imageBytes = (image: SeriesImage): Buffer => (isPacked(image) ? image.residuals : image.elements);
 
 /**
  * @param readings absent ones are NaN
- * @param packer none where nothing is to be packed
- * @param image the binary float8[] of the readings where the result may go on to use its memory
+ * @param packer undefined if nothing is to be packed
+ * @param image the binary float8[] of the readings, if the result may keep using its memory
  */
 export function toSeriesImage(
   readings: Float64Array,
@@ -50,9 +52,9 @@ export function joinElements(pieces: readonly Buffer[]): Buffer {
 }
 
 /**
- * How many bytes of residuals stand apart, at their end. PostgreSQL keeps long values in pieces of 1,996 bytes, and a last
- * piece of a few bytes takes the room on a page that a whole one would need: 1,000 residuals of 2 bytes take a quarter less
- * where 4 of their bytes stand in the row.
+ * How many bytes at the end of the residuals are stored apart, in the row itself. PostgreSQL stores long values in
+ * pieces of 1,996 bytes, and a last piece of a few bytes takes as much room on a page as a whole one. For 1,000
+ * residuals of 2 bytes, storing the last 4 bytes in the row saves a quarter.
  */
 export function bytesApart(residuals: Buffer): number {
   const apart = residuals.length % pieceBytes;

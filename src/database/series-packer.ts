@@ -14,8 +14,8 @@ export interface Packer {
 }
 
 /**
- * A packer keeps room for the whole numbers of one series from call to call.
- * @param keptPointsMax points of the longest series whose room is kept
+ * A packer keeps a buffer for the whole numbers of one series, and reuses it from call to call.
+ * @param keptPointsMax points of the longest series whose buffer is kept
  */
 export function createPacker(keptPointsMax = 16_384): Packer {
   let kept = new Float64Array(1_024);
@@ -35,7 +35,7 @@ export function createPacker(keptPointsMax = 16_384): Packer {
   };
 }
 
-/** Places of the first, a middle and the last reading: they mostly tell the scale, and whether there is any. */
+/** Places of the first, a middle and the last reading. They mostly determine the scale, and whether there is any. */
 interface Samples {
   first: number;
   middle: number;
@@ -53,7 +53,7 @@ function samplesOf(readings: Float64Array): Samples | undefined {
   return { first, middle: Number.isNaN(readings[middle]) ? first : middle, last };
 }
 
-/** A kind of scales. Exponents of it only grow here; they are above 0 for both. */
+/** A kind of scale: powers of ten or of two. Exponents are not negative here and only grow during a search. */
 interface Kind {
   /** @returns the smallest exponent from `exponent` on that makes a reading whole; undefined where none does */
   exponentFor(reading: number, exponent: number): number | undefined;
@@ -85,7 +85,7 @@ const two: Kind = {
     return Math.max(exponent, own);
   },
   scaleOf: (exponent) => 2 ** exponent,
-  // Not -0.
+  // Avoids -0.
   code: (exponent) => 0 - exponent,
   measure: measureByTwo,
 };
@@ -101,7 +101,7 @@ function packBy(kind: Kind, readings: Float64Array, samples: Samples, whole: Flo
   let line = stepOf(readings, samples, scale);
   let failed = kind.measure(readings, whole, scale, line);
   if (failed >= 0) {
-    // Some reading takes more digits than those three: all that follow are asked, and measured once more.
+    // Some reading needs more digits than those three: all from there on are checked, and all are measured again.
     exponent = exponentForAll(kind, readings, failed, exponent);
     if (exponent === undefined) return undefined;
     scale = kind.scaleOf(exponent);
@@ -117,14 +117,14 @@ function exponentForAll(kind: Kind, readings: Float64Array, from: number, expone
     const reading = readings[i] as number;
     if (Number.isNaN(reading)) continue;
     const own = kind.exponentFor(reading, found);
-    // Here end most numbers that are no measured ones, after a few.
+    // Most numbers that were not measured fail here, after a few readings.
     if (own === undefined) return undefined;
     found = own;
   }
   return found;
 }
 
-/** Whether three readings are so far from each other, and from a line, that no residuals can hold them. */
+/** Whether the three readings are so far apart, and so far from a line, that no residuals can hold them. */
 function isSpread(readings: Float64Array, { first, middle, last }: Samples, scale: number): boolean {
   if (middle === first || middle === last) return false;
   const atFirst = Math.round((readings[first] as number) * scale);
@@ -135,7 +135,7 @@ function isSpread(readings: Float64Array, { first, middle, last }: Samples, scal
   return Math.abs(toMiddle - step * (middle - first)) >= rangeMax;
 }
 
-/** What is found of the whole numbers of a series: their range, and how far they lie beside the line of a step. */
+/** Measurements of the whole numbers of a series: their range, and that of their distances from the line of a step. */
 interface Line {
   step: number;
   lowest: number;
@@ -158,14 +158,14 @@ function stepOf(readings: Float64Array, { first, last }: Samples, scale: number)
   };
 }
 
-/** In the place of a place: all readings are whole; one never is. */
+/** Codes in the place of a reading's index: all readings fit; one never fits. */
 const fits = -1;
 const neverFits = -2;
 
 /**
- * Writes the readings times a power of ten, and measures them. That a reading comes back is tried here, by the division that will
- * be done again: what is written is the sum of base, step and residual, exactly.
- * @returns the place of a reading that this scale does not make whole, or one of the two codes
+ * Multiplies the readings by a power of ten, writes the products, and measures them. It checks that every reading comes
+ * back by the division that decodes it: base, step and residual add up exactly to the number that is written.
+ * @returns the index of a reading that this scale does not make whole, or one of the two codes
  */
 function measureByTen(readings: Float64Array, whole: Float64Array, scale: number, line: Line): number {
   const { step } = line;
@@ -180,7 +180,7 @@ function measureByTen(readings: Float64Array, whole: Float64Array, scale: number
       whole[i] = reading;
       continue;
     }
-    // A zero below zero equals 0, but has another bit.
+    // -0 equals 0, but has another bit pattern.
     if (product === 0 && Object.is(reading, -0)) return neverFits;
     whole[i] = product;
     if (product < lowest) lowest = product;
@@ -197,7 +197,7 @@ function measureByTen(readings: Float64Array, whole: Float64Array, scale: number
   return fits;
 }
 
-/** The same with a power of two. To multiply by it rounds nothing, so a product that is whole gives back its reading. */
+/** The same with a power of two. Multiplying by it does not round, so a whole product always gives back its reading. */
 function measureByTwo(readings: Float64Array, whole: Float64Array, scale: number, line: Line): number {
   const { step } = line;
   let [lowest, highest, hasNulls] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, false];
@@ -229,10 +229,10 @@ function measureByTwo(readings: Float64Array, whole: Float64Array, scale: number
 
 const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
-/** Where the sign and the exponent of a float64 stand in memory. */
+/** Which half of a float64 in memory holds sign and exponent. */
 const high = endianness() === 'LE' ? 1 : 0;
 
-/** Binary digits behind the point of a number that is not 0; below 1 for a whole one. */
+/** Binary digits after the point of a number that is not 0; below 1 for a whole number. */
 function fractionBits(reading: number): number {
   float[0] = reading;
   const upper = words[high] as number;
@@ -245,14 +245,14 @@ const trailingZeros = (word: number) => 31 - Math.clz32(word & -word);
 
 const isSafe = (number: number) => Math.abs(number) <= Number.MAX_SAFE_INTEGER;
 
-/** Bytes of a residual up to `range`. */
+/** How many bytes a residual up to `range` takes. */
 function widthOf(range: number, hasNulls: boolean): number {
   if (range === 0 && !hasNulls) return 0;
   for (let width = 1; width <= widthMax; width++) if (range < (absentOf[width] as number)) return width;
   return widthMax + 1;
 }
 
-/** Chooses base and step, and writes the residuals. @returns undefined where they take too much, or a sum is not exact */
+/** Chooses base and step, and writes the residuals. @returns undefined where they are too long or a sum is inexact */
 function write(length: number, whole: Float64Array, exponent: number, line: Line): PackedSeries | undefined {
   const { lowest, highest, lowestBeside, highestBeside, hasNulls } = line;
   const level = widthOf(highest - lowest, hasNulls);
@@ -260,13 +260,13 @@ function write(length: number, whole: Float64Array, exponent: number, line: Line
   const isBeside = beside < level;
   const [width, base, step] = isBeside ? [beside, lowestBeside, line.step] : [level, lowest, 0];
   if (width > widthMax || !isSafe(lowest) || !isSafe(highest)) return undefined;
-  // A distance beyond 2^53 may have been rounded, and with it the range of the residuals.
+  // A distance beyond 2^53 may have been rounded, and then the range of the residuals is wrong.
   const reach = step * (length - 1);
   if (isBeside && !(isSafe(base) && isSafe(highestBeside) && isSafe(reach) && isSafe(base + reach))) return undefined;
   return { exponent, base, step, residuals: toBytes(whole, length, width, { base, step, hasNulls }) };
 }
 
-/** What whole numbers are above base and step, in `width` bytes each, the highest first. */
+/** The residuals: whole numbers minus base and step, in `width` bytes each, the highest byte first. */
 function toBytes(
   whole: Float64Array,
   length: number,
@@ -274,7 +274,7 @@ function toBytes(
   { base, step, hasNulls }: { base: number; step: number; hasNulls: boolean },
 ): Buffer {
   const bytes = Buffer.allocUnsafe(length * width);
-  // The usual form in a loop of its own, which takes a third of the time.
+  // The usual form has a loop of its own, which takes a third of the time.
   if (width === 2 && !hasNulls) {
     for (let i = 0; i < length; i++) {
       const residual = (whole[i] as number) - (base + step * i);
@@ -288,7 +288,7 @@ function toBytes(
   for (let i = 0; i < length && width > 0; i++) {
     const number = whole[i] as number;
     const residual = Number.isNaN(number) ? absent : number - (base + step * i);
-    // Bits above the lowest 32 are out of reach of `>>>`.
+    // `>>>` cannot reach bits above the lowest 32.
     if (width === 6) bytes[at++] = residual / 2 ** 40;
     if (width >= 5) bytes[at++] = residual / 2 ** 32;
     if (width >= 4) bytes[at++] = residual >>> 24;

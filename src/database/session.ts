@@ -1,18 +1,19 @@
 /**
- * What every connection relies on: its role and its settings. The server sets both by a statement and then asks PostgreSQL
- * what holds. Options of the connection would cost no statement, but a pooler may refuse or drop them: then the role would
- * be the one that logs in, and no policy would keep organizations apart.
+ * What every connection relies on: its role and its settings. The server sets both by a statement and then asks
+ * PostgreSQL whether they are in effect. Connection options would save that statement, but a pooler may refuse or drop
+ * them. Then the role would be the login role, and no policy would keep organizations apart.
  */
-import type { Socket } from 'node:net';
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
+import { cut } from './driver.ts';
 import { DatabaseSilent, ServesNoMore } from './failures.ts';
 import { markSession } from './packing.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import type { Route } from './route.ts';
+import { hasSqlstate, sqlstates } from './sqlstates.ts';
 
-export interface Session {
-  /** The role that the connection takes; without it, it stays the one that logs in. */
+export interface SessionSettings {
+  /** The role that the connection takes; without it, the connection keeps its login role. */
   role?: string;
   /** Settings of PostgreSQL by their names. */
   settings: Readonly<Record<string, string>>;
@@ -20,17 +21,19 @@ export interface Session {
 
 const backends = new WeakMap<object, number>();
 
-/** The process of PostgreSQL that a connection led to when it was made: a pooler in transaction mode changes it. */
+/**
+ * The backend process of PostgreSQL when the connection was made; behind a pooler in transaction mode it changes later.
+ */
 export const backendOf = (client: object): number | undefined => backends.get(client);
 
 /**
- * Makes a new connection what the session says.
- * @param msMax the longest that it may take; a pooler whose pool is used up lets the first statement wait
- * @throws ServesNoMore with a sentence when the connection cannot be that; DatabaseSilent when no answer comes in time
+ * Sets the role and the settings of a new connection, and checks them.
+ * @param msMax the longest time for that; a pooler whose pool is used up lets the first statement wait
+ * @throws ServesNoMore with a sentence when they do not take effect; DatabaseSilent when no answer comes in time
  */
 export async function beginSession(
   client: pg.ClientBase,
-  { role, settings }: Session,
+  { role, settings }: SessionSettings,
   route: Route,
   msMax: number,
 ): Promise<void> {
@@ -42,7 +45,7 @@ export async function beginSession(
     if (unfit !== undefined) throw unfit;
   };
   await within(begin(), msMax, () => new DatabaseSilent(msMax)).catch((error: Error & { code?: string }) => {
-    if (error instanceof DatabaseSilent) streamOf(client).destroy(error);
+    if (error instanceof DatabaseSilent) cut(client, error);
     throw isRoleFailure(error)
       ? Object.assign(new ServesNoMore(rolesLost, { cause: error }), { code: error.code })
       : error;
@@ -59,7 +62,7 @@ async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promis
   return rows.map(({ name, value }) => [name, value]);
 }
 
-/** Asks anew, in a transaction of its own, whether what was set holds. */
+/** Checks in a second transaction whether what was set is in effect. */
 async function prove(client: pg.ClientBase, set: [string, string][], role: string | undefined): Promise<void> {
   const { rows } = await client.query<{ backend: number; role: string; lost: string | null }>(
     `select pg_backend_pid() as backend, current_user as role,
@@ -73,7 +76,7 @@ async function prove(client: pg.ClientBase, set: [string, string][], role: strin
   backends.set(client, backend);
 }
 
-/** What the address of the database asks for came with the options of the connection, if nobody has dropped them. */
+/** The settings that the address asks for are sent as connection options. Checks that no pooler has dropped them. */
 async function proveOptions(client: pg.ClientBase, names: string[]): Promise<void> {
   if (names.length === 0) return;
   const { rows } = await client.query<{ lost: string | null }>(
@@ -95,7 +98,6 @@ export const rolesLost = `The server cannot take the roles ${apiRole} and ${serv
 export const sessionLost = (what: string) =>
   `Connections to the database do not keep what the server sets (${what}): a pooler must be in session mode (docs/operations.md#poolers).`;
 
-/** PostgreSQL knows no such role, or does not let this one take it. */
-const isRoleFailure = ({ code }: { code?: string }) => code === '22023' || code === '42501';
-
-const streamOf = (client: pg.ClientBase) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
+/** PostgreSQL has no such role, or does not let this login take it. */
+const isRoleFailure = (error: unknown) =>
+  hasSqlstate(error, sqlstates.invalidParameterValue, sqlstates.insufficientPrivilege);

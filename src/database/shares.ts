@@ -1,7 +1,7 @@
 /**
- * Who may take a connection of a pool that many organizations share. An organization may hold as many connections as are
- * still free, so that there is one left for whoever comes next; beyond that its requests wait. A connection that comes free
- * goes to the waiting organizations in turn.
+ * Divides the connections of a pool among organizations. An organization may hold as many connections as are still
+ * free, so that one is left for the next organization; its further requests wait. A connection that becomes free goes
+ * to the waiting organizations in turn.
  */
 import { createFairRoom } from '../lib/fair-room.ts';
 import { TooManyWaiting } from './failures.ts';
@@ -9,8 +9,8 @@ import { TooManyWaiting } from './failures.ts';
 export interface Shares {
   /**
    * Resolves when the organization may take a connection.
-   * @returns what to call when the connection has been given back
-   * @throws TooManyWaiting when too many requests of it wait already, or after `waitMsMax`; the reason of the signal
+   * @returns a function to call when the connection has been given back
+   * @throws TooManyWaiting when too many of its requests wait already, or after `waitMsMax`; the reason of the signal
    */
   take(organizationId: string, signal?: AbortSignal): Promise<() => void>;
   /** Requests that wait. */

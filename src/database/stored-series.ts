@@ -1,7 +1,7 @@
 /**
- * The two series of a row of `chunks` or `chunk_revisions`, as they are stored (migrations/0013): each either as the float8[] that was
- * sent, or packed (packed-series.ts). What reads them names their columns here, and decodes them in one of two ways: in this
- * process, where many are read, or in SQL by chunk_points().
+ * The two series of a row of `chunks` or `chunk_revisions` as they are stored (migrations/0013): each is either the
+ * float8[] that was sent, or packed (packed-series.ts). Readers name the columns of series by this file. They decode
+ * them in one of two ways: in this process, where many are read, or in SQL by chunk_points().
  */
 import type { CopyRow } from '../lib/copy-binary.ts';
 import { decodeFloat8Array } from './float8-array.ts';
@@ -18,26 +18,26 @@ export const valuesColumns: readonly string[] = columnsOf('"values"', 'value');
 /** How many fields of a COPY row a series takes. */
 export const seriesFields = timesColumns.length;
 
-/** In SQL the points of a row: `place` from 0, `seconds`, `value`. @param row the alias of a row */
+/** SQL for the points of a row: `place` from 0, `seconds`, `value`. @param row the alias of a row */
 export const pointsOfChunk = (row: string) =>
   `chunk_points(${['point_count', ...timesColumns, ...valuesColumns].map((column) => `${row}.${column}`).join(', ')})`;
 
-/** In SQL a series of a row as the float8[] that was sent. */
+/** SQL for a series of a row as the float8[] that was sent. */
 export const timestampsOfChunk = (row: string) =>
   `coalesce(${row}.timestamps, array(select p.seconds from ${pointsOfChunk(row)} p order by p.place))`;
 export const valuesOfChunk = (row: string) =>
   `coalesce(${row}."values", array(select p.value from ${pointsOfChunk(row)} p order by p.place))`;
 
-/** In SQL both series of a row as they were sent, `timestamps` and `"values"`, decoded once. */
+/** SQL for both series of a row as they were sent, `timestamps` and `"values"`, decoded once. */
 export const seriesAsSent = (row: string) =>
   `(select ${timestampsOfChunk(row)} as timestamps, ${valuesOfChunk(row)} as "values" offset 0)`;
 
-/** In SQL the hash of the content of a row. @param sent the alias of its `seriesAsSent` */
+/** SQL for the hash of the content of a row. @param sent the alias of its `seriesAsSent` */
 export const contentHashOf = (row: string, sent: string) =>
   `sha256(array_send(${sent}.timestamps) || array_send(${sent}."values")
      || coalesce('\\x00'::bytea || convert_to(${row}.units, 'UTF8'), ''::bytea))`;
 
-/** In SQL the last value of a row, NULL where it is absent. */
+/** SQL for the last value of a row, NULL where it is absent. */
 export const lastValueOfChunk = (row: string) => `case
     when ${row}."values" is not null then ${row}."values"[cardinality(${row}."values")]
     else (
@@ -47,7 +47,7 @@ export const lastValueOfChunk = (row: string) => `case
       from (select ${row}.value_residuals || coalesce(${row}.value_rest, '') as bytes offset 0) r)
   end`;
 
-/** A series whose bytes still are where they were read. */
+/** A series that is not decoded yet: its bytes are still in the buffer that was read. */
 export interface StoredSeries {
   pointCount: number;
   /** As it was sent, in PostgreSQL's format; undefined where it is packed. */
@@ -55,15 +55,15 @@ export interface StoredSeries {
   exponent: number;
   base: number;
   step: number;
-  /** Undefined where all are 0. */
+  /** Undefined where all residuals are 0. */
   residuals: Buffer | undefined;
-  /** The last bytes of the residuals, where they stand apart. */
+  /** The last bytes of the residuals, where they are stored apart. */
   rest: Buffer | undefined;
 }
 
 const unpacked = { exponent: 0, base: 0, step: 0, residuals: undefined, rest: undefined };
 
-/** Takes the columns of a series from a row, the first of which is `field`. */
+/** Takes the columns of a series from a row; `field` is the first of them. */
 export function readSeries(row: CopyRow, field: number, pointCount: number): StoredSeries {
   const bytes = (column: number) => (row.isNull(field + column) ? undefined : row.bytes(field + column));
   const array = bytes(0);
@@ -79,7 +79,7 @@ export function readSeries(row: CopyRow, field: number, pointCount: number): Sto
   };
 }
 
-/** Decodes a series; absent readings are NaN, which nothing stored can be. @throws when it is none */
+/** Decodes a series; absent readings are NaN, which no stored reading is. @throws when the bytes are not a series */
 export function decodeSeries({ pointCount, array, residuals, rest, ...line }: StoredSeries): Float64Array {
   if (array !== undefined) return decodeFloat8Array(array);
   const whole = rest === undefined ? (residuals ?? noBytes) : Buffer.concat([residuals ?? noBytes, rest]);

@@ -1,4 +1,4 @@
-/** How a connection to PostgreSQL is encrypted and whom it trusts, as libpq reads `sslmode` and what belongs to it. */
+/** Whether a connection to PostgreSQL uses TLS, and whom it trusts: as libpq reads `sslmode` and related parameters. */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export function tlsOf(address: Address, place: Host): Tls[] {
     case 'no-verify':
       return [unverified(address)];
     case 'require':
-      // With a root certificate at hand libpq looks whether it has signed the other's.
+      // With a root certificate, libpq checks also here that it has signed the certificate of the server.
       return [rootFile(address) === undefined ? unverified(address) : verified(address, () => undefined)];
     case 'verify-ca':
       return [verified(address, () => undefined)];
@@ -34,8 +34,8 @@ export function tlsOf(address: Address, place: Host): Tls[] {
 }
 
 /**
- * Without a mode psql prefers TLS, which nobody has to trust. On this machine it protects nothing and costs time, so there
- * it is taken only where PostgreSQL asks for it.
+ * The default without `sslmode`. psql prefers TLS, without verifying the server. On this machine TLS protects nothing
+ * and costs time, so there it is used only if PostgreSQL asks for it.
  */
 function modeOf(address: Address, { host }: Host): string {
   if (address.sslmode !== undefined) return address.sslmode;
@@ -57,7 +57,7 @@ function verified(
   return { ...ownCertificate(address), ...ca, rejectUnauthorized: true, checkServerIdentity: identify };
 }
 
-/** Undefined where the authorities that Node knows are trusted. */
+/** Undefined: trust the certificate authorities that Node knows. */
 function rootFile({ sslrootcert }: Address): string | undefined {
   if (sslrootcert === 'system') return undefined;
   return sslrootcert ?? usual('root.crt');

@@ -1,34 +1,35 @@
-/** How statements become transactions, and what becomes of a connection on which PostgreSQL does not answer any more. */
-import type { Socket } from 'node:net';
+/** How statements become transactions, and what happens to a connection on which PostgreSQL no longer answers. */
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
-import type { Connections } from './access.ts';
+import type { ConnectionSource } from './access.ts';
+import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
 export interface Patience {
-  /** For a lock that somebody else holds; then its statement fails with 55P03. */
+  /** For a lock that another session holds; then the statement fails with 55P03. */
   lockMsMax?: number;
-  /** For an answer, until PostgreSQL is asked on another connection whether it is still at work. */
+  /** For an answer. Then PostgreSQL is asked on another connection whether the session is still at work. */
   lateAnswerMs: number;
-  /** For the answer to that; then the connection is given up. */
+  /** For the answer to that question; then the connection is given up. */
   lookMsMax: number;
 }
 
-/** Ways on the connection of a transaction that is under way. */
+/** Those made by `withinTransaction`. */
 const underWay = new WeakSet<object>();
 
 /**
- * A way on the connection of a transaction that is under way: `inTransaction` takes part in that one and begins none, so that an
- * error must end all of it. Ways on one connection are used one after the other.
- * @param take a statement that is run whenever somebody takes the connection: it names the role of this way
+ * Makes a `ConnectionSource` whose users all share the one connection of a running transaction. `inTransaction` then joins that
+ * transaction instead of beginning one, so any error must end the whole of it. They are used one after the other, never
+ * at the same time.
+ * @param take a statement that is run whenever the connection is taken: it sets the role for what follows
  */
-export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): Connections {
+export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): ConnectionSource {
   const connect = async () => {
     await client.query(take);
     return { query: client.query.bind(client), release() {} } as unknown as pg.PoolClient;
   };
-  const connections: Connections = {
+  const connections: ConnectionSource = {
     connect,
     async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
       return (await connect()).query<Row>(statement as string, values);
@@ -43,7 +44,7 @@ export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): 
  * @throws CommitInDoubt when the connection is lost at the commit
  */
 export async function inTransaction<Result>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   work: (client: pg.PoolClient) => Promise<Result>,
   patience?: Patience,
 ): Promise<Result> {
@@ -53,8 +54,9 @@ export async function inTransaction<Result>(
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);
   } catch (error) {
-    // A connection that has not answered in time would let the rollback wait as long again; closing it rolls back too.
-    const isUseless = isAway(error) || (error as Error).message === 'Query read timeout';
+    // On a connection that does not answer, the rollback would wait just as long. Closing the connection rolls back
+    // too.
+    const isUseless = isAway(error) || isReadTimeout(error);
     broken = isUseless ? (error as Error) : await rollBack(client);
     throw error;
   } finally {
@@ -67,7 +69,7 @@ async function run<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
   patience: Patience | undefined,
 ): Promise<Result> {
-  // Not awaited first: on a connection that sends ahead, it travels with the first statements of the work.
+  // Not awaited here: on a pipelining connection it travels with the first statements of the work.
   const begun = client.query(beginning(patience));
   begun.catch(() => {});
   const result = await work(client);
@@ -81,7 +83,7 @@ async function run<Result>(
 const beginning = ({ lockMsMax }: Partial<Patience> = {}) =>
   lockMsMax === undefined ? 'begin' : `begin; set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`;
 
-/** @returns why the connection is of no more use, if it is not. */
+/** @returns why the connection cannot be reused; undefined when it can */
 async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
   try {
     await client.query('rollback');
@@ -92,10 +94,10 @@ async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
 }
 
 /**
- * Runs statements as one transaction in one trip: `begin`, what `send` sends without waiting, and `commit` travel together,
- * so that a transaction of a few statements takes PostgreSQL and this process once from other work, not four times. When a
- * statement fails PostgreSQL rolls back. The connections of the pool must be such as send ahead.
- * @throws the error of the first statement that failed; CommitInDoubt when the connection is lost on the way
+ * Runs statements as one transaction in one round trip: `begin`, what `send` sends without waiting, and `commit` are
+ * sent together. So a transaction of a few statements interrupts PostgreSQL and this process once, not four times. When
+ * a statement fails, PostgreSQL rolls back. The pool must have pipelining connections.
+ * @throws the error of the first statement that failed; CommitInDoubt when the connection is lost meanwhile
  */
 export async function inOneTrip<Results extends unknown[]>(
   pool: pg.Pool,
@@ -103,22 +105,18 @@ export async function inOneTrip<Results extends unknown[]>(
   patience?: Patience,
 ): Promise<Results> {
   const client = await pool.connect();
-  // The socket holds back what is written until all is, and then sends it with one call of the system.
-  const stream = streamOf(client);
-  stream.cork();
-  const sent = [client.query(beginning(patience)), ...send(client), client.query('commit')];
-  stream.uncork();
+  const sent = sendTogether(client, () => [client.query(beginning(patience)), ...send(client), client.query('commit')]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || failure.message === 'Query read timeout');
+  const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
   return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
 }
 
-/** Runs one statement, which is a transaction of its own, on a connection that is given up when it falls silent. */
+/** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */
 export async function inOneStatement<Row extends pg.QueryResultRow>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   patience?: Patience,
 ): Promise<pg.QueryResult<Row>> {
@@ -130,19 +128,18 @@ export async function inOneStatement<Row extends pg.QueryResultRow>(
     failure = error as Error;
     throw error;
   } finally {
-    client.release(isAway(failure) || failure?.message === 'Query read timeout' ? failure : undefined);
+    client.release(isAway(failure) || isReadTimeout(failure) ? failure : undefined);
   }
 }
 
-const streamOf = (client: pg.PoolClient) => (client as unknown as { connection: { stream: Socket } }).connection.stream;
-
 /**
- * What the work of a connection gives. While it does not, PostgreSQL is asked whether its session is still at work, as with
- * a large body on a slow disk. A machine that has stopped or vanished says nothing to that either, while the kernel goes on
- * confirming what is sent: then the connection is cut, and the work fails with DatabaseSilent.
+ * Awaits the work of a connection. While it takes long, PostgreSQL is asked on another connection whether the session
+ * is still at work, as it is with a large body on a slow disk. A machine that has stopped or vanished does not answer
+ * that either, although the kernel may still confirm what is sent: then the connection is cut, and the work fails with
+ * DatabaseSilent.
  */
 async function unlessSilent<Result>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   client: pg.PoolClient,
   work: Promise<Result>,
   patience: Patience | undefined,
@@ -154,7 +151,7 @@ async function unlessSilent<Result>(
     const isAtWork = await isSessionAtWork(pool, client, lookMsMax).catch(() => false);
     if (isDone) return;
     if (isAtWork) timer = setTimeout(look, lateAnswerMs);
-    else streamOf(client).destroy(new DatabaseSilent(lateAnswerMs + lookMsMax));
+    else cut(client, new DatabaseSilent(lateAnswerMs + lookMsMax));
   };
   let timer = setTimeout(look, lateAnswerMs);
   try {
@@ -165,17 +162,20 @@ async function unlessSilent<Result>(
   }
 }
 
-/** A session that runs a transaction holds a lock on the transaction's own number, which everybody may see. */
-async function isSessionAtWork(pool: Pick<Connections, 'connect'>, of: pg.PoolClient, msMax: number): Promise<boolean> {
-  const { processID } = of as unknown as { processID: number };
+/** A session in a transaction holds a lock on its own virtual transaction id, which every role may see. */
+async function isSessionAtWork(
+  pool: Pick<ConnectionSource, 'connect'>,
+  of: pg.PoolClient,
+  msMax: number,
+): Promise<boolean> {
   const text = `select from pg_locks where locktype = 'virtualxid' and pid = $1::integer and granted`;
-  const { rowCount } = await askWithin(pool, { text, values: [processID] }, msMax);
+  const { rowCount } = await askWithin(pool, { text, values: [processOf(of)] }, msMax);
   return rowCount !== 0;
 }
 
-/** Runs one short statement; a connection on which it is not answered in time is cut. @throws DatabaseSilent */
+/** Runs one short statement; cuts the connection if it is not answered in time. @throws DatabaseSilent */
 export async function askWithin<Row extends pg.QueryResultRow>(
-  pool: Pick<Connections, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   msMax: number,
 ): Promise<pg.QueryResult<Row>> {
@@ -190,7 +190,7 @@ export async function askWithin<Row extends pg.QueryResultRow>(
     client.release();
     return answer;
   } catch (error) {
-    streamOf(client).destroy();
+    cut(client);
     client.release(error as Error);
     throw error;
   }

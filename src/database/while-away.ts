@@ -11,17 +11,18 @@ export interface AwayOptions {
   limits: {
     /** Longest time from the arrival until the call is answered. */
     callMsMax: number;
-    /** How long an attempt may go unanswered until the database is asked whether it is there; not at all by default. */
+    /** After this time without an answer to an attempt, the database is asked whether it is there; never by default. */
     lateAnswerMs?: number;
   };
 }
 
 /**
- * Runs a call again while the database is away, until it succeeds or its time is over: clients send such calls once.
- * The attempt before may have been carried out, and only its answer lost, or may still be. So an attempt must come to the
- * same whether it is the first or not, as an insert of an id that the caller has chosen does, `on conflict do nothing`.
- * @throws what the attempt throws when it is not for the absence of the database; CommitInDoubt when the time is over and
- *   one of the attempts may have been carried out
+ * Runs a call, and retries it while the database is away, until it succeeds or its deadline passes: clients send such
+ * calls only once. An earlier attempt may have succeeded with only its answer lost, or may still succeed. So all
+ * attempts must have the same effect together as one alone. An insert with an id that the caller has chosen does that,
+ * with `on conflict do nothing`.
+ * @throws what the attempt throws, unless that is because the database is away; CommitInDoubt when the deadline has
+ * passed and one of the attempts may have succeeded
  */
 export async function whileAway<Result>(
   { outage, arrivedAt, now, limits }: AwayOptions,
@@ -46,7 +47,7 @@ export async function whileAway<Result>(
   }
 }
 
-/** What the attempt gives. While it does not, the database is asked whether it is there. */
+/** Awaits the attempt. While it takes long, the database is asked whether it is there. */
 async function unlessAway<Result>(
   outage: Outage,
   attempt: Promise<Result>,

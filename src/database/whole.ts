@@ -1,11 +1,11 @@
-/** Many changes by the functions that make one each, as one transaction. */
+/** Many changes in one transaction, made by the functions that otherwise make one change each. */
 import { accessTo } from './access.ts';
 import type { Database } from './database.ts';
 import { organizationsWithin } from './organizations.ts';
 import { serviceRole } from './roles.ts';
 import { inTransaction, withinTransaction } from './transactions.ts';
 
-/** Rolls back what is not to be kept, and carries what came of it. */
+/** Thrown to roll back; carries the result. */
 class NotKept<Result> {
   readonly result: Result;
   constructor(result: Result) {
@@ -14,10 +14,10 @@ class NotKept<Result> {
 }
 
 /**
- * Runs `work` with a database whose `everyOrganization.upkeep` and `as` are one transaction. All of it is kept, or nothing: an error
- * that `work` meets must end it.
- * @param lock whoever runs something under the same number waits for the end of this
- * @param isKept false runs all of it, and rolls it back
+ * Runs `work` with a database whose `everyOrganization.upkeep` and `as` are one transaction. All of it is kept, or
+ * nothing: any error that `work` meets must end it.
+ * @param lock calls with the same number run one after the other
+ * @param isKept false runs all of it and then rolls it back
  */
 export async function inOneTransaction<Result>(
   database: Database,

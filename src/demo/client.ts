@@ -1,16 +1,19 @@
-/** Where a server is, and a key for it. */
+/** The address of a server, and a key for it. */
 export interface Connection {
   /** Without a slash at its end. */
   endpoint: string;
   key: string;
 }
 
-/** What is to be read of a JSON answer. */
+/** A JSON answer, or the part of it that is read. */
 export type Json = Record<string, unknown>;
 
 const answerMsMax = 30_000;
 
-/** GET, or POST where there is a body (`{}` for none to speak of). @throws with the server's own sentence on a refusal. */
+/**
+ * Sends a GET, or a POST if there is a body (`{}` for an empty one).
+ * @throws with the server's own sentence when it refuses
+ */
 export async function call<T = Json>({ endpoint, key }: Connection, path: string, body?: object): Promise<T> {
   const headers = { 'x-api-key': key, ...(body && { 'content-type': 'application/json' }) };
   const post = body && { method: 'POST', body: JSON.stringify(body) };
@@ -23,7 +26,7 @@ export async function call<T = Json>({ endpoint, key }: Connection, path: string
   return JSON.parse(text) as T;
 }
 
-/** The version of the server that answers there, or why it is not one. */
+/** The version of the server at an address, or why there is none. */
 export async function findServer(endpoint: string): Promise<{ version: string } | { problem: string }> {
   try {
     const answer = await fetch(`${endpoint}/healthz`, { signal: AbortSignal.timeout(5_000) });
@@ -35,7 +38,7 @@ export async function findServer(endpoint: string): Promise<{ version: string } 
   }
 }
 
-/** `fetch` hides why it failed in the cause, and that of several addresses in a list of errors. */
+/** `fetch` hides the reason of a failure in `cause`, and with several addresses in a list of errors there. */
 function reasonOf(error: Error): string {
   const cause = (error.cause ?? error) as Error & { code?: string };
   return cause.message || cause.code || error.message;

@@ -7,21 +7,21 @@ import { type MeasuredRecord, readSeattleWeather } from './record.ts';
 import { streamRecord } from './stream.ts';
 
 export interface DemoOptions {
-  /** The server to use. Without one: the server at the default address, or one of the demo's own where none answers. */
+  /** The server to use. Undefined: the one at the default address, or if none answers there, a new one for the demo. */
   endpoint?: string | undefined;
   defaultEndpoint: string;
   key?: string | undefined;
-  /** Where a server in this folder may have written the first key. */
+  /** The data folder in which a server may have written the first key. */
   dataDir: string;
-  /** Path of the compiled command line, to start a server with. */
+  /** Path of the compiled command line, which starts a server. */
   program: string;
   environment: Record<string, string | undefined>;
   output: Output;
 }
 
 /**
- * Streams a measured record into a server, reads it back and compares. A server of its own is left running on a terminal,
- * so that it can be looked at, until Ctrl-C; where there is no terminal it is stopped at the end.
+ * Streams a measured record into a server, reads it back and compares. If the demo has started a server of its own, it
+ * keeps running on a terminal until Ctrl-C, so that a person can look at it. Without a terminal it is stopped at the end.
  * @throws with a sentence that says what to do, when there is no server or no key
  */
 export async function demo(options: DemoOptions): Promise<void> {
@@ -47,7 +47,7 @@ export async function demo(options: DemoOptions): Promise<void> {
 }
 
 interface Found extends Connection {
-  /** How to write the key in a shell. */
+  /** The key as it can be written in a shell. */
   shellKey: string;
   own?: OwnServer;
 }

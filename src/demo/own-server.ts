@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Connection } from './client.ts';
 
-/** A server of the demo's own, with its data in a temporary folder. */
+/** A server that the demo has started, with its data in a temporary folder. */
 export interface OwnServer extends Connection {
   folder: string;
-  /** Comes back when the server has ended, by `stop` or by Ctrl-C, and its folder is gone. */
+  /** Resolves when the server has ended, by `stop` or Ctrl-C, and its folder is removed. */
   ended: Promise<void>;
   stop(): Promise<void>;
 }
@@ -18,7 +18,7 @@ const startMsMax = 60_000;
 /**
  * Starts `metrology-server serve` on a free port, with the embedded PostgreSQL.
  * @param program path of the compiled command line
- * @throws with what it said, when it does not start
+ * @throws with its output, when it does not start
  */
 export async function startOwnServer(
   program: string,
@@ -39,7 +39,7 @@ export async function startOwnServer(
     env: { ...environment, ...own },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // A Ctrl-C reaches the server too; this process has to outlive it, to remove the folder.
+  // Ctrl-C reaches the server too. This process must outlive it to remove the folder.
   const pass = () => void child.kill('SIGTERM');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, pass);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
@@ -59,7 +59,7 @@ export async function startOwnServer(
   }
 }
 
-/** Reads the address out of what a start prints. */
+/** Finds the address in the output of the starting server. */
 function addressOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';

@@ -1,4 +1,4 @@
-/** Where the demo writes: standard output, or what a test puts in its place. */
+/** Where the demo writes: standard output, or a replacement in a test. */
 export interface Output {
   write(text: string): unknown;
   isTTY?: boolean;
@@ -8,9 +8,9 @@ export interface Output {
 const redrawMs = 50;
 
 /**
- * Shows how much of `total` is done: on a terminal one line that is drawn over and over, elsewhere a line for every
- * quarter. Call the result with what is done so far, and finally with the total.
- * @param describe what to say beside the bar
+ * Shows how much of `total` is done: on a terminal in one line that is redrawn, elsewhere in a new line for every quarter.
+ * Call the result with the amount done so far, and at the end with the total.
+ * @param describe gives the text beside the bar
  */
 export function createProgress(output: Output, total: number, describe: (done: number) => string) {
   let drawnAt = Number.NEGATIVE_INFINITY;

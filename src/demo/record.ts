@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 
-/** Copied from vega-datasets by the build; from `src` and from `dist` this is the same file. */
+/** The build copies it from vega-datasets. Seen from `src` and from `dist` this is the same file. */
 const file = new URL('../../dist/assets/seattle-weather-hourly-normals.csv', import.meta.url);
 
 const unitOf: Record<string, string> = { pressure: 'hPa', temperature: '°C', wind: 'm/s' };
 
-/** A measured record: the times that its channels share, in Unix seconds, and a reading of each channel for each time. */
+/** A measured record: times in Unix seconds that all channels share, and for each channel one reading per time. */
 export interface MeasuredRecord {
   name: string;
   times: number[];

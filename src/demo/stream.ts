@@ -2,13 +2,13 @@ import { type Connection, call } from './client.ts';
 import { createProgress, type Output } from './progress.ts';
 import type { MeasuredRecord } from './record.ts';
 
-/** Hours of a day: a chunk of the demo. */
+/** Points of a chunk of the demo: the hours of a day. */
 const pointsPerChunk = 24;
 const requestsInFlight = 8;
 
 /**
- * Sends a record as multi-channel chunks, several at a time and so in any order, closes the stream, sends the first
- * chunk once more, and compares what the server gives back with what was sent, bit for bit.
+ * Sends a record as multi-channel chunks, several at a time and so in any order. Then it closes the stream, sends the first
+ * chunk once more, and compares what the server returns with what was sent, bit for bit.
  * @returns the id of the stream
  * @throws when a request is refused, or anything comes back different
  */

@@ -1,9 +1,9 @@
-/* What is asked of PostgreSQL. */
+/* The checks that query PostgreSQL. */
 import { problemBetween, ranMigrations, readMigrations } from '../database/migrations.ts';
 import { packageRelease } from '../lib/package-info.ts';
 import { type Check, fault, list, ok, warning } from './findings.ts';
 import {
-  readClock,
+  readClockMs,
   readConnections,
   readDurability,
   readEndingKeys,
@@ -11,14 +11,14 @@ import {
   readLogin,
   readLogKeepers,
   readLongTransactions,
-  readStatistics,
-  readVersion,
+  readPostgresVersion,
+  readStaleTables,
 } from './store.ts';
 
 const supported = { first: 15, last: 18 };
 
 export const versions: Check = async ({ service }) => {
-  const { version, major } = await readVersion(service);
+  const { version, major } = await readPostgresVersion(service);
   if (major < supported.first || major > supported.last) {
     return fault(`PostgreSQL ${version} is not supported.`, `Use PostgreSQL ${supported.first} to ${supported.last}.`);
   }
@@ -27,7 +27,7 @@ export const versions: Check = async ({ service }) => {
   return ok(`metrology-server ${packageRelease}, PostgreSQL ${version}, migrated.`);
 };
 
-export const standing: Check = async ({ standing: look }) => {
+export const readiness: Check = async ({ readiness: look }) => {
   const problem = await look();
   if (problem === undefined)
     return ok('Roles, rights and policies are as they must be: a server can keep its promises here.');
@@ -59,7 +59,7 @@ export const login: Check = async ({ login: pool }) => {
 
 export const clocks: Check = async ({ service, now, limits: { clockMsMax } }) => {
   const before = now();
-  const { ms } = await readClock(service);
+  const { ms } = await readClockMs(service);
   const after = now();
   const apart = ms < before ? before - ms : Math.max(0, ms - after);
   if (apart <= clockMsMax) return ok('The clocks of this machine and of the database agree.');
@@ -76,7 +76,7 @@ export const indexes: Check = async ({ owner, limits }) => {
 };
 
 export const statistics: Check = async ({ owner, limits }) => {
-  const { autovacuum, tables } = await readStatistics(owner, limits.statisticsRowsMin, limits.statisticsChangedMax);
+  const { autovacuum, tables } = await readStaleTables(owner, limits.statisticsRowsMin, limits.statisticsChangedMax);
   if (!autovacuum) {
     return fault(
       'autovacuum or track_counts is off: tables grow, and plans are made for what was there.',

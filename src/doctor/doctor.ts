@@ -1,15 +1,19 @@
-/** Looks a server over: settings, what it stands on, and what will be trouble later. It changes nothing. */
+/**
+ * Checks a server: its settings, its database, its surroundings, and what will cause trouble later. It changes nothing.
+ */
+
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import * as database from './database-checks.ts';
 import type { Check, Finding, Patient, State } from './findings.ts';
 import * as surroundings from './surroundings-checks.ts';
 
 type NamedCheck = readonly [name: string, check: Check];
 
-/** In the order in which they are told. */
+/** In the order in which they are shown. */
 export const checks: readonly NamedCheck[] = [
   ['settings', surroundings.settings],
   ['versions', database.versions],
-  ['standing', database.standing],
+  ['standing', database.readiness],
   ['durability', database.durability],
   ['disk', surroundings.disk],
   ['write-ahead log', database.writeAheadLog],
@@ -26,11 +30,11 @@ export const checks: readonly NamedCheck[] = [
 ];
 
 /** One finding for each check, one after another. Never rejects. */
-export async function examine(patient: Patient, some: readonly NamedCheck[] = checks): Promise<Finding[]> {
+export async function examine(patient: Patient, chosen: readonly NamedCheck[] = checks): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const [name, check] of some) {
-    const result = await check(patient).catch((error: Error & { code?: string }) => {
-      const state: State = error.code === insufficientPrivilege ? 'unknown' : 'fault';
+  for (const [name, check] of chosen) {
+    const result = await check(patient).catch((error: Error) => {
+      const state: State = hasSqlstate(error, sqlstates.insufficientPrivilege) ? 'unknown' : 'fault';
       return { state, says: `This could not be looked at: ${error.message}.` };
     });
     findings.push({ check: name, ...result });
@@ -38,16 +42,14 @@ export async function examine(patient: Patient, some: readonly NamedCheck[] = ch
   return findings;
 }
 
-const insufficientPrivilege = '42501';
-
-/** What the command ends with: 0 all is well, 1 there are warnings, 2 there are faults. What is not known does not count. */
+/** The exit code of the command: 0 all is well, 1 there are warnings, 2 there are faults. `unknown` does not count. */
 export function exitCodeOf(findings: readonly Finding[]): 0 | 1 | 2 {
   if (findings.some(({ state }) => state === 'fault')) return 2;
   return findings.some(({ state }) => state === 'warning') ? 1 : 0;
 }
 
-/** For people: a line for each check, what to do below it, and a last line that counts. */
-export function pageOf(findings: readonly Finding[]): string[] {
+/** The output for people: a line for each check, advice below it, and a last line with the counts. */
+export function reportOf(findings: readonly Finding[]): string[] {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const count = (wanted: State) => findings.filter(({ state }) => state === wanted).length;
   return [

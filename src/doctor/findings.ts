@@ -1,11 +1,11 @@
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import type { Room } from '../database/disk.ts';
 import type { DoctorLimits } from './limits.ts';
 
-/** `unknown` is what could not be looked at, or is not told: it is no fault. */
+/** `unknown`: it could not be checked, or is not configured. That is no fault. */
 export type State = 'ok' | 'unknown' | 'warning' | 'fault';
 
-/** What one check has found: a sentence, and what to do where something is to be done. */
+/** The result of one check: a sentence, and advice where something should be done. */
 export interface Result {
   state: State;
   says: string;
@@ -16,7 +16,7 @@ export interface Finding extends Result {
   check: string;
 }
 
-/** What is looked at. */
+/** What is examined. */
 export interface Patient {
   settings: {
     DATABASE_POOL_MAX: number;
@@ -28,18 +28,18 @@ export interface Patient {
   };
   /** BACKUP_DIR and BACKUP_EVERY_HOURS. */
   backup: { folder: string | undefined; everyHours: number };
-  /** Says where a folder on the disk of the database is, where that is known. */
+  /** A folder on the disk of the database, where that is known. */
   diskFolder(): string | undefined;
   roomOf(folder: string): Promise<Room>;
-  /** As the role that owns the tables. */
-  owner: Connections;
-  /** As the role that the server logs in with. */
-  login: Connections;
-  /** As the role that the server works with: it sees the rows of all organizations. */
-  service: Connections;
+  /** Connections as the role that owns the tables. */
+  owner: ConnectionSource;
+  /** Connections as the role that the server logs in with. */
+  login: ConnectionSource;
+  /** Connections as the role that the server works with: it sees the rows of all organizations. */
+  service: ConnectionSource;
   /** Why a server could not keep its promises on this database. */
-  standing(): Promise<string | undefined>;
-  /** Whether connections are those of PostgreSQL itself, or of a pooler in session mode. */
+  readiness(): Promise<string | undefined>;
+  /** Whether connections keep their session: they lead to PostgreSQL itself, or to a pooler in session mode. */
   keepsSessions(): Promise<boolean>;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
@@ -58,7 +58,7 @@ export const unknown = (says: string, advice?: string): Result => ({
 export const warning = (says: string, advice: string): Result => ({ state: 'warning', says, advice });
 export const fault = (says: string, advice: string): Result => ({ state: 'fault', says, advice });
 
-/** Some names, and how many more there are. */
+/** The first names, and how many more there are. */
 export function list(names: readonly string[], { namesMax }: Pick<DoctorLimits, 'namesMax'>): string {
   const more = names.length - namesMax;
   return names.slice(0, namesMax).join(', ') + (more > 0 ? ` and ${more} more` : '');

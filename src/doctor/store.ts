@@ -1,32 +1,36 @@
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 
-/* What PostgreSQL tells of itself; one statement for each question. */
+/* Facts that PostgreSQL reports about itself, one statement for each. */
 
 async function rowsOf<Row extends object>(
-  pool: Connections,
+  pool: ConnectionSource,
   statement: string,
   values: unknown[] = [],
 ): Promise<Row[]> {
   return (await pool.query<Row>(statement, values)).rows;
 }
 
-async function rowOf<Row extends object>(pool: Connections, statement: string, values: unknown[] = []): Promise<Row> {
+async function rowOf<Row extends object>(
+  pool: ConnectionSource,
+  statement: string,
+  values: unknown[] = [],
+): Promise<Row> {
   return (await rowsOf<Row>(pool, statement, values))[0] as Row;
 }
 
-export const readVersion = (pool: Connections) =>
+export const readPostgresVersion = (pool: ConnectionSource) =>
   rowOf<{ version: string; major: number }>(
     pool,
     `select current_setting('server_version') as version, current_setting('server_version_num')::integer / 10000 as major`,
   );
 
-export const readDurability = (pool: Connections) =>
+export const readDurability = (pool: ConnectionSource) =>
   rowsOf<{ name: string; setting: string }>(
     pool,
     `select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') order by name`,
   );
 
-export const readLogin = (pool: Connections) =>
+export const readLogin = (pool: ConnectionSource) =>
   rowOf<{ role: string; isSuperuser: boolean; seesAll: boolean; isOwner: boolean }>(
     pool,
     `select session_user as role, rolsuper as "isSuperuser", rolbypassrls as "seesAll",
@@ -35,17 +39,17 @@ export const readLogin = (pool: Connections) =>
   );
 
 /** In milliseconds of Unix time. */
-export const readClock = (pool: Connections) =>
+export const readClockMs = (pool: ConnectionSource) =>
   rowOf<{ ms: number }>(pool, `select extract(epoch from clock_timestamp())::float8 * 1000 as ms`);
 
-export const readInvalidIndexes = (pool: Connections) =>
+export const readInvalidIndexes = (pool: ConnectionSource) =>
   rowsOf<{ name: string }>(
     pool,
     `select i.indexrelid::regclass::text as name from pg_index i join pg_class c on c.oid = i.indrelid
      where not i.indisvalid and c.relnamespace = current_schema()::regnamespace order by 1`,
   );
 
-export const readStatistics = (pool: Connections, rowsMin: number, changedMax: number) =>
+export const readStaleTables = (pool: ConnectionSource, rowsMin: number, changedMax: number) =>
   rowOf<{ autovacuum: boolean; tables: string[] | null }>(
     pool,
     `select current_setting('autovacuum')::boolean and current_setting('track_counts')::boolean as autovacuum,
@@ -55,7 +59,7 @@ export const readStatistics = (pool: Connections, rowsMin: number, changedMax: n
     [rowsMin, changedMax],
   );
 
-export const readConnections = (pool: Connections) =>
+export const readConnections = (pool: ConnectionSource) =>
   rowOf<{ most: number; used: number }>(
     pool,
     `select current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
@@ -63,7 +67,7 @@ export const readConnections = (pool: Connections) =>
        (select count(*)::integer from pg_stat_activity where backend_type = 'client backend') as used`,
   );
 
-export const readLongTransactions = (pool: Connections, secondsMax: number) =>
+export const readLongTransactions = (pool: ConnectionSource, secondsMax: number) =>
   rowsOf<{ what: string; seconds: number }>(
     pool,
     `select format('process %s of %s (%s)', pid, usename, coalesce(nullif(application_name, ''), 'no name')) as what,
@@ -78,7 +82,7 @@ export const readLongTransactions = (pool: Connections, secondsMax: number) =>
   );
 
 /** What keeps the write-ahead log from being removed. */
-export const readLogKeepers = (pool: Connections) =>
+export const readLogKeepers = (pool: ConnectionSource) =>
   rowOf<{ slots: string[] | null; archiveFails: boolean }>(
     pool,
     `select (select array_agg(slot_name::text order by slot_name) from pg_replication_slots where not active) as slots,
@@ -87,8 +91,8 @@ export const readLogKeepers = (pool: Connections) =>
                  and (last_archived_time is null or last_failed_time > last_archived_time)) as "archiveFails"`,
   );
 
-/** The size of the database, and which part of its points belongs to streams that were opened in the last days. */
-export const readGrowth = (pool: Connections, days: number) =>
+/** The size of the database, and the share of its points that belongs to streams opened in the last days. */
+export const readGrowth = (pool: ConnectionSource, days: number) =>
   rowOf<{ bytes: number; share: number }>(
     pool,
     `select pg_database_size(current_database())::float8 as bytes,
@@ -98,7 +102,7 @@ export const readGrowth = (pool: Connections, days: number) =>
     [days],
   );
 
-export const readEndingKeys = (pool: Connections, days: number) =>
+export const readEndingKeys = (pool: ConnectionSource, days: number) =>
   rowsOf<{ key_id: number; expires_at: string }>(
     pool,
     `select key_id, expires_at from api_keys

@@ -1,4 +1,4 @@
-/* What is looked at on this machine, and asked of the server itself. */
+/* The checks on this machine and of the server itself. */
 import { listBackups } from '../backups/folder.ts';
 import { type Check, fault, ok, unknown, warning } from './findings.ts';
 import { readGrowth } from './store.ts';
@@ -58,7 +58,7 @@ export const backup: Check = async ({ backup: { folder, everyHours }, now, limit
   return fault(`${says}, and BACKUP_EVERY_HOURS is ${everyHours}.`, 'See the log of the server why none was made.');
 };
 
-/** Asks as a client would, through whatever stands before the server. */
+/** Requests the server as a client would, through the proxy before it. */
 export const proxy: Check = async ({ settings: { PUBLIC_URL }, fetch, limits }) => {
   if (PUBLIC_URL === undefined) return unknown('PUBLIC_URL is unset: the way through a proxy was not tried.');
   const ask = (path: string) => {

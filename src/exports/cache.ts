@@ -1,4 +1,4 @@
-/** Exports that are made once and kept as files: bounded, and found by a key that says all that they are made of. */
+/** Keeps exports as files. Its size is bounded, and a key stands for everything that a file is made from. */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,11 +7,11 @@ import type { ExportLimits } from './limits.ts';
 
 export interface ExportCache {
   /**
-   * The file of a key, to be closed by the caller, and its bytes. When it is not there, it is made first, and whoever asks for
-   * it meanwhile waits for the same one.
-   * @returns undefined when it cannot be kept: too large, the folder does not take it, or `keptMakesMax` others are being
-   *   made. Nobody waits for those of somebody else.
-   * @throws what making it throws
+   * Opens the file of a key; the caller closes it. A file that does not exist is made first, and callers that ask for the
+   * same key meanwhile share the work.
+   * @returns undefined when the file cannot be kept: it is too large, or the folder cannot be written, or `keptMakesMax`
+   * other files are being made. A caller never waits for the file of another key.
+   * @throws what `make` throws
    */
   open(key: string, make: () => Promise<Pieces>): Promise<KeptFile | undefined>;
 }
@@ -22,28 +22,28 @@ export interface KeptFile {
 }
 
 interface CacheOptions {
-  /** Several processes may share it. It is made for this account alone. */
+  /** May be shared by several processes. It is created with access for this account only. */
   folder: string;
-  /** What all files together may hold; the ones that were not asked for the longest go first. */
+  /** Bound on all files together. The files that were not used for the longest time are removed first. */
   bytesMax: number;
   limits: Pick<ExportLimits, 'keptFileShare' | 'keptMakesMax' | 'partMsMax' | 'tooLargeMax'>;
-  /** Is told why files cannot be kept. */
+  /** Is called with the reason when a file cannot be kept. */
   report: (error: Error) => void;
   /** Milliseconds since 1970. */
   now?: () => number;
 }
 
-/** Why a file is not kept although what is in it could be read. */
+/** The reason why a file could not be kept, although its contents could be read. */
 class NotKept extends Error {}
 
 export function createExportCache({ folder, bytesMax, limits, report, now = Date.now }: CacheOptions): ExportCache {
   const making = new Map<string, Promise<boolean>>();
-  /** Which are not begun again, only to be given up at the same place. */
+  /** Keys of files that are too large, so that they are not begun again in vain. */
   const tooLarge = new Set<string>();
 
   async function find(key: string): Promise<KeptFile | undefined> {
     const path = join(folder, key);
-    // Why a folder cannot be read is told when something is to be kept in it.
+    // If the folder cannot be read, the error is reported when a file is to be written there.
     const handle = await open(path, 'r').catch(() => undefined);
     if (handle === undefined) return undefined;
     const seconds = now() / 1_000;
@@ -73,7 +73,7 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
       await sweep(folder, bytesMax, now() - limits.partMsMax).catch(notKept);
       return true;
     } catch (error) {
-      // Whoever asks is served all the same; what reading throws is for them.
+      // The caller gets its export without a file. Errors of reading the data are passed on to it.
       if (!(error instanceof NotKept)) throw error;
       report(error);
       return false;
@@ -104,7 +104,10 @@ export function createExportCache({ folder, bytesMax, limits, report, now = Date
   };
 }
 
-/** @throws when the folder is not this account's alone: under a shared folder somebody else may have made it before */
+/**
+ * @throws when other accounts have access to the folder, or own it: inside a shared folder somebody else may have created
+ * it
+ */
 async function ownFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const found = await lstat(folder);
@@ -112,7 +115,7 @@ async function ownFolder(folder: string): Promise<void> {
   throw new Error(`${folder} is not a folder of this account alone (mode 700)`);
 }
 
-/** Removes what was not asked for the longest, until the rest fits, and what makers left behind that are gone. */
+/** Removes the least recently used files until the rest fits, and unfinished files whose process has gone. */
 async function sweep(folder: string, bytesMax: number, partsBeforeMs: number): Promise<void> {
   const names = await readdir(folder);
   const files = await Promise.all(

@@ -1,4 +1,4 @@
-/** Unix seconds of the years 1 to 9999: what ISO 8601 with four digits, and the calendars of most programs, can say. */
+/** Unix seconds of the years 1 to 9999: the range of ISO 8601 with four digits, and of most calendar programs. */
 const firstSecond = -62_135_596_800;
 const endSecond = 253_402_300_800;
 
@@ -7,20 +7,23 @@ const secondsPerDay = 86_400;
 const textLength = '2026-01-31T08:00:00.000001Z'.length;
 const zero = 0x30;
 
-/** A time of the calendar to the nearest microsecond, set from Unix seconds again and again without an object each. */
+/**
+ * A calendar time to the nearest microsecond. One object is set again for each time, so that no time needs an object of its
+ * own.
+ */
 export class CalendarTime {
   #wholeSeconds = 0;
   #micros = 0;
   #day = Number.NaN;
   readonly #text = Buffer.alloc(textLength);
 
-  /** @returns false for what is no time of the years 1 to 9999; nothing else may be asked for then. */
+  /** @returns false for a time outside of the years 1 to 9999; then no other method may be called */
   set(seconds: number): boolean {
     if (!(seconds >= firstSecond && seconds < endSecond)) return false;
-    // The fraction is exact, so that only one rounding happens.
+    // The fraction is computed exactly, so that there is only one rounding.
     this.#wholeSeconds = Math.floor(seconds);
     this.#micros = Math.round((seconds - this.#wholeSeconds) * microsPerSecond);
-    // Not in the last second: near it float64 are too far apart.
+    // This cannot happen in the last second: float64 are too far apart there.
     if (this.#micros === microsPerSecond) {
       this.#wholeSeconds++;
       this.#micros = 0;
@@ -35,7 +38,7 @@ export class CalendarTime {
     return BigInt(this.#wholeSeconds) * BigInt(microsPerSecond) + BigInt(this.#micros);
   }
 
-  /** `2026-01-31T08:00:00.000001Z`; valid until the next time is set. */
+  /** As `2026-01-31T08:00:00.000001Z`; valid until the next time is set. */
   text(): Uint8Array {
     const day = Math.floor(this.#wholeSeconds / secondsPerDay);
     if (day !== this.#day) {

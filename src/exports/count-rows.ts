@@ -1,14 +1,14 @@
-import { openChannels, type ReadMeans } from '../points/read.ts';
+import { openChannels, type ReadDependencies } from '../points/read.ts';
 import { byInstant } from '../points/selection.ts';
 import type { Export, ExportedStream } from './export.ts';
 import { gridRows } from './grid.ts';
 
 /**
- * How many rows an export has, before any is made; one of so many that it does not matter may be counted no further. Times are
- * read only where counters do not tell: they do not say how many points of different channels share a row.
- * @param enough rows from which on nobody wants to know more
+ * Counts the rows of an export before it is made. Counting may stop once `enough` is reached. Times are read only where
+ * counters are not enough: they do not show how many points of different channels share a row.
+ * @param enough a count from which on the exact number does not matter
  */
-export async function countRows(means: ReadMeans, exported: Export, enough: number): Promise<number> {
+export async function countExportedRows(deps: ReadDependencies, exported: Export, enough: number): Promise<number> {
   const { streams, layout, grid, window } = exported;
   let rows = 0;
   for (const stream of streams) {
@@ -17,7 +17,7 @@ export async function countRows(means: ReadMeans, exported: Export, enough: numb
       const of = gridRows(grid, stream.channels, window);
       rows += of === undefined ? 0 : of.last - of.first + 1;
     } else if (layout === 'long') rows += pointsOf(stream);
-    else rows += pointsOf(stream) < enough - rows ? pointsOf(stream) : await countWide(means, exported, stream, enough);
+    else rows += pointsOf(stream) < enough - rows ? pointsOf(stream) : await countWide(deps, exported, stream, enough);
   }
   return rows;
 }
@@ -25,12 +25,12 @@ export async function countRows(means: ReadMeans, exported: Export, enough: numb
 const pointsOf = ({ channels }: ExportedStream) => channels.reduce((sum, { point_count }) => sum + point_count, 0);
 
 async function countWide(
-  means: ReadMeans,
+  deps: ReadDependencies,
   { window }: Export,
   { channels }: ExportedStream,
   enough: number,
 ): Promise<number> {
-  const read = await openChannels(means, channels, { selection: window, zeroMs: 0, collapse: byInstant });
+  const read = await openChannels(deps, channels, { selection: window, zeroMs: 0, collapse: byInstant });
   let rows = 0;
   try {
     let last = Number.NaN;
@@ -40,7 +40,7 @@ async function countWide(
         last = time;
       }
       if (rows >= enough) break;
-      await means.reading.rest();
+      await deps.reading.rest();
     }
   } finally {
     read.close();

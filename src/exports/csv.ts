@@ -8,8 +8,8 @@ import type { WideRows } from './row-group.ts';
 
 /*
  * Text goes through csv-stringify, which knows when and how to quote. Numbers need no quotes and are most of a file, so
- * they are written as the JSON of the reads writes them: the shortest decimal that reads back to the same bits, one of a
- * float64 with a point or an exponent. A library that makes text of whole rows costs three times as much (decision 0008).
+ * they are written as in the JSON answers: the shortest decimal that reads back to the same bits; a float64 always has a
+ * point or an exponent. A library that makes text of whole rows costs three times as much (decision 0008).
  */
 
 const comma = Buffer.from(',');
@@ -88,7 +88,7 @@ export async function* wideCsv(
   if (!writer.isEmpty) yield writer.take();
 }
 
-/** Nothing stands for null. */
+/** Null is an empty cell. */
 function writeFloat(writer: JsonWriter, value: number): void {
   if (!Number.isNaN(value)) writer.float(value);
 }
@@ -97,7 +97,7 @@ function csvText(cells: (string | null)[], escapeFormulas: boolean): string {
   return stringify([escapeFormulas ? cells.map((cell) => cell && withoutFormulas(cell)) : cells], { eof: false });
 }
 
-/** What it made of the same cells the last time: a channel's chunks come one after the other. */
+/** Remembers the last text that was made: the chunks of one channel follow each other, and have the same cells. */
 function rememberLast(make: (cells: (string | null)[]) => string): (cells: (string | null)[]) => string {
   let lastKey: string | undefined;
   let last = '';

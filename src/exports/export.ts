@@ -3,38 +3,38 @@ import { packageCommit, packageName, packageVersion } from '../lib/package-info.
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { Grid, Window } from './grid.ts';
 import type { ExportMetadata, Layout } from './schemas.ts';
-import type { ChannelRow, StreamRow } from './store.ts';
+import type { CountedChannel, StreamRow } from './store.ts';
 
 export interface ExportedStream extends StreamRow {
-  /** In the order of their names, which is that of the rows of the long layout. */
-  channels: ChannelRow[];
+  /** In the order of their names, as in the rows of the long layout. */
+  channels: CountedChannel[];
 }
 
 export interface ExportColumn {
   name: string;
   type: 'text' | 'integer' | 'float64' | 'time';
-  /** Never null. */
+  /** Whether no cell is null. */
   isRequired: boolean;
-  /** Wide layout: the channel that the column holds, and its unit where all streams agree on one. */
+  /** Wide layout: the channel of the column, and its unit if all streams have the same. */
   channel?: { name: string; units: string | null };
 }
 
-/** What is exported, before a point of it is read. */
+/** An export before any of its points is read. */
 export interface Export {
   layout: Layout;
-  /** Whether it is of several streams, or could be: then each row says of which one it is. */
+  /** Whether it was made for a selection of streams: then each row names its stream, even if there is only one. */
   isSelection: boolean;
   streams: ExportedStream[];
   columns: ExportColumn[];
   exportedAt: Date;
-  /** Which points the rows of the wide layout are made of. */
+  /** The window of the wide layout. */
   window: Window;
-  /** Wide layout: the even times of its rows; undefined where they are those of the points. */
+  /** Wide layout with even times; undefined where each time of a point has a row. */
   grid?: Grid | undefined;
 }
 
 interface Wanted extends Omit<Export, 'columns'> {
-  /** Whether the names of channel columns have their unit. */
+  /** Whether the names of channel columns include their unit. */
   unitsInHeaders?: boolean | undefined;
 }
 
@@ -45,7 +45,9 @@ export function describeExport({ unitsInHeaders, ...wanted }: Wanted): Export {
   return { ...wanted, columns: isSelection ? [dataIdColumn, ...columns] : columns };
 }
 
-/** Where the data come from and what the columns hold: the answer of its own route, and the metadata of Parquet. */
+/**
+ * Describes where the data come from and what the columns hold, for the metadata route and for the metadata inside Parquet.
+ */
 export function metadataOf(exported: Export): Static<typeof ExportMetadata> {
   const { layout, streams, columns, exportedAt } = exported;
   return {
@@ -65,7 +67,7 @@ export function metadataOf(exported: Export): Static<typeof ExportMetadata> {
   };
 }
 
-/** What is said of the times of the rows, where they are not simply those of the points. */
+/** Describes the times of the rows, if they are not simply those of all points. */
 function rowsOf({
   window: { startMs, endMs, carry_in },
   grid,
@@ -103,7 +105,9 @@ const instantColumns: ExportColumn[] = [
   { name: 'timestamp', type: 'float64', isRequired: true },
 ];
 
-/** Names that a channel's column cannot have; it is called `NAME (channel)` then, as in the time-series reads. */
+/**
+ * Names that the column of a channel cannot have. Such a channel is called `NAME (channel)`, as in the time-series reads.
+ */
 const reservedNames: ReadonlySet<string> = new Set(['data_id', ...instantColumns.map((column) => column.name)]);
 
 /** A column for each name that a channel has in any of the streams, in the order of the names. */
@@ -122,14 +126,14 @@ function channelColumns(streams: ExportedStream[]): ExportColumn[] {
   }));
 }
 
-/** The columns under `NAME [UNIT]`, each of which stays as it is where that would give two of them one name. */
+/** Renames columns to `NAME [UNIT]`. A column keeps its plain name where two columns would have the same name. */
 function withUnits(columns: ExportColumn[]): ExportColumn[] {
   const named = columns.map((column) => {
     const units = column.channel?.units?.trim();
     return { ...column, name: units ? `${column.name} [${units}]` : column.name };
   });
   const counts = new Map<string, number>();
-  // Plain names count too: a column goes back to its own, which must not be another one's by then.
+  // Plain names count too: a column may go back to its plain name, which must be free then.
   for (const name of [...named, ...columns].map((column) => column.name)) counts.set(name, (counts.get(name) ?? 0) + 1);
   return named.map((column, i) => {
     const plain = columns[i] as ExportColumn;

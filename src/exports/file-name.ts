@@ -4,8 +4,8 @@ import type { Format } from './schemas.ts';
 const nameBytesMax = 120;
 
 /**
- * The name of an export's file: the stream's, made fit for every file system, with the beginning of its id, so that two
- * streams of one name do not overwrite each other.
+ * The file name of an export: the name of the stream, made valid for every file system, and the beginning of its id, so
+ * that two streams of one name do not overwrite each other.
  */
 export function fileNameOf({ streams, isSelection, layout, grid }: Export, format: Format): string {
   const [stream] = streams;
@@ -17,7 +17,7 @@ export function fileNameOf({ streams, isSelection, layout, grid }: Export, forma
   return `${what}-${rows}.${format}`;
 }
 
-/** Without separators of paths, what shells and Windows refuse, blanks, control characters, and dots at its ends. */
+/** Removes path separators, blanks, control characters, what shells and Windows refuse, and dots at both ends. */
 function fileSafe(name: string): string {
   const safe = name.normalize('NFC').replace(/[\p{C}\p{Z}/\\:*?"<>|%']+/gu, '_');
   let kept = '';

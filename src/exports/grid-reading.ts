@@ -1,28 +1,30 @@
-import { openChannels, type ReadMeans } from '../points/read.ts';
+import { openChannels, type ReadDependencies } from '../points/read.ts';
 import { byInstant } from '../points/selection.ts';
 import type { Export } from './export.ts';
 import { type Grid, gridRows, rangeOfRows, timeOfRow } from './grid.ts';
 import { RowGroup, type WideRows } from './row-group.ts';
 
 /**
- * The rows of a grid, stream after stream: all of them, from the first to the last, empty where no channel has anything to say.
+ * The rows of a grid, stream after stream: all rows from the first to the last. A row may be empty.
  * @param rowsMax rows that are given out together
  */
 export async function* readGrid(
-  means: ReadMeans,
+  deps: ReadDependencies,
   exported: Export,
   grid: Grid,
   rowsMax: number,
 ): AsyncGenerator<WideRows, void, void> {
-  const { rest } = means.reading;
+  const { rest } = deps.reading;
   for (const stream of exported.streams) {
     const rows = gridRows(grid, stream.channels, exported.window);
     if (rows === undefined) continue;
     const wanted = { selection: rangeOfRows(grid, rows), zeroMs: 0, collapse: byInstant };
-    const read = await openChannels(means, stream.channels, wanted);
+    const read = await openChannels(deps, stream.channels, wanted);
     const group = new RowGroup(exported, stream, rowsMax);
     const filling =
-      grid.fill === 'mean' ? new Means(stream.channels.length) : new Previous(stream.channels.length, grid);
+      grid.fill === 'mean'
+        ? new MeanFilling(stream.channels.length)
+        : new PreviousFilling(stream.channels.length, grid);
     let row = rows.first;
     try {
       for await (const { times, values, channels } of read.batches({ withValues: true })) {
@@ -52,17 +54,17 @@ export async function* readGrid(
   }
 }
 
-/** What a row shows of the points that come, in order of time. */
+/** Computes the cells of a row from points, which come in order of time. */
 interface Filling {
-  /** Whether a point at a time, in Unix seconds, is behind all that a row shows. */
+  /** Whether a row is complete before a point at this time (Unix seconds) is added. */
   isComplete(grid: Grid, row: number, time: number): boolean;
-  /** @param rowTime when the row is that comes next */
+  /** @param rowTime time of the next row */
   add(channel: number, time: number, value: number, rowTime: number): void;
   write(group: RowGroup, rowTime: number): void;
 }
 
-/** The last reading at or before the row that is not too old. One that is absent ends what was before it. */
-class Previous implements Filling {
+/** Shows the last reading at or before the row, unless it is too old. An absent reading hides the readings before it. */
+class PreviousFilling implements Filling {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
   readonly #maxAge: number;
@@ -90,13 +92,13 @@ class Previous implements Filling {
   }
 }
 
-/** The mean of the readings from the row on until the next one. */
-class Means implements Filling {
+/** Shows the mean of the readings from the row's time until the next row. */
+class MeanFilling implements Filling {
   readonly #counts: Float64Array;
-  /** With what rounding has lost beside them (Neumaier). */
+  /** Sums, and their rounding errors (Neumaier's summation). */
   readonly #sums: Float64Array;
   readonly #lost: Float64Array;
-  /** Of readings divided by 2^64, for the mean of some whose sum is beyond float64. */
+  /** Sums of the readings divided by 2^64, for means of readings whose sum exceeds float64. */
   readonly #smallSums: Float64Array;
 
   constructor(channelCount: number) {
@@ -113,7 +115,7 @@ class Means implements Filling {
   add(channel: number, time: number, value: number, rowTime: number): void {
     if (time < rowTime || Number.isNaN(value)) return;
     if (this.#counts[channel] === 0) {
-      // It stands as it is, so that a −0 stays one.
+      // The first reading is stored without adding it to 0, so that a −0 stays −0.
       this.#counts[channel] = 1;
       this.#sums[channel] = value;
       this.#lost[channel] = 0;

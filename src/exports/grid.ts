@@ -3,32 +3,32 @@ import { durationMs } from '../lib/duration.ts';
 import type { Selection } from '../points/selection.ts';
 import type { ExportLimits } from './limits.ts';
 import type { Fill, GridQuery } from './schemas.ts';
-import type { ChannelRow } from './store.ts';
+import type { CountedChannel } from './store.ts';
 
 /**
- * Rows at even times, so that instruments that measure a moment apart stand in one. Row k is at k × step since 1970: files of
- * the same step have the same times, whatever is in them.
+ * Rows at even times, so that instruments that measure a moment apart share rows. Row k is at k × step since 1970, so files
+ * with the same step have rows at the same times, whatever they contain.
  */
 export interface Grid {
   stepMs: number;
   fill: Fill;
-  /** How old a reading may be that `previous` shows; without a meaning for `mean`. */
+  /** The greatest age of a reading that `previous` shows; not used by `mean`. */
   maxAgeMs: number;
 }
 
-/** Bounds of time, in ms, both included, and whether the last point of each channel before them is wanted too. */
+/** Bounds of time in ms, both included, and whether the last point of each channel before them is also wanted. */
 export type Window = Pick<Selection, 'startMs' | 'endMs' | 'carry_in'>;
 
-/** Rows from one to another, both included. */
+/** A range of rows, both included. */
 export interface GridRows {
   first: number;
   last: number;
 }
 
-/** A reading is carried on for so many steps unless the request says for how long. */
+/** Default of `max_age`, in steps. */
 const stepsCarried = 2;
 
-/** @param query whose durations follow their pattern @throws ApiError 422 for parameters of a grid where there is none */
+/** @param query whose durations match their pattern @throws ApiError 422 for parameters of a grid without `every` */
 export function gridOf({ every, fill, max_age: maxAge, layout }: GridQuery): Grid | undefined {
   if (every === undefined) {
     const [name] = Object.entries({ fill, max_age: maxAge }).find(([, value]) => value !== undefined) ?? [];
@@ -52,7 +52,7 @@ export function gridOf({ every, fill, max_age: maxAge, layout }: GridQuery): Gri
   };
 }
 
-/** When a row is, in Unix seconds: the nearest float64 to its ms. */
+/** The time of a row in Unix seconds: the float64 nearest to its ms. */
 export const timeOfRow = ({ stepMs }: Pick<Grid, 'stepMs'>, row: number) => (row * stepMs) / 1_000;
 
 /** The last row that is not after a time in Unix seconds. */
@@ -69,17 +69,17 @@ function rowAtOrAfter(grid: Grid, seconds: number): number {
 }
 
 /**
- * The rows of a stream: from its first point to its last, as far as they lie in the window.
+ * The rows of a stream within the window, from its first point to its last.
  * @returns undefined where there are none
  */
 export function gridRows(
   grid: Grid,
-  channels: readonly ChannelRow[],
+  channels: readonly CountedChannel[],
   { startMs, endMs }: Window,
 ): GridRows | undefined {
   const [first, last] = extentOf(channels);
   if (first > last) return undefined;
-  // A mean stands at the beginning of what it is of; a previous reading is one at or before its row.
+  // A mean is shown in the row in which its readings begin. `previous` shows a reading in the first row at or after it.
   const rowOf = grid.fill === 'mean' ? rowAtOrBefore : rowAtOrAfter;
   const rows = {
     first: Math.max(rowOf(grid, first), startMs === undefined ? -Infinity : rowAtOrAfter(grid, startMs / 1_000)),
@@ -88,7 +88,7 @@ export function gridRows(
   return rows.first > rows.last ? undefined : rows;
 }
 
-function extentOf(channels: readonly ChannelRow[]): [first: number, last: number] {
+function extentOf(channels: readonly CountedChannel[]): [first: number, last: number] {
   let [first, last] = [Infinity, -Infinity];
   for (const { time_min, time_max } of channels) {
     first = Math.min(first, time_min ?? Infinity);
@@ -97,13 +97,13 @@ function extentOf(channels: readonly ChannelRow[]): [first: number, last: number
   return [first, last];
 }
 
-/** What has to be read for rows, so that each is what it would be without a window. It may be a ms more. */
+/** The window of points that rows need, so that every row is the same as without a window. It may be a ms too long. */
 export function rangeOfRows(grid: Grid, { first, last }: GridRows): Window {
   const [from, to] = grid.fill === 'mean' ? [0, grid.stepMs] : [-grid.maxAgeMs, 0];
   return { startMs: first * grid.stepMs + from - 1, endMs: last * grid.stepMs + to + 1 };
 }
 
-/** @throws ApiError 422 for more rows than a grid may have: one wrong timestamp makes it years long */
+/** @throws ApiError 422 for too many rows: a single wrong timestamp can make a grid years long */
 export function requireFewRows(
   grid: Grid,
   rows: readonly (GridRows | undefined)[],

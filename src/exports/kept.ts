@@ -1,21 +1,21 @@
-/** Which exports are kept as files, and under what. */
+/** Which exports are kept as files, and under which key. */
 import { createHash } from 'node:crypto';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type Export, metadataOf } from './export.ts';
-import { findStanding } from './store.ts';
+import { findContentState } from './store.ts';
 
-/** An export that nothing changes any more but a deliberate act. */
+/** An export whose data do not change any more, except by deliberate acts such as an edit or a deletion. */
 export interface Unchanging {
-  /** The same for the same bytes, on every server of one build. */
+  /** The same on every server of one build for files of the same bytes. */
   key: string;
-  /** The export, as if it had been made when it changed last: so its file is the same whenever it is made. */
+  /** The export with the time of the last change as `exportedAt`, so that its file is the same whenever it is made. */
   exported: Export;
 }
 
 /**
- * What an export is kept under, from all that its file is made of.
- * @param form what of the request changes the bytes of the file
- * @returns undefined while it may still grow, and for one of no streams
+ * Finds the key of an export, from all that its file is made from.
+ * @param form the parameters of the request that change the bytes of the file
+ * @returns undefined while a stream may still grow, and for an export of no streams
  */
 export async function findUnchanging(
   organization: OrganizationDatabase,
@@ -25,7 +25,7 @@ export async function findUnchanging(
 ): Promise<Unchanging | undefined> {
   const dataIds = exported.streams.map(({ data_id }) => data_id);
   if (dataIds.length === 0) return undefined;
-  const { is_complete, changed_at, digest } = await findStanding(organization, dataIds, graceSeconds);
+  const { is_complete, changed_at, digest } = await findContentState(organization, dataIds, graceSeconds);
   if (!is_complete || changed_at === null) return undefined;
   const then = { ...exported, exportedAt: new Date(changed_at) };
   const made = [digest, changed_at, form, exported.isSelection, metadataOf(then)];

@@ -5,18 +5,18 @@ import type { Reading } from '../lib/reading.ts';
 import type { ExportColumn } from './export.ts';
 
 /*
- * Row groups are encoded one at a time, column by column, between which others have their turn. What stays in memory until
- * the end is Parquet's directory: half a kilobyte a row group and column.
+ * Row groups are encoded one at a time and column by column. Between two columns other requests have their turn. Only the
+ * metadata of the file stays in memory until the end: half a kilobyte for each column of a row group.
  */
 
 export type Cells = ColumnSource['data'];
-/** Makes the cells of a column when its turn has come. */
+/** Makes the cells of a column, when that column is encoded. */
 export type MakeCells = () => Cells;
 type RowGroup = ParquetWriter['row_groups'][number];
 
 /**
- * A file that is given out as it is written: what each call returns comes after what the calls before returned.
- * @param about where the data come from; it stands in the file
+ * A Parquet file that is given out while it is written: each call returns the bytes that follow those of the calls before.
+ * @param about where the data come from; it is stored in the file
  */
 export function createParquetFile(columns: readonly ExportColumn[], about: object, rest: Reading['rest']) {
   const bytes = new ByteWriter();
@@ -27,7 +27,7 @@ export function createParquetFile(columns: readonly ExportColumn[], about: objec
     createdBy: `${packageName} version ${packageVersion} (build ${packageCommit})`,
     kvMetadata: [
       { key: 'metrology', value: metadata },
-      // What pandas shows as `DataFrame.attrs`.
+      // pandas shows this as `DataFrame.attrs`.
       { key: 'PANDAS_ATTRS', value: metadata },
     ],
   });
@@ -39,8 +39,8 @@ export function createParquetFile(columns: readonly ExportColumn[], about: objec
   const keysOf = columns.map(columnMetadata);
   return {
     /**
-     * The library encodes all columns that it is given in one go. So each is written as a row group of its own, of which
-     * only the column is kept: together they are the row group.
+     * The library encodes all columns of a row group without a pause. So each column is written as a row group of its own,
+     * and the columns are then joined to one row group in the metadata.
      */
     async *rowGroup(cells: MakeCells[]): Pieces {
       const group: RowGroup = { columns: [], total_byte_size: 0n, num_rows: 0n, total_compressed_size: 0n };
@@ -72,8 +72,8 @@ export function createParquetFile(columns: readonly ExportColumn[], about: objec
 }
 
 /**
- * The library's own choice, a dictionary where it saves, is left to texts: in a dictionary −0 and 0 would be the same.
- * Indexes, offsets and times mostly count up, which differences hold in a few bits.
+ * Only texts get the library's own choice: a dictionary where that saves space. In a dictionary −0 and 0 would be the same.
+ * Indexes, offsets and times mostly count up, so differences need few bits.
  */
 const encodings = {
   text: undefined,
@@ -108,7 +108,7 @@ function schemaOf({ name, type, isRequired }: ExportColumn) {
   }
 }
 
-/** What Parquet keeps beside a column of a channel. */
+/** The metadata that Parquet stores with the column of a channel. */
 function columnMetadata({ channel }: ExportColumn) {
   if (channel === undefined) return undefined;
   const { name, units } = channel;

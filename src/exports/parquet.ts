@@ -7,7 +7,7 @@ import type { LongChunk } from './long.ts';
 import { type Cells, createParquetFile, type MakeCells } from './parquet-file.ts';
 import type { WideRows } from './row-group.ts';
 
-/** Rows of a row group of a wide export. */
+/** How many rows a row group of a wide export has. */
 export function wideGroupRows(
   columnCount: number,
   { groupRowsMax, groupCellsMax, groupRowsMin }: ExportLimits,
@@ -69,7 +69,10 @@ class LongGroup {
     this.#values = new Float64Array(rowsMax);
   }
 
-  /** Adds points of a chunk from a position on, while there is room. @returns the position of the first that is left */
+  /**
+   * Adds points of a chunk from a position on, as long as there is room.
+   * @returns the position of the first point not added
+   */
   add(dataId: string, channelName: string, chunk: LongChunk['chunk'], from: number): number {
     const { times, values, startOffset, chunkIndex, units } = chunk;
     const end = Math.min(values.length, from + this.#values.length - this.length);
@@ -87,7 +90,7 @@ class LongGroup {
     return end;
   }
 
-  /** The columns; valid until more points are added. */
+  /** Takes the columns; they are valid until more points are added. */
   take(withDataIds: boolean): MakeCells[] {
     const [dataIds, channelNames, chunkIndexes, offsets] = [
       this.#dataIds,
@@ -119,7 +122,7 @@ class LongGroup {
   }
 }
 
-/** With null in the place of NaN. */
+/** The numbers with null instead of NaN. */
 function nullable(numbers: Float64Array): Cells {
   if (!numbers.some(Number.isNaN)) return numbers;
   return Array.from(numbers, (number) => (Number.isNaN(number) ? null : number));

@@ -4,6 +4,7 @@ import type { SearchOptions } from '../catalogue/data-entries/service.ts';
 import { type CatalogueLimits, catalogueLimits } from '../catalogue/limits.ts';
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
 import { readFor } from '../http/readings.ts';
@@ -13,9 +14,9 @@ import { inTurns, sendPieces } from '../http/send-pieces.ts';
 import type { Pieces } from '../lib/json-writer.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type PointLimits, pointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import type { ExportCache, KeptFile } from './cache.ts';
-import { countRows } from './count-rows.ts';
+import { countExportedRows } from './count-rows.ts';
 import { type CsvForm, longCsv, wideCsv } from './csv.ts';
 import { type Export, metadataOf } from './export.ts';
 import { fileNameOf } from './file-name.ts';
@@ -31,7 +32,6 @@ import {
   ExportFile,
   ExportMetadata,
   ExportPart,
-  ExportPath,
   ExportQuery,
   type Format,
   type Layout,
@@ -45,13 +45,13 @@ import { longXlsx, requireFitsSheet, wideXlsx } from './xlsx.ts';
 
 export interface ExportDependencies {
   database: Database;
-  /** After how long without a chunk the search calls a stream interrupted. */
+  /** Seconds without a chunk after which the search calls a stream interrupted. */
   idleSeconds: number;
-  /** Under which clients reach the server; undefined when it is taken from the request. */
+  /** The address at which clients reach the server; undefined if it is to be taken from the request. */
   publicUrl: string | undefined;
-  /** How long after finalize late chunks are still accepted. */
+  /** Seconds after finalize during which late chunks are accepted. */
   graceSeconds: number;
-  /** Where exports that do not change any more are kept; without it every one is made anew. */
+  /** Keeps the files of exports that do not change any more. Without it every file is made anew. */
   cache?: ExportCache | undefined;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
@@ -65,7 +65,8 @@ export interface ExportDependencies {
     | undefined;
 }
 
-interface Means extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
+interface RouteDependencies
+  extends Pick<ExportDependencies, 'database' | 'publicUrl' | 'graceSeconds' | 'cache' | 'now'> {
   limits: ExportLimits;
   plausible: PlausibleTimes;
   points: PointLimits;
@@ -80,40 +81,41 @@ const contentTypes: Record<Format, string> = {
 };
 
 /**
- * Files of one stream and of several, what describes them, and the official addresses by which the SDK downloads one.
- * Files are streamed: an error before the first byte is answered like any other, one after it destroys the socket.
+ * The routes for files of one and of several streams, for their metadata, and the official addresses by which the SDK
+ * downloads a stream. Files are streamed. An error before the first byte is a normal error response; an error after it
+ * destroys the socket.
  */
 export function exportRoutes(app: App, dependencies: ExportDependencies): void {
   const { limits: given, idleSeconds, ...rest } = dependencies;
-  const means: Means = {
+  const deps: RouteDependencies = {
     ...rest,
     limits: { ...exportLimits, ...given?.exports },
     plausible: { ...httpLimits, ...given?.http },
     points: { ...pointLimits, ...given?.points },
     search: { ...catalogueLimits, ...given?.catalogue, idleSeconds },
   };
-  streamRoutes(app, means);
-  selectionRoutes(app, means);
-  downloadRoute(app, means, 'raw_data', 'long');
-  downloadRoute(app, means, 'processed_data', 'wide');
+  streamRoutes(app, deps);
+  selectionRoutes(app, deps);
+  downloadRoute(app, deps, 'raw_data', 'long');
+  downloadRoute(app, deps, 'processed_data', 'wide');
 }
 
-function streamRoutes(app: App, means: Means): void {
+function streamRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/:data_id/',
     {
       schema: {
         summary: 'Export a stream as CSV, Parquet or XLSX',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ExportQuery,
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -123,34 +125,34 @@ function streamRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of a stream holds and where its data come from',
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: ContentQuery,
         response: { 200: ExportMetadata, ...refusals(400, 404, 422) },
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openStreamExport(organization, request.params.data_id, request.query, deps));
     },
   );
 }
 
-function selectionRoutes(app: App, means: Means): void {
+function selectionRoutes(app: App, deps: RouteDependencies): void {
   app.get(
     '/exports/',
     {
       schema: {
         summary: 'Export several streams into one file, by their ids or by the filters of the search',
         tags,
-        querystring: SelectionQuery(means.search),
+        querystring: SelectionQuery(deps.search),
         response: { 200: ExportFile, 206: ExportPart, 304: NotModified, ...refusals(400, 404, 416, 422) },
       },
     },
     async (request, reply) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      const exported = await openSelectionExport(organization, userId, request.query, means);
-      return sendExport(means, request, reply, exported);
+      const { organization } = readFor(deps.database, request);
+      const exported = await openSelectionExport(organization, userId, request.query, deps);
+      return sendExport(deps, request, reply, exported);
     },
   );
 
@@ -160,39 +162,38 @@ function selectionRoutes(app: App, means: Means): void {
       schema: {
         summary: 'What an export of several streams holds and where its data come from',
         tags,
-        querystring: SelectionContentQuery(means.search),
+        querystring: SelectionContentQuery(deps.search),
         response: { 200: ExportMetadata, ...refusals(404, 422) },
       },
     },
     async (request) => {
       const { userId } = request.identity;
-      const { organization } = readFor(means.database, request);
-      return metadataOf(await openSelectionExport(organization, userId, request.query, means));
+      const { organization } = readFor(deps.database, request);
+      return metadataOf(await openSelectionExport(organization, userId, request.query, deps));
     },
   );
 }
 
-/** Where `Client.download` asks for the address of a file; it saves what it finds there under the name that is answered. */
-function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_data', layout: Layout): void {
+/** The route that `Client.download` asks for the address of a file. It saves that file under the name in the answer. */
+function downloadRoute(app: App, deps: RouteDependencies, kind: 'raw_data' | 'processed_data', layout: Layout): void {
   app.get(
     `/data_entries/${kind}/:data_id`,
     {
       schema: {
         summary: `Where to download a stream as CSV in the ${layout} layout`,
         tags,
-        params: ExportPath,
+        params: DataIdPath('the stream'),
         querystring: DownloadQuery,
         response: { 200: Download, ...refusals(400, 404, 422) },
       },
     },
     async (request) => {
-      const { organization } = readFor(means.database, request);
-      const exported = await openStreamExport(organization, request.params.data_id, { layout }, means);
-      const id = request.params.data_id.toLowerCase();
-      // A person opens this file, as likely in a spreadsheet as anywhere.
+      const { organization } = readFor(deps.database, request);
+      const exported = await openStreamExport(organization, request.params.data_id, { layout }, deps);
+      // A person will open this file, quite possibly in a spreadsheet.
       const query = `format=csv&layout=${layout}&escape_formulas=true`;
       return {
-        url: `${requirePublicUrl(request, means.publicUrl)}/exports/${id}?${query}`,
+        url: `${requirePublicUrl(request, deps.publicUrl)}/exports/${request.params.data_id}?${query}`,
         file_name: fileNameOf(exported, 'csv'),
         file_format: 'csv' as const,
       };
@@ -200,36 +201,37 @@ function downloadRoute(app: App, means: Means, kind: 'raw_data' | 'processed_dat
   );
 }
 
-/** Sends a file piece by piece, as fast as the client reads; when the client goes away the reading ends. */
+/** Sends a file piece by piece, as fast as the client reads. When the client goes away, reading ends. */
 async function sendExport(
-  means: Means,
+  deps: RouteDependencies,
   request: FastifyRequest<{ Querystring: { format?: Format; escape_formulas?: boolean; bom?: boolean } }>,
   reply: FastifyReply,
   exported: Export,
 ): Promise<FastifyReply> {
   const { format = 'csv', escape_formulas: escapeFormulas = false, bom = false } = request.query;
   const form = { escapeFormulas, bom };
-  // As it came: the query may hold question marks of its own.
+  // The query as it was sent, because it may contain question marks.
   const query = request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '';
   const [stream] = exported.streams;
   const path = exported.isSelection || stream === undefined ? '/exports' : `/exports/${stream.data_id}`;
-  // Without a host (HTTP/1.0) it is relative, which a link may be.
-  const metadataUrl = `${publicUrlOf(request, means.publicUrl) ?? ''}${path}/metadata${query}`;
+  // Without a Host header (HTTP/1.0) the address is relative, as a link may be.
+  const metadataUrl = `${publicUrlOf(request, deps.publicUrl) ?? ''}${path}/metadata${query}`;
   const isHead = request.method === 'HEAD';
-  const begin = async (what: Export, reading: Omit<ReadMeans, 'limits'>, written: Format = format) => {
-    const read = { ...reading, limits: means.points };
-    if (format === 'xlsx') requireFitsSheet(await countRows(read, what, means.limits.sheetRowsMax), means.limits);
-    return begun(fileOf(means, read, what, written, form));
+  const begin = async (what: Export, reading: Omit<ReadDependencies, 'limits'>, written: Format = format) => {
+    const read = { ...reading, limits: deps.points };
+    if (format === 'xlsx') requireFitsSheet(await countExportedRows(read, what, deps.limits.sheetRowsMax), deps.limits);
+    return begun(fileOf(deps.limits, read, what, written, form));
   };
-  // Whatever goes wrong at the very beginning is answered before a header says that this is a file.
-  const kept = await openKept(means, request, exported, begin, { format, ...form });
+  // The first piece is made before the headers are set, so that an early error is a normal error response and no file.
+  const kept = await openKept(deps, request, exported, begin, { format, ...form });
   if (!isHead) {
-    await noteExport(readFor(means.database, request).organization, exported, format, (error, what) =>
+    await noteExport(readFor(deps.database, request).organization, exported, format, (error, what) =>
       request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
     );
   }
-  // Nobody gets the body of a HEAD: the form that begins soonest shows what is wrong at the beginning of any.
-  const pieces = kept ?? (await begin(exported, readFor(means.database, request), isHead ? 'csv' : format));
+  // A HEAD has no body, but shows the error that a GET would begin with. CSV is used for that, as the form that starts
+  // fastest.
+  const pieces = kept ?? (await begin(exported, readFor(deps.database, request), isHead ? 'csv' : format));
   reply
     .type(contentTypes[format])
     .header('content-disposition', contentDisposition(fileNameOf(exported, format)))
@@ -240,14 +242,15 @@ async function sendExport(
 }
 
 /**
- * A file that is kept is made for all that ask for it, so that it does not end with whose request is the first.
- * @returns undefined when the file is none that is kept
+ * Opens the kept file of an export. The file is made for all requests that want it, so making it does not end when the
+ * first of them is cancelled.
+ * @returns undefined when the export is not kept as a file
  */
 async function openKept(
-  { cache, graceSeconds, database }: Means,
+  { cache, graceSeconds, database }: RouteDependencies,
   request: FastifyRequest,
   exported: Export,
-  begin: (exported: Export, read: Omit<ReadMeans, 'limits'>) => Promise<Pieces>,
+  begin: (exported: Export, read: Omit<ReadDependencies, 'limits'>) => Promise<Pieces>,
   form: object,
 ): Promise<{ file: KeptFile; key: string } | undefined> {
   if (cache === undefined) return undefined;
@@ -263,7 +266,7 @@ async function openKept(
   return file && { file, key };
 }
 
-function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Format, form: CsvForm): Pieces {
+function fileOf(limits: ExportLimits, read: ReadDependencies, exported: Export, format: Format, form: CsvForm): Pieces {
   const { rest } = read.reading;
   if (exported.layout === 'long') {
     const chunks = readLong(read, exported);
@@ -277,14 +280,14 @@ function fileOf({ limits }: Means, read: ReadMeans, exported: Export, format: Fo
   return format === 'csv' ? wideCsv(exported, rows, form) : wideParquet(exported, rows, rest);
 }
 
-/** With its first piece read already. */
+/** Reads the first piece, so that an early error is thrown here. */
 async function begun(pieces: Pieces): Promise<Pieces> {
   const first = await pieces.next();
   return continued(first, pieces);
 }
 
 async function* continued(first: IteratorResult<Buffer, void>, rest: Pieces): Pieces {
-  // The rest ends with this one, however it ends.
+  // Closes the generator behind it too, however this one ends.
   try {
     if (!first.done) yield first.value;
     yield* rest;

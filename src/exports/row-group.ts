@@ -1,25 +1,28 @@
 import type { Export, ExportedStream } from './export.ts';
 
-/** Rows of the wide layout, all of one stream. The arrays are used again for the next ones. */
+/** Rows of the wide layout, all of one stream. The arrays are reused for the next rows. */
 export interface WideRows {
   dataId: string;
   /** Unix seconds, ascending, none twice. */
   times: Float64Array;
-  /** By channel column of the export; NaN where the channel has no reading in the row. Undefined: none at all. */
+  /**
+   * One array for each channel column of the export; NaN where the channel has no reading in the row. Undefined where the
+   * stream has no such channel.
+   */
   columns: (Float64Array | undefined)[];
 }
 
-/** Rows of one stream side by side as columns, NaN where nothing has been set. */
+/** Collects rows of one stream as columns, NaN where no reading was set. */
 export class RowGroup {
   readonly #dataId: string;
-  /** By channel of the stream, its place among the channel columns of the export. */
+  /** For each channel of the stream, its position among the channel columns of the export. */
   readonly #places: number[];
   readonly #columnCount: number;
   readonly #times: Float64Array;
   readonly #values: Float64Array[];
   #length = 0;
 
-  /** @param rowsMax rows that are given out together */
+  /** @param rowsMax rows that it can hold */
   constructor({ columns }: Export, { data_id, channels }: ExportedStream, rowsMax: number) {
     const names = columns.flatMap(({ channel }) => (channel ? [channel.name] : []));
     const places = new Map(names.map((name, i) => [name, i]));
@@ -43,12 +46,12 @@ export class RowGroup {
     this.#times[this.#length++] = time;
   }
 
-  /** Sets a reading of the row that was begun last, of a channel by its position in the stream. */
+  /** Sets a reading in the row that was begun last. @param channel position of the channel in the stream */
   set(channel: number, value: number): void {
     (this.#values[channel] as Float64Array)[this.#length - 1] = value;
   }
 
-  /** Everything that was set; valid until the next row is begun. */
+  /** Takes all rows; they are valid until the next row is begun. */
   take(): WideRows {
     const length = this.#length;
     this.#length = 0;

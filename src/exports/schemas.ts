@@ -3,8 +3,6 @@ import { DataEntryQuery, type SearchLimits } from '../catalogue/data-entries/sch
 import { Commit, channelNameLengthMax, DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
 import { durationMsPattern } from '../lib/duration.ts';
 
-export const ExportPath = Type.Object({ data_id: Uuid('the stream') });
-
 export const layouts = ['long', 'wide'] as const;
 export const formats = ['csv', 'parquet', 'xlsx'] as const;
 export type Layout = (typeof layouts)[number];
@@ -89,7 +87,7 @@ const fileFields = {
   ),
 };
 
-/** Whether a field of a query says what of the streams is exported and how, and not which streams. */
+/** Whether a query field describes the content or form of the file, and not which streams it holds. */
 export const isContentField = (name: string) => name in contentFields || name in fileFields;
 
 /** What is exported. */
@@ -97,7 +95,7 @@ export const ContentQuery = Type.Object(contentFields);
 export type GridQuery = Pick<Static<typeof ContentQuery>, 'layout' | 'every' | 'fill' | 'max_age'>;
 export const ExportQuery = Type.Object({ ...contentFields, ...fileFields });
 
-/** The filters of the catalogue's search, and streams by their ids. */
+/** The filters of the catalogue's search, and the ids of streams. */
 function selectionFields(limits: SearchLimits) {
   const { data_ids, ...filters } = DataEntryQuery(limits).properties;
   return {
@@ -108,7 +106,7 @@ function selectionFields(limits: SearchLimits) {
   };
 }
 
-/** Streams by their ids, by the filters of the catalogue's search, or by both. */
+/** Selects streams by ids, by the filters of the catalogue's search, or by both. */
 export const SelectionContentQuery = (limits: SearchLimits) =>
   Type.Object({ ...selectionFields(limits), ...contentFields });
 export type SelectionContentQuery = Static<ReturnType<typeof SelectionContentQuery>>;
@@ -117,7 +115,7 @@ export const SelectionQuery = (limits: SearchLimits) =>
 
 const file = (description: string) => ({ schema: { type: 'string', format: 'binary', description } });
 
-/** The answer of an export: a file, which no serializer touches. */
+/** The answer of an export: a file, which is sent without a serialiser. */
 export const ExportFile = Type.Unsafe<unknown>({
   description: 'the file, streamed; Link points at what describes it',
   content: {

@@ -1,4 +1,4 @@
-/** Guarantees: an export holds the streams that were asked for, all of them, and nothing of another organization. */
+/** Guarantees: an export holds all the streams that were asked for, and nothing of another organization. */
 import type { Static } from '@sinclair/typebox';
 import { type SearchOptions, searchDataEntries } from '../catalogue/data-entries/service.ts';
 import { distinctIds, requireAll } from '../catalogue/ids.ts';
@@ -10,44 +10,51 @@ import { describeExport, type Export, type ExportedStream } from './export.ts';
 import { gridOf, gridRows, requireFewRows, type Window } from './grid.ts';
 import type { ExportLimits } from './limits.ts';
 import { type ContentQuery, isContentField, type SelectionContentQuery } from './schemas.ts';
-import { auditExport, type ChannelRow, findStreamsToExport, listChannelsToExport, type StreamRow } from './store.ts';
+import {
+  auditExport,
+  type CountedChannel,
+  findStreamsToExport,
+  listChannelsToExport,
+  type StreamRow,
+} from './store.ts';
 
 type Content = Static<typeof ContentQuery>;
 
-export interface ExportMeans {
+export interface ExportReadDependencies {
   limits: ExportLimits;
-  /** In which unit `start` and `end` are. */
+  /** The range of plausible times, by which a `start` or `end` in a finer unit than seconds is recognised. */
   plausible: PlausibleTimes;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
 }
 
 /**
- * One stream.
- * @throws ApiError 404 for a stream that is unknown or of another organization and for a channel that it does not have;
- * 422 for a wide layout of too many channels.
+ * Opens an export of one stream.
+ * @throws ApiError 404 for a stream that is unknown or of another organization, and for a channel that it does not have;
+ * 422 for a wide layout of too many channels
  */
 export async function openStreamExport(
   organization: OrganizationDatabase,
   dataId: string,
   content: Content,
-  means: ExportMeans,
+  deps: ExportReadDependencies,
 ): Promise<Export> {
   const streams = await findStreamsToExport(organization, [dataId]);
   if (streams.length === 0) throw notFound('data_id');
-  return openExport(organization, streams, content, false, means);
+  return openExport(organization, streams, content, false, deps);
 }
 
 /**
- * Several streams: those named, or those that pass the filters of the search, newest first, or those named that pass.
- * @throws ApiError 404 that names the first stream that is not there; 404 for a channel that none of them has; 422 for a
- * request that names neither, for too many streams and for a wide layout of too many channels.
+ * Opens an export of several streams: the named ones; or all that pass the filters of the search, newest first; or the
+ * named ones that pass the filters.
+ * @throws ApiError 404 with the first stream that does not exist; 404 for a channel that none of them has; 422 for a
+ * request without ids and filters, for too many streams, and for a wide layout of too many channels
  */
 export async function openSelectionExport(
   organization: OrganizationDatabase,
   userId: string,
   { data_ids, ...query }: SelectionContentQuery,
-  { search, ...means }: ExportMeans & { search: SearchOptions },
+  { search, ...deps }: ExportReadDependencies & { search: SearchOptions },
 ): Promise<Export> {
   const isFiltered = Object.keys(query).some((name) => !isContentField(name));
   if (data_ids === undefined && !isFiltered) {
@@ -58,8 +65,8 @@ export async function openSelectionExport(
       'missing',
     );
   }
-  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, means.limits);
-  if (!isFiltered) return openExport(organization, named ?? [], query, true, means);
+  const named = data_ids === undefined ? undefined : await requireStreams(organization, data_ids, deps.limits);
+  if (!isFiltered) return openExport(organization, named ?? [], query, true, deps);
   const passed: string[] = [];
   for await (const page of searchDataEntries(
     organization,
@@ -68,18 +75,19 @@ export async function openSelectionExport(
     search,
   )) {
     passed.push(...page.map((entry) => entry.data_id));
-    limitStreams(passed.length, means.limits);
+    limitStreams(passed.length, deps.limits);
   }
   const streams = await findStreamsToExport(
     organization,
     named?.map(idOf).filter((id) => passed.includes(id)) ?? passed,
   );
-  return openExport(organization, streams, query, true, means);
+  return openExport(organization, streams, query, true, deps);
 }
 
 /**
- * Writes into the audit log who takes a file away.
- * @param report is given what could not be written, as on a full disk: reads go on all the same, and the log of the server has it
+ * Writes into the audit log who takes a file.
+ * @param report is called when the entry could not be written, for example on a full disk. The export goes on, and the
+ * server's log has the entry
  */
 export async function noteExport(
   organization: OrganizationDatabase,
@@ -111,7 +119,7 @@ async function openExport(
   streams: StreamRow[],
   content: Content,
   isSelection: boolean,
-  { limits, plausible, now }: ExportMeans,
+  { limits, plausible, now }: ExportReadDependencies,
 ): Promise<Export> {
   const { layout = 'long', channel_names, units_in_headers: unitsInHeaders } = content;
   const { channelsMax, columnsMax } = limits;
@@ -124,7 +132,7 @@ async function openExport(
   if (layout === 'wide' && names.length > columnsMax) {
     throw tooMany('different channels in the wide layout', columnsMax);
   }
-  const byStream = new Map(ids.map((id): [string, ChannelRow[]] => [id, []]));
+  const byStream = new Map(ids.map((id): [string, CountedChannel[]] => [id, []]));
   for (const channel of channels) byStream.get(channel.data_id)?.push(channel);
   const exported: ExportedStream[] = streams.map((stream) => ({
     ...stream,

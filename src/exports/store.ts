@@ -1,4 +1,4 @@
-/** What an export says of streams and their channels. The points themselves are read as `timeseries` reads them. */
+/** The facts that an export shows about streams and their channels. Points are read by the read engine (`points/`). */
 import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 
@@ -16,8 +16,8 @@ export interface StreamRow {
   user: string;
 }
 
-/** A channel with its exact counters; times in Unix seconds, null while no point has a possible time. */
-export interface ChannelRow {
+/** A channel with its exact counters. Times are in Unix seconds, null where no point has a possible time. */
+export interface CountedChannel {
   data_id: string;
   channel_id: number;
   channel_name: string;
@@ -28,7 +28,9 @@ export interface ChannelRow {
   time_max: number | null;
 }
 
-/** Those of the streams that the organization has, with what is linked to them, in the order of the ids. */
+/**
+ * Those of the streams that the organization has, in the order of the ids, with instrument, sample, project, tags and user.
+ */
 export async function findStreamsToExport(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
@@ -64,16 +66,16 @@ export async function findStreamsToExport(
 }
 
 /**
- * The channels of streams that hold points, all or those of some names, by name in the order of its UTF-8 bytes; at most
- * so many.
+ * The channels of streams that hold points, all or those with the given names, in the order of the UTF-8 bytes of their
+ * names; at most `countMax`.
  */
 export async function listChannelsToExport(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   channelNames: readonly string[] | undefined,
   countMax: number,
-): Promise<ChannelRow[]> {
-  const { rows } = await pool.query<ChannelRow>({
+): Promise<CountedChannel[]> {
+  const { rows } = await pool.query<CountedChannel>({
     name: 'list_channels_to_export',
     text: `
       select c.data_id, c.channel_id, c.channel_name, c.units, c.chunk_count, c.point_count, c.time_min, c.time_max
@@ -86,22 +88,22 @@ export async function listChannelsToExport(
   return rows;
 }
 
-/** What of streams says whether their content has changed. */
-export interface Standing {
+/** What shows whether the content of streams has changed. */
+export interface ContentState {
   /** Whether all of them are finalized and past the grace for late chunks. */
   is_complete: boolean;
-  /** When any of them, or a channel of theirs, was last changed; null without streams. */
+  /** When any of the streams or their channels was last changed; null without streams. */
   changed_at: string | null;
-  /** A digest of the counters of all of their channels and of when each was changed. */
+  /** A digest of the counters and change times of all their channels. */
   digest: string;
 }
 
-export async function findStanding(
+export async function findContentState(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   graceSeconds: number,
-): Promise<Standing> {
-  const { rows } = await pool.query<Standing>({
+): Promise<ContentState> {
+  const { rows } = await pool.query<ContentState>({
     name: 'find_standing_of_exports',
     text: `
       select coalesce(bool_and(coalesce(s.finalized_at + make_interval(secs => $3::float8) < clock_timestamp(), false)), false)
@@ -117,10 +119,10 @@ export async function findStanding(
       where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id = any($2::uuid[])`,
     values: [organizationId, dataIds, graceSeconds],
   });
-  return rows[0] as Standing;
+  return rows[0] as ContentState;
 }
 
-/** Writes into the audit log that a file of some streams is taken away: an entry for each stream, form and minute. */
+/** Writes into the audit log that a file of some streams is taken: one entry for each stream, form and minute. */
 export async function auditExport(
   { organizationId, pool, actor }: OrganizationDatabase,
   dataIds: readonly string[],
@@ -129,7 +131,7 @@ export async function auditExport(
   const text = auditEntries(
     'export',
     {
-      // In one order, so that two that export the same streams do not wait for each other.
+      // In the order of ids, so that two exports of the same streams cannot deadlock.
       from: `(select data_id, organization_id, stream_name from streams
               where organization_id = $2::uuid and data_id = any($3::uuid[]) order by data_id) as taken
              cross join jsonb_to_record($4::jsonb) as form (format text, layout text)`,

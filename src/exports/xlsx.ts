@@ -8,25 +8,26 @@ import type { LongChunk } from './long.ts';
 import type { WideRows } from './row-group.ts';
 
 /*
- * A workbook of one sheet, written as rows come. Texts are cells of text, so a spreadsheet runs none of them, whatever they
- * begin with. Times are dates of a spreadsheet, in UTC. A number is the shortest decimal that reads back to the same bits,
- * but a −0, which no spreadsheet knows, is 0.
+ * A workbook of one sheet, written while rows come. Texts are text cells, so a spreadsheet never runs them as formulas.
+ * Times are spreadsheet dates in UTC. A number is the shortest decimal that reads back to the same bits, except that −0,
+ * which no spreadsheet knows, becomes 0.
  *
- * A row of seven cells costs 23 µs of CPU: the library's XML, and compression, which is in a thread of its own. What it looks up for the
- * style of a time is 3 of them. Fewer cells cost less, so large data are better in Parquet.
+ * A row of seven cells costs 23 µs of CPU for the library's XML and for compression, which runs in a thread of its own. 3
+ * µs of them are for looking up the style of times. Rows of fewer cells cost less. Large data are better exported as
+ * Parquet.
  */
 
 type Row = CellValue[];
 type Rest = Reading['rest'];
 
-/** Cells that are made of one another between two turns of the event loop: about 5 ms. */
+/** Cells that are made between two turns of the event loop: about 5 ms of work. */
 const cellsPerTurn = 2_000;
-/** A sheet of more cells may be larger than a ZIP archive of the older form holds. */
+/** With more cells a sheet may be larger than the older ZIP format can hold. */
 const plainCellsMax = 30_000_000;
 
-/** @throws ApiError 422 for more rows than a sheet has */
+/** @throws ApiError 422 for more rows than fit on a sheet */
 export function requireFitsSheet(rowCount: number, { sheetRowsMax }: ExportLimits): void {
-  // One is for the names of the columns.
+  // One row holds the names of the columns.
   if (rowCount < sheetRowsMax) return;
   throw invalid(
     ['query', 'format'],
@@ -78,7 +79,8 @@ async function* wideRows(
 }
 
 async function* workbook(exported: Export, rows: AsyncGenerator<Row, void, void>): Pieces {
-  // The library begins a file before it asks for a row; what is wrong at the very beginning is thrown before.
+  // The library emits bytes before it asks for the first row. The first row is read before that, so that an early error is
+  // thrown here.
   const first = await rows.next();
   const cells = exported.streams
     .flatMap(({ channels }) => channels)
@@ -101,7 +103,7 @@ async function* continued(first: IteratorResult<Row, void>, rest: AsyncGenerator
   yield* rest;
 }
 
-/** Their names say the unit, which a number of a cell does not. */
+/** Headers include the unit, since a number in a cell cannot. */
 function columnOf({ name, type }: ExportColumn): { header: string; numFmt?: string; width?: number } {
   if (type === 'time') return { header: `${name} [UTC]`, numFmt: 'yyyy-mm-dd hh:mm:ss.000', width: 24 };
   return name === 'timestamp' ? { header: `${name} [s]`, width: 20 } : { header: name };
@@ -110,10 +112,13 @@ function columnOf({ name, type }: ExportColumn): { header: string; numFmt?: stri
 const orNull = (number: number): number | null => (Number.isNaN(number) ? null : number);
 
 const secondsPerDay = 86_400;
-/** Days of a spreadsheet: of 1970, of 1900-03-01 (it believes in a 29 February before that), and of the year 10000. */
+/**
+ * Spreadsheet day numbers: of 1970-01-01; of 1900-03-01 (before it, spreadsheets count a 29 February 1900 that never was);
+ * and of the year 10000.
+ */
 const [day1970, firstDay, endDay] = [25_569, 61, 2_958_466];
 
-/** Days since the beginning of 1900 as spreadsheets count them; null for what is none of their dates. */
+/** The spreadsheet date of a time: days since the beginning of 1900. Null for a time outside of spreadsheet dates. */
 function dateOf(seconds: number): number | null {
   const day = Math.floor(seconds / secondsPerDay);
   const date = day + day1970 + (seconds - day * secondsPerDay) / secondsPerDay;

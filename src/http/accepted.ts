@@ -1,6 +1,7 @@
 /**
- * How much a client wants each of some things, by a header such as Accept or Accept-Encoding.
- * @returns of a thing its weight from 0, not wanted, to 1; undefined when the header does not name it
+ * Reads the weights of a header such as Accept or Accept-Encoding (`q=`).
+ * @returns a function from a name to its weight, from 0 (refused) to 1; undefined for a name that the header does not
+ * contain
  */
 export function weightsOf(header: string | undefined): (name: string) => number | undefined {
   const weights = new Map<string, number>();
@@ -12,7 +13,7 @@ export function weightsOf(header: string | undefined): (name: string) => number 
   return (name) => weights.get(name);
 }
 
-/** Whether a client is a browser that wants a page, rather than a program that takes anything. */
+/** Whether a client prefers HTML, as browsers do. A program that accepts anything does not. */
 export function wantsPage(accept: string | undefined): boolean {
   const weightOf = weightsOf(accept);
   const page = weightOf('text/html') ?? 0;

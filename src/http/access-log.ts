@@ -2,14 +2,14 @@ import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyReques
 import { describeRequest, kindOf } from './described-request.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
-/** What ACCESS_LOG may be. */
+/** The values of ACCESS_LOG. */
 export type AccessLog = 'off' | 'usual' | 'all';
 
 /**
- * Logs answered requests, one line each, with who asked for what from where, and how long it took; refused ones have a line already.
- * `usual` leaves out the routes that are asked all the time: chunks, and the open ones, which are polled. Call it before there are
- * routes: only those that are logged have the hook, since asking for the
- * route of a request in a hook of all took 5 % more of the door's processor for each chunk.
+ * Logs answered requests, one line each: who sent it from where, the route, and the duration. Refused requests have a
+ * line of the error handler already. `usual` leaves out the frequent routes: chunks, and open routes, which are polled.
+ * Call it before routes are registered: it adds its hook only to routes that are logged. One hook for all routes, which
+ * looks up the route of each request, took 5 % more processor time of the HTTP part for each chunk.
  */
 export function logAnswers(app: FastifyInstance, accessLog: AccessLog, budget: RefusalLog): void {
   if (accessLog === 'off') return;

@@ -10,12 +10,12 @@ import type {
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Ends the answers that would go on for ever, each in order. A server that is to end calls it first: whoever follows then
-     * comes back to the next one.
+     * Ends the event streams, which would go on for ever, in order. Called first when a server stops, so that their
+     * clients reconnect to the next one.
      */
     endEventStreams(): void;
-    /** Resolves when no overview waits to be made. */
-    overviewsSettled(): Promise<void>;
+    /** Resolves when no overview is waiting to be made. */
+    overviewsIdle(): Promise<void>;
   }
 }
 

@@ -1,2 +1,2 @@
-/** When the first byte of a request came, in milliseconds of `performance.now()`. */
+/** When the first byte of a request arrived, in milliseconds of `performance.now()`. */
 export const arrivalOf = (reply: { elapsedTime: number }): number => performance.now() - reply.elapsedTime;

@@ -11,18 +11,18 @@ import { sessionTokenOf } from './session-cookie.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** No key is needed. Every other route needs one. */
+    /** The route needs no key. Every other route needs one. */
     open?: boolean;
-    /** The scope that the key must have; by default read for GET, delete for DELETE, write for the rest. */
+    /** The scope that the key must have. Default: read for GET and HEAD, delete for DELETE, write for the rest. */
     scope?: Scope;
   }
   interface FastifyRequest {
-    /** Who asks. Routes that are open have none; reading it there throws. */
+    /** Who sends the request. On open routes, and before the key was checked, it is undefined despite its type. */
     identity: Identity;
   }
 }
 
-/** By what it is known who asks. */
+/** What authentication needs: the look-ups of keys and sessions. */
 export interface Credentials {
   identities: Identities;
   sessions: Sessions;
@@ -31,10 +31,10 @@ export interface Credentials {
 }
 
 /**
- * Asks every route for a key in `X-API-KEY`, or for the cookie of a session, but for those whose `config` says `open`. It runs
- * before the body is read. 401 for a missing, mistyped, unknown, revoked or expired key, and for a session that has ended; 403 for
- * a key without the scope, and for a cookie that comes from the page of another origin.
- * @param onKnown told of the connection of each request under a known key, and of whose it is
+ * Requires a key in `X-API-KEY` or the cookie of a session on every route, except those whose `config` says `open`. It
+ * runs before the body is read. 401 for a key that is missing, mistyped, unknown, revoked or expired, and for a session
+ * that has ended; 403 for a key without the scope, and for a cookie sent by the page of another origin.
+ * @param onKnown called for each authenticated request with its connection and its organization
  */
 export function requireKeys(
   app: FastifyInstance,
@@ -52,8 +52,8 @@ export function requireKeys(
 }
 
 /**
- * Whether a request that was let in, and is still being answered, would be let in now.
- * @throws ApiError 503 when that is not known
+ * Checks the key or session of a request that is still being answered again. @returns whether it would be accepted now
+ * @throws ApiError 503 when the database cannot be asked
  */
 export async function stillOpens(credentials: Credentials, request: FastifyRequest): Promise<boolean> {
   const { scope = scopeOf(request.method) } = request.routeOptions.config;
@@ -72,8 +72,8 @@ export function requireScope(identity: Identity, scope: Scope): void {
 }
 
 /**
- * Who asks, by the key; without one, by the session.
- * @throws ApiError 401, and 403 for the cookie of a session that comes from elsewhere
+ * Finds out who sends a request: by its key or, without one, by its session.
+ * @throws ApiError 401; 403 for the cookie of a session that another page has sent
  */
 export async function authenticate(credentials: Credentials, request: FastifyRequest): Promise<Identity> {
   const key = keyIn(request.headers);
@@ -86,7 +86,9 @@ export async function authenticate(credentials: Credentials, request: FastifyReq
   return identity;
 }
 
-/** The organization of whoever is known already; undefined of anybody else. Costs a look into a map or two. */
+/**
+ * The organization of a request whose key or session is in the cache; undefined otherwise. It never asks the database.
+ */
 export function knownOrganization(
   { identities, sessions }: Omit<Credentials, 'publicUrl'>,
   headers: IncomingHttpHeaders,
@@ -102,9 +104,9 @@ function keyIn(headers: IncomingHttpHeaders): string | undefined {
   return typeof key === 'string' && key !== '' ? key : undefined;
 }
 
-/** @throws ApiError 401 */
+/** @throws ApiError 401; 503 when an unknown key cannot be looked up in time */
 export async function identityOfKey(identities: Identities, key: string): Promise<Identity> {
-  // What cannot be a key is refused without the database, also while that is away.
+  // A text that cannot be a key is refused without asking the database, even while that is away.
   const canBeKey = identities.organizationOf(key) !== undefined || publicIdOf(key) !== undefined;
   const identity = canBeKey ? await identities.of(key) : undefined;
   if (identity === undefined) {

@@ -1,14 +1,14 @@
 import { ApiError, unavailable } from '../errors.ts';
 import type { HttpLimits } from './limits.ts';
 
-/** Header of an answer after which the connection cannot be used: something of the body is left unread. */
+/** Header of an answer that is the last on its connection, because a part of the request's body is left unread. */
 export const lastAnswer = { connection: 'close' };
 
-/** Watches over the time that a body takes. */
+/** Limits the time in which a body must arrive. */
 export interface BodyClock {
-  /** Bytes of it have arrived. */
+  /** Reports bytes that have arrived. */
   arrived(bytes: number): void;
-  /** It waits for room, and goes on again: that time is not the sender's. */
+  /** Between `wait` and `goOn` the body waits for room. That time does not count against its sender. */
   wait(): void;
   goOn(): void;
   stop(): void;
@@ -16,15 +16,18 @@ export interface BodyClock {
 
 interface Options {
   limits: HttpLimits;
-  /** Names the room, for the sentence of a body that has waited too long for it. */
+  /** Size of the room, for the error of a body that has waited too long for it. */
   roomBytesMax: number;
   /** Milliseconds from any origin. */
   now(): number;
-  /** Called once when the body is late: 408 for what its sender did, 503 for what it waited. */
+  /**
+   * Called once when a bound is exceeded: with 408 when its sender was too slow, 503 when it has waited too long for
+   * room.
+   */
   onLate(refusal: ApiError): void;
 }
 
-/** Starts to watch a body: it must not stop arriving, nor drip, nor take for ever, nor wait too long for room. */
+/** Starts the clock of a body. It bounds a pause in its arrival, its rate, its whole duration, and its wait for room. */
 export function startBodyClock({ limits, roomBytesMax, now, onLate }: Options): BodyClock {
   const { bodyStallMsMax, bodyBytesPerSecondMin, bodyMsMax, roomWaitMsMax } = limits;
   let bytes = 0;
@@ -35,7 +38,7 @@ export function startBodyClock({ limits, roomBytesMax, now, onLate }: Options): 
   const firstLookMs = Math.min(bodyStallMsMax, bodyMsMax);
   let timer = setTimeout(look, firstLookMs);
 
-  /** Each bound with what is left of it, in milliseconds. */
+  /** The bounds that apply now: for each the milliseconds left, and the error when they are over. */
   function bounds(): [number, () => ApiError][] {
     if (waitingSince !== undefined) return [[waitingSince + roomWaitMsMax - now(), () => noRoom(roomBytesMax)]];
     const elapsed = now() - begunAt - waitedMs;

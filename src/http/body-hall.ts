@@ -1,41 +1,48 @@
 import { createPasses, type Passenger, type PassLimits } from './body-passes.ts';
 
-/** A body and what it takes of the hall in which it is. */
+/** A body, and the bytes that it takes of its hall. */
 export interface HallPlace extends Passenger {
   hall: Hall | undefined;
-  /** Bytes that it may hold; counted in the stead of those that it holds when they are more. */
+  /** Bytes that it was allowed to hold in advance. The larger of `granted` and `held` is counted. */
   granted: number;
   onRoom: () => void;
 }
 
-/** One of the halves of the room of bodies. An organization may take as much of it as it leaves free. */
+/**
+ * One of the two parts of the room of bodies: for small or for large ones. An organization may take at most what
+ * remains free.
+ */
 export interface Hall {
-  /** Bytes that are counted. */
+  /** Bytes that are counted now. */
   inside(): number;
-  /** Places that wait for room here; one that grows beyond a small body has its place in the other hall until then. */
+  /**
+   * Bodies that wait for room in this hall. A body that has just become large waits here, and is still counted in the
+   * small hall.
+   */
   waiting: Set<HallPlace>;
+  /** Whether a body may hold more: because there is room, or because it has a pass. */
   mayGoOn(place: HallPlace): boolean;
-  /** The same for one that has arrived, with so many bytes, of which none is counted yet. */
+  /** The same for a body that has arrived as a whole, and whose bytes are not counted yet. */
   mayGoOnWhole(place: HallPlace, bytes: number): boolean;
-  /** It needs no pass here any more. */
+  /** Returns a body's pass in this hall. */
   giveBack(place: HallPlace): void;
-  /** Changes what a place takes, and counts that. */
+  /** Changes the bytes of a body, and counts the difference. */
   change(place: HallPlace, changed: Partial<Pick<HallPlace, 'held' | 'granted'>>): void;
   enter(place: HallPlace): void;
   leave(place: HallPlace): void;
-  /** Ends turns of those that go on beyond the room, for the sake of those that wait, and wakes these. */
+  /** Ends the turns of bodies that have had one on a pass, if others wait for passes, and wakes waiting bodies. */
   nextTurn(): void;
 }
 
 export interface HallLimits extends PassLimits {
   bytesMax: number;
-  /** Bytes that a body has ahead that has waited. */
+  /** Bytes that a body is granted in advance after it has waited. */
   stepBytes: number;
 }
 
 /**
- * @param isSmall whether it is the one of small bodies, of which one that has arrived may go on beyond the room
- * @param move brings a place that may go on into this hall, wherever it was
+ * @param isSmall whether this is the hall of small bodies. Only there a body that has arrived as a whole can get a pass.
+ * @param move moves a body that may go on into this hall, from the one in which it was
  */
 export function createHall(
   { bytesMax, stepBytes, ...passLimits }: HallLimits,
@@ -49,27 +56,27 @@ export function createHall(
 
   function count(organizationId: string, bytes: number): void {
     inside += bytes;
-    const its = (ofOrganization.get(organizationId) ?? 0) + bytes;
-    if (its === 0) ofOrganization.delete(organizationId);
-    else ofOrganization.set(organizationId, its);
+    const total = (ofOrganization.get(organizationId) ?? 0) + bytes;
+    if (total === 0) ofOrganization.delete(organizationId);
+    else ofOrganization.set(organizationId, total);
   }
 
-  /** Whether there is still something free for an organization when it has so many bytes more. */
+  /** Whether an organization may hold so many bytes more: it must leave as much free as it holds. */
   function hasRoom(organizationId: string, more = 0): boolean {
     const free = bytesMax - inside - more;
     return free > 0 && (ofOrganization.get(organizationId) ?? 0) + more <= free;
   }
 
-  /** @param last organizations whose bodies are asked after all others */
+  /** Wakes waiting bodies that may go on now. @param last organizations whose bodies come after all others */
   function wake(last: ReadonlySet<string> = new Set()): void {
     const isLast = ({ organizationId }: HallPlace) => last.has(organizationId);
     const inOrder = last.size === 0 ? waiting : [...waiting].sort((a, b) => +isLast(a) - +isLast(b));
     for (const place of inOrder) {
-      // What was woken before may have ended it.
+      // A body that was woken before it may have ended this one.
       if (!waiting.has(place) || !hall.mayGoOn(place)) continue;
       waiting.delete(place);
       move(place, hall);
-      // Taken at once, so that one free byte does not wake all.
+      // Counted at once, so that one free byte does not wake all bodies.
       hall.change(place, { granted: place.held + stepBytes });
       place.onRoom();
     }

@@ -1,47 +1,48 @@
 /*
- * Who goes on although there is no room, so that bodies never all wait for each other: of each organization one body that
- * arrives, and one that has arrived. One that arrives may stop or drip. So it goes on for a turn only while others want its
- * place; then it keeps what it has brought, and waits for its next turn when it brings more. One that has arrived needs nothing
- * more of its sender, and has gone soon.
+ * Passes let bodies go on although the room is full, so that bodies cannot deadlock, each waiting for another. Of each
+ * organization one body that is still arriving can have a pass, and one that has arrived as a whole.
+ * An arriving body may stop or be slow. So while others want its pass it has it for one turn only. Then it is lapsed:
+ * it keeps the bytes that it has brought, and needs another turn to bring more. A body that has arrived needs nothing
+ * more from its sender and leaves soon, so it has no turns.
  */
 export interface Passenger {
   organizationId: string;
-  /** Bytes that it holds. */
+  /** Bytes that the body holds. */
   held: number;
-  /** Whether all of it has come to this process, read or not. */
+  /** Whether all of the body has arrived in this process, read or not. */
   isWhole(): boolean;
 }
 
 export interface Passes<Place extends Passenger> {
-  /** Whether it may go on. Where nobody stands in its way it is given what it needs for that, until it gives it back. */
+  /** Gives a body a pass if one is free. @returns whether it has one, until `giveBack` or the end of its turn */
   take(place: Place): boolean;
-  /** The same for one of which it is known that it has arrived, and which waits for no turn otherwise. */
+  /** The same for a body that has arrived as a whole. It gets no pass of an arriving body. */
   takeWhole(place: Place): boolean;
-  /** It needs no pass any more, or has left. */
+  /** Returns the pass of a body that does not need it any more, or has left. */
   giveBack(place: Place): void;
   /**
-   * Ends the turns of those that have had one, where somebody waits for it.
-   * @param waiting those that were told that they may not go on
-   * @returns those whose turn is over
+   * Ends the turns of bodies that have had a whole one, if others wait for their passes.
+   * @param waiting bodies that were refused a pass
+   * @returns bodies whose turn is over
    */
   endTurns(waiting: Iterable<Place>): Place[];
 }
 
 export interface PassLimits {
-  /** Organizations of which one body each may go on. */
+  /** Organizations that can have a pass at the same time, of each of the two kinds. */
   passesMax: number;
-  /** Bytes that bodies may hold whose turn is over; beyond it a turn lasts as long as its body. */
+  /** Bytes that all lapsed bodies may hold. Beyond it no further turn is ended. */
   lapsedBytesMax: number;
 }
 
-/** @param letsWholeBy whether one that has arrived needs no turn */
+/** @param letsWholeBy whether bodies that have arrived as a whole have passes of their own */
 export function createPasses<Place extends Passenger>(
   { passesMax, lapsedBytesMax }: PassLimits,
   letsWholeBy: boolean,
 ): Passes<Place> {
   const arriving = new Map<string, { place: Place; hadTurn: boolean }>();
   const arrived = new Map<string, Place>();
-  /** Those whose turn is over. */
+  /** Bodies whose turn is over, and which have not got another one. */
   const lapsed = new Set<Place>();
 
   function mayPassWhole(place: Place): boolean {

@@ -1,48 +1,51 @@
 import { createHall, type Hall, type HallLimits, type HallPlace } from './body-hall.ts';
 
 /**
- * The room in which bodies are until they have become rows. It counts bytes when they have arrived and are decoded, never what
- * a request only announces.
+ * Bounds the memory of request bodies, until they are answered. It counts bytes that have arrived and are decoded,
+ * never those that a request only announces.
  */
 export interface BodyRoom {
   /**
-   * @param sizeMax bytes that it says it has, as far as it says so; a body that says nothing begins as a small one
-   * @param isWhole whether all of it has come to this process, read or not
+   * Registers a body.
+   * @param sizeMax its Content-Length; a body without one begins as a small one
+   * @param isWhole whether all of it has arrived in this process, read or not
    */
   enter(organizationId: string, sizeMax?: number, isWhole?: () => boolean): BodyPlace;
-  /** Bytes inside, and how many bodies wait for room. */
+  /** Bytes that are counted, and the number of bodies that wait for room. */
   state(): { bytes: number; waiting: number };
 }
 
-/** What one body takes of the room. */
+/** One body in the room. */
 export interface BodyPlace {
   /**
-   * Counts bytes that are held from now on.
-   * @returns whether more may be read at once; otherwise `onRoom` is called, once, when it may
+   * Counts bytes that the body holds from now on.
+   * @returns whether more may be read now; otherwise `onRoom` is called once as soon as it may
    */
   take(bytes: number, onRoom: () => void): boolean;
   /**
-   * Counts a small body that has arrived whole, where there is room for all of it or it may go on without.
-   * @returns whether it may go on; otherwise nothing was counted
+   * Counts a small body that has arrived as a whole, if there is room for all of it or it gets a pass.
+   * @returns whether it may go on; when not, nothing was counted
    */
   takeWhole(bytes: number): boolean;
-  /** Nothing of the body is held any more; more than one call is one. */
+  /** Gives back all bytes of the body. Further calls do nothing. */
   leave(): void;
 }
 
-/** Bytes of bodies up to smallMax and of larger ones are bounded each by `bytesMax`. */
+/** `bytesMax` bounds each of the two halls. */
 interface Options extends HallLimits {
+  /** Bytes of the largest body in the small hall. */
   smallMax: number;
-  /** How long a body may go on beyond the room while others wait for that, in ms. */
+  /** Length of a turn on a pass while others wait for it, in ms. */
   turnMs: number;
 }
 
 /**
- * Bodies up to `smallMax` and larger ones have halls of their own, so that a small one never waits for a large one.
- * In each an organization may take as much as it leaves free, so that there is always room for another one. Beyond that one
- * body of each organization goes on for a turn (`body-passes.ts`), so that they wait neither all for each other nor for one
- * that has stopped or drips; and one small body that has arrived. So a hall holds `bytesMax`, `passesMax` bodies of each kind
- * and `lapsedBytesMax` at most, and what one read brings of each.
+ * There are two halls: one for bodies up to `smallMax`, one for larger ones, so that a small body never waits for a
+ * large one. In each hall an organization may take at most as much as it leaves free, so that there is always room for
+ * another one. Beyond that a body needs a pass (`body-passes.ts`): one arriving body of each organization can have one, for
+ * a turn at a time, and in the small hall also one body that has arrived as a whole. So bodies neither deadlock nor wait
+ * for one that has stopped or is slow. A hall holds at most `bytesMax`, `passesMax` bodies of each kind and
+ * `lapsedBytesMax`, and one read of a socket more for each.
  */
 export function createBodyRoom({ smallMax, turnMs, ...hallLimits }: Options): BodyRoom {
   const [smallHall, largeHall] = [createHall(hallLimits, true, move), createHall(hallLimits, false, move)];
@@ -50,7 +53,7 @@ export function createBodyRoom({ smallMax, turnMs, ...hallLimits }: Options): Bo
   let isTurnDue = false;
 
   function wait(place: HallPlace, hall: Hall): void {
-    // One that has grown waits for the large hall, and keeps nobody in the small one.
+    // A body that has grown waits for the large hall, so it returns its pass of the small one.
     if (place.hall !== hall) place.hall?.giveBack(place);
     hall.waiting.add(place);
     if (!isTurnDue) beginTurnLater();

@@ -13,17 +13,17 @@ import { createReadingPace, type ReadingPace } from './reading-pace.ts';
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * Makes of the bytes of a body what the handler gets, instead of what JSON says; such a route takes bodies up to
-     * BODY_LIMIT_BYTES, every other one up to `otherBodyBytesMax`. It gets no empty body.
+     * Parses the bytes of a body for the handler, instead of the usual JSON parser. A route with it takes bodies up to
+     * BODY_LIMIT_BYTES, every other one up to `otherBodyBytesMax`. It is not called for an empty body.
      */
     readBody?: (body: Buffer, organizationId: string) => unknown;
-    /** Something of the body is a document of the client, kept as it is: a number that would be rounded is refused. */
+    /** The body contains a document that is stored unchanged, so a number that would be rounded is refused. */
     keepsDocument?: boolean;
-    /** An open route that reads its body all the same, up to `strangerBodyBytesMax`. Nothing of it is echoed: it is a secret. */
+    /** An open route that reads its body, up to `strangerBodyBytesMax`. The body is a secret, so errors never echo it. */
     readsSecret?: boolean;
   }
   interface FastifyRequest {
-    /** What the body takes of the room, from its first byte until it is answered or said to be held no more. */
+    /** The body's place in the room of bodies, until it is answered or `leave` is called. */
     bodyPlace: BodyPlace | undefined;
   }
 }
@@ -33,17 +33,18 @@ interface BodyOptions {
   bodiesLimitBytes: number;
   metrics: Pick<Metrics, 'watch'>;
   limits: HttpLimits;
-  /** For bodies that are refused; by default one of its own. */
+  /** Limits the rate at which refused bodies are read; by default a pace of its own. */
   pace?: ReadingPace;
   /** Milliseconds from any origin. */
   now?: () => number;
 }
 
 /**
- * Reads JSON bodies. Fastify's own reader answers an over-long body at once and closes the socket, so the client sees a
- * reset instead of the 413; this one reads on, keeping nothing, and answers when the client listens.
- * An empty body is no body (finalize comes with a JSON content type and nothing in it). A body may come compressed with gzip.
- * The bytes of all bodies that are read, parsed or held have one room: a body of 32 MiB takes several times that.
+ * Reads JSON bodies. Fastify's own reader answers a body that is too long at once and closes the socket, so the client
+ * sees a reset instead of the 413. This one reads the rest, keeps nothing of it, and answers when the client listens.
+ * An empty body counts as none (the SDK sends finalize with a JSON content type and no body). A body may be compressed
+ * with gzip. All bodies that are read, parsed or held share one room, since a body of 32 MiB takes several times that
+ * in memory.
  */
 export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void {
   const { bodiesLimitBytes, metrics, limits } = options;
@@ -65,11 +66,11 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
   metrics.watch('metrology_http_bodies_bytes', 'Bytes of request bodies in memory', () => room.state().bytes);
   metrics.watch('metrology_http_bodies_waiting', 'Requests whose body waits for room', () => room.state().waiting);
   app.decorateRequest('bodyPlace', undefined);
-  // With callbacks, as the hot path has it: an async hook costs a promise for each request.
+  // With callbacks, because this is a hot path: an async hook costs a promise for each request.
   app.addHook('preParsing', (request, _reply, payload, done) => {
     const { open, readsSecret } = request.routeOptions.config;
     if (!request.is404 && (open !== true || readsSecret === true)) return done(null, payload);
-    // Nobody has asked who sends it, so it takes no room: it is thrown away when it has been answered.
+    // The sender is not authenticated here, so the body gets no room: it is not read, and is discarded after the answer.
     done(null, Readable.from([]));
   });
   app.addHook('onSend', (request, _reply, payload, done) => {
@@ -104,7 +105,7 @@ export function readJsonBodies(app: FastifyInstance, options: BodyOptions): void
   });
 }
 
-/** The bounds of a body, by who sends it and whether it brings chunks. */
+/** Selects the bounds of a body, by whether its route takes chunks, a stranger's secret, or something else. */
 function createBounds(options: BodyOptions, pace: ReadingPace): (request: FastifyRequest) => BodyBounds {
   const { bodyLimitBytes, limits } = options;
   const ofChunks: BodyBounds = {

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Answers of HTTP/1.0 that are not written to their end yet, by the connection that is made to look at them. */
+/** For each patched connection of HTTP/1.0 its answers that are not completely written yet. */
 const unfinished = new WeakMap<Socket, Set<ServerResponse>>();
 
 /**
- * Before HTTP/1.1 the end of the connection is the end of an answer that is streamed, so one that breaks off would look whole.
- * From now on such a connection is reset instead of closed while one of its answers is unfinished, whoever closes it. Its client
- * reads what has come, and then an error. A Unix socket cannot be reset; there it stays as it was.
+ * In HTTP/1.0 the end of the connection marks the end of a streamed answer, so a broken answer would look complete.
+ * This patches such a connection: when anything closes it while an answer is unfinished, it is reset instead of closed.
+ * The client then reads what has arrived, and after it an error. A Unix socket cannot be reset, so there nothing
+ * changes.
  */
 export function resetWhenBroken(request: IncomingMessage, response: ServerResponse): void {
   if (request.httpVersionMajor > 1 || request.httpVersionMinor > 0) return;
@@ -21,11 +22,12 @@ function watch(socket: Socket): Set<ServerResponse> {
   const answers = new Set<ServerResponse>();
   unfinished.set(socket, answers);
   const close = socket.destroy;
-  // Those who close it are many: Fastify when a stream fails, the bounds of reads and connections, the end of the server.
+  // `destroy` is patched because many places call it: Fastify when a stream fails, the bounds of reads and connections,
+  // the stop of the server.
   socket.destroy = (error) => {
     socket.destroy = close;
     const isBroken = [...answers].some((answer) => !answer.writableFinished);
-    // Where its client has gone, or it is a Unix socket, there is no address.
+    // `remoteAddress` is undefined when the client has gone, and for a Unix socket.
     return isBroken && socket.remoteAddress !== undefined ? socket.resetAndDestroy() : socket.destroy(error);
   };
   return answers;

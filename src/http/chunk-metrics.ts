@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { errorStatus } from '../errors.ts';
 
-/** What is counted of chunks: those that were acknowledged, how long they took, and requests that were refused. */
+/** The metrics of chunks: acknowledged chunks, their waiting time, and refused requests. */
 export function chunkMetrics(registers: Registry[]) {
   const refusedChunkRequests = new Counter({
     name: 'metrology_chunk_requests_refused_total',
@@ -9,7 +9,7 @@ export function chunkMetrics(registers: Registry[]) {
     labelNames: ['reason'],
     registers,
   });
-  // Prometheus sees no increase where a series begins with 1.
+  // Every series begins with 0, because Prometheus sees no increase in a series that begins with 1.
   for (const reason of Object.keys(errorStatus)) refusedChunkRequests.inc({ reason }, 0);
   return {
     refusedChunkRequests,
@@ -33,10 +33,13 @@ export function chunkMetrics(registers: Registry[]) {
   };
 }
 
-/** The last one is the longest time until a request with chunks is answered (`streams.ingestMsMax`), rounded up. */
+/** The last bucket is the longest time until a request with chunks is answered (`streams.ingestMsMax`), rounded up. */
 const waitBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 28];
 
 const reasons = new Map<number, string>(Object.entries(errorStatus).map(([reason, status]) => [status, reason]));
 
-/** The reason of a refusal, by its status: each has one of its own. Undefined of an answer that is none. */
+/**
+ * The reason of a refusal, by its status, which is different for each reason. Undefined for the status of any other
+ * answer.
+ */
 export const reasonOf = (status: number): string | undefined => reasons.get(status);

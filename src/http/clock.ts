@@ -7,8 +7,10 @@ const Clock = Type.Object(
 );
 
 /**
- * The reference clock of the newest SDK: it measures its host's offset here and adds it to every timestamp that it
- * sends (`now` is in milliseconds of Unix time). Mounted only on request, since what is shifted no longer comes back bit for bit and a replay differs.
+ * The reference clock of the newest SDK. The SDK measures the offset of its host's clock here, and adds it to every
+ * timestamp that it sends. Mounted only with REFERENCE_CLOCK: shifted timestamps do not come back bit for bit, and a
+ * replay differs.
+ * @param now the server's clock, in milliseconds of Unix time
  */
 export function clockRoutes(app: App, now: () => number): void {
   app.get(

@@ -3,9 +3,9 @@ import { AggregatorRegistry, type Registry } from 'prom-client';
 import { type HttpLimits, httpLimits } from './limits.ts';
 
 /*
- * The metrics of several processes as those of one server: one that is scraped asks the process that started it, which
- * asks all and adds up what they give. prom-client's own collecting waits five seconds for a process that is just
- * starting and then fails, so only its adding up is used.
+ * Combines the metrics of several processes into those of one server. A process that is scraped asks its parent
+ * process, which asks all processes and aggregates their answers. Only the aggregation is prom-client's: its own way to
+ * collect waits five seconds for a process that is just starting, and then fails.
  */
 
 type Metrics = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -14,17 +14,20 @@ type MetricsLimits = Pick<HttpLimits, 'metricsMsMax'>;
 
 type Message =
   | { type: 'metrics wanted'; id: number }
-  /** Without a text there is nobody but who asks. */
+  /** Without a text when the process that asks is the only one. */
   | { type: 'metrics of all'; id: number; text?: string }
   | { type: 'metrics of one wanted'; id: number }
   | { type: 'metrics of one'; id: number; metrics: Metrics };
 
-/** A process that has just died still counts as connected. Without a callback its broken channel would end this process. */
+/**
+ * Ignores an error of `send`. A process that has just died still counts as connected, and without a callback the error
+ * would end this process.
+ */
 const unheard = () => {};
 
 /**
- * In the process that has started those that serve: answers one of them.
- * @param all those that serve now
+ * In the parent process: answers a child that asks for the metrics of all.
+ * @param all the children that serve now
  */
 export function answerMetrics(
   child: ChildProcess,
@@ -51,15 +54,17 @@ async function metricsOf(child: ChildProcess, waitMsMax: number): Promise<Metric
   return answer?.type === 'metrics of one' ? answer.metrics : undefined;
 }
 
-/** Where a process that serves asks for the metrics of all, and gives its own. */
+/** In a process that serves: gives its own metrics, and asks for those of all. */
 export interface MetricsOfAll {
-  /** Lets these be collected from now on. */
+  /** Answers requests for this process's metrics from now on. */
   share(registry: Registry): void;
-  /** All, in the Prometheus text format; these alone when nobody answers in time. */
+  /**
+   * The metrics of all processes in the Prometheus text format; those of `registry` alone when no answer comes in time.
+   */
   text(registry: Registry): Promise<string>;
 }
 
-/** By the channel to the process that has started this one. */
+/** Uses the message channel to the parent process. */
 export function metricsThrough(channel: NodeJS.Process, { metricsMsMax }: MetricsLimits = httpLimits): MetricsOfAll {
   return {
     share(registry) {
@@ -78,7 +83,7 @@ export function metricsThrough(channel: NodeJS.Process, { metricsMsMax }: Metric
 
 let asked = 0;
 
-/** Sends a question over a channel between processes and waits for the answer with its number, if one comes in time. */
+/** Sends a question to another process and waits for the answer with the same id. @returns undefined when it is late */
 function ask(
   channel: ChildProcess | NodeJS.Process,
   question: Message['type'],

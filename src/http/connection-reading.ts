@@ -47,8 +47,8 @@ interface Options {
  * Those with a known key are read, but for those of an owner that is beyond its share, and some of the others; nobody who has sent
  * requests ahead; nobody during a rest.
  */
-export function createConnectionReading({ limits, connections, now, ...told }: Options): ConnectionReading {
-  const { onLooked, isOver } = told;
+export function createConnectionReading({ limits, connections, now, ...callbacks }: Options): ConnectionReading {
+  const { onLooked, isOver } = callbacks;
   const kept = new Set<Socket>();
   const strangers = createStrangerSlots({
     ...{ limits, now, onLooked, onChange: readOrNot },

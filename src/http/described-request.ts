@@ -1,24 +1,24 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { apiKeyHint } from '../auth/api-key.ts';
 import { type ApiError, clip } from '../errors.ts';
-import { addressOf } from './actor.ts';
+import { clientAddressOf } from './actor.ts';
 
-/** What the log says of a request, beside its id, so that somebody can find the program that has sent it. */
+/** The fields of a request in the log, besides its id. They help to find the program that has sent it. */
 export interface DescribedRequest {
   method: string;
-  /** As it was registered; the path, for one that is not there. */
+  /** The route as it was registered; the path when there is no such route. */
   route: string;
-  /** As the client has sent it, whether there is such a stream or not. */
+  /** As the client has sent it; the stream may not exist. */
   data_id?: string;
-  /** As `keys list` shows it. */
+  /** The id of the key, as `keys list` shows it. */
   key_id?: number;
-  /** What may be shown of a key that opens nothing. */
+  /** The part of an invalid key that may be shown. */
   key_hint?: string;
-  /** Of the other end of the connection; behind TRUSTED_PROXIES that of the client. */
+  /** Address of the client: that of the connection, or the one that TRUSTED_PROXIES report. */
   address?: string;
-  /** Who stands behind a proxy, if it says so and tells the truth. */
+  /** X-Forwarded-For as it was sent, so it may be forged. */
   forwarded_for?: string;
-  /** From the first byte of the request on. */
+  /** Time since the first byte of the request. */
   duration_ms: number;
 }
 
@@ -30,16 +30,16 @@ export function describeRequest(request: FastifyRequest, reply: FastifyReply, re
     route: routeOf(request),
     ...textField('data_id', dataId),
     ...keyOf(request),
-    ...textField('address', addressOf(request)),
+    ...textField('address', clientAddressOf(request)),
     ...textField('forwarded_for', headers['x-forwarded-for']),
     duration_ms: Math.round(reply.elapsedTime * 10) / 10,
   };
 }
 
-/** By what requests are added up that have no line of their own. */
+/** The fields by which requests without a log line of their own are counted. */
 export function kindOf(request: FastifyRequest): Pick<DescribedRequest, 'method' | 'route' | 'key_id' | 'address'> {
   const { key_id } = keyOf(request);
-  const who = key_id === undefined ? textField('address', addressOf(request)) : { key_id };
+  const who = key_id === undefined ? textField('address', clientAddressOf(request)) : { key_id };
   return { method: request.method, route: request.is404 ? '' : routeOf(request), ...who };
 }
 
@@ -48,14 +48,14 @@ function routeOf(request: FastifyRequest): string {
   return request.is404 ? (clip(path) as string) : (request.routeOptions.url ?? path);
 }
 
-/** The `data_id` that is said in an object; undefined where it is no text. */
+/** The `data_id` in an object; undefined when it is missing or not a text. */
 export function dataIdOf(fields: unknown): string | undefined {
   if (typeof fields !== 'object' || fields === null || !('data_id' in fields)) return undefined;
   return typeof fields.data_id === 'string' ? fields.data_id : undefined;
 }
 
 function keyOf(request: FastifyRequest): Pick<DescribedRequest, 'key_id' | 'key_hint'> {
-  // Routes that are open, and requests that were refused before, have none.
+  // Requests to open routes, and those that were refused before, have no identity.
   const identity = request.identity as FastifyRequest['identity'] | undefined;
   if (identity !== undefined) return { key_id: identity.keyId };
   const key = request.headers['x-api-key'];

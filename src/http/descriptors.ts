@@ -1,9 +1,9 @@
-/** Connections that a process can always serve, however little it may open. */
+/** Connections that a process may always have, however low its limit of open files is. */
 const connectionsMin = 16;
 
 /**
- * How many connections leave the process so many files to open, by the limit that it has; Node raises its soft limit to the
- * hard one when it starts. 0, which is no bound, where there is no limit.
+ * The number of connections that leave the process so many of its file descriptors. Node raises its soft limit to the
+ * hard one when it starts, so that limit counts. Returns 0, which means no bound, when there is no limit.
  */
 export function connectionsFor(descriptorsKept: number): number {
   const limit = openFilesMax();
@@ -12,7 +12,7 @@ export function connectionsFor(descriptorsKept: number): number {
 
 function openFilesMax(): number | undefined {
   const { excludeNetwork } = process.report as { excludeNetwork?: boolean };
-  // Without this the report looks up names of the addresses that it lists.
+  // Without this the report does DNS look-ups for the addresses that it lists.
   Object.assign(process.report, { excludeNetwork: true });
   const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft?: number | string } } };
   Object.assign(process.report, { excludeNetwork });

@@ -2,12 +2,12 @@ import { packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { sendServedFile, servedFiles } from './served-files.ts';
 
-/** Copied from swagger-ui-dist by the build; from `src` and from `dist` this is the same folder. */
+/** The build copies swagger-ui-dist to there. The path leads to the same folder from `src` and from `dist`. */
 const assets = new URL('../../dist/assets/swagger-ui/', import.meta.url);
 
 /**
- * Everything comes from here, and the page can talk to nobody else. Swagger UI needs `data:` for the icons in its style
- * sheet, and lays its elements out with style attributes, which run nothing.
+ * The page loads everything from this server, and can send requests to no other. Swagger UI needs `data:` for the icons
+ * in its style sheet. It also lays out its elements with style attributes, which cannot run code.
  */
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -29,14 +29,14 @@ const headers = {
 };
 
 /**
- * `/docs`: the OpenAPI document to read and to try out in a browser, without a key. Its links are relative, so that it
- * works below the prefix of a proxy too.
+ * `/docs`: a page to read and try out the OpenAPI document in a browser. It needs no key. Its links are relative, so
+ * that it also works below the prefix of a proxy.
  * @param folder where the files of Swagger UI are
  */
 export function docsPageRoutes(app: App, folder: URL = assets): void {
   const options = { config: { open: true }, schema: { hide: true } };
   app.get('/docs', options, async (request, reply) => {
-    // The router takes /docs and /docs/ alike; a browser resolves relative links of the two differently.
+    // The router treats /docs and /docs/ alike, but a browser resolves relative links of the two differently.
     const path = request.url.split('?')[0] as string;
     return reply
       .headers(headers)
@@ -77,8 +77,9 @@ const page = (folder: string) => `<!doctype html>
 `;
 
 /**
- * Requests go to where the page came from: the document names the default address, where perhaps nobody listens. And a
- * query starts empty: Swagger UI would send the examples of its parameters.
+ * The script changes the document in two ways. Requests go to the server that the page came from, since the document
+ * names the default address, where perhaps nobody listens. And parameters have no examples, since Swagger UI would send
+ * those.
  */
 const pageScript = `const here = new URL('../', document.currentScript.src);
 const withoutExample = ({ example, ...parameter }) => {

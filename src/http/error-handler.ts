@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CommitInDoubt, passingFailure } from '../database/failures.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { ApiError, clip, unavailable } from '../errors.ts';
 import { describeRequest, kindOf } from './described-request.ts';
 import { collectPaths } from './paths.ts';
@@ -12,15 +13,15 @@ import { toDetail } from './validation-detail.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The log has it, or has counted it. */
+    /** The request was logged as a refusal, or counted as one. */
     isNoted: boolean;
   }
 }
 
 /**
- * Answers every thrown error as `{"detail": …}`: refusals as they say, PostgreSQL being away or full as 503 with
- * Retry-After, anything else as 500 without a word about the inside. Each is logged, with who sent it for which stream, unless the
- * log of refusals only counts it.
+ * Answers every thrown error as `{"detail": …}`: an `ApiError` with its own status, PostgreSQL being away or full as
+ * 503 with Retry-After, and anything else as 500 without internal details. Each is logged with its sender and stream,
+ * unless the log of refusals only counts it.
  */
 export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): void {
   const methodsOf = collectPaths(app);
@@ -45,25 +46,25 @@ export function answerErrors(app: FastifyInstance, refusalLog?: RefusalLog): voi
   };
   app.setNotFoundHandler(answerUnknownPath);
   app.setErrorHandler((error: unknown, request, reply) => {
-    // Fastify has rules of its own for the method QUERY, also where there is no such route.
+    // For the method QUERY Fastify throws errors of its own even when there is no such route.
     if (request.is404) return answerUnknownPath(request, reply);
     if (error instanceof ClientGone || hasGone(request)) {
-      // There is nobody to answer.
+      // The client has gone, so nothing is answered.
       reply.hijack();
       return;
     }
     const answer = toApiError(error, request);
     note(request, reply, answer, error);
     if (!request.raw.socket.destroyed) return send(reply, answer);
-    // The client has gone: what an answer takes would be a third of what one that breaks off costs.
+    // The client has gone. Without an answer, a request that breaks off costs a third less.
     request.bodyPlace?.leave();
     reply.hijack();
   });
 }
 
-/** Answers a URL that cannot be decoded, which never reaches a route. */
+/** Answers a URL that cannot be decoded. Such a request never reaches a route. */
 export function answerBadUrl(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  // No hook has run.
+  // No hook has run, so the common headers are set here.
   reply.headers(commonHeaders).header(requestIdHeader, request.id);
   const rule = 'a % must be followed by two hexadecimal digits, and what they stand for must be UTF-8';
   send(reply, new ApiError('bad_request', `The URL is not valid: ${rule}.`));
@@ -80,7 +81,7 @@ function send(reply: FastifyReply, error: ApiError) {
   return reply.code(error.status).headers(error.headers).type('application/json').send({ detail: error.detail });
 }
 
-/** The refusal that an error stands for. */
+/** Translates any thrown error into the refusal that is answered. */
 export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error;
   const passing = passingFailure(error);
@@ -90,7 +91,7 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
     return unavailable(`${passing}; ${what}.`);
   }
   if (!(error instanceof Error)) return new ApiError('internal', 'Internal error.');
-  if ((error as { code?: string }).code === foreignKeyViolation) {
+  if (hasSqlstate(error, sqlstates.foreignKeyViolation)) {
     return new ApiError('conflict', 'Something that the request refers to was deleted meanwhile; nothing was stored.');
   }
   const { validation, validationContext, statusCode } = error as Partial<FastifyError>;
@@ -107,8 +108,6 @@ export function toApiError(error: unknown, request: FastifyRequest): ApiError {
   }
   return new ApiError('internal', 'Internal error; see the log of the server.');
 }
-
-const foreignKeyViolation = '23503';
 
 function partOf(request: FastifyRequest, context: string | undefined): unknown {
   return context === 'querystring' ? request.query : context === 'params' ? request.params : request.body;

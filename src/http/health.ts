@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { Disk } from '../database/disk.ts';
-import type { Standing } from '../database/standing.ts';
+import type { Readiness } from '../database/readiness.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { Commit } from './schemas.ts';
@@ -21,15 +21,15 @@ const Ready = Type.Object({
 const NotReady = Type.Object({ detail: Type.String() }, { description: 'not ready; detail says why' });
 
 interface HealthParts {
-  standing: Pick<Standing, 'look'>;
+  readiness: Pick<Readiness, 'look'>;
   disk: Pick<Disk, 'warning'>;
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can keep its promises, as it has found within about a second, however often
- * it is asked. Both without a key.
+ * `/healthz` says that the process answers. `/readyz` says whether it may store chunks, by a check of the database that
+ * is at most about a second old, however often it is asked. Both need no key.
  */
-export function healthRoutes(app: App, { standing, disk }: HealthParts): void {
+export function healthRoutes(app: App, { readiness, disk }: HealthParts): void {
   app.get(
     '/healthz',
     { config: { open: true }, schema: { tags: ['operation'], summary: 'Alive', response: { 200: Alive } } },
@@ -46,7 +46,7 @@ export function healthRoutes(app: App, { standing, disk }: HealthParts): void {
       },
     },
     async (_request, reply) => {
-      const problem = await standing.look();
+      const problem = await readiness.look();
       const detail = disk.warning();
       if (problem === undefined) return { status: 'ready' as const, ...(detail !== undefined && { detail }) };
       return reply.code(503).send({ detail: problem });

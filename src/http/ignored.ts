@@ -6,9 +6,12 @@ import type { HttpLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { isOfficial } from './official-routes.ts';
 
-/** What the body of a route with a `readBody` tells of itself, since it does not stay what was sent. */
+/**
+ * What the result of a route's `readBody` must contain: the names of the original body can be checked only while it is
+ * parsed.
+ */
 export interface ReadBody {
-  /** The names that its schema does not have. */
+  /** The names that the schema does not have; undefined when there are none. */
   unknownNames: UnknownNames | undefined;
 }
 
@@ -24,15 +27,16 @@ interface Options {
 }
 
 /**
- * No parameter and no field that a route does not know is dropped in silence. An official route answers as ever and names them in the
- * header `Ignored`; an own one refuses them with 422, but for the open ones, which machines ask that add parameters of their own
- * accord. Both tell which known name is probably meant. Call it before routes are registered.
+ * Reports every parameter and field that a route does not know. An official route answers as usual and names them in
+ * the header `Ignored`. One of our own routes refuses them with 422, except open routes, since some programs add
+ * parameters to those by themselves. Both name the known name that was probably meant. Call it before routes are
+ * registered.
  */
 export function tellUnknownNames(app: FastifyInstance, { limits, metrics }: Options): void {
   app.addHook('onRoute', (route) => {
     const find = createFinder(app, route, limits.unknownNamesShownMax);
     const isStrict = !isOfficial([route.method].flat()[0] as string, route.url) && route.config?.open !== true;
-    const tell = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
+    const check = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
       const found = find(request);
       if (found === undefined) return done();
       const outcome = isStrict ? 'refused' : 'ignored';
@@ -43,12 +47,14 @@ export function tellUnknownNames(app: FastifyInstance, { limits, metrics }: Opti
       if (!isStrict) reply.header('ignored', found.map(fieldOf).join(', '));
       done(refusal);
     };
-    // First, so that what is read from the request has not been changed yet.
-    route.preValidation = [tell, ...[route.preValidation ?? []].flat()];
+    // The first of the hooks, so that none has changed the request yet.
+    route.preValidation = [check, ...[route.preValidation ?? []].flat()];
   });
 }
 
-/** @returns what finds the unknown names of a request of a route; nothing, when there are none */
+/**
+ * @returns a function that finds the unknown names in a request of the route; it returns undefined when there are none
+ */
 function createFinder(
   app: FastifyInstance,
   route: RouteOptions,
@@ -58,7 +64,7 @@ function createFinder(
   const bringsChunks = route.config?.readBody !== undefined;
   let checkQuery: NameCheck | undefined;
   let checkBody: NameCheck | undefined;
-  // At the first request: schemas that are referred to are all known then.
+  // The checks are made at the first request, because only then all schemas that they refer to are registered.
   const make = (schema: NamingSchema | undefined) => createNameCheck(schema, (id) => app.getSchema(id), shownMax);
   return (request) => {
     checkQuery ??= make(querystring);
@@ -77,7 +83,10 @@ function createFinder(
   };
 }
 
-/** As members of a list of structured fields (RFC 9651): `"unit";in=body;did-you-mean="units"`; then how many more there are. */
+/**
+ * Writes members of a list of structured fields (RFC 9651): `"unit";in=body;did-you-mean="units"`, then how many more
+ * there are.
+ */
 function fieldOf({ place, unknown: { named, count } }: Found): string {
   const members = named.map(({ path, meant }) => {
     const name = fieldString(clip(path.join('.')) as string);

@@ -1,7 +1,7 @@
 import { clip } from '../errors.ts';
 import { type JsonPath, scanJson } from '../lib/json-scan.ts';
 
-/** What people send that is not JSON, most often by a program that writes it by hand, and what to send instead. */
+/** Common mistakes in hand-written JSON, and for each what to send instead. */
 const mistakes: [RegExp, string][] = [
   [/[-+]?(?:nan|inf(?:inity)?)\b/iy, 'JSON has no such number: send null where there is no reading'],
   [/(?:none|undefined|nil|null)\b/iy, 'what is absent is written null'],
@@ -12,8 +12,8 @@ const mistakes: [RegExp, string][] = [
 ];
 
 /**
- * Why a text is no JSON, and where: by its place in the text and by the field. Nothing of it is echoed but names and one word.
- * @param text one that `JSON.parse` refuses
+ * Explains why a text is not JSON and where: by position and by field. Of the text it echoes only names and one word.
+ * @param text a text that `JSON.parse` refuses
  */
 export function explainFault(text: string): string {
   const fault = scanJson(text);
@@ -37,14 +37,14 @@ export function explainFault(text: string): string {
   return `${begin} ${place}: ${wanted === 'name' ? 'a name in double quotes' : 'a value'} must stand there.`;
 }
 
-/** Space between a comma and what follows it is looked through so far. */
+/** How far back a comma is looked for, in characters of white space. */
 const lookBackLength = 100;
 
 function fieldOf(path: JsonPath): string {
   return path.length === 0 ? '' : `, in ${clip(showPath(path))}`;
 }
 
-/** As people write it: `channels.p.values[3]`. */
+/** Writes a path as people do: `channels.p.values[3]`. */
 export function showPath(path: JsonPath): string {
   return path
     .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))

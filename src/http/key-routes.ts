@@ -25,17 +25,20 @@ import { bodyRefusals, refusals } from './schemas.ts';
 import { asRows, sendList } from './send-list.ts';
 
 const tags = ['keys'];
-/** Whoever may administer keys sees those of the own organization, and no others. */
+/** These routes need the scope admin, which covers the keys of its own organization only. */
 const config = { scope: 'admin' as const };
 const prefixTrailingSlash = 'slash';
 
-interface Means {
+interface KeyRouteDependencies {
   database: Database;
   limits: AuthLimits;
 }
 
-/** `/keys`: keys of the organization that asks are listed, made, replaced and revoked. The secret of one is answered once. */
-export function keyRoutes(app: App, { database, limits }: Means): void {
+/**
+ * `/keys`: lists, makes, replaces and revokes keys of the requesting organization. A new key is shown once, in the
+ * answer.
+ */
+export function keyRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   const own = (request: FastifyRequest) => database.as(request.identity.organizationId, undefined, actorFor(request));
 
   app.get(
@@ -66,7 +69,7 @@ export function keyRoutes(app: App, { database, limits }: Means): void {
       config,
       schema: {
         tags,
-        summary: 'Make a key; the answer has it, and nothing else ever will',
+        summary: 'Make a key; it is shown in this answer only',
         body: NewKey(limits),
         response: { 201: MadeKey, ...refusals(...bodyRefusals, 409) },
       },
@@ -101,7 +104,7 @@ export function keyRoutes(app: App, { database, limits }: Means): void {
       schema: {
         tags,
         summary:
-          'Revoke a key: every server refuses it, and the sessions that were begun with it, within seconds; twice is once',
+          'Revoke a key: every server refuses it, and the sessions that were begun with it, within seconds; a repetition changes nothing',
         params: KeyParams,
         response: { 200: Key, ...refusals(...bodyRefusals, 404, 409) },
       },
@@ -110,8 +113,8 @@ export function keyRoutes(app: App, { database, limits }: Means): void {
   );
 }
 
-/** `/users`: the people of the organization that asks, and all keys of one of them at once. */
-export function userRoutes(app: App, { database, limits }: Means): void {
+/** `/users`: lists the users of the requesting organization, and revokes all keys of one. */
+export function userRoutes(app: App, { database, limits }: KeyRouteDependencies): void {
   app.get(
     '/',
     {

@@ -36,7 +36,7 @@ export const Key = Type.Object({
   replaced_by_key_id: Nullable(Type.Integer({ description: 'its successor, unless that was revoked' })),
 });
 
-/** Answered once, to who has made it. */
+/** Only in the answer to the request that has made the key. */
 const secret = { api_key: Type.String({ description: 'the key itself, which cannot be had again' }) };
 
 export const MadeKey = Type.Object({ ...Key.properties, ...secret }, { description: 'the new key' });
@@ -60,14 +60,15 @@ export const NewKey = (limits: AuthLimits) =>
     {
       user_name: Type.Optional(
         Name({
-          description: 'whose it is, made when missing, matched without regard to case; the user who asks when absent',
+          description:
+            'user whose key it is, matched without regard to case and made when missing; when absent, the user of the requesting key',
         }),
       ),
       scopes: Type.Array(Scope, {
         minItems: 1,
         maxItems: scopes.length,
         uniqueItems: true,
-        description: 'what it may do; none that the key lacks under which this is asked',
+        description: 'what it may do; the requesting key must have each of these scopes itself',
       }),
       expires_in_seconds: expiresIn(limits, 'never'),
     },

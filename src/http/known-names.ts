@@ -1,13 +1,13 @@
 import { closestName } from '../lib/close-name.ts';
 
-/** What of a JSON schema says which names an object may have. */
+/** The parts of a JSON schema that say which names an object may have. */
 export interface NamingSchema {
   $ref?: string;
   properties?: Record<string, NamingSchema>;
   additionalProperties?: boolean | NamingSchema;
 }
 
-/** A name that a request has and its route does not know. */
+/** A name in a request that its route does not know. */
 export interface UnknownName {
   /** From the outermost object inwards; the name itself is last. */
   path: string[];
@@ -15,16 +15,19 @@ export interface UnknownName {
   meant: string | undefined;
 }
 
-/** The first unknown names of a part of a request, and how many there are. */
+/** The first unknown names of a part of a request, and the count of all. */
 export interface UnknownNames {
   named: UnknownName[];
   count: number;
 }
 
-/** The names of an object, and what stands behind each: an object with known names too, or anything (`free`). */
+/**
+ * The known names of an object, each with the shape of its value: again an object with known names, or anything
+ * (`free`).
+ */
 interface Shape {
   names: Map<string, Shape | 'free'>;
-  /** What stands behind any other name; undefined where another name is not known. */
+  /** The shape of the value under any other name; undefined when other names are unknown names. */
   others: Shape | 'free' | undefined;
 }
 
@@ -32,11 +35,11 @@ interface Shape {
 export type NameCheck = (value: unknown) => UnknownNames | undefined;
 
 /**
- * Finds the names of an object that its schema does not have. Objects in objects are looked through, arrays are not. It may be
- * given what was not validated.
- * @param schema without one no name is known
- * @param resolve finds a schema by the `$id` that another one refers to
- * @param namedMax names that are told one by one
+ * Finds the names of an object that its schema does not have. It looks into nested objects, but not into arrays. The
+ * value need not be validated.
+ * @param schema without it no name is known
+ * @param resolve finds a schema by the `$id` to which another one refers
+ * @param namedMax how many unknown names are listed; more are only counted
  */
 export function createNameCheck(
   schema: NamingSchema | undefined,
@@ -46,7 +49,7 @@ export function createNameCheck(
   const shape = shapeOf(schema ?? { properties: {} }, resolve);
   if (shape === undefined) return () => undefined;
   return (value) => {
-    // Nearly every request has known names only: finding that makes nothing.
+    // The fast path: nearly every request has known names only, and this check allocates nothing.
     if (knowsAll(shape, value)) return undefined;
     const found: UnknownNames = { named: [], count: 0 };
     collect(shape, value, [], found, namedMax);

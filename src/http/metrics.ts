@@ -13,7 +13,7 @@ import { ErrorAnswer } from './schemas.ts';
 
 const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** What the server counts. One set per app, so that several apps can live in one process (tests do that). */
+/** All metrics of the server. Each app has a set of its own, because tests run several apps in one process. */
 export function createMetrics(database: Database) {
   const registry = new Registry();
   const registers = [registry];
@@ -25,7 +25,7 @@ export function createMetrics(database: Database) {
     help: 'Always 1; the labels say which release serves, and of which commit it was built',
     labelNames: ['version', 'commit'],
     registers,
-    // However many processes of this server are of one build.
+    // The value stays 1 for several processes of the same build.
     aggregator: 'first',
     collect() {
       this.set({ version: packageVersion, commit: packageCommit }, 1);
@@ -77,10 +77,10 @@ export function createMetrics(database: Database) {
 }
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Ways to show what is known elsewhere; it is read whenever metrics are. */
+/** Functions that register a metric whose value is read from elsewhere, each time that metrics are collected. */
 function watches(registers: Registry[]) {
   return {
-    /** @param aggregator what several processes of one server make of theirs */
+    /** Registers a gauge. @param aggregator how the values of several processes of one server are combined */
     watch(name: string, help: string, read: () => number, aggregator: 'sum' | 'min' = 'sum') {
       new Gauge({
         name,
@@ -93,8 +93,8 @@ function watches(registers: Registry[]) {
       });
     },
     /**
-     * The same of what has to be asked for, by several of them at once; nothing is shown of what is undefined.
-     * @param read never fails, and takes no longer than /metrics may
+     * Registers a gauge whose value needs a query. While it is undefined the metric is not shown.
+     * @param read must not reject, nor take longer than /metrics may; every process calls it
      */
     watchSlow(name: string, help: string, read: () => Promise<number | undefined>, aggregator: 'min' | 'max' = 'max') {
       new Gauge({
@@ -109,7 +109,7 @@ function watches(registers: Registry[]) {
         },
       });
     },
-    /** The same of what only grows. */
+    /** Registers a counter, for a value that only grows. */
     watchCounter(name: string, help: string, read: () => number) {
       new Counter({
         name,
@@ -124,7 +124,10 @@ function watches(registers: Registry[]) {
   };
 }
 
-/** Shown only where the disk is known. However many processes of this server see it, it is one. */
+/**
+ * Gauges of the database's disk, shown only when it is known. All processes see the same disk, so they are not added
+ * up.
+ */
 function watchDisk(registers: Registry[], disk: Disk): void {
   const shown = (name: string, help: string, bytesOf: (room: Room) => number) =>
     new Gauge({
@@ -140,12 +143,12 @@ function watchDisk(registers: Registry[], disk: Disk): void {
 }
 
 /**
- * Removes the gauges of prom-client that end in `_total`, which Prometheus wants of counters alone. Each is the sum of the gauge
- * of the same name without the ending.
+ * Removes the gauges of prom-client whose names end in `_total`, since Prometheus reserves that ending for counters.
+ * Each is only the sum of the gauge with the same name without the ending.
  */
 function dropSums(registry: Registry): void {
   for (const { name, type } of registry.getMetricsAsArray()) {
-    // The types of the library say that it is a number.
+    // The library's types wrongly declare `type` as a number.
     if (name.endsWith('_total') && String(type) !== 'counter') registry.removeSingleMetric(name);
   }
 }
@@ -155,14 +158,14 @@ interface MetricsOptions {
   metrics: Metrics;
   /** METRICS_OPEN: requests that come straight from loopback need no key. */
   isOpen: boolean;
-  /** How those of other processes of this server come in; without it there are none. */
+  /** Collects the metrics of all processes of this server; without it only those of this process are shown. */
   metricsOfAll?: MetricsOfAll | undefined;
 }
 
 /**
- * `/metrics` in the Prometheus text format, under a key with the scope admin, since they count the requests of all
- * organizations. Only where the operator says so is it open on loopback: to this process a proxy on the same machine that
- * passes TCP on looks like a local client, whoever stands behind it.
+ * `/metrics` in the Prometheus text format. It needs a key with the scope admin, since it counts the requests of all
+ * organizations. On loopback it is open only with METRICS_OPEN, because all clients of a TCP proxy on the same machine
+ * look like local ones.
  */
 export function metricsRoutes(app: App, { credentials, metrics, isOpen, metricsOfAll }: MetricsOptions): void {
   metricsOfAll?.share(metrics.registry);

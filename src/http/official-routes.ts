@@ -1,10 +1,10 @@
-/** The prefixes under which generations of the SDK call the stream endpoints. */
+/** The prefixes of the stream endpoints, one for each generation of the SDK. */
 const streams = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'];
 
 /**
- * The routes that the official service has too, as the SDK calls them or its pages describe them. All others are this server's own.
- * They differ in what happens to a parameter or field that is not known: an official route answers as ever and names it in a header,
- * since clients were written for another server; an own one refuses it (decision 0034).
+ * The routes that the official service has too, from the SDK or its documentation. All others are this server's own.
+ * The two kinds differ in how they treat an unknown parameter or field (decision 0034). An official route answers as
+ * usual and names it in a header, since its clients were written for another server. One of our own refuses it.
  */
 const official = new Set([
   ...streams.flatMap((prefix) =>
@@ -38,10 +38,10 @@ const official = new Set([
   'DELETE /instruments/synthesis',
 ]);
 
-/** @param url the path of a route as it is registered; a slash at its end means nothing */
+/** Whether a route is official. @param url its path as it is registered, with or without a slash at the end */
 export function isOfficial(method: string, url: string): boolean {
   return official.has(`${method === 'HEAD' ? 'GET' : method} ${url.replace(/\/+$/, '')}`);
 }
 
-/** For the test that holds the list against the routes. */
+/** For the test that compares the list with the routes. */
 export const officialRoutes: ReadonlySet<string> = official;

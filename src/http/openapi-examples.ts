@@ -1,7 +1,7 @@
-/** Stands where an id of one's own belongs. */
+/** Placeholder for an id of the reader's own. */
 export const exampleId = '00000000-0000-4000-8000-000000000000';
 
-/** Stands where a key of one's own belongs. */
+/** Placeholder for the reader's own key. */
 export const exampleKey = 'your API key';
 
 const timestamps = [1705312200, 1705312210, 1705312220];
@@ -9,8 +9,8 @@ const thickness = { timestamps, values: [0, 5.2, null], units: 'nm' };
 const rate = { timestamps, values: [0.51, 0.52, 0.52], units: 'nm/s' };
 
 /**
- * A body for each POST, by the end of its path: sent as it stands, but for ids and key, it is taken. Without one a tool makes
- * a body up from the patterns of the schema, which nobody would send.
+ * An example body for each POST, by the end of its path. Each is valid once its ids and key are filled in. Without
+ * examples a tool generates a body from the patterns of the schema, which looks like no real request.
  */
 export const exampleBodies: Record<string, object> = {
   '/initialize': { stream_name: 'Run 7', points_per_chunk: 3 },
@@ -35,7 +35,7 @@ interface Document {
   paths?: Record<string, { post?: { requestBody?: object } } | undefined>;
 }
 
-/** Puts the examples into a document, beside the schemas. */
+/** Adds the examples to the request bodies of a document. */
 export function withExampleBodies<T extends object>(document: T): T {
   for (const [path, operations] of Object.entries((document as Document).paths ?? {})) {
     const body = operations?.post?.requestBody as { content?: Record<string, { example?: object }> } | undefined;

@@ -29,8 +29,8 @@ const tags = [
 ];
 
 /**
- * Collects the schema of every route that is registered after it.
- * @param about what the document says of itself, where it is not that of the API
+ * Collects the schema of every route that is registered after this call.
+ * @param about title and tags of the document; by default those of the API
  */
 export async function collectOpenapi(
   app: App,
@@ -53,19 +53,20 @@ export async function collectOpenapi(
   });
 }
 
-/** On the answers of official routes. */
+/** The header `Ignored`, which only answers of official routes have. */
 const ignoredHeader = {
   Ignored: {
     type: 'string',
     examples: ['"unit";in=body;did-you-mean="units"'],
     description:
-      'only where the request has parameters or fields that are not known: which, and what is probably meant',
+      'only if the request has unknown parameters or fields: names them, and the known names that were probably meant',
   },
 };
 
 /**
- * OpenAPI wants a description of every answer; where its schema has none, the summary of the route says what it is.
- * @param headers that answers may have when all is well
+ * Adds descriptions to answers, since OpenAPI requires one for each: the summary of the route, unless the schema has
+ * its own.
+ * @param headers headers that successful answers may have
  */
 function describeAnswers(schema: FastifySchema, headers: object): FastifySchema {
   const answers = (schema?.response ?? {}) as Record<string, { headers?: object }>;
@@ -77,26 +78,29 @@ function describeAnswers(schema: FastifySchema, headers: object): FastifySchema 
 }
 
 /**
- * The OpenAPI document of all routes as YAML: what the committed file holds. The commit of a build is not in it: a file cannot
- * name the commit that it is part of.
+ * The OpenAPI document of all routes as YAML, the content of the committed file. It does not name the commit, because a
+ * file cannot contain the hash of the commit that it belongs to.
  */
 export function openapiYaml(app: App): string {
   return stringify(withExampleBodies(app.swagger()), { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
-/** The committed file, which a test holds against the routes: to write it anew takes 200 ms, in which nothing else goes on. */
+/**
+ * The committed file, which a test compares with the routes. It is served because generating it blocks the event loop
+ * for 200 ms.
+ */
 const committed = new URL('../../openapi.yaml', import.meta.url);
 
 export function openapiRoutes(app: App): void {
   let document: string | undefined;
   app.get('/openapi.yaml', { config: { open: true }, schema: { hide: true } }, async (_request, reply) => {
-    // A build of the sources alone does not have it.
+    // A build from `src` alone has no committed file.
     document ??= withCommit(existsSync(committed) ? readFileSync(committed, 'utf8') : openapiYaml(app));
     return reply.type('application/yaml').send(document);
   });
 }
 
-/** The document as this build hands it out: `info` says of which commit it is, in one line behind the version. */
+/** Adds the commit of this build to the document's `info`, in a line after the version. */
 function withCommit(document: string): string {
   return document.replace(
     /^ {2}version: .*$/m,

@@ -4,12 +4,12 @@ import { wantsPage } from './accepted.ts';
 import type { App } from './app-type.ts';
 import { sendServedFile, servedFiles } from './served-files.ts';
 
-/** Made by `npm run build:page`; from `src` and from `dist` this is the same folder. */
+/** Made by `npm run build:page`. The path leads to the same folder from `src` and from `dist`. */
 const builtFolder = new URL('../../dist/page/', import.meta.url);
 
 /**
- * Everything comes from here, and the page talks to nobody else; no script and no style stands in the page itself. `blob:` is
- * what the page makes itself, a picture of a plot.
+ * The page loads everything from this server, and can send requests to no other. It has no inline script or style.
+ * `blob:` is for pictures of plots, which the page makes itself.
  */
 const contentSecurityPolicy = [
   "default-src 'none'",
@@ -55,9 +55,10 @@ const entrance = {
 };
 
 /**
- * `/`: the page for a person, and for a program where things are; `/page/NAME`: what the page loads. Without a key: all data come by
- * the routes of the API. The links of the page are relative, so that it works below the prefix of a proxy too.
- * @param folder where the built page is; without an `index.html` in it, everybody is a program
+ * `/` is the page for a browser, and a list of addresses for a program. `/page/NAME` are the files of the page. They
+ * need no key, since all data come from the routes of the API. The links of the page are relative, so that it also
+ * works below the prefix of a proxy.
+ * @param folder where the built page is; without an `index.html` in it, browsers get the list of addresses too
  */
 export function pageRoutes(app: App, folder: URL = builtFolder): void {
   const find = servedFiles(folder);
@@ -68,8 +69,8 @@ export function pageRoutes(app: App, folder: URL = builtFolder): void {
       config: { open: true },
       schema: {
         tags: ['operation'],
-        summary: 'The page, for a browser; for a program where things are',
-        // The page has its state there.
+        summary: 'The page for a browser; for a program, the addresses of what the server has',
+        // The page keeps its state in the query.
         querystring: Type.Object({}, { additionalProperties: true }),
         response: {
           200: {

@@ -7,21 +7,22 @@ import type { HttpLimits } from './limits.ts';
 import { findRoundedNumbers } from './rounded-numbers.ts';
 
 export interface JsonLimits extends Pick<HttpLimits, 'bodyContainersMax' | 'bodyStringsMax' | 'uncountedBodyBytesMax'> {
-  /** What the bound of strings is called; by default `bodyStringsMax`. */
+  /** Name of the limit of strings in the error; by default `bodyStringsMax`. */
   namedStrings?: string;
 }
 
-/** A body, and the text that it was. */
+/** A parsed body, and its text. */
 export interface ParsedJson {
   value: unknown;
   text: string;
 }
 
 /**
- * @returns undefined as the value of an empty body
- * @throws ApiError 400 for what is not UTF-8, not JSON, or names one field twice, of which one would be lost; but for names and
- *   the word that is wrong, the text of the body is not echoed. 413 for more objects, arrays and strings than any request needs, before they are
- *   built: 33 MB of `{}` would take 1.4 GB and seconds.
+ * Parses a body as JSON.
+ * @returns `value` is undefined for an empty body
+ * @throws ApiError 400 for a body that is not UTF-8 or not JSON, or has a field twice, since one of the two would be
+ * lost. The   error echoes only names and the wrong word of the body. 413, before parsing, for more objects, arrays and
+ * strings than any   request needs: 33 MB of `{}` would take 1.4 GB and seconds.
  */
 export function parseJson(body: Buffer, limits: JsonLimits): ParsedJson {
   if (body.length === 0) return { value: undefined, text: '' };
@@ -44,8 +45,8 @@ export function parseJson(body: Buffer, limits: JsonLimits): ParsedJson {
 }
 
 /**
- * For a body of which something is kept as it is, and not as a reading.
- * @throws ApiError 422 for a number that would be stored as another one
+ * Checks a body that contains a document which is stored unchanged.
+ * @throws ApiError 422 for a number that would be rounded to another one
  */
 export function refuseRoundedNumbers(text: string): void {
   const rounded = findRoundedNumbers(text);

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 
 /**
- * Collects the paths of all routes that are registered after it.
- * @returns which methods a path of a request has, so that a wrong method can be told from a wrong path.
+ * Collects the paths of all routes that are registered after this call.
+ * @returns a function from a request's path to its methods, so that a wrong method (405) differs from a wrong path (404)
  */
 export function collectPaths(app: FastifyInstance): (path: string) => string[] {
   const routes: { method: string; steps: string[] }[] = [];
@@ -16,7 +16,7 @@ export function collectPaths(app: FastifyInstance): (path: string) => string[] {
   };
 }
 
-/** The router ignores duplicate and trailing slashes, so they mean nothing here either. */
+/** The router ignores duplicate and trailing slashes, so they are ignored here too. */
 function stepsOf(path: string): string[] {
   return path.split('/').filter((step) => step !== '');
 }

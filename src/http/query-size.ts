@@ -5,7 +5,10 @@ import type { HttpLimits } from './limits.ts';
 
 type Limits = Pick<HttpLimits, 'queryNamesMax' | 'queryValuesMax'>;
 
-/** Stands in the place of a query that has too much, which is not built: 40,000 names take 20 ms, and 100 to tell of them. */
+/**
+ * Takes the place of a query with too many parameters. Such a query is not parsed: 40,000 names take 20 ms, and 100 ms
+ * to report.
+ */
 class LargeQuery {
   readonly sentence: string;
   constructor(sentence: string) {
@@ -13,7 +16,7 @@ class LargeQuery {
   }
 }
 
-/** Parses queries for the router, which does so before anybody knows who asks; nothing may be thrown there. */
+/** Makes the router's parser of queries. The router calls it before authentication, where nothing may be thrown. */
 export function createQueryParser({
   queryNamesMax,
   queryValuesMax,
@@ -30,7 +33,7 @@ export function createQueryParser({
   };
 }
 
-/** Refuses them with 400. Call it after keys are asked for, so that who has none gets a 401. */
+/** Refuses queries that are too large with 400. Call it after `requireKeys`, so that a request without a key gets 401. */
 export function refuseLargeQueries(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { query } = request;
@@ -45,7 +48,7 @@ function countUpTo(max: number, text: string): number {
   return count;
 }
 
-/** As they are written: a name that is written in two ways counts twice. */
+/** Counts names as they are written: a name that is escaped in two ways counts twice. */
 function hasMoreNames(max: number, text: string): boolean {
   const names = new Set<string>();
   for (let start = 0; start <= text.length && names.size <= max; ) {

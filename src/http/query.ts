@@ -6,8 +6,9 @@ interface Property {
 }
 
 /**
- * Query strings are text; before validation each one becomes what its schema says, the way the SDK writes it:
- * `True` and `False`, numbers, and one value where a list may stand. What does not fit is left for validation to refuse.
+ * Converts query parameters, which are text, to the types of their schema before validation. It accepts what the SDK
+ * sends: `True` and `False`, numbers, and a single value for a list. A value that does not fit is left for validation
+ * to refuse.
  */
 export function coerceQueries(app: FastifyInstance): void {
   app.addHook('preValidation', (request, _reply, done) => {
@@ -33,7 +34,7 @@ function coerce(value: unknown, property: Property): unknown {
   return value;
 }
 
-/** The spellings that FastAPI, whose clients we serve, takes for a boolean. */
+/** The spellings of booleans that FastAPI accepts. The SDK was written for a FastAPI server. */
 const booleans = new Map<string, boolean>([
   ...['true', '1', 'on', 't', 'yes', 'y'].map((text): [string, boolean] => [text, true]),
   ...['false', '0', 'off', 'f', 'no', 'n'].map((text): [string, boolean] => [text, false]),

@@ -8,22 +8,23 @@ import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
 
 export interface BodyBounds {
-  /** Bytes of a body, as sent or decoded, and what this limit is called. */
+  /** Bytes of a body, as sent or decoded. */
   bytesMax: number;
+  /** Name of that limit in the error. */
   named: string;
-  /** Bytes of the room in which it waits for others. */
+  /** Bytes of the room that the body shares with others. */
   roomBytesMax: number;
   limits: HttpLimits;
-  /** For what is only read so that its sender reads the refusal. */
+  /** Limits the rate at which a refused body is read. */
   pace: ReadingPace;
   /** Milliseconds from any origin. */
   now(): number;
 }
 
 /**
- * The body of nearly every chunk has arrived with its headers, before anybody asks for it: then nothing has to be waited for,
- * and there is nothing to watch.
- * @returns undefined for any other body, of which nothing was read; so for one that there is no room for now
+ * The fast path: the body of nearly every chunk has arrived with its headers. Then it is taken without a wait and
+ * without a clock.
+ * @returns undefined, without reading anything, for any other body and for one that there is no room for now
  */
 export function takeArrived(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace): Buffer | undefined {
   const { readableLength } = payload;
@@ -32,16 +33,17 @@ export function takeArrived(payload: IncomingMessage, bounds: BodyBounds, place:
   if (payload.destroyed || !isPlain(payload) || !place.takeWhole(readableLength)) return undefined;
   const body = payload.read() as Buffer;
   askForBody(payload);
-  // So that the request ends, which it has not yet.
+  // The stream must be read to its end, or the request would not end.
   payload.resume();
   return body;
 }
 
 /**
- * Reads a whole body and decodes it, or refuses it: 413 when it is longer than `bytesMax`, as sent or decoded, 408 when
- * it has stopped arriving or is too slow, 400 when its sender broke off or it is no gzip, 415 for another encoding, 503 when it
- * has waited too long for room. What it holds is counted in its place; beside that it holds one buffer. A refused body is read
- * to its end, keeping nothing, so that its sender reads the answer.
+ * Reads a whole body and decodes it. The bytes that it holds are counted in its place, all but one buffer. A refused
+ * body is read to its end and discarded, so that its sender reads the answer.
+ * @throws ApiError 413 when it is longer than `bytesMax`, as sent or decoded, 408 when it stops arriving or is too
+ * slow, 400 when its sender breaks off or it is not valid gzip, 415 for another encoding, 503 when it has waited too
+ * long for room
  */
 export async function readBody(payload: IncomingMessage, bounds: BodyBounds, place: BodyPlace): Promise<Buffer> {
   if (isPlain(payload)) return read(payload, bounds, place);
@@ -53,7 +55,7 @@ export async function readBody(payload: IncomingMessage, bounds: BodyBounds, pla
 }
 
 /**
- * Reads a body of which nothing is wanted, keeping nothing; one that waits to be asked for is not.
+ * Refuses a body. Reads and discards it, unless its client still waits for `100 Continue`.
  * @throws `refusal`, unless the body is empty
  */
 export async function refuseBody(payload: IncomingMessage, bounds: BodyBounds, refusal: ApiError): Promise<void> {
@@ -67,7 +69,7 @@ export async function refuseBody(payload: IncomingMessage, bounds: BodyBounds, r
   if (arrived > 0) throw refusal;
 }
 
-/** Whether a body comes as it is. */
+/** Whether a body has no content encoding. */
 function isPlain({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const encoding = headers?.['content-encoding'];
   return encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity';
@@ -102,10 +104,10 @@ function read(
       gunzip?.destroy();
       if (error) reject(error);
       else resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, kept));
-      // The request keeps its listeners, and so these, until it is answered.
+      // The request keeps its listeners until it is answered, and they keep this array: so it is emptied.
       parts.length = 0;
     };
-    /** Keeps and decodes nothing any more, and answers when all has arrived. */
+    /** Refuses the body: discards what was kept, reads the rest, and answers when all has arrived. */
     const giveUp = (why: Refusal) => {
       refusal = why;
       parts.length = 0;

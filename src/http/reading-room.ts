@@ -15,14 +15,14 @@ type Limits = Pick<
   | 'readTurnMsMax'
 >;
 
-/** Bounds all reads of a server process together, fairly between organizations. */
+/** Bounds all reads of a server process together, and shares them fairly between organizations. */
 export interface ReadingRoom {
   /**
    * Waits for a place.
-   * @param signal ends the read
-   * @param cut ends it for the good of others
-   * @param waitSignal ends its wait for a place
-   * @throws ApiError 503 when too many wait already or it has waited for too long; the reason of `waitSignal`
+   * @param signal aborts the read
+   * @param cut called to end the read of a stalled client when others need its place
+   * @param waitSignal aborts the wait for a place
+   * @throws ApiError 503 when too many reads wait already or it has waited too long; the reason of `waitSignal`
    */
   enter(organizationId: string, signal: AbortSignal, cut: () => void, waitSignal?: AbortSignal): Promise<Place>;
   /** Reads that have a place, those that wait for something, and bytes of large reads. */
@@ -32,19 +32,19 @@ export interface ReadingRoom {
 
 export interface Place {
   reading: Reading;
-  /** From here on the client is waited for, to take what it has been sent; until `goOn`. */
+  /** Says that the read waits for its client to take data, until `goOn`. */
   waitForClient(): void;
   goOn(): void;
   /**
-   * For what is made for others too, and so does not end with this client: it takes turns, and large memory, like every read.
-   * How many there are is up to whoever makes it.
+   * A place for work whose result is shared, so that it must not end with this client. It takes turns and large memory
+   * as every read does, but counts towards no `readsMax`: the caller must bound how many there are.
    */
   apart(): Place;
-  /** Gives back everything. May be called again. */
+  /** Gives back everything that the read holds. Further calls do nothing. */
   leave(): void;
 }
 
-/** The client of a read has gone, or the read was cut off: nobody waits for an answer. */
+/** The client of a read has gone, or the read was cut off, so there is nobody to answer. */
 export class ClientGone extends Error {
   constructor() {
     super('the client has gone');
@@ -54,18 +54,18 @@ export class ClientGone extends Error {
 interface Held {
   organizationId: string;
   cut: () => void;
-  /** Since when its client takes nothing. */
+  /** Since when its client has taken nothing; undefined while the read does not wait for it. */
   stalledAt: number | undefined;
   largeBytes: number;
 }
 
 /**
- * Each read has a place, of which there are `readsMax`, and in it memory that is the same for all: a page of points, what is
- * remembered of a channel, a piece of the answer. Whoever needs more takes `largeReadBytesMax` too, one after the other. A
- * place comes first, then a plan, then large memory; who has one of them never waits for one before it, so that reads never
- * all wait for each other. What is got ready ahead takes a plan and memory only where they are free at once. Reads may wait for
- * slow clients: one that has taken nothing for `stalledReadMsMax` is cut off as soon as somebody else of its organization, or of
- * one that has fewer reads, waits for room.
+ * Every read has one of `readsMax` places. A place covers the memory that every read needs: a page of points, the state
+ * of a channel, a piece of the answer. A read that needs more reserves it from `largeReadBytesMax`. Reads cannot
+ * deadlock, because they take what they need in one order: a place, then a plan, then large memory. A read that holds
+ * one of these never waits for an earlier one. Work that is prepared ahead takes a plan and memory only without
+ * waiting. A read may wait for a slow client. One whose client has taken nothing for `stalledReadMsMax` is cut off as
+ * soon as a read of the same organization, or of one with fewer reads, waits for room.
  */
 export function createReadingRoom(limits: Limits, now: () => number = () => performance.now()): ReadingRoom {
   const turns = createTurns({ turnMs: limits.readTurnMsMax, now });
@@ -84,7 +84,7 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
   const rooms: Rooms = { turns, plans, large, held, now };
   let timer: NodeJS.Timeout | undefined;
 
-  /** Looks again and again while anybody waits. */
+  /** Checks for stalled reads, and again as long as any read waits. */
   function lookForStalled(): void {
     timer ??= setTimeout(() => {
       timer = undefined;
@@ -94,7 +94,10 @@ export function createReadingRoom(limits: Limits, now: () => number = () => perf
     }, limits.stalledReadMsMax / 10);
   }
 
-  /** Those of the same organization first; then those of others that have more reads than the one that waits. */
+  /**
+   * Cuts one stalled read off for each read that waits: one of the same organization if there is any, otherwise one of an
+   * organization with more reads.
+   */
   function cutStalled(room: FairRoom, isOfUse: (one: Held) => boolean): void {
     const isStalled = ({ stalledAt }: Held) => stalledAt !== undefined && now() - stalledAt >= limits.stalledReadMsMax;
     const stalled = [...held]
@@ -135,7 +138,7 @@ interface Rooms {
   turns: Turns;
   plans: FairRoom;
   large: FairRoom;
-  /** All that are there. */
+  /** All reads that have a place. */
   held: Set<Held>;
   now: () => number;
 }

@@ -12,7 +12,7 @@ import { ClientGone, createReadingRoom, type Place, type ReadingRoom } from './r
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** That of a read: every GET and HEAD under a key. Other requests have none; asking it there throws. */
+    /** The place of a read: of every GET and HEAD with a key. Other requests have none, and the getter throws. */
     place: Place;
   }
 }
@@ -21,12 +21,15 @@ const readMethods = ['GET', 'HEAD'];
 
 const places = new WeakMap<FastifyRequest, Place>();
 
-/** Whether a read has ended before it was answered: then there is nobody to be told of an error, and it may be of no one. */
+/**
+ * Whether a read was aborted before it was answered. Then an error need not be answered, and may only be its
+ * consequence.
+ */
 export const hasGone = (request: FastifyRequest) => places.get(request)?.reading.signal.aborted === true;
 
 /**
- * Gives every read its place before its handler runs, and takes it back when the answer has been written or its client has
- * gone. Whoever waits for a place, or at anything later, is told by the signal of the place when its client goes.
+ * Gives every read a place before its handler runs, and takes it back when the answer is written or the client has
+ * gone. When the client goes, the signal of the place aborts every wait of the read, that for the place included.
  */
 export function boundReads(app: FastifyInstance, limits: HttpLimits, metrics: Metrics): void {
   const room = createReadingRoom(limits);
@@ -67,7 +70,7 @@ async function enter(
   };
   const endWait = () => wait.abort(unavailable(halfClosed));
   raw.once('close', end);
-  // An answer that waits for those before it on its connection has no socket yet, and is not told of its end.
+  // An answer that waits for earlier ones on its connection has no socket yet, so it does not emit `close` itself.
   socket.once('close', end);
   if (raw.destroyed || socket.destroyed) end();
   const cut = () => {
@@ -82,35 +85,41 @@ async function enter(
     place = await turn;
     if (!isAtOnce) await noticeReset(socket);
   } catch (error) {
-    // Hundreds may end their wait in one moment, with a proxy or with their time, and to answer each takes 0.3 ms.
+    // Hundreds of waits may end at the same moment, by the end of a proxy or by their deadline. Each answer takes 0.3
+    // ms, so they are spread over turns of the event loop.
     await new Promise<void>((go) => refusals.run(request.identity.organizationId, 1, go));
     throw error;
   } finally {
     socket.off('end', endWait);
   }
-  // It may have gone in the moment in which it was given a place: its connection ends all of its reads, and one makes room for the next.
+  // The client may have gone while the place was granted. The end of a connection ends all of its reads, and each gives
+  // its place to the next.
   if (!gone.signal.aborted && !socket.destroyed) return place;
   place.leave();
   throw new ClientGone();
 }
 
 /**
- * A connection that has sent requests ahead is not read, so that its reset goes unnoticed until something is written to it: all of
- * its reads that wait would begin. What is written here is nothing, and the system refuses it all the same.
+ * Detects a reset connection before a read begins. While requests were sent ahead their connection is not read, so a
+ * reset goes unnoticed until something is written, and all of its waiting reads would begin. An empty write is enough:
+ * the system refuses that too.
  */
 async function noticeReset(socket: Socket): Promise<void> {
-  // What waits to be written will notice it too. A request that is injected comes over no connection.
+  // Data that is already being written will detect the reset too. An injected request (in tests) has no connection.
   if (!socket.writable || socket.writableLength !== 0) return;
   await new Promise<void>((resolve) => {
     socket.write('', () => resolve());
   });
 }
 
-/** It may still read, or be gone for good, which nobody can tell before something is written (docs/decisions/0036). */
+/** A client that has closed its half may still read, or be gone; only a write can tell (docs/decisions/0036). */
 const halfClosed =
   'There is no room for this read now, and its client has closed its half of the connection: it is not kept waiting.';
 
-/** What a read of a request has: the database of its organization, whose waits and statements end with the read. */
+/**
+ * The database handle of a read's organization, and its `Reading`. Waits and statements of the handle are aborted with
+ * the read.
+ */
 export function readFor(
   database: Database,
   request: FastifyRequest,

@@ -1,19 +1,19 @@
 import type { HttpLimits } from './limits.ts';
 
-/** Keeps the log from being filled by who asks, or is refused, again and again. */
+/** Decides which answers are logged one by one, so that a flood of requests cannot fill the log. */
 export interface RefusalLog {
   /**
    * Counts an answer.
-   * @param isStranger whether no known key came with it
-   * @param kindOf by what it is added up with others, when it has no line
-   * @returns whether it is to be logged by itself
+   * @param isStranger whether the request had no known key
+   * @param kindOf the fields by which it is counted when it is not logged
+   * @returns whether it is to be logged in a line of its own
    */
   takes(status: number, isStranger?: boolean, kindOf?: () => object): boolean;
-  /** Sums up what is still counted, and stops. */
+  /** Logs the sum of what was only counted so far, and stops. */
   close(): void;
 }
 
-/** Answers that were only counted. */
+/** Answers of one kind that were only counted. */
 export interface Kind {
   status: number;
   count: number;
@@ -23,20 +23,21 @@ interface Options {
   limits: Pick<HttpLimits, 'refusalsLoggedMax' | 'refusalLogMs'> &
     Partial<Pick<HttpLimits, 'answersLoggedMax' | 'refusalKindsMax' | 'refusalKindsShownMax'>>;
   /**
-   * Logs how many refusals of each status were counted alone.
-   * @param most of which kinds most were, with what `kindOf` says of each
+   * Logs how many answers of each status were only counted.
+   * @param most the most frequent kinds, with the fields of `kindOf`
    */
   sumUp(counts: Record<string, number>, most: Kind[]): void;
 }
 
 /**
- * In each `refusalLogMs` the first `refusalsLoggedMax` refusals of a status are logged by themselves, under a known key and without
- * one, so that a flood of one hides no other, and the rest is one line. So no flood of requests makes the log grow faster than that. Of
- * what was not refused there are `answersLoggedMax`.
+ * In each `refusalLogMs` the first `refusalsLoggedMax` refusals of a status are logged one by one, and the rest as one
+ * line that sums them up. Requests with a known key and without one are counted separately, so that a flood of
+ * strangers hides nothing else. For answers that are not refusals the limit is `answersLoggedMax`. So the log has a
+ * bounded rate, whatever is sent.
  */
 export function createRefusalLog({ limits, sumUp }: Options): RefusalLog {
   const { refusalsLoggedMax, answersLoggedMax = 0, refusalKindsMax = 0, refusalKindsShownMax = 0 } = limits;
-  /** By status; those of strangers below zero. */
+  /** Counts by status; those of strangers have the negative status as key. */
   const seen = new Map<number, number>();
   const kinds = new Map<string, Kind>();
   let timer: NodeJS.Timeout | undefined;
@@ -59,7 +60,7 @@ export function createRefusalLog({ limits, sumUp }: Options): RefusalLog {
     const name = `${status} ${JSON.stringify(of)}`;
     const kind = kinds.get(name);
     if (kind !== undefined) kind.count++;
-    // Further kinds are in the sum of their status.
+    // Kinds beyond refusalKindsMax are counted in the sum of their status only.
     else if (kinds.size < refusalKindsMax) kinds.set(name, { status, ...of, count: 1 });
   }
 

@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { HttpLimits } from './limits.ts';
 
-/** In which header a request brings its id, and every answer has it. */
+/** The header in which a request may bring an id, and in which every answer has it. */
 export const requestIdHeader = 'x-request-id';
 
-/** What is safe in a header, in a line of a log and in a shell. */
+/** Characters that are safe in a header, in a line of a log and in a shell. */
 const form = /^[\w.~:/+=@-]+$/;
 
 /**
- * Names requests, so that a line of the log, an entry of the audit log and what a client or a proxy has noted can be brought together:
- * by the id that a request brings, if that is short and of plain characters; else by a new one, which no other process gives.
+ * Gives each request an id, by which lines of the log, entries of the audit log and the notes of clients and proxies
+ * can be matched. It is the id that the request brings, if that is short and has safe characters only. Otherwise it is
+ * a new one, unique among all processes.
  */
 export function createRequestIds({ requestIdLengthMax }: Pick<HttpLimits, 'requestIdLengthMax'>) {
   const process = randomBytes(5).toString('hex');

@@ -1,6 +1,6 @@
 import { type JsonPath, scanJson } from '../lib/json-scan.ts';
 
-/** Numbers of a text that are stored as others than they were written. */
+/** Numbers of a text that are stored as other numbers than they were written. */
 export interface RoundedNumbers {
   /** The first of them, as it was written, and where. */
   literal: string;
@@ -9,10 +9,11 @@ export interface RoundedNumbers {
 }
 
 /**
- * Every number is a float64 here, as in most of what reads JSON. Integers beyond 2^53 are not all among them, nor is anything beyond
- * 1.8e308. A decimal fraction has no exact float64 either, but whoever writes one does not expect that; whoever writes an integer does.
+ * Finds numbers that float64, in which every number is stored, cannot hold: integers beyond 2^53 that would be rounded,
+ * and anything beyond 1.8e308. Decimal fractions are not reported: they are rounded too, but their senders expect that,
+ * while those of integers do not.
  * @param text valid JSON
- * @returns undefined when there is none
+ * @returns undefined when there are none
  */
 export function findRoundedNumbers(text: string): RoundedNumbers | undefined {
   if (!mayBeRounded.test(text)) return undefined;
@@ -25,7 +26,7 @@ export function findRoundedNumbers(text: string): RoundedNumbers | undefined {
   return found;
 }
 
-/** 2^53 has sixteen digits; an exponent of two digits is small enough. */
+/** A fast check: 2^53 has sixteen digits, and an exponent of two digits cannot exceed float64. */
 const mayBeRounded = /\d{16}|[eE]\+?\d{3}/;
 
 function isRounded(literal: string): boolean {

@@ -3,17 +3,18 @@ import { ApiError } from '../errors.ts';
 import { hostOf } from './public-url.ts';
 
 /**
- * Refuses a request that comes with a cookie, unless the page of this server has sent it: a browser sends cookies along with
- * requests of other pages too, and those of one site (another port, another host of the same domain) are not stopped by SameSite.
- * Browsers say where a request comes from in Sec-Fetch-Site, or, where they do not (http, old ones), in Origin.
- * A read may also come without both: no other page can see its answer, and a program has no browser that is led astray.
+ * Refuses a request with a session cookie unless this server's own page has sent it (protection against CSRF). A
+ * browser sends cookies with requests of other pages too. SameSite does not stop pages of the same site: another port,
+ * or another host of the same domain. Browsers name the origin of a request in Sec-Fetch-Site, or in Origin (over http,
+ * and old ones). A read may lack both headers: no other page can see its answer, and a program is not a browser that
+ * another page can use.
  * @throws ApiError 403
  */
 export function requireOwnPage(request: FastifyRequest, publicUrl: string | undefined): void {
   const { headers } = request;
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   const from = whereFrom(request, publicUrl);
-  // A person has typed the address of a file, say.
+  // `none` means that a person has started it, for example by typing the address of a file.
   if (from === 'own' || (isRead && (from === 'nowhere' || headers['sec-fetch-site'] === 'none'))) return;
   if (from === 'nowhere') {
     throw new ApiError(
@@ -25,7 +26,7 @@ export function requireOwnPage(request: FastifyRequest, publicUrl: string | unde
   throw refusal(request);
 }
 
-/** Refuses what a page of another origin sends, with or without a cookie. @throws ApiError 403 */
+/** Refuses a request that a page of another origin has sent, with or without a cookie. @throws ApiError 403 */
 export function refuseOtherOrigins(request: FastifyRequest, publicUrl: string | undefined): void {
   if (whereFrom(request, publicUrl) === 'elsewhere') throw refusal(request);
 }
@@ -53,13 +54,13 @@ function whereFrom({ headers }: FastifyRequest, publicUrl: string | undefined): 
 }
 
 /**
- * Whether an origin is on a host. Its scheme is not looked at: a proxy that ends TLS need not say so, and a page by http of a
- * server that has https is of another site, from which the cookie does not come.
+ * Whether an origin is on a host. The scheme is not compared, because a proxy that terminates TLS need not report it.
+ * It need not be: an http page of an https server is another site, and from there the browser does not send the cookie.
  */
 function isOriginOf(origin: string, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(origin)) return false;
   const { origin: read, protocol, host: named } = new URL(origin);
   if (read !== origin) return false;
-  // In the same spelling: without the port that is that of the scheme.
+  // Both are parsed with the origin's scheme, so that its default port is left out of both.
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === named;
 }

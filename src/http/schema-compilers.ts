@@ -4,14 +4,14 @@ import type { FastifyServerOptions } from 'fastify';
 
 type Factories = Required<NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>>;
 
-/** Both are called by Fastify with more than is looked at here, and all of it is passed on. */
+/** Fastify passes more arguments than are used here. All of them are passed on. */
 type Factory<Result> = (...given: unknown[]) => (schemaOfRoute: unknown) => Result;
 type Validator = { (data: unknown): unknown; errors?: unknown };
 type Serializer = (data: unknown) => string;
 
 /**
- * The compilers that Fastify has by itself, at work when a schema is used first. A server that starts compiles none, which was
- * a quarter of its start; and what no client asks for is never compiled.
+ * Fastify's own compilers of schemas, made lazy: a schema is compiled when it is first used. Compiling all of them took
+ * a quarter of a server's start, and schemas that no client uses are never compiled.
  */
 export function lazyCompilers(): Factories {
   const validators = ajvCompiler.AjvCompiler() as Factory<Validator>;
@@ -23,7 +23,7 @@ export function lazyCompilers(): Factories {
       const lazy: Validator = (data) => {
         validator ??= compile(schema);
         const isValid = validator(data);
-        // Fastify looks for them on the function that it has called.
+        // Fastify reads the errors from the function that it has called.
         lazy.errors = validator.errors;
         return isValid;
       };

@@ -3,14 +3,14 @@ import { contract } from '../contract.ts';
 
 /**
  * Text that PostgreSQL can store and JSON can carry: no U+0000 and no lone surrogate. The pattern is matched by code
- * point, so a surrogate in it matches a lone one only.
+ * point, so its range of surrogates matches only lone ones.
  */
 export const storableTextPattern = '^[^\\u0000\\ud800-\\udfff]*$';
 
 export const Text = (options: { minLength?: number; maxLength?: number; description?: string } = {}) =>
   Type.String({ maxLength: contract.textLengthMax, pattern: storableTextPattern, ...options });
 
-/** The name of a thing of which an organization has one. */
+/** The name of a thing; names are unique within an organization. */
 export const Name = ({ description }: { description: string }) =>
   Text({ minLength: 1, maxLength: contract.nameLengthMax, description });
 
@@ -31,15 +31,15 @@ export const Uuid = (description: string) =>
 export const DateTime = (description: string) =>
   Type.String({ description, examples: ['2026-01-31T08:00:00.000001Z'] });
 
-/** Of which commit this build is. */
+/** The commit of this build. */
 export const Commit = Type.String({
   description:
     'the commit that this build was made of, `-dirty` behind it where files were changed; unknown if nobody said',
 });
 
 /**
- * A schema that stands once, under its `$id`, in the validator and in the OpenAPI document; `refer` points at it.
- * `app.ts` registers those of every room.
+ * Refers to a schema that is stored once, under its `$id`, in the validator and in the OpenAPI document. `app.ts`
+ * registers these schemas of every room.
  */
 export const refer = <Schema extends TSchema>(schema: Schema) =>
   Type.Unsafe<Static<Schema>>({ $ref: `${schema.$id}#`, description: schema.description ?? '' });
@@ -64,7 +64,7 @@ const ValidationBody = Type.Object(
   { $id: 'ValidationError', description: 'the request is not valid; nothing was stored' },
 );
 
-/** What every room refers to. */
+/** The schemas to which every room refers. */
 export const sharedSchemas = [ErrorBody, ValidationBody];
 
 export const ErrorAnswer = refer(ErrorBody);
@@ -84,7 +84,7 @@ const errorAnswers = {
 /** Statuses of a route that reads a body. */
 export const bodyRefusals = [400, 408, 413, 415, 422] as const;
 
-/** The refusals of a route for its `response` schema: those named, and those that every route under a key can give. */
+/** The refusals in the `response` schema of a route: those that are named, and those of every route that needs a key. */
 export function refusals<Status extends keyof typeof errorAnswers>(...statuses: Status[]) {
   const chosen = Object.fromEntries(statuses.map((status) => [status, errorAnswers[status]]));
   return { 401: ErrorAnswer, 403: ErrorAnswer, 431: ErrorAnswer, 503: ErrorAnswer, ...chosen } as Record<

@@ -7,14 +7,14 @@ import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import { sendPieces } from './send-pieces.ts';
 
 export interface OpenFile {
-  /** It is closed once it is sent, or not needed. */
+  /** `sendFile` closes it, when the file was sent or is not needed. */
   handle: FileHandle;
   bytes: number;
 }
 
 /**
- * Sends a file, or what the request asks of it: a range, whether it is still the one that is known, or its head alone.
- * @param tag what stands for the bytes of the file, and for no others
+ * Sends a file, with support for ranges, conditional requests (ETag) and HEAD.
+ * @param tag identifies the bytes of the file, and must differ for other bytes
  * @throws ApiError 416 for a range that is beyond the end of the file
  */
 export async function sendFile(
@@ -27,7 +27,7 @@ export async function sendFile(
   const { 'if-none-match': known, 'if-range': ifRange, range: wanted } = request.headers;
   const isKnown = known?.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === etag);
   reply.header('etag', etag).header('accept-ranges', 'bytes').header('cache-control', 'private, no-cache');
-  const range = ifRange === undefined || ifRange === etag ? rangeOf(wanted, bytes) : undefined;
+  const range = ifRange === undefined || ifRange === etag ? byteRangeOf(wanted, bytes) : undefined;
   if (isKnown || range === 'beyond' || request.method === 'HEAD' || bytes === 0) await handle.close();
   if (isKnown) return reply.code(304).send();
   if (range === 'beyond') {
@@ -40,7 +40,7 @@ export async function sendFile(
   reply.header('content-length', last - first + 1);
   if (request.method === 'HEAD' || bytes === 0) return reply.send(Readable.from([]));
   const stream = handle.createReadStream({ start: first, end: last, highWaterMark: pieceBytes });
-  // Also when nothing of it was read; it closes the file.
+  // Closes the file, even if nothing of the stream was read.
   reply.raw.once('close', () => stream.destroy());
   return sendPieces(reply, piecesOf(stream), String(reply.getHeader('content-type')));
 }
@@ -50,10 +50,10 @@ async function* piecesOf(stream: ReadStream): Pieces {
 }
 
 /**
- * The bytes that a request asks for, both ends included; undefined for the whole file, which several ranges at once are
- * answered with too.
+ * The range of bytes that a header asks for, both ends included. Undefined for the whole file; a request for several
+ * ranges gets that too.
  */
-export function rangeOf(
+export function byteRangeOf(
   header: string | undefined,
   bytes: number,
 ): { first: number; last: number } | 'beyond' | undefined {

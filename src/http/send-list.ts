@@ -3,23 +3,23 @@ import { type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import type { ListRow } from '../lib/list-row.ts';
 import { sendPieces } from './send-pieces.ts';
 
-/** Pages of rows without such a document. */
+/** Turns pages of plain rows into pages of `ListRow`, for lists without separate documents. */
 export async function* asRows(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<ListRow[], void, void> {
   for await (const page of pages) yield page.map((row) => ({ row }));
 }
 
 /**
- * Answers rows as one JSON array, written by the route's schema, page by page as the client reads them: no more of a list
- * than a page is in memory, and between two pages others have their turn. A list that is over before a piece is full is
- * answered at once. What fails before that is an answer of its own; what fails later cuts the connection.
- * @returns the reply, which is in no schema: hence never
+ * Answers rows as one JSON array, serialised by the route's schema, page by page as the client reads them. Only a page
+ * of the list is in memory, and between two pages other reads have their turn. A list that fits into one piece is
+ * answered at once. An error in the first two pieces becomes an error answer; a later one cuts the connection.
+ * @returns the reply; typed as never, since the type of a route's answer does not allow it
  */
 export async function sendList(reply: FastifyReply, pages: AsyncIterable<readonly ListRow[]>): Promise<never> {
   const pieces = piecesOf(reply, pages);
   const first = await pieces.next();
   const second = await pieces.next();
   if (second.done) return reply.type(json).send(first.value) as never;
-  // Nobody gets the rest of it.
+  // The rest of the list is not needed.
   if (reply.request.method === 'HEAD') await pieces.return();
   return sendPieces(reply, resumed([first.value as Buffer, second.value], pieces)) as never;
 }
@@ -35,7 +35,7 @@ async function* piecesOf(reply: FastifyReply, pages: AsyncIterable<readonly List
   const write = reply.getSerializationFunction('200') as unknown as (rows: unknown[]) => string;
   let text = '[';
   let isEmpty = true;
-  /** Adds rows that come in brackets of their own. */
+  /** Appends rows, given as a JSON array, without its brackets. */
   const add = (rows: string) => {
     if (rows === '[]') return;
     text += isEmpty ? rows.slice(1, -1) : `,${rows.slice(1, -1)}`;
@@ -54,7 +54,10 @@ async function* piecesOf(reply: FastifyReply, pages: AsyncIterable<readonly List
   yield Buffer.from(`${text}]`);
 }
 
-/** Puts the text of a document in the place of its null. Inside of a text of the row, its quotes would be escaped. */
+/**
+ * Replaces the null of a document by its text. It cannot match inside a string of the row, since quotes are escaped
+ * there.
+ */
 async function withDocument(row: string, apart: ListRow['apart']): Promise<string> {
   if (apart === undefined) return row;
   const name = `"${apart.key}":`;

@@ -5,7 +5,9 @@ import type { Place } from './reading-room.ts';
 
 const json = 'application/json; charset=utf-8';
 
-/** Answers a read piece by piece, as fast as the client takes them; when the client goes away the reading ends. */
+/**
+ * Answers a read piece by piece, as fast as the client takes them (back-pressure). When the client goes, the read ends.
+ */
 export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = json): FastifyReply {
   const { place } = reply.request;
   const stream = Readable.from(inTurns(pieces, place), { objectMode: false, highWaterMark: pieceBytes });
@@ -13,7 +15,7 @@ export function sendPieces(reply: FastifyReply, pieces: Pieces, contentType = js
   return reply.type(contentType).send(stream);
 }
 
-/** Each piece is made when it is the turn of this read. Its place is free when the last is made. */
+/** Makes each piece in a turn of this read, and gives its place back after the last one. */
 export async function* inTurns(pieces: Pieces, place: Place): Pieces {
   try {
     for (;;) {

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../errors.ts';
 import { weightsOf } from './accepted.ts';
 
-/** What browsers are given. A file of another kind is not served. */
+/** The types of files that are served. A file with another ending is not. */
 const types: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -16,28 +16,28 @@ const types: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** Of the files that the build has compressed, the smallest first. */
+/** The encodings in which the build stores files, the smallest first, with the endings of their names. */
 const encodings = { br: '.br', gzip: '.gz' } as const;
 type Encoding = keyof typeof encodings;
 
 export interface ServedFile {
   type: string;
   bytes: Buffer;
-  /** By encoding, what the build has compressed. */
+  /** The compressed forms that the build has made. */
   encoded: Map<Encoding, Buffer>;
   tag: string;
 }
 
 /**
- * The files of a folder that the build has made, by their names. They are read when the first is asked for, and stay in memory: the
- * few of the page, or those of the documentation.
- * @returns finds one; undefined where there is none of this name, or no such folder
+ * Serves the files of a folder that the build has made: the page, or its documentation. All are read at the first
+ * request and stay in memory, since they are few.
+ * @returns a function that finds a file by its name; it gives undefined when there is no such file or folder
  */
 export function servedFiles(folder: URL): (name: string) => Promise<ServedFile | undefined> {
   let files: Promise<ReadonlyMap<string, ServedFile>> | undefined;
   return async (name) => {
     files ??= readFiles(folder).catch((error) => {
-      // Whoever asks next finds out whether it can be read by then.
+      // The error is not cached: the next request tries to read the files again.
       files = undefined;
       throw error;
     });
@@ -64,8 +64,8 @@ async function readFiles(folder: URL): Promise<ReadonlyMap<string, ServedFile>> 
 }
 
 /**
- * Sends a file in the form that the request takes, or that the browser has it already.
- * @throws ApiError 404 where there is none
+ * Sends a file in an encoding that the request accepts, or 304 when the browser has it already.
+ * @throws ApiError 404 when `file` is undefined
  */
 export function sendServedFile(
   request: FastifyRequest,
@@ -76,7 +76,7 @@ export function sendServedFile(
   if (file === undefined) throw new ApiError('not_found', 'page not found');
   const weightOf = weightsOf(String(request.headers['accept-encoding'] ?? ''));
   const encoding = [...file.encoded.keys()].find((one) => (weightOf(one) ?? 0) > 0);
-  // Each form of a file is bytes of its own.
+  // Each encoding has different bytes, so it has an ETag of its own.
   const etag = encoding === undefined ? `"${file.tag}"` : `"${file.tag}-${encoding}"`;
   if (!reply.hasHeader('vary')) reply.header('vary', 'accept-encoding');
   reply.headers({ ...headers, etag }).type(file.type);

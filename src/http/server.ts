@@ -7,6 +7,7 @@ import { type Credentials, knownOrganization, requireKeys } from './auth.ts';
 import { readJsonBodies } from './body.ts';
 import { createClientErrors } from './client-errors.ts';
 import { createConnections } from './connections.ts';
+import { lowerDataIds } from './data-id.ts';
 import { connectionsFor } from './descriptors.ts';
 import { answerBadUrl, answerErrors } from './error-handler.ts';
 import { endBodiesOfHead } from './head-requests.ts';
@@ -23,7 +24,7 @@ interface DoorOptions {
   credentials: Credentials;
   metrics: Metrics;
   log: Logger;
-  /** Settings of the same names. */
+  /** The settings with these names. */
   config: {
     BODY_LIMIT_BYTES: number;
     BODIES_LIMIT_BYTES: number;
@@ -34,14 +35,17 @@ interface DoorOptions {
   limits: HttpLimits;
 }
 
-/** An app without routes: what every request passes before one. */
+/**
+ * Makes the app without routes: connections, headers, bodies, keys, errors and logs, through which every request
+ * passes.
+ */
 export async function openDoor({ credentials, metrics, log, limits: bounds, config }: DoorOptions): Promise<App> {
   const pace = createReadingPace(bounds.unwantedBytesPerTurn);
   const connections = createConnections({
     server: {
       maxHeaderSize: bounds.headerBytesMax,
       keepAliveTimeout: bounds.keepAliveMs,
-      // The reader of bodies answers sooner; this ends what no route reads.
+      // The reader of bodies has shorter limits; this one ends requests whose body no route reads.
       requestTimeout: bounds.headersMsMax + bounds.bodyMsMax + bounds.roomWaitMsMax,
     },
     limits: { ...bounds, connectionsMax: bounds.connectionsMax || connectionsFor(bounds.descriptorsKept) },
@@ -51,11 +55,12 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, conf
   const app: App = Fastify({
     loggerInstance: log as FastifyBaseLogger,
     bodyLimit: config.BODY_LIMIT_BYTES,
-    // Nothing of a start waits for anything outside, and on a busy machine it may take longer than the 10 s of Fastify.
+    // No time-out: on a busy machine a start may take longer than Fastify's 10 s, and it waits for nothing outside this
+    // process.
     pluginTimeout: 0,
     serverFactory: (listener) => connections.createServer(listener),
     forceCloseConnections: 'idle',
-    // A chunk on a connection that was kept is still stored while the server stops; the answer closes the connection.
+    // While the server stops, a chunk on an open connection is still stored; its answer closes the connection.
     return503OnClosing: false,
     genReqId: createRequestIds(bounds),
     trustProxy: config.TRUSTED_PROXIES ?? false,
@@ -88,13 +93,14 @@ export async function openDoor({ credentials, metrics, log, limits: bounds, conf
   readJsonBodies(app, { bodyLimitBytes, bodiesLimitBytes, metrics, limits: bounds, pace });
   requireKeys(app, credentials, connections.keep);
   refuseLargeQueries(app);
+  lowerDataIds(app);
   return app;
 }
 
-/** Counts by status, of those that were answered and those that were refused; undefined where there are none. */
+/** Splits counts by status into those of answered and of refused requests; each is undefined when there are none. */
 function byOutcome(counts: Record<string, number>): (Record<string, number> | undefined)[] {
   return [false, true].map((isRefused) => {
-    const some = Object.entries(counts).filter(([status]) => Number(status) >= 400 === isRefused);
-    return some.length === 0 ? undefined : Object.fromEntries(some);
+    const chosen = Object.entries(counts).filter(([status]) => Number(status) >= 400 === isRefused);
+    return chosen.length === 0 ? undefined : Object.fromEntries(chosen);
   });
 }

@@ -4,8 +4,8 @@ import { isToken } from '../auth/tokens.ts';
 import { hostOf, publicUrlOf } from './public-url.ts';
 
 /**
- * The secret of the session that a request carries in its cookie; undefined where it carries none that can be one. A browser
- * sends cookies of all servers of one host, so there may be others of the same name.
+ * The token of the session in a request's cookie; undefined when there is none of a valid form. A browser sends the
+ * cookies of all servers of one host, so there may be several of this name.
  */
 export function sessionTokenOf(headers: IncomingHttpHeaders): string | undefined {
   const { cookie } = headers;
@@ -21,7 +21,8 @@ export function sessionTokenOf(headers: IncomingHttpHeaders): string | undefined
 }
 
 /**
- * The value of Set-Cookie that gives a browser its session: no program in a page can read it, and it goes to no other site.
+ * The value of Set-Cookie that gives a browser its session. Scripts cannot read the cookie, and it is sent to no other
+ * site.
  * @param seconds how long the browser keeps it
  */
 export function sessionCookie(request: FastifyRequest, token: string, seconds: number, publicUrl?: string): string {
@@ -29,20 +30,23 @@ export function sessionCookie(request: FastifyRequest, token: string, seconds: n
   return `${cookieName(request.headers)}=${token}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure}`;
 }
 
-/** The value of Set-Cookie after which a browser has none any more. */
+/** The value of Set-Cookie that deletes the cookie. */
 export function noSessionCookie(request: FastifyRequest, publicUrl?: string): string {
   return sessionCookie(request, '', 0, publicUrl);
 }
 
-/** Cookies do not know ports: two servers of one host would overwrite each other's. */
+/**
+ * The name contains the port, because cookies ignore ports: two servers of one host would overwrite each other's
+ * cookie.
+ */
 function cookieName(headers: IncomingHttpHeaders): string {
   const [, port] = /:(\d{1,5})$/.exec(hostOf(headers) ?? '') ?? [];
   return port === undefined ? 'metrology_session' : `metrology_session_${port}`;
 }
 
 /**
- * Whether the page came by https. A browser says so itself, in the Origin of a POST and of a DELETE; a proxy in front need not.
- * Who forges either gets a cookie that is of no use to him, and nobody else does.
+ * Whether the page was loaded by https. The browser says so in the Origin of a POST and of a DELETE, while a proxy may
+ * not report it. A client that forges either header only gets a useless cookie itself.
  */
 function cameByHttps(request: FastifyRequest, publicUrl: string | undefined): boolean {
   const { origin } = request.headers;

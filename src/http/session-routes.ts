@@ -19,9 +19,9 @@ const tags = ['session'];
 const SignIn = Type.Object(
   {
     api_key: Type.Optional(Type.String({ description: 'a key that may read' })),
-    token: Type.Optional(Type.String({ description: 'what stands in the link of the first start, or of `keys link`' })),
+    token: Type.Optional(Type.String({ description: 'the token in the link of the first start, or of `keys link`' })),
   },
-  { additionalProperties: false, minProperties: 1, maxProperties: 1, description: 'one of both' },
+  { additionalProperties: false, minProperties: 1, maxProperties: 1, description: 'exactly one of the two' },
 );
 
 const Session = Type.Object({
@@ -30,10 +30,12 @@ const Session = Type.Object({
   user_id: Type.String(),
   user_name: Type.String(),
   key_id: Type.Integer({
-    description: 'the key that it was begun with, as `keys list` numbers it: it opens what that opens',
+    description: 'id of the key that has begun the session, as in `keys list`; the session may do what the key may do',
   }),
   scopes: Type.Array(Type.Unsafe<(typeof scopes)[number]>({ type: 'string', enum: [...scopes] })),
-  expires_at: Nullable(DateTime('when it ends, if not with its key before; null of who asks with a key instead')),
+  expires_at: Nullable(
+    DateTime('when the session ends, unless its key ends before; null if the request has a key instead'),
+  ),
 });
 
 export interface SessionOptions extends Credentials {
@@ -42,8 +44,8 @@ export interface SessionOptions extends Credentials {
 }
 
 /**
- * `/session`: a person signs in with a key, or with a link that is worth one session, and has a cookie from then on that counts
- * where X-API-KEY does; sees who that is; and signs out.
+ * `/session`: a person signs in with a key or with a link, each link once. The answer sets a cookie, which then replaces
+ * X-API-KEY. Other routes show who is signed in, and sign out.
  */
 export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: SessionOptions): void {
   const { identities, sessions, publicUrl } = credentials;
@@ -84,7 +86,7 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
       },
     },
     async (request, reply) => {
-      // Another page could put its own session into the browser of a person, who would go on in it.
+      // Otherwise another page could sign a person's browser in to a session of its own (login CSRF).
       refuseOtherOrigins(request, publicUrl);
       const session = await signIn(request.body, actorFor(request));
       return begun(request, reply, session);
@@ -105,7 +107,7 @@ export function sessionRoutes(app: App, { sessionSeconds, ...credentials }: Sess
   app.delete(
     '/session',
     {
-      // Whoever could sign in can sign out.
+      // Signing in needs `read`, so signing out must not need more.
       config: { scope: 'read' },
       schema: {
         tags,

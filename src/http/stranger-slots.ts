@@ -60,9 +60,9 @@ interface Since {
  * just asked for something, and else every `strangerLookMs`, for few of those that are silent; more often where they are so many
  * that a round of all would take longer than `strangerRoundMs`.
  */
-export function createStrangerSlots({ limits, onChange, now, ...told }: Options): StrangerSlots {
+export function createStrangerSlots({ limits, onChange, now, ...callbacks }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
-  const { isCutShort = () => false, onLooked = () => {} } = told;
+  const { isCutShort = () => false, onLooked = () => {} } = callbacks;
   const half = Math.ceil(strangersReadMax / 2);
   const strangers = new Set<Socket>();
   const oldest = (): Socket | undefined => strangers.values().next().value;

@@ -6,11 +6,12 @@ import type { ReadingPace } from './reading-pace.ts';
 type Limits = Pick<HttpLimits, 'bodyDrainBytesMax' | 'bodyDrainMsMax'>;
 
 /**
- * A body that is answered before it has come (401, 404, 413 to who expects to be asked, a route that takes none) is read on,
- * keeping nothing, so that its sender reads the answer. That ends: the connection is closed after `bodyDrainBytesMax` or
- * `bodyDrainMsMax`. Node alone would read such a body for ever, as fast as it comes; and when the answer is the last of its
- * connection it would close at once, which resets a sender that is not done. A proxy then makes a 502 of the answer.
- * @returns what does so for an answer, once it has left; one function for all, since each request on its way needs it
+ * Handles a request that is answered before its body has arrived: 401, 404, 413 for a client that waits for `100
+ * Continue`, or a route without a body. The rest of the body is read and discarded, so that its sender reads the
+ * answer. After `bodyDrainBytesMax` or `bodyDrainMsMax` the connection is closed. Node by itself would read such a body
+ * for ever, as fast as it comes. And after the last answer of a connection it would close at once, which resets a
+ * sender that is still sending; a proxy then answers 502.
+ * @returns a function to be called with each response. It adds the same listener to all, since every request needs one.
  */
 export function createDrainAfterAnswer(limits: Limits, pace: ReadingPace): (response: ServerResponse) => void {
   function onFinish(this: ServerResponse): void {
@@ -19,11 +20,11 @@ export function createDrainAfterAnswer(limits: Limits, pace: ReadingPace): (resp
     closeWhenRead(request.socket, request);
     drain(request, limits, pace);
   }
-  // Node's own listener comes after this one. It leaves a body alone of which something has been read, and closes.
+  // Prepended, so that it runs before Node's own listener. That one does not touch a body that is being read, and closes.
   return (response) => void response.prependListener('finish', onFinish);
 }
 
-/** Reads on what is left of a body, keeping nothing, and closes its connection when that is too much or takes too long. */
+/** Reads and discards the rest of a body. Closes its connection when that is too much or takes too long. */
 export function drain(
   request: IncomingMessage,
   { bodyDrainBytesMax, bodyDrainMsMax }: Limits,
@@ -38,17 +39,20 @@ export function drain(
     else pace.took(request, part.length);
   });
   request.read(0);
-  // A body that has waited for room has paused.
+  // A body that has waited for room is paused.
   request.resume();
 }
 
-/** Should Node close a connection before `request` has come, it ends the server's half now and the other one then. */
+/**
+ * Delays the close of a connection until `request` has arrived. If Node closes it before, only the server's half is
+ * ended now, and the connection is destroyed when the request has ended.
+ */
 function closeWhenRead(socket: Socket, request: IncomingMessage): void {
   let isEnding = false;
   socket.destroySoon = () => {
     isEnding = true;
     socket.end();
-    // What stands behind the body is no request any more.
+    // Requests behind this body on the connection are not served any more.
     const { parser } = socket as { parser?: { onIncoming?: unknown } };
     if (parser?.onIncoming != null) parser.onIncoming = () => 0;
   };

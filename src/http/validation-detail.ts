@@ -11,14 +11,14 @@ type BrokenRule = NonNullable<FastifyError['validation']>[number];
 const contextNames: Record<string, string> = { querystring: 'query', params: 'path', headers: 'header' };
 
 /**
- * What a broken rule of a schema is answered with.
- * @param context which part of the request it is, as Fastify names it; the body, when it is not said
- * @param part what was sent there
+ * Makes the answer for a broken rule of a schema, in FastAPI's form.
+ * @param context the part of the request, as Fastify names it; undefined means the body
+ * @param part the content of that part, as it was sent
  */
 export function toDetail(error: BrokenRule, context: string | undefined, part: unknown): ValidationDetail {
   const steps = error.instancePath.split('/').slice(1).map(unescapePointer);
   const { missingProperty, pattern } = error.params as { missingProperty?: string; pattern?: string };
-  // A rule on the names of an object is broken by a name, which is then the last step and the input too.
+  // When the name of a field breaks a rule on names, that name is the last step of the path, and the input.
   const { propertyName } = error as { propertyName?: string };
   for (const step of [missingProperty, propertyName]) if (step !== undefined) steps.push(step);
   const { path, value, holder } = follow(part, steps);
@@ -39,7 +39,7 @@ function sentence(error: BrokenRule, pattern: string | undefined, field: string 
   return `${name} ${error.message ?? 'is not valid'}`;
 }
 
-/** What a date-time is told that stands where seconds do. */
+/** The hint for a date-time that was sent where Unix seconds are expected. */
 function dateTimeHint({ keyword, params }: BrokenRule, value: unknown): string {
   const types = [params.type].flat();
   if (keyword !== 'type' || typeof value !== 'string' || !types.includes('number')) return '';
@@ -48,21 +48,24 @@ function dateTimeHint({ keyword, params }: BrokenRule, value: unknown): string {
   return `, and no date-time: ${clip(value)} is ${msOfDateTime(dateTime) / 1_000} in Unix seconds`;
 }
 
-/** What stands in the place of a missing name when that was mistyped. No two names of one schema are so close to each other. */
+/** The hint for a missing name when a similar one was sent. No two names of one schema are so similar to each other. */
 function similarTo(missing: string, holder: unknown): string {
   const names = typeof holder === 'object' && holder !== null && !Array.isArray(holder) ? Object.keys(holder) : [];
   const mistyped = names.slice(0, namesComparedMax).find((name) => name !== missing && closestName(name, [missing]));
   return mistyped === undefined ? '' : `; was it meant by "${clip(mistyped)}"?`;
 }
 
-/** Enough for every schema; an object of a client may have thousands. */
+/** Names that are compared. It is enough for every schema, while an object of a client may have thousands of names. */
 const namesComparedMax = 50;
 
 function unescapePointer(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
-/** Walks to the field that is wrong: its value, what holds it, and its place as it may be shown, numbers where there is an array. */
+/**
+ * Finds the wrong field: its value, the object or array that holds it, and its path for the answer, with numbers for
+ * array indices.
+ */
 function follow(part: unknown, steps: string[]): { path: (string | number)[]; value: unknown; holder: unknown } {
   let value = part;
   let holder: unknown;
@@ -76,7 +79,7 @@ function follow(part: unknown, steps: string[]): { path: (string | number)[]; va
   return { path, value, holder };
 }
 
-/** Names that are allowed are shown whole, so that they can be found; longer ones are cut. */
+/** Shows names of an allowed length as a whole, so that they can be searched for. Longer ones are cut. */
 function showName(name: string): string {
   return name.length > contract.channelNameLengthMax
     ? `${name.slice(0, contract.channelNameLengthMax)}…`.toWellFormed()

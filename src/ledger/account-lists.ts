@@ -1,15 +1,18 @@
+import type { Static } from '@sinclair/typebox';
+import { fieldBytes } from '../lib/json-fields.ts';
 import type { JsonWriter } from '../lib/json-writer.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import { irregularities, numbersPerRun } from './irregular-runs.ts';
 import type { MarkedChunks } from './marked-chunks.ts';
+import { IrregularRun, type MarkedRun } from './schemas.ts';
 
-/*
- * The lists of an account as JSON, in pieces: each may hold a million entries.
- */
+/* Writes the lists of an account as JSON, in pieces: a list may have a million entries. */
 
 export type PiecesOfList = Generator<Buffer, void, void>;
 
-/** The runs of chunks that are there: what lies before, between and after the holes. */
+const fields = fieldBytes(IrregularRun);
+
+/** Writes the runs of stored chunks: those before, between and after the holes. */
 export function* writePresent(writer: JsonWriter, { holes }: ChannelAccount): PiecesOfList {
   const gaps = holes.all.view();
   let first = 0;
@@ -39,11 +42,11 @@ export function* writeIrregular(writer: JsonWriter, { irregular }: ChannelAccoun
   writer.raw('[');
   for (let i = 0; i < numbers.length; i += numbersPerRun) {
     const [first, last, chunks, points, kinds] = numbers.subarray(i, i + numbersPerRun) as unknown as Run;
-    writer.raw(i === 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(first);
-    writer.raw(',"last_chunk_index":').integer(last).raw(',"chunk_count":').integer(chunks);
-    writer.raw(',"point_count":').integer(points);
+    if (i > 0) writer.raw(',');
+    writer.bytes(fields.chunk_index).integer(first).bytes(fields.last_chunk_index).integer(last);
+    writer.bytes(fields.chunk_count).integer(chunks).bytes(fields.point_count).integer(points);
     writer
-      .raw(',"irregularities":')
+      .bytes(fields.irregularities)
       .raw(kindsText[kinds] as string)
       .raw('}');
     if (writer.isFull) yield writer.take();
@@ -55,7 +58,8 @@ export function* writeMarked(writer: JsonWriter, chunks: MarkedChunks): PiecesOf
   let separator = '';
   writer.raw('[');
   for (const { first, last, timeMin, timeMax } of chunks.runs()) {
-    writer.raw(separator).value({ from_chunk: first, to_chunk: last, time_min: timeMin, time_max: timeMax });
+    const run: Static<typeof MarkedRun> = { from_chunk: first, to_chunk: last, time_min: timeMin, time_max: timeMax };
+    writer.raw(separator).value(run);
     separator = ',';
     if (writer.isFull) yield writer.take();
   }
@@ -64,9 +68,9 @@ export function* writeMarked(writer: JsonWriter, chunks: MarkedChunks): PiecesOf
 
 type Run = [first: number, last: number, chunks: number, points: number, kinds: number];
 
-/** The fewest and the most points that the chunks of the channel usually have. */
+/** Writes the smallest and the largest number of points that chunks of the channel usually have. */
 export function writeUsual(writer: JsonWriter, { usualCounts: { fewest, most } }: ChannelAccount): void {
-  writeRange(writer.raw(',"usual_point_counts":'), fewest, most);
+  writeRange(writer, fewest, most);
 }
 
 function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter {
@@ -74,7 +78,7 @@ function writeRange(writer: JsonWriter, first: number, last: number): JsonWriter
 }
 
 const kinds = Object.entries(irregularities);
-/** The names of every sum of `irregularities`, as JSON. */
+/** For every sum of bits of `irregularities`, their names as JSON. */
 const kindsText = Array.from({ length: 2 * Math.max(...Object.values(irregularities)) }, (_, sum) =>
   JSON.stringify(kinds.filter(([, bit]) => (sum & bit) !== 0).map(([name]) => name)),
 );

@@ -17,10 +17,10 @@ export interface ChunkFacts {
   timeMin: number | null;
   timeMax: number | null;
   ascending: boolean;
-  /** The first timestamp that is no plausible Unix seconds; null when there is none. */
+  /** The first timestamp that is not plausible as Unix seconds; null where there is none. */
   implausibleTime: number | null;
   units: string | null;
-  /** First stored and last changed, in µs since 2000, as PostgreSQL counts. */
+  /** When it was first stored and last changed, in µs since 2000, as PostgreSQL counts. */
   storedMicros: number;
   changedMicros: number;
   replacedCount: number;
@@ -30,8 +30,8 @@ export interface ChunkFacts {
 }
 
 /**
- * What the chunks of one channel add up to, given in order of their index and then finished. Lists are
- * arrays of numbers, so that a million entries stay small.
+ * Sums up the chunks of one channel. Chunks are added in order of their index; then `finish` is called. Lists are arrays of
+ * numbers, so that a million entries take little memory.
  */
 export class ChannelAccount {
   chunkCount = 0;
@@ -41,16 +41,16 @@ export class ChannelAccount {
   readonly holes: Holes;
   readonly irregular = new IrregularRuns();
   readonly usualCounts: UsualCounts;
-  /** Chunks that hold another content than they did first. */
+  /** Chunks whose content was replaced. */
   readonly replaced = new MarkedChunks();
   /** Chunks that were stored or replaced after the stream was finalized. */
   readonly late = new MarkedChunks();
   /** Unix seconds. */
   timeMin: number | null = null;
   timeMax: number | null = null;
-  /** Every timestamp is a possible time, and none steps back, over all chunks in order of their index. */
+  /** Whether every timestamp is a possible time and none steps back, over all chunks in order of their index. */
   ascending = true;
-  /** The unit of the highest chunk that has one; and how often a chunk has another than the chunks before it. */
+  /** The unit of the highest chunk that has one; and how often a chunk has another unit than the chunks before it. */
   units: string | null = null;
   unitsChanges = 0;
   firstStoredMicros = Number.POSITIVE_INFINITY;
@@ -62,12 +62,12 @@ export class ChannelAccount {
   readonly #hash = createHash('sha256');
   readonly #index = Buffer.alloc(8);
   readonly #jumps: TimeJumps;
-  /** The chunk that was added last: whether it is irregular also depends on the next one. */
+  /** The chunk that was added last. Whether it is irregular also depends on the next chunk. */
   #last: { chunk: ChunkFacts; kinds: number } | undefined;
 
   /**
-   * @param pointsPerChunk of the stream: more are long
-   * @param usualCounts of the channel: fewer are short, more are long
+   * @param pointsPerChunk of the stream: a chunk with more points may be long
+   * @param usualCounts of the channel: a chunk with fewer points is short, one with more may be long
    */
   constructor(pointsPerChunk: number, usualCounts: UsualCounts, limits: AccountLimits) {
     this.#pointsPerChunk = pointsPerChunk;
@@ -95,19 +95,19 @@ export class ChannelAccount {
     }
   }
 
-  /** After the last chunk. */
+  /** To be called after the last chunk. */
   finish(): void {
-    this.#settleLast(undefined);
+    this.#addLast(undefined);
     this.irregular.finish();
     this.holes.finish();
   }
 
-  /** SHA-256 over index and content hash of every chunk; nothing can be added after it. */
+  /** SHA-256 over index and content hash of every chunk. Nothing can be added after this call. */
   digest(): Buffer {
     return this.#hash.digest();
   }
 
-  /** Compares with the times of the chunks before, so it comes before `#addTimes`. */
+  /** Compares with the times of the chunks before, so it must run before `#addTimes`. */
   #addIrregularities(chunk: ChunkFacts): void {
     const { pointCount, ascending, timeMin, implausibleTime } = chunk;
     const isOverlapping = timeMin !== null && this.#previousTimeMax !== null && timeMin < this.#previousTimeMax;
@@ -119,11 +119,11 @@ export class ChannelAccount {
       (ascending ? 0 : irregularities.not_ascending) |
       (isOverlapping ? irregularities.overlapping : 0) |
       (implausibleTime === null ? 0 : this.#kindOf(implausibleTime));
-    this.#settleLast(chunk);
+    this.#addLast(chunk);
     this.#last = { chunk, kinds };
   }
 
-  #settleLast(next: ChunkFacts | undefined): void {
+  #addLast(next: ChunkFacts | undefined): void {
     if (this.#last === undefined) return;
     const { chunk, kinds } = this.#last;
     const jump = this.#jumps.isJump(chunk, next) ? irregularities.time_jump : 0;

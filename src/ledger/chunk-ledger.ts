@@ -1,5 +1,6 @@
 import { notFound } from '../errors.ts';
 import { isoOfMicros } from '../lib/date-time.ts';
+import { fieldBytes } from '../lib/json-fields.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import {
   type PiecesOfList,
@@ -11,11 +12,17 @@ import {
 } from './account-lists.ts';
 import type { ChannelAccount } from './channel-account.ts';
 import type { LedgerRead } from './ledger-read.ts';
+import { LedgerAnswer } from './schemas.ts';
 import type { ChannelName } from './store.ts';
 
+const fields = fieldBytes(LedgerAnswer);
+const channelItem = LedgerAnswer.properties.channels.items;
+const ofChannel = fieldBytes(channelItem);
+const ofChunk = fieldBytes(channelItem.properties.chunks.items);
+
 /**
- * Which chunks of which channels are stored. Each channel is shown as it stands at one moment; its hashes, when they are
- * wanted, are read after that by pages, each as it stands at its own moment.
+ * Which chunks of which channels are stored. Each channel is read in a snapshot of its own. Content hashes, if asked for,
+ * are read later in pages, each of its own moment.
  */
 export async function* ledgerAnswer(
   read: LedgerRead,
@@ -23,42 +30,43 @@ export async function* ledgerAnswer(
 ): Pieces {
   const { stream, channels } = read;
   const writer = new JsonWriter(pieceBytes);
-  writer.raw('{"data_id":').value(stream.data_id).raw(',"stream_name":').value(stream.stream_name);
-  writer.raw(',"points_per_chunk":').integer(stream.points_per_chunk);
-  writer.raw(',"finalized_at":').value(stream.finalized_at).raw(',"channels":[');
+  writer.bytes(fields.data_id).value(stream.data_id).bytes(fields.stream_name).value(stream.stream_name);
+  writer.bytes(fields.points_per_chunk).integer(stream.points_per_chunk);
+  writer.bytes(fields.finalized_at).value(stream.finalized_at).bytes(fields.channels).raw('[');
   for (const [i, channel] of channels.entries()) {
     if (i > 0) writer.raw(',');
     const account = await read.accountOf(channel);
     yield* writeAccount(writer, channel, account);
     if (withMarks) {
-      yield* writeMarked(writer.raw(',"replaced":'), account.replaced);
-      yield* writeMarked(writer.raw(',"late":'), account.late);
+      yield* writeMarked(writer.bytes(ofChannel.replaced), account.replaced);
+      yield* writeMarked(writer.bytes(ofChannel.late), account.late);
     }
-    if (withHashes) yield* writeHashes(writer.raw(',"chunks":'), read, channel, account.chunkCount);
+    if (withHashes) yield* writeHashes(writer.bytes(ofChannel.chunks), read, channel, account.chunkCount);
     writer.raw('}');
     if (writer.isFull) yield writer.take();
   }
   yield writer.raw(']}').take();
 }
 
-/** Everything but the brace at the end. */
+/** Writes all fields of a channel, without the closing brace. */
 function* writeAccount(writer: JsonWriter, { channel_name }: ChannelName, account: ChannelAccount): PiecesOfList {
-  writer.raw('{"channel_name":').value(channel_name).raw(',"units":').value(account.units);
-  writer.raw(',"chunk_count":').integer(account.chunkCount);
-  writer.raw(',"highest_chunk_index":').integer(account.holes.highestIndex);
-  yield* writePresent(writer.raw(',"present":'), account);
-  writer.raw(',"missing_count":').integer(account.holes.missingCount);
-  yield* writeMissing(writer.raw(',"missing":'), account);
-  writer.raw(',"skipped_count":').integer(account.holes.skippedCount);
-  writeUsual(writer, account);
-  yield* writeIrregular(writer.raw(',"irregular":'), account);
-  writer.raw(',"point_count":').integer(account.pointCount).raw(',"null_count":').integer(account.nullCount);
-  writer.raw(',"first_stored_at":').value(isoOfMicros(account.firstStoredMicros));
-  writer.raw(',"last_changed_at":').value(isoOfMicros(account.lastChangedMicros));
-  writer.raw(',"replaced_count":').integer(account.replacedCount);
+  writer.bytes(ofChannel.channel_name).value(channel_name).bytes(ofChannel.units).value(account.units);
+  writer.bytes(ofChannel.chunk_count).integer(account.chunkCount);
+  writer.bytes(ofChannel.highest_chunk_index).integer(account.holes.highestIndex);
+  yield* writePresent(writer.bytes(ofChannel.present), account);
+  writer.bytes(ofChannel.missing_count).integer(account.holes.missingCount);
+  yield* writeMissing(writer.bytes(ofChannel.missing), account);
+  writer.bytes(ofChannel.skipped_count).integer(account.holes.skippedCount);
+  writeUsual(writer.bytes(ofChannel.usual_point_counts), account);
+  yield* writeIrregular(writer.bytes(ofChannel.irregular), account);
+  writer.bytes(ofChannel.point_count).integer(account.pointCount);
+  writer.bytes(ofChannel.null_count).integer(account.nullCount);
+  writer.bytes(ofChannel.first_stored_at).value(isoOfMicros(account.firstStoredMicros));
+  writer.bytes(ofChannel.last_changed_at).value(isoOfMicros(account.lastChangedMicros));
+  writer.bytes(ofChannel.replaced_count).integer(account.replacedCount);
 }
 
-/** At least so many as were counted. @throws ApiError 404 for fewer: chunks go with their stream only */
+/** Writes at least `countMin` hashes. @throws ApiError 404 for fewer: chunks are only removed together with their stream */
 async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: ChannelName, countMin: number): Pieces {
   let count = 0;
   writer.raw('[');
@@ -66,8 +74,8 @@ async function* writeHashes(writer: JsonWriter, read: LedgerRead, channel: Chann
     const page = await read.hashesAfter(channel, after);
     count += page.length;
     for (const { chunkIndex, contentHash } of page) {
-      writer.raw(after < 0 ? '{"chunk_index":' : ',{"chunk_index":').integer(chunkIndex);
-      writer.raw(`,"content_hash":"${contentHash}"}`);
+      if (after >= 0) writer.raw(',');
+      writer.bytes(ofChunk.chunk_index).integer(chunkIndex).bytes(ofChunk.content_hash).value(contentHash).raw('}');
       after = chunkIndex;
       if (writer.isFull) yield writer.take();
     }

@@ -2,14 +2,14 @@ import { GrowingFloats } from '../lib/growing-floats.ts';
 import { type HabitLimits, isMissing } from '../lib/habits.ts';
 
 /**
- * The indexes below the highest one at which a channel has no chunk, and which of them are missing rather than left out by habit.
- * Indexes are added in order, and then it is finished.
+ * The indexes below the highest one that hold no chunk; and which of these are missing, and not left out regularly. Indexes
+ * are added in order; then `finish` is called.
  */
 export class Holes {
   highestIndex = -1;
   /** First and last index of each hole. */
   readonly all = new GrowingFloats();
-  /** The same of those that are missing. */
+  /** First and last index of each hole whose chunks are missing. */
   readonly missing = new GrowingFloats();
   missingCount = 0;
   skippedCount = 0;
@@ -46,10 +46,13 @@ export class Holes {
 
   #firstOf = (hole: number): number => this.all.view()[2 * hole] as number;
   #lastOf = (hole: number): number => this.all.view()[2 * hole + 1] as number;
-  /** From the chunk before a hole to the one after it. */
+  /** The difference of the indexes of the chunks on both sides of a hole. */
   #stepOf = (hole: number): number => this.#lastOf(hole) - this.#firstOf(hole) + 2;
 
-  /** Stored chunks between a hole, or the end, and what is before it. */
+  /**
+   * How many chunks are stored directly before a hole, up to the hole before it. The number of holes stands for the end of
+   * the channel.
+   */
   #chunksBefore(hole: number): number {
     const beyond = hole === this.#count ? this.highestIndex + 1 : this.#firstOf(hole);
     return hole === 0 ? beyond : beyond - this.#lastOf(hole - 1) - 1;
@@ -68,7 +71,7 @@ export class Holes {
     }
   }
 
-  /** What lies before the first chunk is a hole, but no step. */
+  /** The indexes before the first chunk are a hole, but there is no step over it. */
   *#stepsBefore(hole: number): Generator<number, void, void> {
     for (let next = hole; next >= 0; next--) {
       for (let chunks = this.#chunksBefore(next); chunks > 1; chunks--) yield 1;

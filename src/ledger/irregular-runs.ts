@@ -1,6 +1,6 @@
 import { GrowingFloats } from '../lib/growing-floats.ts';
 
-/** Ways of a chunk to be irregular, as bits. */
+/** The ways in which a chunk can be irregular, as bits. */
 export const irregularities = {
   long: 1,
   short: 2,
@@ -13,15 +13,15 @@ export const irregularities = {
   implausible_times: 256,
 } as const;
 
-/** Numbers that `IrregularRuns` keeps of a run. */
+/** Numbers that `IrregularRuns` stores for each run. */
 export const numbersPerRun = 5;
 
 /**
- * Chunks that are not as they should be, those that follow each other among the stored ones and are irregular in the same ways as
- * one run. Chunks are added in order of their index, the regular ones too, and then it is finished.
+ * Lists irregular chunks. Stored chunks that follow each other and are irregular in the same ways are one run. All chunks
+ * are added in order of their index, regular ones too; then `finish` is called.
  */
 export class IrregularRuns {
-  /** Of each run its first and last index, its chunks, their points and a sum of `irregularities`. */
+  /** Of each run: first and last index, number of chunks, number of points, and the sum of its `irregularities`. */
   readonly list = new GrowingFloats();
   chunkCount = 0;
   #open: { first: number; last: number; chunks: number; points: number; kinds: number } | undefined;

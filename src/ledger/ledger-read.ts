@@ -11,18 +11,18 @@ import {
   type StreamFacts,
 } from './store.ts';
 
-/** What an answer knows of a stream before its first byte, and where it gets the rest. */
+/** What is known of a stream before the first byte of the answer, and how the rest is read. */
 export interface LedgerRead {
   stream: StreamFacts;
   channels: ChannelName[];
   pageChunksMax: number;
   accountOf(channel: ChannelName): Promise<ChannelAccount>;
-  /** The next hashes of a channel, at most `pageChunksMax`; fewer are the last. */
+  /** The next hashes of a channel, at most `pageChunksMax`. Fewer mean that they are the last. */
   hashesAfter(channel: ChannelName, chunkIndex: number): ReturnType<typeof readContentHashes>;
 }
 
 /**
- * Opens a stream and its channels that hold chunks, all or those of some names.
+ * Opens a stream and those of its channels that hold chunks: all, or those with the given names.
  * @throws ApiError 404 for a stream that is unknown or of another organization
  */
 export async function openLedgerRead(

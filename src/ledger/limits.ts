@@ -2,13 +2,13 @@
 export const ledgerLimits = {
   /** Channels that one request may name. */
   namedChannelsMax: 10_000,
-  /** Chunks whose facts, without their arrays, a ledger or a certificate fetches at a time: about 1 MB. */
+  /** Chunks that a ledger or a certificate fetches at a time, without their arrays: about 1 MB. */
   pageChunksMax: 10_000,
-  /** Revisions of chunks, without their arrays, that their list fetches at a time. */
+  /** Revisions that their list fetches at a time, without their arrays. */
   pageRevisionsMax: 1_000,
-  /** Seconds that times must at least be apart to be shown as a jump of time: a day. */
+  /** Two times must be further apart than this to count as a jump of time: a day, in seconds. */
   jumpSecondsMin: 86_400,
-  /** And so many times as far as the points beside them are from each other. */
+  /** They must also be this many times further apart than the points of the chunks beside them. */
   jumpStepsMin: 100,
 };
 

@@ -7,11 +7,11 @@ interface MarkedChunk {
   timeMax: number | null;
 }
 
-/** Numbers of one run in the list. */
+/** Numbers that are stored for one run. */
 const width = 4;
 
 /**
- * Chunks of which a reader should know, as runs of neighbouring indexes: first and last index, earliest and latest time in
+ * Chunks that are marked for the reader, as runs of adjacent indexes: first and last index, earliest and latest time in
  * Unix seconds, NaN where no point has a possible time. Chunks are added in order of their index.
  */
 export class MarkedChunks {
@@ -22,7 +22,7 @@ export class MarkedChunks {
     const last = runs.length - width;
     if (last >= 0 && runs[last + 1] === chunkIndex - 1) {
       runs[last + 1] = chunkIndex;
-      // A NaN beside a number gives the number.
+      // Where one of the two is NaN or null, the other counts.
       runs[last + 2] = Math.min(timeMin ?? Number.POSITIVE_INFINITY, orElse(runs[last + 2], Number.POSITIVE_INFINITY));
       runs[last + 3] = Math.max(timeMax ?? Number.NEGATIVE_INFINITY, orElse(runs[last + 3], Number.NEGATIVE_INFINITY));
       return;

@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendPieces } from '../http/send-pieces.ts';
@@ -8,7 +9,7 @@ import type { AccountLimits } from './channel-account.ts';
 import { ledgerAnswer } from './chunk-ledger.ts';
 import { openLedgerRead } from './ledger-read.ts';
 import type { LedgerLimits } from './limits.ts';
-import { findRevision } from './revision-store.ts';
+import { findRevision } from './revision-list-store.ts';
 import { revisionAnswer, revisionsAnswer } from './revisions.ts';
 import {
   CertificateAnswer,
@@ -19,13 +20,12 @@ import {
   RevisionQuery,
   RevisionsAnswer,
   RevisionsQuery,
-  StreamPath,
 } from './schemas.ts';
 import { findStreamFacts } from './store.ts';
 
 const tags = ['ledger'];
 
-/** What a stream holds, what it held before and what it lacks, for one prefix. Answers are streamed. */
+/** The routes for what a stream holds, held before, and lacks, under one prefix. Answers are streamed. */
 export function ledgerRoutes(
   app: App,
   { database, limits }: { database: Database; limits: LedgerLimits & AccountLimits },
@@ -36,7 +36,7 @@ export function ledgerRoutes(
       schema: {
         tags,
         summary: 'List which chunks are stored and which are missing',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: LedgerQuery(limits),
         response: { 200: LedgerAnswer, ...refusals(400, 404, 422) },
       },
@@ -54,7 +54,7 @@ export function ledgerRoutes(
       schema: {
         tags,
         summary: 'Certify what a stream holds and lacks',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         response: { 200: CertificateAnswer, ...refusals(400, 404, 422) },
       },
     },
@@ -70,7 +70,7 @@ export function ledgerRoutes(
       schema: {
         tags,
         summary: 'List what chunks held before they were replaced',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: RevisionsQuery(limits),
         response: { 200: RevisionsAnswer, ...refusals(400, 404, 422) },
       },

@@ -1,12 +1,11 @@
 import { type TSchema, Type } from '@sinclair/typebox';
 import { contract } from '../contract.ts';
-import { DateTime, Nullable, Text, Uuid } from '../http/schemas.ts';
+import { DataIdPath } from '../http/data-id.ts';
+import { DateTime, Nullable, Text } from '../http/schemas.ts';
 import type { LedgerLimits } from './limits.ts';
 
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
-
 export const RevisionPath = Type.Object({
-  ...StreamPath.properties,
+  ...DataIdPath('the stream').properties,
   revision: Type.String({ pattern: '^[1-9][0-9]{0,9}$', description: '1 is what the chunk held first' }),
 });
 
@@ -43,38 +42,36 @@ const Ranges = (description: string) =>
     description: `${description}: first and last chunk_index of each run, in order`,
   });
 
-const Irregular = Type.Array(
-  Type.Object({
-    chunk_index: Type.Integer({ description: 'the first chunk of the run' }),
-    last_chunk_index: Type.Integer({ description: 'the last one' }),
-    chunk_count: Type.Integer({ description: 'stored chunks from the first to the last' }),
-    point_count: Type.Integer({ description: 'points of these chunks together' }),
-    irregularities: Type.Array(Type.String(), {
-      description:
-        'short: fewer points than usual_point_counts; long: more than these and than points_per_chunk; not_ascending: a ' +
-        'timestamp steps back, is null or no possible time; overlapping: it begins before the chunk before it ends; ' +
-        'time_jump: there is more than a day before it or inside it, and a hundred times as much as between the points of ' +
-        'its neighbours; times_in_ms, times_in_us, times_in_ns: its first timestamp that is no plausible Unix seconds is ' +
-        'one in that unit; implausible_times: it is one in none of them',
-    }),
-  }),
-  {
+export const IrregularRun = Type.Object({
+  chunk_index: Type.Integer({ description: 'the first chunk of the run' }),
+  last_chunk_index: Type.Integer({ description: 'the last one' }),
+  chunk_count: Type.Integer({ description: 'stored chunks from the first to the last' }),
+  point_count: Type.Integer({ description: 'points of these chunks together' }),
+  irregularities: Type.Array(Type.String(), {
     description:
-      'stored chunks that are not as they should be: those that follow each other and are so in the same ways are one run; a ' +
-      'last chunk that is short is normal, and is listed',
-  },
-);
+      'short: fewer points than usual_point_counts; long: more than these and than points_per_chunk; not_ascending: a ' +
+      'timestamp steps back, is null or no possible time; overlapping: it begins before the chunk before it ends; ' +
+      'time_jump: there is more than a day before it or inside it, and a hundred times as much as between the points of ' +
+      'its neighbours; times_in_ms, times_in_us, times_in_ns: its first timestamp that is no plausible Unix seconds is ' +
+      'one in that unit; implausible_times: it is one in none of them',
+  }),
+});
+
+const Irregular = Type.Array(IrregularRun, {
+  description:
+    'stored chunks that are not as they should be: those that follow each other and are so in the same ways are one run; a ' +
+    'last chunk that is short is normal, and is listed',
+});
+
+export const MarkedRun = Type.Object({
+  from_chunk: Type.Integer(),
+  to_chunk: Type.Integer(),
+  time_min: Nullable(Type.Number({ description: 'Unix seconds of their earliest point' })),
+  time_max: Nullable(Type.Number({ description: 'Unix seconds of their latest point' })),
+});
 
 const Marked = (description: string) =>
-  Type.Array(
-    Type.Object({
-      from_chunk: Type.Integer(),
-      to_chunk: Type.Integer(),
-      time_min: Nullable(Type.Number({ description: 'Unix seconds of their earliest point' })),
-      time_max: Nullable(Type.Number({ description: 'Unix seconds of their latest point' })),
-    }),
-    { description: `${description}; runs of neighbours, in order` },
-  );
+  Type.Array(MarkedRun, { description: `${description}; runs of neighbours, in order` });
 
 const channelFields = {
   channel_name: Type.String(),
@@ -85,7 +82,9 @@ const channelFields = {
   missing: Ranges(
     'chunks below the highest one that are not stored and should be, by the steps of the index beside them',
   ),
-  skipped_count: Count('indexes below the highest one that hold no chunk, as is the habit of the channel there'),
+  skipped_count: Count(
+    'indexes below the highest one that hold no chunk because the channel regularly leaves out indexes there',
+  ),
   usual_point_counts: Type.Array(Type.Integer(), {
     minItems: 2,
     maxItems: 2,
@@ -190,8 +189,10 @@ const revisionFields = {
   units: Nullable(Type.String()),
 };
 
+export const RevisionOfChunk = Type.Object(revisionFields);
+
 export const RevisionsAnswer = Type.Object(
-  { data_id: Type.String(), revisions: Type.Array(Type.Object(revisionFields)) },
+  { data_id: Type.String(), revisions: Type.Array(RevisionOfChunk) },
   { description: 'by channel in the order of their first use, then by chunk_index, then by revision' },
 );
 

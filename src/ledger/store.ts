@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Connections } from '../database/access.ts';
+import type { ConnectionSource } from '../database/access.ts';
 import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
 import { copyOut, copyOutOn, floatLiteral, integerLiteral, uuidLiteral } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
@@ -14,8 +14,8 @@ import { type AccountLimits, ChannelAccount } from './channel-account.ts';
 import type { LedgerLimits } from './limits.ts';
 
 /*
- * What is read of a channel's chunks here leaves their arrays alone, but for chunks whose times are in doubt. Every connection is back in the pool before any of
- * its result is sent, so a slow client holds none.
+ * These statements read the chunks of a channel without their arrays, except chunks whose times are in doubt. Every
+ * connection is back in the pool before any of its result is sent, so a slow client holds none.
  */
 
 export interface StreamFacts {
@@ -53,7 +53,7 @@ export async function findStreamFacts(
   return rows[0];
 }
 
-/** The channels that hold chunks, all or those of some names, in the order of the UTF-8 bytes of their names. */
+/** The channels that hold chunks, all or those with the given names, in the order of the UTF-8 bytes of their names. */
 export async function listChannelNames(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
@@ -72,7 +72,7 @@ export async function listChannelNames(
 }
 
 /**
- * All chunks of a channel as they stand at one moment: pages of one snapshot, read without a pause.
+ * Reads all chunks of a channel in one snapshot: pages of one transaction, which waits for no client.
  * @param rest is awaited between pages
  * @throws ApiError 404 when the stream is being removed
  */
@@ -85,13 +85,14 @@ export async function readAccount(
 ): Promise<ChannelAccount> {
   const account = await inTransaction(organization.pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only');
-    // A removal hides its stream before it takes the first chunk: a moment at which it is there is one of all its chunks.
+    // A removal hides the stream before it removes the first chunk. So a snapshot that shows the stream has all its chunks.
     await requireStream(client, organization.organizationId, stream.data_id);
     const chunks = chunksOf(organization, addressOf(stream.data_id, channel));
     const usual = await readUsualCounts(client, chunks, stream.points_per_chunk, limits);
     const account = new ChannelAccount(stream.points_per_chunk, usual, limits);
     const image = new GrowingBytes();
-    // As the stream was when it was read, not as it may have become since.
+    // Whether the stream is finalized is taken from the earlier read, which the answer already shows, and not from this
+    // snapshot.
     const isLate =
       stream.finalized_at === null
         ? 'false'
@@ -113,14 +114,17 @@ export async function readAccount(
     account.finish();
     return account;
   });
-  // It held some when it was listed, and chunks go with their stream only.
+  // The channel had chunks when it was listed, and chunks are only removed together with their stream.
   if (account.chunkCount === 0) throw notFound('data_id');
   return account;
 }
 
-/** How many points the chunks of a channel usually have, so that the first one can already be compared. */
+/**
+ * How many points the chunks of a channel usually have. This is read first, so that the first chunk can already be
+ * compared.
+ */
 async function readUsualCounts(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   chunks: string,
   pointsPerChunk: number,
   limits: HabitLimits,
@@ -133,15 +137,15 @@ async function readUsualCounts(
 }
 
 /**
- * What is not null only where the times of a row of the page are in doubt. Arrays are looked up for those alone: a page that had them
- * in a column would be sorted with them, on disk.
+ * Evaluates `doubtful` only for rows of the page whose times are in doubt, else null. Arrays are looked up for those rows
+ * only: with the arrays in a column of the page, PostgreSQL would sort them too, on disk.
  */
 function unlessPlausible({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes, doubtful: string): string {
   const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
   return `case when page.ascending and page.time_min ${range} and page.time_max ${range} then null else ${doubtful} end`;
 }
 
-/** Looks into the arrays of those chunks only whose span of times does not settle it. */
+/** The first implausible timestamp of a chunk. Its array is read only where the span of its times leaves a doubt. */
 function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: PlausibleTimes): string {
   const range = `between ${floatLiteral(plausibleSecondsMin)} and ${floatLiteral(plausibleSecondsMax)}`;
   return `case when ascending and time_min ${range} and time_max ${range} then null else (
@@ -149,9 +153,9 @@ function firstImplausibleTime({ plausibleSecondsMin, plausibleSecondsMax }: Plau
     where p.seconds not ${range} order by p.place limit 1) end`;
 }
 
-/** @throws ApiError 404 for a stream that is not there any more, at the moment that the transaction sees */
+/** @throws ApiError 404 for a stream that does not exist any more in the snapshot of the transaction */
 async function requireStream(
-  client: Pick<Connections, 'query'>,
+  client: Pick<ConnectionSource, 'query'>,
   organizationId: string,
   dataId: string,
 ): Promise<void> {
@@ -196,8 +200,8 @@ async function addPage(
 }
 
 /**
- * The next content hashes of a channel after an index, in order; at most so many; fewer are the last.
- * @throws ApiError 404 when the stream has been deleted meanwhile, rather than fewer than there were
+ * The next content hashes of a channel after an index, in order, at most `countMax`. Fewer mean that they are the last.
+ * @throws ApiError 404 when the stream has been deleted meanwhile: the hashes may be incomplete then
  */
 export async function readContentHashes(
   organization: OrganizationDatabase,
@@ -213,7 +217,7 @@ export async function readContentHashes(
      order by chunk_index limit ${integerLiteral(countMax)}`,
   );
   const hashes: { chunkIndex: number; contentHash: string }[] = [];
-  // A removal hides its stream first, so what was read before it was seen is whole.
+  // A removal hides the stream first. So if the stream is still visible after the read, the read was complete.
   await requireStream(organization.pool, organization.organizationId, dataId);
   forEachCopyRow(page, (row) => hashes.push({ chunkIndex: row.int8(0), contentHash: row.bytes(1).toString('hex') }));
   return hashes;

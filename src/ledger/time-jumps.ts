@@ -10,13 +10,13 @@ interface TimedChunk {
 }
 
 /**
- * Finds the chunks of a channel at which time jumps: there is a pause before them, or one of their times is far from the
- * others, as when a clock was not set yet. What is far is measured in steps: the mean distance of points in the chunks
- * beside. So a channel with one point a week does not jump.
+ * Finds the chunks of a channel at which time jumps: there is a pause before the chunk, or one of its times is far from its
+ * others, as when a clock was not set yet. "Far" is measured in steps: the mean distance of the points in the chunks beside
+ * it. So a channel with one point a week does not jump.
  */
 export class TimeJumps {
   readonly #limits: JumpLimits;
-  /** Of the last chunk without a jump inside. */
+  /** The mean step of the last chunk without a jump inside. */
   #stepBefore = Number.NaN;
   #endBefore: number | null = null;
 
@@ -24,14 +24,14 @@ export class TimeJumps {
     this.#limits = limits;
   }
 
-  /** Chunks come in order of their index, each with the one after it. */
+  /** Is called for chunks in order of their index, each with the chunk after it. */
   isJump(chunk: TimedChunk, after: TimedChunk | undefined): boolean {
     const { timeMin, timeMax } = chunk;
     if (timeMin === null || timeMax === null) return false;
     const step = stepOf(chunk);
     const stepAfter = after === undefined ? Number.NaN : stepOf(after);
     const pause = this.#endBefore === null ? 0 : timeMin - this.#endBefore;
-    // With nothing to compare with, it takes a mean step that is a jump by itself.
+    // With no chunk to compare with, the mean step itself must be longer than the shortest jump.
     const isInside = this.#isFar(timeMax - timeMin, step, smallest(this.#stepBefore, stepAfter));
     const isBefore = this.#isFar(pause, pause, smallest(this.#stepBefore, step, stepAfter));
     if (!isInside && step > 0) this.#stepBefore = step;
@@ -45,7 +45,7 @@ export class TimeJumps {
   }
 }
 
-/** Mean distance of the points of a chunk in seconds; NaN where there is none. */
+/** Mean distance of the points of a chunk in seconds; NaN where it is unknown. */
 function stepOf({ pointCount, timeMin, timeMax }: TimedChunk): number {
   if (timeMin === null || timeMax === null || timeMin === timeMax) return Number.NaN;
   return (timeMax - timeMin) / (pointCount - 1);

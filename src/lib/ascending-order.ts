@@ -1,12 +1,13 @@
-/** How many elements are merged between two questions whose turn it is: about a millisecond of work. */
+/** Elements that are merged between two calls of `rest`: about a millisecond of work. */
 const stepLength = 50_000;
 
 /**
- * The order in which elements ascend; of equal ones the earlier stays first. A merge sort of the runs that ascend already:
- * chunks that come in order cost one look at each element, and a few of them out of place little more. `Array.sort` would
- * hold everybody else up for 1.7 s with the 1.6 million points of one large chunk.
+ * Sorts positions so that their elements ascend. The sort is stable: of equal elements the earlier stays first. It is a
+ * merge sort of the runs that ascend already: elements in order cost one comparison each, and a few out of place cost
+ * little more. `Array.sort` would block the event loop for 1.7 s with the 1.6 million points of one large chunk.
  * @param isAfter whether the element at one position must come after the element at a later position
- * @param rest is awaited again and again meanwhile
+ * @param rest is awaited after every `stepLength` elements, so that other work gets the event loop
+ * @returns positions of elements, in ascending order of the elements
  */
 export async function ascendingOrder(
   length: number,
@@ -41,7 +42,7 @@ export async function ascendingOrder(
   return order;
 }
 
-/** Where each run of elements begins that ascend. */
+/** The position at which each ascending run begins. */
 function runsOf(length: number, isAfter: (position: number, later: number) => boolean): number[] {
   const starts = length > 0 ? [0] : [];
   for (let i = 1; i < length; i++) if (isAfter(i - 1, i)) starts.push(i);
@@ -57,7 +58,10 @@ interface TwoRuns {
   isAfter: (position: number, later: number) => boolean;
 }
 
-/** Merges two runs from `at` up to `stop`. @returns how far each has been used */
+/**
+ * Fills `merged` from `at` up to `stop` with the next elements of two runs.
+ * @returns the next unused position in each run
+ */
 function mergeStep(
   { order, merged, middle, end, isAfter }: TwoRuns,
   { left, right, at, stop }: { left: number; right: number; at: number; stop: number },

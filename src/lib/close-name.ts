@@ -1,9 +1,11 @@
-/** Longer names are nobody's typing error, and comparing them would cost. */
+/**
+ * Characters of the longest name that is compared. A longer one is hardly a typing error, and comparing takes length².
+ */
 const comparedLengthMax = 64;
 
 /**
- * Which known name is probably meant by one that is not known: the same but for case and separators (`maxPoints`), one with few
- * typing errors (`raw_nam`), or one of which it is a whole part (`channel` for `channel_names`).
+ * The known name that somebody probably meant by an unknown one: it differs in case and separators only (`maxPoints`),
+ * or by a few typing errors (`raw_nam`), or contains the unknown one as a whole (`channel` in `channel_names`).
  * @returns undefined when none is close
  */
 export function closestName(given: string, known: Iterable<string>): string | undefined {
@@ -23,7 +25,7 @@ export function closestName(given: string, known: Iterable<string>): string | un
 
 const plain = (name: string) => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 
-/** Typing errors count one each; a name that is a part of another is further away than any of them. */
+/** The number of typing errors. A name that is a part of the other counts as further away than any number of errors. */
 function distanceBetween(wanted: string, name: string): number {
   const errorsMax = Math.floor(Math.max(wanted.length, name.length) / 4);
   const errors = typingErrors(wanted, name);

@@ -1,4 +1,4 @@
-/** One row of PostgreSQL's binary COPY format; a field of a row is valid until the next row is read. */
+/** One row of PostgreSQL's binary COPY format. Its fields are valid until the next row is read. */
 export interface CopyRow {
   isNull(field: number): boolean;
   int2(field: number): number;
@@ -15,8 +15,8 @@ const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const headerBytes = signature.length + 8;
 
 /**
- * Reads the whole output of `copy (…) to stdout (format binary)`, row after row, without an object per row.
- * @throws when the bytes are not such an output or are cut.
+ * Reads a complete output of `copy (…) to stdout (format binary)`. All rows share one `CopyRow` object.
+ * @throws Error when the bytes are not in this format or are cut
  */
 export function forEachCopyRow(image: Buffer, visit: (row: CopyRow) => void): void {
   const reader = createCopyRowReader(visit);
@@ -24,9 +24,12 @@ export function forEachCopyRow(image: Buffer, visit: (row: CopyRow) => void): vo
   reader.end();
 }
 
-/** Reads such an output while it arrives, in pieces that are cut anywhere. */
+/**
+ * Reads an output of binary COPY while it arrives, in pieces that may be cut anywhere. `end` throws when it
+ * is cut.
+ */
 export function createCopyRowReader(visit: (row: CopyRow) => void) {
-  /** What has arrived and was not read yet; `at` is where the next row begins. */
+  /** The bytes that have arrived; those before `at`, where the next row begins, have been read. */
   let image: Buffer = Buffer.alloc(0);
   let at = 0;
   let isBegun = false;
@@ -95,7 +98,7 @@ function rowOver(image: () => Buffer, starts: number[], lengths: number[]): Copy
     isNull: (field) => (lengths[field] ?? -1) < 0,
     int2: (field) => image().readInt16BE(start(field)),
     int4: (field) => image().readInt32BE(start(field)),
-    // In two halves, which spares a BigInt: an account of a million chunks reads three million of these.
+    // Two 32-bit halves avoid a BigInt: a ledger of a million chunks reads three million of these.
     int8: (field) => image().readInt32BE(start(field)) * 2 ** 32 + image().readUInt32BE(start(field) + 4),
     float8: (field) => image().readDoubleBE(start(field)),
     bool: (field) => image()[start(field)] === 1,

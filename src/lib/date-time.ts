@@ -2,16 +2,16 @@ const dateTimePattern =
   /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?\s*(Z|[+-](?:0\d|1[0-5]):?[0-5]\d)?$/i;
 
 /**
- * Reads a date-time as clients of the API write them: ISO 8601, or Python's `str(datetime)` with a space. Without an
- * offset it is UTC; a date alone is its midnight.
- * @returns text that PostgreSQL reads as timestamptz with all its digits, or undefined for what is no date-time.
+ * Reads a date-time in the forms that clients of the API write: ISO 8601, or Python's `str(datetime)` with a space. A
+ * date-time without an offset is in UTC. A date alone means its midnight.
+ * @returns text that PostgreSQL reads as timestamptz without losing digits; undefined for a text that is no date-time
  */
 export function parseDateTime(text: string): string | undefined {
   const match = dateTimePattern.exec(text.trim());
   if (match === null) return undefined;
   const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '', zone = 'Z'] = match;
   const utc = `${year}-${month}-${day}T${hour}:${minute}:${second}`;
-  // JavaScript has a year 0; PostgreSQL has none, and its offsets end at 15:59.
+  // JavaScript has a year 0, PostgreSQL has none. The pattern ends offsets at 15:59, as PostgreSQL does.
   if (year === '0000') return undefined;
   const exists = new Date(`${utc}Z`);
   if (Number.isNaN(exists.getTime()) || !exists.toISOString().startsWith(utc)) return undefined;
@@ -19,7 +19,8 @@ export function parseDateTime(text: string): string | undefined {
 }
 
 /**
- * The ms of a date-time, to the nearest; `Date.parse` would cut the digits after the third, and reads no offset without a colon.
+ * A date-time in Unix milliseconds, rounded to the nearest. `Date.parse` alone would cut the digits after the third,
+ * and it cannot read an offset without a colon.
  * @param dateTime what `parseDateTime` returned
  */
 export function msOfDateTime(dateTime: string): number {
@@ -27,7 +28,7 @@ export function msOfDateTime(dateTime: string): number {
   return Date.parse(`${whole}${zone.replace(/(\d\d):?(\d\d)$/, '$1:$2')}`) + Math.round(Number(`0${fraction}`) * 1_000);
 }
 
-/** A time that PostgreSQL gives in binary, µs since 2000, as ISO 8601 text with all its digits. */
+/** ISO 8601 text with six decimals. @param micros a timestamptz in PostgreSQL's binary form: µs since 2000 */
 export function isoOfMicros(micros: number): string {
   const ms = Math.floor(micros / 1_000);
   const digits = String(micros - ms * 1_000).padStart(3, '0');

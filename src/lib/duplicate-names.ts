@@ -1,7 +1,10 @@
 /**
- * The first name that occurs twice in one object of a JSON text; undefined when there is none. `JSON.parse` keeps the last
- * of them and says nothing. Names are counted in the text and in what was parsed from it; only where the counts differ
- * does it look closer. A chunk of 100 points: 0.3 µs beside 10 µs of `JSON.parse`; ten channels of 10 points: 1.2 beside 12.
+ * Finds the first field name that occurs twice in one object of a JSON text. `JSON.parse` keeps the last of such fields
+ * and reports nothing. The fast path counts the names in the text and in the parsed value. Only when the counts differ
+ * does it search for the name. A chunk of 100 points costs 0.3 µs beside 10 µs of `JSON.parse`; ten channels of 10
+ * points cost 1.2 µs beside 12.
+ * @param parsed what `JSON.parse` returned for the text
+ * @returns undefined when no name occurs twice
  */
 export function duplicateName(text: string, parsed: unknown): string | undefined {
   if (namesInText(text) === namesInValue(parsed)) return undefined;
@@ -24,7 +27,7 @@ const backslash = 92;
 const colon = 58;
 const space = 32;
 
-/** Strings that a colon follows. Between them it jumps from quote to quote: arrays of numbers cost nothing. */
+/** Counts the strings that a colon follows. It jumps from quote to quote, so arrays of numbers cost nothing. */
 function namesInText(text: string): number {
   let names = 0;
   for (let start = text.indexOf(quote); start >= 0; ) {
@@ -44,7 +47,7 @@ function isEscaped(text: string, at: number): boolean {
   return (at - before) % 2 === 0;
 }
 
-/** Without recursion: `JSON.parse` reads a nesting of any depth. */
+/** Counts the names of all objects inside a value. A loop and no recursion, because `JSON.parse` accepts any depth. */
 function namesInValue(value: unknown): number {
   let names = 0;
   const inside: unknown[] = [value];

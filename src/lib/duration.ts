@@ -7,10 +7,10 @@ export function durationSeconds(text: string): number | undefined {
   return unit === undefined ? undefined : Number(amount) * (unitSeconds[unit] as number);
 }
 
-/** Texts that `durationMs` knows: `250ms`, `1s`, `5m`, `2h`, `1d`, and never none at all (`0s`). */
+/** The texts that `durationMs` reads: `250ms`, `1s`, `5m`, `2h`, `1d`. Zero (`0s`) is not among them. */
 export const durationMsPattern = '^0{0,6}[1-9][0-9]{0,8}(ms|s|m|h|d)$';
 
-/** Milliseconds of `250ms`, `1s`, `5m`, `2h` or `1d`; undefined for any other text, and for none at all (`0s`). */
+/** Milliseconds of `250ms`, `1s`, `5m`, `2h` or `1d`; undefined for zero (`0s`) and any other text. */
 export function durationMs(text: string): number | undefined {
   const [, unit] = new RegExp(durationMsPattern).exec(text) ?? [];
   return unit === undefined ? undefined : Number.parseInt(text, 10) * (unitMs[unit] as number);

@@ -1,18 +1,19 @@
 /*
- * Room that many owners share, in units of whatever is scarce. An owner may hold as many units as are still free, so that
- * there is room for whoever comes next; beyond that its requests wait. What comes free goes to the waiting owners in turn.
+ * A semaphore that many owners share fairly. Its units count whatever is scarce, such as bytes. With a
+ * new request an owner may hold at most as many units as were free before it, so that the next owner finds room. Beyond
+ * that its requests wait. Units that come free go to the waiting owners in turn.
  */
 export interface FairRoom {
   /**
-   * Resolves when the owner may have so many units; more than there are in all count as all.
-   * @returns what gives them back; to be called once, calls beyond it do nothing
-   * @throws what `refuse` makes, when too many requests of the owner wait already or this one has waited for `waitMsMax`;
-   * the reason of the signal, when that ends the wait
+   * Waits until the owner may hold so many units, and takes them. A request for more than `unitsMax` gets `unitsMax`.
+   * @returns a function that gives the units back; further calls of it do nothing
+   * @throws the error of `refuse`, when too many requests of the owner wait already or this one has waited for
+   * `waitMsMax`; the reason of the signal, when that is aborted
    */
   take(owner: string, units: number, signal?: AbortSignal): Promise<() => void>;
-  /** The same where there is room at once, and nobody of the owner waits for it; else undefined. */
+  /** Like `take`, but never waits: undefined when there is no room now, or other requests of the owner wait already. */
   tryTake(owner: string, units: number): (() => void) | undefined;
-  /** How many requests of each owner wait, all together, and the units that are held. */
+  /** How many requests of each owner wait. */
   waiting(): [owner: string, count: number][];
   waitingCount(): number;
   heldUnits(): number;
@@ -24,9 +25,9 @@ export interface FairRoomOptions {
   waitingPerOwnerMax: number;
   /** Longest wait of a request. */
   waitMsMax: number;
-  /** Makes the error of a request that there is no room for. */
+  /** Makes the error of a request that is refused: too `many` of its owner wait, or it has waited too long (`late`). */
   refuse(why: 'many' | 'late'): Error;
-  /** Told of each request that begins to wait. */
+  /** Called for each request that begins to wait. */
   onWait?: ((owner: string) => void) | undefined;
 }
 
@@ -37,7 +38,7 @@ interface Waiter {
 
 export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse, onWait }: FairRoomOptions): FairRoom {
   const held = new Map<string, number>();
-  /** In the order in which owners are served next; each with its requests, first come first. */
+  /** Owners in the order in which they are served next, each with its requests in the order of arrival. */
   const waiting = new Map<string, Set<Waiter>>();
   let free = unitsMax;
 
@@ -64,7 +65,7 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
       const [owner, queue] = next;
       const [first] = queue as unknown as [Waiter];
       leave(owner, first);
-      // To the end: the others come first now.
+      // The owner moves to the end: the others come first now.
       if (waiting.delete(owner) && queue.size > 0) waiting.set(owner, queue);
       first.go(hold(owner, first.units));
     }
@@ -83,7 +84,7 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
     return new Promise((resolve, reject) => {
       const giveUp = (error: Error) => {
         leave(owner, waiter);
-        // What it could not have, somebody behind it may.
+        // A request behind it may need fewer units and fit now.
         serveNext();
         reject(error);
       };
@@ -95,7 +96,7 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
 
   function tryTake(owner: string, wanted: number): (() => void) | undefined {
     const units = Math.min(wanted, unitsMax);
-    // Who comes later does not overtake those of its own owner.
+    // A new request does not overtake earlier requests of the same owner.
     return mayTake(owner, units) && !waiting.has(owner) ? hold(owner, units) : undefined;
   }
 
@@ -113,7 +114,7 @@ export function createFairRoom({ unitsMax, waitingPerOwnerMax, waitMsMax, refuse
   };
 }
 
-/** One that gives up in time, or when its signal is aborted. */
+/** A waiter that gives up after `waitMsMax`, or when its signal is aborted. */
 function waiterFor(
   units: number,
   bounds: { signal: AbortSignal | undefined; waitMsMax: number; late: () => Error },
@@ -141,7 +142,10 @@ function waiterFor(
   };
 }
 
-/** Who ends in the moment in which units are given to it does not keep them: one end of many makes room for the next of them. */
+/**
+ * Gives the units back at once when the signal was aborted in the moment in which they were granted. When many requests
+ * end together, each passes its units to the next in this way.
+ */
 function unlessGone(give: () => void, signal: AbortSignal | undefined): () => void {
   if (!signal?.aborted) return give;
   give();

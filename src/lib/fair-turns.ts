@@ -1,18 +1,18 @@
 import { createRotation } from './rotation.ts';
 
-/** Work of many owners, of which a bounded amount is done in each turn of the event loop. */
+/** Does the work of many owners, a bounded amount of it in each turn of the event loop. */
 export interface FairTurns {
   /**
-   * Does it at once, or in a later turn when this one has had its amount. Owners that wait go in turn, and what one of them has
-   * asked for is done in order.
-   * @param amount what it takes of a turn, at least 0
+   * Does the work at once, or in a later turn of the event loop when this turn's amount is used up. Waiting owners are
+   * served in turn; the works of one owner keep their order.
+   * @param amount how much of a turn's amount the work uses, at least 0
    */
   run(owner: string, amount: number, work: () => void): void;
 }
 
 /**
- * A flood of one owner takes what it likes of a process that has nothing else to do, and a bounded part of one that has.
- * @param amountPerTurn work is begun in a turn until so much has been; the last may go beyond it
+ * A flood of one owner uses an idle process fully, but only a bounded part of a busy one.
+ * @param amountPerTurn a turn begins works until this amount is reached; the last work may go beyond it
  */
 export function createFairTurns(amountPerTurn: number): FairTurns {
   const waiting = createRotation<{ amount: number; work(): void }>();

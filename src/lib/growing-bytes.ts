@@ -1,4 +1,4 @@
-/** Bytes gathered from pieces, in one buffer that grows by doubling and is used again after `clear`. */
+/** Gathers pieces of bytes in one buffer. The buffer grows by doubling and is reused after `clear`. */
 export class GrowingBytes {
   #bytes = Buffer.alloc(0);
   #length = 0;
@@ -7,12 +7,12 @@ export class GrowingBytes {
     this.#length = 0;
   }
 
-  /** Makes room for so many bytes in all, so that they are never copied. */
+  /** Makes the buffer large enough for so many bytes in all, so that pushing them never copies it. */
   reserve(bytes: number): void {
     if (bytes > this.#bytes.length) this.#grow(bytes);
   }
 
-  /** Keeps no more than so many bytes of room for the next use. */
+  /** Clears, and frees the buffer when it is larger than so many bytes. */
   shrink(bytes: number): void {
     if (this.#bytes.length > bytes) this.#bytes = Buffer.alloc(0);
     this.#length = 0;
@@ -31,7 +31,7 @@ export class GrowingBytes {
     this.#bytes = grown;
   }
 
-  /** What has been gathered; valid until the next `clear`. */
+  /** The bytes gathered so far, without a copy; valid until the next `clear`. */
   view(): Buffer {
     return this.#bytes.subarray(0, this.#length);
   }

@@ -1,4 +1,4 @@
-/** A Float64Array that grows by doubling, for numbers whose count is not known before. */
+/** A Float64Array that grows by doubling, for when the count of numbers is not known in advance. */
 export class GrowingFloats {
   #numbers: Float64Array;
   #length = 0;

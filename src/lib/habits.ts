@@ -1,20 +1,24 @@
-/** What makes a habit of a channel: how far its chunks are apart in their index, and how many points they have. */
+/**
+ * Limits for learning what is usual in a channel: the step between the indices of its chunks, and their number of
+ * points.
+ */
 export interface HabitLimits {
-  /** Steps from one stored chunk to the next that are looked at on each side of a hole. */
+  /** Steps from one stored chunk to the next that are examined on each side of a hole. */
   besideStepsMax: number;
-  /** Of fewer steps nothing is learnt: then every index is expected. */
+  /** Fewer steps than this teach nothing: then every index is expected. */
   habitStepsMin: number;
-  /** A number of points is usual when so many chunks of the channel have it, */
+  /** A number of points is usual when at least so many chunks of the channel have it (and the share below), */
   habitChunksMin: number;
-  /** and this share of all. */
+  /** and at least this share of all its chunks, from 0 to 1. */
   habitShareMin: number;
 }
 
 /**
- * Whether chunks are missing in a step from one stored chunk to the next, by the steps beside it. A channel that takes every index
- * misses the first that is not there; one that takes every fiftieth misses something where a step is wider than fifty; and of one
- * whose steps are now wide and now narrow, as where changes are logged, nobody can tell.
- * @param step what is added to one index to get the next; above 1
+ * Decides from the neighbouring steps whether chunks are missing in a step from one stored chunk to the next. A channel
+ * that uses every index misses the first one that is not stored. A channel that uses every fiftieth misses something
+ * where a step is wider than fifty. In a channel with irregular steps, such as a log of changes, nothing counts as
+ * missing.
+ * @param step the next stored index minus this one; above 1
  * @param beside the steps before and after it, in any order
  */
 export function isMissing(step: number, beside: readonly number[], { habitStepsMin }: HabitLimits): boolean {
@@ -23,7 +27,7 @@ export function isMissing(step: number, beside: readonly number[], { habitStepsM
   return usual !== undefined && step > usual;
 }
 
-/** The number that more than half of some are. */
+/** The value that more than half of the numbers have. */
 function majorityOf(numbers: readonly number[]): number | undefined {
   return numbers.find((one) => numbers.filter((other) => other === one).length * 2 > numbers.length);
 }
@@ -35,9 +39,9 @@ export interface UsualCounts {
 }
 
 /**
- * @param counted each number of points that chunks have, and how many have it
- * @param chunkCount chunks of the channel
- * @param expected what is usual where nothing else is
+ * @param counted for each number of points, how many chunks of the channel have it
+ * @param chunkCount all chunks of the channel
+ * @param expected the answer when no number of points is usual
  */
 export function usualCountsOf(
   counted: readonly { pointCount: number; chunks: number }[],
@@ -51,5 +55,8 @@ export function usualCountsOf(
   return { fewest: Math.min(...usual), most: Math.max(...usual) };
 }
 
-/** More numbers of points than this cannot be usual at the same time. */
+/**
+ * The largest count of numbers of points that can be usual at the same time, since each needs `habitShareMin` of all
+ * chunks.
+ */
 export const usualCountsMax = ({ habitShareMin }: HabitLimits): number => Math.ceil(1 / habitShareMin);

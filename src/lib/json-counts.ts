@@ -1,16 +1,16 @@
-/** What a JSON text is made of, as far as building it costs more than its bytes. */
+/** The parts of a JSON text that cost more memory when parsed than their bytes. */
 export interface JsonCounts {
   /** Objects and arrays. */
   containers: number;
-  /** Strings, names among them. */
+  /** Strings, including the names of fields. */
   strings: number;
 }
 
 const [quote, backslash, bracket, brace] = [0x22, 0x5c, 0x5b, 0x7b];
 
 /**
- * Counts objects, arrays and strings of a JSON text without building anything, and stops when one count passes its bound. Of
- * a text that is no JSON it counts something. 1.2 ms for a MB of numbers, where `JSON.parse` takes 8.
+ * Counts the objects, arrays and strings of a JSON text without parsing it, and stops when one count exceeds its bound.
+ * For a text that is not valid JSON the counts mean nothing. A MB of numbers takes 1.2 ms, where `JSON.parse` takes 8.
  */
 export function countJson(text: Uint8Array, max: JsonCounts): JsonCounts {
   let [containers, strings] = [0, 0];

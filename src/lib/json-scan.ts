@@ -1,26 +1,27 @@
-/** Names and numbers from the outermost value to one inside. */
+/** Where a value stands: field names and array indices, from the outermost value inwards. */
 export type JsonPath = (string | number)[];
 
-/** The first place where a text is no JSON. */
+/** The first place at which a text is not valid JSON. */
 export interface JsonFault {
   /** Characters before it. */
   offset: number;
-  /** The value that cannot be read, or after which something is wrong. */
+  /** Path of the value that cannot be read, or that is followed by the fault. */
   path: JsonPath;
-  /** A value or the name of a field had to stand there; otherwise a comma, a colon or the end. */
+  /** What was expected at the offset; `separator` is a comma, a colon or the end. */
   wanted: 'value' | 'name' | 'separator';
 }
 
-/** An object or array that is open, and where in it the reader is. */
+/** An open object or array, and the field name or index at which the reader is. */
 interface Level {
   isArray: boolean;
   step: string | number;
 }
 
 /**
- * Reads a text as JSON (RFC 8259) without building anything, to find what `JSON.parse` does not tell: where the fault is, and how
- * numbers were written. It takes several times as long, so it is for texts with a fault or with numbers that need a look.
- * @param onNumber called with each number as it is written, and with what says where it stands
+ * Reads a text as JSON (RFC 8259) without building values. It finds what `JSON.parse` does not report: where a fault
+ * is, and how numbers were written. It takes several times as long as `JSON.parse`, so use it only for texts that have
+ * a fault or numbers that need checking.
+ * @param onNumber called with each number as it is written, and with a function that returns its path
  * @returns undefined for valid JSON
  */
 export function scanJson(
@@ -30,7 +31,7 @@ export function scanJson(
   const levels: Level[] = [];
   const path = () => levels.map(({ step }) => step);
   const fault = (offset: number, wanted: JsonFault['wanted']): JsonFault => ({ offset, path: path(), wanted });
-  /** At the end of a value: of the whole text, or of an element or field. */
+  /** Whether the reader stands directly behind a value. */
   let isAfterValue = false;
   for (let i = skipSpace(text, 0); ; i = skipSpace(text, i)) {
     const level = levels.at(-1);
@@ -45,7 +46,7 @@ export function scanJson(
       i = skipSpace(text, i + 1);
       if (level.isArray) level.step = (level.step as number) + 1;
     } else if (level !== undefined && text[i] === (level.isArray ? ']' : '}')) {
-      // It is empty: nothing else gets here with an open object or array.
+      // The object or array is empty: with an element in it the branch above would have been taken.
       levels.pop();
       isAfterValue = true;
       i++;
@@ -87,7 +88,7 @@ function skipSpace(text: string, start: number): number {
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
-/** @returns where a text, number or word ends; −1 when there is none, or a broken one */
+/** @returns where a string, number or word ends; −1 when there is none or it is malformed */
 function endOfScalar(text: string, start: number): number {
   if (text[start] === '"') return endOfString(text, start);
   for (const word of ['null', 'true', 'false']) if (text.startsWith(word, start)) return start + word.length;
@@ -98,7 +99,7 @@ function endOfScalar(text: string, start: number): number {
 const [quote, backslash] = [0x22, 0x5c];
 const hexDigits = /[0-9a-fA-F]{4}/y;
 
-/** A loop and no pattern: one with alternatives keeps a step of its way for each character. */
+/** A loop and no regular expression: one with alternatives would keep a backtracking step for each character. */
 function endOfString(text: string, start: number): number {
   if (text.charCodeAt(start) !== quote) return -1;
   for (let i = start + 1; i < text.length; i++) {

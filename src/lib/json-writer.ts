@@ -1,13 +1,16 @@
-/** Bytes of one piece of an answer; what is written between two questions whether it is full can make one longer. */
+/**
+ * Size at which a piece of an answer counts as full. A piece can be longer by what is written between two checks of
+ * `isFull`.
+ */
 export const pieceBytes = 64 * 1024;
 
 /** A JSON answer, piece by piece. */
 export type Pieces = AsyncGenerator<Buffer, void, void>;
 
 /**
- * Writes JSON text straight into bytes: as fast as JSON.stringify on arrays, but in pieces of bounded size and with
- * every float64 recognizable as one (`25.0`, `-0.0`), which JSON.stringify cannot do.
- * Ask `isFull` between parts and `take` the piece then; the list methods stop by themselves when the piece is full.
+ * Writes JSON text straight into bytes. It is as fast as JSON.stringify on arrays, but writes pieces of bounded size,
+ * and every float64 is recognizable as one (`25.0`, `-0.0`), which JSON.stringify cannot do. Callers check `isFull`
+ * between parts, and `take` the piece when it is. The list methods stop by themselves at a full piece.
  */
 export class JsonWriter {
   #bytes: Buffer;
@@ -36,7 +39,7 @@ export class JsonWriter {
     return piece;
   }
 
-  /** JSON text as it stands. */
+  /** Writes JSON text unchanged. */
   raw(text: string): this {
     return this.bytes(Buffer.from(text));
   }
@@ -50,19 +53,19 @@ export class JsonWriter {
     return this;
   }
 
-  /** A string, a boolean, null, or an object of those, as JSON.stringify writes it: not for numbers that are float64. */
+  /** A string, boolean, null or object, as JSON.stringify writes it. Not for float64: `25.0` would become `25`. */
   value(value: unknown): this {
     return this.raw(JSON.stringify(value));
   }
 
-  /** A float64 in its shortest form that reads back to the same bits; NaN is null. */
+  /** A float64 in the shortest form that reads back to the same bits; NaN becomes null. */
   float(value: number): this {
     this.#reserve(slackBytes);
     this.#length = writeFloat(this.#bytes, this.#length, value);
     return this;
   }
 
-  /** A whole number of at most 2^53; any other is written as it is. */
+  /** A whole number of at most 2^53; any other number is written as `float` does. */
   integer(value: number): this {
     this.#reserve(slackBytes);
     this.#length = writeInteger(this.#bytes, this.#length, value);
@@ -85,7 +88,10 @@ export class JsonWriter {
     return this.raw(']');
   }
 
-  /** Elements of a begun list from index `from` on, until they end or the piece is full; returns the next index. */
+  /**
+   * Writes elements of a begun list from index `from` on, until they end or the piece is full.
+   * @returns the index of the next element to write
+   */
   floats(values: Float64Array, from: number): number {
     return this.#list(values, from, writeFloat, 0);
   }
@@ -94,7 +100,7 @@ export class JsonWriter {
     return this.#list(values, from, writeInteger, 0);
   }
 
-  /** Each element less `base`, as thousandths. */
+  /** Like `floats`, for whole numbers of thousandths: writes `(element - base) / 1000`. */
   thousandthsSince(base: number, values: Float64Array, from: number): number {
     return this.#list(values, from, writeThousandths, base);
   }
@@ -122,7 +128,7 @@ export class JsonWriter {
   }
 }
 
-/** An array of float64, in pieces; NaN is null. */
+/** Writes an array of float64 in pieces; NaN becomes null. */
 export function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generator<Buffer, void, void> {
   writer.beginList();
   for (let i = 0; i < numbers.length; ) {
@@ -132,20 +138,20 @@ export function* writeFloats(writer: JsonWriter, numbers: Float64Array): Generat
   writer.endList();
 }
 
-/** More than a comma and the longest number need. */
+/** Spare bytes behind a piece: more than a comma and the longest number need. */
 const slackBytes = 64;
 const comma = 0x2c;
 const minus = 0x2d;
 const point = 0x2e;
 const zero = 0x30;
-/** Below this, a number of thousandths and its shortest decimal are one to one: 15 digits survive a float64. */
+/** Below this, the decimal of a number of thousandths is also its shortest form, since float64 preserves 15 digits. */
 const exactDecimalMax = 1e15;
 
-/** The zero is told by its sign: −0 is a reading of its own. */
+/** −0 keeps its sign, because it has other bits than 0. */
 function writeFloat(bytes: Buffer, start: number, value: number): number {
   if (Number.isNaN(value)) return writeText(bytes, start, 'null');
   const thousandths = Math.round(value * 1_000);
-  // Most measured readings have few decimals; when the decimal reads back equal it is the shortest one as well.
+  // The fast path: most readings have few decimals. A decimal that reads back equal is also the shortest.
   if (Math.abs(thousandths) < exactDecimalMax && thousandths / 1_000 === value) {
     if (value === 0 && Object.is(value, -0)) return writeText(bytes, start, '-0.0');
     return writeThousandths(bytes, start, thousandths);

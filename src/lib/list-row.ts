@@ -1,4 +1,7 @@
-/** A row of an answer, and where a JSON document of it is read apart, under the key that is null in the row. */
+/**
+ * A row of an answer. When `apart` is given, the JSON document at its `key` (null in the row) is read by a query of its
+ * own.
+ */
 export interface ListRow {
   row: unknown;
   apart?: { key: string; read: () => Promise<string> } | undefined;

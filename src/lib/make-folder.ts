@@ -2,9 +2,9 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
- * Makes a folder, and those above it that are not there. Node's own way never comes back below /proc, where a folder is
- * neither there nor can be made.
- * @param mode of the folder itself; those above it get the usual one
+ * Makes a folder, and its missing parents. Node's recursive `mkdir` never returns below /proc, where a folder neither
+ * exists nor can be made.
+ * @param mode permissions of the folder itself; its parents get the default ones
  * @throws the error of the system
  */
 export function makeFolder(path: string, mode: number): void {

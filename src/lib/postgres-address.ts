@@ -1,6 +1,6 @@
 /**
- * Addresses of PostgreSQL in every form that psql and pg take: URLs with one or several hosts, Unix sockets, `key=value`
- * pairs. Parameters mean what they mean to libpq (docs/operations.md#the-address-of-postgresql).
+ * Addresses of PostgreSQL in every form that psql and the driver pg accept: URLs with one or several hosts, Unix
+ * sockets and `key=value` pairs. Parameters mean the same as for libpq (docs/operations.md#the-address-of-postgresql).
  */
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -8,7 +8,7 @@ import { userInfo } from 'node:os';
 /** An address as libpq's keywords: `host`, `port`, `dbname`, `user`, `password`, `sslmode`, … Lists keep their commas. */
 export type Address = Readonly<Record<string, string>>;
 
-/** Says in one sentence what is wrong with an address, and shows nothing of its values. */
+/** Says in one sentence what is wrong with an address. It never shows a value, since any may be secret. */
 export class AddressError extends Error {
   readonly reason: string;
   constructor(reason: string) {
@@ -44,7 +44,7 @@ export function urlOf(address: Address): string {
   const { user = '', password, host = '', port = '', dbname = '', ...others } = address;
   const hosts = host.split(',');
   const ports = port.split(',');
-  // A path can stand in the place of a host as %2F only; as a parameter it reads better.
+  // In the place of a host a path must be written with %2F. As a parameter it stays readable.
   const isPath = hosts.some((one) => one.startsWith('/'));
   const authority = isPath
     ? ''
@@ -58,7 +58,10 @@ export function urlOf(address: Address): string {
   return `postgresql://${login}${authority}/${encodeURIComponent(dbname)}${query}`;
 }
 
-/** The address with what it leaves open taken from the variables of libpq, such as PGHOST. @throws AddressError */
+/**
+ * Completes an address: parameters that it lacks come from the environment variables of libpq, such as PGHOST.
+ * @throws AddressError
+ */
 export function completeAddress(text: string, environment: Record<string, string | undefined>): string {
   const address = readAddress(text);
   const hasPlace = address.host !== undefined || address.hostaddr !== undefined;
@@ -90,13 +93,13 @@ export function withLogin(connectionString: string, user: string, password: stri
   return urlOf({ ...readAddress(connectionString), user, password });
 }
 
-/** The role that logs in: that of the address, else the one named as the user of this process. */
+/** The role that logs in: that of the address, else the system user of this process. */
 export function loginName(address: Address): string {
   return address.user ?? userInfo().username;
 }
 
 /** The address for people: host and database, no secret. */
-export function placeOf(connectionString: string): string {
+export function shownAddressOf(connectionString: string): string {
   const { host = '', port = '', dbname = '' } = readAddress(connectionString);
   return urlOf({ host, port, dbname });
 }
@@ -106,11 +109,13 @@ export interface Host {
   /** A name, an IP address, or a folder of Unix sockets. */
   host: string;
   port: number;
-  /** What the certificate of the machine has to name; another one than `host` where the address has a `hostaddr`. */
+  /** The name that the server's certificate must contain. It differs from `host` when the address has a `hostaddr`. */
   name: string;
 }
 
-/** The places of an address in their order; one that names none has the place that psql would take on this machine. */
+/**
+ * The hosts of an address in their order. An address without a host means the one that psql would use on this machine.
+ */
 export function hostsOf(address: Address): Host[] {
   const ports = (address.port ?? '5432').split(',');
   const names = (address.host ?? '').split(',');
@@ -122,7 +127,7 @@ export function hostsOf(address: Address): Host[] {
   });
 }
 
-/** psql takes the folder of sockets that it was built with; pg takes localhost. */
+/** psql uses the socket folder that it was built with, pg uses localhost: so try the usual folders, then localhost. */
 function hostOfThisMachine(port: number): string {
   return ['/var/run/postgresql', '/tmp'].find((folder) => existsSync(`${folder}/.s.PGSQL.${port}`)) ?? 'localhost';
 }
@@ -140,7 +145,7 @@ function readForm(text: string): Record<string, string> {
   throw new AddressError('it begins with none of postgresql://, postgres:// and a parameter such as host=');
 }
 
-/** `user:password@host:port,host:port/database?name=value&…`, where a raw @, ? or # in the password is taken as it is. */
+/** `user:password@host:port,host:port/database?name=value&…`. The password may contain @, ? or # without an escape. */
 function readUrl(text: string): Record<string, string> {
   const slash = text.indexOf('/');
   const at = text.lastIndexOf('@', slash === -1 ? text.length : slash);
@@ -183,13 +188,13 @@ function readParameters(query: string): Record<string, string> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const [name, value = ''] = splitOnce(pair, '=').map(decode) as [string, string?];
-      // pg takes + for a blank everywhere, libpq nowhere; only here it can mean nothing else.
+      // pg reads + as a blank everywhere, libpq nowhere. Only in `options` can it mean nothing else.
       return [name, name === 'options' ? value.replaceAll('+', ' ') : value];
     }),
   );
 }
 
-/** `name = value` pairs; a value in single quotes may hold blanks, and \ goes before a quote or another \. */
+/** `name = value` pairs. A value in single quotes may contain blanks; \ escapes a quote or another \. */
 function readPairs(text: string): Record<string, string> {
   const pair = /\s*(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)/sy;
   const read: Record<string, string> = {};
@@ -201,7 +206,7 @@ function readPairs(text: string): Record<string, string> {
   return read;
 }
 
-/** Decodes %XX. A % that begins no such sign, or signs that are no UTF-8, stand for themselves, as pg takes them. */
+/** Decodes %XX. A % without two hex digits, or bytes that are not UTF-8, stay as they are written, as pg does it. */
 function decode(text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (signs) => {
     try {
@@ -241,7 +246,7 @@ const bracketed = (host: string) => (host.includes(':') ? `[${host}]` : encodeUR
 const portSuffix = (port: string | undefined) => (port ? `:${port}` : '');
 const shown = (name: string) => name.replaceAll(/[^\w.-]/g, '?').slice(0, 40);
 
-/** How pg names them too. */
+/** Other names that pg accepts for a parameter. */
 const aliases: Record<string, string> = { database: 'dbname' };
 
 const used = new Set(
@@ -251,7 +256,10 @@ const used = new Set(
   ).split(' '),
 );
 
-/** What libpq or pg take and what changes nothing here: the driver has no such thing, or the server sets its own. */
+/**
+ * Parameters of libpq or pg that are accepted and ignored: the driver has no such feature, or the server sets its own
+ * value.
+ */
 const withoutEffect = new Set(
   (
     'ssl uselibpqcompat client_encoding encoding gssencmode krbsrvname gsslib gssdelegation sslcompression sslsni ' +
@@ -273,6 +281,6 @@ const choices: Record<string, readonly string[]> = {
   sslmode: ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'],
   sslnegotiation: ['postgres', 'direct'],
   target_session_attrs: ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'],
-  // The driver cannot insist on it.
+  // `require` is left out: the driver cannot enforce it.
   channel_binding: ['disable', 'prefer'],
 };

@@ -1,28 +1,29 @@
-/** What a read that goes on for a while must ask: whether anybody still waits for it, whose turn it is, and for room. */
+/** What a long read needs from its surroundings: a cancellation signal, turns of the event loop, and room in memory. */
 export interface Reading {
-  /** Aborted when the client has gone, or when the read is cut off. Handed down to waits and statements. */
+  /** Aborted when the client has gone, or when the server cuts the read off. Passed on to waits and SQL statements. */
   signal: AbortSignal;
   /**
-   * To be awaited before each step of a few ms (`turns.ts`), by whoever fetches, merges or writes.
+   * Await it before each step of a few ms (`turns.ts`) when fetching, merging or writing.
    * @throws the reason of the signal, once that is aborted
    */
   rest(): Promise<void>;
-  /** Finds out what is to be read, which takes memory that nobody knows before: few do so at a time. */
+  /** Runs the planning of a read. Its need of memory is not known in advance, so only a few plans run at a time. */
   plan<Result>(work: () => Promise<Result>): Promise<Result>;
   /**
-   * Takes room for what a read holds beyond the usual, in bytes. Waits until there is some.
-   * @returns what gives it back; all of it is given back with the read at the latest
+   * Reserves bytes of memory that the read needs beyond the usual amount. Waits until they are free.
+   * @returns a function that gives them back; the end of the read gives back the rest
    */
   enlarge(bytes: number): Promise<() => void>;
   /**
-   * The same two, for what is got ready ahead: they never wait, so that one may be had while the other is held.
-   * @returns undefined where there is no room at once
+   * `plan` and `enlarge` without waiting, for work that is prepared ahead. Since they never wait, a caller that holds
+   * one may ask for the other without a deadlock.
+   * @returns undefined when there is no room now
    */
   tryPlan<Result>(work: () => Promise<Result>): Promise<Result> | undefined;
   tryEnlarge(bytes: number): (() => void) | undefined;
 }
 
-/** A read that nobody bounds: of tests, and of work that is no request's. */
+/** A reading without bounds, for tests and for work that belongs to no request. */
 export const freely: Reading = {
   signal: new AbortController().signal,
   rest: async () => {},

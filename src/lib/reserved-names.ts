@@ -1,6 +1,6 @@
 /**
- * Each name in the order given: itself, or `NAME (KIND)` where the name is reserved for something else, or `NAME (KIND 2)`
- * and so on where one of the others really has that name.
+ * Renames the names that are reserved for something else: to `NAME (KIND)`, or to `NAME (KIND 2)` and so on when
+ * another of the names is exactly that. @returns all names, in the order given
  */
 export function renameReserved(names: readonly string[], reserved: ReadonlySet<string>, kind: string): string[] {
   const taken = new Set(names);

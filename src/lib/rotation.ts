@@ -1,19 +1,22 @@
-/** What waits, in a line for each owner. It is taken from each line in turn, and within a line in the order in which it came. */
+/**
+ * A fair queue (round-robin): one line for each owner. Items are taken from each line in turn, within a line in order
+ * of arrival.
+ */
 export interface Rotation<Item> {
   readonly isEmpty: boolean;
   push(owner: string, item: Item): void;
-  /** Takes out what is next. */
+  /** Takes out the next item; undefined when there is none. */
   shift(): Item | undefined;
 }
 
 interface Line<Item> {
   items: Item[];
-  /** Where the first is that was not taken: to move up thousands for each would take time. */
+  /** Index of the first item that was not taken. `items.shift()` would move thousands of items each time. */
   first: number;
 }
 
 export function createRotation<Item>(): Rotation<Item> {
-  // A Map keeps the order of insertion: the line that was taken from last is its last.
+  // A Map keeps the order of insertion. A line is inserted anew after an item was taken from it, so it comes last.
   const lines = new Map<string, Line<Item>>();
   return {
     get isEmpty() {

@@ -1,6 +1,6 @@
 /**
- * A list, page by page: no more of it than a page is in memory.
- * @param next the rows that come after one in the order of the list, or the first ones; at most `countMax`
+ * Reads a list page by page, so that only one page is in memory.
+ * @param next fetches at most `countMax` rows: those that follow `after` in the order of the list, or the first ones
  */
 export async function* rowPages<Row>(
   countMax: number,

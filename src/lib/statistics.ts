@@ -1,15 +1,14 @@
 /**
- * What is known of readings besides the readings: enough to tell their mean and standard deviation, and those of several
- * such lists together.
+ * Sums over a list of readings: enough for its mean and standard deviation, and for those of several lists combined.
  */
 export interface Statistics {
   valueCount: number;
   /** Points without a reading. */
   absentCount: number;
-  /** The sum of the readings, and what it lacks by rounding. */
+  /** The sum of the readings, and its rounding error (compensated summation): the true sum is `sum + sumRest`. */
   sum: number;
   sumRest: number;
-  /** The sum of their squared distances from their mean. Where it, or the sum, is beyond float64, it is infinite or NaN. */
+  /** The sum of squared distances from the mean. Infinite or NaN when it, or the sum, exceeds float64. */
   squares: number;
 }
 
@@ -31,9 +30,9 @@ export function statisticsOf(values: Float64Array): Statistics {
   }
   const valueCount = values.length - absentCount;
   if (valueCount === 0) return { ...noStatistics, absentCount };
-  // In two passes, and what the rounding of the mean has added is taken off: no digits are lost to a large offset.
+  // Two passes, and a correction for the rounding of the mean: readings with a large offset lose no digits.
   const mean = (sum + sumRest) / valueCount;
-  // A sum beyond float64; nothing is known of distances then.
+  // The sum exceeds float64, so the distances are unknown.
   if (!Number.isFinite(mean)) return { valueCount, absentCount, sum, sumRest, squares: Number.NaN };
   let [squares, squaresRest, distances] = [0, 0, 0];
   for (let i = 0; i < values.length; i++) {
@@ -41,7 +40,7 @@ export function statisticsOf(values: Float64Array): Statistics {
     if (Number.isNaN(distance)) continue;
     const square = distance * distance;
     const total = squares + square;
-    // What rounding has cut off; a sum of squares is never less than one of them.
+    // Adds what rounding has cut off. The larger of the two addends must come first in this difference.
     squaresRest += square < squares ? squares - total + square : square - total + squares;
     squares = total;
     distances += distance;
@@ -50,7 +49,7 @@ export function statisticsOf(values: Float64Array): Statistics {
   return { valueCount, absentCount, sum, sumRest, squares: around < 0 ? 0 : around };
 }
 
-/** The statistics of two lists as those of one (Chan, Golub and LeVeque). */
+/** Combines the statistics of two lists into those of both (Chan, Golub and LeVeque). */
 export function together(one: Statistics, other: Statistics): Statistics {
   const absentCount = one.absentCount + other.absentCount;
   if (one.valueCount === 0) return { ...other, absentCount };
@@ -66,11 +65,11 @@ export function together(one: Statistics, other: Statistics): Statistics {
 }
 
 /**
- * Takes many statistics together. Two are added that stand for about as many lists each, so that rounding grows with the logarithm of
- * their number.
+ * Combines many statistics. It always combines two that stand for equally many lists, so that the rounding error grows
+ * with the logarithm of their number.
  */
 export function createTotal() {
-  /** Each with the number of lists that it stands for, a power of two; from many to few. */
+  /** Partial results, each with the number of lists that it combines, a power of two; the largest first. */
   const sums: { lists: number; statistics: Statistics }[] = [];
   return {
     add(statistics: Statistics): void {
@@ -87,20 +86,21 @@ export function createTotal() {
   };
 }
 
-/** NaN where there are no readings. */
+/** The mean; NaN when there are no readings. */
 export const meanOf = ({ sum, sumRest, valueCount }: Statistics): number => (sum + sumRest) / valueCount;
 
-/** What the mean lacks by rounding: means that lie close together far from 0 differ by little more. */
+/** The rounding error of the mean. It matters for means that are far from 0 and close together. */
 function meanRest(statistics: Statistics): number {
   const { sum, sumRest, valueCount } = statistics;
   const mean = meanOf(statistics);
   const product = mean * valueCount;
   const [meanHigh, countHigh] = [upperHalf(mean), upperHalf(valueCount)];
   const [meanLow, countLow] = [mean - meanHigh, valueCount - countHigh];
-  // What the product lacks by rounding (Dekker).
+  // The rounding error of the product (Dekker).
   const productRest = meanLow * countLow - (product - meanHigh * countHigh - meanLow * countHigh - meanHigh * countLow);
   const rest = (sum - product - productRest + sumRest) / valueCount;
-  // Near the largest float64 halves overflow; there no square of a distance is finite but that of 0.
+  // Near the largest float64 the halves overflow. There only a distance of 0 has a finite square, so the error does not
+  // matter.
   return Number.isFinite(rest) ? rest : 0;
 }
 

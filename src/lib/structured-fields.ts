@@ -1,4 +1,4 @@
-/** A text in a header, as RFC 9651 has it: a String, or a Display String where there is more than ASCII. */
+/** Encodes a text for a header by RFC 9651: as a String, or as a Display String when it is not plain ASCII. */
 export function fieldString(text: string): string {
   if (/^[\x20-\x7e]*$/.test(text)) return `"${text.replace(/["\\]/g, '\\$&')}"`;
   const bytes = [...Buffer.from(text.toWellFormed())].map((byte) =>

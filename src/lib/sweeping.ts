@@ -1,10 +1,13 @@
-/** Stops it, and resolves when the piece under way is done; `catchUp` removes now what is due. */
+/**
+ * Stops the sweeping, and resolves when the current piece is done. `catchUp` sweeps now, without waiting for the
+ * interval.
+ */
 export type Sweeping = (() => Promise<void>) & { catchUp(): void };
 
 /**
- * Removes what is old, now and every so often, in pieces that hold up nobody. Several servers may do so on one database. What fails
- * is reported and tried again the next time.
- * @param piece removes some. @returns whether there may be more
+ * Removes old rows, now and after every interval, in pieces so small that they block nobody. Several servers may do so
+ * on one database. A failure is reported and tried again at the next interval.
+ * @param piece removes a bounded number of rows and returns whether there may be more
  */
 export function sweepFromTimeToTime(
   piece: () => Promise<boolean>,

@@ -1,6 +1,7 @@
 /*
- * The simplest form of a tar file (POSIX ustar): plain files with short names, one after the other. Any tar reads what is written here;
- * what is read here must look exactly as it is written here, so that a single bit that differs is found.
+ * The simplest form of a tar file (POSIX ustar): plain files with short names, one after the other. Every tar program
+ * reads the files written here. The reader accepts only files that look exactly as if written here, so that it finds
+ * any changed bit.
  */
 
 const blockBytes = 512;
@@ -13,15 +14,15 @@ export interface TarEntry {
   body: Buffer;
 }
 
-/** What follows the last entry. */
+/** The bytes after the last entry. */
 export const tarEnd: Buffer = Buffer.alloc(2 * blockBytes);
 
-/** An entry as it stands in the file. @param seconds its time, in Unix seconds */
+/** The bytes of an entry in the file. @param seconds its time of change, in Unix seconds */
 export function tarEntry({ name, body }: TarEntry, seconds: number): Buffer {
   return Buffer.concat([tarHeader(name, body.length, seconds), body, Buffer.alloc(paddingOf(body.length))]);
 }
 
-/** @throws where the name or the size has no place in a header */
+/** @throws Error when the name or the size does not fit into a header */
 function tarHeader(name: string, size: number, seconds: number): Buffer {
   if (!/^[\x21-\x7e]{1,100}$/.test(name)) throw new Error(`"${name}" is no name for a file in a tar file`);
   const header = Buffer.alloc(blockBytes);
@@ -54,13 +55,14 @@ function octal(value: number): string {
 
 const paddingOf = (size: number) => (blockBytes - (size % blockBytes)) % blockBytes;
 
-/** Why bytes are no tar file of this form. */
+/** Says why bytes are not a tar file of this form. */
 export class TarProblem extends Error {}
 
 /**
- * Reads such a file. An entry is held whole.
- * @param onBytes is told of all bytes of the entries in their order, those of an entry before it is given; not of the end
- * @throws TarProblem where the file is cut or of another form, and for an entry of more than `entryBytesMax`
+ * Reads a tar file entry by entry. Each entry is held in memory as a whole.
+ * @param onBytes called with all bytes of the entries in their order, for each entry before it is yielded; not for the
+ * end
+ * @throws TarProblem when the file is cut or has another form, or when an entry is larger than `entryBytesMax`
  */
 export async function* readTar(
   source: AsyncIterable<Buffer>,
@@ -95,7 +97,7 @@ function readHeader(header: Buffer): { name: string; size: number } {
   return { name, size };
 }
 
-/** Hands out the next so many bytes of a source, in pieces that have nothing to do with those in which they come. */
+/** Returns a function that takes the next `bytes` of a source, however the source has cut its pieces. */
 function taker(source: AsyncIterable<Buffer>) {
   const pieces = source[Symbol.asyncIterator]();
   let rest: Buffer[] = [];

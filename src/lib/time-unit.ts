@@ -1,10 +1,10 @@
-/** Unix seconds that a time is expected to lie between, both included. */
+/** The range in which a time is plausible, in Unix seconds, both ends included. */
 export interface PlausibleTimes {
   plausibleSecondsMin: number;
   plausibleSecondsMax: number;
 }
 
-/** Units in which clocks count since 1970 where seconds were asked for. */
+/** Units that clients send by mistake where seconds since 1970 are expected, each with its count per second. */
 export const finerUnits = { ms: 1e3, us: 1e6, ns: 1e9 } as const;
 export type FinerUnit = keyof typeof finerUnits;
 
@@ -18,9 +18,9 @@ export const isPlausible = (seconds: number, { plausibleSecondsMin, plausibleSec
   seconds >= plausibleSecondsMin && seconds <= plausibleSecondsMax;
 
 /**
- * The unit in which a number would be a plausible time since 1970, where it is none in seconds. The ranges of the units are far
- * apart, so at most one fits.
- * @returns undefined for plausible seconds, and for what fits no unit: relative times, days, other epochs
+ * Guesses the unit of a time that is not plausible in seconds: the unit in which it would be a plausible time since
+ * 1970. The ranges of the units are far apart, so at most one fits.
+ * @returns undefined for plausible seconds, and for numbers that fit no unit: relative times, days, other epochs
  */
 export function finerUnitOf(time: number, range: PlausibleTimes): FinerUnit | undefined {
   if (isPlausible(time, range)) return undefined;

@@ -1,23 +1,26 @@
 import { createRotation } from './rotation.ts';
 
-/** Resolves in the next turn of the event loop, when all that has arrived meanwhile has been served. */
+/** Resolves in the next turn of the event loop, after the events that have arrived meanwhile. */
 export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Shares the event loop between long works and all that is short. */
+/** Shares the event loop between long works and short requests. */
 export interface Turns {
   /**
-   * To be awaited again and again by whoever works long, before each step of a few ms. It comes back at once while the turn
-   * of the event loop is that of this work and has time left. Otherwise it comes back in a later turn: owners that wait go
-   * on in turn, and the works of one in the order in which they came.
+   * A long work awaits this before each step of a few ms. It resolves at once while the current turn of the event loop
+   * belongs to this work and has time left. Otherwise it resolves in a later turn: waiting owners are served in turn,
+   * and the works of one owner in order of arrival.
    * @param work the same object each time
    */
   rest(owner: string, work: object): Promise<void>;
 }
 
-/** Each turn of the event loop is that of one work, for `turnMs`: so the steps of several never add up to a stall. */
+/**
+ * Gives each turn of the event loop to one work, for `turnMs`, so that the steps of several works never add up to a
+ * stall.
+ */
 export function createTurns({ turnMs, now = () => performance.now() }: { turnMs: number; now?: () => number }): Turns {
   const waiting = createRotation<{ work: object; go: () => void }>();
-  /** Whose turn it is; undefined when nobody has worked in it yet. */
+  /** The work that has this turn; undefined when none has asked yet. */
   let working: object | undefined;
   let beganAt = 0;
 

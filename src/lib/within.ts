@@ -1,6 +1,7 @@
 /**
- * What a promise gives, if it does so in time.
- * @throws what `late` makes after so many milliseconds; what becomes of the promise then is up to the caller
+ * Waits for a promise, at most `msMax` milliseconds. The promise itself goes on after that; its outcome is the caller's
+ * matter.
+ * @throws the error of `late` after the deadline
  */
 export async function within<Result>(promise: Promise<Result>, msMax: number, late: () => Error): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;

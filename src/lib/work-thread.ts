@@ -1,19 +1,22 @@
 import { type Transferable, Worker } from 'node:worker_threads';
 import { createRotation } from './rotation.ts';
 
-/** A thread that does one task after another, of each owner in turn; it is there while there are some, and for a while after. */
+/**
+ * A worker thread that does one task at a time, for each owner in turn. It starts with the first task and ends some
+ * time after the last.
+ */
 export interface WorkThread<Task, Result> {
-  /** @throws what has ended the thread; the tasks behind it go on in a new one */
+  /** @throws the error that has ended the thread during the task; the tasks behind it go on in a new thread */
   run(owner: string, task: Task, transfer: Transferable[]): Promise<Result>;
-  /** Ends the thread. Tasks that wait fail. */
+  /** Ends the thread. The current task and all waiting ones fail. */
   close(): Promise<void>;
 }
 
 interface Options {
-  /** The compiled module that runs there. It answers each message by one. */
+  /** The compiled module that the thread runs. It must answer each message with exactly one message. */
   file: URL;
   workerData: unknown;
-  /** How long it stays without a task. */
+  /** How long the thread stays without a task. */
   idleMs: number;
 }
 
@@ -33,7 +36,8 @@ export function createWorkThread<Task, Result>(options: Options): WorkThread<Tas
   function start(): Worker {
     const { file, workerData } = options;
     const started = new Worker(file, { workerData });
-    // Once for each thread: what has ended it is the error of its task, and an exit without one is told so too.
+    // Acts once for each thread. The current task fails with the error of the thread, or with one that names its exit
+    // code.
     const ended = (error: Error) => {
       if (worker !== started) return;
       worker = undefined;

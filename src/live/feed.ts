@@ -1,19 +1,19 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
-import { type FollowedRun, keyOf, openRun, requireRoom, wholeState } from './follow.ts';
+import { type FollowedRun, followedRunKey, openRun, requireRoom, wholeState } from './follow.ts';
 import { createLooks, type LooksOptions } from './looks.ts';
 import type { Micros } from './run-facts.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /**
- * Tells whoever follows runs what has changed in them. What PostgreSQL holds is compared with what was told, channel by
- * channel: so nothing is missed, whichever server has stored it and however late its commit became visible.
+ * Sends the changes of runs to the clients that follow them. It compares what PostgreSQL holds with what was sent last,
+ * channel by channel. So nothing is missed, whichever server stored it and however late its commit became visible.
  */
 export interface Feed {
   /**
-   * Sends the whole state of a run, and then every change.
-   * @param cursor up to where the client has been told of it before
+   * Sends the whole state of a run, and every change after it.
+   * @param cursor what the client has seen before: all changes up to this time
    * @returns false for a run that the organization does not have
-   * @throws ApiError 503 when too much is followed
+   * @throws ApiError 503 when too many channels are followed
    */
   follow(
     organization: OrganizationDatabase,
@@ -21,7 +21,7 @@ export interface Feed {
     subscriber: Subscriber,
     cursor: Micros | undefined,
   ): Promise<boolean>;
-  /** Something of a run was committed in this process: it is looked at soon, not at the next look at all. */
+  /** Chunks of a run were committed in this process: the run is looked at soon, before the next periodic look. */
   note(organizationId: string, dataId: string): void;
   runCount(): number;
   close(): void;
@@ -32,13 +32,13 @@ type FeedOptions = Omit<LooksOptions, 'runs'> & { idleSeconds: number };
 export function createFeed(options: FeedOptions): Feed {
   const { limits } = options;
   const runs = new Map<string, FollowedRun>();
-  /** Those that are read for the first time: all who begin to follow one meanwhile share it. */
+  /** Runs that are being read for the first time. Clients that begin to follow one meanwhile share the read. */
   const opening = new Map<string, Promise<FollowedRun | undefined>>();
   const looks = createLooks({ ...options, runs });
   let isClosed = false;
 
   async function runOf(organization: OrganizationDatabase, dataId: string): Promise<FollowedRun | undefined> {
-    const key = keyOf(organization.organizationId, dataId);
+    const key = followedRunKey(organization.organizationId, dataId);
     const known = runs.get(key) ?? opening.get(key);
     if (known !== undefined) return known;
     const opened = openRun(organization, dataId, options).finally(() => opening.delete(key));
@@ -58,7 +58,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     async follow(organization, dataId, subscriber, cursor) {
-      const key = keyOf(organization.organizationId, dataId);
+      const key = followedRunKey(organization.organizationId, dataId);
       const opened = await runOf(organization, dataId);
       if (opened === undefined) return false;
       if (isClosed || subscriber.stream.destroyed) return true;
@@ -70,7 +70,7 @@ export function createFeed(options: FeedOptions): Feed {
       return true;
     },
     note(organizationId, dataId) {
-      const run = runs.get(keyOf(organizationId, dataId));
+      const run = runs.get(followedRunKey(organizationId, dataId));
       if (run !== undefined) looks.note(run);
     },
     runCount: () => runs.size,

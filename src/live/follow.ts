@@ -6,46 +6,46 @@ import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 import type { Micros, RunStatus } from './run-facts.ts';
 import { changedSpan, spanSince } from './span.ts';
-import { findRuns, readChannels, type StoredChannel } from './store.ts';
+import { findFollowedRuns, readChannels, type StoredChannel } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
-/** What of a run its followers have been told, in this process. */
+/** A run that is followed in this process, as its followers know it. */
 export interface FollowedRun {
   organization: OrganizationDatabase;
   dataId: string;
-  /** As they were told last. */
+  /** As they were sent last. */
   channels: Map<number, StoredChannel>;
   status: RunStatus;
   /** The database's clock when they were read. */
   readAt: Micros;
-  /** That of the look which found it so; undefined when no look has yet. */
+  /** The mark that the last look found; undefined before the first look. */
   mark: string | undefined;
-  /** Chunks of it have been committed in this process since it was looked at. */
+  /** Chunks of the run were committed in this process since the last look. */
   isDirty: boolean;
-  /** When its followers may be told of something next; milliseconds of the feed's clock. */
+  /** The earliest time of the next event to its followers, in milliseconds of the feed's clock. */
   nextAt: number;
-  /** What has changed is being read; until it is told, nothing else is. */
+  /** Its changes are being read. No other read of it begins before they are sent. */
   isReading: boolean;
   followers: Set<Subscriber>;
 }
 
 type FollowLimits = Pick<LiveLimits, 'nearChunksMax' | 'commitMsMax' | 'followedChannelsMax'>;
 
-export interface FollowMeans {
+export interface FollowDependencies {
   idleSeconds: number;
   limits: FollowLimits;
 }
 
-/** Names a run among those of all organizations. */
-export const keyOf = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
+/** The key of a run among those of all organizations. */
+export const followedRunKey = (organizationId: string, dataId: string) => `${organizationId} ${dataId}`;
 
-/** A run as it stands now, with nobody following it yet. Undefined where the organization has no such run. */
+/** Reads the present state of a run, without followers. Undefined where the organization has no such run. */
 export async function openRun(
   organization: OrganizationDatabase,
   dataId: string,
-  { idleSeconds, limits }: FollowMeans,
+  { idleSeconds, limits }: FollowDependencies,
 ): Promise<FollowedRun | undefined> {
-  const [found] = await findRuns(organization, [dataId], idleSeconds);
+  const [found] = await findFollowedRuns(organization, [dataId], idleSeconds);
   if (found === undefined) return undefined;
   const { readAt, channels } = await readChannels(organization, [dataId], [], limits.nearChunksMax);
   return {
@@ -60,7 +60,7 @@ export async function openRun(
   };
 }
 
-/** Everything there is to know of a run, for a client that begins to follow it or comes back with a cursor. */
+/** The event with the whole state of a run, for a client that begins to follow it or comes back with a cursor. */
 export function wholeState(run: FollowedRun, cursor: Micros | undefined, { commitMsMax }: FollowLimits): Buffer {
   const channels = [...run.channels.values()].map((channel) => ({
     channel,
@@ -69,12 +69,12 @@ export function wholeState(run: FollowedRun, cursor: Micros | undefined, { commi
   return channelsFrame(run.dataId, run.status, channels, run.readAt);
 }
 
-/** A run, and what a look has found it to be. */
+/** A run, and the result of a look at it. */
 export type LookedAt = [run: FollowedRun, found: SeenRun];
 
 /**
- * Reads what has changed of some runs of one organization, and tells their followers. When it fails the runs are as they were
- * before, so that the next look leaves nothing out.
+ * Reads what has changed in some runs of one organization, and sends it to their followers. On failure the runs stay as
+ * they were, so that the next look misses nothing.
  */
 export async function tellChanges(
   organization: OrganizationDatabase,
@@ -90,23 +90,28 @@ export async function tellChanges(
     run.mark = mark;
     const own = byRun.get(run.dataId);
     if (own === undefined) continue;
-    const told = own.map((channel) => ({ channel, span: changedSpan(channel, run.channels.get(channel.channelId)) }));
+    const changes = own.map((channel) => ({
+      channel,
+      span: changedSpan(channel, run.channels.get(channel.channelId)),
+    }));
     for (const channel of own) run.channels.set(channel.channelId, channel);
-    tell(run, channelsFrame(run.dataId, status, told, readAt));
+    tell(run, channelsFrame(run.dataId, status, changes, readAt));
   }
 }
 
-/** After its last channels: whoever stops at a finalized run has all of it. */
+/**
+ * Sends a new status. It goes out after the last channels, so that a client that stops at a finalized run has all of it.
+ */
 export function tellStatus([run, { status }]: LookedAt): void {
   if (run.status === status) return;
   run.status = status;
   tell(run, statusFrame(run.dataId, status, run.readAt));
 }
 
-/** The run is not there any more. */
+/** The run does not exist any more: tells its followers and stops following it. */
 export function endRun(runs: Map<string, FollowedRun>, run: FollowedRun): void {
   tell(run, statusFrame(run.dataId, 'deleted', run.readAt));
-  runs.delete(keyOf(run.organization.organizationId, run.dataId));
+  runs.delete(followedRunKey(run.organization.organizationId, run.dataId));
   for (const subscriber of run.followers) subscriber.leaveRun();
 }
 
@@ -114,7 +119,10 @@ function tell(run: FollowedRun, frame: Buffer): void {
   for (const subscriber of run.followers) subscriber.send(frame);
 }
 
-/** Of all runs that are followed, by organization. An organization has as many as are still free. @throws ApiError 503 */
+/**
+ * Checks the number of followed channels of this process. An organization may follow at most as many as are still free.
+ * @throws ApiError 503
+ */
 export function requireRoom(
   runs: Iterable<FollowedRun>,
   next: FollowedRun,

@@ -1,42 +1,53 @@
-/** What bounds those who follow runs: how many there are, how often they are told, and what may wait for one of them. */
+/**
+ * The bounds of following runs: how many clients there may be, how often events are sent, and how much may wait for a
+ * client.
+ */
 export const liveLimits = {
-  /** How often PostgreSQL is asked whether the runs that are followed have changed. Nobody is asked while nobody follows. */
+  /** How often PostgreSQL is asked whether followed runs have changed. Without followers it is not asked. */
   lookMs: 500,
-  /** Shortest time between two events of a run. What changes meanwhile is told in one. */
+  /** Shortest time between two events of a run. All changes in between go out in one event. */
   eventMsMin: 200,
-  /** The same, for each who follows the run: 500 of them are told once a second, so that telling them takes no more than that. */
+  /**
+   * The shortest time is at least this for each follower of the run: with 500 followers a second, so that sending an event
+   * to all of them takes no longer than that.
+   */
   eventMsPerSubscriber: 2,
-  /** How often the list of runs is looked at, while somebody follows it. */
+  /** How often the list of runs is looked at while clients follow it. */
   listLookMs: 1_000,
-  /** The newest runs of an organization that each look at the list goes through. */
+  /** The newest runs of an organization that each look at the list covers. */
   listedRunsMax: 500,
-  /** How often that look also goes through older runs that are not finalized, which another server may store chunks of. */
+  /** How often the look also covers older runs that are not finalized, in case another server stores chunks of them. */
   listSweepMs: 10_000,
-  /** How often something is sent to whoever follows, so that nothing between takes the connection for dead. */
+  /** How often a heartbeat is sent to each client, so that no proxy between takes the connection for dead. */
   heartbeatMs: 15_000,
-  /** How often the key of each who follows is looked at: one that was revoked or has ended gets no more than that. */
+  /** How often the keys of followers are checked. A revoked or expired key gets events for at most this long. */
   keyLookMs: 5_000,
-  /** Clients of one server process that follow at the same time. An organization has as many as are still free; over it 503. */
+  /**
+   * Clients that follow at the same time in one server process. An organization may have at most as many as are still free;
+   * over it 503.
+   */
   subscribersMax: 2_000,
   /** Runs that one client may follow on one connection; over it 422. */
   runsPerSubscriberMax: 50,
   /**
-   * Channels of all runs that are followed in one server process, about 400 bytes each. An organization has as many as are
-   * still free; over it 503.
+   * Channels of all runs that are followed in one server process, about 400 bytes each. An organization may have at most as
+   * many as are still free; over it 503.
    */
   followedChannelsMax: 200_000,
-  /** Bytes that may wait for a client that does not read. The next event finds it so and closes its connection. */
+  /** Bytes that may wait for a client that does not read. When more wait, the next event closes its connection. */
   subscriberBytesMax: 262_144,
-  /** Chunks of a channel, below those that are new by number, in which a late chunk is looked for. */
+  /** Chunk indexes below the newest chunks of a channel in which late chunks are searched. */
   nearChunksMax: 64,
   /**
-   * The longest time from the statement that writes a chunk to its commit that whoever comes back with a cursor relies on.
-   * Ingest gives up long before.
+   * The longest time between the statement that writes a chunk and its commit. A client that comes back with a cursor
+   * relies on it. Ingest gives up long before.
    */
   commitMsMax: 600_000,
-  /** After what time clients come back when this server ends: others, or the next one, serve by then. */
+  /**
+   * How long clients wait before they connect again when this server ends. Other servers, or its successor, serve by then.
+   */
   retryMs: 2_000,
-  /** Longest time that a client may ask a connection to last, in seconds. */
+  /** Longest duration that a client may ask for a connection, in seconds. */
   secondsMax: 86_400,
 };
 

@@ -3,17 +3,17 @@ import { groupBy } from '../lib/group-by.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { beginningOf, type LookedThrough, type RunList, tellList } from './run-list.ts';
+import { beginningOf, type FollowedRunList, type LookedThrough, tellList } from './run-list.ts';
 import type { Subscriber } from './subscribers.ts';
 
-/** Tells whoever follows the list of runs which of them have changed, each at most once in a look. */
+/** Sends the changed runs of the list to the clients that follow it; each run at most once per look. */
 export interface ListFeed {
   /**
-   * Sends the runs that are live now, or those that may have changed since the cursor; and then every change.
-   * @param cursor up to where the client has been told before
+   * Sends the runs that are live now, or with a cursor those that may have changed since; and every change after it.
+   * @param cursor what the client has seen before: all changes up to this time
    */
   follow(organization: OrganizationDatabase, subscriber: Subscriber, cursor: Micros | undefined): Promise<void>;
-  /** Something of a run was committed in this process. */
+  /** Chunks of a run were committed in this process. */
   note(organizationId: string, dataId: string): void;
   close(): void;
 }
@@ -28,8 +28,8 @@ interface ListFeedOptions {
 
 export function createListFeed({ look, limits, now, report }: ListFeedOptions): ListFeed {
   const { listedRunsMax } = limits;
-  const lists = new Map<string, RunList>();
-  /** Runs that the next look asks for by name. */
+  const lists = new Map<string, FollowedRunList>();
+  /** Runs that the next look must cover, even if they are not among the newest. */
   const noted = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let sweptAt = Number.NEGATIVE_INFINITY;
@@ -44,7 +44,7 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     const withOpen = now() >= sweptAt + limits.listSweepMs;
     const dataIds = new Set(noted);
     noted.clear();
-    // What is live goes on, also when it is not among the newest.
+    // Live runs are always covered, also when they are not among the newest.
     for (const { seen } of lists.values()) {
       for (const { dataId, status } of seen.values()) if (status === 'live') dataIds.add(dataId);
     }
@@ -59,20 +59,20 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
     schedule();
   }
 
-  async function lookThrough(some: RunList[], scope: LookedThrough): Promise<void> {
+  async function lookThrough(some: FollowedRunList[], scope: LookedThrough): Promise<void> {
     const organizationIds = some.map(({ organization }) => organization.organizationId);
     const found = groupBy(
       await look({ ...scope, organizationIds, listedRunsMax }),
       ({ organizationId }) => organizationId,
     );
-    const told = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
-    for (const one of await Promise.allSettled(told)) {
+    const tellings = some.map((list) => tellList(list, found.get(list.organization.organizationId) ?? [], scope));
+    for (const one of await Promise.allSettled(tellings)) {
       if (one.status === 'rejected') report(one.reason);
       else for (const dataId of one.value) noted.add(dataId);
     }
   }
 
-  async function listOf(organization: OrganizationDatabase): Promise<RunList> {
+  async function listOf(organization: OrganizationDatabase): Promise<FollowedRunList> {
     const organizationIds = [organization.organizationId];
     const known = lists.get(organization.organizationId);
     if (known !== undefined) return known;

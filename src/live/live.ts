@@ -5,34 +5,37 @@ import { createListFeed, type ListFeed } from './list-feed.ts';
 import { lookAtLists, lookAtRuns } from './look-store.ts';
 import { createSubscribers, type Subscribers } from './subscribers.ts';
 
-/** All that follows runs in this process. */
+/** Everything by which clients follow runs in this process. */
 export interface Live {
   feed: Feed;
   lists: ListFeed;
   subscribers: Subscribers;
-  /** Looks at PostgreSQL that have succeeded. */
+  /** How many looks at PostgreSQL have succeeded. */
   lookCount(): number;
-  /** For the feed of ingest: costs one look into a map for each chunk where nobody follows. */
+  /**
+   * Takes note of committed chunks. Without any client this costs one comparison for each batch, else two look-ups for each
+   * chunk.
+   */
   note(chunks: readonly { item: { organizationId: string; dataId: string } }[]): void;
-  /** Ends everybody in order, and takes no more: they come back to another process. */
+  /** Ends all connections in order, and accepts no more: the clients connect to another process. */
   close(): void;
 }
 
 interface LiveOptions {
   database: Database;
-  /** After how long without a chunk an open run is interrupted. */
+  /** An open run without a new chunk for this long is interrupted. */
   idleSeconds: number;
   limits: LiveLimits;
-  /** Given the first of several looks in a row that fail. */
+  /** Is called with the first of several failures in a row. */
   report(error: unknown): void;
 }
 
-/** Nothing is asked of the database while nobody follows. */
+/** Asks nothing of the database while no client follows. */
 export function createLive({ database, idleSeconds, limits, report }: LiveOptions): Live {
   const now = () => performance.now();
   let hasFailed = false;
   let lookCount = 0;
-  const means = {
+  const deps = {
     ...{ limits, now, idleSeconds },
     report(error: unknown) {
       if (!hasFailed) report(error);
@@ -45,11 +48,11 @@ export function createLive({ database, idleSeconds, limits, report }: LiveOption
     return result;
   };
   const feed = createFeed({
-    ...means,
+    ...deps,
     look: (dataIds) => lookAtRuns(database, dataIds, idleSeconds).then(succeeded),
   });
   const lists = createListFeed({
-    ...means,
+    ...deps,
     look: (scope) => lookAtLists(database, scope, idleSeconds).then(succeeded),
   });
   const subscribers = createSubscribers(limits);

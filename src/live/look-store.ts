@@ -1,4 +1,4 @@
-/* The looks of a server process at all runs that are followed in it, of every organization; they read no name and no point. */
+/* The looks of a server process at all followed runs, of every organization. They read no names and no points. */
 import type { Database } from '../database/database.ts';
 import { type Micros, micros, type RunStatus, statusSql } from './run-facts.ts';
 
@@ -7,26 +7,26 @@ export interface SeenRun {
   dataId: string;
   organizationId: string;
   status: RunStatus;
-  /** Differs from before when any of its channels has changed. */
+  /** Changes whenever any of its channels changes. */
   mark: string;
 }
 
 /** A run of a list. */
 export interface ListedRun extends SeenRun {
-  /** It is one of the newest of its organization. */
+  /** It is among the newest of its organization. */
   isNewest: boolean;
-  /** When it, or one of its channels, was last changed. */
+  /** When the run or one of its channels was last changed. */
   changedAt: Micros;
 }
 
-/** The times of change of all channels, added up exactly: whoever changes a channel sets a new one. */
+/** Adds up the change times of all channels exactly. Every change of a channel sets a new time, so the sum changes. */
 const markSql = `
   select max(changed_at) as changed_at, count(*) || ' ' || coalesce(sum(extract(epoch from changed_at)), 0) as mark
   from channels where data_id = s.data_id and chunk_count > 0`;
 
 const seenSql = `s.data_id as "dataId", s.organization_id as "organizationId", ${statusSql} as status, c.mark`;
 
-/** Looks at some runs. One that was deleted, or was never there, is not in the answer. */
+/** Looks at some runs. Runs that do not exist, or were deleted, are not in the answer. */
 export async function lookAtRuns(
   database: Database,
   dataIds: readonly string[],
@@ -46,14 +46,14 @@ export async function lookAtRuns(
   return rows;
 }
 
-/** How far a look at the lists of runs goes. */
+/** Which runs a look at the lists covers. */
 export interface ListScope {
   organizationIds: readonly string[];
-  /** Of each organization the newest, so many. */
+  /** The newest runs of each organization: this many. */
   listedRunsMax: number;
-  /** And these. */
+  /** Also these runs. */
   dataIds: readonly string[];
-  /** And all that are not finalized. */
+  /** Also all runs that are not finalized. */
   withOpen: boolean;
 }
 

@@ -1,22 +1,23 @@
 import { groupBy } from '../lib/group-by.ts';
-import { endRun, type FollowedRun, keyOf, type LookedAt, tellChanges, tellStatus } from './follow.ts';
+import { endRun, type FollowedRun, followedRunKey, type LookedAt, tellChanges, tellStatus } from './follow.ts';
 import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 
 export interface LooksOptions {
-  /** Those that are followed, by `keyOf`; one that was deleted is taken out. */
+  /** The followed runs, by `keyOf`. A run that was deleted is removed from it. */
   runs: Map<string, FollowedRun>;
   look(dataIds: readonly string[]): Promise<SeenRun[]>;
   limits: LiveLimits;
   /** Milliseconds from any origin. */
   now(): number;
-  /** A look that failed; the next one finds what it has not. */
+  /** Is given the error of a failed look. The next look finds what it missed. */
   report(error: unknown): void;
 }
 
 /**
- * Looks at all runs that are followed every `lookMs`, with one statement for all, and at those in which this process has
- * stored something as soon as their followers may be told. What has changed is then read, by organization.
+ * Looks at all followed runs every `lookMs`, with one statement for all of them. Runs of which this process has stored
+ * chunks are looked at as soon as their followers may get another event. What has changed is then read, organization by
+ * organization.
  */
 export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
   let timer: NodeJS.Timeout | undefined;
@@ -59,15 +60,15 @@ export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
   }
 
   function tellAll(due: FollowedRun[], seen: SeenRun[]): void {
-    const found = new Map(seen.map((one) => [keyOf(one.organizationId, one.dataId), one]));
+    const found = new Map(seen.map((one) => [followedRunKey(one.organizationId, one.dataId), one]));
     const changed: LookedAt[] = [];
     for (const run of due) {
-      const one = found.get(keyOf(run.organization.organizationId, run.dataId));
+      const one = found.get(followedRunKey(run.organization.organizationId, run.dataId));
       if (one === undefined) endRun(runs, run);
       else if (one.mark === run.mark) tellStatus([run, one]);
       else changed.push([run, one]);
     }
-    // An organization may have to wait for a connection; the others do not wait with it.
+    // Not awaited: when one organization has to wait for a connection, the others go on.
     for (const own of groupBy(changed, ([run]) => run.organization.organizationId).values()) void readAndTell(own);
   }
 
@@ -78,7 +79,7 @@ export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
       await tellChanges(organization, own, limits);
       own.forEach(tellStatus);
     } catch (error) {
-      // The marks are as they were, so that the next look reads all of it again.
+      // The marks were not updated, so the next look reads all changes again.
       report(error);
     }
     for (const [run] of own) {
@@ -89,9 +90,9 @@ export function createLooks({ runs, look, limits, now, report }: LooksOptions) {
   }
 
   return {
-    /** Some are followed now: from now on they are looked at. */
+    /** To be called when a client begins to follow a run: starts the looks. */
     begin: schedule,
-    /** Something of a run was committed in this process. */
+    /** Chunks of a run were committed in this process. */
     note(run: FollowedRun): void {
       if (run.isDirty) return;
       run.isDirty = true;

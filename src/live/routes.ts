@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../database/database.ts';
 import { notFound } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { readFor } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import type { Feed } from './feed.ts';
@@ -10,8 +11,8 @@ import { heartbeat, latestJson, statusFrame } from './frames.ts';
 import type { LiveLimits } from './limits.ts';
 import type { ListFeed } from './list-feed.ts';
 import type { Micros } from './run-facts.ts';
-import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents, StreamPath } from './schemas.ts';
-import { findRuns, readChannels } from './store.ts';
+import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents } from './schemas.ts';
+import { findFollowedRuns, readChannels } from './store.ts';
 import type { Subscriber, Subscribers } from './subscribers.ts';
 
 export interface LiveDependencies {
@@ -27,10 +28,10 @@ export interface LiveDependencies {
 
 const tags = ['live'];
 
-/** The prefixes of what is read of one stream. */
+/** The prefixes of all routes that read one stream. */
 const prefixes = ['/metrology', '/tool-state', '/instrument-timeseries'] as const;
 
-/** What happens in runs, as it happens. */
+/** The routes by which clients follow runs. */
 export function liveRoutes(app: App, dependencies: LiveDependencies): void {
   for (const prefix of prefixes) {
     liveRoute(app, dependencies, prefix);
@@ -46,7 +47,7 @@ function liveRoute(app: App, dependencies: LiveDependencies, prefix: string): vo
       schema: {
         tags,
         summary: 'Follow a run: server-sent events after each commit',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         querystring: LiveQuery(dependencies.limits),
         response: { 200: RunEvents, ...refusals(400, 404, 422) },
       },
@@ -86,23 +87,23 @@ function latestRoute(app: App, { database, idleSeconds, limits }: LiveDependenci
       schema: {
         tags,
         summary: 'Read the newest reading of every channel',
-        params: StreamPath,
+        params: DataIdPath('the stream'),
         response: { 200: LatestAnswer, ...refusals(400, 404, 422) },
       },
     },
     async (request, reply) => {
       const { organization } = readFor(database, request);
-      const [run] = await findRuns(organization, [request.params.data_id], idleSeconds);
+      const [run] = await findFollowedRuns(organization, [request.params.data_id], idleSeconds);
       if (run === undefined) throw notFound('data_id');
       const { channels } = await readChannels(organization, [run.dataId], [], limits.nearChunksMax);
-      // Bytes are sent as they stand: the schema would drop the sign of -0.
+      // Sent as bytes, without the schema: its serialiser would drop the sign of -0.
       const body: unknown = latestJson(run.dataId, run.status, channels);
       return reply.type('application/json; charset=utf-8').send(body as never);
     },
   );
 }
 
-/** @throws ApiError 404 when the organization has none of the runs; of several, those that it has not are told as deleted */
+/** @throws ApiError 404 when the organization has none of the runs. If it has some, the others are sent as `deleted` */
 async function followRuns(
   { identity }: FastifyRequest,
   { database, feed }: LiveDependencies,
@@ -122,7 +123,10 @@ async function followRuns(
 
 type Query = { after?: string; max_seconds?: number };
 
-/** Answers with events until the client leaves. It keeps no place of those that read: it waits, and works on nothing. */
+/**
+ * Answers with events until the client leaves. It gives its place in the reading room back, because it only waits and does
+ * no work.
+ */
 async function answerWithEvents(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -143,18 +147,19 @@ async function answerWithEvents(
     throw error;
   }
   request.place.leave();
-  // A head goes out with the first byte behind it: who follows a list in which nothing is live would not know that it does.
+  // Headers go out only with the first byte of the body. Without this a client of a list without live runs would not learn
+  // that it is connected.
   if (stream.readableLength === 0) subscriber.send(heartbeat);
   if (seconds !== undefined) subscriber.endAfter(seconds * 1_000);
   endWithClient(request.raw.socket, subscriber);
-  // Nothing between may keep an event back, to compress it or to send more at once.
+  // Keeps proxies from delaying events in order to compress or batch them.
   reply.header('cache-control', 'no-store, no-transform').header('x-accel-buffering', 'no');
   return reply.type('text/event-stream; charset=utf-8').send(stream);
 }
 
 /**
- * A client that has closed its half of the connection has gone, or wants one answer (`nc -N`). It is told the state, and no
- * more: otherwise whoever leaves would be told until the next heartbeat.
+ * A client that has closed its half of the connection has gone, or wants a single answer (`nc -N`). It gets the present
+ * state, and the stream ends. Otherwise events would be sent until the next heartbeat to a client that has gone.
  */
 function endWithClient(socket: Socket, { stream, end }: Subscriber): void {
   if (socket.readableEnded) {
@@ -165,7 +170,7 @@ function endWithClient(socket: Socket, { stream, end }: Subscriber): void {
   stream.once('close', () => socket.off('end', end));
 }
 
-/** What the client says it has read last; a Last-Event-ID that is none of ours tells nothing. */
+/** The last event that the client says it has read. A Last-Event-ID in another form than ours is ignored. */
 function cursorOf(request: FastifyRequest): Micros | undefined {
   const { 'last-event-id': header } = request.headers;
   const text = typeof header === 'string' && /^[0-9]{1,16}$/.test(header) ? header : (request.query as Query).after;

@@ -2,46 +2,46 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type RunSummary, runFrame } from './frames.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
-import { countRuns, type RunCounts } from './store.ts';
+import { countFollowedRuns, type RunCounts } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
-/** The runs of one organization, as those who follow its list know them. */
-export interface RunList {
+/** The runs of one organization, as the followers of its list know them. */
+export interface FollowedRunList {
   organization: OrganizationDatabase;
-  /** By data_id, as a look has found them last. */
+  /** By data_id, as the last look found them. */
   seen: Map<string, ListedRun>;
   followers: Set<Subscriber>;
 }
 
-/** What a look has gone through besides the newest runs. */
+/** What a look covered besides the newest runs. */
 export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
 
-/** The runs that a client is told at first: those that are live, or all that may have changed since its cursor. */
+/** The first events for a client: the live runs, or with a cursor all runs that may have changed since. */
 export async function beginningOf(
-  { organization, seen }: RunList,
+  { organization, seen }: FollowedRunList,
   cursor: Micros | undefined,
   commitMsMax: number,
 ): Promise<Buffer[]> {
   const from = cursor === undefined ? undefined : cursor - commitMsMax * 1_000;
   const isWanted = ({ status, changedAt }: ListedRun) => (from === undefined ? status === 'live' : changedAt > from);
   const wanted = [...seen.values()].filter(isWanted);
-  const { readAt, counts } = await countRuns(organization, idsOf(wanted));
+  const { readAt, counts } = await countFollowedRuns(organization, idsOf(wanted));
   return summariesOf(counts, seen).map((one) => runFrame(one, readAt));
 }
 
 /**
- * Tells the followers of a list what a look has found.
- * @returns runs that may have been deleted, and have to be asked for by name
+ * Sends the followers of a list what a look has found.
+ * @returns runs that may have been deleted; the next look must ask for them by id
  */
 export async function tellList(
-  { organization, seen, followers }: RunList,
+  { organization, seen, followers }: FollowedRunList,
   found: readonly ListedRun[],
   { dataIds, withOpen }: LookedThrough,
 ): Promise<string[]> {
   const ids = new Set(idsOf(found));
   const asked = new Set(dataIds);
   const missing = [...seen.values()].filter(({ dataId }) => !ids.has(dataId));
-  // One that was asked for and is not there is deleted. Another may only not be among the newest any more.
+  // A run that was asked for and is not in the answer is deleted. Any other run may only have left the newest ones.
   const gone = missing.filter(({ dataId, status }) => asked.has(dataId) || (withOpen && status !== 'finalized'));
   const changed = found.filter((one) => {
     const before = seen.get(one.dataId);
@@ -49,11 +49,11 @@ export async function tellList(
     return before?.mark !== one.mark || before.status !== one.status;
   });
   if (changed.length + gone.length > 0) {
-    const { readAt, counts } = await countRuns(organization, idsOf(changed));
+    const { readAt, counts } = await countFollowedRuns(organization, idsOf(changed));
     for (const one of changed) seen.set(one.dataId, one);
     for (const { dataId } of gone) seen.delete(dataId);
-    const told = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
-    const frames = told.map((one) => runFrame(one, readAt));
+    const summaries = [...summariesOf(counts, seen), ...gone.map(({ dataId }) => ({ ...deleted, dataId }))];
+    const frames = summaries.map((one) => runFrame(one, readAt));
     for (const subscriber of followers) for (const frame of frames) subscriber.send(frame);
   }
   return idsOf(missing.filter((one) => one.isNewest && !gone.includes(one)));
@@ -63,7 +63,7 @@ const deleted = { status: 'deleted', pointCount: 0, missingChunkCount: 0, lastCh
 
 const idsOf = (runs: readonly ListedRun[]) => runs.map(({ dataId }) => dataId);
 
-/** One that was deleted meanwhile is told at the next look. */
+/** A run that was deleted in between is reported by the next look. */
 const summariesOf = (counts: readonly RunCounts[], seen: ReadonlyMap<string, ListedRun>): RunSummary[] =>
   counts.flatMap((one) => {
     const status = seen.get(one.dataId)?.status;

@@ -1,21 +1,20 @@
 import { Type } from '@sinclair/typebox';
 import { DateTime, Nullable, Uuid } from '../http/schemas.ts';
 import type { LiveLimits } from './limits.ts';
-
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
+import type { EventStatus } from './run-facts.ts';
 
 const followFields = ({ secondsMax }: LiveLimits) => ({
   after: Type.Optional(
     Type.String({
       pattern: '^[0-9]{1,16}$',
-      description: 'the id of the last event that was read, as Last-Event-ID brings it, which goes before it',
+      description: 'the id of the last event that the client has read; the header Last-Event-ID takes precedence',
     }),
   ),
   max_seconds: Type.Optional(
     Type.Number({
       minimum: 0,
       maximum: secondsMax,
-      description: 'after so long the connection is ended in order; 0: the state as it is now, and no more',
+      description: 'after this time the connection is ended in order; 0: only the present state is sent',
     }),
   ),
 });
@@ -41,12 +40,45 @@ const event = {
   type: 'object',
   description: 'each of the events',
   properties: {
-    id: { type: 'string', description: 'to come back with' },
+    id: { type: 'string', description: 'where to continue: send it as Last-Event-ID or after' },
     event: { type: 'string', enum: ['channels', 'status', 'run'] },
     data: { type: 'string', description: 'JSON' },
-    retry: { type: 'integer', description: 'ms until it is worth to come back' },
+    retry: { type: 'integer', description: 'ms to wait before connecting again' },
   },
 };
+
+const statuses = ['live', 'interrupted', 'finalized'];
+const Status = Type.Unsafe<EventStatus>({ type: 'string', enum: [...statuses, 'deleted'] });
+
+/** Data of the event `channels`. */
+export const ChannelsEvent = Type.Object({
+  data_id: Type.String(),
+  channels: Type.Array(
+    Type.Object({
+      channel_name: Type.String(),
+      units: Nullable(Type.String()),
+      chunk_count: Type.Integer(),
+      point_count: Type.Integer(),
+      last_chunk_index: Type.Integer(),
+      changed_at: Type.String(),
+      span: Nullable(Type.Array(Type.Number(), { minItems: 2, maxItems: 2 })),
+      latest: Type.Union([Type.Object({ timestamp: Type.Number(), value: Nullable(Type.Number()) }), Type.Null()]),
+    }),
+  ),
+  status: Type.String({ enum: statuses }),
+});
+
+/** Data of the event `status`. */
+export const StatusEvent = Type.Object({ data_id: Type.String(), status: Status });
+
+/** Data of the event `run`. */
+export const RunEvent = Type.Object({
+  data_id: Type.String(),
+  point_count: Type.Integer(),
+  last_chunk_at: Nullable(Type.String()),
+  status: Status,
+  missing_chunk_count: Type.Integer(),
+});
 
 const eventsOfRun =
   '`channels`: the channels of a run that have changed, first all of them: {"data_id","channels":[{"channel_name","units",' +
@@ -54,10 +86,10 @@ const eventsOfRun =
   '"status"}, where span holds the times of all that has changed since the event before. `status`: {"data_id","status"}, of ' +
   'live, interrupted, finalized, deleted';
 
-export const RunEvents = events(`server-sent events, each with an id to come back with. ${eventsOfRun}`);
+export const RunEvents = events(`server-sent events, each with an id to continue from. ${eventsOfRun}`);
 
 export const SeveralEvents = events(
-  `server-sent events, each with an id to come back with. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
+  `server-sent events, each with an id to continue from. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
     '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count"} of each that has changed, first of all ' +
     'that are live',
 );
@@ -65,7 +97,7 @@ export const SeveralEvents = events(
 export const LatestAnswer = Type.Object(
   {
     data_id: Type.String(),
-    status: Type.String({ enum: ['live', 'interrupted', 'finalized'] }),
+    status: Type.String({ enum: statuses }),
     channels: Type.Array(
       Type.Object({
         channel_name: Type.String(),

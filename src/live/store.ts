@@ -3,7 +3,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { lastValueOfChunk, pointsOfChunk } from '../database/stored-series.ts';
 import { type Micros, micros, type RunStatus, statusSql } from './run-facts.ts';
 
-/** A channel as it is stored, without its points. Times are Unix seconds, null where no point has a possible time. */
+/** A channel as it is stored, without its points. Times are in Unix seconds, null where no point has a possible time. */
 export interface StoredChannel {
   dataId: string;
   channelId: number;
@@ -15,27 +15,30 @@ export interface StoredChannel {
   changedAt: Micros;
   timeMin: number | null;
   timeMax: number | null;
-  /** The value at `timeMax`, null where that reading is absent, and the chunk that holds it, null without any. */
+  /**
+   * The value at `timeMax`, null where that reading is absent; and the index of its chunk, null where no point has a
+   * possible time.
+   */
   latestValue: number | null;
   latestChunkIndex: number | null;
 }
 
-/** The same, with what has changed since it was read before. */
+/** A channel with what has changed since it was read before. */
 export interface ChangedChannel extends StoredChannel {
-  /** Chunks that have come since among the newest by index, and the times of those. */
+  /** Chunks that were added since, as far as they are among the newest by index, and their span of times. */
   freshCount: number;
   freshMin: number | null;
   freshMax: number | null;
-  /** The times of chunks that were replaced since, of what they held and of what they hold now. */
+  /** The span of times of chunks that were replaced since: of both their old and their new content. */
   replacedMin: number | null;
   replacedMax: number | null;
 }
 
-/** What is known of a channel from the last time that it was read. */
+/** What is known of a channel from its last read. */
 export type KnownChannel = Pick<StoredChannel, 'channelId' | 'chunkCount' | 'changedAt'>;
 
-/** Which of some runs the organization has, and what each is doing. */
-export async function findRuns(
+/** Those of some runs that the organization has, with their status. */
+export async function findFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
   idleSeconds: number,
@@ -53,12 +56,12 @@ export async function findRuns(
 }
 
 /**
- * The channels of some runs that hold chunks and are not as they were known, as they stand at one moment.
+ * The channels of some runs that hold chunks and have changed since they were read before; all in one snapshot.
  *
- * Who writes a channel holds its lock until the commit. So a chunk that has come since a channel was read has a later
- * `changed_at` than the channel had then, however late its transaction became visible.
- * @param nearChunksMax how far below the newest chunks late ones are looked for
- * @returns also the database's clock at that moment
+ * A transaction that writes a channel holds the lock of the channel until its commit. So a chunk that was added after a
+ * read of the channel has a later `changed_at` than the channel had in that read, however late the commit became visible.
+ * @param nearChunksMax how far below the newest chunks late chunks are searched
+ * @returns also the database's clock at that snapshot
  */
 export async function readChannels(
   { organizationId, pool }: OrganizationDatabase,
@@ -78,12 +81,12 @@ export async function readChannels(
       nearChunksMax,
     ],
   });
-  // The first row stands for the moment; it has no channel where nothing has changed.
+  // There is always a first row, for the clock; it has no channel where nothing has changed.
   const readAt = rows[0]?.readAt as Micros;
   return { readAt, channels: rows.filter(({ channelId }) => channelId !== null) };
 }
 
-/** What the list of runs tells of one. */
+/** The numbers of a run in an event of the list. */
 export interface RunCounts {
   dataId: string;
   pointCount: number;
@@ -92,8 +95,8 @@ export interface RunCounts {
   lastChunkAt: Micros | null;
 }
 
-/** Counts what some runs hold and lack. @returns also the database's clock at that moment */
-export async function countRuns(
+/** Counts points and missing chunks of some runs. @returns also the database's clock at that snapshot */
+export async function countFollowedRuns(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
 ): Promise<{ readAt: Micros; counts: RunCounts[] }> {
@@ -120,9 +123,10 @@ export async function countRuns(
 const chunksOfChannel = 'k.data_id = c.data_id and k.channel_id = c.channel_id';
 
 /*
- * The newest reading is looked up in chunks_by_time, between two bounds and without the stream, as plan-store.ts does it: with
- * `data_id` PostgreSQL may go through all chunks of the run beside it, once a channel. The lower bound is computed apart:
- * subtraction is not leakproof, so PostgreSQL 15 would not let it come before the policy of the table, and so not to the index.
+ * The newest reading is found by the index chunks_by_time, between two bounds and without the stream, as in plan-store.ts:
+ * with a condition on `data_id`, PostgreSQL may scan all chunks of the run once for each channel. The lower bound is
+ * computed in a sub-select of its own. Subtraction is not leakproof, so PostgreSQL 15 would evaluate it only after the
+ * row-level security policy, and could not use the index.
  */
 const readChannelsSql = `
   select ${micros('statement_timestamp()')} as "readAt", found.*

@@ -6,38 +6,38 @@ import type { LiveLimits } from './limits.ts';
 /** A client that follows runs, on a connection that stays open. */
 export interface Subscriber {
   readonly organizationId: string;
-  /** What it is sent. */
+  /** The events that are sent to it. */
   readonly stream: Readable;
-  /** Sends an event; a client that has left too much unread is cut off instead. */
+  /** Sends an event. If too much of what was sent before is still unread, the connection is cut instead. */
   send(frame: Buffer): void;
-  /** Says when to come back, and ends in order. */
+  /** Tells the client when to connect again, and ends the stream in order. */
   end(): void;
-  /** Ends so many ms from now; 0 at once. */
+  /** Ends the stream after this time in ms; with 0 at once. */
   endAfter(ms: number): void;
-  /** It follows one more run. */
+  /** Counts one more followed run. */
   enterRun(): void;
-  /** A run that it followed is gone; after the last of them it ends. */
+  /** A followed run is gone. After the last one the stream ends. */
   leaveRun(): void;
 }
 
 export interface SubscriberOptions {
   organizationId: string;
-  /** Whether the key still opens. It is asked every `keyLookMs`. */
+  /** Whether the key of the client is still valid. Is called every `keyLookMs`. */
   mayGoOn(): Promise<boolean>;
 }
 
-/** All who follow in this process. */
+/** All clients that follow in this process. */
 export interface Subscribers {
-  /** @throws ApiError 503 when there are too many, or this process ends */
+  /** @throws ApiError 503 when there are too many, or this process is ending */
   open(options: SubscriberOptions): Subscriber;
   count(): number;
-  /** Ends all, and takes no more. */
+  /** Ends all streams, and accepts no more clients. */
   close(): void;
 }
 
 /**
- * Sends everybody a heartbeat, looks at their keys, and keeps their number within bounds: an organization has as many as are
- * still free, so that no other finds none.
+ * Sends heartbeats, checks the keys of the clients, and bounds their number. An organization may have at most as many
+ * clients as are still free, so that it cannot take all places.
  */
 export function createSubscribers(limits: LiveLimits): Subscribers {
   const all = new Map<Subscriber, SubscriberOptions>();
@@ -54,7 +54,7 @@ export function createSubscribers(limits: LiveLimits): Subscribers {
 
   function lookAtKeys(): void {
     for (const [subscriber, { mayGoOn }] of all) {
-      // Whether it may is not known while the database cannot be asked.
+      // While the database cannot be asked, the client stays connected.
       mayGoOn().then(
         (may) => may || subscriber.end(),
         () => {},
@@ -75,7 +75,7 @@ export function createSubscribers(limits: LiveLimits): Subscribers {
 
   return {
     open(options) {
-      if (isClosed) throw unavailable('This server process ends; another one, or the next, will tell.');
+      if (isClosed) throw unavailable('This server process is ending; connect again to reach another one.');
       const { organizationId } = options;
       const count = counts.get(organizationId) ?? 0;
       if (count >= limits.subscribersMax - all.size) throw tooMany(count, limits);
@@ -101,7 +101,7 @@ function tooMany(count: number, { subscribersMax }: LiveLimits): Error {
 }
 
 function createSubscriber(organizationId: string, limits: LiveLimits): Subscriber {
-  // Nothing is made when it is read: all is sent by events.
+  // Nothing is produced on demand: events are pushed as they come.
   const stream = new Readable({ read() {} });
   let isEnded = false;
   const push = (frame: Buffer) => {

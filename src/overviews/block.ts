@@ -1,29 +1,29 @@
 import type { ChannelAddress } from '../database/channel-address.ts';
 import { fanOut } from '../points/overview.ts';
-import type { Statistics } from '../points/statistics.ts';
+import type { Statistics } from '../points/range-statistics.ts';
 
-/** Where a block stands. */
+/** The key of a block. */
 export interface BlockAddress extends ChannelAddress {
   level: number;
   block: number;
 }
 
-/** A block that is to be stored. */
+/** The contents of a block that is to be stored. */
 export interface Block {
   children: Buffer;
   statistics: Statistics;
   contentsHash: Buffer;
 }
 
-/** A block that is to be stored, and where. */
+/** A block that is to be stored, with its key. */
 export interface AddressedBlock extends Block {
   address: BlockAddress;
 }
 
-/** The numbers of the children of a block, from one to another. */
+/** The first and the last number of the children of a block. */
 export const childrenOf = (block: number) => ({ first: block * fanOut, last: block * fanOut + fanOut - 1 });
 
-/** In SQL a block as `toBlock` takes it. */
+/** The columns that `toBlock` takes, in SQL. */
 export const blockColumns = `children, contents_hash as "contentsHash", value_count as "valueCount",
   absent_count as "absentCount", value_sum as sum, value_sum_rest as "sumRest", value_squares as squares`;
 

@@ -1,9 +1,9 @@
 import type { Database } from '../database/database.ts';
 import { type Block, type BlockAddress, blockColumns, type StoredBlockRow, toBlock } from './block.ts';
 
-/* Statements that look at the overviews of all organizations, for the operator alone: no route reaches them. */
+/* Statements on the overviews of all organizations, for commands of the operator only: no route calls them. */
 
-/** Before all keys. */
+/** Sorts before all keys. */
 export const firstAddress: BlockAddress = {
   dataId: '00000000-0000-0000-0000-000000000000',
   channelId: -1,
@@ -11,13 +11,13 @@ export const firstAddress: BlockAddress = {
   block: -1,
 };
 
-/** A block that is stored, by its key. */
+/** The key of a stored block. */
 export interface ListedBlock extends BlockAddress {
   /** Null where the channel is gone. */
   channelName: string | null;
 }
 
-/** The keys of the next blocks: of a channel all of a level before those above them. */
+/** The keys of the next blocks. Within a channel, lower levels come first. */
 export async function listBlocks(database: Database, after: BlockAddress, limit: number): Promise<ListedBlock[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ListedBlock>(
     `select o.data_id as "dataId", o.channel_id as "channelId", o."level", o.block, c.channel_name as "channelName"
@@ -29,12 +29,12 @@ export async function listBlocks(database: Database, after: BlockAddress, limit:
   return rows;
 }
 
-/** A block as it is stored, and what tells whether it is still the same row. */
+/** A stored block, and a version that changes with its row. */
 export interface VersionedBlock extends Block {
   version: string;
 }
 
-/** @returns undefined where it is not there, or its stream is being removed */
+/** @returns undefined where the block does not exist, or its stream is being removed */
 export async function readBlock(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, level, block }: BlockAddress,
@@ -49,8 +49,8 @@ export async function readBlock(
   return { version, ...toBlock(stored) };
 }
 
-/** The version of a block, without what it holds. */
-export async function readVersion(
+/** The version of a block, without its contents. */
+export async function readBlockVersion(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, level, block }: BlockAddress,
 ): Promise<string | undefined> {
@@ -65,7 +65,7 @@ const thatBlock = `from overviews o left join streams s on s.data_id = o.data_id
   where o.data_id = $1::uuid and o.channel_id = $2::bigint and o."level" = $3::smallint and o.block = $4::bigint
     and s.removed_at is null`;
 
-/** Removes a block. Reads do without it. */
+/** Removes a block. Reads work without it. */
 export async function removeBlock(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, level, block }: BlockAddress,
@@ -77,7 +77,7 @@ export async function removeBlock(
   );
 }
 
-/** The next channels that are long enough for a block, but of streams that are being removed. */
+/** The next channels that are long enough to have a block, except those of streams that are being removed. */
 export async function listLongChannels(
   { everyOrganization: { upkeep } }: Database,
   after: Pick<BlockAddress, 'dataId' | 'channelId'>,

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { createPacker } from '../database/series-packer.ts';
 import { letGo } from '../lib/let-go.ts';
 import { noStatistics, together } from '../lib/statistics.ts';
-import { chunkColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
+import { coarseColumns, emptySummaries, encodeSummaries, fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
 
-/** What a block needs of a chunk that has been stored, as ingest knows it; null where there is none. */
-export interface StoredChunk {
+/** What a block needs to know of a stored chunk, as ingest has it; null where there is none. */
+export interface ChunkSummary {
   pointCount: number;
   timeMin: number | null;
   timeMax: number | null;
@@ -22,7 +22,7 @@ export interface StoredChunk {
   contentHash: Buffer;
 }
 
-/** Chunks of one block that this process has stored, by their place in it; 200 bytes each. */
+/** Chunks of one block that this process has stored, by their position in the block; 200 bytes each. */
 interface Gathering {
   block: number;
   chunks: Map<number, HeldChunk>;
@@ -35,13 +35,13 @@ interface HeldChunk {
 }
 
 /**
- * Gathers blocks from chunks as they are stored, so that nothing has to be read back. It knows what this process stores and no
- * other, and the newest blocks of each channel: those that it does not get together are made of what is stored.
- * @param channelsMax channels whose chunks it holds; those whose newest block began first are let go
+ * Gathers blocks from chunks while they are stored, so that nothing has to be read back. It sees only the chunks that this
+ * process stores, and holds only the newest blocks of each channel. All other blocks are made later from what is stored.
+ * @param channelsMax channels whose chunks it holds; beyond that it drops the channels whose newest block began first
  */
 export function createGatherer(channelsMax: number) {
   const channels = new Map<number, Gathering[]>();
-  /** The last block of a channel that came together here. */
+  /** The last block of each channel that became complete here. */
   const complete = new Map<number, number>();
   const packer = createPacker(fanOut);
 
@@ -52,7 +52,7 @@ export function createGatherer(channelsMax: number) {
       found = { block, chunks: new Map() };
       of.push(found);
       if (of.length > blocksOfChannelMax) of.splice(0, 1);
-      // The last one to be let go now.
+      // Moved to the end, so that it is dropped last.
       channels.delete(channelId);
       channels.set(channelId, of);
       letGo(channels, channelsMax);
@@ -61,8 +61,8 @@ export function createGatherer(channelsMax: number) {
   }
 
   return {
-    /** @returns the block, when this is the chunk that was missing */
-    add(dataId: string, channelId: number, chunkIndex: number, chunk: StoredChunk): AddressedBlock | undefined {
+    /** @returns the block, if this chunk completes it */
+    add(dataId: string, channelId: number, chunkIndex: number, chunk: ChunkSummary): AddressedBlock | undefined {
       const block = Math.floor(chunkIndex / fanOut);
       const gathering = gatheringOf(channelId, block);
       gathering.chunks.set(chunkIndex % fanOut, held(chunk));
@@ -75,7 +75,7 @@ export function createGatherer(channelsMax: number) {
       letGo(complete, channelsMax);
       return blockOf(gathering, { dataId, channelId, level: 1, block });
     },
-    /** Whether a block, or one behind it, came together here. */
+    /** Whether this block or a later one of the channel became complete here. */
     hasCompleted: (channelId: number, block: number) => (complete.get(channelId) ?? -1) >= block,
   };
 
@@ -85,8 +85,10 @@ export function createGatherer(channelsMax: number) {
     let statistics = noStatistics;
     for (let i = 0; i < fanOut; i++) {
       const { numbers, contentHash } = chunks.get(i) as HeldChunk;
-      for (const [place, name] of chunkColumns.entries()) summaries[name][i] = numbers[place] as number;
-      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(chunkColumns.length) as unknown as Five;
+      for (const [place, name] of coarseColumns.entries()) summaries[name][i] = numbers[place] as number;
+      const [valueCount, absentCount, sum, sumRest, squares] = numbers.subarray(
+        coarseColumns.length,
+      ) as unknown as Five;
       statistics = together(statistics, { valueCount, absentCount, sum, sumRest, squares });
       hash.update(contentHash);
     }
@@ -98,8 +100,11 @@ export function createGatherer(channelsMax: number) {
 
 type Five = [number, number, number, number, number];
 
-/** What is held of a chunk, its summary in the order of `chunkColumns`: nothing that keeps its arrays in memory. */
-function held(chunk: StoredChunk): HeldChunk {
+/**
+ * What is kept of a chunk: its summary in the order of `chunkColumns`, and its statistics. Copies, so that the arrays of
+ * the chunk are not kept in memory.
+ */
+function held(chunk: ChunkSummary): HeldChunk {
   const none = Number.NaN;
   return {
     numbers: Float64Array.of(
@@ -120,5 +125,5 @@ function held(chunk: StoredChunk): HeldChunk {
   };
 }
 
-/** A chunk may be late by a block. */
+/** Blocks of a channel that are gathered at a time: a chunk may be late by one block. */
 const blocksOfChannelMax = 2;

@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto';
 import type { Database } from '../database/database.ts';
 import { createPacker } from '../database/series-packer.ts';
 import {
+  blockSummaryOf,
   decodeIfWhole,
   emptySummaries,
   encodeSummaries,
   fanOut,
   type Summaries,
-  summaryOf,
 } from '../points/overview.ts';
-import { noStatistics, statisticsOf, together } from '../points/statistics.ts';
+import { noStatistics, statisticsInRange, together } from '../points/range-statistics.ts';
 import type { Block, BlockAddress } from './block.ts';
 import { listBlocksBelow, visitChunks } from './store.ts';
 
 const packer = createPacker(fanOut);
 
 /**
- * Makes a block of what is stored now; it is not stored.
+ * Makes a block from what is stored now, without storing it.
  * @param rest is awaited between pieces of work
  * @returns undefined where a child is missing or damaged, or a chunk has no possible time
  */
@@ -41,7 +41,7 @@ async function ofChunks(
     for (const [name, number] of Object.entries(chunk)) summaries[name as keyof Summaries][count] = number;
     count++;
     hash.update(contentHash);
-    statistics = together(statistics, statisticsOf(times, values));
+    statistics = together(statistics, statisticsInRange(times, values));
   });
   if (count < fanOut || summaries.timeMin.some(Number.isNaN)) return undefined;
   return { children: encodeSummaries(summaries, 1, packer), statistics, contentsHash: hash.digest() };
@@ -56,7 +56,7 @@ async function ofBlocks(database: Database, address: BlockAddress): Promise<Bloc
   for (const [i, block] of below.entries()) {
     const children = decodeIfWhole(block.children, address.level - 1);
     if (children === undefined) return undefined;
-    const summary = summaryOf(children);
+    const summary = blockSummaryOf(children);
     for (const [name, number] of Object.entries(summary)) summaries[name as keyof Summaries][i] = number;
     hash.update(block.contentsHash);
     statistics = together(statistics, block.statistics);

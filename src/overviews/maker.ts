@@ -9,7 +9,7 @@ import type { OverviewLimits } from './limits.ts';
 import { makeBlock } from './make-block.ts';
 import { findLackingBlocks, findLackingParents, type LackingPiece, storeBlocks } from './store.ts';
 
-interface Means {
+interface MakerDependencies {
   database: Database;
   limits: Pick<OverviewLimits, 'walkedChunksMax'>;
   patience: Patience;
@@ -17,11 +17,11 @@ interface Means {
 
 /**
  * Makes blocks one after the other and stores them.
- * @param keep runs a piece of work, and waits after it as long as it likes
- * @param isOver whether nothing more is to be begun
+ * @param keep runs a piece of work, and then pauses for as long as it wants
+ * @param isOver whether to begin nothing more
  */
 export function createMaker(
-  { database, limits, patience }: Means,
+  { database, limits, patience }: MakerDependencies,
   keep: <Result>(work: () => Promise<Result>) => Promise<Result>,
   isOver: () => boolean,
 ) {
@@ -32,8 +32,9 @@ export function createMaker(
   }
 
   /**
-   * Makes a block, and those above it of which it is the last child; all above it where they may have been there before.
-   * @returns the one that could not be stored, since somebody else held its channel
+   * Makes a block, then the blocks above it. It goes up while the block is the last child of its parent, or, with
+   * `isForgotten`, always: the blocks above may have been deleted with it.
+   * @returns the block that could not be stored, because somebody else held the lock of its channel
    */
   async function makeUpwards(
     { dataId, channelId, ...address }: BlockAddress,
@@ -53,8 +54,8 @@ export function createMaker(
   }
 
   /**
-   * Makes all that is missing in a channel.
-   * @param onMade is told of each block
+   * Makes all missing blocks of a channel.
+   * @param onMade is called for each block
    */
   async function walk(channel: ChannelAddress, onMade: () => void = () => {}): Promise<void> {
     const makeAll = async (level: number, lacking: number[]) => {

@@ -7,26 +7,26 @@ import { letGo } from '../lib/let-go.ts';
 import { nextTurn } from '../lib/turns.ts';
 import { fanOut } from '../points/overview.ts';
 import type { AddressedBlock, BlockAddress } from './block.ts';
-import { createGatherer, type StoredChunk } from './gatherer.ts';
+import { type ChunkSummary, createGatherer } from './gatherer.ts';
 import type { OverviewLimits } from './limits.ts';
 import { createMaker } from './maker.ts';
 import { createPace } from './pace.ts';
 import { storeBlocks } from './store.ts';
 
 /**
- * Makes the overviews of channels, behind ingest and reads. Nobody waits for it, and what it does not do is only slower to read: a
- * block that is missing is made when a read has missed it. It takes a small share of the time of a busy process
+ * Makes the overviews of channels in the background of ingest and reads. Nothing waits for it. A missing block only makes
+ * reads slower, and is made when a read misses it. In a busy process it takes a small share of the time
  * (docs/decisions/0044-stored-overviews.md).
  */
 export interface Overviews {
-  /** Learns of a chunk that has been stored, and whether it has replaced another one. */
-  note(address: ChannelAddress & { chunkIndex: number }, chunk: StoredChunk, isReplacing: boolean): void;
-  /** Makes what is missing in a channel; again after a while only. */
+  /** Takes note of a chunk that has been stored, and whether it replaced another one. */
+  note(address: ChannelAddress & { chunkIndex: number }, chunk: ChunkSummary, isReplacing: boolean): void;
+  /** Makes the missing blocks of a channel. Does nothing when the channel was searched a short time ago. */
   complete(channel: ChannelAddress): void;
-  /** Blocks and channels that wait, and the one that is being made. */
+  /** Blocks and channels that wait, including the one that is being made. */
   waitingCount(): number;
   /** Resolves when nothing waits. */
-  settled(): Promise<void>;
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ interface Options {
 export function createOverviews({ database, limits, report }: Options): Overviews {
   const gatherer = createGatherer(limits.gatheredChannelsMax);
   const work = createWork({ database, limits, report });
-  /** Until when channels are not looked through again. */
+  /** When each channel may be searched again. */
   const walkedUntil = new Map<number, number>();
   const pauseWalks = (channelId: number, ms: number) => {
     walkedUntil.delete(channelId);
@@ -51,7 +51,7 @@ export function createOverviews({ database, limits, report }: Options): Overview
       const own = Math.floor(chunkIndex / fanOut);
       const gathered = gatherer.add(dataId, channelId, chunkIndex, chunk);
       if (gathered !== undefined) work.addGathered(gathered);
-      // A block of a chunk that was replaced has been forgotten, and all above it.
+      // When a chunk is replaced, its block and all blocks above it are deleted.
       if (isReplacing) work.addBlock({ dataId, channelId, level: 1, block: own }, true);
       else if (chunkIndex % fanOut === limits.lateChunks && own > 0 && !gatherer.hasCompleted(channelId, own - 1)) {
         work.addBlock({ dataId, channelId, level: 1, block: own - 1 }, false);
@@ -63,12 +63,12 @@ export function createOverviews({ database, limits, report }: Options): Overview
       work.addChannel({ dataId, channelId }, () => pauseWalks(channelId, limits.barrenPauseMs));
     },
     waitingCount: work.waitingCount,
-    settled: work.settled,
+    idle: work.idle,
     close: work.close,
   };
 }
 
-/** What waits to be made, and the one who makes it: what costs least first. */
+/** The queue of what is to be made, and the loop that makes it: the cheapest work first. */
 function createWork({ database, limits, report }: Options) {
   let gathered: AddressedBlock[] = [];
   const blocks = createBlockQueue();
@@ -79,7 +79,7 @@ function createWork({ database, limits, report }: Options) {
   const { makeWaiting, storeTogether } = createTries({ database, limits, patience }, maker, add);
   let [working, isClosed]: [Promise<void> | undefined, boolean] = [undefined, false];
 
-  /** What is being made now. */
+  /** How many are being made now. */
   let inWork = 0;
   const waitingCount = () => gathered.length + blocks.count() + channels.size;
   const hasRoom = () => !isClosed && waitingCount() < limits.waitingMax;
@@ -87,20 +87,20 @@ function createWork({ database, limits, report }: Options) {
   function begin(): void {
     working ??= work().finally(() => {
       working = undefined;
-      // What has come since it found nothing more.
+      // Work may have arrived after the loop found none.
       if (waitingCount() > 0 && !isClosed) begin();
     });
   }
 
   async function work(): Promise<void> {
-    // Not in the turn of whoever has told of it, and others may come together meanwhile.
+    // Runs later, not in the call that added the work; and more blocks may become complete meanwhile.
     await (waitingCount() === gathered.length ? pace.wait(limits.gatheredMs) : nextTurn());
     while (!isClosed && waitingCount() > 0) {
       try {
         inWork = 1;
         await takeNext();
       } catch (error) {
-        // Away, or held by somebody else: a read that misses it asks for it again.
+        // The database is away, or somebody holds a lock: a read that misses the block asks for it again.
         if (passingFailure(error) === undefined) report(error as Error);
       } finally {
         inWork = 0;
@@ -110,9 +110,9 @@ function createWork({ database, limits, report }: Options) {
 
   async function takeNext(): Promise<void> {
     if (gathered.length > 0) {
-      const some = gathered.slice(0, limits.gatheredBlocksMax);
+      const batch = gathered.slice(0, limits.gatheredBlocksMax);
       gathered = gathered.slice(limits.gatheredBlocksMax);
-      return storeTogether(some);
+      return storeTogether(batch);
     }
     const block = blocks.take();
     if (block !== undefined) return makeWaiting(block);
@@ -141,7 +141,7 @@ function createWork({ database, limits, report }: Options) {
       begin();
     },
     waitingCount: () => waitingCount() + inWork,
-    async settled() {
+    async idle() {
       while (working !== undefined) await working;
     },
     async close() {
@@ -152,7 +152,10 @@ function createWork({ database, limits, report }: Options) {
   };
 }
 
-/** Makes what has waited. What could not be stored, since its channel was held, goes behind the others by `again`. */
+/**
+ * Makes what has waited. A block that could not be stored, because its channel is locked, goes back to the queue by
+ * `again`.
+ */
 function createTries(
   { database, limits, patience }: Pick<Options, 'database' | 'limits'> & { patience: Patience },
   { makeUpwards }: Pick<ReturnType<typeof createMaker>, 'makeUpwards'>,
@@ -163,17 +166,17 @@ function createTries(
     if (held !== undefined && tries < limits.overviewTriesMax) again({ ...held, isForgotten, tries: tries + 1 });
   }
 
-  async function storeTogether(some: AddressedBlock[]): Promise<void> {
+  async function storeTogether(batch: AddressedBlock[]): Promise<void> {
     const first = { isForgotten: false, tries: 1 };
     try {
-      await storeBlocks(database, some, patience);
+      await storeBlocks(database, batch, patience);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
-      // Each by itself: the channel of one of them is held.
-      for (const { address } of some) again({ ...address, ...first });
+      // The channel of one of them is locked: each block is tried again by itself.
+      for (const { address } of batch) again({ ...address, ...first });
       return;
     }
-    for (const { address } of some) {
+    for (const { address } of batch) {
       if (address.block % fanOut !== fanOut - 1) continue;
       await makeWaiting({ ...address, level: 2, block: Math.floor(address.block / fanOut), ...first });
     }
@@ -183,12 +186,12 @@ function createTries(
 }
 
 interface WaitingBlock extends BlockAddress {
-  /** It may have been there before, with those above it. */
+  /** The block, and those above it, may have existed before and been deleted. */
   isForgotten: boolean;
   tries: number;
 }
 
-/** Blocks that wait, each once, in the order in which they came. */
+/** A queue of blocks in the order in which they came; each block is in it once. */
 function createBlockQueue() {
   const blocks = new Map<string, WaitingBlock>();
   const keyOf = ({ channelId, level, block }: BlockAddress) => `${channelId}:${level}:${block}`;

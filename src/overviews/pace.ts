@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OverviewLimits } from './limits.ts';
 
-/** Rests after each piece of work, the longer the busier the process or the machine is. */
+/** Pauses after each piece of work; longer when the process or the machine is busy. */
 export function createPace({ busyShare, quietShare, busyUtilization }: OverviewLimits) {
   const ending = new AbortController();
   let before = performance.eventLoopUtilization();

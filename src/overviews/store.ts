@@ -17,7 +17,7 @@ import {
   toBlock,
 } from './block.ts';
 
-/** A chunk with its arrays; numbers that are not there are NaN. */
+/** A chunk with its arrays; NaN stands for absent numbers. */
 export interface ChildChunk {
   pointCount: number;
   timeMin: number;
@@ -78,8 +78,8 @@ export async function listBlocksBelow(
 }
 
 /**
- * Stores blocks of one level, those whose children still are what they were made of; all in one transaction. Their channels are
- * locked against whoever replaces a chunk, in the order in which everybody locks them.
+ * Stores blocks of one level in one transaction, but only those whose children are still what they were made from. The lock
+ * on their channels keeps chunks from being replaced meanwhile; it is taken in the order that every transaction uses.
  * @returns how many have been stored; another server may have stored the others
  */
 export async function storeBlocks(
@@ -148,7 +148,7 @@ function insertSql(isOfChunks: boolean): string {
     on conflict do nothing`;
 }
 
-/** Should it be lost, it is made again; nobody waits for the disk. */
+/** Does not wait for the disk: a block that a crash loses is made again. */
 const withoutDisk = 'set local synchronous_commit = off';
 
 /** What a piece of a channel lacks. */
@@ -159,7 +159,7 @@ export interface LackingPiece {
   next: number | null;
 }
 
-/** Looks through the next chunks of a channel for blocks that all chunks are there for, and that are not. */
+/** Searches the next chunks of a channel for missing blocks of which all chunks are there. */
 export async function findLackingBlocks(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId }: ChannelAddress,
@@ -190,7 +190,7 @@ export async function findLackingBlocks(
   return rows[0] as LackingPiece;
 }
 
-/** The blocks of a level that all children are there for, and that are not. */
+/** The missing blocks of a level of which all children are there. */
 export async function findLackingParents(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId }: ChannelAddress,

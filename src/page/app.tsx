@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiFailure } from './api/failure.ts';
-import { readSession, type Session, signIn, signOut } from './api/session.ts';
+import { readSession, type SignedIn, signIn, signOut } from './api/session.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { CompareView } from './compare/compare-view.tsx';
 import { KeysView } from './keys/keys-view.tsx';
@@ -19,7 +19,7 @@ type Access =
   | { kind: 'asking' }
   | { kind: 'failed'; error: Error }
   | { kind: 'out'; reason: string }
-  | { kind: 'in'; session: Session };
+  | { kind: 'in'; session: SignedIn };
 
 /** The page: whoever is signed in sees what the address says. */
 export function App() {
@@ -80,7 +80,7 @@ async function enter(): Promise<Access> {
   }
 }
 
-function Shown({ session }: { session: Session }) {
+function Shown({ session }: { session: SignedIn }) {
   const state = usePageState();
   if (state.view === 'run') return <RunView key={state.dataId} state={state} />;
   if (state.view === 'compare') return <CompareView key={state.dataIds.join()} state={state} />;
@@ -89,7 +89,7 @@ function Shown({ session }: { session: Session }) {
   return <RunsView filters={state.filters} session={session} />;
 }
 
-function Head({ session, onLeave }: { session: Session; onLeave: () => void }) {
+function Head({ session, onLeave }: { session: SignedIn; onLeave: () => void }) {
   return (
     <header class="page-head">
       <button type="button" class="skip" onClick={skip}>

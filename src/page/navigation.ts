@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
-import { addressOf, type PageState, stateOf } from './url-state.ts';
+import { hrefOf, type PageState, stateOf } from './url-state.ts';
 
 /** Told when the page itself has changed the address; the browser tells of the Back button. */
 const watchers = new Set<() => void>();
 
 /** Shows something else. The Back button comes back to what was there, unless `replace` is true. */
 export function show(state: PageState, { replace = false } = {}): void {
-  const address = addressOf(state);
+  const address = hrefOf(state);
   if (replace) history.replaceState(null, '', address);
   else history.pushState(null, '', address);
   for (const watcher of watchers) watcher();
@@ -31,7 +31,7 @@ export function usePageState(): PageState {
 /** For links: a plain click stays on the page; any other does what a browser does with a link. */
 export function linkTo(state: PageState): { href: string; onClick: (event: MouseEvent) => void } {
   return {
-    href: addressOf(state),
+    href: hrefOf(state),
     onClick(event) {
       if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();

@@ -105,7 +105,7 @@ export function stateOf(query: string): PageState {
 }
 
 /** @returns the query of an address, with its `?`; `.` for the plain page, as a relative link needs it */
-export function addressOf(state: PageState): string {
+export function hrefOf(state: PageState): string {
   const params = new URLSearchParams();
   if (state.view === 'runs') {
     for (const [name, value] of Object.entries(state.filters)) if (value !== '') params.set(name, value);

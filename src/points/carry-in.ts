@@ -8,8 +8,9 @@ import type { MsRange } from './time.ts';
 import { newestRange } from './window.ts';
 
 /**
- * The last point of a channel before a range, as it is stored: absent where its reading is. Only its chunk is read, and those that
- * overlap it. Undefined where the range begins with the channel, or the channel with the range.
+ * Finds the last point of a channel before a range, as it is stored; its reading may be absent. Only the chunk of that
+ * point is read, and the chunks that overlap it.
+ * @returns undefined where the channel has no point before the range, or the range has no beginning
  */
 export async function findCarriedIn(
   source: ChannelSource,
@@ -33,7 +34,10 @@ export async function findCarriedIn(
   return last;
 }
 
-/** The same points with one before them, and a null between where chunks are missing there. Times are ms where there are breaks. */
+/**
+ * Puts one point before a read. Where chunks are missing between the two, a null goes out between them. With breaks, times
+ * are in ms.
+ */
 export function withCarriedIn(
   carried: Points,
   batches: PointRead['batches'],

@@ -11,10 +11,10 @@ import { planCoarsely } from './plan-coarsely.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Wanted } from './selection.ts';
 import type { MsRange } from './time.ts';
-import { newestRange, rangeOf } from './window.ts';
+import { msRangeOf, newestRange } from './window.ts';
 
 /**
- * Finds out what a selection leaves of a channel, in order of time.
+ * Plans the read of what a selection wants of a channel, in order of time.
  * @throws ApiError 422 for more chunks than a read may go through
  */
 export async function planChannelPoints(
@@ -23,7 +23,7 @@ export async function planChannelPoints(
   limits: PointLimits,
 ): Promise<PlannedRead> {
   const { selection, zeroMs, collapse } = wanted;
-  let range = rangeOf(selection, zeroMs);
+  let range = msRangeOf(selection, zeroMs);
   if (selection.last_n !== undefined) range = await newestRange(source, range, selection.last_n, limits);
   const read = await planRange(source, range, wanted, limits);
   if (selection.carry_in !== true) return read;
@@ -56,7 +56,7 @@ async function planRange(
   return { footprint: (shared) => downSampledFootprintOf(plan, shared, max_points), gaps, ...points };
 }
 
-/** What a range holds: by the overview of the channel where that spares much, else chunk by chunk. */
+/** Plans what a range holds: from the overview of the channel where that saves much work, else chunk by chunk. */
 export async function planForExtremes(
   source: ChannelSource,
   range: MsRange,
@@ -70,7 +70,7 @@ export async function planForExtremes(
   return (await planCoarsely(source.overview, source.chunkCount, range, limits)) ?? source.planWithSummaries(range);
 }
 
-/** How many chunks a range holds, if they lie evenly in the time of their channel. */
+/** How many chunks a range would hold if the chunks were spread evenly over the time span of their channel. */
 function chunksExpected({ chunkCount, span }: ChannelSource, { fromMs, toMs }: MsRange): number {
   const insideMs = Math.min(toMs, span.toMs) - Math.max(fromMs, span.fromMs) + 1;
   return (chunkCount * Math.max(0, insideMs)) / (span.toMs - span.fromMs + 1);

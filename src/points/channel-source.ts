@@ -8,36 +8,45 @@ import type { MsRange } from './time.ts';
 /** A channel as the engine sees it: what is stored of it, and the statements that read it. */
 export interface ChannelSource {
   chunkCount: number;
-  /** All points, the ones without a possible time too. */
+  /** All points, also those without a possible time. */
   pointCount: number;
   /** The chunks whose span of times touches a range, in order of time. */
   plan(range: MsRange): Promise<ChunkPlan>;
-  /** @param chunksMax breaks off with one more; by default the bound of a read */
+  /** @param chunksMax the plan stops at this many chunks and one more; by default the bound of a read */
   planWithSummaries(range: MsRange, chunksMax?: number): Promise<SummaryPlan>;
   overview: OverviewSource;
-  /** The times of the channel, in ms. */
+  /** The time span of the channel's points, in ms. */
   span: MsRange;
-  /** The chunks that begin before a time in Unix seconds, those that begin last first. */
+  /** The chunks that begin before a time (Unix seconds), the latest beginning first. */
   listNewest(beforeSeconds: number, chunksMax: number): Promise<TimedChunk[]>;
-  /** What is stored above some indexes and below others, each of which is missing its direct neighbour there. */
+  /**
+   * The nearest stored chunk above each of some indexes, and below each of others. Only indexes whose direct neighbour is
+   * missing are in the answer.
+   */
   listNeighbours(beside: Record<'above' | 'below', readonly number[]>): Promise<Record<'above' | 'below', Neighbour[]>>;
-  /** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */
+  /**
+   * For each hole: the differences between successive stored indexes, at most `stepsMax` before the hole and as many after
+   * it.
+   */
   listStepsBeside(holes: readonly Hole[], stepsMax: number): Promise<number[][]>;
   fetch: FetchChunks;
-  /** The same, not decoded. They are valid until the next chunks of the channel are fetched. */
+  /** The same, not decoded. The series are valid until the next fetch from this channel. */
   fetchSeries: FetchChunks<SeriesOfChunk>;
-  /** Is awaited between two steps of work. */
+  /** Is awaited between two steps of work, so that other reads have their turn of the event loop. */
   rest: Reading['rest'];
 }
 
-/** Fetches chunks by their indexes, which ascend, of about so many points. Chunks that are gone are missing. */
+/**
+ * Fetches chunks by their indexes, which ascend. `pointCount` says about how many points they hold. Chunks that are gone
+ * are left out.
+ */
 export type FetchChunks<Chunk extends { chunkIndex: number } = ChunkPoints> = (
   chunkIndexes: readonly number[],
   withValues: boolean,
   pointCount: number,
 ) => Promise<Chunk[]>;
 
-/** The points of one chunk in their stored order, as they are stored. */
+/** The points of one chunk in their stored order and stored encoding. */
 export interface SeriesOfChunk {
   chunkIndex: number;
   times: StoredSeries;
@@ -52,7 +61,7 @@ export interface TimedChunk {
   time_max: number;
 }
 
-/** The nearest chunk that is stored on one side of an index, and the times of the nearest there that has any. */
+/** The nearest stored chunk on one side of an index, and the times of the nearest chunk there that has times. */
 export interface Neighbour {
   /** The index that was asked for. */
   chunk_index: number;

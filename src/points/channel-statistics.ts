@@ -7,10 +7,13 @@ import { fetchPage, nextPage } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
-import { createTotal, type Statistics, statisticsOf } from './statistics.ts';
+import { createTotal, type Statistics, statisticsInRange } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
-/** Statistics with the smallest and the largest reading, of equal ones any; undefined where there is none. */
+/**
+ * Statistics, and the smallest and the largest reading. Of equal extremes any one is given. Undefined where there is no
+ * reading.
+ */
 export interface ChannelStatistics extends Statistics, Extremes {}
 
 interface Extremes {
@@ -24,8 +27,8 @@ export interface Extreme {
 }
 
 /**
- * The statistics of all stored points of a channel that lie in a range, also of those that share their ms. Blocks of the
- * overview tell theirs; arrays are read of chunks that stand in no block of the range.
+ * The statistics of all stored points of a channel that lie in a range; points that share a ms are all counted. Blocks of the
+ * overview have their statistics stored. Arrays are read only of chunks that no block in the range covers.
  * @throws ApiError 422 for more chunks than a read may go through
  */
 export async function readStatistics(
@@ -49,7 +52,7 @@ export async function readStatistics(
       await fetchPage<Points & { chunkIndex: number }>(source.fetch, plan, page, true)
     ).entries()) {
       await source.rest();
-      total.add(statisticsOf(chunk.times, chunk.values, range));
+      total.add(statisticsInRange(chunk.times, chunk.values, range));
       if (!isInside(plan, page.positions[i] as number, range)) addExtremesOf(extremes, chunk, range);
     }
     from = page.next;
@@ -57,7 +60,10 @@ export async function readStatistics(
   return { ...total.sum(), ...extremes };
 }
 
-/** Takes the statistics of the blocks of a plan together. Of a block that has gone meanwhile, the plan has what was below. */
+/**
+ * Sums the statistics of the blocks of a plan. A block may be gone since it was planned: then it is replaced in the plan by
+ * its children.
+ */
 async function withStatistics(source: ChannelSource, planned: SummaryPlan) {
   const { overview } = source;
   for (let plan = planned; ; ) {

@@ -13,8 +13,9 @@ import type { Points } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /**
- * Divides the points of a chunk that lie in a range into so many parts, evenly and in their stored order. Points that share
- * their ms with the one before are in its part, and count as one. Where none begins, they belong to the part before.
+ * Divides the points of a chunk that lie in a range into `count` parts of equal size, in their stored order. Points that
+ * share a ms with the point before belong to its part, and count as one. With a count of 0 all points belong to the part
+ * that was begun before.
  */
 export function addChunk(
   parts: ExtremesOfParts,
@@ -29,8 +30,8 @@ export function addChunk(
 }
 
 /**
- * Whether parts are runs of as many points as they say: each point lies in the range and has a ms of its own, behind those before.
- * Then only the times of extremes matter, and readings are compared without decoding them.
+ * Whether parts can be cut by position alone: each point lies in the range, and its ms is later than that of the point
+ * before. Then only the times of extremes are needed, and readings are compared without decoding them.
  */
 function isEven(times: SeriesScan, values: SeriesScan, { fromMs, toMs }: MsRange, count: number): boolean {
   const { pointCount } = times;
@@ -59,7 +60,7 @@ function addRuns(parts: ExtremesOfParts, times: SeriesScan, values: SeriesScan, 
   }
 }
 
-/** @param chunk its arrays are written over */
+/** @param chunk its arrays are overwritten */
 function addPoints(parts: ExtremesOfParts, chunk: Points, { fromMs, toMs }: MsRange, count: number): void {
   const { times, values } = chunk;
   let length = 0;

@@ -5,13 +5,13 @@ import { columnsOf, fittingPointsOf, pointsPerMsOf, type Summaries, type Summary
 import { msOf } from './time.ts';
 
 /**
- * Which chunks a read goes through, in order: some numbers a chunk and no object, so that a channel of a million chunks
- * can be planned in memory.
+ * The chunks that a read goes through, in order. Each is a few numbers in columns and no object, so that a channel of a
+ * million chunks can be planned in memory.
  */
 export interface ChunkPlan {
   length: number;
   chunkIndexes: Float64Array;
-  /** Points of each chunk, the ones without a possible time too. */
+  /** Points of each chunk, also those without a possible time. */
   pointCounts: Float64Array;
   /** Span of the times of each chunk, in ms. */
   firstMs: Float64Array;
@@ -19,9 +19,9 @@ export interface ChunkPlan {
 }
 
 /**
- * A plan that knows the extreme values of each chunk, and when they were; NaN where no point has both value and time. In the
- * place of chunks whose indexes follow each other may stand a block of the overview (`overview.ts`): its chunks lie wholly in
- * the range, and in order of time all behind the entry before it.
+ * A plan that also has the extreme values of each chunk and their times: NaN where no point has both value and time. An
+ * entry may be a block of the overview (`overview.ts`) instead of a chunk. A block stands for chunks of successive indexes.
+ * They lie wholly in the range, and in order of time all of them come after the entry before it.
  */
 export interface SummaryPlan extends ChunkPlan {
   minValues: Float64Array;
@@ -30,14 +30,17 @@ export interface SummaryPlan extends ChunkPlan {
   maxMs: Float64Array;
   /** 0 for a chunk. Of a block, `chunkIndexes` has the first of its chunks. */
   levels: Float64Array;
-  /** The latest first ms of the chunks of an entry. */
+  /** The latest first ms among the chunks of an entry. */
   firstMsMax: Float64Array;
-  /** Points that count where parts are divided, and how close they lie at most. */
+  /** How many points count when parts are divided, and how close points lie at most. */
   fittingPoints: Float64Array;
   pointsPerMs: Float64Array;
 }
 
-/** Collects a plan; times arrive in seconds. All are plain arguments: an object for each of 100,000 chunks takes 0.3 s. */
+/**
+ * Collects a plan. Times arrive in seconds. All arguments are plain numbers: an object for each of 100,000 chunks would
+ * take 0.3 s.
+ */
 export function createChunkPlan() {
   const columns = growingColumns('chunkIndexes', 'pointCounts', 'firstMs', 'lastMs');
   return {
@@ -58,7 +61,10 @@ const summaryColumns = [
   ...(['levels', 'firstMsMax', 'fittingPoints', 'pointsPerMs'] as const),
 ];
 
-/** Collects a plan with summaries: each chunk is added, and then summarised; or what an overview tells is taken over. */
+/**
+ * Collects a plan with summaries. Each chunk is added first and summarised then; children and blocks of an overview are
+ * added with their summary.
+ */
 export function createSummaryPlan() {
   const columns = growingColumns(...summaryColumns);
   return {

@@ -6,8 +6,9 @@ import { merged, type OverviewSource } from './plan-coarsely.ts';
 import { msOf } from './time.ts';
 
 /*
- * Blocks in which parts begin. They are gone down to the chunks where parts begin, and what lies between is known by the summaries on
- * the way: so a thousand parts look at a thousand blocks of each level at most, and a plan stays as short as its range allows.
+ * Finds the places inside blocks where parts begin. From a block the search goes down, level by level, to the chunk in
+ * which each part begins. What lies between two beginnings is known by the summaries on the way. So a thousand parts read
+ * at most a thousand blocks of each level, and the plan does not grow.
  */
 
 /** A plan that is divided into parts. */
@@ -18,9 +19,12 @@ export interface Divided extends Parts {
 /** A block in which parts begin. */
 export interface CrossedBlock {
   children: BlockChildren;
-  /** The children in which parts begin, in order. */
+  /** The children in which parts begin, in ascending order. */
   begins: number[];
-  /** What these are, in the same order; of a block of level 1 nothing, since a part begins with its chunk there. */
+  /**
+   * The blocks at `begins`, in the same order. Empty for a block of level 1: its children are chunks, and each part there
+   * begins with its chunk.
+   */
   below: CrossedBlock[];
 }
 
@@ -32,15 +36,15 @@ interface Wanted {
   block: number;
   /** Points before it. */
   before: number;
-  /** Whether all of its points count. */
+  /** Whether all of its points count when parts are divided. */
   isFull: boolean;
   keep(crossed: CrossedBlock): void;
 }
 
 /**
- * The blocks at some positions of a plan, in each of which parts begin.
- * @returns also those that have to be opened in the plan: at some level their children are not in order of time, or chunks are longer than
- * a part, or they are not stored any more
+ * Looks up the blocks at some positions of a plan, in each of which parts begin.
+ * @returns `mixed`: positions of blocks that must be opened in the plan instead, because at some level their children are
+ * not in order of time, or a chunk is longer than a part, or a block is not stored any more
  */
 export async function findCrossed(
   overview: OverviewSource,
@@ -75,7 +79,7 @@ export async function findCrossed(
   return { blocks, mixed: [...mixed].sort((a, b) => a - b) };
 }
 
-/** @param wanted gets its children in which parts begin @returns whether it can be gone down */
+/** @param wanted is given the children in which parts begin @returns false where the block must be opened instead */
 function cross(
   { fanOut }: OverviewSource,
   { beginsIn }: Divided,
@@ -124,7 +128,7 @@ function followEachOther(children: BlockChildren): boolean {
   return true;
 }
 
-/** Adds the chunks of a block run by run: those of one part, of which only extremes matter. */
+/** Adds a block to the parts run by run. A run is the children that belong to one part; only its extremes matter. */
 export function addCrossed(parts: ExtremesOfParts, { children, begins, below }: CrossedBlock): void {
   const [least, greatest] = [children.column('valueMin'), children.column('valueMax')];
   const timeOfLeast = (child: number) => children.number('valueMinTime', child);

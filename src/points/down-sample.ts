@@ -14,8 +14,8 @@ import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
- * At most so many points, nulls between them included: all of them where they are no more, else the extreme values of
- * parts that hold about as many points each. At least half as many, whatever their times.
+ * Gives at most `pointsMax` points, including the nulls between them: all points where they are no more than that, else the
+ * extremes of parts that hold about as many points each. At least half of `pointsMax` come out, however the times lie.
  */
 export async function downSample(
   source: DownSampled,
@@ -40,7 +40,7 @@ export async function downSample(
             fillUp(await chunkByChunk(source, range, shared), held, points, room, shared),
         }
       : few;
-  // They are chosen once, and when they are first asked for: it takes room that is counted after this.
+  // The points are chosen once, on the first request for them: the memory for it is counted only after this function.
   let chosen: Promise<Points> | undefined;
   const chosenWithin = (shared: PointLimits) => {
     chosen ??= choosePoints(choice, breaks, pointsMax, shared);
@@ -55,7 +55,7 @@ export async function downSample(
   };
 }
 
-/** A channel that is planned, maybe in blocks, and what a plan without them takes. */
+/** A planned channel whose plan may contain blocks, and what is needed to plan it without them. */
 type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries'>;
 
 /** @throws ApiError 422 for more chunks than a read may go through */
@@ -66,15 +66,15 @@ async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLi
   return { ...source, plan };
 }
 
-/** How points are chosen of more than may be shown. */
+/** How points are chosen where there are more than may be shown. */
 interface Choice {
-  /** At most two of each of so many parts, in order of time. */
+  /** At most two points of each part, in order of time. */
   choose(partCount: number, limits: PointLimits): Promise<Points>;
-  /** Adds others where parts have given few. Not needed where each part is known to have points. */
+  /** Adds other points where parts have given few. Absent where every part is known to have points. */
   fillUp?(points: Points, room: { least: number; most: number }, limits: PointLimits): Promise<Points>;
 }
 
-/** Which points are shown. Together with the nulls that belong between them they are no more than there may be. */
+/** Chooses the points to show. With the nulls between them they are at most `pointsMax`. */
 async function choosePoints(
   { choose, fillUp: addOthers }: Choice,
   breaks: LineBreaks,
@@ -83,7 +83,7 @@ async function choosePoints(
 ): Promise<Points> {
   const half = Math.floor(pointsMax / 2);
   const countShown = (points: Points) => countUpTo(pointsMax + 1, withLineBreaks(inBatches(points), breaks));
-  // Nearly always a break takes a single null. Where points lie in one, a null may follow each of them.
+  // Nearly always a break takes a single null. Where points lie inside a break, each of them may be followed by a null.
   let room = Math.max(half, pointsMax - breaks.length);
   for (;;) {
     let points = await choose(Math.floor(room / 2), limits);
@@ -107,21 +107,21 @@ async function* inBatches({ times, values }: Points): Batches {
   }
 }
 
-/** The part of a range in which the chunks of a plan have points. */
+/** The span inside a range in which the chunks of a plan have points. */
 function spanOf({ length, firstMs, lastMs }: ChunkPlan, { fromMs, toMs }: MsRange): MsRange {
   let last = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < length; i++) last = Math.max(last, lastMs[i] as number);
   return { fromMs: Math.max(fromMs, firstMs[0] ?? Number.POSITIVE_INFINITY), toMs: Math.min(toMs, last) };
 }
 
-/** The points of the chunks that lie inside a range with all of theirs. */
+/** How many points the chunks have that lie wholly inside a range. */
 function pointsWithin(plan: ChunkPlan, range: MsRange): number {
   let points = 0;
   for (let i = 0; i < plan.length; i++) if (isInside(plan, i, range)) points += plan.pointCounts[i] as number;
   return points;
 }
 
-/** How many points there are, or that there are at least so many. */
+/** Counts points, and stops once it has reached `enough`. */
 async function countUpTo(enough: number, batches: Batches): Promise<number> {
   let count = 0;
   for await (const { times } of batches) {

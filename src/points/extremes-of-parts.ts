@@ -1,11 +1,11 @@
 import type { Points } from './points.ts';
 
-/** Collects the extremes of parts, one part after the other. Their times are in ms, whole or with fractions. */
+/** Collects the extremes of parts, one part after the other. Times are in ms, whole or with fractions. */
 export class ExtremesOfParts {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
   #length = 0;
-  /** Of the part that has been begun last. NaN where nothing has been added that counts. */
+  /** Of the current part. NaN as long as it has no reading. */
   #least = Number.NaN;
   #leastMs = Number.NaN;
   #greatest = Number.NaN;
@@ -32,11 +32,11 @@ export class ExtremesOfParts {
   }
 
   /**
-   * Adds a reading, NaN for an absent one. Of equal values the earliest is the smallest and the latest the largest, so that a
-   * level line is shown in its whole length.
+   * Adds a reading, NaN for an absent one. Of equal values the earliest is the smallest and the latest is the largest, so
+   * that a level line is shown in its whole length.
    */
   add(ms: number, value: number): void {
-    // Nearly all of a long part.
+    // Fast path: nearly all points of a long part end here.
     if (value > this.#least && value < this.#greatest) return;
     if (Number.isNaN(value)) {
       if (!(this.#absentMs <= ms)) this.#absentMs = ms;

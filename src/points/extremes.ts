@@ -11,14 +11,14 @@ import type { Points } from './points.ts';
 import type { MsRange } from './time.ts';
 
 /**
- * Reads the smallest and the largest value of each of so many parts of a channel, in one pass and in memory that grows with
- * the parts only. A part is a run of points of one chunk, or of whole chunks that follow each other. A whole chunk is known by
- * its summary; arrays are read of chunks in which more than one part begins, or that reach out of the range.
+ * Reads the smallest and the largest value of each of `partCount` parts of a channel, in one pass and in memory that grows
+ * with the parts only. A part is a run of points of one chunk, or a run of whole chunks. For a whole chunk its summary is
+ * enough. Arrays are read only of chunks in which more than one part begins, and of chunks that reach out of the range.
  *
- * All stored points count, also those that share a ms, of which a plain read shows the last.
- * @param range of finite bounds
- * @returns at most two points a part, their times in ms. Where chunks overlap in time, or their times step back, they are not in
- * order, and some may have the same ms
+ * All stored points count, also those that share a ms. A plain read would show only the last of these.
+ * @param range with finite bounds
+ * @returns at most two points a part, their times in ms. Where chunks overlap in time, or times step back, the points are
+ * not in order, and some may have the same ms
  */
 export async function readExtremes(
   { plan: given, fetchSeries, rest, overview }: DividedChannel,
@@ -40,7 +40,7 @@ export async function readExtremes(
       crossedPositions(divided, from, page, limits.pageBlocksMax),
     );
     if (mixed.length > 0) {
-      // What lies before them stays as it is, and so do the parts that have begun there.
+      // Entries before the mixed blocks stay as they are, and so do the parts that begin there.
       divided = divide(await openBlocks(overview, plan, mixed), range, partCount);
       continue;
     }
@@ -61,10 +61,10 @@ export async function readExtremes(
   return parts.finish();
 }
 
-/** A millisecond of work. */
+/** A chunk longer than this takes more than a millisecond of work. */
 const longChunkPoints = 100_000;
 
-/** A channel that is planned, maybe in blocks. */
+/** A planned channel whose plan may contain blocks. */
 type DividedChannel = Pick<ChannelSource, 'fetchSeries' | 'overview' | 'rest'> & { plan: SummaryPlan };
 
 const divide = (plan: SummaryPlan, range: MsRange, partCount: number): Divided => ({
@@ -72,7 +72,7 @@ const divide = (plan: SummaryPlan, range: MsRange, partCount: number): Divided =
   ...partsOfChunks(plan, range, partCount),
 });
 
-/** Divides a plan, and opens its blocks of blocks until in each begin no more parts than a page may have. */
+/** Divides a plan into parts. Opens blocks of level 2 and above in which more parts begin than one page may have. */
 async function dividedIn(
   overview: OverviewSource,
   plan: SummaryPlan,
@@ -90,7 +90,7 @@ async function dividedIn(
   }
 }
 
-/** The blocks of a page in which parts begin. The page ends earlier where many parts do. */
+/** The blocks of a page in which parts begin. Ends the page earlier where too many parts begin in it. */
 function crossedPositions({ plan, counts }: Divided, from: number, page: Page, beginsMax: number): number[] {
   const positions: number[] = [];
   let begins = 0;

@@ -5,10 +5,12 @@ import { byMs } from './selection.ts';
 import type { MsRange } from './time.ts';
 
 /**
- * Adds points of a channel to some that are shown already, at about even distances. Takes a pass over all points of the
- * range, so it is for channels whose plan tells little: of which most points are stored several times, or have no time.
- * @param shown in order, one a ms
- * @param room how many points to add: at least so many, if there are as many in other ms than those shown, and at most so many
+ * Adds points of a channel, at about even distances, to points that are shown already. This needs a pass over all points of
+ * the range, so it is only for channels whose plan says little about them: most of their points are stored several times,
+ * or have no time.
+ * @param shown in order of time, one a ms
+ * @param room how many points to add: at least `least`, if there are as many in other ms than those shown, and at most
+ * `most`
  */
 export async function fillUp(
   channel: PlannedChannel,
@@ -29,7 +31,10 @@ export async function fillUp(
   return merged(shown, others.take(room.most));
 }
 
-/** Keeps one of every so many points that are added: at least half as many as there is room for, if so many were added. */
+/**
+ * Keeps every n-th point that is added, and doubles n when it is full. So at least half of its room is used, if as many
+ * points were added.
+ */
 class Thinned {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
@@ -47,7 +52,7 @@ class Thinned {
     if (this.#seen++ % this.#stride !== 0) return;
     if (this.#length === this.#times.length) {
       this.#keep(this.#length / 2);
-      // Their number was even, so what comes now is due by the new stride too.
+      // The number of points was even, so the next point is due by the new stride too.
       this.#stride *= 2;
     }
     this.#times[this.#length] = ms;
@@ -59,7 +64,7 @@ class Thinned {
     return { times: this.#times.subarray(0, this.#length), values: this.#values.subarray(0, this.#length) };
   }
 
-  /** So many, at even distances. */
+  /** Keeps only `count` of the points, at even distances. */
   #keep(count: number): void {
     for (let i = 0; i < count; i++) {
       const from = Math.floor((i * this.#length) / count);
@@ -75,7 +80,7 @@ function merged(one: Points, other: Points): Points {
   const both = { times: new Float64Array(length), values: new Float64Array(length) };
   let [i, k] = [0, 0];
   for (let at = 0; at < length; at++) {
-    // Behind the end of a list is no time, and the comparison fails.
+    // Behind the end of a list the time is undefined, and the comparison is false.
     const isOne = k === other.times.length || (one.times[i] as number) < (other.times[k] as number);
     both.times[at] = (isOne ? one.times[i] : other.times[k]) as number;
     both.values[at] = (isOne ? one.values[i++] : other.values[k++]) as number;

@@ -3,35 +3,41 @@ import type { ChunkPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 
 /*
- * How much memory a read will take, as far as its plan tells. All but the plans themselves is still to come when that is
- * asked, so a read that there is no room for waits, or is refused, before it has begun.
+ * How much memory a read will take, as far as its plan shows. It is asked for before anything but the plans is in memory.
+ * So a read without enough memory waits, or is refused, before it has begun.
  */
 
-/** What is held of one channel. */
+/** What a read holds of one channel. */
 export interface Footprint {
-  /** In its plan. */
+  /** Chunks in its plan. */
   chunks: number;
-  /** Points at a time. */
+  /** Points in memory at the same time. */
   points: number;
   bytes: number;
-  /** Bytes beyond these that are given back before the first points come: of several channels one takes them at a time. */
+  /**
+   * Further bytes that are given back before the first points come out. When a read has several channels, only one takes
+   * them at a time.
+   */
   passingBytes: number;
-  /** Bytes that are left once the points of a down-sampled read have been chosen, until they are written. */
+  /** Bytes that a down-sampled read still holds once its points have been chosen, until they are written. */
   chosenBytes: number;
 }
 
-/** Bytes of a chunk in a plan, and in one with summaries. */
+/** Bytes of a chunk in a plan, and in a plan with summaries. */
 const [planBytes, summaryBytes] = [32, 96];
-/** Bytes of a point: 24 as it comes and 16 decoded. */
+/** Bytes of a point: 24 as it arrives and 16 decoded. */
 const pointBytes = 40;
-/** Bytes of a point at most as it is stored. */
+/** Bytes of a stored point at most. */
 const seriesBytes = 24;
-/** Bytes of a point that a down-sampled read has chosen: it holds all of them until its end. */
+/** Bytes of a point that a down-sampled read has chosen. It holds all of them until its end. */
 const chosenBytes = 16;
-/** Bytes of such a point while they are sorted, or others are looked for; and of a chunk while it is divided into parts. */
+/** Bytes of a chosen point while points are sorted or filled up, and of a chunk while the plan is divided into parts. */
 const [choosingBytes, dividingBytes] = [32, 12];
 
-/** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
+/**
+ * Chunks that follow each other in time pass through one page at a time. Chunks that overlap wait in a buffer, which is
+ * sorted.
+ */
 export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {
   let largest = 0;
   let all = 0;
@@ -68,7 +74,7 @@ export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, poi
   };
 }
 
-/** The largest chunk of a plan is held as it comes and decoded. */
+/** The largest chunk of a plan is in memory twice: as it arrives, and decoded. */
 export function largestChunkBytes({ pointCounts, length }: ChunkPlan): number {
   let largest = 0;
   for (let i = 0; i < length; i++) largest = Math.max(largest, pointCounts[i] as number);

@@ -6,9 +6,9 @@ import type { Gap } from './points.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /**
- * The gaps beside the chunks of a plan that reach into its range, in order of chunk index. Where the range holds no chunk,
- * the gap in which it lies. Indexes that the channel leaves out by habit are none. Costs some look-ups for each hole, whatever is
- * stored outside of the range.
+ * Finds the gaps beside the chunks of a plan, as far as they reach into its range, in order of chunk index. Where the range
+ * holds no chunk, it finds the gap in which the range lies. Indexes that the channel regularly leaves out are no gap. The
+ * cost is a few look-ups for each hole, however much is stored outside of the range.
  */
 export async function findGaps(
   source: GapSource,
@@ -24,7 +24,7 @@ export async function findGaps(
 
 type GapSource = Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'listStepsBeside' | 'overview' | 'rest'>;
 
-/** Where no chunk is stored between two others, or before the first. */
+/** The runs of indexes without a stored chunk: between two chunks, or before the first. */
 async function findHoles(source: GapSource, plan: SummaryPlan, range: MsRange): Promise<Gap[]> {
   const { ends, starts } = await runsOf(plan, source);
   if (plan.length === 0) {
@@ -44,11 +44,11 @@ async function findHoles(source: GapSource, plan: SummaryPlan, range: MsRange): 
     }
     for (const one of found.below) {
       const { chunk_index: start, neighbour_index: previous } = one;
-      // What was found from above is the same gap.
+      // A hole that was found from above is the same gap.
       if (!gaps.has(start - 1)) add((previous ?? -1) + 1, start - 1, spanOf(one), starts.get(start) as Span);
     }
   };
-  // Nearly always there is one run, and its two sides are asked for in one trip.
+  // Nearly always there is one run of chunks. Both its sides are then asked for in one round trip.
   const [first = 0] = starts.keys();
   await addHoles([...ends.keys()], first > 0 ? [first] : []);
   const isOpen = (start: number) => start > 0 && start !== first && !gaps.has(start - 1);
@@ -61,7 +61,7 @@ interface Span {
   lastMs: number;
 }
 
-/** The last and the first chunk of every run of chunk indexes. Blocks of a plan are never at an end of a run. */
+/** The last and the first chunk of each run of successive indexes. An entry that is a block is never at an end of a run. */
 async function runsOf(
   { length, chunkIndexes, firstMs, lastMs, levels }: SummaryPlan,
   { rest, overview: { fanOut } }: GapSource,
@@ -87,8 +87,8 @@ const spanOf = ({ time_min, time_max }: { time_min: number | null; time_max: num
   time_min === null || time_max === null ? null : { firstMs: msOf(time_min), lastMs: msOf(time_max) };
 
 /**
- * The missing points belong between the data on both sides, also where time runs against the index. Where both sides
- * overlap they belong somewhere in what they share.
+ * The missing points belong between the chunks on both sides, also where time runs against the index. Where the chunks on
+ * both sides overlap in time, the missing points belong somewhere in the overlap.
  */
 function toGap(fromChunk: number, toChunk: number, before: Span | null, after: Span | null): Gap {
   const isReversed = before !== null && after !== null && after.lastMs < before.firstMs;

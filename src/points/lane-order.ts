@@ -1,17 +1,23 @@
-/** Several channels side by side, and which of them come next. */
+/** Several channels side by side, ordered by the time of their next point. */
 export interface LaneOrder {
-  /** The time of each channel's next point, infinite at its end. Only those of channels that are taken may be changed. */
+  /** The time of each channel's next point, infinite at its end. The caller changes only those of taken channels. */
   fronts: Float64Array;
   /** The earliest front. */
   earliest(): number;
-  /** Takes all channels whose front is the earliest, and puts them into `row`, in order. @returns how many they are */
+  /**
+   * Takes all channels whose front is the earliest, and lists them in `row`, in ascending order.
+   * @returns how many they are
+   */
   takeEarliest(): number;
   row: Uint32Array;
-  /** Puts those that are taken back, by the fronts that they have now. At the beginning all are taken. */
-  settle(): void;
+  /** Puts the taken channels back, by their new fronts. At the beginning all channels are taken. */
+  putBack(): void;
 }
 
-/** Up to so many channels, looking at each for every row costs a third of keeping a heap; at 100 it costs more. */
+/**
+ * Up to this many channels, scanning all of them for every row costs a third of a heap. At 100 channels a scan costs more
+ * than a heap.
+ */
 const scannedLanesMax = 32;
 
 export const createLaneOrder = (count: number): LaneOrder =>
@@ -30,7 +36,7 @@ function createLaneScan(count: number): LaneOrder {
       for (let lane = 0; lane < count; lane++) if (fronts[lane] === front) row[taken++] = lane;
       return taken;
     },
-    settle() {
+    putBack() {
       front = Number.POSITIVE_INFINITY;
       for (let lane = 0; lane < count; lane++) if ((fronts[lane] as number) < front) front = fronts[lane] as number;
     },
@@ -38,15 +44,15 @@ function createLaneScan(count: number): LaneOrder {
 }
 
 /**
- * A binary heap of channels by their fronts. Equal fronts at the top hang together, so that a row of any number of channels
- * is found by walking down from there. It is put back from the lowest place upwards, which takes about n steps for all of
- * n channels, and log n for one of them.
+ * A binary heap of channels by their fronts. Channels with the earliest front are connected at the top of the heap, so a
+ * row is found by walking down from there. Taken places are put back from the lowest upwards: about n steps for all of n
+ * channels, and log n for one.
  */
 function createLaneHeap(count: number): LaneOrder {
   const fronts = new Float64Array(count);
-  /** The channel at each place. The children of a place p are at 2p + 1 and 2p + 2; neither is earlier. */
+  /** The channel at each place. A place p has its children at 2p + 1 and 2p + 2, and neither has an earlier front. */
   const places = Uint32Array.from({ length: count }, (_, lane) => lane);
-  /** The places that are taken, in ascending order. */
+  /** The taken places, in ascending order. */
   const taken = places.slice();
   let takenCount = count;
   const row = new Uint32Array(count);
@@ -66,7 +72,7 @@ function createLaneHeap(count: number): LaneOrder {
     places[place] = lane;
   }
 
-  /** Takes the places from the top down whose front is this one. */
+  /** Takes all places with this front, from the top down. */
   function take(front: number): void {
     taken[0] = 0;
     takenCount = 1;
@@ -84,7 +90,7 @@ function createLaneHeap(count: number): LaneOrder {
     takeEarliest() {
       const front = frontAt(0);
       take(front);
-      // Most rows are of one channel or of nearly all: neither is sorted.
+      // Most rows have one channel or nearly all of them. Neither kind has to be sorted.
       if (takenCount > 1 && takenCount * 4 >= count) {
         for (let lane = 0, at = 0; at < takenCount; lane++) if (fronts[lane] === front) row[at++] = lane;
         return takenCount;
@@ -93,7 +99,7 @@ function createLaneHeap(count: number): LaneOrder {
       if (takenCount > 1) row.subarray(0, takenCount).sort();
       return takenCount;
     },
-    settle() {
+    putBack() {
       for (let i = takenCount - 1; i >= 0; i--) sink(taken[i] as number);
       takenCount = 0;
     },

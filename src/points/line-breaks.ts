@@ -1,9 +1,12 @@
 import type { Batches, Gap } from './points.ts';
 
-/** Spans across which no line may be drawn, by where they begin. Their ends are whole ms, so times with fractions count as those too. */
+/**
+ * Spans of time across which no line may be drawn, in order of their beginning. Their bounds are whole ms, so times with
+ * fractions are rounded before they are compared.
+ */
 export type LineBreaks = Gap['between'][];
 
-/** Those of the gaps that have data on both sides. */
+/** The spans of the gaps that have data on both sides. */
 export function lineBreaksOf(gaps: readonly Gap[]): LineBreaks {
   return gaps
     .map(({ between }) => between)
@@ -12,13 +15,14 @@ export function lineBreaksOf(gaps: readonly Gap[]): LineBreaks {
 }
 
 /**
- * Passes points on, whose times are ms, some with fractions, with a null in the middle of every two that have a break between them; not where
- * they are in ms next to each other, which leaves no room for one. Each batch is valid until the next one is asked for.
+ * Passes points on, and puts a null in the middle between two points with a break between them. Where the two points are in
+ * adjacent ms there is no room for a null, and none goes out. Times are in ms, some with fractions. Each batch is valid
+ * until the next one is asked for.
  */
 export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Batches {
   if (breaks.length === 0) return yield* batches;
   let next = 0;
-  /** How far the breaks reach that begin before the point at hand. */
+  /** The latest end of the breaks that begin before the current point. */
   let reachMs = Number.NEGATIVE_INFINITY;
   let lastMs = Number.NaN;
   for await (const points of batches) {
@@ -41,7 +45,7 @@ export async function* withLineBreaks(batches: Batches, breaks: LineBreaks): Bat
   }
 }
 
-/** A whole ms in the middle between two times; undefined where none is free. */
+/** A whole ms in the middle between two times; undefined where there is none between them. */
 export function msBetween(earlierMs: number, laterMs: number): number | undefined {
   const first = Math.round(earlierMs);
   const apart = Math.round(laterMs) - first;

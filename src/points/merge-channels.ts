@@ -2,10 +2,10 @@ import { createLaneOrder, type LaneOrder } from './lane-order.ts';
 import type { Batches, ChannelsPoints, Points } from './points.ts';
 
 /**
- * Merges the points of several channels into one order, so that the points of one time stand together as a row. What a row
- * costs depends on the points in it, and hardly on the channels that have none there.
+ * Merges the points of several channels into one order of time, so that the points of one time stand together as a row. The
+ * cost of a row depends on its points, and hardly on the channels that have no point in it.
  * @param readers each in order of time
- * @param pointsMax points of a batch; a row of more is a batch of its own
+ * @param pointsMax points of a batch; a longer row is a batch of its own
  * @param rest is awaited between two batches
  */
 export async function* mergeChannels(
@@ -33,13 +33,13 @@ export async function* mergeChannels(
   }
 }
 
-/** The channels side by side, each at its next point. */
+/** The channels side by side, and the position of each in its batch. */
 interface Lanes {
-  /** Which channels come next. The front of each is the time of its next point, infinite at its end. */
+  /** Orders the channels by the time of their next point, which is infinite at the end of a channel. */
   order: LaneOrder;
   batches: Points[];
   at: Uint32Array;
-  /** Channels whose batch has been used up. Their fronts are not known. */
+  /** Channels whose batch has been used up. Their fronts are unknown until the next batch. */
   used: number[];
 }
 
@@ -63,7 +63,7 @@ async function refill(lanes: Lanes, readers: readonly Batches[], rest: () => Pro
     lanes.at[lane] = 0;
     await rest();
   }
-  if (used.length > 0) order.settle();
+  if (used.length > 0) order.putBack();
   lanes.used = [];
 }
 
@@ -107,6 +107,6 @@ function addRow(merged: Merged, { order, batches, at, used }: Lanes): void {
     else fronts[lane] = batch.times[position + 1] as number;
   }
   merged.length = length;
-  // One whose batch is used up has no front before it is given the next.
-  if (used.length === 0) order.settle();
+  // A channel whose batch is used up has no front until the next batch has come.
+  if (used.length === 0) order.putBack();
 }

@@ -12,31 +12,31 @@ import { type MsRange, msMax } from './time.ts';
 /*
  * Reads the points of one channel in order of time, in memory that does not grow with the channel.
  *
- * Chunks are fetched by pages in order of their first time. What lies before the first time of the next chunk is final
- * and goes out; the rest waits in a buffer for the chunks that overlap it. So long chunks in order of time are passed on
- * in the arrays in which they came, and chunks that overlap are merged as far as they overlap. Should more points wait than the buffer may hold
- * (thousands of chunks over the same hour), the earliest of them are finished first, and the chunks that hold later
- * ones are read again: slower, not larger.
+ * Chunks are fetched in pages, in order of their first time. All points before the first time of the next chunk are final
+ * and go out. The rest wait in a buffer for the chunks that overlap them. So long chunks that follow each other are passed
+ * on in the arrays in which they came, and overlapping chunks are merged only where they overlap. When more points wait
+ * than the buffer may hold (thousands of chunks over the same hour), the earliest of them are finished first, and the
+ * chunks that hold later points are read again. That is slower, but takes no more memory.
  *
- * The plan is made before. A chunk that is stored after it is not part of the read. A chunk that is replaced after it is
- * read as it is when its page is fetched; those of its new points that lie before what has already gone out are left
- * out, so that the answer stays ascending and free of duplicates whatever happens. A chunk that is gone is an error.
+ * The plan is made before the read. A chunk that is stored later is not part of the read. A chunk that is replaced later is
+ * read as it is when its page is fetched. Those of its new points that lie before what has already gone out are left out:
+ * the answer stays ascending and free of duplicates in any case. A chunk that is gone is an error.
  */
 
 /** A channel whose chunks have been planned. */
 export interface PlannedChannel<Plan extends ChunkPlan = ChunkPlan> {
   plan: Plan;
   fetch: FetchChunks;
-  /** Is awaited between two steps of work. */
+  /** Is awaited between two steps of work, so that other reads have their turn of the event loop. */
   rest: Reading['rest'];
 }
 
-/** Points outside of the range are left out. */
+/** A range outside of which points are left out. */
 export interface PointWindow extends MsRange {
   withValues: boolean;
 }
 
-/** The points of a window that have a possible time. */
+/** The points in a window. Points without a possible time are left out. */
 export async function* readInOrder(
   { plan, fetch, rest }: PlannedChannel,
   { fromMs, toMs, withValues }: PointWindow,
@@ -46,9 +46,9 @@ export async function* readInOrder(
   const { bufferPointsMax } = limits;
   const buffer = new PointBuffer(collapse);
   const endMs = Math.min(toMs, msMax);
-  /** Everything up to this ms has gone out. */
+  /** All points up to this ms have gone out. */
   let doneMs = Math.max(fromMs, -msMax) - 1;
-  /** Later points are not gathered now; they are for another round. */
+  /** Points after this ms are left for the next round. */
   let roundMs = endMs;
   let next = 0;
   for (;;) {
@@ -60,7 +60,7 @@ export async function* readInOrder(
       yield* passOn(chunks, { aboveMs: doneMs, toMs: roundMs }, collapse);
     } else {
       for (const chunk of chunks) buffer.add(chunk, doneMs, roundMs);
-      await buffer.settle(rest);
+      await buffer.sort(rest);
       const points = buffer.takeBefore(frontierMs);
       if (points !== undefined) yield points;
     }

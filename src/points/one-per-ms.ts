@@ -6,11 +6,12 @@ import type { MsRange } from './time.ts';
 type Point = [ms: number, value: number];
 
 /**
- * Puts points into order of ms and leaves one a ms, as an answer must have them. Of a ms with several values the smallest and
- * the largest stay, one of them in a free ms beside it. Where neither ms beside it is free, the smallest and the largest of
- * both stay. So the extremes of all points stay, and an absent reading only where there is no other in its ms.
- * @param points times in ms; their arrays are written over
- * @param range in which all of them lie, of at least two ms
+ * Sorts points by ms and leaves one point in each ms, as an answer must have them. Where a ms has several values, the
+ * smallest and the largest stay, and one of them moves to a free ms beside it. Where neither ms beside it is free, the
+ * smallest and the largest of both ms stay. So the extremes of all points are kept. An absent reading stays only where its
+ * ms has no other.
+ * @param points times in ms; the arrays are overwritten
+ * @param range in which all points lie; at least two ms
  */
 export async function onePerMs(points: Points, range: MsRange, rest: Reading['rest']): Promise<Points> {
   await rest();
@@ -71,7 +72,7 @@ async function sortedByTime({ times, values }: Points, rest: Reading['rest']): P
   return sorted;
 }
 
-/** The smallest and the largest of some different values of two ms next to each other, one in each. */
+/** The smallest and the largest of some values in two adjacent ms, one in each. The values are not all equal. */
 function extremesOf(crowd: Point[], firstMs: number): Point[] {
   const byValue = crowd.filter(([, value]) => !Number.isNaN(value)).sort((a, b) => a[1] - b[1]);
   const [least, greatest] = [byValue[0] as Point, byValue.at(-1) as Point];

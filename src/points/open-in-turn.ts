@@ -2,16 +2,16 @@ import { GrowingBytes } from '../lib/growing-bytes.ts';
 import { planChannelPoints } from './channel-points.ts';
 import type { OpenRead } from './points.ts';
 import type { Wanted } from './selection.ts';
-import { type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
+import { type ChannelRow, type ReadDependencies, sourceOf } from './stored-channel.ts';
 
 /**
- * The points of one channel, in order of time. Close it before the next is opened.
+ * Opens the points of one channel, in order of time. Close it before the next channel is opened.
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
-export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
-  const { reading, limits } = means;
+export function openChannel(deps: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {
+  const { reading, limits } = deps;
   return reading.plan(async () => {
-    const read = await planChannelPoints(sourceOf(means, channel, new GrowingBytes()), wanted, limits);
+    const read = await planChannelPoints(sourceOf(deps, channel, new GrowingBytes()), wanted, limits);
     const { bytes, passingBytes } = read.footprint(limits);
     return { ...read, close: await reading.enlarge(bytes + passingBytes - limits.usualBytesMax) };
   });
@@ -21,17 +21,17 @@ export function openChannel(means: ReadMeans, channel: ChannelRow, wanted: Wante
 export interface ChannelsInTurn {
   /** Opens the channel at a position. Close it before the next is opened. */
   open(position: number): Promise<OpenRead>;
-  /** Gives back what has been got ready and is not asked for any more. */
+  /** Frees the memory of channels that were prepared ahead and will not be opened. */
   close(): Promise<void>;
 }
 
 /**
- * Opens channels one after the other. Of a down-sampled read, the points of the next ones are chosen while one is being written:
- * PostgreSQL works for one channel while this process works for another. What is got ready is counted like all that is beyond the
- * usual, and takes only what is free: who waits for room holds none.
+ * Opens channels one after the other. In a down-sampled read, the points of the next channels are chosen while one is
+ * written: PostgreSQL works on one channel while this process works on another. The memory of prepared channels is counted
+ * like all memory beyond the usual. It takes only what is free: a read that waits for memory must hold none of it.
  * @throws as openChannel does, when one is opened
  */
-export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
+export function openInTurn(deps: ReadDependencies, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
   const ahead = new Map<number, Promise<OpenRead | undefined>>();
   const isAhead = wanted.selection.max_points !== undefined && channels.length > 1;
   const close = async () => {
@@ -40,9 +40,9 @@ export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wa
     for (const read of all) (await read)?.close();
   };
   const getReady = (from: number) => {
-    const end = Math.min(from + means.limits.channelsAheadMax, channels.length - 1);
+    const end = Math.min(from + deps.limits.channelsAheadMax, channels.length - 1);
     for (let at = from; at <= end; at++) {
-      if (!ahead.has(at)) ahead.set(at, openAhead(means, channels[at] as ChannelRow, wanted));
+      if (!ahead.has(at)) ahead.set(at, openAhead(deps, channels[at] as ChannelRow, wanted));
     }
   };
   return {
@@ -52,15 +52,15 @@ export function openInTurn(means: ReadMeans, channels: readonly ChannelRow[], wa
       ahead.delete(position);
       if (read !== undefined) return read;
       await close();
-      return openChannel(means, channels[position] as ChannelRow, wanted);
+      return openChannel(deps, channels[position] as ChannelRow, wanted);
     },
     close,
   };
 }
 
-/** @returns undefined where there is no room for it now, or it fails: then it is opened again in its turn */
-async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
-  const { reading, limits } = means;
+/** @returns undefined where there is no memory for it now, or where it fails: then it is opened again in its turn */
+async function openAhead(deps: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
+  const { reading, limits } = deps;
   const held: (() => void)[] = [];
   const close = () => {
     for (const give of held) give();
@@ -72,7 +72,7 @@ async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted):
   };
   const image = new GrowingBytes();
   const plan = async () => {
-    const read = await planChannelPoints(sourceOf(means, channel, image), wanted, limits);
+    const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
     const { bytes, passingBytes } = read.footprint(limits);
     return mayTake(bytes + passingBytes - limits.usualBytesMax) ? read : undefined;
   };
@@ -80,13 +80,13 @@ async function openAhead(means: ReadMeans, channel: ChannelRow, wanted: Wanted):
     const read = mayTake(limits.usualBytesMax) ? await reading.tryPlan(plan) : undefined;
     if (read !== undefined) {
       await read.getReady?.();
-      // It may wait for long behind one that a slow client reads: only what it still needs is held.
+      // It may wait long behind a channel that a slow client reads, so only the memory that it still needs is held.
       image.shrink(0);
       close();
       if (mayTake(read.footprint(limits).chosenBytes)) return { ...read, close };
     }
   } catch {
-    // Nobody may ask for it any more.
+    // The channel may never be asked for. If it is, it is opened again and the error shows then.
   }
   close();
   return undefined;

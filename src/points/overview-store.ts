@@ -11,7 +11,7 @@ import {
   type StoredBlock,
   type SummaryCollector,
 } from './plan-coarsely.ts';
-import type { Statistics } from './statistics.ts';
+import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
 /** The overview of a channel, as a read of its organization sees it. */
@@ -27,7 +27,7 @@ export function overviewSource(
     readers.set(level, reader);
     return reader;
   };
-  /** Visits the images of blocks; nothing is decoded of those that are only passed by. */
+  /** Calls `visit` for each block that is asked for. Blocks that the statement returns besides are skipped undecoded. */
   const visitBlocks = (level: number, blocks: readonly IndexRange[], visit: (block: number, image: Buffer) => void) => {
     const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
     const isWanted = amongThem(blocks);
@@ -96,7 +96,7 @@ function amongThem(ranges: readonly IndexRange[]): (number: number) => boolean {
   };
 }
 
-/** Rows whose number is among some; each range is looked up by the whole key. */
+/** The statement for rows whose number is in one of some ranges. Each range is looked up by the whole key. */
 function among(those: string, number: string, ranges: readonly IndexRange[]): string {
   const [first] = ranges;
   if (ranges.length === 1 && first !== undefined) {

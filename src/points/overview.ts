@@ -10,17 +10,17 @@ import type { Packer } from '../database/series-packer.ts';
 import { msOf } from './time.ts';
 
 /*
- * The overview of a channel: a tree over its chunks. A block of level 1 stands for `fanOut` chunks whose indexes follow each other,
- * one of level 2 for as many blocks of level 1, and so on. It is stored with a summary of each of its children, and only where
- * all of them are there. What it stands for is known from it exactly, so a read may pass by the rows of the chunks
+ * The overview of a channel is a tree over its chunks. A block of level 1 stands for `fanOut` chunks of successive indexes,
+ * a block of level 2 for as many blocks of level 1, and so on. A block is stored with a summary of each of its children,
+ * and only where all of them exist. A summary is exact, so a read need not look at the rows of the chunks
  * (docs/decisions/0044-stored-overviews.md).
  */
 
-/** Children of a block. The table and its trigger rely on it (migrations/0014). */
+/** Children of a block. The table and its trigger rely on this number (migrations/0014). */
 export const fanOut = 64;
 
 /** What is known of a chunk without its arrays. Times are in Unix seconds, and NaN where there is none. */
-export const chunkColumns = [
+export const coarseColumns = [
   'pointCount',
   'timeMin',
   'timeMax',
@@ -31,15 +31,15 @@ export const chunkColumns = [
 ] as const;
 
 /**
- * Of a block also the latest first time of its chunks; how many points they have where parts are divided (`parts.ts`); and how
- * close their points lie at most.
+ * A block has three numbers more: the latest first time of its chunks; how many of their points count when parts are
+ * divided (`parts.ts`); and how close the points lie at most.
  */
-const blockColumns = [...chunkColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
+const blockColumns = [...coarseColumns, 'timeMinMax', 'fittingPoints', 'pointsPerMs'] as const;
 
 export type Summary = Record<(typeof blockColumns)[number], number>;
 export type Summaries = Record<(typeof blockColumns)[number], Float64Array>;
 
-const columnNames = (level: number) => (level === 1 ? chunkColumns : blockColumns);
+const columnNames = (level: number) => (level === 1 ? coarseColumns : blockColumns);
 
 /** @param level of the block whose children these are */
 export function encodeSummaries(summaries: Summaries, level: number, packer: Packer): Buffer {
@@ -49,7 +49,7 @@ export function encodeSummaries(summaries: Summaries, level: number, packer: Pac
   );
 }
 
-/** @throws when it is not the image of so many children */
+/** @throws where the image does not hold `length` children */
 export function decodeSummaries(image: Buffer, level: number, length = fanOut): Summaries {
   const summaries = emptySummaries(length);
   decodeColumns(
@@ -68,20 +68,21 @@ export function decodeSummaries(image: Buffer, level: number, length = fanOut): 
 }
 
 /**
- * Children of a block, of which only those numbers are decoded that are asked for. A column is valid until the same one of another
- * block of that level and channel is asked for: memory of its own for each would take longer than decoding.
+ * The children of a block; only the numbers that are asked for are decoded. A column is valid until the same column of
+ * another block of that level and channel is asked for: to allocate memory for each column would take longer than to decode
+ * it.
  */
 export interface BlockChildren {
   column(name: BlockColumn): Float64Array;
   number(name: BlockColumn, child: number): number;
-  /** Whether no number of a column is below the one before; it may say no where two are equal but for rounding. */
+  /** Whether no number of a column is smaller than the one before. May say no where two differ only by rounding. */
   ascends(name: BlockColumn): boolean;
 }
 
-/** Those of level 1 have the ones of `chunkColumns`. */
+/** Children of level 1 blocks have only those of `chunkColumns`. */
 type BlockColumn = (typeof blockColumns)[number];
 
-/** Reads blocks of a level. @returns for an image that is damaged undefined */
+/** Reads blocks of a level. The reader returns undefined for a damaged image. */
 export function createChildrenReader(level: number, length = fanOut): (image: Buffer) => BlockChildren | undefined {
   const names = columnNames(level);
   const placeOf = new Map<BlockColumn, number>(names.map((name, place) => [name, place]));
@@ -105,14 +106,14 @@ export function createChildrenReader(level: number, length = fanOut): (image: Bu
   };
 }
 
-/** The same of summaries that are decoded. */
+/** The same interface on summaries that are already decoded. */
 export const asBlockChildren = (summaries: Summaries): BlockChildren => ({
   column: (name) => summaries[name],
   number: (name, child) => summaries[name][child] as number,
   ascends: (name) => summaries[name].every((one, i) => i === 0 || one >= (summaries[name][i - 1] as number)),
 });
 
-/** As decodeSummaries, and undefined where the image is damaged: what is not known from an overview is looked up in the chunks. */
+/** As decodeSummaries, but undefined where the image is damaged: then the read looks up the chunks instead. */
 export function decodeIfWhole(image: Buffer, level: number): Summaries | undefined {
   try {
     return decodeSummaries(image, level);
@@ -121,7 +122,7 @@ export function decodeIfWhole(image: Buffer, level: number): Summaries | undefin
   }
 }
 
-/** Columns of zeros. All share one piece of memory: an answer may read those of a thousand blocks. */
+/** Columns of zeros. They share one buffer, because an answer may read the columns of a thousand blocks. */
 export function emptySummaries(length: number): Summaries {
   const numbers = new Float64Array(blockColumns.length * length);
   const column = (place: number) => numbers.subarray(place * length, (place + 1) * length);
@@ -143,14 +144,14 @@ export function emptySummaries(length: number): Summaries {
 export const columnsOf = (summary: Summary) =>
   Object.fromEntries(blockColumns.map((name) => [name, Float64Array.of(summary[name])])) as Summaries;
 
-/** How many of the points of a chunk count where parts are divided: points of one ms count once. */
+/** How many points of a chunk count when parts are divided: points that share a ms count once. */
 export const fittingPointsOf = (points: number, spanMs: number) => Math.min(points, spanMs + 1);
 
-/** How close the points of a chunk lie; 0 where all have one ms. */
+/** How close the points of a chunk lie; 0 where all have the same ms. */
 export const pointsPerMsOf = (points: number, spanMs: number) => (spanMs > 0 ? (points - 1) / spanMs : 0);
 
-/** The summary of a block from those of its children. */
-export function summaryOf(children: Summaries): Summary {
+/** Makes the summary of a block from those of its children. */
+export function blockSummaryOf(children: Summaries): Summary {
   const { valueMin, valueMinTime, valueMax, valueMaxTime } = children;
   const sum = (column: Float64Array) => column.reduce((total, one) => total + one, 0);
   const least = placeOfExtreme(valueMin, -1, (i) => valueMinTime[i] as number);
@@ -173,10 +174,10 @@ const smallestOf = (column: Float64Array) => column.reduce((least, one) => Math.
 const largestOf = (column: Float64Array) => column.reduce((most, one) => Math.max(most, one), column[0] as number);
 
 /**
- * Where the smallest value is (sign -1), of equal ones the earliest; or the largest (1), of equal ones the latest: as the
- * extremes of a part are chosen (`extremes.ts`).
- * @param timeOf is asked where values are equal
- * @returns -1 where all are absent
+ * Where the smallest value is (sign -1; of equal ones the earliest), or the largest (sign 1; of equal ones the latest). The
+ * extremes of a part are chosen in the same way (`extremes.ts`).
+ * @param timeOf is called only where values are equal
+ * @returns -1 where all values are absent
  */
 export function placeOfExtreme(
   values: Float64Array,

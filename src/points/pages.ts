@@ -4,20 +4,20 @@ import type { ChunkPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 
 /*
- * Arrays of chunks are fetched here and nowhere else, by pages of a bounded number of points. How they are fetched is said
- * by the source; it ends a read that nobody waits for any more, and lets others have their turn.
+ * Only these functions fetch arrays of chunks, in pages of a bounded number of points. The `fetch` of a source does the
+ * work: it ends a read whose client has gone, and gives other reads their turn.
  */
 
-/** Chunks of a plan that are fetched together, by their positions in it, and the position to go on from. */
+/** Chunks of a plan that are fetched together, by their positions in it, and the position where the next page begins. */
 export interface Page {
   positions: number[];
   next: number;
 }
 
-/** Chunks of a plan that one page passes over at most, wanted or not: a millisecond of work. */
+/** Chunks of a plan, wanted or not, that one page goes over at most: a millisecond of work. */
 const passedChunksMax = 20_000;
 
-/** The next page from a position on, of the chunks that are wanted; one chunk is a page however long it is. */
+/** The next page of wanted chunks from a position on. A chunk that is longer than a page is a page of its own. */
 export function nextPage(
   { length, pointCounts }: ChunkPlan,
   from: number,
@@ -38,8 +38,8 @@ export function nextPage(
 }
 
 /**
- * The chunks of a page, in the order of the plan.
- * @throws ApiError 404 when one is gone: chunks go with their stream only
+ * Fetches the chunks of a page, in the order of the plan.
+ * @throws ApiError 404 when one is gone: chunks are only removed together with their stream
  */
 export async function fetchPage<Chunk extends { chunkIndex: number }>(
   fetch: FetchChunks<Chunk>,

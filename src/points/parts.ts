@@ -3,24 +3,24 @@ import type { MsRange } from './time.ts';
 
 /** How the points of a range are divided into parts. */
 export interface Parts {
-  /** How many parts begin in each entry of a plan. Where none begins, it belongs to the part that has been begun last. */
+  /** How many parts begin in each entry of a plan. An entry with 0 belongs to the part that was begun last. */
   counts: Uint32Array;
-  /** Points before each entry, as they count where parts are divided. */
+  /** How many points come before each entry, counted as parts are divided. */
   before: Float64Array;
-  /** The elements of a list in which parts begin, in order, twice where two do. @param before points before the first */
+  /**
+   * The elements of a list in which parts begin, in order; an element is listed once for each part.
+   * @param before points before the first element
+   */
   beginsIn(before: number, points: Float64Array): Begin[];
 }
 
 interface Begin {
   at: number;
-  /** Points before the element. */
+  /** How many points come before the element. */
   before: number;
 }
 
-/**
- * Divides the points of a range into parts that hold about as many each, however they lie in time.
- * @returns together as many as are wanted
- */
+/** Divides the points of a range into `partCount` parts that hold about as many points each, however they lie in time. */
 export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Parts {
   const points = pointsOfChunks(plan, range);
   const pointCount = points.reduce((sum, one) => sum + one, 0);
@@ -39,13 +39,13 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
   return {
     counts,
     before,
-    beginsIn(sumBefore, some) {
+    beginsIn(sumBefore, pointCounts) {
       const begins: Begin[] = [];
       let after = sumBefore;
       let begunBefore = after === 0 ? 0 : begunAfter(after);
-      for (let at = 0; at < some.length; at++) {
+      for (let at = 0; at < pointCounts.length; at++) {
         const atBegin = after;
-        after += some[at] as number;
+        after += pointCounts[at] as number;
         for (const due = begunAfter(after); begunBefore < due; begunBefore++) begins.push({ at, before: atBegin });
       }
       return begins;
@@ -59,9 +59,9 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
 }
 
 /**
- * How many points of each chunk lie in a range, as far as a plan tells. Points of one ms count once. A chunk that reaches out
- * of the range may do so by a single wrong time, so its span alone tells nothing: its points are taken to lie as close as
- * those of the closest chunk.
+ * About how many points of each chunk lie in a range. Points that share a ms count once. A chunk may reach out of the range
+ * because of a single wrong time, so its own span says nothing: its points are assumed to lie as close as those of the
+ * closest chunk.
  */
 function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;
@@ -78,7 +78,7 @@ function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   return points;
 }
 
-/** Rounded so far that sums of points are exact, and the same whether chunks are added one by one or as blocks. */
+/** Rounds a number of points so that sums are exact, and are the same whether chunks are added one by one or as blocks. */
 const toExact = (points: number) => Math.round(points * 2 ** 20) / 2 ** 20;
 
 function greatestPointsPerMs({ length, pointsPerMs }: SummaryPlan): number {

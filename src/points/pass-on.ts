@@ -2,15 +2,17 @@ import type { ChunkPoints, Points } from './points.ts';
 import type { Collapse } from './selection.ts';
 import { msOf } from './time.ts';
 
-/** Shorter chunks are gathered, so that a batch is worth its while. */
+/** Shorter chunks are gathered in a buffer, so that batches do not become too small. */
 const longChunkPoints = 64;
 
-/** Whether chunks are long, ascend, follow each other, and end before an ms: then none has to wait for another. */
+/**
+ * Whether chunks can go out as they are: each is long and ascends, they follow each other, and all end before `frontierMs`.
+ */
 export function followEachOther(chunks: readonly ChunkPoints[], frontierMs: number): boolean {
   let last = Number.NEGATIVE_INFINITY;
   let lastChunk = -1;
   for (const { chunkIndex, times } of chunks) {
-    // At one time the point of the higher index stays, whichever chunk begins first.
+    // Of two points of one time that of the higher chunk index stays, whichever chunk begins first.
     if (times.length < longChunkPoints || (times[0] === last && chunkIndex < lastChunk)) return false;
     lastChunk = chunkIndex;
     for (let i = 0; i < times.length; i++) {
@@ -23,13 +25,13 @@ export function followEachOther(chunks: readonly ChunkPoints[], frontierMs: numb
   return msOf(last) < frontierMs;
 }
 
-/** Passes such chunks on in their own arrays, as far as they are above one ms and not above another. */
+/** Passes such chunks on in their own arrays, without the points up to `aboveMs` and those after `toMs`. */
 export function* passOn(
   chunks: readonly ChunkPoints[],
   { aboveMs, toMs }: { aboveMs: number; toMs: number },
   collapse: Collapse,
 ): Generator<Points, void, void> {
-  /** What the last point that was passed on has become: points of two chunks may collapse. */
+  /** The last batch, held back: its last point and the first point of the next chunk may collapse into one. */
   let held: Points | undefined;
   for (const { times, values } of chunks) {
     let length = 0;

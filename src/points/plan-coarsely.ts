@@ -2,14 +2,14 @@ import { ascendingOrder } from '../lib/ascending-order.ts';
 import type { Reading } from '../lib/reading.ts';
 import { createSummaryPlan, type SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
-import { type BlockChildren, type Summaries, summaryOf } from './overview.ts';
-import type { Statistics } from './statistics.ts';
+import { type BlockChildren, blockSummaryOf, type Summaries } from './overview.ts';
+import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /*
- * Plans a down-sampled read from the overview of its channel. The tree is gone down where it matters: at the ends of the range, where
- * blocks are mixed in time, beside chunks that are missing, and later where a part of the answer begins. Chunks that no
- * block stands for yet, the newest at least, are looked up by their index.
+ * Plans a down-sampled read from the overview of its channel. The tree is descended where details matter: at the ends of
+ * the range, where blocks are mixed in time, beside missing chunks, and later where a part of the answer begins. Chunks
+ * that no block covers yet, at least the newest, are looked up by their index.
  */
 
 /** Numbers from one to another, both included: indexes of chunks or of blocks. */
@@ -32,14 +32,14 @@ export interface OverviewSource {
   listBlocks(level: number, blocks: readonly IndexRange[]): Promise<StoredBlock[]>;
   /** The same, and nothing is decoded yet. */
   listChildren(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; children: BlockChildren }[]>;
-  /** What is known of the readings of such blocks. */
+  /** The statistics of the readings of such blocks. */
   listStatistics(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; statistics: Statistics }[]>;
   /**
    * Adds the chunks among some that touch a range.
    * @returns how many were looked at: `chunksMax` and one more where they are too many
    */
   addChunks(plan: SummaryCollector, chunks: readonly IndexRange[], range: MsRange, chunksMax: number): Promise<number>;
-  /** Is told that a read would have been helped by blocks that are not there. */
+  /** Is called when blocks that are not there would have helped a read. */
   onLacking(): void;
   rest: Reading['rest'];
 }
@@ -66,7 +66,7 @@ export async function planCoarsely(
   const { chunks, blockCount } = await goDown(source, plan, range, asked, true);
   const loose =
     blockCount === 0 ? Number.POSITIVE_INFINITY : await source.addChunks(plan, chunks, range, limits.looseChunksMax);
-  // The newest chunks are in no block yet: not many more than one holds.
+  // The newest chunks are in no block yet. They are not many more than one block holds.
   if (loose > Math.min(2 * fanOut, limits.looseChunksMax)) source.onLacking();
   if (loose > limits.looseChunksMax) return undefined;
   let sorted = await separated(source, await plan.byTime(source.rest));
@@ -77,7 +77,7 @@ export async function planCoarsely(
   }
 }
 
-/** The plan with the children of some of its blocks in the place of these. @param positions of blocks, ascending */
+/** The plan with some of its blocks replaced by their children. @param positions of these blocks, ascending */
 export async function openBlocks(
   source: OverviewSource,
   plan: SummaryPlan,
@@ -86,7 +86,7 @@ export async function openBlocks(
   return separated(source, await withChildren(source, plan, positions));
 }
 
-/** The plan without blocks between whose chunks, in order of time, others lie. */
+/** Opens blocks until no entry lies, in order of time, between the chunks of a block. */
 async function separated(source: OverviewSource, plan: SummaryPlan): Promise<SummaryPlan> {
   for (let sorted = plan; ; ) {
     const mixed = mixedBlocks(sorted);
@@ -115,7 +115,7 @@ async function withChildren(
     asked[level]?.push({ from: block, to: block });
   }
   const { chunks } = await goDown(source, opened, wholeRange, asked, false);
-  // Blocks that have gone meanwhile, as a chunk of them was replaced.
+  // These blocks have been removed since the plan was made, because one of their chunks was replaced.
   if (chunks.length > 0) await source.addChunks(opened, chunks, wholeRange, Number.MAX_SAFE_INTEGER);
   return opened.byTime(source.rest);
 }
@@ -128,10 +128,10 @@ function topLevel(chunkCount: number, fanOut: number): number {
 }
 
 /**
- * Adds the children of the blocks that are asked for, by level. Those that lie across an end of the range are asked for
- * themselves; in the place of blocks that are not stored, the blocks below them.
- * @param keepsWhole adds a block that lies in the range in the place of its children
- * @returns the chunks that no block stands for, and how many blocks there were
+ * Adds the children of the blocks in `asked`, which is a list of ranges for each level. A child that lies across an end of
+ * the range is opened in turn. A block that is not stored is replaced by the blocks below it.
+ * @param keepsWhole a block that lies wholly in the range is added itself, and not its children
+ * @returns the chunks that no block covers, and how many blocks were found
  */
 async function goDown(
   source: OverviewSource,
@@ -153,7 +153,7 @@ async function goDown(
     const isInside = (firstMs: number, lastMs: number) => firstMs >= range.fromMs && lastMs <= range.toMs;
     for (const [i, { block, children }] of blocks.entries()) {
       if (i % blocksInTurn === 0) await source.rest();
-      const whole = keepsWhole ? summaryOf(children) : undefined;
+      const whole = keepsWhole ? blockSummaryOf(children) : undefined;
       if (whole !== undefined && isInside(msOf(whole.timeMin), msOf(whole.timeMax))) {
         plan.addBlock(level, block * fanOut ** level, whole);
         continue;
@@ -178,7 +178,10 @@ const blocksInTurn = 100;
 
 const byFrom = (one: IndexRange, other: IndexRange) => one.from - other.from;
 
-/** The same numbers in as few ranges as possible, in order. @param passedMax others that a range may have between them */
+/**
+ * The same numbers in as few ranges as possible, in order.
+ * @param passedMax unwanted numbers that may be included to join two ranges
+ */
 export function merged(ranges: readonly IndexRange[], passedMax = 0): IndexRange[] {
   const result: IndexRange[] = [];
   for (const range of ranges.toSorted(byFrom)) {
@@ -211,7 +214,7 @@ const childrenOf = (ranges: readonly IndexRange[], fanOut: number): IndexRange[]
     to: Math.min(to * fanOut + fanOut - 1, Number.MAX_SAFE_INTEGER),
   }));
 
-/** The blocks between whose chunks, in order of time, other entries lie, and those that do so. */
+/** Blocks that overlap other entries in order of time: another entry lies between the chunks of the block. */
 function mixedBlocks({ length, firstMs, firstMsMax, chunkIndexes, levels }: SummaryPlan): number[] {
   const positions = new Set<number>();
   let reaching = 0;
@@ -226,13 +229,13 @@ function mixedBlocks({ length, firstMs, firstMsMax, chunkIndexes, levels }: Summ
   return [...positions].sort((a, b) => a - b);
 }
 
-/** The blocks at an end of a run of indexes: a gap has to know the chunk beside it. */
+/** Blocks at an end of a run of indexes. They are opened, because findGaps needs the chunk beside a gap. */
 async function blocksAtEnds({ fanOut, rest }: OverviewSource, plan: SummaryPlan): Promise<number[]> {
   const { length, chunkIndexes, levels } = plan;
   const isAfter = (a: number, b: number) => (chunkIndexes[a] as number) > (chunkIndexes[b] as number);
   const order = await ascendingOrder(length, isAfter, rest);
   const positions: number[] = [];
-  /** Where the run goes on that has begun. The first chunk of a channel is at no gap. */
+  /** The index at which the current run goes on. No gap lies before the first chunk of a channel, at 0. */
   let expected = 0;
   for (let i = 0; i < length; i++) {
     const position = order[i] as number;

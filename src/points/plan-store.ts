@@ -9,17 +9,17 @@ import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } 
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 
 /*
- * Which chunks a read goes through, without their arrays. Each statement touches the chunks that it tells of and no
- * others: those of a window are found by the index chunks_by_time. It is on `channel_id::float8`, and where that stands alone,
- * without the stream, PostgreSQL cannot take the primary key instead and go through the whole channel. That the channel is
- * one of the stream, and the stream one of the organization, is looked up beside it. A plan has all its chunks, or its
- * stream is being removed and it is an error.
+ * Statements that find the chunks of a read, without their arrays. Each touches only the chunks that it returns: those of a
+ * window are found by the index chunks_by_time. That index is on `channel_id::float8`. Where the condition names that
+ * expression alone, without the stream, PostgreSQL cannot choose the primary key instead, by which it would walk through
+ * the whole channel. That the channel belongs to the stream, and the stream to the organization, is checked in a
+ * sub-select. A plan is complete; if its stream is being removed, that is an error.
  */
 
 /** How a plan is made. */
-export interface PlanMeans {
+export interface PlanDependencies {
   rest: Reading['rest'];
-  /** Chunks that it may have; one that has more breaks off there, with one or some more. */
+  /** Chunks that the plan may have. A plan by time that has more is cut; one by index is cut after as many. */
   chunksMax: number;
 }
 
@@ -28,50 +28,77 @@ export async function planByTime(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
-  const plan = createChunkPlan();
-  await copyRows(
-    organization,
-    `select chunk_index, point_count, time_min, time_max from chunks
-     where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
-    rest,
-    (row) => {
-      if (touches(row, range)) addChunk(plan, row);
-    },
-  );
-  return unlessRemoved(organization, channel, await plan.byTime(rest));
+  const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
+    const plan = createChunkPlan();
+    await copyRows(
+      organization,
+      `select chunk_index, point_count, time_min, time_max from chunks
+       where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+      rest,
+      (row) => {
+        if (onRow(row)) addChunk(plan, row);
+      },
+    );
+    return plan.byTime(rest);
+  });
+  return unlessRemoved(organization, channel, plan);
 }
 
-/** The same with the extreme values of each chunk. */
+/** The same, with the extreme values of each chunk. */
 export async function planWithSummaries(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: MsRange,
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<SummaryPlan> {
-  const plan = createSummaryPlan();
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
-  await copyRows(
-    organization,
-    `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
-     from chunks where ${touching(organization, channel, range)} limit ${integer(chunksMax + 1)}`,
-    rest,
-    (row) => {
-      if (!touches(row, range)) return;
-      addChunk(plan, row);
-      plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
-    },
-  );
-  return unlessRemoved(organization, channel, await plan.byTime(rest));
+  const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
+    const plan = createSummaryPlan();
+    await copyRows(
+      organization,
+      `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
+       from chunks where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+      rest,
+      (row) => {
+        if (!onRow(row)) return;
+        addChunk(plan, row);
+        plan.summarise(numberOf(row, 4), numberOf(row, 5), numberOf(row, 6), numberOf(row, 7));
+      },
+    );
+    return plan.byTime(rest);
+  });
+  return unlessRemoved(organization, channel, plan);
 }
 
-/** The first chunks from one index to another, both included, in order of index; their times are not told. */
+/**
+ * Makes a plan that has all chunks of a range, or more than `chunksMax` of them. The condition of a statement also returns
+ * chunks that miss the range by less than `slackSeconds`, and these are dropped. So a statement that was cut may leave a plan
+ * that looks complete; it is then sent again for more rows.
+ * @param read sends the statement for at most so many rows; its second argument says whether a row belongs into the plan
+ */
+async function readTouching<Plan extends ChunkPlan>(
+  range: MsRange,
+  chunksMax: number,
+  read: (rowsMax: number, onRow: (row: CopyRow) => boolean) => Promise<Plan>,
+): Promise<Plan> {
+  for (let rowsMax = chunksMax + 1; ; rowsMax *= 2) {
+    let rows = 0;
+    const plan = await read(rowsMax, (row) => {
+      rows++;
+      return touches(row, range);
+    });
+    if (rows < rowsMax || plan.length > chunksMax) return plan;
+  }
+}
+
+/** The first chunks within a range of indexes, both ends included, in order of index. Their times are not filled in. */
 export async function planByIndex(
   organization: OrganizationDatabase,
   channel: ChannelAddress,
   range: { from: number; to: number },
-  { rest, chunksMax }: PlanMeans,
+  { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
   const plan = createChunkPlan();
   await copyRows(
@@ -85,7 +112,7 @@ export async function planByIndex(
   return unlessRemoved(organization, channel, plan.asAdded());
 }
 
-/** The last chunks from one index to another, both included, the highest index first, and at most so many. */
+/** The last chunks within a range of indexes, both ends included, the highest index first; at most `chunksMax`. */
 export async function listHighest(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
@@ -102,7 +129,7 @@ export async function listHighest(
   return rows;
 }
 
-/** The chunks that begin before a time in Unix seconds, those that begin last first, and at most so many. */
+/** The chunks that begin before a time (Unix seconds), the latest beginning first; at most `chunksMax`. */
 export async function listNewest(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
@@ -110,8 +137,8 @@ export async function listNewest(
   chunksMax: number,
 ): Promise<TimedChunk[]> {
   const { rows } = await pool.query<TimedChunk>(
-    // Between two bounds PostgreSQL expects few chunks, whatever it knows of the channel, and walks the index back from the end;
-    // below one it expects a third of them, and where it knows nothing of a channel yet it would rather sort them.
+    // Between two bounds PostgreSQL expects few chunks, whatever its statistics say, and walks the index back from the end.
+    // With an upper bound alone it expects a third of all chunks, and would sort them in a channel without statistics.
     `select chunk_index, point_count, time_min, time_max from chunks
      where channel_id::float8 = $3::float8 and time_min > '-infinity' and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
@@ -122,7 +149,10 @@ export async function listNewest(
   return rows;
 }
 
-/** What is stored above some indexes and below others, each of which is missing its direct neighbour there. */
+/**
+ * The nearest stored chunk above each index of `above`, and below each of `below`. Only indexes whose direct neighbour is
+ * missing are in the answer.
+ */
 export async function listNeighbours(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
@@ -155,7 +185,10 @@ function neighboursSql(side: 'above' | 'below', parameter: number): string {
      where n.chunk_index is distinct from r.chunk_index + ${step}`;
 }
 
-/** For each hole the steps from one stored index to the next, at most so many before it and as many after it. */
+/**
+ * For each hole: the differences between successive stored indexes, at most `stepsMax` before the hole and as many after
+ * it.
+ */
 export async function listStepsBeside(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
@@ -192,16 +225,17 @@ const stepsBetween = (indexes: number[]) =>
   indexes.slice(1).map((index, i) => Math.abs(index - (indexes[i] as number)));
 
 /**
- * The condition for chunks that may touch a range. One that does begins no earlier than the longest chunk of the channel
- * is long, before the range; the statement itself looks up how long that is, so that both are of one moment.
+ * The condition for chunks that may touch a range. Such a chunk begins before the range by at most the span of the longest
+ * chunk of the channel. The statement looks that span up itself, so that both are of the same snapshot.
  */
 function touching(organization: OrganizationDatabase, channel: ChannelAddress, range: MsRange): string {
   if (isWholeRange(range)) return `${chunksOf(organization, channel)} and time_min is not null`;
   const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
   const from = seconds(range.fromMs, -slackSeconds);
-  // Both bounds are there even where a range has one: between two bounds PostgreSQL expects few chunks, whatever it knows
-  // of the channel, and takes the index; beyond one bound that it must look up first it expects a third, and reads all. The
-  // difference is taken where it is looked up: outside, PostgreSQL 15 would not trust the subtraction under a policy.
+  // Both bounds are given even where the range has only one. Between two bounds PostgreSQL expects few chunks, whatever its
+  // statistics say, and takes the index. With one bound that it must look up first, it expects a third of all chunks and
+  // reads all. The subtraction is inside the sub-select: PostgreSQL 15 does not trust a subtraction outside of it under a
+  // row-level security policy.
   return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
     and time_min between (
       select ${from} - chunk_seconds_max from channels join streams using (data_id)
@@ -210,7 +244,7 @@ function touching(organization: OrganizationDatabase, channel: ChannelAddress, r
     ) and ${seconds(range.toMs, slackSeconds)}`;
 }
 
-/** A plan without chunks may be that of a stream that is being removed. @throws ApiError 404 when it is */
+/** A plan without chunks may belong to a stream that is being removed. @throws ApiError 404 when it does */
 async function unlessRemoved<Plan extends ChunkPlan>(
   { organizationId, pool }: OrganizationDatabase,
   { dataId }: ChannelAddress,
@@ -225,7 +259,7 @@ async function unlessRemoved<Plan extends ChunkPlan>(
   return plan;
 }
 
-/** More than rounding to ms, and of float64 seconds at the ends of time, can shift. */
+/** More than rounding can shift a time: to ms, and of float64 seconds at the ends of the possible times. */
 const slackSeconds = 0.01;
 
 /** Whether a row of chunk_index, point_count, time_min, time_max touches a range to the ms. */

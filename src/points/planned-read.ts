@@ -2,9 +2,9 @@ import type { Footprint } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import type { PointRead } from './points.ts';
 
-/** The points of a channel, and what reading them will hold. */
+/** The planned points of a channel, and how much memory reading them will take. */
 export interface PlannedRead extends PointRead {
   footprint(limits: PointLimits): Footprint;
-  /** Chooses its points now, where they have to be chosen. */
+  /** Of a down-sampled read: chooses its points now, before they are asked for. */
   getReady?: (() => Promise<void>) | undefined;
 }

@@ -4,14 +4,14 @@ import type { Collapse } from './selection.ts';
 import { msOf } from './time.ts';
 
 /**
- * Gathers points of chunks, keyed by their exact seconds, and gives them out in order of time, those that collapse as one.
- * After points were added it must be settled before any are taken; that sorts them, unless they came in order. 32 bytes a
- * point, reused from batch to batch. Bounds are in ms whatever collapses, as those of plans are.
+ * Gathers points of chunks by their exact seconds, and gives them out in order of time. Points that collapse come out as
+ * one. After points were added, call `settle` before any are taken: it sorts them, unless they came in order. A point takes
+ * 32 bytes, which are reused from batch to batch. Bounds are in ms for every collapse, like those of plans.
  */
 export class PointBuffer {
   readonly #collapse: Collapse;
   #columns = columnsOf(0);
-  /** Points from start up to end are held; those before start have been taken. */
+  /** The points from start up to end are held. Those before start have been taken. */
   #start = 0;
   #end = 0;
   #inOrder = true;
@@ -25,7 +25,7 @@ export class PointBuffer {
     return this.#end - this.#start;
   }
 
-  /** Adds the points of a chunk whose ms is above one bound and not above another. Without values they are NaN. */
+  /** Adds the points of a chunk whose ms is above `aboveMs` and at most `toMs`. Without values they are NaN. */
   add({ chunkIndex, times, values }: ChunkPoints, aboveMs: number, toMs: number): void {
     this.#makeRoom(times.length);
     const collapse = this.#collapse;
@@ -53,7 +53,7 @@ export class PointBuffer {
     this.#inOrder = inOrder;
   }
 
-  /** Takes the points before an ms; undefined when there are none. The views are valid until points are added. */
+  /** Takes the points before a ms; undefined where there are none. The views are valid until points are added. */
   takeBefore(endMs: number): Points | undefined {
     if (this.length === 0 || this.#lowestMs >= endMs) return undefined;
     const from = this.#start;
@@ -64,15 +64,15 @@ export class PointBuffer {
     return { times: times.subarray(from, to), values: values.subarray(from, to) };
   }
 
-  /** Keeps only so many of the first points, and all others of the same ms; returns the ms of the last one kept. */
+  /** Keeps only the first `count` points, and all others of the same ms as the last of them. @returns that ms */
   keepFirst(count: number): number {
     const lastMs = msOf(this.#columns.seconds[this.#start + count - 1] as number);
     this.#end = this.#firstFrom(lastMs + 1);
     return lastMs;
   }
 
-  /** Puts what is held in order, those that collapse as one. @param rest is awaited between two steps of work */
-  async settle(rest: () => Promise<void>): Promise<void> {
+  /** Sorts what is held, and joins points that collapse. @param rest is awaited between two steps of work */
+  async sort(rest: () => Promise<void>): Promise<void> {
     if (this.#inOrder) return;
     const { seconds, chunks } = mapColumns(this.#columns, (column) => column.subarray(this.#start, this.#end));
     const isAfter = (a: number, b: number) =>
@@ -81,7 +81,7 @@ export class PointBuffer {
         : (seconds[a] as number) > (seconds[b] as number);
     const order = await ascendingOrder(seconds.length, isAfter, rest);
     let end = this.#start;
-    // One column after the other, so that only one is held twice.
+    // One column after the other, so that only one is in memory twice.
     for (const name of columnNames) {
       const column = this.#columns[name];
       const held = column.slice(this.#start, this.#end);
@@ -98,7 +98,7 @@ export class PointBuffer {
     this.#inOrder = true;
   }
 
-  /** Position of the first point at an ms or after it. */
+  /** Position of the first point that is not before a ms. */
   #firstFrom(endMs: number): number {
     const { seconds } = this.#columns;
     let low = this.#start;
@@ -111,7 +111,7 @@ export class PointBuffer {
     return low;
   }
 
-  /** Moves what is held to the front, and grows when that does not make enough room. */
+  /** Moves what is held to the front, and allocates more where that is not enough. */
   #makeRoom(count: number): void {
     const held = this.length;
     const room = this.#columns.seconds.length;
@@ -126,7 +126,7 @@ export class PointBuffer {
   }
 }
 
-/** Of each point its exact seconds, what they collapse to, the index of its chunk and its reading. */
+/** Of each point: its exact seconds, the time that they collapse to, the index of its chunk, and its reading. */
 const columnNames = ['seconds', 'times', 'chunks', 'values'] as const;
 type Columns = Record<(typeof columnNames)[number], Float64Array>;
 

@@ -1,43 +1,46 @@
 import type { PointLimits } from './limits.ts';
 
-/** Points in one order. The arrays are views that are valid until the next batch is asked for, and none is empty. */
+/** Points in order. The arrays are views that are valid until the next batch is asked for. A batch is never empty. */
 export interface Points {
   /**
-   * When each point is: what the collapse of the read makes of its seconds, that is ms or Unix seconds, ascending, none
-   * twice in a channel. In a stored chunk the seconds as they were sent, NaN where they are absent.
+   * The times that the collapse of the read makes of the points' seconds: ms or Unix seconds, ascending, none twice in a
+   * channel. In a stored chunk these are the seconds as they were sent, NaN where absent.
    */
   times: Float64Array;
-  /** NaN where the reading is absent; of no meaning, or none at all, where only times were asked for. */
+  /** NaN where the reading is absent. Where only times were asked for, the array is empty or has no meaning. */
   values: Float64Array;
 }
 
-/** The one iterator by which points leave the engine. */
+/** The one kind of iterator by which points leave the engine. */
 export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void, void>;
 
-/** Points that are to be read: they have been looked for, and none has been fetched. */
+/** A planned read: its chunks have been found, and no arrays have been fetched. */
 export interface PointRead<Batch extends Points = Points> {
-  /** The chunks that are missing among them; told where points of one channel are down-sampled. */
+  /** The chunks that are missing among its points. Only filled where the points of one channel are down-sampled. */
   gaps: Gap[];
-  /** Whether some of its points are left out; told where there are to be so many at most. */
+  /** Whether some of its points are left out. Only given where a largest number of points was asked for. */
   isDownSampled?: boolean | undefined;
-  /** When the point is that was carried in from before the window; it comes first. Undefined where there is none. */
+  /**
+   * The time of the point that was carried in from before the window; that point comes first. Undefined where there is
+   * none.
+   */
   carriedTime?: number | undefined;
   /**
-   * From the first to the last point, as often as it is asked for. Without values they are cheaper. With limits they are
-   * read within those, as one of several that are read at once.
+   * All points from first to last; may be called repeatedly. Without values the read is cheaper. `limits` are its share
+   * when several channels are read at once.
    */
   batches(options: { withValues: boolean; limits?: PointLimits | undefined }): Batches<Batch>;
 }
 
-/** Points that are being read, and memory that is counted for them until it is closed. */
+/** Points that are being read. Memory is counted for them until `close`. */
 export interface OpenRead<Batch extends Points = Points> extends PointRead<Batch> {
   /** May be called again. */
   close(): void;
 }
 
-/** Points of several channels, in order of time and then of channel. Those of one time are in one batch: a row. */
+/** Points of several channels, in order of time, then of channel. Points of one time are always in one batch, as a row. */
 export interface ChannelsPoints extends Points {
-  /** Whose each point is: a position in the list of channels that were asked for. */
+  /** The channel of each point: its position in the list of channels that were asked for. */
   channels: Uint32Array;
 }
 
@@ -46,11 +49,11 @@ export interface ChunkPoints extends Points {
   chunkIndex: number;
 }
 
-/** The same, with what else is stored of the chunk. */
+/** A chunk with what else is stored about it. */
 export interface StoredPoints extends ChunkPoints {
   startOffset: number;
   units: string | null;
-  /** The last point only, of the chunk before those that are wanted. */
+  /** Set where this is not a chunk that was asked for, but the last point of the chunk before. */
   isCarriedIn?: true;
 }
 
@@ -58,9 +61,9 @@ export interface StoredPoints extends ChunkPoints {
 export interface Gap {
   fromChunk: number;
   toChunk: number;
-  /** The last ms of the chunks before and the first of those after it; null where there are none. */
+  /** The last ms of the chunks before the gap, and the first ms of those after it; null where there are none. */
   endMs: number | null;
   beginMs: number | null;
-  /** When their points can have been: between these two ms, both not included. */
+  /** When the missing points can have been: between these two ms, both excluded. */
   between: { lowMs: number; highMs: number };
 }

@@ -6,17 +6,18 @@ import type { Batches, PointRead, Points } from './points.ts';
 import { byMs, type Collapse, exactMs } from './selection.ts';
 import type { MsRange } from './time.ts';
 
-/** What there is of a range that has no more ms with points in them than points may be shown. */
+/** The points of a range in which at most `pointsMax` different ms have points. */
 export type FewPoints =
   | { isWhole: true; batches: PointRead['batches'] }
-  /** Points share ms, and they are more than may be shown: some have to be chosen. */
+  /** Some points share a ms, and all of them are more than may be shown: some have to be chosen. */
   | { isWhole: false; choose(partCount: number, limits: PointLimits): Promise<Points> };
 
 /**
- * All points of a range, nulls between them included, where they are no more than there may be. Points that share a millisecond are all
- * shown, with fractions of it, where there is room for them; else the smallest and the largest are chosen of parts that hold as many
- * points each, at their own times too. Of points of one exact time the last counts.
- * @returns undefined when even one of each ms is more
+ * All points of a range, where they and the nulls between them are at most `pointsMax`. Points that share a ms are all
+ * shown, with fractions of a ms, where there is room. Otherwise the range is divided into parts of as many points each, and
+ * the smallest and largest of each part are chosen, also with their exact times. Of points of one exact time the last
+ * counts.
+ * @returns undefined where even one point of each ms is too many
  */
 export async function readFew(
   source: PlannedChannel,
@@ -28,7 +29,7 @@ export async function readFew(
   const read = (collapse: Collapse, withValues: boolean, shared: PointLimits) =>
     readInOrder(source, { ...range, withValues }, collapse, shared);
   const stored = source.plan.pointCounts.reduce((sum, points) => sum + points, 0);
-  // Where hardly any are beside the range, their values come along, so that they are read once.
+  // Where the chunks have few points outside of the range, the values are kept too, so that they are read only once.
   const kept = new KeptPoints(stored <= 2 * pointsMax ? pointsMax : 0);
   const counted = { points: 0, shown: 0, instants: 0 };
   let lastMs = Number.NaN;
@@ -49,7 +50,7 @@ export async function readFew(
       choose: (partCount, shared) => extremesInOrder(read(exactMs, true, shared), points, partCount),
     };
   }
-  // Where each has a ms of its own, its time is that.
+  // Where every point has a ms of its own, times are whole ms.
   const collapse = counted.shown > counted.instants ? exactMs : byMs;
   return {
     isWhole: true,
@@ -66,7 +67,7 @@ async function* keeping(batches: Batches, kept: KeptPoints, counted: { points: n
   }
 }
 
-/** Points that are kept as long as they are no more than some. */
+/** Keeps points as long as they are at most `pointsMax`. */
 class KeptPoints {
   readonly #times: Float64Array;
   readonly #values: Float64Array;
@@ -93,7 +94,7 @@ class KeptPoints {
 
   async *batches(collapse: Collapse): Batches {
     if (this.#length === 0) return;
-    // They were read in ms with fractions; ms have none.
+    // They were read as ms with fractions; for `byMs` they are rounded here.
     const times = this.#times.subarray(0, this.#length);
     yield {
       times: collapse === byMs ? times.map((ms) => Math.round(ms) + 0) : times.slice(),
@@ -102,7 +103,7 @@ class KeptPoints {
   }
 }
 
-/** The smallest and the largest of each of so many parts, in order of time. @param count how many points there are */
+/** The smallest and the largest of each of `partCount` parts, in order of time. @param count how many points there are */
 async function extremesInOrder(batches: Batches, count: number, partCount: number): Promise<Points> {
   const parts = new ExtremesOfParts(partCount);
   let begun = 0;

@@ -3,7 +3,6 @@ import { planChannelPoints } from './channel-points.ts';
 import type { FetchChunks } from './channel-source.ts';
 import { type ChannelStatistics, readStatistics } from './channel-statistics.ts';
 import type { ChunkPlan } from './chunk-plan.ts';
-import { storedChunkReader } from './chunk-store.ts';
 import { largestChunkBytes, requireFewChannels, requireFewChunks, requireFewPoints } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { mergeChannels } from './merge-channels.ts';
@@ -12,30 +11,35 @@ import { listHighest, listNeighbours, planByIndex } from './plan-store.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, ChannelsPoints, OpenRead, PointRead, StoredPoints } from './points.ts';
 import type { Selection, Wanted } from './selection.ts';
-import { addressOf, type ChannelRow, type ReadMeans, sourceOf } from './stored-channel.ts';
-import { rangeOf } from './window.ts';
+import { storedChunkReader } from './series-store.ts';
+import { type ChannelRow, channelAddressOf, type ReadDependencies, sourceOf } from './stored-channel.ts';
+import { msRangeOf } from './window.ts';
 
 export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts';
-export type { ChannelRow, ChannelStatistics, ReadMeans };
+export type { ChannelRow, ChannelStatistics, ReadDependencies };
 
 /*
- * The way into the read engine. Whoever writes an answer opens what it wants to read here, and consumes what comes: batches
- * of points, in one of three orders.
+ * The one way into the read engine. Rooms that write answers open here what they want to read, and consume batches of
+ * points in one of three orders: by time, by time and channel, or as they are stored.
  */
 
-/** Several channels, side by side and each by itself. */
+/** Several channels, merged and each by itself. */
 export interface OpenChannels extends OpenRead<ChannelsPoints> {
-  /** In the order in which they were asked for. One is read at a time. */
+  /** In the order in which the channels were asked for. Read one at a time. */
   each: PointRead[];
 }
 
 /**
- * The points of several channels side by side: by time, those of one time together. Each channel is read by pages of its
- * own, and their share of the memory is smaller the more there are. Close it before something else is opened.
+ * Opens several channels side by side: ordered by time, points of one time together. Each channel is read in its own pages,
+ * and its share of the memory shrinks with the number of channels. Close it before something else is opened.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
-export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], wanted: Wanted): Promise<OpenChannels> {
-  const { reading, limits } = means;
+export function openChannels(
+  deps: ReadDependencies,
+  channels: readonly ChannelRow[],
+  wanted: Wanted,
+): Promise<OpenChannels> {
+  const { reading, limits } = deps;
   requireFewChannels(channels.length, limits);
   return reading.plan(async () => {
     const shared = shareOf(limits, channels.length);
@@ -43,7 +47,7 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
     const each: PlannedRead[] = [];
     const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
-      const read = await planChannelPoints(sourceOf(means, channel, image), wanted, limits);
+      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
       each.push(read);
       const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
@@ -69,68 +73,71 @@ export function openChannels(means: ReadMeans, channels: readonly ChannelRow[], 
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function readChannelStatistics(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: ChannelRow,
   window: Pick<Selection, 'startMs' | 'endMs'>,
 ): Promise<ChannelStatistics> {
-  const source = sourceOf(means, channel, new GrowingBytes());
-  return means.reading.plan(() => readStatistics(source, rangeOf(window, 0), means.limits));
+  const source = sourceOf(deps, channel, new GrowingBytes());
+  return deps.reading.plan(() => readStatistics(source, msRangeOf(window, 0), deps.limits));
 }
 
-/** What a channel takes that is read beside others, but for its points. */
+/** Bytes for each channel that is read side by side with others, besides its points. */
 const laneBytes = 8_192;
 
 /**
- * The last point of the nearest chunk that is stored below an index, as a chunk that is marked; nothing where there is none.
+ * The last point of the nearest stored chunk below an index, as a chunk with `isCarriedIn`. Empty where there is none.
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openStoredBefore(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunkIndex: number,
 ): Batches<StoredPoints> {
-  const { below } = await listNeighbours(means.organization, addressOf(channel), { below: [chunkIndex] });
+  const { below } = await listNeighbours(deps.organization, channelAddressOf(channel), { below: [chunkIndex] });
   const [row] = below;
-  // It tells of none that is next to the index.
+  // listNeighbours gives no row where the direct neighbour is stored.
   const nearest = row === undefined ? chunkIndex - 1 : row.neighbour_index;
   if (nearest === null || nearest < 0) return;
-  for await (const chunk of await openStored(means, channel, { from: nearest, to: nearest })) {
+  for await (const chunk of await openStored(deps, channel, { from: nearest, to: nearest })) {
     yield { ...withoutFirst(chunk, chunk.times.length - 1), isCarriedIn: true };
   }
 }
 
 /**
- * The newest points of one channel by their place, whatever their timestamps say: those of its highest chunks, in order of index, as
- * they are stored. Of the first chunk only the last points are wanted, as a rule.
+ * The newest points of one channel by their position, whatever their timestamps are: the last `count` points of the highest
+ * chunk indexes, in order of index, as they are stored. Of the first chunk usually only the last points are given.
  * @throws ApiError 404 when the stream is being removed
  */
 export async function* openNewestStored(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: ChannelRow,
   chunks: { from: number; to: number },
   count: number,
 ): Batches<StoredPoints> {
-  const { from, points } = await findNewestStored(means, channel, chunks, count);
+  const { from, points } = await findNewestStored(deps, channel, chunks, count);
   let skipped = Math.max(0, points - count);
-  for await (const chunk of await openStored(means, channel, { from, to: chunks.to })) {
+  for await (const chunk of await openStored(deps, channel, { from, to: chunks.to })) {
     yield skipped === 0 ? chunk : withoutFirst(chunk, skipped);
     skipped = 0;
   }
 }
 
-/** From which chunk on there are so many points, or all that there are. Their chunks are looked at, and no others. */
+/**
+ * Finds the chunk from which on there are `count` points, or as many as there are. It looks only at the chunks of these
+ * points.
+ */
 async function findNewestStored(
-  { organization, limits }: ReadMeans,
+  { organization, limits }: ReadDependencies,
   channel: ChannelRow,
   { from, to }: { from: number; to: number },
   count: number,
 ): Promise<{ from: number; points: number }> {
-  // Where nothing is found it stays the last index, so that the read that follows is one of no chunk.
+  // Where nothing is found, `from` is the last index, so that the read that follows has no chunk.
   const found = { from: to, points: 0 };
   for (let before = to + 1; ; before = found.from) {
     const wanted = Math.ceil(((count - found.points) * channel.chunk_count) / channel.point_count);
     const chunksMax = Math.min(Math.max(wanted, 1), limits.planPageChunksMax);
-    const page = await listHighest(organization, addressOf(channel), { from, to: before - 1 }, chunksMax);
+    const page = await listHighest(organization, channelAddressOf(channel), { from, to: before - 1 }, chunksMax);
     for (const { chunk_index, point_count } of page) {
       found.from = chunk_index;
       found.points += point_count;
@@ -140,7 +147,7 @@ async function findNewestStored(
   }
 }
 
-/** A chunk from one of its points on. */
+/** A chunk without its first points. */
 const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
   ...chunk,
   startOffset: chunk.startOffset + skipped,
@@ -150,17 +157,17 @@ const withoutFirst = (chunk: StoredPoints, skipped: number): StoredPoints => ({
 
 /**
  * The chunks of one channel, in order of index, as they are stored: not collapsed, not sorted, not rounded. A chunk that is
- * replaced meanwhile is shown as it is when its page is fetched; one that arrives meanwhile may be part of it.
+ * replaced meanwhile is read as it is when its page is fetched. A chunk that arrives meanwhile may be part of the answer.
  * @param chunks indexes, both included
  * @throws ApiError 404 when the stream is being removed
  */
 export async function openStored(
-  means: ReadMeans,
+  deps: ReadDependencies,
   channel: Pick<ChannelRow, 'data_id' | 'channel_id'>,
   chunks: { from: number; to: number } = { from: 0, to: Number.MAX_SAFE_INTEGER },
 ): Promise<Batches<StoredPoints>> {
-  const { organization, limits, reading } = means;
-  const address = addressOf(channel);
+  const { organization, limits, reading } = deps;
+  const address = channelAddressOf(channel);
   const planFrom = (from: number) =>
     planByIndex(
       organization,
@@ -175,7 +182,7 @@ export async function openStored(
   let plan = await planFrom(chunks.from);
   return (async function* () {
     for (;;) {
-      yield* readPlanned(means, plan, fetch);
+      yield* readPlanned(deps, plan, fetch);
       if (plan.length < limits.planPageChunksMax) return;
       plan = await planFrom((plan.chunkIndexes[plan.length - 1] as number) + 1);
     }
@@ -183,7 +190,7 @@ export async function openStored(
 }
 
 async function* readPlanned(
-  { limits, reading }: ReadMeans,
+  { limits, reading }: ReadDependencies,
   plan: ChunkPlan,
   fetch: FetchChunks<StoredPoints>,
 ): Batches<StoredPoints> {
@@ -199,7 +206,7 @@ async function* readPlanned(
   }
 }
 
-/** What each of several channels that are read at once may take of the memory of a read. */
+/** The limits of each of several channels that share the memory of one read. */
 function shareOf(limits: PointLimits, channelCount: number): PointLimits {
   const share = (points: number) =>
     Math.max(Math.floor(points / Math.max(1, channelCount)), Math.min(points, limits.sharePointsMin));

@@ -3,7 +3,7 @@ import { msOfDateTime, parseDateTime } from '../lib/date-time.ts';
 import { finerUnitOf, finerUnits, type PlausibleTimes, unitWords } from '../lib/time-unit.ts';
 import { msOf } from './time.ts';
 
-/** Which points of a channel are wanted; all of them where nothing is said. Bounds of time are in ms, both included. */
+/** Which points of a channel are wanted; all of them where nothing is set. Bounds of time are in ms, both included. */
 export interface Selection {
   /** Only the newest points. */
   last_n?: number;
@@ -11,28 +11,28 @@ export interface Selection {
   elapsed_seconds?: number;
   startMs?: number;
   endMs?: number;
-  /** At most so many points. */
+  /** At most this many points. */
   max_points?: number;
-  /** Also the last point before them. */
+  /** Also the last point before the selected ones. */
   carry_in?: boolean;
 }
 
-/** Which points are wanted, and how they come out. */
+/** Which points are wanted, and in which times they come out. */
 export interface Wanted {
   selection: Selection;
   /** The ms from which the relative times of the selection count. */
   zeroMs: number;
-  /** Where the selection has `last_n` or `max_points`, it is `byMs`. */
+  /** Must be `byMs` where the selection has `last_n` or `max_points`. */
   collapse: Collapse;
 }
 
 /**
- * Which points of a channel collapse into one: those whose seconds become the same time. Of them the last stays, in the
- * order of seconds, chunk index and position. It must never turn the order of times.
+ * Decides which points of a channel collapse into one: those whose seconds become the same time. Of these the last one
+ * stays, by seconds, then chunk index, then position. A collapse must never reverse the order of two times.
  */
 export type Collapse = (seconds: number) => number;
 
-/** One point per ms, as the shapes of the SDK need it. */
+/** One point per ms, as the response shapes of the SDK need it. */
 export const byMs: Collapse = msOf;
 
 /** One point per exact time, in ms with fractions. */
@@ -42,8 +42,8 @@ export const exactMs: Collapse = (seconds) => seconds * 1_000;
 export const byInstant: Collapse = (seconds) => seconds;
 
 /**
- * The window that the parameters `start` and `end` of a request name, in ms.
- * @throws ApiError 422 for one that is no time, for one in a finer unit than seconds, and for a start after the end
+ * The window of the query parameters `start` and `end`, in ms.
+ * @throws ApiError 422 for a text that is no time, a time in a finer unit than seconds, or a start after the end
  */
 export function windowOf(
   { start, end }: { start?: string | undefined; end?: string | undefined },
@@ -59,7 +59,7 @@ export function windowOf(
 
 const secondsPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
-/** A time rounded to ms as those of points are. */
+/** A time, rounded to ms like the times of points. */
 function instantMs(name: string, text: string, plausible: PlausibleTimes): number {
   if (secondsPattern.test(text)) {
     const seconds = Number(text);
@@ -75,7 +75,10 @@ function instantMs(name: string, text: string, plausible: PlausibleTimes): numbe
   return msOfDateTime(dateTime);
 }
 
-/** Whoever gives an answer's own `unix_timestamp_ms` would get an empty window, thousands of years from the data. */
+/**
+ * A client that sends back the `unix_timestamp_ms` of an answer would get an empty window, thousands of years after the
+ * data.
+ */
 function refuseFinerUnit(name: string, text: string, time: number, plausible: PlausibleTimes): void {
   const unit = finerUnitOf(time, plausible);
   if (unit === undefined) return;

@@ -3,39 +3,39 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { GrowingBytes } from '../lib/growing-bytes.ts';
 import type { Reading } from '../lib/reading.ts';
 import type { ChannelSource } from './channel-source.ts';
-import { chunkReader, seriesReader } from './chunk-store.ts';
 import type { PointLimits } from './limits.ts';
 import { overviewSource } from './overview-store.ts';
 import { listNeighbours, listNewest, listStepsBeside, planByTime, planWithSummaries } from './plan-store.ts';
+import { chunkReader, seriesReader } from './series-store.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
-/** What points are read with, and for whom. */
-export interface ReadMeans {
+/** What a read works with, and for which organization. */
+export interface ReadDependencies {
   organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
-  /** Is told of a channel whose overview lacks much. */
+  /** Is called with a channel whose overview lacks many blocks. */
   onLacking?: ((channel: ChannelAddress) => void) | undefined;
 }
 
-/** The row of a channel, as far as reading its points needs it. */
+/** The columns of a channel's row that reading its points needs. */
 export interface ChannelRow {
   data_id: string;
   channel_id: number;
   chunk_count: number;
   point_count: number;
-  /** Of its points that have a possible time, in Unix seconds; null where there are none. */
+  /** The span of the times of its points, in Unix seconds; null where no point has a possible time. */
   time_min?: number | null;
   time_max?: number | null;
 }
 
-/** Every statement by which a channel is read by time. */
+/** The statements by which a channel is read in order of time. */
 export function sourceOf(
-  { organization, reading, limits, onLacking = () => {} }: ReadMeans,
+  { organization, reading, limits, onLacking = () => {} }: ReadDependencies,
   channel: ChannelRow,
   image: GrowingBytes,
 ): ChannelSource {
-  const address = addressOf(channel);
+  const address = channelAddressOf(channel);
   const { rest } = reading;
   const planning = { rest, chunksMax: limits.plannedChunksMax };
   return {
@@ -55,7 +55,10 @@ export function sourceOf(
   };
 }
 
-export const addressOf = ({ data_id, channel_id }: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
+export const channelAddressOf = ({
+  data_id,
+  channel_id,
+}: Pick<ChannelRow, 'data_id' | 'channel_id'>): ChannelAddress => ({
   dataId: data_id,
   channelId: channel_id,
 });

@@ -1,9 +1,9 @@
-/** The ms that a JavaScript Date, and with it most clients, can still show; points beyond have no possible time. */
+/** The latest ms that a JavaScript Date, and so most clients, can show. A point beyond has no possible time. */
 export const msMax = 8.64e15;
 
 /**
- * The ms of a time in seconds: to the nearest, and halves up (0.0005 s is 1 ms, −0.0005 s is 0 ms), so that the order of
- * times is never turned. NaN stays NaN.
+ * The ms of a time in seconds: the nearest, and halves up (0.0005 s is 1 ms, −0.0005 s is 0 ms), so that the order of two
+ * times is never reversed. NaN stays NaN.
  */
 export function msOf(seconds: number): number {
   // Adding zero turns −0 into 0.
@@ -20,7 +20,7 @@ export function firstMsElapsed(zeroMs: number, elapsedSeconds: number): number {
   return zeroMs + elapsedMs;
 }
 
-/** From one ms to another, both included; infinite where there is no bound. */
+/** A range of ms, both ends included; infinite where there is no bound. */
 export interface MsRange {
   fromMs: number;
   toMs: number;

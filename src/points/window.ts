@@ -6,18 +6,18 @@ import type { Selection } from './selection.ts';
 import { byMs } from './selection.ts';
 import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 
-/** What finding the newest points needs of a channel. */
+/** What newestRange needs of a channel. */
 type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch' | 'rest'>;
 
-/** The range that a selection names by times; `zeroMs` is where relative times count from. */
-export function rangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
+/** The range of time that a selection asks for. @param zeroMs where relative times count from */
+export function msRangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
   const elapsedMs = elapsed_seconds === undefined ? Number.NEGATIVE_INFINITY : firstMsElapsed(zeroMs, elapsed_seconds);
   return { fromMs: Math.max(elapsedMs, startMs ?? elapsedMs), toMs: endMs ?? Number.POSITIVE_INFINITY };
 }
 
 /**
- * The end of a range that holds its newest `count` points. Only their chunks are read, for their times, to count what
- * collapses into one ms: they are found by walking back from the end, so that what lies before costs nothing.
+ * Narrows a range to its newest `count` points. Chunks are found by walking back from the end, so older data costs nothing.
+ * Of these chunks only the times are read, to count points that share a ms as one.
  */
 export async function newestRange(
   source: NewestSource,
@@ -26,7 +26,8 @@ export async function newestRange(
   limits: PointLimits,
 ): Promise<MsRange> {
   if (source.pointCount <= count) return range;
-  // Some of the newest chunks' points may share a ms, have no possible time or lie behind the end; then more are counted.
+  // Some points of the newest chunks may share a ms, have no possible time or lie after the end. Then the search is
+  // repeated for more points.
   for (let wanted = count; ; wanted *= 2) {
     const fromMs = Math.max(range.fromMs, await startOfNewest(source, range, wanted, limits));
     const newest = { fromMs, toMs: range.toMs };
@@ -39,7 +40,7 @@ export async function newestRange(
   }
 }
 
-/** The ms from which on the last chunks that begin in a range hold so many points; −∞ when there are none before them. */
+/** The ms at which the last chunks of a range begin that together hold `count` points; −∞ where there are fewer points. */
 async function startOfNewest(
   source: NewestSource,
   { fromMs, toMs }: MsRange,
@@ -61,7 +62,7 @@ async function startOfNewest(
   }
 }
 
-/** The ms of the point at a position; the last one should the channel have fewer points by now. */
+/** The ms of the point at a position; of the last point, should the channel have fewer points by now. */
 async function instantAt(batches: Batches, position: number): Promise<number> {
   let at = Number.NEGATIVE_INFINITY;
   let before = 0;

@@ -4,20 +4,21 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { DataDirInUse } from '../database/embedded/lock.ts';
 import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded.ts';
-import { placeOf, readAddress, withLogin } from '../lib/postgres-address.ts';
+import { readAddress, shownAddressOf, withLogin } from '../lib/postgres-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
 import type { DatabaseAddresses } from './messages.ts';
 
-/** Where the database is, and how to leave it again. */
+/** The addresses of the database; `close` stops it if it was started here. */
 export interface DatabaseAddress extends DatabaseAddresses {
   close(): Promise<void>;
 }
 
 /**
- * The PostgreSQL of DATABASE_URL, reached or not; or the embedded one in DATA_DIR, which is started and accepts connections.
- * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
- * Waits for one that is starting, at most `databaseWaitMsMax`.
- * @throws when the embedded one does not start or belongs to another server
+ * Finds the database. With DATABASE_URL it only reads the address, and does not connect. Otherwise it starts the embedded
+ * PostgreSQL in DATA_DIR, and resolves when that accepts connections.
+ * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has
+ * started, and wait for one that is starting, at most `databaseWaitMsMax`
+ * @throws Error when the embedded one does not start or belongs to another server
  */
 export async function findDatabase(
   config: Config,
@@ -27,7 +28,7 @@ export async function findDatabase(
   if (config.DATABASE_URL !== undefined) {
     const connectionString = config.DATABASE_URL;
     const ownerUrl = config.MIGRATION_DATABASE_URL ?? connectionString;
-    const place = placeOf(connectionString);
+    const place = shownAddressOf(connectionString);
     return { connectionString, ownerUrl, place, ownsLogin: false, close: async () => {} };
   }
   const found = await (options.mayJoin ? joinOrStart(config, log, options.limits) : start(config, log));
@@ -43,7 +44,7 @@ export async function findDatabase(
 
 interface Embedded {
   ownerUrl: string;
-  /** Where this process has started it. */
+  /** Given when this process has started it. */
   embedded?: EmbeddedPostgres;
 }
 
@@ -54,14 +55,14 @@ async function start(config: Config, log: Logger): Promise<Embedded> {
 }
 
 /**
- * Between the moment in which a server takes the folder and the one in which its PostgreSQL answers, a command can neither join
- * nor start one.
+ * Joins a running embedded PostgreSQL, or starts one. While a server has locked DATA_DIR and its PostgreSQL does not
+ * answer yet, neither is possible, so it tries again.
  */
 async function joinOrStart(config: Config, log: Logger, given: Partial<ProcessLimits> = {}): Promise<Embedded> {
   const limits = { ...processLimits, ...given };
   const startedAt = performance.now();
   const waitedMs = () => performance.now() - startedAt;
-  for (let isSaid = false; ; ) {
+  for (let isLogged = false; ; ) {
     const joined = await runningEmbeddedPostgres(config.DATA_DIR);
     if (joined !== undefined) return { ownerUrl: joined };
     try {
@@ -73,8 +74,8 @@ async function joinOrStart(config: Config, log: Logger, given: Partial<ProcessLi
           `${error.message} (waited ${limits.databaseWaitMsMax} ms for its PostgreSQL, databaseWaitMsMax)`,
         );
       }
-      if (!isSaid && waitedMs() >= limits.welcomeWaitMs) {
-        isSaid = true;
+      if (!isLogged && waitedMs() >= limits.welcomeWaitMs) {
+        isLogged = true;
         log.warn({ holder: error.holder }, 'waiting for the PostgreSQL of the server that has taken DATA_DIR');
       }
       await sleep(limits.databasePauseMs);
@@ -83,8 +84,8 @@ async function joinOrStart(config: Config, log: Logger, given: Partial<ProcessLi
 }
 
 /**
- * The server's own login in the embedded PostgreSQL. Its password follows from that of the superuser, which does not follow
- * from it: nothing more has to be stored.
+ * The server's own login in the embedded PostgreSQL. Its password is derived one way (HMAC) from that of the superuser,
+ * so it need not be stored and does not reveal the superuser's.
  */
 function loginBeside(ownerUrl: string): string {
   const { password = '' } = readAddress(ownerUrl);

@@ -1,4 +1,7 @@
-/** The processes that serve: started, replaced when they end, exchanged for those of a new build, ended in order. */
+/**
+ * The processes that serve: it starts them, replaces one that ends, exchanges all for a new build, and ends them in
+ * order.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -9,16 +12,16 @@ import type { DatabaseAddresses, Part } from './messages.ts';
 import type { Sockets } from './sockets.ts';
 
 export interface Fleet {
-  /** Settles once all processes serve and the database is fit to be used. Rejects with a sentence when that cannot be. */
+  /** Resolves when all processes serve and the database is ready to be used. Rejects with a sentence when that fails. */
   ready: Promise<void>;
-  /** Tells every process where the database is. */
+  /** Sends the address of the database to every process, present and future. */
   useDatabase(addresses: DatabaseAddresses): void;
   /**
-   * Starts the program anew, as it is installed by now, and lets the processes that serve go once the new ones do. When those
-   * do not come up, the old ones stay. Asked again meanwhile, it does so once more afterwards.
+   * Starts new processes of the program as it is installed now. When they serve, the old processes hand over and end.
+   * When they do not start, the old ones stay. A call during a reload makes one more reload after it.
    */
   reload(): void;
-  /** Ends all, in order. */
+  /** Ends all processes in order. */
   close(): Promise<void>;
 }
 
@@ -38,7 +41,7 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
 
   function start(part: Pick<Part, 'isFirst' | 'preparesFirst'>): Member {
     const { areHeldElsewhere } = sockets;
-    // Each descriptor is listened on by itself and accepts one connection a turn.
+    // A listening handle accepts one connection in a turn of the event loop, so each descriptor has several.
     const descriptors = sockets.descriptors.flatMap((one) => Array<number>(limits.connectionsPerTurn).fill(one));
     const member = startMember({ ...part, areHeldElsewhere }, descriptors, environment);
     members.add(member);
@@ -54,12 +57,14 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
   async function replace({ child, startedAt }: Member, how: object): Promise<void> {
     if (isStopping) return;
     log.error({ process: child.pid, ...how }, 'a process that serves has ended; starting another one');
-    // This alone keeps the process alive that holds the sockets, where there is no other that serves.
+    // With no other process that serves, only this timer keeps the process alive that holds the sockets.
     if (performance.now() - startedAt < limits.steadyMs) await sleep(limits.restartPauseMs);
     if (!isStopping) start({ isFirst: false, preparesFirst: false }).isEstablished = true;
   }
 
-  /** One process for each of WORKERS. The first decides whether they come up at all; the others follow it. */
+  /**
+   * Starts a process for each of WORKERS. The others start when the first is ready; if it fails, the generation fails.
+   */
   async function startGeneration(isFirst: boolean): Promise<Member[]> {
     const first = start({ isFirst, preparesFirst: !isFirst });
     await first.ready;
@@ -102,7 +107,7 @@ export function startFleet({ config, environment, sockets, log, limits }: FleetO
       for (const member of members) tellDatabase(member, found);
     },
     reload() {
-      // One that is due begins after this call, so it finds what is installed by now.
+      // A reload that is already due begins after this call, so it uses what is installed now.
       if (isReloadDue || isStopping) return;
       isReloadDue = true;
       log.info('reloading');

@@ -1,39 +1,51 @@
-/** What bounds the life of the processes of a server: how long each step of a start, a stop and a reload may take. */
+/** The limits of a server's processes: how long each step of a start, a stop and a reload may take. */
 export const processLimits = {
-  /** Longest time that an ordered stop leaves kept connections open for one more request, whose answer closes them. */
+  /**
+   * Longest time that an ordered stop keeps idle connections open for one more request, whose answer closes them, in
+   * ms.
+   */
   drainMs: 2_000,
-  /** The same after a reload, when others serve: longer than `keepAliveMs`, so that no client meets a closed connection. */
+  /**
+   * The same for an old process after a reload, in ms. Longer than `keepAliveMs`, so that no client finds its
+   * connection closed.
+   */
   handOverMs: 130_000,
-  /** Longest time that an ordered stop then waits for requests in flight. */
+  /** Longest time that an ordered stop then waits for requests in flight, in ms. */
   shutdownMsMax: 10_000,
-  /** Longest time for that when the process that holds the sockets has been killed. */
+  /** Longest time for that when the process that holds the sockets was killed, in ms. */
   orphanMsMax: 1_000,
-  /** Sockets that wait for accept: `run` opens one per chunk, all at once. While nobody serves, they wait here too. */
+  /**
+   * Connections that wait in the kernel to be accepted. The SDK's `run` opens one per chunk, all at once. While no
+   * process serves, they wait there too.
+   */
   listenBacklog: 4_096,
   /**
-   * Connections of a socket that are accepted in one turn of the event loop. Node accepts one, so that a new connection
-   * would wait for as many turns as others stand before it, and a turn of a flood takes 40 ms.
+   * Connections of a socket that are accepted in one turn of the event loop. Node by itself accepts one, so a new
+   * connection would wait one turn for each connection before it, and a turn during a flood takes 40 ms.
    */
   connectionsPerTurn: 16,
-  /** Longest wait for the port, which a server that has just been killed may still hold. */
+  /** Longest wait for the port, in ms. A server that has just been killed may still hold it. */
   portWaitMsMax: 2_000,
-  /** A process that served for this long before it ended is replaced at once. */
+  /** A process that served for at least this long before it ended is replaced at once, in ms. */
   steadyMs: 10_000,
-  /** Pause before one that ended sooner is replaced. */
+  /** Pause before a process that ended sooner is replaced, in ms. */
   restartPauseMs: 1_000,
-  /** Longest time that new processes have to begin to serve at a reload; migrations are part of it. */
+  /** Longest time in which the new processes of a reload must serve, in ms. Migrations are part of it. */
   reloadMsMax: 900_000,
-  /** Pause between two looks for a PostgreSQL that is away at the start. */
+  /** Pause between two attempts to reach a PostgreSQL that is away at the start, in ms. */
   databasePauseMs: 250,
-  /** Longest wait of a command for a PostgreSQL that does not answer, or that a server is starting; a server waits for ever. */
+  /**
+   * Longest wait of a command for a PostgreSQL that does not answer, or that a server is starting, in ms. A server
+   * waits for ever.
+   */
   databaseWaitMsMax: 30_000,
-  /** How often a start says in the log what it waits for. */
+  /** How often a start logs what it waits for, in ms. */
   waitLogMs: 10_000,
-  /** How long a start waits for PostgreSQL until it says on standard output what it waits for; a command says so in the log. */
+  /** How long a start waits for PostgreSQL before it says so on standard output, and a command in the log, in ms. */
   welcomeWaitMs: 3_000,
-  /** From the start of a server until it first archives what is old, by RETENTION_EVERY. */
+  /** Time from the start of a server to its first archiving of old runs (RETENTION_EVERY), in ms. */
   retentionFirstMs: 60_000,
-  /** The longest wait of one timer; a longer one is made of several. */
+  /** Longest wait of one timer, in ms. A longer wait uses several timers, because those of Node end at 25 days. */
   retentionTimerMsMax: 86_400_000,
 };
 

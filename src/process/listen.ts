@@ -2,18 +2,19 @@ import type { Server } from 'node:http';
 import { createServer, Server as SocketServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../http/app-type.ts';
-import { followConnections } from './connections.ts';
 import type { ProcessLimits } from './limits.ts';
+import { followConnections } from './open-connections.ts';
 
 /** An app that takes connections from sockets that this process has inherited. */
 export interface Front {
-  /** Requests that are not answered yet. */
+  /** The number of requests that are not answered yet. */
   inFlight(): number;
   /**
    * Ends it in order: each connection is closed by the answer to one more request, and requests in flight are answered.
-   * Called again, with less time, it hurries.
-   * @param options.drainMs how long a connection is left open for that request
-   * @param options.takesNew until then new connections are taken, since nobody else would; otherwise from now on none
+   * A second call, with less time, shortens the first.
+   * @param options.drainMs how long an idle connection stays open for that request
+   * @param options.takesNew whether new connections are accepted in that time, because no other process would; otherwise
+   * accepting ends now
    */
   close(options: { drainMs: number; takesNew: boolean }): Promise<void>;
 }
@@ -22,12 +23,12 @@ type Limits = Pick<ProcessLimits, 'listenBacklog' | 'shutdownMsMax'>;
 
 /**
  * Listens on inherited sockets.
- * @param descriptors at least one
- * @throws when one is no socket that can be listened on
+ * @param descriptors file descriptors of the sockets, at least one
+ * @throws Error when one of them is not a socket that can listen
  */
 export async function listen(app: App, descriptors: number[], limits: Limits): Promise<Front> {
   const connections = followConnections(app.server);
-  // Fastify waits for requests of a server that it listens with itself. Here nothing may be closed below one that is answered.
+  // Fastify waits for open requests only when it listens by itself. This hook makes its `close` wait for them here too.
   app.addHook('preClose', connections.gone);
   await app.ready();
   const [first, ...others] = descriptors as [number, ...number[]];
@@ -54,7 +55,7 @@ export async function listen(app: App, descriptors: number[], limits: Limits): P
     await Promise.race([connections.drain(drainMs), hurried]);
     if (takesNew) {
       stopAccepting();
-      // One that was taken last has not sent its request yet.
+      // A connection that was accepted last has not sent its request yet.
       await Promise.race([connections.drain(deadline - performance.now()), hurried]);
     }
     await finish(app, connections, limits);
@@ -81,13 +82,13 @@ function accept(server: Server | SocketServer, fd: number, backlog: number): Pro
 
 const sweepMs = 20;
 
-/** Requests in flight are answered, or cut after `shutdownMsMax`. */
+/** Waits for the answers to requests in flight, and cuts their connections after `shutdownMsMax`. */
 async function finish(app: App, connections: ReturnType<typeof followConnections>, limits: Limits): Promise<void> {
   const giveUp = setTimeout(connections.closeAll, limits.shutdownMsMax);
-  // An answer that had begun before the end was known leaves its connection open.
+  // An answer whose headers were sent before the stop did not say `Connection: close`, so its connection stays open.
   const sweep = setInterval(connections.closeIdle, sweepMs);
   try {
-    // A flush that hangs with the database must not hold up the end for longer than its requests may.
+    // A flush that hangs with the database must not delay the stop for longer than its requests may.
     await Promise.race([app.close(), sleep(limits.shutdownMsMax + sweepMs, undefined, { ref: false })]);
   } finally {
     clearTimeout(giveUp);
@@ -95,7 +96,7 @@ async function finish(app: App, connections: ReturnType<typeof followConnections
   }
 }
 
-/** The address to give to clients: a server that listens on all addresses is reached on loopback from here. */
+/** The address to show to clients. For a server that listens on all addresses it names loopback. */
 export function endpointOf(host: string, port: number): string {
   const reachable =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;

@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
-/** How a log is written: as JSON lines; as text for people; or as text where somebody looks at it, and JSON elsewhere. */
+/** The form of a log: JSON lines, text for people, or `auto`: text on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
 /**
- * The log of a process, on standard error. One that cannot be written, as when its terminal has been closed or its disk is full,
- * ends no server: what is stored matters more. The same goes for what is said on standard output.
- * @param descriptor of the file that it is written to
+ * Opens the log of a process, by default on standard error. An error of writing to it, such as a closed terminal or a
+ * full disk, is ignored: storing data matters more than the log. The same holds for standard output.
+ * @param descriptor of the file that the log is written to
  */
 export function openLog(level: string, descriptor = 2, format: LogFormat = 'json'): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(descriptor));
@@ -20,9 +20,9 @@ export function openLog(level: string, descriptor = 2, format: LogFormat = 'json
 
 type Destination = DestinationStream & { on(event: 'error', listener: (error: Error) => void): unknown };
 
-/** A line for people, with its fields on the lines below; in colors on a terminal, unless NO_COLOR is set. */
+/** Writes a line for people, with its fields on the lines below. In colors on a terminal, unless NO_COLOR is set. */
 function openText(descriptor: number): Destination {
-  // Loaded only where it is used: it would be a part of every start.
+  // Loaded only here, so that a start without it is faster.
   const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
   return pretty({
     destination: descriptor,
@@ -33,10 +33,13 @@ function openText(descriptor: number): Destination {
   });
 }
 
-/** What pino writes into every line by itself. */
+/** The fields that pino writes into every line by itself. */
 const ownNames = ['level', 'time', 'pid', 'hostname'];
 
-/** A field of such a name would stand in its line twice, and most readers would take the wrong one. It gets a `_` behind it. */
+/**
+ * Appends `_` to a field with such a name. Otherwise the name would occur twice in a line, and most readers take the
+ * wrong one.
+ */
 function besideOwnNames(fields: Record<string, unknown>): Record<string, unknown> {
   if (!ownNames.some((name) => Object.hasOwn(fields, name))) return fields;
   return Object.fromEntries(

@@ -1,28 +1,28 @@
-/** One of the processes that serve, as the process that holds the sockets sees it. */
+/** One of the processes that serve, from the view of the process that holds the sockets. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { type DatabaseAddresses, environmentOf, type FromServer, type Part, type ToServer } from './messages.ts';
 
 export interface Member {
   child: ChildProcess;
-  /** By `performance.now()`. */
+  /** In milliseconds of `performance.now()`. */
   startedAt: number;
-  /** Settles when it takes connections. Rejects, with its sentence if it had one, when it ends instead. */
+  /** Resolves when it accepts connections. Rejects when it ends instead, with its reason if it has sent one. */
   serving: Promise<void>;
-  /** Settles when its database is fit to be used too. */
+  /** Resolves when the database is ready to be used too. */
   ready: Promise<void>;
-  /** Its whole generation has come up: when it ends by itself it is replaced. */
+  /** Its whole generation has started, so it is replaced when it ends by itself. */
   isEstablished: boolean;
-  /** It has been told to end. */
+  /** It was asked to end. */
   isLeaving: boolean;
 }
 
-/** The standard streams, and the channel for messages. */
+/** A child's first descriptors: three standard streams and the channel for messages. */
 const descriptorsBefore = 4;
 
 /**
- * Starts the program of this process anew, as it is installed by now: another build may stand there.
- * @param descriptors the sockets, as this process has them
+ * Starts another process of this program, as it is installed now; that may be a newer build.
+ * @param descriptors this process's descriptors of the sockets
  */
 export function startMember(
   part: Omit<Part, 'descriptors'>,
@@ -53,17 +53,17 @@ function settled(child: ChildProcess, type: FromServer['type']): Promise<void> {
       if (message.type === 'refused') reject(new Error(message.why));
     });
     child.once('error', reject);
-    // What it has sent before its end may still be under way.
+    // `close` and not `exit`, because a message that it sent before its end may still be on the way.
     child.once('close', (code, signal) =>
       reject(new Error(`A process that serves ended with ${signal ?? `code ${code}`} before it was ready.`)),
     );
   });
-  // Whoever waits for it hears of it; nobody has to.
+  // A rejection that nobody waits for must not end this process.
   promise.catch(() => {});
   return promise;
 }
 
-/** Sends it a message, unless it has gone. */
+/** Sends a message to a member, unless it has gone. */
 export function tell({ child }: Member, message: ToServer): void {
   if (child.connected) child.send(message, () => {});
 }
@@ -71,7 +71,7 @@ export function tell({ child }: Member, message: ToServer): void {
 export const tellDatabase = (member: Member, addresses: DatabaseAddresses) =>
   tell(member, { type: 'database', addresses });
 
-/** Ends it in order, or by force after `msMax`. */
+/** Ends a member in order, or by force after `msMax`. */
 export async function end(member: Member, msMax: number): Promise<void> {
   const { child } = member;
   member.isLeaving = true;

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
@@ -12,12 +11,13 @@ import { migrationProblem, readMigrations } from '../database/migrations.ts';
 import { keepsSessions } from '../database/pooler.ts';
 import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 import { routeTo } from '../database/route.ts';
+import { hasSqlstate, sqlstateClasses } from '../database/sqlstates.ts';
 import { AddressError, loginName, readAddress } from '../lib/postgres-address.ts';
 import { findDatabase } from './database-address.ts';
 import { type ProcessLimits, processLimits } from './limits.ts';
 import type { DatabaseAddresses } from './messages.ts';
 
-/** A database that is reached and migrated, and how to leave it again. */
+/** An open, migrated database. `close` also stops the embedded PostgreSQL if it was started here. */
 export interface Store extends DatabaseAddresses {
   database: Database;
   close(): Promise<void>;
@@ -26,8 +26,9 @@ export interface Store extends DatabaseAddresses {
 /**
  * Opens the PostgreSQL of DATABASE_URL, or starts the embedded one in DATA_DIR, and migrates it as the role of
  * MIGRATION_DATABASE_URL.
- * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started.
- * @throws when it cannot be reached within `databaseWaitMsMax`, is no supported version, or belongs to another server.
+ * @param options.mayJoin for a command beside a running server: use the embedded PostgreSQL that the server has started
+ * @throws Error when it cannot be reached within `databaseWaitMsMax`, is not a supported version, or belongs to another
+ * server
  */
 export async function openStore(
   config: Config,
@@ -50,18 +51,18 @@ export async function openStore(
   }
 }
 
-/** A database before it is filled: nothing has been made in it. */
+/** A database in which no tables were made yet. */
 export interface Unprepared extends DatabaseAddresses {
-  /** As the role that is going to own the tables. */
+  /** The database as the role that is going to own the tables. */
   owner: OwnerDatabase;
-  /** Brings what is there by now up to date, as a start does. */
+  /** Migrates and checks the database, as a start of the server does. */
   prepare(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Finds the same PostgreSQL, and sees that it is one in which tables can be made; only the roles are. For a restore.
- * @throws when it cannot be reached, is no supported version, or the role may make neither roles nor tables
+ * Opens the same PostgreSQL for a restore: checks that tables can be made in it, makes the roles, and no tables.
+ * @throws Error when it cannot be reached, is not a supported version, or the role may not make roles and tables
  */
 export async function openUnprepared(
   config: Config,
@@ -92,17 +93,16 @@ export async function openUnprepared(
 
 interface PrepareOptions {
   limits: Pick<ProcessLimits, 'databaseWaitMsMax' | 'databasePauseMs' | 'waitLogMs'>;
-  /** What is going to be stored there will be acknowledged. */
+  /** Also checks that PostgreSQL loses no commit. Required where chunks will be acknowledged. */
   mustBeDurable: boolean;
-  /** Called when it does not answer, and so is waited for. */
+  /** Called each time that the database does not answer, before the wait for the next attempt. */
   onAway?: () => void;
 }
 
 /**
- * Makes the database fit to be used by this program: waits for it, makes roles and tables, and sees that they are as they
- * have to be.
+ * Prepares the database for this program: waits for it, makes roles and tables, and checks them.
  * @param options.limits `databaseWaitMsMax` may be Infinity
- * @throws with a sentence when it cannot be reached in time, and at once for what waiting does not help
+ * @throws Error with a sentence when it cannot be reached in time; at once for a problem that waiting does not solve
  */
 export async function prepareDatabase(
   addresses: DatabaseAddresses,
@@ -110,7 +110,7 @@ export async function prepareDatabase(
   { limits, mustBeDurable, onAway }: PrepareOptions,
 ): Promise<void> {
   const deadline = performance.now() + limits.databaseWaitMsMax;
-  let saidAt = -Infinity;
+  let loggedAt = -Infinity;
   for (;;) {
     try {
       await bringUpToDate(addresses, log);
@@ -122,9 +122,9 @@ export async function prepareDatabase(
       if (passingFailure(error) === undefined) throw error;
       if (performance.now() > deadline) throw new Error(`The database cannot be reached: ${reason}`);
       onAway?.();
-      if (performance.now() - saidAt > limits.waitLogMs) {
+      if (performance.now() - loggedAt > limits.waitLogMs) {
         log.warn({ reason }, 'waiting for the database');
-        saidAt = performance.now();
+        loggedAt = performance.now();
       }
       await sleep(limits.databasePauseMs, undefined, { ref: false });
     }
@@ -132,8 +132,9 @@ export async function prepareDatabase(
 }
 
 /**
- * Makes roles and tables, where that is for this server to do. Nobody stands between it and the PostgreSQL that it has
- * started itself. @throws with a sentence where it cannot be done
+ * Makes roles and tables, unless another role owns the tables and its address is not given. The embedded PostgreSQL has
+ * no pooler in front of it, so there the check for one is left out.
+ * @throws Error with a sentence when it cannot be done
  */
 async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise<void> {
   const { connectionString, ownerUrl, ownsLogin } = addresses;
@@ -156,7 +157,7 @@ async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise
   }
 }
 
-/** @throws Error with a sentence when a pooler lends the connections of this address for one transaction only */
+/** @throws Error with a sentence when the address leads to a pooler in transaction mode */
 async function checkSessions(connectionString: string, limits: DatabaseLimits = databaseLimits): Promise<void> {
   if (await keepsSessions(routeTo(connectionString, limits), limits)) return;
   throw new Error(
@@ -166,14 +167,14 @@ async function checkSessions(connectionString: string, limits: DatabaseLimits = 
   );
 }
 
-/** @throws Error with a sentence when the server's own role cannot work with the tables as they are, or they may be lost */
+/** @throws Error with a sentence when the server's own role cannot use the tables, or when PostgreSQL may lose commits */
 async function check({ connectionString }: DatabaseAddresses, mustBeDurable: boolean): Promise<void> {
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
     await checkDatabase(database, connectionString);
-    if (mustBeDurable) await database.standing.look();
-    // What passes by itself is waited for as it comes.
-    const problem = database.standing.refusal();
+    if (mustBeDurable) await database.readiness.look();
+    // Only a lasting problem is a refusal. A temporary one is waited for when a request meets it.
+    const problem = database.readiness.refusal();
     if (problem !== undefined) throw new Error(problem);
   } finally {
     await database.close();
@@ -206,7 +207,10 @@ async function checkDatabase(database: Database, connectionString: string): Prom
   }
 }
 
-/** Wrong password, unknown role or database: waiting does not help, as it does for one that starts (57P03) or is full. */
+/**
+ * A wrong password, or an unknown role or database: waiting does not help. It does help while PostgreSQL starts (57P03)
+ * or is full.
+ */
 function isRefusal(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(28|3D)/.test(error.code ?? '');
+  return hasSqlstate(error, sqlstateClasses.invalidAuthorizationSpecification, sqlstateClasses.invalidCatalogName);
 }

@@ -1,4 +1,4 @@
-/** Has old runs archived and removed from time to time, by the command that an operator would run. */
+/** Archives and removes old runs periodically, by the same command that an operator would run. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -7,14 +7,14 @@ import type { Logger } from 'pino';
 import type { ProcessLimits } from './limits.ts';
 
 export interface RetentionSchedule {
-  /** Ends a run that is under way; the next one goes on where it was. */
+  /** Stops a command that is running. The next call continues where it stopped. */
   close(): Promise<void>;
 }
 
 interface ScheduleOptions {
-  /** From the end of one call to the beginning of the next. */
+  /** Pause between the end of one call and the beginning of the next. */
   everyMs: number;
-  /** The command line, as it is installed by then. */
+  /** File of the command line. Each call starts what is installed then. */
   program: string;
   environment: Record<string, string | undefined>;
   log: Logger;
@@ -22,8 +22,9 @@ interface ScheduleOptions {
 }
 
 /**
- * Calls `retention --apply` first a while after the start, and then again and again. It is a process of its own with a lower priority, so
- * that neither its work nor its memory is that of what serves. Several servers on one database may do so: one works at a time.
+ * Calls `retention --apply` first `retentionFirstMs` after the start, then every `everyMs`. The command runs as a
+ * process of its own with a lower priority, so that it takes neither processor time nor memory from the processes that
+ * serve. Several servers on one database may do so: a lock lets one work at a time.
  */
 export function scheduleRetention({ everyMs, program, environment, log, limits }: ScheduleOptions): RetentionSchedule {
   const stop = new AbortController();
@@ -50,7 +51,7 @@ export function scheduleRetention({ everyMs, program, environment, log, limits }
   };
 }
 
-/** Timers of Node end at 25 days. @returns false when it was told to stop */
+/** Waits with several timers, since those of Node end at 25 days. @returns false when the signal was aborted */
 async function waited(ms: number, timerMsMax: number, signal: AbortSignal): Promise<boolean> {
   for (let left = ms; left > 0 && !signal.aborted; left -= timerMsMax) {
     await sleep(Math.min(left, timerMsMax), undefined, { signal, ref: false }).catch(() => {});
@@ -58,10 +59,10 @@ async function waited(ms: number, timerMsMax: number, signal: AbortSignal): Prom
   return !signal.aborted;
 }
 
-/** With which the command ends while another process does its work. */
+/** Exit code of the command when another process is doing the same work. */
 const busyCode = 75;
 
-/** Logs what it says, until it has ended. */
+/** Logs the output of the command, until it has ended. */
 async function followed(child: ChildProcess, log: Logger): Promise<void> {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; error?: Error }>((resolve) => {
     child.once('error', (error) => resolve({ code: null, signal: null, error }));
@@ -70,10 +71,10 @@ async function followed(child: ChildProcess, log: Logger): Promise<void> {
   try {
     if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
-    // It has gone already, or the system does not let it.
+    // The process has ended already, or the system does not allow it.
   }
   const said: string[] = [];
-  if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => tell(line, log));
+  if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => logLine(line, log));
   if (child.stderr) createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
   const how = await ended;
   if (how.code === busyCode) log.info('retention is at work for another server');
@@ -81,7 +82,7 @@ async function followed(child: ChildProcess, log: Logger): Promise<void> {
     log.error({ ...how, said }, 'retention has failed, in part or as a whole');
 }
 
-function tell(line: string, log: Logger): void {
+function logLine(line: string, log: Logger): void {
   try {
     const { became, ...facts } = JSON.parse(line) as { became?: string; removed?: number };
     if (became === 'failed') log.error(facts, 'a run could not be archived and stays');

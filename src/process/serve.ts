@@ -13,11 +13,11 @@ import { openSockets, type Sockets } from './sockets.ts';
 
 /**
  * Runs the server until SIGTERM, SIGINT or SIGHUP, then ends it in order: requests in flight are answered, the database is
- * closed. SIGUSR2 replaces what serves by the program that is installed by then. This process holds the sockets and the
- * embedded PostgreSQL; what serves are processes that it starts. Logs go to standard error; standard output is for
- * people.
- * @param environment tells which of these processes this one is, and what systemd hands over
- * @throws when it cannot start; what was opened by then is closed again.
+ * closed. SIGUSR2 replaces the processes that serve by new ones of the program as it is installed then. This process
+ * holds the sockets and the embedded PostgreSQL, and starts the processes that serve. Logs go to standard error;
+ * standard output is for people.
+ * @param environment says which of these processes this one is, and which sockets systemd hands over
+ * @throws Error when it cannot start; everything that was opened is closed again
  */
 export async function serve(
   config: Config,
@@ -29,13 +29,13 @@ export async function serve(
   }
   const log = openLog(config.LOG_LEVEL, 2, config.LOG_FORMAT as LogFormat);
   const part = partIn(environment);
-  // A wrong file is told before anything is opened.
+  // An invalid file must be reported before anything is opened.
   if (part === undefined && config.PROVISIONING_FILE !== undefined) {
-    const { readProvisioning } = await import('../provisioning/file.ts');
+    const { readProvisioning } = await import('../provisioning/provisioning-file.ts');
     readProvisioning(config.PROVISIONING_FILE, environment);
   }
   if (part !== undefined) {
-    // Not part of what holds the sockets: it would keep 60 MB of what serves in memory.
+    // Loaded only here: in the process that holds the sockets it would waste 60 MB of memory.
     const { serveRequests } = await import('./server.ts');
     return serveRequests(config, environment, part, log, limits);
   }
@@ -83,7 +83,7 @@ async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promis
   try {
     await close(opened);
     log.info('stopped');
-    // What hangs with the database does not keep the process.
+    // Ends the process even if something still hangs with the database.
     leave(0, signal);
   } catch (error) {
     log.error({ err: error }, 'did not stop in order');
@@ -93,12 +93,12 @@ async function stop(signal: NodeJS.Signals, opened: Opened, log: Logger): Promis
 
 async function close({ fleet, sockets, finding, retention }: Opened): Promise<void> {
   const ended = retention?.close();
-  // What serves has them too, and takes connections until it has answered all. Held here for longer, they would let clients
-  // connect whom nobody answers any more.
+  // The processes that serve hold the sockets too, and accept connections until they end. If this process kept them for
+  // longer, clients could still connect, and nobody would answer.
   sockets?.close();
   await fleet?.close();
   await ended;
-  // One that is still being started is stopped once it is there; one that cannot start has stopped by itself.
+  // A PostgreSQL that is still starting is stopped when it has started. One that failed to start has stopped by itself.
   const database = await finding?.catch(() => undefined);
   await database?.close();
 }

@@ -1,4 +1,4 @@
-/** A process that serves requests, on sockets that the one that has started it holds. */
+/** A process that serves requests, on sockets that its parent process holds. */
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -13,8 +13,8 @@ import { createGate } from '../database/gate.ts';
 import { explainFailure } from '../errors.ts';
 import type { App } from '../http/app-type.ts';
 import { metricsThrough } from '../http/cluster-metrics.ts';
-import { applyProvisioning, countProvisioned, describeProvisioned } from '../provisioning/apply.ts';
-import { readProvisioning } from '../provisioning/file.ts';
+import { applyProvisioning, countProvisioned, describeProvisioned } from '../provisioning/provision.ts';
+import { readProvisioning } from '../provisioning/provisioning-file.ts';
 import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
@@ -25,8 +25,8 @@ import { waitingWelcome, welcome } from './welcome.ts';
 type Environment = Record<string, string | undefined>;
 
 /**
- * Serves until it is told to stop, or until the process that has started it is gone. Unless others serve meanwhile it
- * listens at once: what comes before the database is fit to be used waits as while PostgreSQL is away.
+ * Serves until it is asked to stop, or until its parent process is gone. Unless other processes serve meanwhile, it
+ * listens at once: requests that arrive before the database is ready wait, as they do while PostgreSQL is away.
  */
 export async function serveRequests(
   config: Config,
@@ -53,7 +53,7 @@ export async function serveRequests(
     });
   onStopSignal((signal) => orEnd(end(signal, { drainMs: limits.drainMs, takesNew: !part.areHeldElsewhere })));
   const orphaned = () => {
-    // The next server stops the PostgreSQL that is left, so what is not settled by then never is.
+    // The next server will stop the embedded PostgreSQL that is left over, so waiting for longer would not help.
     setTimeout(() => process.exit(1), limits.orphanMsMax);
     orEnd(end('the process that holds the sockets is gone', { drainMs: 0, takesNew: false }));
   };
@@ -84,21 +84,21 @@ export async function serveRequests(
   const prepared = addresses.then(async (found) => {
     const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
     await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
-    // Before anybody gets through: whoever comes early with the key of BOOTSTRAP_API_KEY must not be told that it is unknown.
+    // The key is stored before the gate opens: an early request with BOOTSTRAP_API_KEY must not be answered 401.
     const key = part.isFirst ? await provideIn(found, config, environment, log) : undefined;
     known = found;
     gate.open(found.connectionString);
     return { place: found.place, key };
   });
-  // It may fail before anybody waits for it.
+  // It may reject before anything awaits it; without this the process would end.
   prepared.catch(() => {});
-  // It went while this program was being loaded, and nobody was told. One that stayed would take connections of a held socket
-  // beside the next server, and never hear where the database is.
+  // The parent may have gone while this program was being loaded, before the listener above existed. A process that
+  // stayed would accept connections beside the next server, and never learn where the database is.
   if (!process.connected) return orphaned();
   try {
     if (part.preparesFirst) await prepared;
     const app = await buildApp({ config, database, log, backups, metricsOfAll: metricsThrough(process) });
-    // What connects to a held socket now is for the next server.
+    // New connections to a socket that systemd holds are for the next server.
     if (isEnding) return;
     front = listen(app, part.descriptors, limits);
     await front;
@@ -107,7 +107,7 @@ export async function serveRequests(
     send({ type: 'serving' });
     if (part.isFirst) void sayWhatIsAwaited(prepared, endpoint, limits);
     const { place, key } = await prepared;
-    // First of all: whoever reads the welcome may rely on this process being replaced when it ends.
+    // Before the welcome is printed: from then on a reader may rely on this process being replaced when it ends.
     send({ type: 'ready' });
     if (known !== undefined) backups?.start(known.connectionString);
     if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
@@ -121,7 +121,9 @@ function backupsOf(config: Config, log: Logger): Schedule | undefined {
   return folder === undefined ? undefined : createSchedule({ folder, everyMs: hours * 3_600_000, keep, log });
 }
 
-/** Nobody else gets at the database yet, so that it has connections of its own. */
+/**
+ * Makes what PROVISIONING_FILE says, and the first key. The gate is still closed, so it opens a connection of its own.
+ */
 async function provideIn(
   { connectionString }: DatabaseAddresses,
   config: Config,
@@ -130,7 +132,7 @@ async function provideIn(
 ): Promise<ProvidedKey> {
   const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {} });
   try {
-    // First: with a key of the file for the default organization, none is made that nobody needs.
+    // The file first: when it has a key for the default organization, no other one is made.
     if (config.PROVISIONING_FILE !== undefined) await provision(database, config.PROVISIONING_FILE, environment, log);
     return await provideKey(database, config, process.stdout.isTTY);
   } finally {
@@ -155,7 +157,7 @@ function databaseAddresses(): Promise<DatabaseAddresses> {
   });
 }
 
-/** The process that would hear it may have gone; then this one is about to go too. */
+/** Sends to the parent process. If the parent has gone, this process is about to end too, so an error is ignored. */
 function send(message: FromServer): void {
   process.send?.(message, () => {});
 }

@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
 
-/** The signals that end a server in order: SIGHUP comes when its terminal is closed. */
+/** The signals that end a server in order. SIGHUP is sent when its terminal is closed. */
 const stopSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Calls back at the first of these signals. More of them change nothing: npm passes a Ctrl-C on to a process that has had
- * it from the terminal already. SIGUSR2, which reloads, ends nothing in any process of the server.
+ * Calls `stop` at the first of these signals, and ignores further ones: npm passes a Ctrl-C on to a process that has
+ * received it from the terminal already. SIGUSR2, which reloads, is ignored here, since it would end a process without
+ * a listener.
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
   let isStopping = false;
@@ -19,9 +20,9 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
 }
 
 /**
- * Ends this process after an ordered stop. Node 20 crashes at its end when it cannot reset a terminal that is gone, and
- * leaves one alone whose file descriptors are closed.
- * @param why the signal that it has been told to stop by
+ * Ends this process after an ordered stop. Node 20 crashes at its exit when it cannot reset a terminal that is gone.
+ * After SIGHUP the standard streams are closed first, so that Node does not try.
+ * @param why the signal that has stopped the process, or another reason
  */
 export function leave(code: number, why: string): never {
   if (why === 'SIGHUP') {

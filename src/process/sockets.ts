@@ -1,6 +1,6 @@
 /**
- * The sockets that clients connect to. They are held by a process that does not serve: while those that serve are
- * replaced, connections wait in the kernel and are answered by the next one.
+ * The sockets that clients connect to. A process that does not serve holds them. So while the processes that serve are
+ * replaced, new connections wait in the kernel, and the next process answers them.
  */
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
@@ -10,22 +10,23 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 
 export interface Sockets {
-  /** File descriptors of this process, to be inherited by those that serve. */
+  /** File descriptors of this process, which the processes that serve inherit. */
   descriptors: number[];
-  /** Another process holds them too, so that connections wait while this one is away. */
+  /** systemd holds them too, so that connections wait in the kernel while this server is away. */
   areHeldElsewhere: boolean;
-  /** Lets go of them. */
+  /** Closes them in this process. */
   close(): void;
 }
 
 type Environment = Record<string, string | undefined>;
 
-/** Where the first descriptor stands that systemd hands over (sd_listen_fds(3)). */
+/** The first descriptor that systemd hands over (sd_listen_fds(3)). */
 const firstDescriptor = 3;
 
 /**
- * Takes the sockets that systemd hands over, or makes one for HOST and PORT. Nobody listens on it yet.
- * @throws with a sentence when the port is in use for longer than `waitMsMax`, or HOST is no address of this machine
+ * Takes the sockets that systemd hands over, or binds one for HOST and PORT, on which nobody listens yet.
+ * @throws Error with a sentence when the port is in use for longer than `waitMsMax`, or HOST is not an address of this
+ * machine
  */
 export async function openSockets(
   { HOST, PORT }: Pick<Config, 'HOST' | 'PORT'>,
@@ -38,7 +39,7 @@ export async function openSockets(
   const handles: Handle[] = [];
   for (const { address, family } of await addressesOf(HOST)) {
     const port = handles.length === 0 ? PORT : portOf(handles[0] as Handle);
-    // Of the addresses of a name the first decides; a machine without IPv6 has no other.
+    // Only the first address must be bound. The second one of localhost may fail, as on a machine without IPv6.
     if (handles.length === 0) handles.push(await bindInTime(address, family, port, { HOST, waitMsMax }));
     else handles.push(...[bind(address, family, port)].filter((handle) => typeof handle !== 'string'));
   }
@@ -61,7 +62,7 @@ function handedOver({ LISTEN_PID, LISTEN_FDS }: Environment, log: Logger): numbe
   return Array.from({ length: count }, (_, i) => firstDescriptor + i);
 }
 
-/** All addresses of `localhost`, which may be two; one of anything else. */
+/** All addresses of `localhost`, which are two on most machines; a single one for any other name. */
 async function addressesOf(host: string): Promise<{ address: string; family: number }[]> {
   try {
     return host === 'localhost' ? await lookup(host, { all: true }) : [await lookup(host)];
@@ -97,9 +98,9 @@ export function portInUse(host: string, port: number): Error {
 }
 
 /**
- * A socket that is bound and on which this process never accepts. Node has no public way to that: `listen` accepts too.
- * This is the function by which Node's own `cluster` makes the sockets that its workers share.
- * @returns the name of the error when it fails
+ * Binds a socket without accepting on it. Node has no public function for that, since `listen` accepts too. This is the
+ * function with which Node's own `cluster` makes the sockets that its workers share.
+ * @returns the bound socket, or the name of the error
  */
 function bind(address: string, family: number, port: number): Handle | string {
   const { _createServerHandle } = net as unknown as {
@@ -108,7 +109,7 @@ function bind(address: string, family: number, port: number): Handle | string {
   const made = _createServerHandle(address, port, family, -1, 0);
   if (typeof made === 'number') return getSystemErrorName(made);
   if (portOf(made) !== 0) return made;
-  // The system keeps this error back until somebody listens; until then the socket is bound to nothing.
+  // libuv reports this error only at `listen`. Until then such a socket looks bound, but to port 0.
   made.close();
   return 'EADDRINUSE';
 }

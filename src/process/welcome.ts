@@ -4,9 +4,9 @@ import { signInLink } from '../auth/sessions.ts';
 import { packageVersion } from '../lib/package-info.ts';
 
 /**
- * What a start prints: where the server is, where the data and the key are, and Python that can be pasted as it is. The first
- * start has a link too that signs in to the page.
- * @param pageUrl where a browser reaches the server; by default the endpoint
+ * The text that a start prints: the addresses of server, data and key, and Python code that can be pasted unchanged.
+ * The start that makes the first key also shows a link that signs in to the page.
+ * @param pageUrl the address at which a browser reaches the server; by default the endpoint
  */
 export function welcome(endpoint: string, place: string, key: ProvidedKey, pageUrl = endpoint): string {
   return `
@@ -35,7 +35,7 @@ print(Client(api_key=api_key, endpoint=endpoint).get(data_id)[0].timeseries_data
 `;
 }
 
-/** What a start prints that still waits for PostgreSQL; the welcome follows. */
+/** The text that a start prints while it waits for PostgreSQL. The welcome follows. */
 export function waitingWelcome(endpoint: string): string {
   return `
 metrology-server ${packageVersion}
@@ -47,7 +47,7 @@ metrology-server ${packageVersion}
 `;
 }
 
-/** A browser opens no socket of a file system. */
+/** The line with the sign-in link. Empty for an endpoint that is a Unix socket, since a browser cannot open that. */
 function signIn({ linkToken }: ProvidedKey, pageUrl: string, { linkSeconds } = authLimits): string {
   if (linkToken === undefined || !pageUrl.startsWith('http')) return '';
   return `  Sign in  ${signInLink(pageUrl, linkToken)} (once, within ${linkSeconds / 60} minutes)\n`;

@@ -1,8 +1,8 @@
-/** What bounds the provisioning by one file. */
+/** Bounds of the provisioning file. */
 export const provisioningLimits = {
   /** Bytes of the file. */
   fileBytesMax: 1_048_576,
-  /** Organizations, users, keys and projects of the file, all of them together: they are made in one transaction. */
+  /** Organizations, users, keys and projects in the file together: they are created in one transaction. */
   entriesMax: 10_000,
 };
 

@@ -2,20 +2,20 @@ import { decodeFloat8Array } from '../database/float8-array.ts';
 import { bytesApart } from '../database/series-image.ts';
 import type { Packer } from '../database/series-packer.ts';
 
-/** What is stored of a packed series. */
+/** The columns of a packed series. */
 export interface SeriesColumns {
   exponent: number;
   base: number;
   step: number;
-  /** Null where all are 0. */
+  /** Null where all residuals are 0. */
   residuals: Buffer | null;
-  /** The last bytes of the residuals, where they stand apart. */
+  /** The last bytes of the residuals, where they are stored apart. */
   rest: Buffer | null;
 }
 
 /**
  * @param image a binary float8[] as it was sent
- * @returns undefined where only that is exact, or none is shorter
+ * @returns undefined where no packed form is exact and shorter
  */
 export function packImage(image: Buffer, packer: Packer): SeriesColumns | undefined {
   const series = packer.pack(decodeFloat8Array(image));
@@ -29,4 +29,4 @@ export function packImage(image: Buffer, packer: Packer): SeriesColumns | undefi
   };
 }
 
-export const bytesOf = ({ residuals, rest }: SeriesColumns) => (residuals?.length ?? 0) + (rest?.length ?? 0);
+export const columnsByteLength = ({ residuals, rest }: SeriesColumns) => (residuals?.length ?? 0) + (rest?.length ?? 0);

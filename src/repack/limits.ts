@@ -2,15 +2,15 @@
 export const repackLimits = {
   /** Rows whose keys one statement lists. */
   pageRowsMax: 1_000,
-  /** Rows of one channel that one transaction rewrites; whoever writes the channel waits for so long. */
+  /** Rows of one channel that one transaction rewrites; writers of the channel wait for it. */
   transactionRowsMax: 100,
-  /** Bytes of series as they were sent that one transaction rewrites; a row that is larger goes alone. */
+  /** Bytes of unpacked series that one transaction rewrites; a larger row has a transaction of its own. */
   transactionBytesMax: 262_144,
-  /** Longest wait for a channel or a row that somebody else holds. Then others go first. */
+  /** Longest wait for a channel or a row that another session has locked; then other channels go first. */
   lockMsMax: 100,
-  /** How often channels that were held are tried once more, when all others are done. */
+  /** How often channels that were locked are retried after all others are done. */
   heldTriesMax: 10,
-  /** Wait before those are tried again. */
+  /** Pause before those are retried. */
   heldPauseMs: 500,
 };
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
+import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamage } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout } from '../database/failures.ts';
 import { createPacker, type Packer } from '../database/series-packer.ts';
 import { inTransaction } from '../database/transactions.ts';
-import { bytesOf, packImage } from './columns.ts';
+import { columnsByteLength, packImage } from './columns.ts';
 import { type RepackLimits, repackLimits } from './limits.ts';
 import {
-  countRows,
+  estimateRows,
   findUnproven,
   type ListedRow,
   listRows,
@@ -21,12 +21,13 @@ import {
 } from './store.ts';
 
 /*
- * Packs what was stored before series were packed, or by a server of before, beside servers that go on. What is stored stays the same
- * and so does all that is told of it; only its form changes. A row is looked at in the order of its key, once. Nothing is kept of
- * how far a run has come: one that was broken off begins again and passes over what it finds packed.
+ * Packs what was stored before series were packed, or by an older server, while servers keep running. Only the stored
+ * form changes: the content stays the same, and so does every answer about it. Each row is visited once, in the order
+ * of the keys. Progress is not recorded: after an interruption, a new run starts from the beginning and skips what is
+ * packed already.
  */
 
-/** A row that was left as it is, in words that name it. */
+/** A row that was not changed, and why. */
 export interface LeftRow {
   dataId: string;
   place: string;
@@ -34,44 +35,44 @@ export interface LeftRow {
 }
 
 export interface Repacking {
-  /** Rows that were looked at; of `chunks` and `chunk_revisions`. */
+  /** Rows that were visited, of `chunks` and `chunk_revisions`. */
   looked: number;
-  /** Rows of which a series was packed. */
+  /** Rows of which at least one series was packed. */
   packed: number;
   /** Rows with a series for which no shorter form is exact. */
   asSent: number;
-  /** Rows that were left as they are since something is wrong with them; each was told. */
+  /** Rows that were not changed because something is wrong with them; each was reported to `onLeft`. */
   wrong: number;
-  /** Channels that somebody else held whenever they were tried: rows of theirs are left. */
+  /** Channels that another session had locked at every attempt: some of their rows are not packed. */
   heldChannels: number;
-  /** Bytes of the points of packed rows, as they were and as they are. */
+  /** Bytes of the points of packed rows, before and after. */
   pointBytes: { before: number; after: number };
-  /** Bytes of the tables and their indexes as the file system sees them. */
+  /** Bytes of the tables and their indexes in the file system. */
   tableBytes: { before: number; after: number };
-  /** It was told to stop, or has packed as many as it was to. */
+  /** It was stopped by the signal, or after `packedMax` rows. */
   isBrokenOff: boolean;
 }
 
 interface Options {
   onLeft: (row: LeftRow) => void;
-  /** Is told how many rows of about how many have been looked at. */
+  /** Called with the number of rows visited so far, and of about how many. */
   onProgress?: (looked: number, total: number) => void;
-  /** Ends it after the transaction under way. */
+  /** Stops it after the current transaction. */
   signal?: AbortSignal;
-  /** Rows to pack at most; then it ends. */
+  /** Packs at most this many rows, then stops. */
   packedMax?: number;
   limits?: Partial<RepackLimits>;
   packer?: Packer;
 }
 
-/** Where a pass begins; one of what was held goes through one channel. */
+/** Where a pass begins. With `channelId` it goes through that channel only, which was locked before. */
 interface Start {
   table: ContentTable;
   after: ContentKey;
   channelId?: number;
 }
 
-/** A run: its options, what it has counted so far, and where channels were held. */
+/** A run: its options, its counts so far, and where channels were locked. */
 interface Run extends Options {
   database: Database;
   limits: RepackLimits;
@@ -81,12 +82,13 @@ interface Run extends Options {
 }
 
 /**
- * Packs all that can be packed, in memory that does not grow with the database.
- * @throws when the database cannot be read or written, and with a sentence when somebody is connected who cannot read packed series
+ * Packs all that can be packed. Its memory does not grow with the database.
+ * @throws when the database cannot be read or written; with a sentence when a program is connected that cannot read
+ * packed series
  */
 export async function repack(database: Database, options: Options): Promise<Repacking> {
   if (!(await mayPack(database))) throw new Error(notYet);
-  const [total, bytes] = [await countRows(database), await tableBytes(database)];
+  const [total, bytes] = [await estimateRows(database), await tableBytes(database)];
   const result: Repacking = {
     ...{ looked: 0, packed: 0, asSent: 0, wrong: 0, heldChannels: 0, isBrokenOff: false },
     pointBytes: { before: 0, after: 0 },
@@ -118,7 +120,7 @@ function isOver({ signal, packedMax = Number.POSITIVE_INFINITY, result }: Run): 
   return result.isBrokenOff;
 }
 
-/** Goes through a table, or one channel of it, from a key on. A channel that is held is left for another pass. */
+/** Goes through a table, or one channel of it, from a key on. A locked channel is left for a later pass. */
 async function pass(run: Run, start: Start, onLooked?: (rows: number) => void): Promise<void> {
   const { database, limits, held } = run;
   const { table, channelId: only } = start;
@@ -143,7 +145,7 @@ async function pass(run: Run, start: Start, onLooked?: (rows: number) => void): 
   }
 }
 
-/** Cuts rows into those that go into one transaction: of one channel, and within bounds. */
+/** Splits rows into groups for one transaction each: rows of one channel, within the limits. */
 function groupsOf(rows: readonly ListedRow[], { transactionRowsMax, transactionBytesMax }: RepackLimits) {
   const groups: ListedRow[][] = [];
   let bytes = 0;
@@ -166,8 +168,8 @@ function groupsOf(rows: readonly ListedRow[], { transactionRowsMax, transactionB
 const pointBytes = 16;
 
 /**
- * Packs some rows of one channel, as many as may still be packed.
- * @returns the first of those that were not looked at, since somebody else holds what is needed
+ * Packs some rows of one channel, up to `packedMax` in all.
+ * @returns the first row that was not processed because another session holds a lock; undefined when there is none
  */
 async function packGroup(run: Run, table: ContentTable, group: readonly ListedRow[]): Promise<ListedRow | undefined> {
   for (let rest = group; rest.length > 0 && !isOver(run); ) {
@@ -178,7 +180,7 @@ async function packGroup(run: Run, table: ContentTable, group: readonly ListedRo
   return undefined;
 }
 
-/** @returns false when somebody else holds what is needed, and so nothing was done */
+/** @returns false when another session holds a lock that is needed; then nothing was done */
 async function packRows(run: Run, table: ContentTable, listed: readonly ListedRow[]): Promise<boolean> {
   const { read, unreadable } = await readOrNot(run.database, table, listed);
   const rows = read
@@ -194,14 +196,14 @@ async function packRows(run: Run, table: ContentTable, listed: readonly ListedRo
   }
   for (const { row, problem } of unreadable) leave(run, { ...row, channelName: null }, problem);
   for (const row of read) if (!row.isWhole) leave(run, row, 'its hash is not that of its content');
-  for (const row of outcome.unproven) leave(run, row, 'it would not be read as it was sent, were it packed');
+  for (const row of outcome.unproven) leave(run, row, 'packed, it would not be read as it was sent');
   count(run.result, rows, outcome.written);
   return true;
 }
 
 const packed = ({ packer }: Run, image: Buffer | null) => (image === null ? undefined : packImage(image, packer));
 
-/** Rows that PostgreSQL cannot read, since a block is damaged, do not keep others from being read. */
+/** Reads rows. If PostgreSQL cannot read one because a block is damaged, the others are still read. */
 async function readOrNot(database: Database, table: ContentTable, listed: readonly ListedRow[]) {
   const unreadable: { row: ListedRow; problem: string }[] = [];
   const read = await readRows(database, table, listed).catch(async (error) => {
@@ -220,7 +222,7 @@ async function readOrNot(database: Database, table: ContentTable, listed: readon
   return { read, unreadable };
 }
 
-/** Writes rows; without those that would be read otherwise than before, of which nothing stays. */
+/** Writes rows, except those that would then read differently than before: nothing of these is written. */
 async function writeProven(run: Run, table: ContentTable, rows: readonly PackedRow[]) {
   const unproven: PackedRow[] = [];
   for (;;) {
@@ -232,13 +234,13 @@ async function writeProven(run: Run, table: ContentTable, rows: readonly PackedR
   }
 }
 
-/** Writes rows and reads them back, in one transaction that comes to nothing when one of them is read otherwise. */
+/** Writes rows and reads them back in one transaction, which is rolled back when one of them reads differently. */
 async function write({ database, limits }: Run, table: ContentTable, rows: readonly PackedRow[]) {
   const written: PackedRow[] = [];
   const unproven: PackedRow[] = [];
   const undone = new Error('undone');
   await inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
-    // Without its channel it is of a stream that is being removed.
+    // Without its channel, the row belongs to a stream that is being removed.
     if (!(await lockChannel(client, rows[0] as PackedRow, limits.lockMsMax))) return;
     for (const row of rows) if (await writeRow(client, table, row)) written.push(row);
     if (written.length > 0) unproven.push(...(await findUnproven(client, table, written)));
@@ -251,7 +253,7 @@ async function write({ database, limits }: Run, table: ContentTable, rows: reado
 
 function leave({ result, onLeft }: Run, row: ContentKey & { channelName: string | null }, problem: string): void {
   result.wrong++;
-  onLeft({ dataId: row.dataId, place: placeOf(row), problem });
+  onLeft({ dataId: row.dataId, place: contentPlaceOf(row), problem });
 }
 
 function count(result: Repacking, rows: readonly PackedRow[], written: readonly PackedRow[]): void {
@@ -263,7 +265,7 @@ function count(result: Repacking, rows: readonly PackedRow[], written: readonly 
     for (const [columns, image] of [[times, timestamps] as const, [readings, values] as const]) {
       if (columns === undefined || image === null) continue;
       result.pointBytes.before += image.readInt32BE(12) * 8;
-      result.pointBytes.after += bytesOf(columns);
+      result.pointBytes.after += columnsByteLength(columns);
     }
   }
 }

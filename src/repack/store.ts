@@ -1,16 +1,23 @@
 import type pg from 'pg';
-import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters, revisionOf } from '../database/contents.ts';
+import {
+  type ContentKey,
+  type ContentTable,
+  contentKeyColumns,
+  contentPageSql,
+  pageParameters,
+  revisionOf,
+} from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { beginPacking } from '../database/packing.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 import type { SeriesColumns } from './columns.ts';
 
 /*
- * Statements of the command `repack`, on the data of all organizations: no route reaches them. A row is looked at without a lock,
- * and written under that of its channel where it still holds what was looked at.
+ * Statements of the command `repack`, on the data of all organizations: no route reaches them. A row is read without a
+ * lock. It is written under the lock of its channel, and only if it still holds what was read.
  */
 
-/** A row, and whether one of its series stands as it was sent. */
+/** A row, and whether one of its series is stored unpacked. */
 export interface ListedRow extends ContentKey {
   pointCount: number;
   isSent: boolean;
@@ -21,24 +28,24 @@ export interface ReadRow extends ContentKey {
   /** Null where the channel is gone. */
   channelName: string | null;
   contentHash: Buffer;
-  /** Its hash and its count of points are those of its content. */
+  /** Its hash and its count of points match its content. */
   isWhole: boolean;
   timestamps: Buffer | null;
   values: Buffer | null;
 }
 
-/** A row with what is to be written of it. A series that stays as it is has no columns. */
+/** A row and the packed series to write. A series that stays as it is has no columns. */
 export interface PackedRow extends ReadRow {
   times: SeriesColumns | undefined;
   readings: SeriesColumns | undefined;
 }
 
-/** Whether rows may be packed: nobody is connected who could not read them. Lets packing begin, as a server does. */
+/** Whether rows may be packed: no connected session is unable to read them. Lets packing begin, as a server does. */
 export const mayPack = (database: Database): Promise<boolean> => beginPacking(database.everyOrganization.upkeep.pool);
 
 const isSent = `(k.timestamps is not null or k."values" is not null)`;
 
-/** The next rows in order of their keys. Their arrays are not opened. */
+/** The next rows in order of their keys, without reading their arrays. */
 export async function listRows(
   database: Database,
   table: ContentTable,
@@ -46,13 +53,13 @@ export async function listRows(
   limit: number,
 ): Promise<ListedRow[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ListedRow>(
-    `select ${keyOf(table)}, k.point_count as "pointCount", ${isSent} as "isSent" from ${table} k ${pageOf(table)}`,
+    `select ${contentKeyColumns(table)}, k.point_count as "pointCount", ${isSent} as "isSent" from ${table} k ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;
 }
 
-/** Reads some rows of one channel, which still have a series as it was sent. Those that are gone are missing. */
+/** Reads those of the listed rows, all of one channel, that still have an unpacked series. */
 export async function readRows(
   database: Database,
   table: ContentTable,
@@ -60,7 +67,7 @@ export async function readRows(
 ): Promise<ReadRow[]> {
   const { dataId, channelId } = keys[0] as ContentKey;
   const { rows } = await database.everyOrganization.upkeep.pool.query<ReadRow>(
-    `select ${keyOf(table)}, c.channel_name as "channelName", k.content_hash as "contentHash",
+    `select ${contentKeyColumns(table)}, c.channel_name as "channelName", k.content_hash as "contentHash",
             k.content_hash = ${contentHashOf('k', 'a')}
               and k.point_count = cardinality(a.timestamps) and k.point_count = cardinality(a."values") as "isWhole",
             array_send(k.timestamps) as timestamps, array_send(k."values") as "values"
@@ -79,9 +86,9 @@ export async function readRows(
 }
 
 /**
- * Locks a channel as those do who write it (docs/decisions/0001-lock-channels-first.md), for the transaction.
- * @returns false where it is gone
- * @throws 55P03 when it, or a row afterwards, is held by somebody else for longer than that
+ * Locks a channel for the transaction, as its writers do (docs/decisions/0001-lock-channels-first.md).
+ * @returns false where the channel is gone
+ * @throws 55P03 when another session holds it, or later a row, for longer than `lockMsMax`
  */
 export async function lockChannel(
   client: pg.PoolClient,
@@ -97,8 +104,9 @@ export async function lockChannel(
 }
 
 /**
- * Writes the form of the series of a row and nothing else, so that it is no replacement: neither its time nor its hash changes.
- * @returns false where the row holds something else by now, is packed or gone
+ * Writes the stored form of the series of a row and nothing else. So this is no replacement: neither the time nor the
+ * hash of the row changes.
+ * @returns false where the row has other content by now, is packed already, or is gone
  */
 export async function writeRow(client: pg.PoolClient, table: ContentTable, row: PackedRow): Promise<boolean> {
   const { rowCount } = await client.query({
@@ -125,7 +133,7 @@ const writeSql = (table: ContentTable) => `
   where k.data_id = $1::uuid and k.channel_id = $2::bigint and k.chunk_index = $3::bigint
     and ${revisionOf[table]} = $4::integer and k.content_hash = $5::bytea and ${isSent}`;
 
-/** A series as five parameters say, or as it stands where the first of them is NULL. */
+/** Sets a series from five parameters, or keeps it where the first of them is NULL. */
 function seriesSql(array: string, series: string, first: number): string {
   const exponent = `$${first}::smallint`;
   const unlessKept = (column: string, packed: string) =>
@@ -140,7 +148,7 @@ function seriesSql(array: string, series: string, first: number): string {
   ].join(', ');
 }
 
-/** Decodes rows of one channel as they have been written. @returns those whose content has another hash than before */
+/** Decodes rows of one channel after they were written. @returns those whose content has another hash than before */
 export async function findUnproven<Row extends ContentKey>(
   client: pg.PoolClient,
   table: ContentTable,
@@ -173,8 +181,8 @@ export async function tableBytes(database: Database): Promise<number> {
   return rows[0]?.bytes as number;
 }
 
-/** About how many rows there are: those of chunks as channels count them. */
-export async function countRows(database: Database): Promise<number> {
+/** About how many rows there are; chunks are counted by the counters of channels. */
+export async function estimateRows(database: Database): Promise<number> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ count: number }>(
     `select (select coalesce(sum(chunk_count), 0) from channels)::bigint + (select count(*) from chunk_revisions) as count`,
   );

@@ -1,10 +1,10 @@
-/* Which runs are due, of all organizations: for the operator's command alone, no route reaches it. */
+/* Finds due runs in all organizations, for the operator's command only: no route calls it. */
 import type { Database } from '../database/database.ts';
 import { findFolding } from '../database/folding.ts';
-import type { Named } from './format.ts';
+import type { Named } from './archive-format.ts';
 import type { Rule } from './rules.ts';
 
-/** A run that a rule is for. */
+/** A run that a rule matches. */
 export interface DueRun {
   dataId: string;
   organizationId: string;
@@ -14,18 +14,18 @@ export interface DueRun {
   channels: number;
   /** Finalized, or left open. */
   isFinalized: boolean;
-  /** When a chunk of it, its entry or its state was changed last; ISO 8601. */
+  /** Latest change of a chunk, of its entry or of its state; ISO 8601. */
   changedAt: string;
 }
 
-/** Whether what a rule names is there. */
+/** Whether the organization, project and tag that a rule names exist. */
 export interface RuleScope {
   organization: boolean;
   project: boolean;
   tag: boolean;
 }
 
-/** In SQL whether a name is that of a parameter; names are compared as everywhere (`database/folding.ts`). */
+/** Gives SQL that compares a name with a parameter, by the rules for all names (`database/folding.ts`). */
 async function comparison({ everyOrganization }: Database): Promise<(column: string, parameter: string) => string> {
   const fold = await findFolding(everyOrganization.upkeep.pool);
   return (column, parameter) => `${fold(column)} = ${fold(`btrim(${parameter}::text)`)}`;
@@ -44,8 +44,9 @@ export async function findScope(database: Database, { organization, project, tag
 }
 
 /**
- * The next runs of a rule in the order of their ids. A run is as old as the last change of it: a chunk, finalize, an edit of its entry,
- * or that it was restored. Deleted ones are left alone: they can be restored, and whoever wants them gone removes them.
+ * The next runs that a rule matches, in the order of their ids. The age of a run counts from its last change: a chunk,
+ * finalize, an edit of its entry, or a restore. Deleted runs are left alone: they can still be restored, and can be removed
+ * by the API.
  */
 export async function listDueRuns(database: Database, rule: Rule, after: string, limit: number): Promise<DueRun[]> {
   const isNamed = await comparison(database);
@@ -72,7 +73,7 @@ export async function listDueRuns(database: Database, rule: Rule, after: string,
   return rows;
 }
 
-/** About how many bytes of the database a point takes, indexes included. */
+/** About how many bytes a point takes in the database, with indexes. */
 export async function findBytesPerPoint(database: Database): Promise<number> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ bytes: number }>(
     `select (pg_total_relation_size('chunks') / greatest(1, coalesce(sum(point_count), 0)))::float8 as bytes from channels`,
@@ -80,7 +81,7 @@ export async function findBytesPerPoint(database: Database): Promise<number> {
   return rows[0]?.bytes as number;
 }
 
-/** Runs that are being removed: by whoever asked for it, by retention, or the remains of a restore that broke off. */
+/** Runs that are being removed: on request, by retention, or as the remains of an interrupted restore. */
 export async function listGivenUp(database: Database): Promise<{ dataId: string; organizationId: string }[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string; organizationId: string }>(
     `select data_id as "dataId", organization_id as "organizationId" from streams where removed_at is not null order by data_id`,
@@ -88,8 +89,8 @@ export async function listGivenUp(database: Database): Promise<{ dataId: string;
   return rows;
 }
 
-/** The organization of an id, else that of a name; undefined where there is neither. */
-export async function findOrganization(
+/** The organization with an id, else the one with a name; undefined where there is neither. */
+export async function findArchivedOrganization(
   database: Database,
   { id, name }: { id: string | null; name: string },
 ): Promise<Named | undefined> {

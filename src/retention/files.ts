@@ -1,11 +1,11 @@
-/** Files of an archive on the disk: written whole or not at all, and read again. */
+/** Files of an archive: written completely or not at all, and read back. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ArchivedFile } from './format.ts';
+import type { ArchivedFile } from './archive-format.ts';
 
-/** Writes a new file and has the disk keep it. */
+/** Writes a new file and syncs it to disk. */
 export async function writeFileDurably(
   folder: string,
   name: string,
@@ -27,13 +27,13 @@ export async function writeFileDurably(
   return { name, bytes, sha256: hash.digest('hex') };
 }
 
-/** Makes an empty folder, also where one was left by a process that was killed. */
+/** Makes an empty folder, and removes what a killed process has left there. */
 export async function makeEmptyFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true, mode: 0o700 });
 }
 
-/** Gives a whole folder its name, so that it is there after a power cut too. */
+/** Renames a complete folder to its final name, so that it survives a power cut. */
 export async function publish(part: string, path: string): Promise<void> {
   await syncFolder(part);
   await rename(part, path);
@@ -49,7 +49,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** @throws Error that names the file, when it is not what it was when it was written */
+/** @throws Error with the name of the file when it has changed since it was written */
 export async function requireSameFile(folder: string, { name, bytes, sha256 }: ArchivedFile): Promise<void> {
   const path = join(folder, name);
   const hash = createHash('sha256');
@@ -58,7 +58,7 @@ export async function requireSameFile(folder: string, { name, bytes, sha256 }: A
     throw new Error(`${path} is not the file that was archived (${bytes} bytes, SHA-256 ${sha256})`);
 }
 
-/** @throws Error where it is not there, no JSON, or larger than that */
+/** @throws Error where the file does not exist, is no JSON, or is larger than `bytesMax` */
 export async function readJson(path: string, bytesMax: number): Promise<unknown> {
   const { size } = await stat(path);
   if (size > bytesMax)

@@ -4,26 +4,32 @@ export const retentionLimits = {
   rulesBytesMax: 1_048_576,
   /** Rules of the file. */
   rulesMax: 1_000,
-  /** Seconds that a rule must leave a run alone at least: a day. */
+  /** The shortest time without changes that a rule may set, in seconds: a day. */
   olderThanSecondsMin: 86_400,
-  /** Runs that one call looks up, archives and removes; the next one goes on. */
+  /** Runs that one call finds, archives and removes. The next call continues. */
   runsMax: 100_000,
   /** Runs that one statement looks up. */
   pageRunsMax: 500,
-  /** Channels of a run that is archived; one that has more stays. */
+  /** Channels of a run that can be archived. A run with more channels stays in the database. */
   channelsMax: 1_000_000,
-  /** Chunks whose facts, without their arrays, one statement fetches. */
+  /** Chunks whose facts one statement fetches, without their arrays. */
   pageFactsMax: 10_000,
   /** Replaced contents, with their arrays, that one statement fetches. */
   pageRevisionsMax: 100,
-  /** Rows and points that one transaction of a restore stores; whoever reads the run meanwhile finds nothing of it. */
+  /**
+   * Chunks and points that one transaction of a restore stores. The run stays invisible to readers until the restore is
+   * complete.
+   */
   restoredRowsMax: 200,
   restoredPointsMax: 200_000,
-  /** How long one waits for another process that archives or restores: one that was killed may still have its last statement run. */
+  /**
+   * How long a call waits for another process that archives or restores. A process that was killed may still have its last
+   * statement running.
+   */
   lockMsMax: 5_000,
-  /** Pause between two looks for that. */
+  /** Pause between two attempts to get that lock. */
   lockPauseMs: 100,
-  /** Bytes of a certificate or of the description of a run, which are read whole. */
+  /** Bytes of a certificate or of `run.json`, which are read into memory. */
   documentBytesMax: 268_435_456,
 };
 

@@ -1,11 +1,11 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetRead } from 'hyparquet';
 
-/** The cells of a column in one row group. What is absent is null or undefined. */
+/** The cells of a column in one row group; null or undefined where a cell is empty. */
 type Column = unknown[];
 
 /**
- * Reads columns of a file, a row group at a time. Whole numbers come as bigint, times as microseconds since 1970.
- * @throws when it is no Parquet, or is cut
+ * Reads columns of a Parquet file, one row group at a time. Integers come as bigint, times as microseconds since 1970.
+ * @throws when the file is no Parquet, or is cut off
  */
 export async function* readRowGroups(
   path: string,

@@ -1,4 +1,4 @@
-/* Puts an archived run back, hidden until it is whole. For the operator's command alone: no route reaches it. */
+/* Puts an archived run back; it stays hidden until it is complete. For the operator's command only: no route calls it. */
 import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
 import { type Actor, actorParameter, auditEntries } from '../database/audit.ts';
@@ -12,18 +12,18 @@ import {
   rowsParametersCount,
   rowsSqlWith,
 } from '../streams/chunk-columns.ts';
-import type { PlacedRow } from '../streams/rows.ts';
-import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+import type { PlacedRow } from '../streams/ingest-rows.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
-/** A run that has the id of an archived one. */
-export interface StandingRun {
+/** A run in the database that has the id of an archived one. */
+export interface RemainingRun {
   organizationId: string;
   isGivenUp: boolean;
   isDeleted: boolean;
 }
 
-export async function findStanding(database: Database, dataId: string): Promise<StandingRun | undefined> {
-  const { rows } = await database.everyOrganization.upkeep.pool.query<StandingRun>(
+export async function findRemainingRun(database: Database, dataId: string): Promise<RemainingRun | undefined> {
+  const { rows } = await database.everyOrganization.upkeep.pool.query<RemainingRun>(
     `select organization_id as "organizationId", removed_at is not null as "isGivenUp", deleted_at is not null as "isDeleted"
      from streams where data_id = $1::uuid`,
     [dataId],
@@ -31,33 +31,33 @@ export async function findStanding(database: Database, dataId: string): Promise<
   return rows[0];
 }
 
-/** What of the catalogue a run is linked to; null where there is nothing of that id or name any more. */
-export interface Links {
+/** The catalogue rows that a run is linked to; null where no row has that id or name any more. */
+export interface MatchedLinks {
   synth_source_id: number | null;
   physical_sample_id: string | null;
   project_id: string | null;
 }
 
-/** Finds them by id and else by name, among those of an organization. */
-export async function findLinks(
+/** Finds the rows by id, else by name, within an organization. */
+export async function matchLinks(
   database: Database,
   organizationId: string,
   { instrument, physical_sample: sample, project }: ArchivedRun,
-): Promise<Links> {
+): Promise<MatchedLinks> {
   const one = (table: string, id: string, name: string, [idAt, nameAt]: [number, number], type: string) =>
     `(select ${id} from ${table} where organization_id = $1::uuid
         and (${id} = $${idAt}::${type} or lower(btrim(${name})) = lower(btrim($${nameAt}::text)))
       order by ${id} = $${idAt}::${type} desc limit 1) as ${id}`;
-  const { rows } = await database.everyOrganization.upkeep.pool.query<Links>(
+  const { rows } = await database.everyOrganization.upkeep.pool.query<MatchedLinks>(
     `select ${one('growth_instruments', 'synth_source_id', 'source_name', [2, 3], 'integer')},
             ${one('physical_samples', 'physical_sample_id', 'name', [4, 5], 'uuid')},
             ${one('projects', 'project_id', 'name', [6, 7], 'uuid')}`,
     [organizationId, ...[instrument, sample, project].flatMap((linked) => [linked?.id ?? null, linked?.name ?? null])],
   );
-  return rows[0] as Links;
+  return rows[0] as MatchedLinks;
 }
 
-/** Which of the keys are still those that the archive knows, by id and hint. */
+/** The keys that are still the same as in the archive: same id and same hint. */
 export async function findSameKeys(
   database: Database,
   organizationId: string,
@@ -77,15 +77,15 @@ export interface Owner {
 }
 
 /**
- * Makes the run and its channels, in the order in which those were made. It is marked like one that is being removed, so that
- * nothing shows it and nobody can restore half of it.
- * @returns the channels by their names
+ * Creates the run and its channels, in the order in which the channels were first created. The run is marked as being
+ * removed, so that it is hidden, and nobody can take back the deletion of a half restored run.
+ * @returns the channel ids by name
  */
 export function beginRestore(
   database: Database,
   { organizationId, userId }: Owner,
   run: ArchivedRun,
-  links: Links,
+  links: MatchedLinks,
   channels: readonly ArchivedChannel[],
 ): Promise<Map<string, number>> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
@@ -129,15 +129,15 @@ export function beginRestore(
   });
 }
 
-/** A content that is put back. */
+/** A content that is restored. */
 export interface RestoredRow extends PlacedRow {
   facts: ContentFacts;
   replacedByKeyId: number;
 }
 
 /**
- * Stores contents of a run, all chunks that stand or all that were replaced.
- * @throws Error when somebody has removed the run meanwhile
+ * Stores contents of a run: either chunks, or replaced contents.
+ * @throws Error when the run was removed meanwhile
  */
 export function insertContents(database: Database, rows: readonly RestoredRow[], areRevisions: boolean): Promise<void> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
@@ -155,7 +155,7 @@ export function insertContents(database: Database, rows: readonly RestoredRow[],
   });
 }
 
-/** Whole numbers below 2^53 beside the columns of a chunk, as they are sent. */
+/** Columns besides those of a chunk. They are sent as float64: all are whole numbers below 2^53. */
 const extras: { name: string; of: (row: RestoredRow) => number }[] = [
   { name: 'stored_micros', of: ({ facts }) => facts.stored_micros },
   { name: 'changed_micros', of: ({ facts }) => facts.changed_micros },
@@ -195,9 +195,9 @@ const revisionsSql = `
   select ${keptColumns}, stored_at, changed_at, revision, replaced_by_key_id, replacing_hash from (${restored}) r`;
 
 /**
- * Counts the channels from their chunks, puts the tags on, and shows the run. That somebody has restored it counts as a change of it,
- * so that no rule archives it again at once.
- * @throws Error, and shows nothing, when the counts are not those that were archived
+ * Sets the counters of the channels from their chunks, puts the tags on, and makes the run visible. The restore counts as a
+ * change of the run, so that no rule archives it again at once.
+ * @throws Error, and leaves the run hidden, when the counters are not those of the archive
  */
 export function finishRestore(
   database: Database,
@@ -271,7 +271,7 @@ async function countChannels(client: pg.PoolClient, run: ArchivedRun, channels: 
     throw new Error(`run ${run.data_id} was changed by somebody else while it was restored`);
 }
 
-/** A tag that is not there any more is made again. */
+/** Puts a tag on the run. A tag that does not exist any more is created again. */
 async function putTagOn(
   client: pg.PoolClient,
   { organizationId, userId }: Owner,

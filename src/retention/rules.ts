@@ -1,10 +1,10 @@
-/** The rules that say how long runs stay: read from a file, and checked as a whole. */
+/** The retention rules: read from a file, and checked as a whole. */
 import { readFileSync, statSync } from 'node:fs';
 import { type Document, isMap, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { durationSeconds } from '../lib/duration.ts';
 import { type RetentionLimits, retentionLimits } from './limits.ts';
 
-/** Runs of an organization, of one of its projects or with a tag, that nothing has changed for so long. */
+/** Matches the runs of an organization, of one of its projects or with a tag, that have not changed for a time. */
 export interface Rule {
   organization: string;
   project?: string;
@@ -14,12 +14,12 @@ export interface Rule {
   olderThanSeconds: number;
 }
 
-/** Everything that is wrong with a file of rules, one sentence each with its line. */
+/** All errors in a file of rules, one sentence each with its line. */
 export class RulesError extends Error {}
 
 /**
- * Reads the list `retention` of a YAML or JSON file. Other sections are left to those that they are for, so that the rules
- * may stand in the file that provisions the server.
+ * Reads the list `retention` of a YAML or JSON file. Other sections are ignored, so that the rules may stand in the
+ * provisioning file.
  * @throws RulesError
  */
 export function readRules(path: string, limits: RetentionLimits = retentionLimits): Rule[] {
@@ -32,7 +32,7 @@ export function readRules(path: string, limits: RetentionLimits = retentionLimit
   return parseRules(readFileSync(path, 'utf8'), path, limits);
 }
 
-/** @param path how errors name the file */
+/** @param path the name of the file in error messages */
 export function parseRules(text: string, path: string, limits: RetentionLimits): Rule[] {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });

@@ -1,14 +1,14 @@
-/* What an archive says of a run beside its points, and how a run is given up once its archive is whole. */
+/* Reads what an archive holds besides points, and marks a run for removal once its archive is complete. */
 import type pg from 'pg';
 import { actorParameter, auditEntries } from '../database/audit.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { inTransaction } from '../database/transactions.ts';
-import type { ArchivedChannel, ArchivedRun, ContentFacts } from './format.ts';
+import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /**
- * In SQL the state of a run `s`: another one as soon as a chunk, the entry or a tag of it changes. It tells no time as text, which would
- * depend on the session.
+ * SQL of the state of a run `s`: a hash that changes as soon as a chunk, the entry or a tag of the run changes. Times enter
+ * it as numbers, because their text depends on settings of the session.
  */
 const stateOf = `encode(sha256(convert_to(concat_ws('|',
     s.organization_id, s.stream_name, s.project_id, s.physical_sample_id, s.synth_source_id, s.pipeline_status, s.char_source_type, s.note,
@@ -18,7 +18,7 @@ const stateOf = `encode(sha256(convert_to(concat_ws('|',
      from channels c where c.data_id = s.data_id)
   ), 'UTF8')), 'hex')`;
 
-/** Times of the run itself are texts with all their digits, in UTC; undefined for a run that is not there, or deleted. */
+/** The times of the run are text with all digits, in UTC. @returns undefined for a run that does not exist or is deleted */
 export async function findRun(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
@@ -48,8 +48,8 @@ export async function findRun(
   return rows[0]?.run;
 }
 
-/** All channels of a run, also without chunks, in the order in which they were first used. */
-export async function listChannels(
+/** All channels of a run, also those without chunks, in the order of their first use. */
+export async function listChannelsOfRun(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<(ArchivedChannel & { channel_id: number })[]> {
@@ -62,10 +62,10 @@ export async function listChannels(
   return rows;
 }
 
-/** In SQL microseconds since 1970. */
+/** SQL that turns a time into microseconds since 1970. */
 const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::bigint`;
 
-/** What is said of the next chunks of a channel, without their arrays. */
+/** The facts of the next chunks of a channel, without their arrays. */
 export async function listChunkFacts(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: { dataId: string; channelId: number },
@@ -85,7 +85,7 @@ export async function listChunkFacts(
   return rows;
 }
 
-/** What a chunk held before it was replaced, with both series as binary float8[]. */
+/** A replaced content, with both series as binary float8[]. */
 export interface KeptContent extends ContentFacts {
   timestamps: Buffer;
   values: Buffer;
@@ -113,8 +113,8 @@ export async function listKeptContents(
   return rows;
 }
 
-/** Who the keys are that have stored or replaced something of a run. */
-export async function findKeys(
+/** The keys that have stored or replaced something of a run, with the names of their users. */
+export async function findKeysOfRun(
   { organizationId, pool }: OrganizationDatabase,
   keyIds: readonly number[],
 ): Promise<ArchivedKey[]> {
@@ -133,10 +133,10 @@ export interface ArchivedKey {
 }
 
 /**
- * Gives a run up for removal where it still is what was archived, and takes its channels away in the same transaction: a flush
- * that waits for one of them stores nothing and is answered 404, so nothing is acknowledged that the archive lacks. Channels are locked
- * first, in the order in which everybody does.
- * @returns false, and changes nothing, where it has changed since
+ * Marks a run for removal if it is still what was archived, and removes its channels in the same transaction. A flush that
+ * waits for the lock of one of these channels then stores nothing and is answered 404. So no chunk is acknowledged that the
+ * archive lacks. Channels are locked first, in the same order as everywhere.
+ * @returns false, and changes nothing, if the run has changed since
  */
 export async function giveUpUnchanged(
   { organizationId, pool, actor }: OrganizationDatabase,
@@ -147,7 +147,7 @@ export async function giveUpUnchanged(
     const ids = [organizationId, dataId];
     const ofRun = 'organization_id = $1::uuid and data_id = $2::uuid';
     await client.query(`select from channels where ${ofRun} order by channel_id for update`, ids);
-    // With this lock no new channel can refer to the stream any more; one that came before it is part of the state.
+    // This lock prevents new channels of the stream. A channel that was added before is part of the state.
     await client.query(`select from streams where ${ofRun} for update`, ids);
     const { rows } = await client.query<{ state: string }>(
       `select ${stateOf} as state from streams s where ${ofRun} and deleted_at is null`,
@@ -166,7 +166,7 @@ export async function giveUpUnchanged(
   });
 }
 
-/** What the audit log says of it; its name is in no other place once it was removed. */
+/** What the audit log keeps. After the removal the name of the run is stored nowhere else. */
 const archivedRun = {
   from: 'archived',
   organizationId: 'organization_id',
@@ -174,10 +174,10 @@ const archivedRun = {
   details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
 };
 
-/** The lock that one process has while it archives, removes or restores. */
+/** The advisory lock of archiving, removing and restoring. */
 const lockId = 7_203_118_440_018;
 
-/** @returns false while another process has it */
+/** @returns false while another process holds the lock */
 export async function takeLock(client: Pick<pg.PoolClient, 'query'>): Promise<boolean> {
   const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1::bigint) as taken', [lockId]);
   return rows[0]?.taken === true;

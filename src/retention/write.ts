@@ -16,71 +16,72 @@ import type { Pieces } from '../lib/json-writer.ts';
 import { packageCommit, packageName, packageVersion } from '../lib/package-info.ts';
 import { freely } from '../lib/reading.ts';
 import { pointLimits } from '../points/limits.ts';
-import { contentRows, keptContents, type RunChannel } from './contents.ts';
-import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import {
   type ArchivedFile,
   type ArchivedRun,
+  type ArchiveManifest,
+  archiveContentsName,
   archiveFormat,
+  archiveManifestName,
   archiveVersion,
   type ContentRow,
   certificateName,
   contentColumns,
-  contentsName,
-  type Manifest,
-  manifestName,
   pointsName,
   revisionColumns,
   revisionsName,
-} from './format.ts';
+} from './archive-format.ts';
+import { makeEmptyFolder, publish, writeFileDurably } from './files.ts';
 import type { RetentionLimits } from './limits.ts';
-import { findKeys, listChannels } from './run-store.ts';
+import { type ArchivedChannelRow, contentRows, keptContents } from './run-contents.ts';
+import { findKeysOfRun, listChannelsOfRun } from './run-store.ts';
 
-export interface ArchiveMeans {
+export interface ArchiveDependencies {
   organization: OrganizationDatabase;
   limits: RetentionLimits;
-  /** The time of this machine, in milliseconds of Unix time; only noted. */
+  /** The clock of this machine, in milliseconds of Unix time; only written into the archive. */
   now(): number;
 }
 
 /**
- * Writes everything that is stored of a run into a new folder, which has its name once it is whole and on the disk. What changes in
- * the run meanwhile may be in it or not: who goes on compares its state.
- * @param path of the folder; one that was left half written beside it is written anew
+ * Writes everything that is stored of a run into a new folder. The folder gets its final name once it is complete and on
+ * disk. A change of the run meanwhile may or may not be in the archive: the caller must compare the state of the run
+ * afterwards.
+ * @param path of the folder. A half written folder beside it (`.part`) is replaced
  */
 export async function writeArchive(
-  means: ArchiveMeans,
+  deps: ArchiveDependencies,
   run: ArchivedRun,
   rule: string,
   path: string,
-): Promise<Manifest> {
+): Promise<ArchiveManifest> {
   const part = `${path}.part`;
   await makeEmptyFolder(part);
   try {
-    const channels = await listChannels(means.organization, run.data_id);
+    const channels = await listChannelsOfRun(deps.organization, run.data_id);
     const files: ArchivedFile[] = [];
     const write = async (name: string, pieces: AsyncIterable<Buffer>) => {
       files.push(await writeFileDurably(part, name, pieces));
     };
-    await write(pointsName, await pointsOf(means, run.data_id));
+    await write(pointsName, await pointsOf(deps, run.data_id));
     const seen: Seen = { keyIds: new Set(), chunks: 0, revisions: 0, points: 0 };
-    await write(contentsName, contentsParquet(means, run.data_id, channels, seen));
-    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(means, run.data_id, channels));
-    await write(certificateName, await certificateOf(means.organization, run.data_id));
+    await write(archiveContentsName, contentsParquet(deps, run.data_id, channels, seen));
+    if (seen.revisions > 0) await write(revisionsName, revisionsParquet(deps, run.data_id, channels));
+    await write(certificateName, await certificateOf(deps.organization, run.data_id));
     const { keyIds, ...counts } = seen;
-    const manifest: Manifest = {
+    const manifest: ArchiveManifest = {
       format: archiveFormat,
       version: archiveVersion,
-      archived_at: new Date(means.now()).toISOString(),
+      archived_at: new Date(deps.now()).toISOString(),
       server: { name: packageName, version: packageVersion, commit: packageCommit },
       rule,
       run,
       channels: channels.map(({ channel_id, ...channel }) => channel),
-      keys: await findKeys(means.organization, [...keyIds]),
+      keys: await findKeysOfRun(deps.organization, [...keyIds]),
       counts,
       files,
     };
-    await writeFileDurably(part, manifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
+    await writeFileDurably(part, archiveManifestName, piecesOf(`${JSON.stringify(manifest, undefined, 2)}\n`));
     await publish(part, path);
     return manifest;
   } catch (error) {
@@ -93,21 +94,21 @@ async function* piecesOf(text: string): Pieces {
   yield Buffer.from(text);
 }
 
-async function pointsOf({ organization, limits, now }: ArchiveMeans, dataId: string): Promise<Pieces> {
+async function pointsOf({ organization, limits, now }: ArchiveDependencies, dataId: string): Promise<Pieces> {
   const bounds = { ...exportLimits, channelsMax: limits.channelsMax };
-  const means = { limits: bounds, plausible: { ...httpLimits }, now };
-  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, means);
+  const deps = { limits: bounds, plausible: { ...httpLimits }, now };
+  const exported = await openStreamExport(organization, dataId, { layout: 'long' }, deps);
   const chunks = readLong({ organization, limits: { ...pointLimits }, reading: freely }, exported);
   return longParquet(exported, chunks, bounds, freely.rest);
 }
 
-/** The certificate of a run as it is now. */
+/** The present certificate of a run. */
 export async function certificateOf(organization: OrganizationDatabase, dataId: string): Promise<Pieces> {
   const bounds = { ...httpLimits, ...pointLimits, ...ledgerLimits };
   return certificateAnswer(await openLedgerRead({ organization, reading: freely }, dataId, bounds));
 }
 
-/** What was met on the way. */
+/** What was counted while contents were written. */
 interface Seen {
   keyIds: Set<number>;
   chunks: number;
@@ -115,8 +116,13 @@ interface Seen {
   points: number;
 }
 
-async function* contentsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[], seen: Seen): Pieces {
-  const rows = noted(contentRows(means.organization, dataId, channels, means.limits), seen);
+async function* contentsParquet(
+  deps: ArchiveDependencies,
+  dataId: string,
+  channels: ArchivedChannelRow[],
+  seen: Seen,
+): Pieces {
+  const rows = noted(contentRows(deps.organization, dataId, channels, deps.limits), seen);
   yield* parquetOf('What was stored of a run and by whom', contentColumns, cellsOfContents(rows));
 }
 
@@ -155,13 +161,13 @@ async function* cellsOfContents(rows: AsyncIterable<ContentRow>): AsyncGenerator
   }
 }
 
-async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: RunChannel[]): Pieces {
+async function* revisionsParquet(deps: ArchiveDependencies, dataId: string, channels: ArchivedChannelRow[]): Pieces {
   async function* cells(): AsyncGenerator<Cell[]> {
     for await (const { channel_name, chunk_index, revision, times, values } of keptContents(
-      means.organization,
+      deps.organization,
       dataId,
       channels,
-      means.limits,
+      deps.limits,
     )) {
       for (let i = 0; i < values.length; i++) {
         yield [channel_name, chunk_index, revision, orNull(times[i] as number), orNull(values[i] as number)];
@@ -173,7 +179,7 @@ async function* revisionsParquet(means: ArchiveMeans, dataId: string, channels: 
 
 const orNull = (reading: number) => (Number.isNaN(reading) ? null : reading);
 
-/** Rows as a file, some at a time. */
+/** Writes rows as a Parquet file, one row group at a time. */
 async function* parquetOf(
   about: string,
   columns: readonly ExportColumn[],
@@ -195,6 +201,6 @@ async function* parquetOf(
   yield file.end();
 }
 
-/** Where the archive of a run in this state lies below a folder. */
+/** The path of the archive of a run in this state, below a folder. */
 export const archivePath = (folder: string, { data_id, state }: Pick<ArchivedRun, 'data_id' | 'state'>) =>
   join(folder, `${data_id}-${state.slice(0, 8)}`);

@@ -1,32 +1,36 @@
 import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
 import { TryAgain } from './batcher.ts';
 import { StreamClosed } from './channel-store.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import type { IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
 
-export type Settled = Map<IngestItem, IngestResult | Error | TryAgain>;
+export type RequestOutcomes = Map<IngestItem, IngestResult | Error | TryAgain>;
 
 export interface Apart {
-  /** Settles all of them in one transaction that waits so long for a lock. @throws and has stored nothing then */
-  settle(items: IngestItem[], lockMsMax: number): Promise<Settled>;
-  /** Which of them write to a channel that somebody else has locked. */
+  /**
+   * Settles all items in one transaction, which waits at most `lockMsMax` for a lock. If it throws, nothing of them was
+   * stored, except that CommitInDoubt leaves that open.
+   */
+  write(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes>;
+  /** Finds the items with a channel that another session has locked. */
   findHeld(items: IngestItem[]): Promise<Set<IngestItem>>;
   limits: { lockMsMax: number; searchLockMsMax: number; searchTriesMax: number; conflictTriesMax: number };
 }
 
 /**
- * Settles requests together as far as that goes, and apart where one of them stands in the way of the others: an error that
- * would come again is that of the one request that causes it; a lock that somebody else holds leaves out whoever needs it,
- * for another time. When the database is away, it is another time for all of them.
+ * Settles requests together, and separates them where one of them blocks the others.
+ * - An error that would come again is the error of one request. The requests are halved until that one is alone.
+ * - A lock that another session holds: the requests that need it are left out and retried later.
+ * - The database is away: all requests are retried later.
  */
-export async function settleApart({ settle, findHeld, limits }: Apart, all: IngestItem[]): Promise<Settled> {
+export async function writeApart({ write, findHeld, limits }: Apart, all: IngestItem[]): Promise<RequestOutcomes> {
   let searchesLeft = limits.searchTriesMax;
   let conflictsLeft = limits.conflictTriesMax;
 
-  async function attempt(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function attempt(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     if (items.length === 0) return new Map();
     try {
-      return await settle(items, lockMsMax);
+      return await write(items, lockMsMax);
     } catch (error) {
       if (isLockTimeout(error)) return withoutHeld(items, lockMsMax, error as Error);
       if (isConflict(error) || error instanceof StreamClosed) {
@@ -38,10 +42,10 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     }
   }
 
-  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<Settled> {
+  async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<RequestOutcomes> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
-    // The second time around, what is held is no channel: a chunk that somebody writes, or a stream.
+    // A second lock timeout is not about a channel: another session has locked a chunk or a stream.
     if (lockMsMax < limits.lockMsMax) return inHalves(items, lockMsMax);
     const held = await findHeld(items).catch((failure: unknown) => failure);
     if (!(held instanceof Set)) return allOf(items, isLockTimeout(held) ? again : postponed(held));
@@ -50,7 +54,7 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
     return new Map([...allOf([...held], again), ...(await attempt(others, lockMsMax))]);
   }
 
-  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<Settled> {
+  async function inHalves(items: IngestItem[], lockMsMax: number): Promise<RequestOutcomes> {
     const middle = items.length >> 1;
     const first = await attempt(items.slice(0, middle), lockMsMax);
     return new Map([...first, ...(await attempt(items.slice(middle), lockMsMax))]);
@@ -59,9 +63,9 @@ export async function settleApart({ settle, findHeld, limits }: Apart, all: Inge
   return attempt(all, limits.lockMsMax);
 }
 
-/** What the flush says of a request when the database could not serve: for a reason that passes, to try it again. */
+/** The outcome of a request that the database could not serve: TryAgain where the reason passes, else the error. */
 export const postponed = (error: unknown): Error | TryAgain =>
   error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
 
-const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): Settled =>
+const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): RequestOutcomes =>
   new Map(items.map((item) => [item, outcome]));

@@ -1,21 +1,28 @@
-import { bytesOf, isPacked, type SeriesImage } from '../database/series-image.ts';
+import { imageBytes, isPacked, type SeriesImage } from '../database/series-image.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import type { Arrival } from './rows.ts';
+import type { Arrival } from './ingest-rows.ts';
 
 /**
- * Arrivals as they travel from one thread to another: arrays are handed over, not copied, and what is known of each image
- * stands in columns. Objects would be copied one by one, 30 ms for 10,000 channels.
+ * Arrivals in the form in which one thread sends them to another. Arrays of bytes and numbers are transferred, not
+ * copied, and the fields of all images stand in one of them. Objects would be copied one by one, which takes 30 ms for
+ * 10,000 channels.
  */
 export interface PackedArrivals {
   channelNames: string[];
   units: (string | null)[];
   /** The bytes of both series and the hash of each image, one after the other. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** A row for each image: what is said of both series, then `columns`; NaN stands for null, since no reading is one. */
+  /**
+   * A row for each image: its two series, then `columns`, then `ascending`. NaN stands for null, since no reading is
+   * NaN.
+   */
   numbers: Float64Array<ArrayBuffer>;
 }
 
-/** The facts of an image that are numbers: all but those that travel otherwise. The compiler asks for each. */
+/**
+ * The fields of an image that are numbers. Those that `Exclude` names are sent otherwise; the compiler asks for all
+ * others.
+ */
 const facts: Record<
   Exclude<keyof ChunkImage, 'timestamps' | 'values' | 'units' | 'ascending' | 'contentHash'>,
   true
@@ -36,9 +43,9 @@ const facts: Record<
 };
 const columns = Object.keys(facts) as (keyof typeof facts)[];
 const placeOf = Object.fromEntries(columns.map((column, i) => [column, i])) as Record<keyof typeof facts, number>;
-/** Of a series its form, its bytes, and exponent, base and step where it is packed. */
+/** Numbers for a series: its form, how many bytes it has, and, where it is packed, its exponent, base and step. */
 const seriesLength = 5;
-/** Two series before the columns, and whether the timestamps ascend behind them. */
+/** Numbers for an image: two series, then the columns, then whether the timestamps ascend. */
 const rowLength = 2 * seriesLength + columns.length + 1;
 
 const forms = { packed: 0, sent: 1, sentWithNulls: 2 };
@@ -50,7 +57,7 @@ const packSeries = (image: SeriesImage) =>
 
 export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
   const lengthOf = ({ image }: Arrival) =>
-    bytesOf(image.timestamps).length + bytesOf(image.values).length + image.contentHash.length;
+    imageBytes(image.timestamps).length + imageBytes(image.values).length + image.contentHash.length;
   const bytes = new Uint8Array(arrivals.reduce((sum, arrival) => sum + lengthOf(arrival), 0));
   const numbers = new Float64Array(arrivals.length * rowLength);
   let at = 0;
@@ -59,7 +66,7 @@ export function packArrivals(arrivals: readonly Arrival[]): PackedArrivals {
     for (const column of columns) row.push(image[column] ?? Number.NaN);
     row.push(Number(image.ascending));
     numbers.set(row, i * rowLength);
-    for (const part of [bytesOf(image.timestamps), bytesOf(image.values), image.contentHash]) {
+    for (const part of [imageBytes(image.timestamps), imageBytes(image.values), image.contentHash]) {
       bytes.set(part, at);
       at += part.length;
     }
@@ -85,7 +92,7 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
     if (number(0) !== forms.packed) return { elements: bytes, hasNulls: number(0) === forms.sentWithNulls };
     return { exponent: number(2), base: number(3), step: number(4), residuals: bytes };
   };
-  // Written out: images made of a list of their columns were the largest part of a stall with 10,000 channels.
+  // Every field is written out: a loop over `columns` caused most of a stall of the event loop with 10,000 channels.
   return channelNames.map((channelName, i) => {
     const first = i * rowLength;
     const value = (column: number) => orNull(numbers[first + 2 * seriesLength + column]);
@@ -113,7 +120,7 @@ export function unpackArrivals({ channelNames, units, bytes, numbers }: PackedAr
   });
 }
 
-/** Of SHA-256. */
+/** The length of a SHA-256. */
 const hashBytes = 32;
 
 const orNull = (value: number | undefined) => (value === undefined || Number.isNaN(value) ? null : value);

@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import { actorColumns, actorOf, auditInsert } from '../database/audit.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
 /**
- * Writes into the audit log who has replaced or put back chunks: an entry for a key, a stream and a minute, which names the first of
- * them. What each of them held, and who replaced it, is in its revisions; a flood of replacements makes no flood of entries.
+ * Records in the audit log who replaced or restored chunks. One key has at most one entry for a stream in a minute; it
+ * names the first chunk. So many replacements do not make many entries. What each chunk held, and who replaced it, is
+ * in its revisions.
  */
 export async function auditReplacements(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   const first = new Map<string, PlacedRow>();
@@ -12,12 +13,12 @@ export async function auditReplacements(client: pg.PoolClient, rows: readonly Pl
     const name = `${row.item.dataId} ${row.item.keyId} ${row.item.isRestoring}`;
     if (!first.has(name)) first.set(name, row);
   }
-  // Two flushes that write entries of the same streams do so in one order.
-  const deeds = [...first].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, row]) => deedOf(row));
-  await client.query({ name: 'audit_replacements', text: replacementsSql, values: [JSON.stringify(deeds)] });
+  // Sorted, so that two flushes which write entries of the same streams do so in the same order.
+  const entries = [...first].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, row]) => entryOf(row));
+  await client.query({ name: 'audit_replacements', text: replacementsSql, values: [JSON.stringify(entries)] });
 }
 
-function deedOf({ item, channelName }: PlacedRow) {
+function entryOf({ item, channelName }: PlacedRow) {
   return {
     ...actorOf({ kind: 'key', keyId: item.keyId, ...item.originOf?.() }),
     action: actionOf(item),

@@ -3,19 +3,20 @@
  * and a commit costs the same for one chunk and for a hundred.
  *
  * What it guarantees:
- * - N in, N out: every submitted item is settled once, with its own result or its own error, after its flush is done, and
- *   in any case in time.
- * - Items that write to one channel are flushed one after another, in the order in which they came; nothing waits for more
+ * - N in, N out: every submitted item is settled exactly once, with its own result or its own error. That happens when
+ *   its flush is done, or at its deadline if the flush takes longer.
+ * - Items of one channel are flushed one after another, in the order in which they came. No flush waits for more items
  *   to come.
- * - One flush runs at a time, so that as many items as possible share what a flush costs by itself. Only one that takes
- *   long, as for a large body, lets others run beside it, of other channels.
- * - The same address with the same content in one flush is written once and answers all; with other content it waits
- *   for the next flush, and so does all that came after it for that channel.
- * - Organizations share a flush (queue.ts).
- * - What a flush could not settle goes back to its place and is tried again: while the database is away, nothing else runs;
- *   what needs a lock that somebody holds goes in flushes of its own, beside the others.
- * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the queue,
- *   time until an item is settled.
+ * - Usually one flush runs at a time, so that as many items as possible share its fixed cost. Once a flush has taken
+ *   `slowFlushMs`, as one of a large body may, other flushes run beside it, of other channels.
+ * - Items of one flush with the same address and the same content are written once, and all get an answer. An item with
+ *   other content for that address waits for the next flush, and so do all later items of its channel.
+ * - Organizations take turns in a flush (queue.ts).
+ * - An item that a flush could not settle goes back to its place in the queue and is retried. While the database is
+ *   away, no flush starts. Items that need a lock which another session holds are retried in flushes of their own,
+ *   beside the others.
+ * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the
+ *   queue, time until an item is settled.
  */
 import { type Batch, type BatchItem, type Entry, FairQueue, type QueueLimits } from './queue.ts';
 
@@ -30,11 +31,11 @@ export interface BatchLimits extends QueueLimits {
   heldRetryMsMax: number;
 }
 
-/** What a flush says of an item that it could not settle: it is to be tried again. */
+/** The outcome of an item that a flush could not settle: it is to be retried. */
 export class TryAgain {
   readonly why: 'away' | 'held';
   readonly cause: Error;
-  /** The item may have been stored, or may still be. */
+  /** The item may have been stored, or a session whose connection was lost may still store it. */
   readonly isInDoubt: boolean;
 
   constructor(why: 'away' | 'held', cause: Error, isInDoubt = false) {
@@ -45,35 +46,35 @@ export class TryAgain {
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
-  /** Settles some items, or not yet: one outcome for each, in order. What it throws is the error of all of them. */
+  /** Settles items: one outcome for each, in order; TryAgain for those to retry. What it throws is the error of all. */
   flush(items: Item[]): Promise<(Result | Error | TryAgain)[]>;
   limits: BatchLimits;
-  /** The result of an item that brought the same as another one of its flush, by that one's result. */
+  /** The result of an item that repeats another one of its flush, made from the result of that one. */
   repeat(result: Result): Result;
   /** Milliseconds from any origin. */
   now(): number;
-  /** Why the database is away, in words, for whoever has waited for it in vain. */
+  /** Why the database is away, in words. It goes into the error of an item that has waited too long. */
   explain?(cause: Error): string | undefined;
-  /** Resolves when a flush may be tried again after so many, one after another, that found the database away. */
+  /** Resolves when the next flush may be tried. @param tries earlier flushes in a row that found the database away */
   untilBack(cause: Error, tries: number): Promise<void>;
   /** The error of an item that the queue has no room for, or that has waited too long. */
   overload(reason: string): Error;
-  /** The error of an item whose time is over while it may be written yet. */
+  /** The error of an item whose deadline has passed, and which may have been stored or may still be. */
   inDoubt(reason: string): Error;
 }
 
 const awayAtTheEnd = 'The database is away and the server is stopping';
 
-/** A flush that runs. */
+/** A flush that is running. */
 interface Flight<Entry> {
   entries: readonly Entry[];
-  /** Filled only when another one wants to run beside it. */
+  /** The channels of the entries, computed only when another flush wants to run beside this one. */
   channels: Set<string> | undefined;
   startedAt: number;
   isOfHeld: boolean;
 }
 
-/** A channel with a lock that somebody else holds: when it is tried again, and how often it has been tried in vain. */
+/** A channel that another session has locked: when to retry it, and how many attempts have failed. */
 interface Hold {
   retryAt: number;
   tries: number;
@@ -85,10 +86,10 @@ export class Batcher<Item extends BatchItem, Result> {
   readonly #flights = new Set<Flight<Entry<Item, Result>>>();
   readonly #holds = new Map<string, Hold>();
   #isWoken = false;
-  /** Why the database was away at the last flush, unless it is back. */
+  /** Why the database is away; undefined while it is there, as far as is known. */
   #away: Error | undefined;
   #awayTries = 0;
-  /** Runs from the first item until nothing is left. */
+  /** The timer of `#checkDeadlines`; it runs while there are items. */
   #watch: NodeJS.Timeout | undefined;
   #closed: { whenIdle: () => void } | undefined;
 
@@ -103,7 +104,7 @@ export class Batcher<Item extends BatchItem, Result> {
     if (reason !== undefined) return Promise.reject(overload(reason));
     return new Promise((resolve, reject) => {
       this.#queue.push(item, resolve, reject);
-      this.#watch ??= setInterval(() => this.#lookAround(), this.#options.limits.slowFlushMs);
+      this.#watch ??= setInterval(() => this.#checkDeadlines(), this.#options.limits.slowFlushMs);
       if (!this.#isWoken && this.#mayBegin()) this.#wake();
     });
   }
@@ -114,8 +115,8 @@ export class Batcher<Item extends BatchItem, Result> {
   }
 
   /**
-   * From now on nothing waits for a database that is away: it is refused at once. Resolves when all that was taken is
-   * settled. What comes later, of requests that had begun by now, is taken all the same.
+   * From now on an item does not wait for a database that is away: it is refused at once. Resolves when all accepted
+   * items are settled. Items of requests that had already begun are still accepted.
    */
   close(): Promise<void> {
     return new Promise((resolve) => {
@@ -125,7 +126,7 @@ export class Batcher<Item extends BatchItem, Result> {
     });
   }
 
-  /** Begins after one turn of the event loop, so that all requests that have been read by now share the flush. */
+  /** Starts a flush in the next turn of the event loop, so that it takes all requests that have been read by then. */
   #wake(): void {
     this.#isWoken = true;
     setImmediate(() => {
@@ -147,7 +148,7 @@ export class Batcher<Item extends BatchItem, Result> {
     if (this.#mayBegin()) {
       const isHeld = ({ rows }: Item) => this.#holds.size > 0 && rows.some(({ channel }) => this.#holds.has(channel));
       const mayGo = (item: Item) => !this.#isLate(item) && !this.#isBusy(item);
-      this.#fly(
+      this.#start(
         this.#queue.take((item) => mayGo(item) && !isHeld(item)),
         false,
       );
@@ -156,7 +157,7 @@ export class Batcher<Item extends BatchItem, Result> {
     this.#endIfIdle();
   }
 
-  /** One flush at a time tries what needs a lock that was held, so that it keeps no other one waiting. */
+  /** Retries items whose lock was held. Only one flush at a time does so, and the other flushes do not wait for it. */
   #beginHeld(mayGo: (item: Item) => boolean): void {
     const { limits, now } = this.#options;
     if (this.#holds.size === 0 || this.#flights.size >= limits.flushesMax) return;
@@ -166,7 +167,7 @@ export class Batcher<Item extends BatchItem, Result> {
     for (const { retryAt } of this.#holds.values()) isDue ||= retryAt <= time;
     if (!isDue) return;
     const mayRetry = ({ rows }: Item) => rows.every(({ channel }) => (this.#holds.get(channel)?.retryAt ?? 0) <= time);
-    this.#fly(
+    this.#start(
       this.#queue.take((item) => mayGo(item) && mayRetry(item)),
       true,
     );
@@ -180,7 +181,7 @@ export class Batcher<Item extends BatchItem, Result> {
     return false;
   }
 
-  #fly(batch: Batch<Item, Result>, isOfHeld: boolean): void {
+  #start(batch: Batch<Item, Result>, isOfHeld: boolean): void {
     if (batch.leaders.length === 0) return;
     const entries = batch.leaders.concat(...batch.followers);
     const flight = { entries, channels: undefined, startedAt: this.#options.now(), isOfHeld };
@@ -243,8 +244,8 @@ export class Batcher<Item extends BatchItem, Result> {
     });
   }
 
-  /** A flush hangs with the database; what waits behind it, and what is in it, is answered in time all the same. */
-  #lookAround(): void {
+  /** Runs every `slowFlushMs`: answers late items, also when a flush hangs, both those in it and those behind it. */
+  #checkDeadlines(): void {
     this.#dropLate();
     for (const { entries } of this.#flights) for (const entry of entries) this.#giveUpLate(entry);
     if (!this.#isWoken) this.#begin();
@@ -275,7 +276,7 @@ export class Batcher<Item extends BatchItem, Result> {
     return true;
   }
 
-  /** Settles an item whose flush goes on: what comes of that is told to nobody, and its room is freed then. */
+  /** Answers an item at its deadline while its flush goes on. The end of that flush only frees its room. */
   #giveUpLate(entry: Entry<Item, Result>): void {
     const { limits, now, inDoubt } = this.#options;
     if (entry.isAnswered || now() - entry.item.arrivedAt <= limits.ingestMsMax) return;

@@ -1,4 +1,4 @@
-/** What `update channels c` sets by the growth `g` of each channel. */
+/** The `set` list of `update channels c`, from the growth `g` of each channel. */
 export const addGrowth = `
   chunk_count = c.chunk_count + g.chunks,
   point_count = c.point_count + g.points,

@@ -1,19 +1,20 @@
 import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
-import type { Grace, Means } from './means.ts';
-import { channelKey, type PlacedRow, type Row } from './rows.ts';
+import type { FlushDependencies, Grace } from './flush-dependencies.ts';
+import { channelKey, type PlacedRow, type Row } from './ingest-rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 
 /**
- * Makes channels that are missing, in one order for everybody, so that two flushes never wait for each other.
+ * Creates the channels that are missing. Every flush does so in the same order, so that two flushes never deadlock.
  * @throws ApiError 404 when a stream has been removed since it was looked up
  */
 export async function insertChannels(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<void> {
   const statement = {
@@ -28,21 +29,19 @@ export async function insertChannels(
     values: channelParameters(rows),
   };
   const inserted = inOneTrip<[unknown]>(pool, (client) => [client.query(statement)], patience);
-  await inserted.catch((error: { code?: string }) => {
-    throw error.code === foreignKeyViolation ? notFound('Stream') : error;
+  await inserted.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.foreignKeyViolation) ? notFound('Stream') : error;
   });
 }
 
-const foreignKeyViolation = '23503';
-
 /** The ids of channels by their `channelKey`. */
 export async function findChannels(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<Map<string, number>> {
   const statement = {
     name: 'find_channels',
-    // `limit` makes the look-up go by the whole key, as in readAddresses.
+    // `limit` makes PostgreSQL look up each row by the whole key, as in readAddresses.
     text: `select c.data_id, c.channel_name, c.channel_id
            from unnest($1::uuid[], $2::uuid[], $3::text[]) as r (organization_id, data_id, channel_name)
            join streams s
@@ -61,11 +60,12 @@ export async function findChannels(
 }
 
 /**
- * Which of the rows have a channel that somebody else has locked now, by their numbers. Locks the others for as long as the
- * statement takes.
+ * Finds the rows whose channel another session has locked now. Locks the channels of the other rows while the statement
+ * runs.
+ * @returns their indexes in `rows`
  */
 export async function findHeldRows(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   rows: readonly Row[],
 ): Promise<Set<number>> {
   const statement = {
@@ -97,24 +97,27 @@ const channelParameters = (rows: readonly Row[]) => [
   textArray(rows.map(({ channelName }) => channelName)),
 ];
 
-/** A row of each channel, in the order in which everybody locks them. */
+/** One row for each channel, in the order in which every transaction locks channels. */
 function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
-  // Not by their ids alone: of two channels with one id, one is remembered from a database that is not there any more.
+  // The key is the name: two channels can have one id if one is remembered from a database that has since been
+  // replaced.
   const byChannel = new Map(rows.map((row) => [channelKey(row.item.dataId, row.channelName), row]));
   return [...byChannel.values()].sort((one, other) => one.channelId - other.channelId);
 }
 
 /**
  * Locks the channels of the rows, in the order of their ids, until the transaction ends.
- * @throws ApiError 404 when one is gone with its stream, or its id is another channel's, as when an older state of the
- * database was restored behind a server that remembers ids; then nothing that is sent after it in the transaction is stored
+ * @throws ApiError 404 when a channel is gone with its stream, or when its id is now that of another channel. The
+ * latter happens when an older state of the database is restored while this server still remembers ids. Then nothing
+ * that is sent later in the transaction is stored
  */
 export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   const channels = rowOfEachChannel(rows);
   const locked = client.query({
     name: 'lock_channels',
-    // The division fails the transaction by itself, before anybody has read how many were locked. `is not distinct from` is
-    // an equality that no index serves: a channel is found by its id, and the rest is only compared.
+    // If a channel is missing, the division by zero fails the transaction in PostgreSQL, before this process has read
+    // the count. So later statements can be sent at once. `is not distinct from` is an equality that no index serves:
+    // PostgreSQL finds a channel by its id, and only compares the rest.
     text: `select 1 / (count(*) = cardinality($1::bigint[]))::integer
            from (
              select from unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[])
@@ -128,21 +131,21 @@ export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedR
            ) locked`,
     values: [bigintArray(channels.map(({ channelId }) => channelId)), ...channelParameters(channels)],
   });
-  await locked.catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? notFound('Stream') : error;
+  await locked.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
   });
 }
 
-/** A stream does not take chunks any more, though it did when it was looked up, or is gone. */
+/** A stream was closed or removed after it had been looked up. */
 export class StreamClosed extends Error {}
 
 /**
- * Fails the transaction unless the streams of the rows still take them. It is sent after the channels are locked, so that it
- * sees what was committed while they were waited for.
- * @throws StreamClosed; then nothing that is sent after it in the transaction is stored
+ * Fails the transaction unless the streams of all rows still take chunks. Send it after the statement that locks the
+ * channels: then it sees what was committed while that statement waited.
+ * @throws StreamClosed; then nothing that is sent later in the transaction is stored
  */
 export async function requireOpen(client: pg.PoolClient, rows: readonly PlacedRow[], grace: Grace): Promise<void> {
-  // Null for what a stream takes at any time; of several requests the one that came last counts.
+  // By stream; null where the stream takes the rows at any time. Of several requests, the one that came last counts.
   const waited = new Map<string, number | null>();
   for (const { item } of rows) {
     const seconds = item.isRestoring ? null : grace.waitedSeconds(item);
@@ -154,8 +157,8 @@ export async function requireOpen(client: pg.PoolClient, rows: readonly PlacedRo
     : { name: 'require_open', text: openSql('') };
   const values = [[...waited.keys()], [...waited.values()], grace.seconds];
   const open = client.query({ ...statement, values });
-  await open.catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? new StreamClosed('The stream is closed') : error;
+  await open.catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? new StreamClosed('The stream is closed') : error;
   });
 }
 
@@ -168,9 +171,7 @@ const openSql = (lock: string) => `
   where s.finalized_at is null or r.waited is null
      or clock_timestamp() - s.finalized_at <= make_interval(secs => $3::float8 + r.waited)`;
 
-const divisionByZero = '22012';
-
-/** Finds span and unit of the rows' channels anew from all their chunks, after a replacement may have taken them away. */
+/** Computes span and unit of the rows' channels from all their chunks, since a replacement may have removed them. */
 export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
   await client.query({
     name: 'recount_channels',

@@ -11,23 +11,23 @@ import { toDetail } from '../http/validation-detail.ts';
 import type { PlausibleTimes } from '../lib/time-unit.ts';
 import { type ChannelReadings, toChunkImage } from './chunk-image.ts';
 import { findImplausibleTimes, type ImplausibleTimes } from './implausible-times.ts';
-import type { Arrival } from './rows.ts';
+import type { Arrival } from './ingest-rows.ts';
 import { ChunkBody, type ChunkBodyLimits, MultiChunkBody } from './schemas.ts';
 
 /** The two forms of a body that brings chunks. */
 export type ChunkForm = 'single' | 'multi';
 
-/** What a client should know of a body that is taken; undefined where that is nothing, as it nearly always is. */
+/** Notes for the client on a body that was accepted. Nearly always all of them are undefined. */
 export interface BodyNotes {
-  /** Fields that no schema has. */
+  /** Fields that the schema does not have. */
   unknownNames: UnknownNames | undefined;
-  /** Readings and timestamps that no float64 is exactly. */
+  /** Numbers that float64 does not represent exactly. */
   roundedNumbers: RoundedNumbers | undefined;
   /** Timestamps that are no plausible Unix seconds. They are stored as they are. */
   implausibleTimes: ImplausibleTimes | undefined;
 }
 
-/** What a body brings, as it is stored; the body itself is not held any more. */
+/** The content of a body in the form that is stored. The body itself is no longer held. */
 export class ChunkRequest implements BodyNotes {
   readonly dataId: string;
   readonly chunkIndex: number;
@@ -49,12 +49,12 @@ export class ChunkRequest implements BodyNotes {
 /** How bodies that bring chunks are read and checked. */
 export interface ChunkBodies {
   /**
-   * Reads the body of a request that brings chunks: JSON, schema, and the images of what it brings.
+   * Reads the body of a request that brings chunks: parses the JSON, checks the schema, and makes the images.
    * @param packs series may be packed
    * @throws ApiError 400, 413 or 422, which names the field that is wrong or the channel whose lengths differ
    */
   read(form: ChunkForm, body: Buffer, packs: boolean): ChunkRequest;
-  /** For Fastify, which validates what was read: only a body that is not there can still be wrong. */
+  /** For Fastify, which validates the result of `read`. That is always valid, so only a missing body can fail. */
   validator(form: ChunkForm): ((body: unknown) => boolean) & Pick<ValidateFunction, 'errors'>;
 }
 
@@ -129,7 +129,10 @@ function toRequest(
   });
 }
 
-/** Whether some number is so large that not every integer is a float64: 0.1 µs for 100 points. Only then the text is looked at. */
+/**
+ * Whether a number lies beyond the integers that float64 holds exactly. Only then the text is searched. 0.1 µs for 100
+ * points.
+ */
 function holdsLarge({ timestamps, values }: ChannelReadings): boolean {
   return someLarge(values) || someLarge(timestamps);
 }

@@ -2,18 +2,18 @@ import { textArray } from '../database/array-literal.ts';
 import { uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { isPacked, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './rows.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import { longParameters, placeColumns, placeSeries, type Slice, sliceSql } from './series-slices.ts';
 
 /*
- * The columns of `chunks` that a writer fills, in one table. All that has to name them is made of it: the list of an insert,
- * the parameters of a statement, the subquery that turns those into rows, what a replacement sets and what a revision keeps.
- * So a new column takes one entry here, a migration, and a test.
+ * The one table of the columns of `chunks` that a writer fills. All that names these columns is made from it: the list
+ * of an insert, the parameters of a statement, the subquery that turns parameters into rows, what a replacement sets
+ * and what a revision keeps. So a new column takes one entry here, a migration, and a test.
  */
 
 /**
- * What a row gives for a column of each type. Numbers travel as float8, which holds whole ones exactly up to 2^53; a hash has
- * 32 bytes.
+ * The TypeScript type for each type of column. Numbers are sent as float8, which holds integers exactly up to 2^53. A
+ * hash has 32 bytes.
  */
 interface Values {
   uuid: string;
@@ -28,22 +28,22 @@ interface Values {
 
 type OfType<Type extends keyof Values> = { type: Type; of(row: PlacedRow): Values[Type] };
 type Scalar = { [Type in keyof Values]: OfType<Type> }[keyof Values];
-/** A column that takes a slice of a long parameter. */
+/** A column whose value is a slice of a long parameter. */
 type Sliced = { type: 'float8[]' | 'bytea'; slice: Slice };
 
 type ChunkColumn = (Scalar | Sliced) & {
-  /** As it stands in SQL. */
+  /** As it is written in SQL. */
   name: string;
-  /** Part of the address of a chunk: a replacement leaves it alone. */
+  /** It is part of the address of a chunk: a replacement does not change it. */
   isKey?: true;
-  /** Not part of what a revision keeps, since it can be computed anew. */
+  /** A revision does not keep it, since it can be computed again. */
   isDerived?: true;
 };
 
 const numbersOf = (image: SeriesImage) => (isPacked(image) ? image : undefined);
 const exponentOf = (image: SeriesImage) => numbersOf(image)?.exponent ?? null;
 const baseOf = (image: SeriesImage) => numbersOf(image)?.base ?? null;
-// The values of most channels have none, which takes no room as NULL.
+// The values of most channels have no step. NULL takes no room for that.
 const stepOf = (image: SeriesImage) => numbersOf(image)?.step || null;
 
 export const chunkColumns: readonly ChunkColumn[] = [
@@ -86,7 +86,7 @@ export const chunkColumns: readonly ChunkColumn[] = [
 const listed = (columns: readonly ChunkColumn[], write: (name: string) => string) =>
   columns.map(({ name }) => write(name)).join(', ');
 
-/** The list of an insert. */
+/** The column list of an insert. */
 export const columnNames = listed(chunkColumns, (name) => name);
 
 /** What `update chunks … from b` sets. */
@@ -97,20 +97,20 @@ export const replacedColumns = listed(
 
 const kept = chunkColumns.filter(({ isDerived }) => !isDerived);
 
-/** What a revision keeps of a chunk: the columns of `chunk_revisions`, and the same of the chunk `k`. */
+/** What a revision keeps of a chunk: as columns of `chunk_revisions`, and as columns of the chunk `k`. */
 export const keptColumns = listed(kept, (name) => name);
 export const keptColumnsOfChunk = listed(kept, (name) => `k.${name}`);
 
 const isScalar = <Column extends ChunkColumn>(column: Column): column is Column & Scalar => 'of' in column;
 const scalars = chunkColumns.filter(isScalar);
 
-/** The type of the array that is sent for a column; a hash has no array. */
+/** The type of the array that is sent for a column; undefined for a hash, since all hashes are sent as one bytea. */
 function arrayType({ type }: Scalar): string | undefined {
   if (type === 'hash') return undefined;
   return type === 'uuid' || type === 'text' ? `${type}[]` : 'float8[]';
 }
 
-/** A column of a row, of what `unnest` gives as `u` and of the long parameters. */
+/** The SQL expression of a column, made from `u`, the unnested arrays, and from the long parameters. */
 function expressionOf(column: ChunkColumn, parameterOf: (name: string) => number): string {
   const { name, type } = column;
   if (!isScalar(column)) return `${sliceSql(column.slice, parameterOf)} as ${name}`;
@@ -122,16 +122,17 @@ function expressionOf(column: ChunkColumn, parameterOf: (name: string) => number
 
 const parameterNames = [...scalars.map(({ name }) => name), ...placeColumns, ...longParameters];
 
-/** How many parameters rows take; those of a statement that has more come behind them. */
+/** How many parameters `rowsSql` has. A statement with more parameters numbers them after these. */
 export const rowsParametersCount = parameterNames.length;
 
 /**
- * Rows as a subquery, whatever their number and their forms: every column is one array, and the series of all chunks lie end to
- * end in two long parameters, of which each row takes its slices. Against a `values` list with a parameter for each value this
- * takes 31 parameters instead of 29 a row (which cost 1.1 µs each to send), and one prepared statement instead of one per size.
- * The arrays are unnested in a list of columns: `from unnest(…)` writes each of them to a store of its own first.
- * @param arrays are unnested beside those, as columns of `u`
- * @param columns come behind those of `columnNames`, and may be made of `u`
+ * A subquery of rows, of any number and in any form. Every column is sent as one array. The series of all chunks lie
+ * end to end in two long parameters, and each row takes its slices of them. That makes 31 parameters and one prepared
+ * statement. A `values` list would take 29 parameters a row, which cost 1.1 µs each to send, and one prepared statement
+ * for each number of rows. The arrays are unnested in the select list: `from unnest(…)` first writes each of them to a
+ * temporary store.
+ * @param arrays further arrays to unnest, as columns of `u`
+ * @param columns further columns after those of `columnNames`; they may use `u`
  */
 export function rowsSqlWith({ arrays, columns }: { arrays: { name: string; array: string }[]; columns: string[] }) {
   const parameterOf = (name: string) => parameterNames.indexOf(name) + 1;

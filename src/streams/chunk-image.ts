@@ -11,7 +11,10 @@ export interface ChannelReadings {
   units?: string | null;
 }
 
-/** A chunk of one channel as it is stored: both series in PostgreSQL's binary format, and what reads need to know of them. */
+/**
+ * A chunk of one channel as it is stored: both series, packed or in PostgreSQL's binary format, and facts that reads
+ * need.
+ */
 export interface ChunkImage {
   timestamps: SeriesImage;
   values: SeriesImage;
@@ -28,24 +31,31 @@ export interface ChunkImage {
   /** When those were, Unix seconds. */
   valueMinTime: number | null;
   valueMaxTime: number | null;
-  /** Of the points that have a possible time: readings, and points without one; their sum, and what it lacks by rounding. */
+  /**
+   * Of the points that have a possible time: how many have a reading, how many have none, the sum and its rounding
+   * error.
+   */
   valueCount: number;
   absentCount: number;
   valueSum: number;
   valueSumRest: number;
-  /** The squared distances of the readings from their mean, together; NaN beyond float64. */
+  /** Sum of the squared distances of the readings from their mean; NaN where it exceeds float64. */
   valueSquares: number;
   /** No timestamp is absent or impossible, and none is smaller than the one before it. */
   ascending: boolean;
-  /** SHA-256 over both series as binary float8[] and the unit, whatever form is stored: two chunks are equal when these are. */
+  /**
+   * SHA-256 over both series as binary float8[] and the unit, whatever form is stored. Equal hashes mean equal chunks.
+   */
   contentHash: Buffer;
 }
 
-/** Milliseconds that a time of ECMAScript can be away from 1970; a timestamp beyond them is stored, but is no time. */
+/**
+ * How far from 1970 a time of ECMAScript can be, in ms. A timestamp beyond that is stored, but is not a possible time.
+ */
 const timeMsMax = 8.64e15;
 
 /**
- * Pictures one channel's readings for storage. Both arrays have the same length, at least one.
+ * Makes the image of one channel's readings. Both arrays have the same length, at least one.
  * @param packer packs what can be packed; without it, series are stored as they were sent
  */
 export function toChunkImage(readings: ChannelReadings, packer?: Packer): ChunkImage {
@@ -73,11 +83,11 @@ export function toChunkImage(readings: ChannelReadings, packer?: Packer): ChunkI
   };
 }
 
-/** Where readings are copied to, so that all that is done with them meets plain float64 and no array of the parser's. */
+/** Where readings are copied to, so that all later steps work on float64 arrays and not on the arrays of the parser. */
 interface Room {
   times: Float64Array;
   values: Float64Array;
-  /** What is hashed lies here end to end. */
+  /** The bytes to hash, end to end. */
   content: Buffer;
   view: DataView;
 }
@@ -88,10 +98,10 @@ function makeRoom(pointCount: number): Room {
   return { times: new Float64Array(pointCount), values: new Float64Array(pointCount), content, view };
 }
 
-/** Room for the usual unit; a longer one has all copied. */
+/** Bytes for the usual unit. With a longer unit, the content is copied to a larger buffer. */
 const unitBytes = 64;
 
-/** Room is kept from chunk to chunk; one of more points has room of its own. */
+/** A room is reused from chunk to chunk. A chunk of more points gets a room of its own. */
 const keptPointsMax = 4_096;
 let keptRoom = makeRoom(128);
 
@@ -102,7 +112,7 @@ function roomFor(pointCount: number): Room {
   return room;
 }
 
-/** Copies readings; absent ones become NaN, which no reading is. @returns how many those are */
+/** Copies readings. Absent ones become NaN, which no reading is. @returns how many are absent */
 function copyReadings(readings: readonly (number | null)[], copy: Float64Array): number {
   let nullCount = 0;
   for (let i = 0; i < copy.length; i++) {
@@ -114,8 +124,9 @@ function copyReadings(readings: readonly (number | null)[], copy: Float64Array):
 }
 
 /**
- * Writes both arrays end to end, and hashes them in one call, which needs no object of its own. The hash comes as a string of
- * bytes, which takes 1 µs less than a buffer.
+ * Writes both arrays end to end and hashes them in one call, which needs no Hash object. The hash is taken as a binary
+ * string, which takes 1 µs less than a buffer.
+ * @returns also where the times end and where the values end
  */
 function hashOf(
   { content, view }: Room,
@@ -127,7 +138,7 @@ function hashOf(
 ): { contentHash: Buffer; middle: number; end: number } {
   const middle = writeReadings(view, 0, times, timeNulls);
   const end = writeReadings(view, middle, values, nullCount);
-  // No unit adds nothing to what is hashed; a unit adds a zero byte before its own.
+  // Without a unit nothing is added to the hashed bytes; a unit is added after a zero byte.
   const tail = units === null ? '' : `\u0000${units}`;
   const length = end + Buffer.byteLength(tail);
   const hashed =
@@ -139,7 +150,7 @@ function hashOf(
 function timeSpan(times: Float64Array): Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'> {
   let previous = Number.NEGATIVE_INFINITY;
   let ascending = true;
-  // False of what is absent, too.
+  // This is false for an absent time (NaN), too.
   for (let i = 0; ascending && i < times.length; i++) {
     ascending = (times[i] as number) >= previous;
     previous = times[i] as number;
@@ -192,7 +203,7 @@ function valueStatistics(times: Float64Array, values: Float64Array, areTimes: bo
   return { ...counts, valueSum: sum, valueSumRest: sumRest, valueSquares: squares };
 }
 
-/** False of NaN, too. */
+/** False for NaN, too. */
 function isPossibleTime(seconds: number): boolean {
   return Math.abs(Math.round(seconds * 1_000)) <= timeMsMax;
 }

@@ -15,9 +15,9 @@ import {
 import type { ThreadResult, ThreadTask } from './chunk-thread.ts';
 import type { StreamLimits } from './limits.ts';
 
-/** Reads the bodies of chunks, wherever that is best done. */
+/** Reads the bodies of chunks, on the event loop or in a thread. */
 export interface ChunkReader {
-  /** The body must not be used any more. @throws ApiError 400, 413, 422 */
+  /** Takes over the body: the caller must not use it any more. @throws ApiError 400, 413, 422 */
   read(form: ChunkForm, body: Buffer, organizationId: string): ChunkRequest | Promise<ChunkRequest>;
   validator: ChunkBodies['validator'];
   close(): Promise<void>;
@@ -26,14 +26,17 @@ export interface ChunkReader {
 interface Options {
   json: JsonLimits & PlausibleTimes & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
-  /** Whether series may be packed by now. */
+  /** Whether series may be packed already (database/standing.ts). */
   packs(): boolean;
 }
 
-/** Compiled by the build; from `src` and from `dist` this is the same file. */
+/** Compiled by the build. From `src` and from `dist` the path leads to the same file. */
 const threadFile = new URL('../../dist/streams/chunk-thread.js', import.meta.url);
 
-/** Reads small bodies at once, and large ones in a thread, one of each organization in turn, so that none holds up the event loop. */
+/**
+ * Reads small bodies on the event loop and large ones in a thread, so that they do not block it. Organizations take
+ * turns in the thread.
+ */
 export function createChunkReader({ json, limits, packs }: Options): ChunkReader {
   const { bodyContainersMax, bodyStringsMax, uncountedBodyBytesMax, unknownNamesShownMax } = json;
   const { plausibleSecondsMin, plausibleSecondsMax } = json;
@@ -64,7 +67,7 @@ export function createChunkReader({ json, limits, packs }: Options): ChunkReader
     return new ChunkRequest(result.dataId, result.chunkIndex, unpackArrivals(result.packed), result.notes);
   }
 
-  /** Whether it would take the event loop too long. */
+  /** Whether reading the body would block the event loop for too long. */
   function isLong(body: Buffer): boolean {
     if (body.length > limits.loopBodyBytesMax) return true;
     if (body.length <= uncountedBodyBytesMax) return false;
@@ -80,7 +83,7 @@ export function createChunkReader({ json, limits, packs }: Options): ChunkReader
   };
 }
 
-/** The bytes in memory of their own, which can be handed over: small buffers share theirs. */
+/** The bytes in an ArrayBuffer of their own, which can be transferred. Small Buffers share one, and are copied. */
 function ownMemoryOf(body: Buffer): Uint8Array<ArrayBuffer> {
   const isAlone = body.byteLength === body.buffer.byteLength && body.buffer instanceof ArrayBuffer;
   return isAlone ? (body as Uint8Array<ArrayBuffer>) : new Uint8Array(body);

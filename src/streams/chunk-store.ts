@@ -11,27 +11,28 @@ import {
   rowsParameters,
   rowsSql,
 } from './chunk-columns.ts';
-import type { Means } from './means.ts';
-import { type FoundRow, type PlacedRow, type Row, type Standing, sliceKey } from './rows.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
+import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
- * The statements of a flush, each for many rows of any streams; a row carries its organization, which stands in every
- * `where` that finds a stream and in the one that locks its channels. Those that take a client belong to the caller's
- * transaction and need the channel locks that lockChannels takes there. All are prepared by name, and float8[] parameters
- * are Buffers in binary format: encoding 100 points so takes below 1 µs, as text 56 µs.
+ * The statements of a flush. Each works on many rows of any streams. A row carries its organization, and every `where`
+ * that finds a stream or locks channels compares it. The functions that take a client run in the caller's transaction,
+ * and need the channel locks that lockChannels has taken there. All statements are prepared by name. Parameters of type
+ * float8[] are Buffers in binary format: encoding 100 points takes less than 1 µs, and 56 µs as text.
  */
 
-/** Looks up what stands at the address of each row, without a lock. @returns them in the same order */
+/** Looks up what is stored at the address of each row, without a lock. @returns one result for each row, in order */
 export async function readAddresses(
-  { pool, patience, grace }: Pick<Means, 'pool' | 'patience' | 'grace'>,
+  { pool, patience, grace }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace'>,
   rows: readonly Row[],
 ): Promise<FoundRow[]> {
   const statement = {
     name: 'read_addresses',
-    // `limit` keeps each look-up a subquery of its own, so that it goes by its whole key whatever the planner believes of
-    // the tables: joined freely, it looked through all chunks of a channel (140 µs a chunk instead of 4). One row of
-    // columns, not a row for each: 48 look-ups so take 40 µs of this process instead of 80, and PostgreSQL 40 instead of 33.
+    // `limit` keeps each look-up a subquery of its own, which uses its whole key whatever the planner assumes about the
+    // tables. As a plain join it read all chunks of a channel (140 µs a chunk instead of 4). The result is one row of
+    // arrays, not a row for each look-up: 48 look-ups take 40 µs of this process instead of 80, and 40 µs of PostgreSQL
+    // instead of 33.
     text: `select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
                   array_to_json(array_agg(channel_id)) as "channelId",
                   array_to_json(array_agg(point_count)) as "channelPointCount",
@@ -72,7 +73,7 @@ export async function readAddresses(
     item,
     channelName,
     image,
-    standing: {
+    state: {
       pointsPerChunk: found.pointsPerChunk[i] as number | null,
       closed: found.closed[i] as boolean,
       channelId: found.channelId[i] as number | null,
@@ -82,7 +83,7 @@ export async function readAddresses(
   }));
 }
 
-type StandingColumns = { [Column in keyof Standing]: Standing[Column][] };
+type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
 const placeParameters = (rows: readonly PlacedRow[]) => [
   uuidArray(rows.map(({ item }) => item.dataId)),
@@ -90,7 +91,7 @@ const placeParameters = (rows: readonly PlacedRow[]) => [
   bigintArray(rows.map(({ item }) => item.chunkIndex)),
 ];
 
-/** The chunks that a statement has inserted in a channel, and its points after that. */
+/** The chunks that a statement inserted in a channel, and the points of that channel afterwards. */
 interface Inserted {
   channelId: number;
   chunkIndexes: number[];
@@ -100,13 +101,13 @@ interface Inserted {
 export interface InsertedChunks {
   /** By `sliceKey`. */
   inserted: Set<string>;
-  /** The points of their channels. */
+  /** Points of each channel afterwards, by channel id. */
   totals: Map<number, number>;
 }
 
 /**
- * Inserts the chunks whose slice is free and adds them to the counters of their channels; those whose slice is taken are
- * left alone. A unit counts for the channel when no higher chunk has one.
+ * Inserts the chunks whose slice is free, and adds them to the counters of their channels. Chunks whose slice is taken
+ * are left alone. The unit of a channel is that of its highest chunk that has one.
  */
 export async function insertChunks(
   client: pg.PoolClient,
@@ -123,7 +124,7 @@ export async function insertChunks(
   return { inserted, totals };
 }
 
-/** Where the row of a channel is; the channel is locked, so it stays there until the statement itself moves it. */
+/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
 const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
 
 const insertSql = `
@@ -153,17 +154,18 @@ export interface ChunkRun {
 }
 
 /**
- * Reads chunks that were just written, for PostgreSQL's sake: whoever reads a row first marks it as committed, and where
- * pages carry checksums the first such mark after a checkpoint writes the whole page to the log. Now its page has been
- * logged since the last checkpoint anyway; later it would be a replay that writes (1.8 kB a chunk).
+ * Reads chunks that were just written, so that PostgreSQL marks their rows as committed now. The first reader of a row
+ * sets that mark. With data checksums, the first mark on a page after a checkpoint writes the whole page to the
+ * write-ahead log. Right after the write that is free, since the page has been logged since the last checkpoint anyway.
+ * Later, a mere replay of a chunk would cause that write (1.8 kB a chunk).
  */
 export async function touchChunks(
-  { pool, patience }: Pick<Means, 'pool' | 'patience'>,
+  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
   runs: readonly ChunkRun[],
 ): Promise<void> {
   const statement = {
     name: 'touch_chunks',
-    // To count a column opens the rows; to count rows, the index alone may do.
+    // Counting a column reads the rows. Counting rows might read the index alone.
     text: `select sum(k.count)
            from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
              as r (data_id, channel_id, first_index, last_index)
@@ -182,7 +184,7 @@ export async function touchChunks(
   await inOneStatement(pool, statement, patience);
 }
 
-/** A chunk that stands in a slice, with the counters of its channel. */
+/** A chunk that is stored in a slice, with the counters of its channel. */
 export interface StoredChunk {
   channelId: number;
   chunkIndex: number;
@@ -195,7 +197,7 @@ export interface StoredChunk {
   channelTimeMax: number | null;
 }
 
-/** The chunks that stand in the slices of the rows, by `sliceKey`. */
+/** The chunks that are stored in the slices of the rows, by `sliceKey`. */
 export async function readStoredChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
@@ -217,7 +219,8 @@ export async function readStoredChunks(
 }
 
 /**
- * Replaces chunks whole, keeps what they held as revisions, and corrects the counters of their channels by the difference; span and unit only grow here.
+ * Replaces whole chunks, keeps their previous content as revisions, and corrects the counters of their channels by the
+ * difference. Span and unit only grow here; recountChannels lets them shrink.
  * @returns the points of their channels
  */
 export async function replaceChunks(

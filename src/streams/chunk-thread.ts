@@ -4,8 +4,8 @@ import { type PackedArrivals, packArrivals } from './arrival-pack.ts';
 import { type BodyNotes, type ChunkForm, type ChunkReadingLimits, createChunkBodies } from './chunk-body.ts';
 
 /*
- * The thread in which large bodies of chunks are read, by the function that reads small ones on the event loop, so that both
- * are answered alike.
+ * The thread that reads large bodies of chunks. It uses the same function as the event loop uses for small ones, so
+ * that both get the same answers.
  */
 
 export interface ThreadTask {

@@ -1,9 +1,9 @@
+import type { PlacedRow } from './ingest-rows.ts';
 import type { Stored } from './outcomes.ts';
-import type { PlacedRow } from './rows.ts';
 
 /*
- * The one feed of ingest: what has been committed, told after the commit to whoever works with that. It goes one way and is
- * read only; nobody who is told can change an answer, delay it or make it fail.
+ * The one feed of ingest. After a commit it calls listeners with what was stored. The feed goes one way and is read
+ * only: a listener cannot change an answer or make it fail.
  */
 
 /** A chunk that is new or has replaced another one, as it is stored now. */
@@ -12,8 +12,8 @@ export type CommittedChunk = Readonly<PlacedRow & Stored>;
 export type OnCommitted = (chunks: readonly CommittedChunk[]) => void;
 
 /**
- * Tells several what has been committed, each the same; nothing where nothing has changed.
- * @param report is given what one of them throws, which the others and the answer do not notice
+ * Makes a function that calls all listeners with the chunks that changed. It calls none when nothing changed.
+ * @param report is called with what a listener throws; the other listeners and the answer are not affected
  */
 export function tellAll(
   listeners: readonly OnCommitted[],

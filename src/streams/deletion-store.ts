@@ -1,10 +1,12 @@
 /**
- * Deleting, restoring and removing data entries. A deleted one keeps its rows; a removed one loses them piece by piece,
- * each in a transaction of its own, so that nobody waits long for any of them and no transaction grows with the stream.
+ * Deleting, restoring and removing data entries. A deleted entry keeps its rows. A removed one loses its rows in
+ * batches, each in a transaction of its own, so that nobody waits long for one of them and no transaction grows with
+ * the stream.
  *
- * Removal leaves no row behind, whoever is writing the stream meanwhile: the channels go first, and a flush of ingest that
- * does not find its channel again stores nothing. The stream goes last, once no channel has come in between; an insert of
- * a channel fails with its stream. Until then the stream is marked, so that asking again goes on where a removal broke off.
+ * Removal leaves no row behind, even while somebody writes to the stream. The channels are removed first: a flush that
+ * does not find its channel again stores nothing. The stream is removed last, when no new channel has come in between;
+ * after that the insert of a channel fails. Until then the stream stays marked, so that a repeated call goes on where a
+ * removal was interrupted.
  */
 import type pg from 'pg';
 import { type Actor, actorParameter, auditEntries } from '../database/audit.ts';
@@ -15,7 +17,7 @@ import type { StreamLimits } from './limits.ts';
 /** How much one statement of a removal deletes. */
 export type RemovalLimits = Pick<StreamLimits, 'removedRowsMax' | 'removedPointsMax'>;
 
-/** Hides entries. @returns those that were there */
+/** Marks entries as deleted. @returns the ids of those that were visible */
 export async function deleteStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
     organization,
@@ -32,7 +34,7 @@ export async function deleteStreams(organization: OrganizationDatabase, dataIds:
   );
 }
 
-/** Shows deleted entries again as they were. @returns those that are there now */
+/** Makes deleted entries visible again. @returns the ids of those that are visible now */
 export async function restoreStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
     organization,
@@ -50,7 +52,10 @@ export async function restoreStreams(organization: OrganizationDatabase, dataIds
   );
 }
 
-/** Gives entries up for removal, deleted or not. @returns those that have rows, of an earlier removal too */
+/**
+ * Marks entries for removal, deleted or not.
+ * @returns the ids of those that have rows, also after an earlier removal
+ */
 export async function giveUpStreams(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   return marked(
     organization,
@@ -67,14 +72,14 @@ export async function giveUpStreams(organization: OrganizationDatabase, dataIds:
   );
 }
 
-/** What the audit log says of a stream. Its name is in no other place once it was removed. */
+/** What the audit log says of a stream. After its removal, its name is stored nowhere else. */
 const ofStream = {
   organizationId: 'organization_id',
   dataId: 'data_id',
   details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
 };
 
-/** Runs a statement with the parameters organization, entries and actor. @returns the entries that it gives */
+/** Runs a statement with the parameters organization, entries and actor. @returns the ids that it gives */
 async function marked(
   { organizationId, pool, actor }: OrganizationDatabase,
   statement: string,
@@ -84,7 +89,7 @@ async function marked(
   return rows.map((row) => row.data_id);
 }
 
-/** Removes all rows of an entry that has been given up. */
+/** Removes all rows of an entry that is marked for removal. */
 export async function removeStream(
   organization: OrganizationDatabase,
   dataId: string,
@@ -98,19 +103,22 @@ export async function removeStream(
   } while (!(await inTransaction(pool, (client) => removeStreamRow(client, organizationId, dataId, actor))));
 }
 
-/** Waits for the flushes that hold them; they are locked in the order in which those do it. */
+/** Removes the channels. It locks them in the order that flushes use, and waits for flushes that have locked them. */
 async function removeChannels(client: pg.PoolClient, organizationId: string, dataId: string): Promise<void> {
   const ids = [organizationId, dataId];
   await client.query(`select from channels where ${ofGivenUp} order by channel_id for update`, ids);
   await client.query(`delete from channels where ${ofGivenUp}`, ids);
 }
 
-/** Also where another removal has just taken the stream itself away: it may not have seen what this one has to remove. */
+/**
+ * True for a stream that is marked for removal. Also true after another removal has just removed the stream: that one may
+ * not have seen all rows.
+ */
 const ofGivenUp = `
   data_id = $2::uuid and not exists (
     select from streams where data_id = $2::uuid and (organization_id <> $1::uuid or removed_at is null))`;
 
-/** Removes the rows of a stream in the order of their key, some at a time. */
+/** Removes the rows of a stream in batches, in the order of their key. */
 async function removeRows(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
@@ -152,13 +160,13 @@ async function removeStreamRow(
   dataId: string,
   actor: Actor,
 ): Promise<boolean> {
-  // With this lock no new channel can refer to the stream any more.
+  // While this lock is held, no new channel can refer to the stream.
   const locked = await client.query(
     `select from streams
      where organization_id = $1::uuid and data_id = $2::uuid and removed_at is not null for update`,
     [organizationId, dataId],
   );
-  // Somebody else has removed it.
+  // Another removal was faster.
   if (locked.rowCount === 0) return true;
   const { rowCount } = await client.query(`select from channels where data_id = $1::uuid limit 1`, [dataId]);
   if (rowCount !== 0) return false;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { type PlacedRow, sliceKey } from './rows.ts';
+import { type PlacedRow, sliceKey } from './ingest-rows.ts';
 
-/** What stands in the slice of a row that may have been stored. */
+/** The chunk that is stored in the slice of a row in doubt. */
 export interface DoubtfulChunk {
   channelId: number;
   chunkIndex: number;
@@ -15,7 +15,7 @@ export interface DoubtfulChunk {
 }
 
 /** The database's clock, in Unix seconds. */
-export async function readClock(client: pg.PoolClient): Promise<number> {
+export async function readClockSeconds(client: pg.PoolClient): Promise<number> {
   const { rows } = await client.query<{ seconds: number }>(
     'select extract(epoch from clock_timestamp())::float8 as seconds',
   );
@@ -23,8 +23,8 @@ export async function readClock(client: pg.PoolClient): Promise<number> {
 }
 
 /**
- * The chunks that stand in the slices of rows, by `sliceKey`. Their channels are locked.
- * @param sentSeconds when a row was sent first, or a moment before, in Unix seconds of the database's clock
+ * The chunks that are stored in the slices of rows, by `sliceKey`. The caller has locked their channels.
+ * @param sentSeconds when a row was first sent, or slightly earlier, in Unix seconds of the database's clock
  */
 export async function readDoubtfulChunks(
   client: pg.PoolClient,

@@ -1,52 +1,57 @@
 /*
- * Requests that were sent to PostgreSQL and whose answer was lost: they may have been stored, or may still be, by a session
- * that nobody hears any more. Looking settles it, under the lock of their channels: a lost session that is still at work
- * holds it, and one that begins only now inserts in vain what stands there by then.
+ * Requests that were sent to PostgreSQL and whose answer was lost. They may have been stored, or a session whose
+ * connection was lost may still store them. A read under the locks of their channels settles this. A lost session that
+ * is still at work holds these locks, so the read waits for it. What turns out not to be stored is written under the same
+ * locks. So a lost session that begins later finds the slices taken and stores nothing.
  */
 import type pg from 'pg';
 import { inTransaction } from '../database/transactions.ts';
-import type { Settled } from './apart.ts';
+import type { RequestOutcomes } from './apart.ts';
 import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
-import { type DoubtfulChunk, readClock, readDoubtfulChunks } from './doubt-store.ts';
-import type { Means } from './means.ts';
-import { byRequest, type Outcome, overtakenError, type Stored } from './outcomes.ts';
-import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './rows.ts';
-import { place, refusalOf, rowsOf, writeRows } from './settle.ts';
+import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
+import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
+import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
+import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
 
 /**
- * What the look says of a chunk: what became of it; that it was not stored; or that it was not, and that somebody else has
- * stored other content since, which has been acknowledged and stays.
+ * What that read finds for a chunk: its outcome; or 'not stored'; or 'overtaken': it was not stored, and another
+ * request has stored other content since. That content was acknowledged, so it stays.
  */
-type Finding = Outcome | 'not stored' | 'overtaken';
+type Finding = ChunkOutcome | 'not stored' | 'overtaken';
 
 /** @param now milliseconds, on the clock of `inDoubtSince` */
-export async function settleDoubt(means: Means, items: IngestItem[], now: () => number): Promise<Settled> {
-  const found = await readAddresses(means, rowsOf(items));
-  const settled: Settled = new Map();
+export async function resolveDoubt(
+  deps: FlushDependencies,
+  items: IngestItem[],
+  now: () => number,
+): Promise<RequestOutcomes> {
+  const found = await readAddresses(deps, rowsOf(items));
+  const outcomes: RequestOutcomes = new Map();
   const rowsToPlace: FoundRow[] = [];
   for (const item of items) {
     const own = found.filter((row) => row.item === item);
     const refusal = refusalOf(item, own);
     if (refusal === undefined) rowsToPlace.push(...own);
-    else settled.set(item, refusal);
+    else outcomes.set(item, refusal);
   }
-  if (rowsToPlace.length === 0) return settled;
-  const rows = await place(means, rowsToPlace);
+  if (rowsToPlace.length === 0) return outcomes;
+  const rows = await place(deps, rowsToPlace);
   const { stored, overtaken } = await inTransaction(
-    means.pool,
-    async (client) => settleUnderLock(client, means, rows, now),
-    means.patience,
+    deps.pool,
+    async (client) => resolveUnderLock(client, deps, rows, now),
+    deps.patience,
   );
-  means.onCommitted(stored);
-  for (const [item, result] of byRequest(stored)) settled.set(item, result);
-  for (const [item, channelNames] of overtaken) settled.set(item, overtakenError(channelNames));
-  return settled;
+  deps.onCommitted(stored);
+  for (const [item, result] of byRequest(stored)) outcomes.set(item, result);
+  for (const [item, channelNames] of overtaken) outcomes.set(item, overtakenError(channelNames));
+  return outcomes;
 }
 
-async function settleUnderLock(
+async function resolveUnderLock(
   client: pg.PoolClient,
-  means: Means,
+  deps: FlushDependencies,
   rows: PlacedRow[],
   now: () => number,
 ): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
@@ -61,26 +66,27 @@ async function settleUnderLock(
   }
   const rest = rows.filter(({ item }) => !overtaken.has(item));
   const missing = rest.filter((row) => findings.get(row) === 'not stored');
-  const written = missing.length > 0 ? await writeRows(client, missing, means) : [];
+  const written = missing.length > 0 ? await writeRows(client, missing, deps) : [];
   const totals = new Map(written.map(({ channelId, totalPoints }) => [channelId, totalPoints]));
   const there = rest
     .filter((row) => findings.get(row) !== 'not stored')
     .map((row) => ({
       ...row,
-      outcome: findings.get(row) as Outcome,
+      outcome: findings.get(row) as ChunkOutcome,
       totalPoints: totals.get(row.channelId) ?? (chunks.get(sliceOf(row)) as DoubtfulChunk).channelPointCount,
     }));
   return { stored: [...there, ...written], overtaken };
 }
 
 /**
- * What the database's clock is ahead of `now`, in seconds, or a little less: by the time that the answer took on the way, of
- * several answers the fastest. So whatever was stored since a row was sent counts as that.
+ * How far the database's clock is ahead of `now`, in seconds. The result is too small by the time that an answer takes
+ * to arrive; the fastest of several answers is used. Too small is the safe side: all that was stored since a row was
+ * sent counts as such.
  */
 async function clockOffset(client: pg.PoolClient, now: () => number): Promise<number> {
   let offset = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < clockReadings; i++) {
-    const seconds = await readClock(client);
+    const seconds = await readClockSeconds(client);
     offset = Math.max(offset, seconds - now() / 1_000);
   }
   return offset;
@@ -94,7 +100,7 @@ function judge({ image }: PlacedRow, chunk: DoubtfulChunk | undefined): Finding 
     if (!chunk.isRecent) return 'unchanged';
     return chunk.replacedCount === 0 ? 'created' : 'replaced';
   }
-  // Our content was there, and has been replaced since.
+  // This row's content was stored, and has been replaced since.
   if (chunk.ownRevision !== null) return chunk.ownRevision === 1 ? 'created' : 'replaced';
   return chunk.isRecent ? 'overtaken' : 'not stored';
 }

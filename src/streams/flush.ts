@@ -1,32 +1,33 @@
 import type { Database } from '../database/database.ts';
-import { isLockTimeout, passingFailure } from '../database/failures.ts';
-import { postponed, type Settled, settleApart } from './apart.ts';
+import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
+import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
-import { settleDoubt } from './doubt.ts';
+import { resolveDoubt } from './doubt.ts';
+import { createGrace, type FlushDependencies } from './flush-dependencies.ts';
+import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
-import { createGrace, type Means } from './means.ts';
 import { byRequest, type IngestResult } from './outcomes.ts';
-import type { IngestItem } from './rows.ts';
-import { insertNew, rowsOf, settle } from './settle.ts';
 import { createTouch } from './touch.ts';
+import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
 /*
- * One flush of the batcher: settles the chunks of many requests. Those that lie beyond what this process has written before,
- * nearly all, take one transaction in one trip; the others a plain read first, and at most one transaction.
+ * One flush of the batcher: settles the chunks of many requests. The fast path is for nearly all of them, the chunks
+ * beyond the highest index that this process has written: one transaction in one round trip. The slow path reads first,
+ * and then takes at most one transaction.
  *
  * What it guarantees:
  * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.
  * - Identical content changes nothing, locks nothing and writes nothing; other content replaces the same slice.
- * - Counters are exact, whoever writes at the same time: channels are locked, in one order for everybody, before their
- *   chunks are touched (docs/decisions/0001-lock-channels-first.md).
- * - It waits for nobody for long: what cannot be settled now is said to be tried again, and nothing of it has been stored,
- *   unless it is said to be in doubt (docs/decisions/0012-waiting-for-postgresql.md).
+ * - Counters are exact, however many write at the same time: every transaction locks the channels, in the same order,
+ *   before it touches their chunks (docs/decisions/0001-lock-channels-first.md).
+ * - It never waits long. What cannot be settled now comes back as TryAgain; nothing of it has been stored, unless
+ *   TryAgain says that it is in doubt (docs/decisions/0012-waiting-for-postgresql.md).
  */
 
-/** Settles some requests: one outcome for each, in order; nothing is stored of what has an error. */
+/** Settles requests: one outcome for each, in order. Nothing is stored of a request that gets an error. */
 export type Flush = (items: IngestItem[]) => Promise<(IngestResult | Error | TryAgain)[]>;
 
 interface FlushOptions {
@@ -36,15 +37,15 @@ interface FlushOptions {
   limits: StreamLimits;
   /** Milliseconds, on the clock of `arrivedAt`. */
   now(): number;
-  /** What is known of the channels; nothing by default. Whoever gives it forgets it when a connection is lost. */
+  /** The cache of channels; an empty one by default. Whoever passes one clears it when a connection is lost. */
   known?: KnownChannels;
-  /** Who else is told of what has been committed. */
+  /** Called with what has been committed. */
   listeners?: readonly OnCommitted[];
-  /** Is given what one of those throws. */
+  /** Called with what a listener throws. */
   report?(error: unknown): void;
 }
 
-/** How to settle requests, of which no two write the same slice. What it remembers is of this process alone. */
+/** Makes a Flush. No two of its requests may write the same slice. What it remembers is local to this process. */
 export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
   const { database, graceSeconds, limits, now } = given;
   const pool = database.everyOrganization.ingest;
@@ -52,28 +53,30 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const means = (lockMsMax: number): Means => ({
+  const deps = (lockMsMax: number): FlushDependencies => ({
     ...{ pool, known, grace, onCommitted, limits },
     patience: { ...limits, lockMsMax },
   });
-  const findHeld = (items: IngestItem[]) => heldAmong(means(limits.searchLockMsMax), items);
-  const apart = (items: IngestItem[], how: (means: Means, items: IngestItem[]) => Promise<Settled>) =>
-    settleApart({ settle: (some, lockMsMax) => how(means(lockMsMax), some), findHeld, limits }, items);
+  const findHeld = (items: IngestItem[]) => heldAmong(deps(limits.searchLockMsMax), items);
+  const apart = (
+    items: IngestItem[],
+    how: (deps: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
+  ) => writeApart({ write: (part, lockMsMax) => how(deps(lockMsMax), part), findHeld, limits }, items);
 
   async function flush(items: IngestItem[]) {
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
-    const settled = await writeAhead(means(limits.lockMsMax), fresh, findHeld);
-    const absence = [...settled.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
+    const outcomes = await writeAhead(deps(limits.lockMsMax), fresh, findHeld);
+    const absence = [...outcomes.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
     if (absence instanceof TryAgain) {
       const again = new TryAgain('away', absence.cause);
-      return items.map((item) => settled.get(item) ?? again);
+      return items.map((item) => outcomes.get(item) ?? again);
     }
-    const rest = fresh.filter((item) => !settled.has(item));
-    for (const [item, outcome] of await apart(rest, settle)) settled.set(item, outcome);
+    const rest = fresh.filter((item) => !outcomes.has(item));
+    for (const [item, outcome] of await apart(rest, writeAfterLookup)) outcomes.set(item, outcome);
     const doubtful = items.filter(({ inDoubtSince }) => inDoubtSince !== undefined);
-    const look = (some: Means, ofThem: IngestItem[]) => settleDoubt(some, ofThem, now);
-    for (const [item, outcome] of await apart(doubtful, look)) settled.set(item, outcome);
-    return items.map((item) => settled.get(item) as IngestResult | Error | TryAgain);
+    const look = (some: FlushDependencies, ofThem: IngestItem[]) => resolveDoubt(some, ofThem, now);
+    for (const [item, outcome] of await apart(doubtful, look)) outcomes.set(item, outcome);
+    return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
   }
 
   return async (items) => {
@@ -83,7 +86,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   };
 }
 
-/** Forgets whenever a connection is lost. @returns what ends that */
+/** Clears the cache whenever a connection is lost. @returns a function that stops this */
 export function forgetWithConnections(known: KnownChannels, { everyOrganization: { ingest } }: Database): () => void {
   ingest.on('error', known.forgetAll);
   return () => void ingest.off('error', known.forgetAll);
@@ -92,16 +95,16 @@ export function forgetWithConnections(known: KnownChannels, { everyOrganization:
 type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
 
 /**
- * Writes what lies beyond all that this process has written, without a look at what stands there. What it does not settle,
- * it has not stored.
+ * The fast path: writes chunks beyond the highest index that this process has written, without a read before. It stores
+ * nothing of the requests that it does not settle.
  */
-async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld): Promise<Settled> {
-  const { known, onCommitted } = means;
+async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
+  const { known, onCommitted } = deps;
   const rows = items.flatMap((item) => known.place(item) ?? []);
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {
-    const stored = await insertNew(means, rows);
+    const stored = await insertNew(deps, rows);
     onCommitted(stored);
     return byRequest(stored);
   } catch (error) {
@@ -110,23 +113,23 @@ async function writeAhead(means: Means, items: IngestItem[], findHeld: FindHeld)
       if (held.size === 0) return new Map();
       const again = new TryAgain('held', error as Error);
       const others = await writeAhead(
-        means,
+        deps,
         sent.filter((item) => !held.has(item)),
         findHeld,
       );
       return new Map([...[...held].map((item) => [item, again] as const), ...others]);
     }
     known.forget(rows);
-    // Whoever looks finds out what it was, unless the database is away: then it is another time for all.
-    if (passingFailure(error) === undefined || (error as { code?: string }).code?.startsWith('40')) return new Map();
+    // The slow path finds the reason. But if the database is away, all requests are retried later.
+    if (passingFailure(error) === undefined || isConflict(error)) return new Map();
     const outcome = postponed(error);
     return new Map(sent.map((item) => [item, outcome]));
   }
 }
 
-/** Those of which a channel is locked by somebody else. */
-async function heldAmong(means: Means, items: IngestItem[]): Promise<Set<IngestItem>> {
+/** The items with a channel that another session has locked. */
+async function heldAmong(deps: FlushDependencies, items: IngestItem[]): Promise<Set<IngestItem>> {
   const rows = rowsOf(items);
-  const held = await findHeldRows(means, rows);
+  const held = await findHeldRows(deps, rows);
   return new Set(rows.filter((_, i) => held.has(i)).map(({ item }) => item));
 }

@@ -4,9 +4,9 @@ import type { ChannelReadings, ChunkImage } from './chunk-image.ts';
 
 /** Timestamps of a request that are no plausible Unix seconds. */
 export interface ImplausibleTimes {
-  /** Where the first of them stands. */
+  /** Where the first of them is. */
   path: JsonPath;
-  /** What that one would be plausible in; undefined where no unit fits. */
+  /** The unit in which that first one would be plausible; undefined where no unit fits. */
   looksLike: FinerUnit | undefined;
   count: number;
 }
@@ -15,10 +15,10 @@ export interface ImplausibleTimes {
 type Span = Pick<ChunkImage, 'timeMin' | 'timeMax' | 'ascending'>;
 
 /**
- * Looks for timestamps that are no plausible time. What the images know already settles nearly every chunk in a few comparisons;
- * only one whose span is out of range, or whose times are absent, impossible or step back, is gone through.
+ * Looks for timestamps that are not plausible times. For nearly every chunk a few comparisons with its image decide.
+ * Only a chunk whose span is out of range, or whose times are absent, impossible or step back, is searched.
  * @param channels the readings of each channel, one for one with the images
- * @param pathOf where the readings of a channel stand in the request
+ * @param pathOf where the readings of a channel are in the request
  * @returns undefined when there are none
  */
 export function findImplausibleTimes(
@@ -39,7 +39,7 @@ export function findImplausibleTimes(
   return found;
 }
 
-/** Where times ascend, none is absent or beyond what the span tells. */
+/** Where times ascend, none is absent, and all lie within the span. */
 function isInRange({ timeMin, timeMax, ascending }: Span, range: PlausibleTimes): boolean {
   if (!ascending || timeMin === null || timeMax === null) return false;
   return isPlausible(timeMin, range) && isPlausible(timeMax, range);

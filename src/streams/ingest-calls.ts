@@ -7,12 +7,12 @@ import { createRotation } from '../lib/rotation.ts';
 import type { StreamLimits } from './limits.ts';
 
 /**
- * Calls that open and finalize streams. They use the connections of ingest, a few at a time, of each organization in turn, and
- * wait as chunks do. An organization may have as many of them here as it leaves free.
+ * Calls that open and finalize streams. A few at a time use the connections of ingest, and organizations take turns.
+ * They wait for the database as chunks do. An organization may have as many calls here as there are places left free.
  */
 export interface IngestCalls {
   /**
-   * Runs a call, again while the database is away; each attempt must come to the same.
+   * Runs a call, and retries it while the database is away; every attempt must have the same effect.
    * @param arrivedAt milliseconds
    * @throws ApiError 503 when too many wait, or the server stops while this one waits; what the attempt throws
    */
@@ -21,7 +21,7 @@ export interface IngestCalls {
     arrivedAt: number,
     attempt: (patience: Patience) => Promise<Result>,
   ): Promise<Result>;
-  /** Refuses what waits for a database that is away. A call that comes later is tried once. */
+  /** Refuses the calls that wait for a database that is away. A later call is attempted once. */
   close(): void;
 }
 
@@ -38,7 +38,7 @@ export function createIngestCalls(
   let running = 0;
   let count = 0;
 
-  /** A turn among the calls that are with PostgreSQL. */
+  /** Runs `work` once fewer than `callsMax` calls are in PostgreSQL. */
   async function inTurn<Result>(
     organizationId: string,
     arrivedAt: number,
@@ -47,11 +47,11 @@ export function createIngestCalls(
     if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(organizationId, resolve));
     else running++;
     try {
-      // It has been answered meanwhile.
+      // The deadline has passed, so the client has its answer.
       if (now() - arrivedAt > limits.waitMsMax) throw new DatabaseAway();
       return await work();
     } finally {
-      // The turn goes on to the next one.
+      // The place goes to the next call that waits.
       const next = waiting.shift();
       if (next === undefined) running--;
       else next();
@@ -88,7 +88,7 @@ export function createIngestCalls(
   };
 }
 
-/** What a promise gives, unless the server stops while the database is away. */
+/** The result of a promise; rejects when the server stops while the database is away. */
 async function untilClosed<Result>(
   answer: Promise<Result>,
   signal: AbortSignal,
@@ -111,7 +111,7 @@ async function untilClosed<Result>(
 
 const tooMany = (callsMax: number) =>
   unavailable(
-    `As many calls of this organization are waiting for the database as it leaves free of ${callsMax} (waitingCallsMax); nothing was stored.`,
+    `Too many calls of this organization are waiting for the database: it may have as many as are left free of ${callsMax} (waitingCallsMax); nothing was stored.`,
   );
 
 const stopping = () => unavailable('The database is away and the server is stopping; send it again.');

@@ -1,19 +1,22 @@
 import type { OnCommitted } from './committed.ts';
-import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './rows.ts';
+import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './ingest-rows.ts';
 
 /*
- * What this process knows of the channels that it writes: where they are, and up to which index it has written them. A
- * chunk beyond that is new, unless another process was faster or its stream has gone meanwhile. So this saves looking and
- * decides nothing: the transaction that relies on it fails when it is wrong.
+ * A cache of the channels that this process writes: their ids, and the highest index that it has written in each. A
+ * chunk beyond that index is new, unless another process was faster or the stream is gone. So the cache saves a read
+ * but decides nothing: a transaction that relies on a wrong entry fails.
  */
 export interface KnownChannels {
-  /** The rows of a request whose chunks are probably all new; undefined when one may be there, or is not known. */
+  /**
+   * The rows of a request whose chunks are probably all new; undefined when a chunk may be stored or a channel is not
+   * in the cache.
+   */
   place(item: IngestItem): PlacedRow[] | undefined;
-  /** These have been written. Only new ones say how far their channels go. */
+  /** Notes chunks that were written. Only created ones raise the highest index. */
   note: OnCommitted;
-  /** Nothing is known of their channels any more. */
+  /** Drops the channels of these rows. */
   forget(rows: readonly PlacedRow[]): void;
-  /** Nothing is known any more: what stands behind the next connection may be an older state of the database. */
+  /** Drops everything: the next connection may lead to an older state of the database. */
   forgetAll(): void;
 }
 
@@ -23,7 +26,7 @@ interface KnownChannel {
   newestIndex: number;
 }
 
-/** @param channelsMax so many are remembered at most, and at least the half of that which was used last */
+/** @param channelsMax the most channels that the cache holds; it keeps at least the half of them that was used last */
 export function createKnownChannels(channelsMax: number): KnownChannels {
   const channels = recentlyUsed<KnownChannel>(channelsMax);
   const keyOf = (item: IngestItem, channelName: string) =>
@@ -60,8 +63,9 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
 }
 
 /**
- * Two generations: what is used stands in the young one, and when that has half of all there may be, it becomes the old one
- * and what stood there goes. Keeping the exact order of use would write to the map for every chunk.
+ * A cache in two generations. An entry that is used moves to the young one. When the young one holds half of
+ * `entriesMax`, it becomes the old one, and the previous old one is dropped. To keep the exact order of use would take
+ * a write to the map for every chunk.
  */
 function recentlyUsed<Value>(entriesMax: number) {
   const halfMax = Math.max(1, Math.floor(entriesMax / 2));
@@ -80,9 +84,9 @@ function recentlyUsed<Value>(entriesMax: number) {
     get(key: string): Value | undefined {
       const value = young.get(key);
       if (value !== undefined) return value;
-      const rested = old.get(key);
-      if (rested !== undefined) set(key, rested);
-      return rested;
+      const older = old.get(key);
+      if (older !== undefined) set(key, older);
+      return older;
     },
     set,
     delete(key: string): void {

@@ -2,52 +2,51 @@ import type pg from 'pg';
 import { textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
-import type { PlacedRow } from './rows.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
- * The statement of chunks that are new, which nearly every one is. It corrects the counters of the channels first, which locks
- * them in the order of their ids, and then inserts the chunks. What a channel grows by is known before: when one of the chunks is
- * there already, the statement fails, and the counters are what they were
+ * The statement for new chunks, which nearly all are. It first corrects the counters of the channels, which locks the
+ * channels in the order of their ids, and then inserts the chunks. It computes the growth of the channels beforehand:
+ * if one of the chunks is stored already, the statement fails as a whole and the counters stay as they were
  * (docs/decisions/0045-one-statement-for-new-chunks.md).
  */
 
 /**
- * Inserts chunks whose slices are all free, and adds them to the counters of their channels, which stay locked until the
- * transaction ends. A unit counts for the channel when no higher chunk has one.
+ * Inserts chunks whose slices are all free, and adds them to the counters of their channels, which stay locked until
+ * the transaction ends. The unit of a channel is that of its highest chunk that has one.
  * @returns the points of the channels after that, by their ids
- * @throws 23505 when a slice is taken; ApiError 404 when a channel is gone with its stream, or its id is another channel's, as
- * when an older state of the database was restored behind a server that remembers ids. Then nothing is stored of what is sent in
- * this transaction
+ * @throws 23505 when a slice is taken; ApiError 404 when a channel is gone with its stream, or when its id is now that
+ * of another channel. The latter happens when an older state of the database is restored while this server still
+ * remembers ids. In all cases nothing that is sent in this transaction is stored
  */
 export async function insertNewChunks(
   client: pg.PoolClient,
   rows: readonly PlacedRow[],
   limits: PartLimits,
 ): Promise<Map<number, number>> {
-  // In the order in which everybody locks channels, also from one part to the next.
+  // In the order in which every transaction locks channels, across all parts.
   const ordered = rows.toSorted(inOrder);
   const grown = await sendInParts<Grown>(client, ordered, limits, {
     name: 'insert_new_chunks',
     text: insertSql,
     values: parametersOf,
-  }).catch((error: { code?: string }) => {
-    throw error.code === divisionByZero ? notFound('Stream') : error;
+  }).catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
   });
   return new Map(grown.map(({ channelId, pointCount }) => [channelId, pointCount]));
 }
 
 /**
- * Where chunks of a channel lie side by side, PostgreSQL splits a page of their index behind the newest one, not in its middle.
- * That fills the pages, and logs less.
+ * Chunks of a channel lie side by side in ascending order. So PostgreSQL splits a full page of their index at its end,
+ * not in its middle. That fills the pages, and logs less.
  */
 const inOrder = (one: PlacedRow, other: PlacedRow) =>
   one.channelId - other.channelId || one.item.chunkIndex - other.item.chunkIndex;
-
-const divisionByZero = '22012';
 
 interface Grown {
   channelId: number;
@@ -63,12 +62,12 @@ interface Growth {
   timeMin: number | null;
   timeMax: number | null;
   secondsMax: number | null;
-  /** Of the highest chunk that has one. */
+  /** Of the highest chunk that has a unit. */
   units: string | null;
   unitsChunkIndex: number | null;
 }
 
-/** @param rows by their channels. @returns also of each row the place of its channel, from 1 */
+/** @param rows sorted by channel. @returns also the place of each row's channel in `channels`, counted from 1 */
 function growthOf(rows: readonly PlacedRow[]): { channels: Growth[]; places: number[] } {
   const channels: Growth[] = [];
   const places = rows.map((row) => {
@@ -85,7 +84,7 @@ function growthOf(rows: readonly PlacedRow[]): { channels: Growth[]; places: num
 
 const noSpan = { timeMin: null, timeMax: null, secondsMax: null };
 
-// Not by their ids alone: of two channels with one id, one is remembered from a database that is not there any more.
+// Not by the id alone: two channels can have one id if one is remembered from a database that has since been replaced.
 const isSameChannel = (one: PlacedRow, other: PlacedRow) =>
   one.channelId === other.channelId &&
   one.channelName === other.channelName &&
@@ -142,12 +141,13 @@ function parametersOf(rows: readonly PlacedRow[]): unknown[] {
 }
 
 /*
- * An update sees the newest state of the row that it has waited for, and works out anew what it sets. So counters are exact, and
- * `changed_at` is later than that of whoever held the channel before. A chunk has the `changed_at` of its channel: who follows a
- * run asks for the chunks that are later than what a channel was known as.
+ * An update that has waited for a row sees its newest state and computes the new values from it. So counters are exact,
+ * and `changed_at` is later than that of the transaction that held the lock before. A chunk gets the `changed_at` of
+ * its channel: a client that follows a run asks for the chunks that are later than the `changed_at` that it knows of a
+ * channel.
  *
- * The update goes along the list: `any(array[…])` is no equality by which PostgreSQL could join in another way than by looking up
- * each channel of it, and sessions of ingest read no table whole.
+ * `any(array[…])` forces PostgreSQL to look up each channel of the list by its index: it cannot hash or merge by it as
+ * by an equality, and sessions of ingest never read whole tables.
  */
 const insertSql = `
   with grown as (

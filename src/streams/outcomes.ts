@@ -1,10 +1,10 @@
 import { ApiError } from '../errors.ts';
-import type { IngestItem, PlacedRow } from './rows.ts';
+import type { IngestItem, PlacedRow } from './ingest-rows.ts';
 
-export type Outcome = 'created' | 'unchanged' | 'replaced';
+export type ChunkOutcome = 'created' | 'unchanged' | 'replaced';
 
 export interface Stored {
-  outcome: Outcome;
+  outcome: ChunkOutcome;
   /** Points that are now stored for the channel. */
   totalPoints: number;
 }
@@ -12,7 +12,7 @@ export interface Stored {
 /** By channel name. */
 export type IngestResult = Map<string, Stored>;
 
-/** Gathers what became of rows by their requests. */
+/** Groups the outcomes of rows by their requests. */
 export function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, IngestResult> {
   const results = new Map<IngestItem, IngestResult>();
   for (const { item, channelName, outcome, totalPoints } of stored) {

@@ -1,9 +1,10 @@
 /*
- * What waits for a flush, in the order in which it came, a line for each organization. A flush takes from all lines in turn,
- * by rows and bytes, so that nobody waits for more than a share of what others have sent.
+ * The queue of items that wait for a flush: one line for each organization, in the order in which its items came. A
+ * flush takes from all lines in turn, by rows and bytes, so that an organization waits for no more than a share of what
+ * others have sent.
  */
 
-/** One slice that an item writes: where, in which channel, and a digest of what. */
+/** One slice that an item writes: its address, its channel, and a digest of its content. */
 export interface BatchRow {
   address: string;
   /** Rows of one channel are written in the order in which they came. */
@@ -17,7 +18,7 @@ export interface BatchItem {
   bytes: number;
   /** When its request came, in milliseconds of the batcher's clock. */
   arrivedAt: number;
-  /** Since when it may have been stored without anybody knowing, on the same clock. */
+  /** Set when its outcome is unknown: the time, on the same clock, since which it may have been stored. */
   inDoubtSince?: number;
 }
 
@@ -30,7 +31,7 @@ export interface Entry<Item extends BatchItem, Result> {
   reject(error: Error): void;
 }
 
-/** What a flush takes: leaders are written, and each answers its followers too. */
+/** What a flush takes. Leaders are written; the followers of a leader repeat it, and get its answer. */
 export interface Batch<Item extends BatchItem, Result> {
   leaders: Entry<Item, Result>[];
   followers: Entry<Item, Result>[][];
@@ -51,7 +52,7 @@ interface Load {
 
 export class FairQueue<Item extends BatchItem, Result> {
   readonly #limits: QueueLimits;
-  /** The organization that a flush began with goes behind the others. */
+  /** In the order of their turns: the organization that a flush began with goes to the end. */
   #lines = new Map<string, Entry<Item, Result>[]>();
   /** What each organization has here or in a flush. */
   readonly #loads = new Map<string, Load>();
@@ -91,7 +92,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     return undefined;
   }
 
-  /** Puts an item at the end; it takes its room until it leaves. */
+  /** Puts an item at the end of its line. It takes room until `leave`. */
   push(item: Item, resolve: (result: Result) => void, reject: (error: Error) => void): void {
     const { organizationId } = item;
     const load = this.#loads.get(organizationId) ?? { rows: 0, bytes: 0 };
@@ -123,7 +124,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     }
   }
 
-  /** Frees the room of an entry that is settled. */
+  /** Frees the room of a settled entry. */
   leave({ item }: Entry<Item, Result>): void {
     const load = this.#loads.get(item.organizationId) as Load;
     for (const one of [load, this.#total]) {
@@ -133,7 +134,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     if (load.rows === 0) this.#loads.delete(item.organizationId);
   }
 
-  /** Takes out the entries of which this is true. */
+  /** Removes the entries for which `isOut` is true. */
   remove(isOut: (entry: Entry<Item, Result>) => boolean): void {
     for (const [organizationId, line] of this.#lines) {
       const rest = line.filter((entry) => !isOut(entry));
@@ -142,7 +143,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     }
   }
 
-  /** Takes what the next flush may hold. What `mayGo` refuses stays, and so does what came later for its channels. */
+  /** Takes what the next flush may hold. Items that `mayGo` refuses stay, and so do later items of their channels. */
   take(mayGo: (item: Item) => boolean): Batch<Item, Result> {
     const draft = new Draft<Item, Result>(this.#limits, mayGo);
     const lines = [...this.#lines].map(([organizationId, entries]) => ({
@@ -158,7 +159,7 @@ export class FairQueue<Item extends BatchItem, Result> {
       const entry = line.entries[line.next] as Entry<Item, Result>;
       const place = draft.add(entry);
       if (place === 'no room') {
-        // Nothing that came later overtakes it.
+        // Later items of this organization must not overtake it.
         open = open.filter((one) => one !== line);
         continue;
       }
@@ -189,7 +190,7 @@ class Draft<Item extends BatchItem, Result> {
   readonly #limits: QueueLimits;
   readonly #mayGo: (item: Item) => boolean;
   readonly #taken = new Map<string, { content: string; leader: number }>();
-  /** Channels of which something waits that came earlier. */
+  /** Channels of an earlier item that has to wait: later items of these channels wait too. */
   readonly #behind = new Set<string>();
   #rows = 0;
   #bytes = 0;
@@ -236,7 +237,7 @@ class Draft<Item extends BatchItem, Result> {
   }
 }
 
-/** Whether an item begins something new in a batch, repeats a leader (its number), or has to wait for the next one. */
+/** Whether an item leads (is written), repeats a leader (the number of that leader), or waits for the next batch. */
 function placeOf(item: BatchItem, taken: Map<string, { content: string; leader: number }>): 'lead' | 'wait' | number {
   const known = item.rows.map(({ address }) => taken.get(address));
   if (known.every((one) => one === undefined)) return 'lead';

@@ -4,9 +4,9 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import type { ChannelReadings } from './chunk-image.ts';
 
-/* What replaced chunks held: chunk_revisions, which replaceChunks in chunk-store.ts fills. */
+/* The previous contents of replaced chunks: table chunk_revisions, which replaceChunks in chunk-store.ts fills. */
 
-/** Names one content that a chunk once had. */
+/** The address of one previous content of a chunk. */
 export interface RevisionAddress {
   dataId: string;
   channelName: string;
@@ -40,7 +40,10 @@ export async function readRevision(
 const readingsOf = (image: Buffer) =>
   Array.from(decodeFloat8Array(image), (reading) => (Number.isNaN(reading) ? null : reading));
 
-/** Removes some revisions that are older than so many days, of all organizations. @returns how many */
+/**
+ * Removes up to `countMax` revisions that were replaced more than `keepDays` ago, of all organizations.
+ * @returns how many
+ */
 export async function deleteOldRevisions(database: Database, keepDays: number, countMax: number): Promise<number> {
   const { rowCount } = await database.everyOrganization.upkeep.pool.query({
     name: 'delete_old_revisions',

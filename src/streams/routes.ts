@@ -4,13 +4,14 @@ import { originOf } from '../http/actor.ts';
 import type { App } from '../http/app-type.ts';
 import { arrivalOf } from '../http/arrival.ts';
 import { reasonOf } from '../http/chunk-metrics.ts';
+import { DataIdPath } from '../http/data-id.ts';
 import { showPath } from '../http/json-fault.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { bodyRefusals, refer, refusals } from '../http/schemas.ts';
 import { fieldString } from '../lib/structured-fields.ts';
 import type { ChunkRequest } from './chunk-body.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import type { Outcome } from './outcomes.ts';
+import type { ChunkOutcome } from './outcomes.ts';
 import {
   ChunkBody,
   type ChunkBodyLimits,
@@ -19,7 +20,6 @@ import {
   MultiChunkBody,
   RestoreBody,
   StreamIds,
-  StreamParams,
 } from './schemas.ts';
 import type { StreamService } from './service.ts';
 
@@ -65,7 +65,7 @@ export interface StreamDependencies {
   limits: ChunkBodyLimits;
 }
 
-/** The stream calls, for one prefix. A stream that was opened under one prefix can be fed under another. */
+/** The routes of streams, under one prefix. A stream opened under one prefix takes chunks under every other. */
 export function streamRoutes(app: App, { streams, chunks, metrics, limits }: StreamDependencies): void {
   app.addHook('onResponse', (request, reply, done) => {
     const reason = request.routeOptions.config.readBody && reasonOf(reply.statusCode);
@@ -148,7 +148,7 @@ export function streamRoutes(app: App, { streams, chunks, metrics, limits }: Str
       schema: {
         tags,
         summary: 'Close a stream; late chunks are still taken for FINALIZE_GRACE_SECONDS',
-        params: StreamParams,
+        params: DataIdPath('the stream'),
         response: { 200: refer(StreamIds), ...refusals(...bodyRefusals, 404) },
       },
     },
@@ -165,7 +165,7 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
       schema: {
         tags,
         summary: 'Put back what a chunk held before it was replaced, also after finalize',
-        params: StreamParams,
+        params: DataIdPath('the stream'),
         body: refer(RestoreBody),
         response: { 200: { ...refer(ChunkReceipt), headers: outcomeHeader }, ...refusals(...bodyRefusals, 404) },
       },
@@ -181,12 +181,12 @@ function restoreRoute(app: App, { streams }: { streams: StreamService }): void {
 }
 
 /** As a dictionary of structured fields (RFC 9651): `created=2, unchanged=0, replaced=1`. */
-function countsOf(outcomes: Outcome[]): string {
-  const count = (wanted: Outcome) => `${wanted}=${outcomes.filter((outcome) => outcome === wanted).length}`;
+function countsOf(outcomes: ChunkOutcome[]): string {
+  const count = (wanted: ChunkOutcome) => `${wanted}=${outcomes.filter((outcome) => outcome === wanted).length}`;
   return `${count('created')}, ${count('unchanged')}, ${count('replaced')}`;
 }
 
-/** What the body of a request has brought, by its `readBody`; from now on nothing of the body is held. */
+/** Takes the chunks that `readBody` made of a body, and sets headers on them. From now on the body takes no room. */
 function takeChunks(
   request: Pick<FastifyRequest, 'bodyPlace'> & { body: unknown },
   reply: Pick<FastifyReply, 'header'>,
@@ -204,7 +204,7 @@ function takeChunks(
     const place = `${fieldString(showPath(path))};count=${count}`;
     reply.header('implausible-times', looksLike === undefined ? place : `${place};looks-like=${looksLike}`);
   }
-  // What the log says if it is refused.
+  // The log shows this if the request is refused.
   request.body = { data_id: chunks.dataId };
   request.bodyPlace?.leave();
   return chunks;

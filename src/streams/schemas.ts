@@ -34,7 +34,10 @@ export const StreamIds = Type.Object(
 );
 export type StreamIds = Static<typeof StreamIds>;
 
-/** Float64 numbers or null, as one type list: Ajv checks a union as fast, but clients generated from it are clumsier. */
+/**
+ * Float64 numbers or null, as a list of types. Ajv checks a union as fast, but clients generated from a union are
+ * clumsier.
+ */
 const Readings = (description: string) =>
   Type.Unsafe<(number | null)[]>({ type: 'array', items: { type: ['number', 'null'] }, description });
 
@@ -111,9 +114,7 @@ export const ChunkReceipt = Type.Object(
 );
 export type ChunkReceipt = Static<typeof ChunkReceipt>;
 
-export const StreamParams = Type.Object({ data_id: Uuid('the stream') });
-
-/** What stands once for all three prefixes. */
+/** The schemas that all three prefixes share. */
 export const streamSchemas = (limits: ChunkBodyLimits) => [
   InitializeBody,
   StreamIds,

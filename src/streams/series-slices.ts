@@ -1,12 +1,12 @@
 import { encodeFloat8Array } from '../database/float8-array.ts';
-import { bytesApart, bytesOf, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './rows.ts';
+import { bytesApart, imageBytes, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 
 /*
- * How the series of many chunks travel in one statement, whatever their forms: the residuals of all lie end to end, and so do the
- * elements of those that are stored as they were sent; and of each row it is said where its own are. Absent readings of the
- * latter travel as NaN, and PostgreSQL makes NULL of them: it finds a slice of an array without NULL elements at once, and
- * walks through one that has some.
+ * How the series of many chunks are sent in one statement, in any form. The residuals of all packed series lie end to
+ * end in one parameter, and the elements of all other series lie end to end in another. Each row says where its own
+ * part is. Absent readings of unpacked series are sent as NaN, and PostgreSQL turns them into NULL: it finds a slice at
+ * once in an array without NULL elements, and has to walk through an array with some.
  */
 
 export interface Slice {
@@ -16,17 +16,20 @@ export interface Slice {
 
 const series = ['time', 'value'] as const;
 
-/** What is said of each row: where its series begins, from 1, bytes of its residuals (or a code), and of those that stand apart. */
+/**
+ * For each series of a row: where it begins, from 1; how many bytes of residuals it has (or a code); how many bytes
+ * stand apart.
+ */
 export const placeColumns = series.flatMap((one) => [`${one}_first`, `${one}_bytes`, `${one}_apart`]);
 
-/** In the place of bytes: a series as it was sent, without and with absent readings. */
+/** Codes in the place of that number of bytes: a series as it was sent, without and with absent readings. */
 const sentCode = -1;
 const sentWithNullsCode = -2;
 
-/** The parameters behind those. */
+/** The parameters after those. */
 export const longParameters = ['sent', 'residuals'] as const;
 
-/** The column of a row, of the places `u`. */
+/** The SQL expression of a column, made from the places in `u`. */
 export function sliceSql({ series: one, of }: Slice, parameterOf: (name: string) => number): string {
   if (of === 'sent') {
     const last = `(u.${one}_first + u.point_count)::integer - 1`;
@@ -52,7 +55,7 @@ export function placeSeries(rows: readonly PlacedRow[]): Buffer[] {
     const set = (i: number, value: number) => {
       (columns[column + i] as number[])[row] = value;
     };
-    const bytes = bytesOf(image);
+    const bytes = imageBytes(image);
     if (isPacked(image)) {
       const apart = bytesApart(bytes);
       set(0, nextByte);

@@ -5,7 +5,7 @@ import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { diskFailure } from '../database/disk.ts';
 import { isAway, passingFailure } from '../database/failures.ts';
-import { bytesOf, type SeriesImage } from '../database/series-image.ts';
+import { imageBytes, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
@@ -15,26 +15,26 @@ import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
 import { createIngestCalls } from './ingest-calls.ts';
+import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
-import type { IngestResult, Outcome, Stored } from './outcomes.ts';
+import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
-import { type Arrival, channelKey, type IngestItem } from './rows.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findLinks, insertStream, type MemberLimits } from './store.ts';
+import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
 
 /*
- * What ingest guarantees is said where it is kept: the commit before the receipt, all or nothing, exact counters in
- * flush.ts; who waits for whom, and how much may wait, in batcher.ts.
+ * The guarantees of ingest are documented where they are kept. flush.ts: commit before receipt, all or nothing, exact
+ * counters. batcher.ts: who waits for whom, and how much may wait.
  */
 /*
- * Chunks, initialize and finalize wait while PostgreSQL is away, each until some time after its arrival: `arrivedAt`, in
- * milliseconds of `performance.now()`; when it is not given, they have just come. 503 when that time is over.
+ * Chunks, initialize and finalize wait while PostgreSQL is away, up to a deadline; then they get 503. The deadline
+ * counts from `arrivedAt`, in milliseconds of `performance.now()`; the default is now.
  */
 export interface StreamService {
   /**
-   * Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample cannot become one of the project's,
-   * 507 when the disk of the database has too little room left.
+   * Opens a stream. 404 when the instrument, sample or project is not one of the organization's, 409 when the sample
+   * cannot be added to the project, 507 when the disk of the database has too little room left.
    */
   initialize(identity: Identity, body: InitializeBody, arrivedAt?: number): Promise<StreamIds>;
   /**
@@ -56,22 +56,22 @@ export interface StreamService {
    * 404 for an unknown stream, channel, chunk or revision; 503 when too much is waiting.
    */
   restore(identity: Identity, revision: RevisionAddress, originOf?: () => Origin): Promise<Acknowledgement>;
-  /** Closes a stream; again is the same. 404 for an unknown one. */
+  /** Closes a stream. A second call changes nothing. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
   /**
-   * From now on nothing waits for a database that is away. Resolves when all that was taken is settled; what comes later,
-   * of requests that had begun by now, is taken all the same.
+   * From now on nothing waits for a database that is away. Resolves when all accepted chunks are settled. Chunks of
+   * requests that had already begun are still accepted.
    */
   close(): Promise<void>;
-  /** After `close`, when no request is left: lets go of the database, which others may go on with. */
+  /** After `close`, when no request is left: stops listening to the database, which others may go on using. */
   end?(): void;
-  /** Forgets what it remembers of channels: somebody has emptied the database. */
+  /** Clears the cache of channels, for a database that has been emptied. */
   forget?(): void;
 }
 
 export interface Acknowledgement {
   receipts: ChunkReceipt[];
-  outcomes: Outcome[];
+  outcomes: ChunkOutcome[];
 }
 
 interface Options {
@@ -80,14 +80,14 @@ interface Options {
   graceSeconds: number;
   /** The server's time, in milliseconds of Unix time; the true one by default. */
   now?: (() => number) | undefined;
-  /** A new UUID, by chance by default. */
+  /** Makes a UUID, by default a random one. */
   newId?: (() => string) | undefined;
   limits?: Partial<StreamLimits> | undefined;
-  /** Of what a new stream makes a member: its sample of its project. */
+  /** Limits of the membership that a new stream creates: of its sample in its project. */
   memberLimits: MemberLimits;
-  /** Who is told of what has been committed. */
+  /** Called with what has been committed. */
   listeners?: readonly OnCommitted[];
-  /** Is given what one of them throws. */
+  /** Called with what a listener throws. */
   report?(error: unknown): void;
 }
 
@@ -99,7 +99,7 @@ export function createStreamService(options: Options): StreamService {
   const { now: wallClock = Date.now, newId = randomUUID } = options;
   const limits: StreamLimits = { ...streamLimits, ...options.limits };
   const known = createKnownChannels(limits.knownChannelsMax);
-  const letGo = forgetWithConnections(known, database);
+  const stopListening = forgetWithConnections(known, database);
   const batcher = new Batcher<IngestItem, IngestResult>({
     flush: unlessFull(
       database,
@@ -128,11 +128,11 @@ export function createStreamService(options: Options): StreamService {
       const refusal = database.disk.refusal();
       if (refusal !== undefined) throw new ApiError('insufficient_storage', `${refusal} No stream was opened.`);
       const organization = database.as(identity.organizationId);
-      // Chosen here, so that an attempt whose answer is lost and the next one make the same stream.
+      // Chosen before the first attempt, so that a retry after a lost answer makes the same stream.
       const ids = { data_id: newId(), processed_data_id: newId() };
       const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
       return calls.run(organization.organizationId, arrivedAt, async (patience) => {
-        checkLinks(body, await findLinks(organization, patience, body, memberLimits), memberLimits);
+        checkLinks(body, await findOwnLinks(organization, patience, body, memberLimits), memberLimits);
         return insertStream(organization, patience, stream);
       });
     },
@@ -141,21 +141,20 @@ export function createStreamService(options: Options): StreamService {
       const item = toItem(identity, dataId.toLowerCase(), chunkIndex, arrivals, arrivedAt, originOf);
       return submit(item).then((result) => {
         const answer = () => acknowledge(item, result, metrics);
-        // A flush has just settled them; the receipts of 10,000 channels are work of their own.
+        // A turn of its own for very many receipts, since the end of the flush has just taken one.
         return arrivals.length > limits.flushRowsMax ? nextTurn().then(answer) : answer();
       });
     },
 
-    async restore(identity, { dataId, ...address }, originOf) {
-      const revision = { ...address, dataId: dataId.toLowerCase() };
+    async restore(identity, revision, originOf) {
       const readings = await readRevision(database.as(identity.organizationId), revision);
       if (readings === undefined) throw notFound('Revision');
       const arrival = {
         channelName: revision.channelName,
-        image: toChunkImage(readings, database.standing.packs() ? packer : undefined),
+        image: toChunkImage(readings, database.readiness.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
-      // Not one with a late chunk that brings the same: that is refused, this is not.
+      // Other content than a late chunk with the same readings, since that is refused and this is not.
       const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
       const restoring = { ...item, rows, isRestoring: true };
       return acknowledge(restoring, await submit(restoring), metrics);
@@ -174,7 +173,7 @@ export function createStreamService(options: Options): StreamService {
       calls.close();
       await batcher.close();
     },
-    end: letGo,
+    end: stopListening,
     forget: () => known.forgetAll(),
   };
 }
@@ -194,7 +193,7 @@ function watchIngest(
   );
 }
 
-/** Nothing is sent to PostgreSQL while its disk is full: what is left there is what it goes on with. */
+/** Sends nothing to PostgreSQL while its disk is full, since PostgreSQL needs what is left to go on. */
 const unlessFull =
   ({ disk }: Database, flush: Flush): Flush =>
   async (items) => {
@@ -202,7 +201,7 @@ const unlessFull =
     return failure === undefined ? flush(items) : items.map(() => new TryAgain('away', failure));
   };
 
-/** A pause that grows with the tries, and then, where the database is away as a whole, until it is back. */
+/** Waits for a pause that grows with the tries, and then, if the database is away as a whole, until it is back. */
 async function untilBack(
   { outage, disk }: Database,
   { awayRetryMs, awayRetryMsMax }: StreamLimits,
@@ -215,16 +214,16 @@ async function untilBack(
   await outage.over();
 }
 
-/** What another request gets that brought the same: it has changed nothing. */
+/** The result of a request that repeats another one: it has changed nothing. */
 function asUnchanged(result: IngestResult): IngestResult {
   return new Map([...result].map(([channelName, stored]) => [channelName, { ...stored, outcome: 'unchanged' }]));
 }
 
 function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['metrics']): Acknowledgement {
   const { dataId, chunkIndex } = item;
-  const outcomes: Outcome[] = [];
-  // Counted once for all, not for each of 10,000 channels.
-  const chunks = new Map<Outcome, number>();
+  const outcomes: ChunkOutcome[] = [];
+  // Metrics are counted once for each outcome, not for each of 10,000 channels.
+  const chunks = new Map<ChunkOutcome, number>();
   let points = 0;
   const receipts = item.arrivals.map(({ channelName, image }) => {
     const { outcome, totalPoints } = result.get(channelName) as Stored;
@@ -268,6 +267,6 @@ function toItem(
   return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, originOf, rows, bytes, arrivedAt };
 }
 
-/** Regular times have no residuals, and take room all the same. */
-const sizeOf = (image: SeriesImage) => bytesOf(image).length + seriesBytes;
+/** A series takes some memory even without bytes: regular times have no residuals. */
+const sizeOf = (image: SeriesImage) => imageBytes(image).length + seriesBytes;
 const seriesBytes = 44;

@@ -1,15 +1,15 @@
 import type pg from 'pg';
 import { nextTurn } from '../lib/turns.ts';
+import type { PlacedRow } from './ingest-rows.ts';
 import type { StreamLimits } from './limits.ts';
-import type { PlacedRow } from './rows.ts';
 
-/** In what parts a statement of many rows is sent. */
+/** The limits that decide how a statement of many rows is split. */
 export type PartLimits = Pick<StreamLimits, 'flushRowsMax' | 'statementRowsMax'>;
 
 /**
- * Sends a statement for its rows, in parts. Those of a request of very many chunks, which is a flush by itself, go out in turns
- * of the event loop of their own: to encode 10,000 in one takes 40 ms.
- * @returns what each part has answered, in order
+ * Sends a statement for many rows, in parts. A request of very many chunks is a flush by itself; each of its parts is
+ * encoded in a turn of the event loop of its own, since encoding 10,000 chunks at once takes 40 ms.
+ * @returns the rows of all answers, in order
  */
 export async function sendInParts<Answer extends pg.QueryResultRow>(
   client: pg.PoolClient,
@@ -22,7 +22,7 @@ export async function sendInParts<Answer extends pg.QueryResultRow>(
   for (const part of statementParts(rows, limits)) {
     if (sent.length > 0 && rows.length > limits.flushRowsMax) await nextTurn();
     const answer = client.query<Answer>({ ...sql, values: values(part) });
-    // It may fail before all are sent, and is awaited below.
+    // It may fail before all parts are sent. Its error is handled where it is awaited, below.
     answer.catch(() => {});
     sent.push(answer);
   }

@@ -14,13 +14,14 @@ export interface FoundLinks {
   instrument: boolean;
   sample: boolean;
   project: boolean;
-  /** The sample would be a new one of a project that has no room for one, or has no room for a project itself. */
+  /** The sample is not in the project yet, and the project has no room for it. */
   isProjectFull: boolean;
+  /** The same, where the sample has no room for another project. */
   isSampleFull: boolean;
 }
 
 /** Which of the things that a new stream links to are the organization's own, and whether they can be linked to each other. */
-export async function findLinks(
+export async function findOwnLinks(
   { organizationId, runAsIngest }: OrganizationDatabase,
   patience: Patience,
   links: InitializeBody,
@@ -68,9 +69,9 @@ export async function findLinks(
 export type NewStream = Omit<InitializeBody, 'stream_name'> & StreamIds & { stream_name: string; user_id: string };
 
 /**
- * Makes a stream and its processed entry, both or none; where the stream is there already, by an attempt before this one, it
- * stays as it is. An attempt that is still under way is waited for. A sample that comes with a project becomes one of the
- * project's, as when the SDK tracks it there.
+ * Creates a stream and its processed entry, both or none. If an earlier attempt has created the stream, it stays as it
+ * is; if an earlier attempt still runs, this one waits for it. A sample that is given with a project becomes a member
+ * of it, as when the SDK tracks it there.
  */
 export async function insertStream(
   { organizationId, runAsIngest }: OrganizationDatabase,

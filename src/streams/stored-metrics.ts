@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { OnCommitted } from './committed.ts';
 import type { StreamLimits } from './limits.ts';
 
-/** What shows a number that has to be asked for. */
+/** Registers a metric whose value takes a query. */
 interface Shows {
   watchSlow(name: string, help: string, read: () => Promise<number | undefined>, aggregator?: 'min' | 'max'): void;
 }
@@ -26,8 +26,10 @@ interface Facts {
 }
 
 /**
- * Shows them. The database is asked only when somebody asks for the metrics, and while it does not answer they are not shown.
- * @returns who is to be told of commits: what other servers have stored is known by the database alone, and a little later
+ * Registers these metrics. The database is queried only when somebody reads the metrics; while it does not answer, they
+ * are missing.
+ * @returns a listener for commits of this server. What other servers have stored is known only from the database, a
+ * little later
  */
 export function watchStored(metrics: Shows, options: StoredOptions): { note: OnCommitted } {
   const { database, idleSeconds, now, limits } = options;
@@ -58,8 +60,8 @@ export function watchStored(metrics: Shows, options: StoredOptions): { note: OnC
 }
 
 /**
- * Asks once for all who ask meanwhile and for a while after.
- * @returns what the last answer was; undefined after a question that has failed, and before the first answer
+ * Makes a cached query. Calls at the same time share one query, and its answer is reused for `storedLookKeepMs`.
+ * @returns the last answer; undefined after a failed query and before the first answer
  */
 function createLook<Answer>(
   ask: () => Promise<Answer>,
@@ -88,7 +90,7 @@ function createLook<Answer>(
   };
 }
 
-/** Channels of streams that are not open are looked at for the first time alone: no more chunks come for most of them. */
+/** Only the first query reads channels of streams that are not open, since most of them get no more chunks. */
 async function readFacts(
   { everyOrganization }: StoredOptions['database'],
   idleSeconds: number,

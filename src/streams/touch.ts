@@ -1,21 +1,21 @@
 import { type ChunkRun, touchChunks } from './chunk-store.ts';
 import type { CommittedChunk, OnCommitted } from './committed.ts';
-import type { Means } from './means.ts';
+import type { FlushDependencies } from './flush-dependencies.ts';
 
-/** How often rows are touched: so long after the first of them was committed. */
-type TouchOptions = Pick<Means, 'pool' | 'patience'> & { delayMs: number };
+/** `delayMs` is how long after the commit of the first of them rows are touched. */
+type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: number };
 
 /**
- * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nobody waits for it, and
- * should it fail, the next reader of these rows does the same.
+ * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nothing waits for it.
+ * If it fails, the next reader of these rows marks them instead.
  */
-export function createTouch({ delayMs, ...means }: TouchOptions): OnCommitted {
+export function createTouch({ delayMs, ...deps }: TouchOptions): OnCommitted {
   let waiting: ChunkRun[] | undefined;
 
   function send(): void {
     const runs = joinRuns(waiting as ChunkRun[]);
     waiting = undefined;
-    touchChunks(means, runs).catch(() => {});
+    touchChunks(deps, runs).catch(() => {});
   }
 
   return (chunks) => {
@@ -32,8 +32,8 @@ const runOf = ({ item: { dataId, chunkIndex }, channelId }: CommittedChunk): Chu
 });
 
 /**
- * Joins runs of a channel that touch or overlap: PostgreSQL looks each run up once, and then walks along the index. A gap stays
- * one, since nobody knows how much stands in it.
+ * Joins runs of a channel that touch or overlap: PostgreSQL looks up each run once, and then walks along the index. A
+ * gap is not bridged, since any number of chunks may be stored in it.
  */
 export function joinRuns(runs: readonly ChunkRun[]): ChunkRun[] {
   const joined: ChunkRun[] = [];

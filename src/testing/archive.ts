@@ -3,8 +3,9 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import { join } from 'node:path';
 
 /*
- * A folder as one file: a SHA-256 of the rest, a line of JSON that lists what is in it, then the bytes of its files. One file
- * is published by one rename, so nobody ever sees half of it, and the hash tells whether it is still what was written.
+ * A folder packed into one file: a SHA-256 of the rest, a line of JSON that lists the contents, then the bytes of the
+ * files. One file can be published by one rename, so nobody ever reads half of it, and the hash shows whether it is
+ * damaged.
  */
 
 interface Entry {
@@ -17,7 +18,7 @@ interface Entry {
 
 const hashBytes = 32;
 
-/** Packs plain files and folders, `leaveOut` excepted. */
+/** Packs plain files and folders, except `leaveOut`. */
 export function packFolder(folder: string, leaveOut: readonly string[] = []): Buffer {
   const entries: Entry[] = [];
   const parts: Buffer[] = [];
@@ -43,8 +44,8 @@ export function packFolder(folder: string, leaveOut: readonly string[] = []): Bu
 }
 
 /**
- * Makes `folder` (mode 0700) with what was packed.
- * @throws Error when the bytes are not those that `packFolder` has given; then nothing was made
+ * Creates `folder` (mode 0700) with the packed contents.
+ * @throws Error when the bytes are not what `packFolder` made; then nothing is created
  */
 export function unpackFolder(packed: Buffer, folder: string): void {
   const content = packed.subarray(hashBytes);
@@ -58,7 +59,7 @@ export function unpackFolder(packed: Buffer, folder: string): void {
     const target = join(folder, path);
     if (size === undefined) {
       mkdirSync(target);
-      // A mode that is given when the folder is made is cut by the umask.
+      // The mode that is given to mkdir is reduced by the umask.
       chmodSync(target, mode);
     } else {
       writeFileSync(target, content.subarray(at, at + size), { mode });

@@ -1,6 +1,6 @@
 /*
- * What `import … from 'metrology-server/testing'` gives: a server for the tests of a program that speaks to this API, for
- * vitest, jest, node:test and any other runner. It starts `metrology-server test` and speaks to it by HTTP alone.
+ * The module `metrology-server/testing`: a server for the tests of a program that uses this API, for vitest, jest,
+ * node:test and any other test runner. It starts `metrology-server test` and talks to it by HTTP only.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -11,15 +11,15 @@ import type { Action, Fault, FaultBody, JournalEntry, JournalQuery, Match, When 
 export type { Action, Fault, FaultBody, JournalEntry, JournalQuery, Match, ReadyLine, When };
 
 export interface StartOptions {
-  /** 0, the default, for a free one. */
+  /** 0, the default, chooses a free port. */
   port?: number;
-  /** The same requests one after another give the same ids, keys and dice. */
+  /** With the same seed, the same sequence of requests gives the same ids, keys and random choices. */
   seed?: string | number;
-  /** An empty folder for the data, which is left there at the end. */
+  /** An empty folder for the data. It is kept at the end. */
   keep?: string;
-  /** Settings as an operator gives them by the environment, such as `FINALIZE_GRACE_SECONDS`. */
+  /** Settings that an operator sets by environment variables, such as `FINALIZE_GRACE_SECONDS`. */
   settings?: Record<string, string | number | boolean>;
-  /** Milliseconds until the start is given up; default 60,000. */
+  /** Longest time to start, in milliseconds; default 60,000. */
   startMsMax?: number;
 }
 
@@ -27,28 +27,28 @@ export interface StartOptions {
 export interface FaultControl {
   add(rule: FaultBody): Promise<Fault>;
   list(): Promise<Fault[]>;
-  /** One, by its id, or all that there are. */
+  /** Removes the rule with this id, or all rules. */
   remove(id?: number): Promise<void>;
 }
 
 /** What the server has received. */
 export interface RequestControl {
   list(filter?: JournalQuery): Promise<JournalEntry[]>;
-  /** Waits until so many have come. @throws when they have not within `waitS` seconds, 5 by default */
+  /** Waits until `count` matching requests have arrived. @throws if they have not within `waitS` seconds, 5 by default */
   waitFor(count: number, filter?: JournalQuery, waitS?: number): Promise<JournalEntry[]>;
   clear(): Promise<void>;
 }
 
 export interface ClockControl {
   now(): Promise<Date>;
-  /** Moves on by so many seconds, from where it stands. */
+  /** Moves the clock on by some seconds from its present time. */
   advance(seconds: number): Promise<Date>;
   set(to: Date | string): Promise<Date>;
-  /** Back to the true time. */
+  /** Sets the clock back to the true time. */
   restore(): Promise<Date>;
 }
 
-/** An organization of its own: faults and requests of this object are those of this organization alone. */
+/** An organization for one test. Faults and requests of this object are limited to this organization. */
 export interface TestOrganization {
   url: string;
   apiKey: string;
@@ -71,9 +71,9 @@ export interface TestServer extends AsyncDisposable {
   faults: FaultControl;
   requests: RequestControl;
   clock: ClockControl;
-  /** Empties everything; the first organization and its key are there again. */
+  /** Empties everything, and creates the first organization and its key again. */
   reset(): Promise<void>;
-  /** Ends the server and its database. Again is nothing. */
+  /** Ends the server and its database. May be called again. */
   stop(): Promise<void>;
 }
 
@@ -81,8 +81,8 @@ const program = fileURLToPath(new URL('../commands/metrology-server.js', import.
 const startMsMaxDefault = 60_000;
 
 /**
- * Starts a server and comes back when it answers. It ends with this process, however that ends.
- * @throws Error with what the server said when it does not start
+ * Starts a server, and returns once it answers. The server ends with this process, however this process ends.
+ * @throws Error with the output of the server when it does not start
  */
 export async function startTestServer(options: StartOptions = {}): Promise<TestServer> {
   const { line, stop } = await launch(options);
@@ -127,7 +127,7 @@ async function launch(options: StartOptions): Promise<{ line: ReadyLine; stop():
   const settings = Object.entries(options.settings ?? {}).map(([name, value]) => [name, String(value)]);
   const child = spawn(process.execPath, [program, 'test', ...args], {
     env: { ...process.env, ...Object.fromEntries(settings) },
-    // When this process is gone, its end of the pipe is closed, and the server ends.
+    // When this process ends, its end of the pipe is closed, and the server ends too.
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let said = '';
@@ -152,7 +152,7 @@ async function launch(options: StartOptions): Promise<{ line: ReadyLine; stop():
   const text = await Promise.race([first, ended.then(() => undefined), tooLate]);
   timer.abort();
   if (text !== undefined) {
-    // The runner of the tests may end while the server still runs: the pipe sees to its end.
+    // The test runner may end while the server still runs. The closed pipe then ends the server.
     for (const handle of handles) handle.unref?.();
     return { line: JSON.parse(text) as ReadyLine, stop };
   }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { Match } from './wire.ts';
 
-/** What rules of faults and filters of the journal look at. */
+/** The facts of a request that fault rules and journal filters can match. */
 export interface Facts {
   method: string;
   path: string;
@@ -11,7 +11,7 @@ export interface Facts {
   chunkIndex: number | undefined;
 }
 
-/** Reads them from a request and the JSON of its body, which is not checked yet. */
+/** Reads the facts from a request and the JSON of its body, which is not validated yet. */
 export function factsOf(request: FastifyRequest, json: unknown): Facts {
   const body = isObject(json) ? json : {};
   const params = isObject(request.params) ? request.params : {};
@@ -27,7 +27,7 @@ export function factsOf(request: FastifyRequest, json: unknown): Facts {
   };
 }
 
-/** The path as the router sees it: one slash between two parts, none at the end. */
+/** The path as the router sees it: single slashes, and none at the end. */
 export function pathOf(url: string): string {
   return withSingleSlashes(url.split('?')[0] as string);
 }
@@ -37,7 +37,7 @@ function withSingleSlashes(text: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
-/** A test whether all that is said in `match` fits. */
+/** A function that tests whether all conditions of `match` hold. */
 export function matcherOf(match: Match): (facts: Facts) => boolean {
   const path = match.path === undefined ? undefined : globPattern(withSingleSlashes(match.path));
   const method = match.method?.toUpperCase();
@@ -51,7 +51,10 @@ export function matcherOf(match: Match): (facts: Facts) => boolean {
     (match.chunk_index === undefined || facts.chunkIndex === match.chunk_index);
 }
 
-/** `**` is any text, `*` and `?` any within one part of a path; `/**` at the end fits the path before it too. */
+/**
+ * `**` matches any text, `*` and `?` any characters within one part of a path. `/**` at the end also matches the path
+ * before it.
+ */
 function globPattern(glob: string): RegExp {
   const pattern = glob
     .split(/(\/\*\*$|\*\*\/|\*\*|\*|\?)/)

@@ -3,16 +3,16 @@ import { type Facts, matcherOf } from './facts.ts';
 import { type Chance, chanceOf } from './seed.ts';
 import type { Action, Fault, FaultBody, When } from './wire.ts';
 
-/** The rules by which the server misbehaves. */
+/** The fault rules: how the server misbehaves. */
 export interface Faults {
-  /** 422 for a rule that contradicts itself; 409 when there are too many. */
+  /** @throws ApiError 422 for a rule that contradicts itself, 409 when there are too many */
   add(rule: FaultBody): Fault;
-  /** In the order in which they were made, which is the order in which they are asked. */
+  /** In the order in which they were added. This is also the order in which they are tried. */
   list(): Fault[];
-  /** 404 for an unknown one. */
+  /** @throws ApiError 404 for an unknown rule */
   remove(id: number): void;
   clear(): void;
-  /** The rule that hits a request now, if one does. It is counted; rules behind it do not see the request. */
+  /** The first rule that hits a request, if any. The hit is counted, and later rules do not see the request. */
   take(when: When, facts: Facts): Hit | undefined;
 }
 
@@ -28,7 +28,7 @@ interface Rule extends Fault {
 }
 
 interface Options {
-  /** Decides the dice of rules with a probability, of each by itself. */
+  /** Seeds the random choices of rules with a probability; each rule has its own sequence. */
   seed: string;
   rulesMax: number;
   /** Longest `delay_ms`, in milliseconds. */

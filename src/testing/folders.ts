@@ -3,18 +3,18 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isHeld } from '../database/embedded/lock.ts';
 
-/** What of the environment decides where files are kept. */
+/** Environment variables that decide where files are kept. */
 export interface Surroundings {
   XDG_CACHE_HOME?: string | undefined;
   HOME?: string | undefined;
 }
 
-/** Longest path of a socket of PostgreSQL that every system takes, its name left out. */
+/** Longest path of PostgreSQL's socket folder, without the socket's name, that every system accepts. */
 const socketFolderLengthMax = 88;
 
 /**
- * The folder, private to this user, that keeps made clusters between runs: in the user's cache, or in the folder of temporary
- * files where there is no home or it cannot be written.
+ * The folder, private to this user, in which made clusters are kept between runs. It is in the user's cache. Where there is
+ * no home, or it is not writable, it is in the folder of temporary files.
  */
 export function cacheFolder({ XDG_CACHE_HOME, HOME = homeOfAccount() }: Surroundings): string {
   const ofHome = process.platform === 'darwin' ? 'Library/Caches' : '.cache';
@@ -26,12 +26,12 @@ export function cacheFolder({ XDG_CACHE_HOME, HOME = homeOfAccount() }: Surround
   return mkdtempSync(join(tmpdir(), 'metrology-server-cache-'));
 }
 
-/** A new folder for one server, below one that holds all of this user. */
+/** Creates a folder for one server, below the folder of all servers of this user. */
 export function newServerFolder(): string {
   return mkdtempSync(join(serversFolder(), 's'));
 }
 
-/** Where what all servers of this user share is kept, such as binaries that root hands to another account. */
+/** The folder for what all servers of this user share, such as binaries that root passes to another account. */
 export function sharedFolder(): string {
   return join(serversFolder(), sharedName);
 }
@@ -39,8 +39,8 @@ export function sharedFolder(): string {
 const sharedName = 'shared';
 
 /**
- * Removes what servers have left that were killed. A folder that nobody has claimed yet may belong to a server that is just
- * starting, so it goes only when it is old.
+ * Removes the folders of servers that were killed. A folder without an owner may belong to a server that is just starting,
+ * so it is removed only when it is old.
  */
 export async function removeLeftOvers(ownerlessMsMax: number): Promise<void> {
   const above = serversFolder();
@@ -51,13 +51,13 @@ export async function removeLeftOvers(ownerlessMsMax: number): Promise<void> {
       if (held === 'held' || (held === 'never' && Date.now() - statSync(folder).mtimeMs < ownerlessMsMax)) continue;
       removeFolder(folder);
     } catch (error) {
-      // Its owner, or another server that has just started, was faster.
+      // The owner of the folder, or another server that has just started, has removed it first.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
 }
 
-/** Removes a folder in which a PostgreSQL may be ending just now. */
+/** Removes a folder in which a PostgreSQL process may still be ending. */
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
@@ -66,12 +66,15 @@ function serversFolder(): string {
   const name = `metrology-test-${userId()}`;
   const long = join(tmpdir(), name);
   const above = long.length > socketFolderLengthMax ? join('/tmp', name) : long;
-  // An account that PostgreSQL runs as for root must get through, and sees no names.
+  // When root runs the tests, PostgreSQL's account must be able to enter this folder, but cannot list it.
   if (makeOwn(above, 0o711)) return above;
   throw new Error(`${above} cannot be used by user id ${userId()}: remove it, or set TMPDIR to another folder`);
 }
 
-/** Whether the folder is there, ours alone, and can be written. Others may have made one of that name in a shared place. */
+/**
+ * Whether the folder exists, belongs to this user alone and is writable. In a shared place others may have created one with
+ * that name.
+ */
 function makeOwn(folder: string, mode: number): boolean {
   try {
     makeFolders(folder, mode);
@@ -85,21 +88,21 @@ function makeOwn(folder: string, mode: number): boolean {
   }
 }
 
-/** Not by `recursive`: below /proc, where no folder can be made, Node 20 tries for ever. */
+/** Does not use the option `recursive`: below /proc, where no folder can be created, Node 20 would loop for ever. */
 function makeFolders(folder: string, mode: number): void {
   if (existsSync(folder)) return;
   if (dirname(folder) !== folder) makeFolders(dirname(folder), 0o700);
   try {
     mkdirSync(folder, { mode });
   } catch (error) {
-    // Another server may be making it too.
+    // Another server may be creating it at the same time.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
 const userId = () => process.getuid?.() ?? 0;
 
-/** A user id that has no account has no home either. */
+/** Undefined for a user id without an account, which has no home. */
 function homeOfAccount(): string | undefined {
   try {
     return homedir();

@@ -8,7 +8,7 @@ import type { Faults, Hit } from './faults.ts';
 import type { Journal, JournalRecord } from './journal.ts';
 import { spoilAnswer, spoilRequest } from './spoil.ts';
 
-/** Where the routes that control the test mode are; what is sent there is neither written down nor spoiled. */
+/** The prefix of the routes that control the test mode. Requests to them are not recorded, and not subject to faults. */
 export const controlPrefix = '/_test';
 
 interface Watched {
@@ -16,28 +16,28 @@ interface Watched {
   faults: Faults;
   /** The server's time, in milliseconds of Unix time. */
   now(): number;
-  /** Bytes of a body that are kept at most. */
+  /** Longest body that is recorded, in bytes. */
   bodyBytesMax: number;
 }
 
-/** A request that is under way. */
+/** A request that is being handled. */
 interface Underway extends JournalRecord {
-  /** The body as it arrives. */
+  /** The body, in the pieces that have arrived. */
   parts: Buffer[];
   isBodyNoted: boolean;
-  /** Rules that hit requests before they are carried out have been asked. */
+  /** Whether the rules for `before` have been tried. */
   isJudged: boolean;
 }
 
-export interface Watch {
-  /** Begins to write a request down, before anything has looked at it. */
+export interface RequestWatch {
+  /** Begins to record a request, before anything else sees it. */
   begin(request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** Writes every request down and does to it what the rules of faults say. Call it before there are routes. */
-export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): Watch {
+/** Records every request, and applies the fault rules to it. Must be called before routes are added. */
+export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: Watched): RequestWatch {
   const records = new WeakMap<IncomingMessage, Underway>();
-  /** The rule that hits the request before it is carried out, if one does. */
+  /** The rule that hits the request before it is carried out, if any. */
   const judge = (record: Underway, request: FastifyRequest): Hit | undefined => {
     record.isJudged = true;
     noteBody(record, bodyBytesMax);
@@ -58,7 +58,8 @@ export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: 
     const record = records.get(request.raw);
     if (record === undefined) return payload;
     if (!record.isJudged) {
-      // It was refused before it came there, as a chunk is for its content: nothing of it was carried out either.
+      // It was refused before it reached the hook above, for example a chunk with invalid content. Nothing of it was
+      // carried out either.
       const hit = judge(record, request);
       if (hit !== undefined) return spoilAnswer(hit, request, reply, payload);
     }
@@ -88,8 +89,11 @@ export function watchRequests(app: App, { journal, faults, now, bodyBytesMax }: 
   };
 }
 
-/** Stands before all that a server does with a request: control is answered aside, the rest is watched first. */
-export function standBefore(server: Server, control: App, watch: Watch): void {
+/**
+ * Runs before everything else that the server does with a request. Control requests are answered separately; all others are
+ * recorded first.
+ */
+export function standBefore(server: Server, control: App, watch: RequestWatch): void {
   const others = server.listeners('request');
   server.removeAllListeners('request');
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -155,7 +159,7 @@ function queryOf(url: string): Record<string, string | string[]> {
   );
 }
 
-/** Whoever reads the body takes it out of the stream; so it is noted as it is put in. */
+/** Whoever reads the body consumes the stream, so the pieces are recorded when they are pushed into it. */
 function keepBody(record: Underway, request: IncomingMessage): void {
   const push = request.push;
   request.push = (part: Buffer | null, ...more) => {
@@ -167,7 +171,7 @@ function keepBody(record: Underway, request: IncomingMessage): void {
   };
 }
 
-/** What is no JSON, or more than is kept, stays null. */
+/** The recorded body stays null if it is no JSON, or is larger than the bound. */
 function noteBody(record: Underway, bytesMax: number): void {
   if (record.isBodyNoted) return;
   record.isBodyNoted = true;
@@ -176,7 +180,7 @@ function noteBody(record: Underway, bytesMax: number): void {
     const encoding = (record.entry.headers as IncomingMessage['headers'])['content-encoding'];
     const body = /gzip/i.test(encoding ?? '') ? gunzipSync(sent, { maxOutputLength: bytesMax }) : sent;
     record.bytes = body.length;
-    // What signs in is a secret.
+    // The body of a sign-in is a secret.
     if (body.length > 0 && record.facts.path !== '/session') record.entry.body = JSON.parse(body.toString('utf8'));
   } catch {
     record.entry.body = null;

@@ -1,22 +1,25 @@
 import { type Facts, matcherOf } from './facts.ts';
 import type { JournalEntry, JournalQuery } from './wire.ts';
 
-/** One request, from its arrival on. */
+/** The record of a request, from its arrival on. */
 export interface JournalRecord {
   entry: JournalEntry;
   facts: Facts;
-  /** Bytes of its body, as it was sent. */
+  /** Bytes of its body as it was sent. */
   bytes: number;
 }
 
-/** What has arrived, in order, within bounds. */
+/** The requests that have arrived, in order and within bounds. */
 export interface Journal {
-  /** A request has arrived and gets its number; it is shown once `show` was called. */
+  /** Gives an arrived request its number. It becomes visible with `show`. */
   begin(record: JournalRecord): void;
-  /** Shows a request whose body was read, or that will have none. Again, or after a `clear` since it arrived, is nothing. */
+  /**
+   * Makes a request visible once its body was read, or if it has none. Further calls have no effect, nor do calls after a
+   * `clear`.
+   */
   show(record: JournalRecord): void;
   find(query: JournalQuery): JournalEntry[];
-  /** Resolves when `query.count` requests fit, or `waitMs` are over, or the signal says so. */
+  /** Resolves when `query.count` requests match, when `waitMs` are over, or when the signal is aborted. */
   wait(query: JournalQuery, waitMs: number, signal: AbortSignal): Promise<void>;
   dropped(): number;
   clear(): void;
@@ -45,7 +48,7 @@ export function createJournal({ requestsMax, bytesMax }: Bounds): Journal {
     },
     show(record) {
       if (!hidden.delete(record)) return;
-      // A body that took long to arrive is read after those of later requests.
+      // A body that arrives slowly is complete only after those of later requests.
       let place = records.length;
       while (place > 0 && (records[place - 1] as JournalRecord).entry.number > record.entry.number) place--;
       records.splice(place, 0, record);

@@ -15,23 +15,23 @@ import { removeFolder } from './folders.ts';
 import { startTestPostgres, type TestPostgres } from './postgres.ts';
 import { shadowStatements } from './shadows.ts';
 
-/** The role that the server logs in as; it owns nothing. */
+/** The role as which the server logs in. It owns nothing. */
 export const loginRole = 'metrology_app';
 
 export interface ClusterOptions {
   binaries: PostgresBinaries;
   runAs: RunAs;
-  /** Where made clusters are kept between runs. */
+  /** Where made clusters are kept between runs of tests. */
   cacheDir: string;
-  /** A folder of the server's own. */
+  /** The folder of this server. */
   folder: string;
   startMsMax: number;
   stopMsMax: number;
 }
 
 /**
- * Puts a migrated cluster into `folder` and starts PostgreSQL on it. The cluster is made by the first server of its kind and
- * kept, packed, in `cacheDir`; a packed one that is damaged, or that PostgreSQL does not start with, is made anew.
+ * Puts a migrated cluster into `folder`, and starts PostgreSQL on it. The first server of its kind makes the cluster, packs
+ * it and keeps it in `cacheDir`. A packed cluster that is damaged, or on which PostgreSQL does not start, is made again.
  */
 export async function startOnMadeCluster(options: ClusterOptions): Promise<TestPostgres> {
   const kept = join(options.cacheDir, `cluster-${kindOfCluster(options.binaries)}`);
@@ -52,7 +52,7 @@ export async function startOnMadeCluster(options: ClusterOptions): Promise<TestP
   return postgres;
 }
 
-/** Clusters of the same kind are alike: of one release of the server and of PostgreSQL, with the same migrations. */
+/** Identifies clusters that are equal: those of one release of the server and of PostgreSQL, with the same migrations. */
 function kindOfCluster({ version }: PostgresBinaries): string {
   const hash = createHash('sha256').update([packageVersion, version, process.arch, shadowStatements].join('\n'));
   const migrations = new URL('../../migrations/', import.meta.url);
@@ -70,14 +70,14 @@ function unpackIfThere(kept: string, clusterDir: string): boolean {
   }
 }
 
-/** Of two that come at once the later one replaces what the other has published, which is alike. */
+/** If two servers publish at once, the later one replaces an equal file. */
 async function publish(packed: Buffer, kept: string): Promise<void> {
   const draft = `${kept}.${process.pid}`;
   try {
     await writeFile(draft, packed, { mode: 0o600 });
     renameSync(draft, kept);
   } catch {
-    // The next start makes it again: a full disk costs time here, and no test.
+    // The next start makes the cluster again. A full disk costs time here, but fails no test.
     rmSync(draft, { force: true });
   }
 }
@@ -108,7 +108,7 @@ async function makePacked(options: ClusterOptions): Promise<Buffer> {
   return packed;
 }
 
-/** A cluster has three databases, of 7 MB and 300 files each; two of them are of no use in a test. */
+/** A new cluster has three databases, of 7 MB and 300 files each. Tests need only one. */
 async function leaveOneDatabase(postgres: TestPostgres): Promise<void> {
   await run(postgres.urlOf('template1'), [
     'alter database template0 is_template false',
@@ -131,8 +131,9 @@ async function fill(postgres: TestPostgres): Promise<void> {
 }
 
 /**
- * After a clean stop PostgreSQL needs of its write-ahead log what was written last: the end of the file that was open before,
- * or the one behind that. initdb leaves more of 1 MB each, some done with and some made in advance.
+ * Finds files of the write-ahead log that need not be packed. After a clean stop PostgreSQL needs only its end: the file
+ * that was open before the stop, or the one after it. initdb leaves further files of 1 MB each, some no longer needed and
+ * some created in advance.
  */
 function spareLogs(clusterDir: string, open: string | undefined): string[] {
   const files = readdirSync(join(clusterDir, 'pg_wal')).filter((name) => /^[0-9A-F]{24}$/.test(name));
@@ -156,7 +157,7 @@ async function run(url: string, statements: string[]): Promise<{ name: string }[
   }
 }
 
-/** What root has made belongs to the account that PostgreSQL runs as, where it is another one. */
+/** Gives files that root has created to the account that PostgreSQL runs as, if that is another one. */
 function giveToAccount(folder: string, runAs: RunAs): void {
   if (runAs.kind !== 'user') return;
   mkdirSync(folder, { recursive: true });

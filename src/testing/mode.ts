@@ -1,42 +1,35 @@
+import type { Remembered } from '../app.ts';
 import { newApiKey } from '../auth/api-key.ts';
 import { ensureUser } from '../auth/people-store.ts';
 import { insertKey } from '../auth/store.ts';
 import type { Database, OwnerDatabase } from '../database/database.ts';
 import { invalid } from '../errors.ts';
-import { createMovableClock, type MovableClock } from './clock.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { createJournal, type Journal } from './journal.ts';
 import type { TestingLimits } from './limits.ts';
+import { createMovableClock, type MovableClock } from './movable-clock.ts';
 import type { ClockBody, OrganizationBody } from './schemas.ts';
 import { type Chance, chanceOf } from './seed.ts';
 import { emptyDatabase, moveDatabaseClock, seedDatabase } from './store.ts';
 
-/** What the server has to do when the test mode has changed something behind its back. */
-export interface Remembered {
-  /** Everything that was remembered is forgotten. */
-  forget(): void;
-  /** What is done from time to time is done now. */
-  catchUp(): void;
-}
-
-/** A test mode: its state, and what the control routes do with it. */
+/** The state of the test mode, and what the control routes do with it. */
 export interface TestMode {
   journal: Journal;
   faults: Faults;
   clock: MovableClock;
-  /** The organization that is always there. */
+  /** The organization that always exists. */
   first(): NewOrganization;
-  /** Makes it, in a database that is as it was made. */
+  /** Creates it, in a database that is freshly made. */
   begin(): Promise<void>;
   newOrganization(body: OrganizationBody): Promise<NewOrganization>;
-  /** Moves the time. 422 for one that is none. */
+  /** Moves the clock. @throws ApiError 422 for an invalid time */
   moveClock(body: ClockBody): Promise<{ now: string; offset_s: number }>;
   clockNow(): { now: string; offset_s: number };
-  /** Empties everything, as at the start; connections on which a request waits are cut. */
+  /** Empties everything, as at the start. Connections with requests under way are cut. */
   reset(): Promise<void>;
-  /** A UUID as the seed has it. */
+  /** The next UUID of the seed. */
   newId(): string;
-  /** Is given by the app when it is built. */
+  /** Set by the app when it is built. */
   remembered: Remembered;
 }
 
@@ -52,11 +45,11 @@ interface Options {
   owner: OwnerDatabase;
   limits: TestingLimits;
   trueNow?: () => number;
-  /** Cuts every connection but those of control. */
+  /** Cuts every connection except those of control requests. */
   cutConnections(): void;
 }
 
-/** Nothing of it is in the database yet. */
+/** Creates the mode; nothing is in the database yet. */
 export function createTestMode(options: Options): TestMode {
   const { seed, database, owner, limits, cutConnections } = options;
   const clock = createMovableClock(options.trueNow);
@@ -69,7 +62,7 @@ export function createTestMode(options: Options): TestMode {
 
   const newOrganization = async (body: OrganizationBody): Promise<NewOrganization> => {
     made++;
-    // Drawn before anything is awaited: of two at once each has its own.
+    // Drawn before the first await, so that two concurrent calls draw different keys.
     const apiKey = newApiKey((length) => keys.bytes(length));
     const name = body.name ?? `test-${made}`;
     const user = await ensureUser(database, name, 'tester');
@@ -116,13 +109,13 @@ export function createTestMode(options: Options): TestMode {
   return mode;
 }
 
-/** Version 4, as if by chance. */
+/** A UUID of version 4 from given bytes. */
 function uuidOf(bytes: Buffer): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20)}`;
 }
 
-/** @throws ApiError 422 for what is no time, or too far from the true one */
+/** @throws ApiError 422 for an invalid time, or one too far from the true time */
 function offsetOf(body: ClockBody, clock: MovableClock, secondsMax: number): number {
   const { at, advance_s: advance, offset_s: offset } = body;
   const trueNow = clock.now() - clock.offsetMs();

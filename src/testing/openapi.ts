@@ -29,7 +29,7 @@ export async function testOpenapiYaml(): Promise<string> {
   const app: App = Fastify({ exposeHeadRoutes: false });
   for (const schema of sharedSchemas) app.addSchema(schema);
   await collectOpenapi(app, { info, tags });
-  // Nothing is ever asked of them.
+  // They are only described and never called.
   await app.register(async (room) => controlRoutes(room, {} as TestMode, { ...testingLimits }), {
     prefix: controlPrefix,
   });

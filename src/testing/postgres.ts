@@ -7,14 +7,15 @@ import type { PostgresBinaries } from '../database/embedded/binaries.ts';
 import { DATABASE, ROLE } from '../database/embedded/cluster.ts';
 import { tryConnection } from '../database/embedded/postmaster.ts';
 import { commandAs, type RunAs } from '../database/embedded/user.ts';
+import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 
-/** How PostgreSQL is run for tests: nothing survives a power cut, and nobody but this user reaches it. */
+/** Runs PostgreSQL for tests: a power cut loses its data, and only this user can reach it. */
 export interface TestPostgres {
-  /** The address of a database, as the superuser. */
+  /** The address of a database, by default for the superuser. */
   urlOf(database?: string, user?: string): string;
-  /** Settles when the processes are gone; never rejects. */
+  /** Settles with a description when the processes have ended; never rejects. */
   exited: Promise<string>;
-  /** @param how `clean` writes all to the files, `at once` does not */
+  /** @param how `clean` writes everything to disk first, `at once` does not */
   stop(how: 'clean' | 'at once'): Promise<void>;
 }
 
@@ -22,7 +23,7 @@ export interface TestPostgresOptions {
   binaries: PostgresBinaries;
   runAs: RunAs;
   clusterDir: string;
-  /** Holds the socket and the log. Who can enter it can log in. */
+  /** Holds the socket and the log. Whoever can enter it can log in. */
   folder: string;
   startMsMax: number;
   stopMsMax: number;
@@ -43,20 +44,21 @@ const settings: Record<string, string> = {
   max_connections: '60',
   jit: 'off',
   max_parallel_workers_per_gather: '0',
-  // Whoever waits for a lock does so because of a fault in the program: it should be seen within the time of a test.
+  // In a test, a long wait for a lock is an error of the program. A deadlock should be reported within the time of the
+  // test.
   deadlock_timeout: '100ms',
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_line_prefix: '%m [%p] ',
 };
 
-/** PostgreSQL names its socket after a port, which is none here. */
+/** PostgreSQL names its socket after a port number. No TCP port is used. */
 const socketNumber = '1';
 
 /**
- * Starts PostgreSQL on a socket in `folder` and comes back when it accepts connections. A shell stands between: when this
- * process goes, however it goes, a pipe to the shell closes, and the shell stops PostgreSQL.
- * @throws Error with the end of its log when it does not come up; then nothing is left running
+ * Starts PostgreSQL on a socket in `folder`, and returns once it accepts connections. A shell is its parent: when this
+ * process ends, however it ends, a pipe to the shell closes, and the shell stops PostgreSQL.
+ * @throws Error with the end of its log when it does not start; then nothing is left running
  */
 export async function startTestPostgres(options: TestPostgresOptions): Promise<TestPostgres> {
   const { clusterDir, folder } = options;
@@ -101,7 +103,7 @@ export function addressesIn(folder: string): TestPostgres['urlOf'] {
     `postgresql://${user}@localhost/${database}?host=${encodeURIComponent(folder)}&port=${socketNumber}`;
 }
 
-/** A word that comes through the pipe names the signal; without one PostgreSQL is to end at once. */
+/** A word from the pipe names the signal for PostgreSQL. If the pipe closes without one, PostgreSQL must end at once. */
 const untilPipeCloses = `
 "$@" 3<&- &
 postgres=$!
@@ -119,8 +121,8 @@ async function whyNotReady(url: string, msMax: number, isOver: () => boolean): P
   for (;;) {
     if (isOver()) return 'it has ended';
     const refusal = await tryConnection(url);
-    // It answers, be it that there is no database of that name.
-    if (refusal === undefined || refusal.code === '3D000') return undefined;
+    // It accepts connections, even if the database does not exist.
+    if (refusal === undefined || hasSqlstate(refusal, sqlstates.invalidCatalogName)) return undefined;
     if (performance.now() > giveUpAt) return `${refusal.message}, for ${msMax} ms`;
     await sleep(5);
   }

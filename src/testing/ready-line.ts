@@ -1,4 +1,4 @@
-/** What a program needs to know of a test server that is ready: one line of JSON. */
+/** What a program needs to know about a test server that is ready: one line of JSON. */
 export interface ReadyLine {
   url: string;
   api_key: string;
@@ -7,6 +7,6 @@ export interface ReadyLine {
   data_dir: string;
   version: string;
   seed: string;
-  /** A power cut, or the end of the server, loses what it holds. */
+  /** Always false: a power cut, or the end of the server, loses its data. */
   durable: false;
 }

@@ -10,14 +10,14 @@ import {
   ClockBody,
   Fault,
   FaultBody,
-  Journal,
+  JournalAnswer,
   JournalQuery,
-  Organization,
+  MadeOrganization,
   OrganizationBody,
 } from './schemas.ts';
 
 const waitSecondsDefault = 5;
-/** No key is asked for, so none is refused. */
+/** Without keys, so without the answers for a refused key. */
 const Invalid = Type.Unsafe<unknown>({
   $ref: 'ValidationError#',
   description: 'the request is not valid; nothing was done',
@@ -26,9 +26,9 @@ const bodyRefusals = { 400: ErrorAnswer, 413: ErrorAnswer, 415: ErrorAnswer, 422
 const Done = Type.Null({ description: 'done' });
 const FaultParams = Type.Object({ id: Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'of the rule' }) });
 
-/** The routes that control the test mode. They need no key: the server listens on loopback alone. */
+/** The routes that control the test mode. They need no key, because the server listens only on loopback. */
 export function controlRoutes(app: App, mode: TestMode, limits: TestingLimits): void {
-  for (const schema of [FaultBody, Fault, Journal, Clock, Organization]) app.addSchema(schema);
+  for (const schema of [FaultBody, Fault, JournalAnswer, Clock, MadeOrganization]) app.addSchema(schema);
   coerceQueries(app);
   organizationRoutes(app, mode);
   faultRoutes(app, mode);
@@ -45,7 +45,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         tags: ['server'],
         summary: 'Make an organization with a key: a test that has its own sees nothing of others',
         body: Nullable(OrganizationBody),
-        response: { 201: refer(Organization), ...bodyRefusals },
+        response: { 201: refer(MadeOrganization), ...bodyRefusals },
       },
     },
     async (request, reply) => reply.code(201).send(await mode.newOrganization(request.body ?? {})),
@@ -59,7 +59,7 @@ function organizationRoutes(app: App, mode: TestMode): void {
         summary:
           'Empty everything: data, organizations, faults, requests, clock, dice. The first organization and its key are ' +
           'there again; connections are cut',
-        response: { 200: refer(Organization) },
+        response: { 200: refer(MadeOrganization) },
       },
     },
     async () => {
@@ -130,7 +130,7 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
         tags,
         summary: 'What has arrived, in order; with `count`, as soon as so many have',
         querystring: JournalQuery,
-        response: { 200: refer(Journal), 422: Invalid },
+        response: { 200: refer(JournalAnswer), 422: Invalid },
       },
     },
     async (request, reply) => {
@@ -146,8 +146,8 @@ function journalRoutes(app: App, { journal }: TestMode, { waitSecondsMax }: Test
       }
       const requests = journal.find(query);
       const has_count = requests.length >= (query.count ?? 0);
-      const answer: Static<typeof Journal> = { requests, dropped: journal.dropped(), has_count };
-      // As text: a schema would keep of a body only what it names.
+      const answer: Static<typeof JournalAnswer> = { requests, dropped: journal.dropped(), has_count };
+      // Serialised as it is: a schema would drop all fields of a body that it does not name.
       return reply.type('application/json; charset=utf-8').serializer(exactJson).send(answer);
     },
   );
@@ -184,7 +184,7 @@ function clockRoutes(app: App, mode: TestMode): void {
   );
 }
 
-/** JSON.stringify would turn −0, which is a reading like any other, into 0. */
+/** JSON.stringify would turn −0, which is a valid reading, into 0. */
 function exactJson(answer: unknown): string {
   const mark = '\u0001-0';
   const text = JSON.stringify(answer, (_name, value) => (Object.is(value, -0) ? mark : value));

@@ -21,7 +21,7 @@ const match = {
   channel_name: Type.Optional(Type.String({ description: 'one of the channels of the body' })),
   chunk_index: Type.Optional(Type.Integer({ minimum: 0 })),
 };
-export const Match = Type.Object(match, { ...strict, description: 'a request matches when all that is said fits it' });
+export const Match = Type.Object(match, { ...strict, description: 'a request matches when all given conditions hold' });
 
 const action = (name: string, schema: object, more: Record<string, object> = {}) =>
   Type.Unsafe<never>({
@@ -51,8 +51,8 @@ export const Action = Type.Unsafe<wire.Action>(
       }),
       action('hang', { const: true, description: 'never answers; the connection stays open' }),
       action('reset', { const: true, description: 'cuts the connection (TCP reset) without an answer' }),
-      action('truncate_bytes', integer(0, 2 ** 31, 'sends the head and so many bytes of the body, then closes')),
-      action('drip_bytes_per_s', integer(1, 2 ** 31, 'sends the body so slowly')),
+      action('truncate_bytes', integer(0, 2 ** 31, 'sends the head and this many bytes of the body, then closes')),
+      action('drip_bytes_per_s', integer(1, 2 ** 31, 'sends the body at this rate')),
     ],
     { description: 'what happens to a request that the rule hits: one of these' },
   ),
@@ -61,10 +61,16 @@ export const Action = Type.Unsafe<wire.Action>(
 export const FaultBody = Type.Object(
   {
     match: Type.Optional(Match),
-    nth: Type.Optional(Type.Integer({ minimum: 1, description: 'only the request that matches as the nth' })),
-    every: Type.Optional(Type.Integer({ minimum: 1, description: 'every so many-th request that matches' })),
-    times: Type.Optional(Type.Integer({ minimum: 1, description: 'the first so many requests that match' })),
-    probability: Type.Optional(Type.Number({ minimum: 0, maximum: 1, description: 'by dice, which the seed decides' })),
+    nth: Type.Optional(Type.Integer({ minimum: 1, description: 'only the n-th request that matches' })),
+    every: Type.Optional(Type.Integer({ minimum: 1, description: 'every n-th request that matches' })),
+    times: Type.Optional(Type.Integer({ minimum: 1, description: 'only the first n requests that match' })),
+    probability: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: 'chance of each request that matches; the seed decides the sequence',
+      }),
+    ),
     when: Type.Optional(
       Type.Unsafe<wire.When>({
         enum: ['before', 'after_commit'],
@@ -94,7 +100,7 @@ export const JournalQuery = Type.Object(
     status: Type.Optional(Type.Integer({ description: 'status that was answered' })),
     faulty: Type.Optional(Type.Boolean({ description: 'whether a rule of faults has hit it' })),
     after: Type.Optional(Type.Integer({ minimum: 0, description: 'only requests with a higher number' })),
-    count: Type.Optional(Type.Integer({ minimum: 1, description: 'waits until so many have come' })),
+    count: Type.Optional(Type.Integer({ minimum: 1, description: 'waits until this many have arrived' })),
     wait_s: Type.Optional(
       Type.Number({
         minimum: 0,
@@ -112,9 +118,11 @@ export const JournalEntry = Type.Object({
   method: Type.String(),
   path: Type.String(),
   query: Type.Unknown({ description: 'its parameters; one that came more than once is a list' }),
-  headers: Type.Unknown({ description: 'by names in lower case; of the key its beginning only' }),
+  headers: Type.Unknown({ description: 'names in lower case; of the API key only the beginning' }),
   body: Type.Unknown({ description: 'the JSON that was sent; null when none came or it could not be read' }),
-  status: Nullable(Type.Integer({ description: 'what was answered; null as long as, and where, nothing was' })),
+  status: Nullable(
+    Type.Integer({ description: 'status of the answer; null while there is none, and if there never was one' }),
+  ),
   duration_ms: Nullable(Type.Number({ description: 'until the answer was sent or the connection ended' })),
   is_complete: Type.Boolean({ description: 'whether the answer went out whole' }),
   fault: Type.Unsafe<{ id: number; action: wire.Action } | null>({
@@ -124,7 +132,7 @@ export const JournalEntry = Type.Object({
   }),
 });
 
-export const Journal = Type.Object(
+export const JournalAnswer = Type.Object(
   {
     requests: Type.Array(JournalEntry),
     dropped: Type.Integer({
@@ -160,12 +168,12 @@ export const OrganizationBody = Type.Object(
   strict,
 );
 export type OrganizationBody = Static<typeof OrganizationBody>;
-export const Organization = Type.Object(
+export const MadeOrganization = Type.Object(
   { organization_id: Type.String(), name: Type.String(), api_key: Type.String() },
   { $id: 'Organization', description: 'an organization of its own, which sees nothing of others' },
 );
 
-/** The compiler holds the schemas against what clients are told. */
+/** Makes the compiler check that the schemas equal the types that clients get. */
 type Same<Schema, Wire> = [Schema] extends [Wire] ? ([Wire] extends [Schema] ? true : never) : never;
 export const schemasAreOfWire: [
   Same<Static<typeof Match>, wire.Match>,

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** Chance that is the same for the same seed and purpose, so that a test which failed can be run again as it was. */
+/** A random sequence that is the same for the same seed and purpose, so that a failed test can be repeated exactly. */
 export interface Chance {
   bytes(length: number): Buffer;
   /** A number from 0 up to, but not including, 1. */
   fraction(): number;
 }
 
-/** @param purpose draws of one purpose do not change those of another */
+/** @param purpose each purpose has a sequence of its own */
 export function chanceOf(seed: string, purpose: string): Chance {
   let block = 0;
   let rest = Buffer.alloc(0);

@@ -21,22 +21,22 @@ import { controlRoutes } from './routes.ts';
 
 export interface ServeOptions {
   config: Config;
-  /** 0 for a free one. */
+  /** 0 chooses a free port. */
   port: number;
-  /** Decides ids, keys and dice. */
+  /** Seeds ids, keys and random choices. */
   seed: string;
   limits?: Partial<TestingLimits> | undefined;
   log: Logger;
 }
 
 export interface Prepared {
-  /** Begins when PostgreSQL accepts connections, and listens on loopback when it comes back. */
+  /** To be called when PostgreSQL accepts connections. When it returns, the server listens on loopback. */
   serve(): Promise<{ app: App; first: NewOrganization }>;
 }
 
 /**
- * Builds the server with the test mode for the PostgreSQL that will be at these addresses: that one comes up meanwhile, and
- * until then nothing of the server gets through to it.
+ * Builds the server with the test mode. PostgreSQL, which will be at these addresses, may still be starting; until `serve`
+ * no connection to it is opened.
  */
 export async function prepare(options: ServeOptions, urlOf: TestPostgres['urlOf']): Promise<Prepared> {
   const { config, port, seed, log } = options;
@@ -63,20 +63,23 @@ export async function prepare(options: ServeOptions, urlOf: TestPostgres['urlOf'
   };
 }
 
-/** Nothing here survives a power cut, which an ordinary server refuses to work on (`/readyz`); the ready line says so. */
+/**
+ * A power cut loses the data of this server. An ordinary server refuses to work on such a database (`/readyz`); here the
+ * ready line says it.
+ */
 function notDurable(database: Database): Database {
-  const standing = {
-    ...database.standing,
+  const readiness = {
+    ...database.readiness,
     look: async () => undefined,
     refusal: () => undefined,
     watch: () => () => {},
   };
-  return { ...database, standing };
+  return { ...database, readiness };
 }
 
 interface Parts {
   remembered: Remembered;
-  /** Is given those that carry requests of tests, not of control. */
+  /** Is filled with the connections of test requests, without those of control requests. */
   connections: Set<Socket>;
   limits: TestingLimits;
 }
@@ -97,7 +100,7 @@ async function addTestMode(app: App, mode: TestMode, { remembered, connections, 
   });
 }
 
-/** An app of its own: no key, no bound and no fault of the server stands between a test and its control. */
+/** A separate app, so that no key, bound or fault of the server affects the control routes. */
 async function buildControl(mode: TestMode, limits: TestingLimits): Promise<App> {
   const control: App = Fastify({
     exposeHeadRoutes: false,

@@ -13,22 +13,22 @@ import { addressesIn, type TestPostgres } from './postgres.ts';
 import type { ReadyLine } from './ready-line.ts';
 import type { ServeOptions } from './serve.ts';
 
-export interface TestServer {
+export interface StartedServer {
   line: ReadyLine;
-  /** Settles with a sentence when the server cannot go on. */
+  /** Settles with a sentence when the server cannot continue. */
   failed: Promise<string>;
-  /** Ends everything at once; the folder goes with it unless it is to be kept. */
+  /** Ends everything at once. Its folder is removed, unless it is to be kept. */
   stop(): Promise<void>;
 }
 
 export interface TestServerOptions extends ServeOptions {
-  /** A folder to use, and to leave; by default one of its own that is removed. */
+  /** A folder to use and keep. By default the server has a temporary folder, which is removed. */
   keep: string | undefined;
   cacheDir: string;
 }
 
-/** Starts a server for integration tests, on loopback, and comes back when it answers. */
-export async function startServerForTests(options: TestServerOptions): Promise<TestServer> {
+/** Starts a server for integration tests on loopback, and returns once it answers. */
+export async function startServerForTests(options: TestServerOptions): Promise<StartedServer> {
   const { keep, log } = options;
   const limits = { ...testingLimits, ...options.limits };
   const folder = keep === undefined ? newServerFolder() : emptyFolder(keep);
@@ -45,12 +45,12 @@ export async function startServerForTests(options: TestServerOptions): Promise<T
     const { postgresStartMsMax: startMsMax, postgresStopMsMax: stopMsMax } = limits;
     starting = startOnMadeCluster({ ...run, cacheDir: options.cacheDir, folder, startMsMax, stopMsMax });
     starting.catch(() => {}); // It is awaited below.
-    // To load and to build what serves HTTP takes as long as PostgreSQL takes to start, and that is on its way by now.
+    // Loading and building the HTTP server takes as long as the start of PostgreSQL, which runs meanwhile.
     const { prepare } = await import('./serve.ts');
     const prepared = await prepare(options, addressesIn(folder));
     const postgres = await starting;
     const { app, first } = await prepared.serve();
-    // It may take seconds to see whether the owner of a folder, in another container, is alive.
+    // Not awaited: if a folder's owner is in another container, it may take seconds to find out whether it is alive.
     removeLeftOvers(limits.ownerlessMsMax).catch((error) => log.warn({ err: error }, 'old folders were not removed'));
     const { port } = app.server.address() as AddressInfo;
     return {
@@ -85,7 +85,7 @@ async function runAs(folder: string) {
   return { runAs: user, binaries: await binariesFor(user, shipped, sharedFolder()) };
 }
 
-/** @throws Error with a sentence when there is something in it */
+/** @throws Error with a sentence when the folder is not empty */
 function emptyFolder(folder: string): string {
   const path = resolve(folder);
   if (existsSync(path) && readdirSync(path).length > 0) {

@@ -1,8 +1,8 @@
 /*
- * What stands in a database of the test mode beside the tables of the server, and is there before them. The schema `public`
- * comes before PostgreSQL's own in the search path, so the functions below are found first: by statements, and by the
- * defaults of columns and the bodies of functions, which remember what they found when the migrations made them.
- * Not reached are the keywords current_timestamp and its like; a test sees to it that nothing uses them.
+ * Tables and functions of the test mode, which are created in its database before the tables of the server. The schema
+ * `public` comes before PostgreSQL's own in the search path, so the functions below replace those of PostgreSQL: in
+ * statements, and in column defaults and function bodies, which are bound to them when the migrations run. Keywords such as
+ * current_timestamp are not replaced; a test checks that nothing uses them.
  */
 
 /** Run once, as the owner of the tables, in the database `metrology`. */
@@ -36,5 +36,5 @@ $$;
 alter database metrology set search_path = public, pg_catalog;
 `;
 
-/** Tables and sequences of the test mode itself, which a reset does not empty. */
+/** Tables and sequences of the test mode itself. A reset does not empty them. */
 export const ownTables = ['test_state'];

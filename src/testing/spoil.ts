@@ -7,11 +7,14 @@ import type { Hit } from './faults.ts';
 import type { Action } from './wire.ts';
 
 /*
- * What rules of faults do to a request. Who waits here stops when the connection ends, so that a reset of the server, which
- * cuts the connections, leaves nothing behind.
+ * Applies fault rules to requests. All waits here end when the connection ends, so that a reset of the server, which cuts
+ * the connections, leaves none behind.
  */
 
-/** Before the request is carried out. Comes back with whether it may go on; when not it is answered, or never will be. */
+/**
+ * Applies a fault before the request is carried out.
+ * @returns whether it may go on; if not, it has been answered or never will be
+ */
 export async function spoilRequest(
   { id, action }: Hit,
   request: FastifyRequest,
@@ -37,7 +40,7 @@ export async function spoilRequest(
   return false;
 }
 
-/** After it was carried out. Gives the body that is sent instead of `payload`. */
+/** Applies a fault after the request was carried out. @returns the body to send instead of `payload` */
 export async function spoilAnswer(
   { id, action }: Hit,
   request: FastifyRequest,
@@ -72,7 +75,7 @@ function bodyOf({ status, body }: Extract<Action, { status: number }>, id: numbe
   return { payload: JSON.stringify(json), type: 'application/json; charset=utf-8' };
 }
 
-/** The length that was promised stays: by it a client sees that something is missing. */
+/** Keeps the announced content-length, by which a client sees that bytes are missing. */
 function asStream(
   reply: FastifyReply,
   payload: unknown,
@@ -94,7 +97,7 @@ async function* cut(body: AsyncIterable<Buffer | string>, bytes: number, reply: 
     if (part.length > 0) yield part;
     if (left === 0) break;
   }
-  // What was handed over is on its way one turn later.
+  // The bytes are sent only in the next turn of the event loop.
   await sleep(1);
   socket.destroySoon();
   await untilClosed(socket);
@@ -122,7 +125,7 @@ async function waitOn(socket: Socket, ms: number): Promise<void> {
   await Promise.race([sleep(ms, undefined, { signal }), closed]).finally(() => over.abort());
 }
 
-/** A socket that was destroyed is closed a moment later; who writes an answer in between makes it look as if it was sent. */
+/** A destroyed socket is closed a moment later. An answer that is written in between would look as if it was sent. */
 async function untilClosed(socket: Socket): Promise<void> {
   if (!socket.closed) await once(socket, 'close');
 }

@@ -1,7 +1,7 @@
 import type { OwnerDatabase } from '../database/database.ts';
 import { ownTables } from './shadows.ts';
 
-/** Empties all tables of the server; generated ids begin anew. */
+/** Empties all tables of the server and restarts generated ids. */
 export async function emptyDatabase({ pool }: OwnerDatabase): Promise<void> {
   const { rows } = await pool.query<{ names: string }>(
     `select string_agg(quote_ident(relname), ', ') as names from pg_class
@@ -9,16 +9,19 @@ export async function emptyDatabase({ pool }: OwnerDatabase): Promise<void> {
        and relname <> all ($1::name[]) and not starts_with(relname, 'kysely_')`,
     [ownTables],
   );
-  // One message, and so one transaction; it takes no parameters.
+  // One message is one transaction. It cannot take parameters.
   await pool.query(`truncate ${rows[0]?.names} restart identity cascade; alter sequence public.test_ids restart`);
 }
 
-/** Generated ids are from now on those of `seed`, and the time is true. */
+/** From now on generated ids follow `seed`, and the clock shows the true time. */
 export async function seedDatabase({ pool }: OwnerDatabase, seed: string): Promise<void> {
   await pool.query(`update public.test_state set moved_by = '0', seed = $1::text`, [seed]);
 }
 
-/** Moves what `now()` and its like say, in statements, functions and defaults of columns, from the next statement on. */
+/**
+ * Moves the time of `now()` and similar functions, in statements, functions and column defaults, from the next statement
+ * on.
+ */
 export async function moveDatabaseClock({ pool }: OwnerDatabase, offsetMs: number): Promise<void> {
   await pool.query('update public.test_state set moved_by = make_interval(secs => $1::float8)', [offsetMs / 1_000]);
 }

@@ -1,9 +1,9 @@
 /*
- * What goes over the wire to and from the control routes, as plain types: whoever imports `metrology-server/testing` needs
- * no package but this one to read them. schemas.ts says the same to the server, and is held against these by the compiler.
+ * The data of the control routes as plain types, so that a program which imports `metrology-server/testing` needs no
+ * further package for them. schemas.ts describes the same for the server, and the compiler checks that both are equal.
  */
 
-/** A request matches when all that is said fits it. */
+/** A request matches when all given conditions hold. */
 export interface Match {
   method?: string;
   /** Path without the query: `*` within one part of it, `**` any number of parts, `?` one character. */
@@ -23,10 +23,12 @@ export type Action =
   | { truncate_bytes: number }
   | { drip_bytes_per_s: number };
 
-/** `before`: the body is read, nothing is stored. `after_commit`: it was carried out, and the answer is spoiled. */
+/**
+ * `before`: the body is read and nothing is stored. `after_commit`: the request was carried out, and its answer is spoiled.
+ */
 export type When = 'before' | 'after_commit';
 
-/** A rule: without nth, every, times and probability every request that matches is hit. */
+/** A rule. Without nth, every, times and probability it hits every request that matches. */
 export interface FaultBody {
   match?: Match;
   nth?: number;
@@ -40,9 +42,9 @@ export interface FaultBody {
 export interface Fault {
   id: number;
   rule: FaultBody;
-  /** Requests that the match fits, since the rule was made. */
+  /** Requests that have matched since the rule was added. */
   matched: number;
-  /** Requests to which the action was done. */
+  /** Requests to which the action was applied. */
   hit: number;
 }
 
@@ -64,14 +66,14 @@ export interface JournalEntry {
   method: string;
   path: string;
   query: unknown;
-  /** By names in lower case; of the key its beginning only. */
+  /** Names are in lower case. Of the key only its beginning is kept. */
   headers: unknown;
   // biome-ignore lint/suspicious/noExplicitAny: a test looks into bodies of every shape.
   body: any;
-  /** What was answered; null as long as, and where, nothing was. */
+  /** The status of the answer; null while there is none, and if there never was one. */
   status: number | null;
   duration_ms: number | null;
-  /** Whether the answer went out whole. */
+  /** Whether the answer was sent completely. */
   is_complete: boolean;
   fault: { id: number; action: Action } | null;
 }

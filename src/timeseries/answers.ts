@@ -1,13 +1,21 @@
+import type { Static } from '@sinclair/typebox';
+import { fieldBytes } from '../lib/json-fields.ts';
 import { JsonWriter, type Pieces, pieceBytes } from '../lib/json-writer.ts';
 import type { OpenRead, PointRead } from '../points/points.ts';
 import { openChannels, openInTurn } from '../points/read.ts';
 import { byMs, type Wanted } from '../points/selection.ts';
 import { writeArrays } from './channel-arrays.ts';
-import { writeRows } from './rows.ts';
-import type { TimeseriesSelection } from './selection.ts';
+import { writeJsonRows } from './json-rows.ts';
+import { PropertyArrays, type PropertyGap, RheedAnswer, TimeseriesAndRows } from './schemas.ts';
 import { type NamedChannel, type StreamRead, selectChannels, zeroMsOf } from './stream-read.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
-/** The answer by property, and with `withSeries` by row as well; `namesOnly` leaves the data out. */
+const fields = fieldBytes(TimeseriesAndRows);
+const property = fieldBytes(PropertyArrays);
+const rheed = fieldBytes(RheedAnswer);
+const block = fieldBytes(RheedAnswer.properties.series_by_angle.items);
+
+/** The answer by property; `withSeries` adds the rows; `namesOnly` leaves the data out. */
 export async function* timeseriesAnswer(
   read: StreamRead,
   selection: TimeseriesSelection,
@@ -16,20 +24,20 @@ export async function* timeseriesAnswer(
   const writer = new JsonWriter(pieceBytes);
   const channels = namesOnly ? [] : selectChannels(read, selection);
   const wanted = wantedOf(read, selection);
-  // Before the first byte: rows that would be too wide are refused.
-  const rows = withSeries ? await openChannels(read.means, channels, wanted) : undefined;
-  const inTurn = openInTurn(read.means, channels, wanted);
+  // Opened before the first byte, so that rows that would be too wide are refused with 422.
+  const rows = withSeries ? await openChannels(read.deps, channels, wanted) : undefined;
+  const inTurn = openInTurn(read.deps, channels, wanted);
   try {
     writeHead(writer, read);
-    writer.raw(',"properties":');
+    writer.bytes(fields.properties);
     const open = (i: number) => (rows === undefined ? inTurn.open(i) : asOpen(rows.each[i] as PointRead));
-    const told = yield* writeProperties(writer, read, channels, open);
-    if (rows !== undefined) yield* writeRows(writer.raw(',"series":'), rows, channels, wanted.zeroMs);
+    const notes = yield* writeProperties(writer, read, channels, open);
+    if (rows !== undefined) yield* writeJsonRows(writer.bytes(fields.series), rows, channels, wanted.zeroMs);
     if (selection.max_points !== undefined) {
-      yield* writeGaps(writer.raw(',"gaps":'), told);
-      yield* writeDownSampled(writer.raw(',"down_sampled":'), told);
+      yield* writeGaps(writer.bytes(fields.gaps), notes);
+      yield* writeDownSampled(writer.bytes(fields.down_sampled), notes);
     }
-    if (selection.carry_in === true) writeCarriedIn(writer.raw(',"carried_in":'), told);
+    if (selection.carry_in === true) writeCarriedIn(writer.bytes(fields.carried_in), notes);
     yield writer.raw('}').take();
   } finally {
     rows?.close();
@@ -37,17 +45,19 @@ export async function* timeseriesAnswer(
   }
 }
 
-/** The rows in the shape of the RHEED endpoint, which the SDK's polling asks for whatever the stream is: one block. */
+/**
+ * The rows in the shape of the RHEED endpoint: one block. The SDK's polling asks for this shape for every kind of stream.
+ */
 export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelection): Pieces {
   const writer = new JsonWriter(pieceBytes);
   const channels = selectChannels(read, selection);
-  writer.raw('{"series_by_angle":[');
+  writer.bytes(rheed.series_by_angle).raw('[');
   if (channels.length > 0) {
     const wanted = wantedOf(read, selection);
-    const rows = await openChannels(read.means, channels, wanted);
+    const rows = await openChannels(read.deps, channels, wanted);
     try {
-      writer.raw('{"angle":0,"series":');
-      yield* writeRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
+      writer.bytes(block.angle).raw('0').bytes(block.series);
+      yield* writeJsonRows(writer, rows, channels, wanted.zeroMs, selection.last_n);
       writer.raw('}');
     } finally {
       rows.close();
@@ -56,7 +66,7 @@ export async function* rheedAnswer(read: StreamRead, selection: TimeseriesSelect
   yield writer.raw(']}').take();
 }
 
-/** One that somebody else closes. */
+/** A read that the caller closes in another place. */
 const asOpen = (read: PointRead): OpenRead => ({ ...read, close: () => {} });
 
 const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => ({
@@ -65,8 +75,8 @@ const wantedOf = (read: StreamRead, selection: TimeseriesSelection): Wanted => (
   collapse: byMs,
 });
 
-/** What an answer tells of each property beside its points, by name. */
-type Told = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
+/** What an answer says about each property besides its points, by name. */
+type PropertyNotes = Map<string, Pick<PointRead, 'gaps' | 'carriedTime' | 'isDownSampled'>>;
 
 /** Writes the object of properties, three arrays for each channel. */
 async function* writeProperties(
@@ -74,41 +84,44 @@ async function* writeProperties(
   read: StreamRead,
   channels: NamedChannel[],
   open: (position: number) => OpenRead | Promise<OpenRead>,
-): AsyncGenerator<Buffer, Told, void> {
-  const told: Told = new Map();
+): AsyncGenerator<Buffer, PropertyNotes, void> {
+  const notes: PropertyNotes = new Map();
   const zeroMs = zeroMsOf(read);
-  const timeArrays = [{ name: 'relative_time_seconds', sinceMs: zeroMs }, { name: 'unix_timestamp_ms' }];
+  const arrays = {
+    values: property.values,
+    times: [{ field: property.relative_time_seconds, sinceMs: zeroMs }, { field: property.unix_timestamp_ms }],
+  };
   writer.raw('{');
   let separator = '';
   for (const [i, channel] of channels.entries()) {
     const points = await open(i);
     try {
-      writer.raw(separator).value(channel.name).raw(':{');
+      writer.raw(separator).value(channel.name).raw(':');
       separator = ',';
-      told.set(channel.name, {
+      notes.set(channel.name, {
         gaps: points.gaps,
         carriedTime: points.carriedTime,
         isDownSampled: points.isDownSampled,
       });
-      yield* writeArrays(writer, points, timeArrays, read.timesBytesMax);
-      writer.raw(',"units":').value(channel.units).raw('}');
+      yield* writeArrays(writer, points, arrays, read.timesBytesMax);
+      writer.bytes(property.units).value(channel.units).raw('}');
     } finally {
       points.close();
     }
   }
   writer.raw('}');
-  return told;
+  return notes;
 }
 
-/** Of each property when its point from before the window is. */
-function writeCarriedIn(writer: JsonWriter, told: Told): void {
-  const times = [...told].map(([name, { carriedTime = null }]) => [name, carriedTime]);
+/** Writes, for each property, the time of the point that was carried in from before the window. */
+function writeCarriedIn(writer: JsonWriter, notes: PropertyNotes): void {
+  const times = [...notes].map(([name, { carriedTime = null }]) => [name, carriedTime]);
   writer.value(Object.fromEntries(times));
 }
 
-function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeDownSampled(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   let separator = '{';
-  for (const [name, { isDownSampled }] of told) {
+  for (const [name, { isDownSampled }] of notes) {
     writer
       .raw(separator)
       .value(name)
@@ -116,22 +129,23 @@ function* writeDownSampled(writer: JsonWriter, told: Told): Generator<Buffer, vo
     separator = ',';
     if (writer.isFull) yield writer.take();
   }
-  writer.raw(told.size === 0 ? '{}' : '}');
+  writer.raw(notes.size === 0 ? '{}' : '}');
 }
 
-function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, void> {
+function* writeGaps(writer: JsonWriter, notes: PropertyNotes): Generator<Buffer, void, void> {
   writer.raw('{');
   let separator = '';
-  for (const [name, { gaps: list }] of told) {
+  for (const [name, { gaps: list }] of notes) {
     writer.raw(separator).value(name).raw(':[');
     separator = ',';
     for (const [i, { fromChunk, toChunk, endMs, beginMs }] of list.entries()) {
-      writer.raw(i === 0 ? '' : ',').value({
+      const gap: Static<typeof PropertyGap> = {
         from_chunk: fromChunk,
         to_chunk: toChunk,
         data_ends_unix_timestamp_ms: endMs,
         data_begins_unix_timestamp_ms: beginMs,
-      });
+      };
+      writer.raw(i === 0 ? '' : ',').value(gap);
       if (writer.isFull) yield writer.take();
     }
     writer.raw(']');
@@ -139,12 +153,12 @@ function* writeGaps(writer: JsonWriter, told: Told): Generator<Buffer, void, voi
   writer.raw('}');
 }
 
-/** What is known of the stream without reading a chunk. */
+/** Writes what is known of the stream without reading a chunk. */
 function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): void {
-  writer.raw('{"data_id":').value(dataId).raw(',"series_max_time":');
+  writer.bytes(fields.data_id).value(dataId).bytes(fields.series_max_time);
   if (span === null) writer.raw('null');
   else writer.thousandths(span.endMs - span.zeroMs);
-  writer.raw(',"property_units":{');
+  writer.bytes(fields.property_units).raw('{');
   channels.forEach(({ name, units }, i) => {
     writer
       .raw(i === 0 ? '' : ',')
@@ -152,5 +166,8 @@ function writeHead(writer: JsonWriter, { dataId, channels, span }: StreamRead): 
       .raw(':')
       .value(units);
   });
-  writer.raw('},"available_property_names":').value(channels.map(({ name }) => name));
+  writer
+    .raw('}')
+    .bytes(fields.available_property_names)
+    .value(channels.map(({ name }) => name));
 }

@@ -3,14 +3,15 @@ import type { JsonWriter } from '../lib/json-writer.ts';
 import type { PointRead } from '../points/points.ts';
 import { RememberedTimes } from './remembered-times.ts';
 
-/** An array of the times of a channel: ms since 1970, or seconds since an ms. */
-export interface TimeArray {
-  name: string;
-  sinceMs?: number;
+/** The fields that hold the arrays of a channel, each as `fieldBytes` has it, in the order in which they are written. */
+export interface ArrayFields {
+  values: Buffer;
+  /** Of its times: ms since 1970, or seconds since an ms. */
+  times: readonly { field: Buffer; sinceMs?: number }[];
 }
 
 /**
- * Writes the fields of a channel: `values`, and then arrays of its times. One after the other, so that the channel would
+ * Writes arrays of a channel: of its values, and then of its times. One after the other, so that the channel would
  * have to be held whole or be read again for each. Instead its values go out while they are read, and its times are
  * remembered in one or two bytes each. Only a channel whose times do not fit is read again, times only.
  * Yields pieces of the answer whenever the writer is full.
@@ -18,11 +19,11 @@ export interface TimeArray {
 export async function* writeArrays(
   writer: JsonWriter,
   read: PointRead,
-  timeArrays: readonly TimeArray[],
+  fields: ArrayFields,
   timesBytesMax: number,
 ): AsyncGenerator<Buffer, void, void> {
   const remembered = new RememberedTimes(timesBytesMax);
-  writer.raw('"values":').beginList();
+  writer.bytes(fields.values).beginList();
   for await (const { times, values } of read.batches({ withValues: true })) {
     remembered.add(times);
     for (let i = 0; i < values.length; ) {
@@ -31,8 +32,8 @@ export async function* writeArrays(
     }
   }
   writer.endList();
-  for (const { name, sinceMs } of timeArrays) {
-    writer.raw(`,"${name}":`).beginList();
+  for (const { field, sinceMs } of fields.times) {
+    writer.bytes(field).beginList();
     for await (const times of timesOf(remembered, read)) {
       for (let i = 0; i < times.length; ) {
         i = sinceMs === undefined ? writer.integers(times, i) : writer.thousandthsSince(sinceMs, times, i);
@@ -43,7 +44,10 @@ export async function* writeArrays(
   }
 }
 
-/** The times of the points that were written. @throws when they have to be read again and have changed since. */
+/**
+ * The times of the points that were written.
+ * @throws ApiError 503 when they have to be read again and have changed since
+ */
 async function* timesOf(remembered: RememberedTimes, read: PointRead): AsyncGenerator<Float64Array, void, void> {
   if (remembered.isComplete) return yield* remembered.batches();
   const again = new RememberedTimes(0);

@@ -1,11 +1,13 @@
 /** What bounds the answers of the time-series reads. */
 export const timeseriesLimits = {
-  /** Points of one channel that a down-sampled read may be asked for: fewer could not show a gap, more are no reduction. */
+  /**
+   * Points of one channel that a down-sampled read may ask for. Fewer could not show a gap, and more would be no reduction.
+   */
   downSampledPointsMin: 4,
   downSampledPointsMax: 1_000_000,
   /**
-   * Bytes in which the times of one channel are remembered while its values go out: those of a million points or more. The
-   * times of a longer one are read again.
+   * Bytes for the times of one channel, which are remembered while its values go out: enough for a million points or more.
+   * A channel with more is read again.
    */
   timesBytesMax: 2 * 1024 * 1024,
 };

@@ -1,7 +1,7 @@
 /**
- * Remembers an ascending run of ms in one or two bytes each, as differences in base 128, until one has a fraction or it would need
- * more than its bound; then it forgets them (`isComplete` is false) and still knows their count and a checksum.
- * Made for the answer that has to write the times of a channel after its values.
+ * Remembers ascending ms in one or two bytes each, as differences in base 128. When a time has a fraction, or the bytes
+ * would exceed the bound, it drops the times (`isComplete` is false), and keeps only their count and a checksum. Made for
+ * answers that write the times of a channel after its values.
  */
 export class RememberedTimes {
   count = 0;
@@ -22,12 +22,12 @@ export class RememberedTimes {
     return this.#isComplete;
   }
 
-  /** Adds ms that ascend, and continue those before. */
+  /** Adds ms that ascend and are not before the last one. */
   add(times: Float64Array): void {
     for (let i = 0; i < times.length; i++) {
       const ms = times[i] as number;
       if (this.count + i === 0) this.#firstMs = this.#lastMs = ms;
-      // A fraction may add up to another one.
+      // Two fractions may have a whole difference, so the time itself is tested.
       if (this.#isComplete) this.#write(Number.isInteger(ms) ? ms - this.#lastMs : Number.NaN);
       this.#checksum = (Math.imul(this.#checksum, 31) + (ms % 0x7fffffff)) | 0;
       this.#lastMs = ms;
@@ -35,12 +35,12 @@ export class RememberedTimes {
     this.count += times.length;
   }
 
-  /** Whether another run was the same, as far as count and checksum tell. */
+  /** Whether another sequence of times is the same, as far as count and checksum show. */
   equals(other: RememberedTimes): boolean {
     return this.count === other.count && this.#checksum === other.#checksum;
   }
 
-  /** The ms again, in batches that are valid until the next is asked for. Only while complete. */
+  /** Gives the ms again, in batches that are valid until the next one is asked for. Only while `isComplete`. */
   *batches(): Generator<Float64Array, void, void> {
     const batch = new Float64Array(batchLength);
     let [block, at, ms, filled] = [0, 0, this.#firstMs, 0];
@@ -89,6 +89,6 @@ export class RememberedTimes {
 }
 
 const blockBytes = 256 * 1024;
-/** Bytes of a difference below 2^53. */
+/** Bytes of a difference below 2^53 at most. */
 const differenceBytesMax = 8;
 const batchLength = 8_192;

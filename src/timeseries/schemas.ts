@@ -1,8 +1,6 @@
 import { Type } from '@sinclair/typebox';
-import { channelNameLengthMax, DateTime, Nullable, Uuid } from '../http/schemas.ts';
+import { channelNameLengthMax, DateTime, Nullable } from '../http/schemas.ts';
 import type { TimeseriesLimits } from './limits.ts';
-
-export const StreamPath = Type.Object({ data_id: Uuid('the stream') });
 
 const windowFields = {
   last_n: Type.Optional(Type.Integer({ minimum: 1, description: 'only the newest points, so many' })),
@@ -27,7 +25,7 @@ export const TimeseriesQuery = ({ downSampledPointsMin, downSampledPointsMax }: 
         minimum: downSampledPointsMin,
         maximum: downSampledPointsMax,
         description:
-          'at most so many points of each property: all, or the smallest and the largest of equal parts of the time; a null stands between points where chunks are missing',
+          'at most this many points of each property: all of them, or the smallest and the largest of parts that hold about as many points each; a null stands between points where chunks are missing',
       }),
     ),
     carry_in: Type.Optional(
@@ -70,32 +68,32 @@ export const PointsQuery = Type.Object({
   ),
   carry_in: Type.Optional(
     Type.Boolean({
-      description: 'also the last point of the nearest chunk below from_chunk, as a chunk that is marked',
+      description: 'also the last point of the nearest chunk below from_chunk, as a chunk with carried_in',
     }),
   ),
 });
 
 const Reading = Nullable(Type.Number());
 
-const Property = Type.Object(
+export const PropertyArrays = Type.Object(
   {
     values: Type.Array(Reading, { description: 'readings, null where one is absent' }),
     relative_time_seconds: Type.Array(Type.Number()),
     unix_timestamp_ms: Type.Array(Type.Number(), {
       description:
-        'ascending, no two the same; whole numbers, but with max_points of a property that has several points in one of them',
+        'ascending, no two the same; whole numbers, except that with max_points points that share a ms have fractions',
     }),
     units: Nullable(Type.String()),
   },
   { description: 'three arrays of the same length' },
 );
 
-const Row = Type.Object(
+export const SeriesRow = Type.Object(
   { unix_timestamp_ms: Type.Number(), relative_time_seconds: Type.Number() },
   { additionalProperties: Reading, description: 'one instant, with the properties that have a reading there' },
 );
 
-const Gap = Type.Object(
+export const PropertyGap = Type.Object(
   {
     from_chunk: Type.Integer({ description: 'the first chunk_index that is missing' }),
     to_chunk: Type.Integer({ description: 'the last one' }),
@@ -108,7 +106,7 @@ const Gap = Type.Object(
       }),
     ),
   },
-  { description: 'chunks that are missing below others' },
+  { description: 'chunks that are missing, although a later one is stored' },
 );
 
 const timeseriesFields = {
@@ -116,14 +114,16 @@ const timeseriesFields = {
   series_max_time: Nullable(Type.Number({ description: 'relative time of the newest point of the stream' })),
   property_units: Type.Record(Type.String(), Nullable(Type.String())),
   available_property_names: Type.Array(Type.String()),
-  properties: Type.Record(Type.String(), Property),
+  properties: Type.Record(Type.String(), PropertyArrays),
   down_sampled: Type.Optional(
     Type.Record(Type.String(), Type.Boolean(), {
       description: 'by property, whether points are left out; only where max_points was given',
     }),
   ),
   gaps: Type.Optional(
-    Type.Record(Type.String(), Type.Array(Gap), { description: 'by property; only where max_points was given' }),
+    Type.Record(Type.String(), Type.Array(PropertyGap), {
+      description: 'by property; only where max_points was given',
+    }),
   ),
   carried_in: Type.Optional(
     Type.Record(Type.String(), Nullable(Type.Integer()), {
@@ -138,10 +138,9 @@ const OrNull = (schema: ReturnType<typeof Type.Object>, description: string) =>
 
 export const ToolStateAnswer = OrNull(Type.Object(timeseriesFields), 'the time series by property');
 
-export const MetrologyAnswer = OrNull(
-  Type.Object({ ...timeseriesFields, series: Type.Array(Row) }),
-  'the time series by property, and again by row',
-);
+export const TimeseriesAndRows = Type.Object({ ...timeseriesFields, series: Type.Array(SeriesRow) });
+
+export const MetrologyAnswer = OrNull(TimeseriesAndRows, 'the time series by property, and again by row');
 
 const Figure = (description: string) => Nullable(Type.Number({ description }));
 
@@ -170,7 +169,7 @@ export const StatisticsAnswer = Type.Object(
 );
 
 export const RheedAnswer = Type.Object(
-  { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(Row) })) },
+  { series_by_angle: Type.Array(Type.Object({ angle: Type.Number(), series: Type.Array(SeriesRow) })) },
   { description: 'one block with all rows, or none' },
 );
 

@@ -6,7 +6,9 @@ export interface StreamHead {
   points_per_chunk: number;
 }
 
-/** A channel with its exact counters; time_min and time_max in Unix seconds, null while no point has a possible time. */
+/**
+ * A channel with its exact counters. time_min and time_max are in Unix seconds, null where no point has a possible time.
+ */
 export interface ChannelHead {
   data_id: string;
   channel_id: number;
@@ -16,7 +18,7 @@ export interface ChannelHead {
   point_count: number;
   time_min: number | null;
   time_max: number | null;
-  /** When a chunk of it was last stored or replaced, ISO 8601. */
+  /** When one of its chunks was last stored or replaced, ISO 8601. */
   changed_at: string;
 }
 
@@ -32,7 +34,7 @@ export async function findStream({ organizationId, pool }: OrganizationDatabase,
   return rows[0];
 }
 
-/** What a stream was measured with, as far as it is known: its growth instrument, or the kind of it. */
+/** The growth instrument that a stream was measured with; where it is unknown, the kind of instrument; else null. */
 export async function findSystem(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
@@ -47,8 +49,8 @@ export async function findSystem(
   return rows[0]?.system ?? null;
 }
 
-/** The channels of a stream that hold points, by name in the order of code points. */
-export async function listChannels(
+/** The channels of a stream that hold points, ordered by the code points of their names. */
+export async function listReadChannels(
   { organizationId, pool }: OrganizationDatabase,
   dataId: string,
 ): Promise<ChannelHead[]> {

@@ -2,13 +2,13 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { Reading } from '../lib/reading.ts';
 import { renameReserved } from '../lib/reserved-names.ts';
 import type { PointLimits } from '../points/limits.ts';
-import type { ReadMeans } from '../points/read.ts';
+import type { ReadDependencies } from '../points/read.ts';
 import { msOf } from '../points/time.ts';
 import type { TimeseriesLimits } from './limits.ts';
-import type { TimeseriesSelection } from './selection.ts';
-import { type ChannelHead, findStream, listChannels } from './store.ts';
+import { type ChannelHead, findStream, listReadChannels } from './store.ts';
+import type { TimeseriesSelection } from './timeseries-selection.ts';
 
-/** What bounds a read. */
+/** The bounds of a read. */
 export interface ReadLimits {
   points: PointLimits;
   timeseries: TimeseriesLimits;
@@ -19,15 +19,15 @@ export interface NamedChannel extends ChannelHead {
   name: string;
 }
 
-/** What a read knows of a stream before its first byte. */
+/** What is known of a stream before the first byte of the answer. */
 export interface StreamRead {
   dataId: string;
   /** Every channel that holds points. */
   channels: NamedChannel[];
-  /** The earliest and the latest ms of all channels: relative times count from the first. Null without points. */
+  /** The earliest and the latest ms of all channels; relative times count from the earliest. Null without points. */
   span: { zeroMs: number; endMs: number } | null;
-  /** By which its points are read. */
-  means: ReadMeans;
+  /** What the points are read with. */
+  deps: ReadDependencies;
   timesBytesMax: number;
 }
 
@@ -38,22 +38,22 @@ export async function openStreamRead(
   reservedNames: ReadonlySet<string>,
   limits: ReadLimits,
   reading: Reading,
-  onLacking?: ReadMeans['onLacking'],
+  onLacking?: ReadDependencies['onLacking'],
 ): Promise<StreamRead> {
   const stream = await findStream(organization, dataId);
-  const heads = await listChannels(organization, stream.data_id);
+  const heads = await listReadChannels(organization, stream.data_id);
   const channelNames = heads.map((head) => head.channel_name);
   const names = renameReserved(channelNames, reservedNames, 'channel');
   return {
     dataId: stream.data_id,
     channels: heads.map((head, i) => ({ ...head, name: names[i] as string })),
     span: spanOf(heads),
-    means: { organization, limits: limits.points, reading, onLacking },
+    deps: { organization, limits: limits.points, reading, onLacking },
     timesBytesMax: limits.timeseries.timesBytesMax,
   };
 }
 
-/** The wanted channels that have points to show. */
+/** The channels that are asked for and have points with a possible time. */
 export function selectChannels(read: StreamRead, { property_names }: TimeseriesSelection): NamedChannel[] {
   const wanted = property_names === undefined ? undefined : new Set(property_names);
   return read.channels.filter(
@@ -61,7 +61,7 @@ export function selectChannels(read: StreamRead, { property_names }: TimeseriesS
   );
 }
 
-/** Where relative times count from; without points it does not matter. */
+/** The ms that relative times count from; any number where there are no points. */
 export const zeroMsOf = ({ span }: StreamRead): number => span?.zeroMs ?? 0;
 
 function spanOf(channels: ChannelHead[]): StreamRead['span'] {

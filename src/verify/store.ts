@@ -1,13 +1,19 @@
-import { type ContentKey, type ContentTable, keyOf, pageOf, pageParameters } from '../database/contents.ts';
+import {
+  type ContentKey,
+  type ContentTable,
+  contentKeyColumns,
+  contentPageSql,
+  pageParameters,
+} from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 
 /*
- * Statements that look at the data of all organizations, for the operator alone: no route reaches them. Each looks at one
- * page, in order of the primary key, and none waits for writers or makes them wait.
+ * Statements that read the data of all organizations, for the operator alone: no route reaches them. Each reads one
+ * page, in order of the primary key. None waits for writers or makes them wait.
  */
 
-/** A stored content and what is wrong with it, null where nothing is. */
+/** A stored content and what is wrong with it; null where nothing is wrong. */
 export interface CheckedContent extends ContentKey {
   /** Null where the channel is gone. */
   channelName: string | null;
@@ -15,8 +21,8 @@ export interface CheckedContent extends ContentKey {
 }
 
 /**
- * Computes the hashes of the next contents anew, and compares what is said of each with its arrays. PostgreSQL does it row
- * by row, so neither it nor this process ever holds more than one chunk.
+ * Computes the hashes of the next contents, and compares hash and counts of each with its arrays. PostgreSQL does that
+ * row by row, so neither it nor this process ever holds more than one chunk.
  */
 export async function checkContents(
   database: Database,
@@ -25,7 +31,7 @@ export async function checkContents(
   limit: number,
 ): Promise<CheckedContent[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<CheckedContent>(
-    `select ${keyOf(table)}, c.channel_name as "channelName",
+    `select ${contentKeyColumns(table)}, c.channel_name as "channelName",
             case
               when c.channel_id is null and s.removed_at is null then 'its channel is gone'
               when k.content_hash is distinct from ${contentHashOf('k', 'a')} then 'its hash is not that of its content'
@@ -37,13 +43,13 @@ export async function checkContents(
      left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      left join streams s on s.data_id = k.data_id
      cross join lateral ${seriesAsSent('k')} a
-     ${pageOf(table)}`,
+     ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;
 }
 
-/** The keys of the next contents, without opening their arrays. */
+/** The keys of the next contents, without reading their arrays. */
 export async function listContents(
   database: Database,
   table: ContentTable,
@@ -51,7 +57,7 @@ export async function listContents(
   limit: number,
 ): Promise<ContentKey[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ContentKey>(
-    `select ${keyOf(table)} from ${table} k ${pageOf(table)}`,
+    `select ${contentKeyColumns(table)} from ${table} k ${contentPageSql(table)}`,
     pageParameters(after, limit),
   );
   return rows;
@@ -65,8 +71,8 @@ export interface CheckedChannel {
 }
 
 /**
- * Compares the counters of the next channels with their chunks, each channel as it is at one moment; not those of a stream
- * that is being removed, whose chunks go one after the other.
+ * Compares the counters of the next channels with their chunks, each channel in one snapshot. Channels of a stream that
+ * is being removed are skipped, since their chunks are removed one after the other.
  */
 export async function checkChannels(
   database: Database,

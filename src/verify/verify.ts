@@ -1,19 +1,19 @@
-import { type ContentKey, type ContentTable, firstOfAll, isDamage, placeOf } from '../database/contents.ts';
+import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamage } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
-import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check.ts';
+import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check-overviews.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
 import { type CheckedChannel, type CheckedContent, checkChannels, checkContents, listContents } from './store.ts';
 
 /*
- * Whether what is stored is still what was acknowledged: every content is hashed anew and compared with the hash that was
- * stored with it, the counters of every channel are compared with its chunks, and so is every overview. It may run beside a server:
- * a chunk and its hash, a channel and its chunks, and an overview and its chunks, are each looked at as they are at one moment.
+ * Checks whether what is stored is still what was acknowledged. Every content is hashed again and compared with its
+ * stored hash. The counters of every channel are compared with its chunks, and so is every overview. It may run beside
+ * a server: a chunk and its hash, a channel and its chunks, an overview and its chunks are each read in one snapshot.
  */
 
-/** One thing that differs, in words that name it. */
+/** One thing that is wrong, in words that identify it. */
 export interface Difference {
   dataId: string;
-  /** The channel, and of a content also which. */
+  /** The channel, and for a content also its chunk and revision. */
   place: string;
   problem: string;
 }
@@ -32,14 +32,14 @@ export interface Verification {
   repaired?: Repaired;
 }
 
-/** What became of overviews; nothing else can be repaired. */
+/** The result of repairing overviews; nothing else can be repaired. */
 export type Repaired = Pick<RepairedOverviews, 'made' | 'left' | 'heldChannels'>;
 
 /**
- * Verifies the whole database, in memory that does not grow with it.
- * @param onDifference is told of everything that differs as it is found
+ * Verifies the whole database. Its memory does not grow with the database.
+ * @param onDifference is called with each difference when it is found
  * @param given also whether overviews are repaired; nothing else can be
- * @throws when the database cannot be read; a content that alone cannot be read is a difference
+ * @throws when the database cannot be read; a single content that cannot be read is a difference
  */
 export async function verify(
   database: Database,
@@ -84,14 +84,14 @@ async function verifyContents(
       tally.checked++;
       if (content.problem === null) continue;
       tally.differ++;
-      onDifference({ dataId: content.dataId, place: placeOf(content), problem: content.problem });
+      onDifference({ dataId: content.dataId, place: contentPlaceOf(content), problem: content.problem });
     }
     if (page.length < pageMax) return tally;
     after = page.at(-1) as CheckedContent;
   }
 }
 
-/** A page that PostgreSQL cannot read, since a block of it is damaged, is read one by one. */
+/** If PostgreSQL cannot read a page because a block of it is damaged, its contents are read one by one. */
 async function checkPage(
   database: Database,
   table: ContentTable,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { buildServer, serve } from '../built-server.ts';
+import { buildServer, serve } from '../support/built-server.ts';
 import { installSchemathesis, type Report, runSchemathesis } from './schemathesis.ts';
 
 /* Every operation of openapi.yaml, with all checks of schemathesis: what is answered is what the document says. */

@@ -7,7 +7,7 @@ import { createLink } from '../../src/auth/sessions.ts';
 import { admitSqlReader, dropSqlReader } from '../../src/auth/sql-readers.ts';
 import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { type Actor, auditActions } from '../../src/database/audit.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 const operator: Actor = { kind: 'operator', userName: 'root' };

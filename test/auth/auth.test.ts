@@ -5,7 +5,7 @@ import { createKey, importKey, provideKey } from '../../src/auth/keys.ts';
 import { authLimits } from '../../src/auth/limits.ts';
 import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { contract } from '../../src/contract.ts';
-import { type ListeningApp, startListeningApp } from '../http/listening-app.ts';
+import { type ListeningApp, startListeningApp } from '../http/support/listening-app.ts';
 import { everyKey } from '../support/every-key.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 

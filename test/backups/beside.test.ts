@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backUp } from '../../src/backups/backup.ts';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { emptyDatabase } from '../database/migrating.ts';
-import { fillChannel, openStream } from '../ledger/storing.ts';
+import { emptyDatabase } from '../database/support/migrating.ts';
+import { fillChannel, openStream } from '../ledger/support/storing.ts';
 import { loginOf } from '../support/global-setup.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { arriving, backedUp } from './content.ts';
+import { arriving, backedUp } from './support/content.ts';
 
 /* A backup beside a server that goes on. */
 

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { damaged } from '../../src/backups/format.ts';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { damaged } from '../../src/backups/backup-format.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import type { OwnerDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { makeRoles } from '../../src/database/roles.ts';
 import { readTar, tarEnd, tarEntry } from '../../src/lib/tar.ts';
-import { emptyDatabase } from '../database/migrating.ts';
+import { emptyDatabase } from '../database/support/migrating.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { arriving, backedUp, fill } from './content.ts';
+import { arriving, backedUp, fill } from './support/content.ts';
 
 // Each restore runs all migrations: on a busy machine that takes a while.
 vi.setConfig({ testTimeout: 90_000 });

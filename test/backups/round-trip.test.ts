@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { readBackup } from '../../src/backups/read.ts';
-import { restore } from '../../src/backups/restore.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
+import { restore } from '../../src/backups/restore-backup.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { makeRoles } from '../../src/database/roles.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { emptyDatabase } from '../database/migrating.ts';
+import { emptyDatabase } from '../database/support/migrating.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { catalogueOf } from '../upgrade/catalogue.ts';
-import { arriving, backedUp, contentOf, fill } from './content.ts';
+import { catalogueOf } from '../upgrade/support/catalogue.ts';
+import { arriving, backedUp, contentOf, fill } from './support/content.ts';
 
 // Each restore runs all migrations: on a busy machine that takes a while.
 vi.setConfig({ testTimeout: 90_000 });

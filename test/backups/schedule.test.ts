@@ -6,11 +6,11 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import { backupName } from '../../src/backups/folder.ts';
-import { readBackup } from '../../src/backups/read.ts';
+import { readBackup } from '../../src/backups/read-backup.ts';
 import { createSchedule, type Schedule, type ScheduleOptions } from '../../src/backups/schedule.ts';
 import { loginOf } from '../support/global-setup.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { arriving } from './content.ts';
+import { arriving } from './support/content.ts';
 
 let server: TestServer;
 let folder: string;

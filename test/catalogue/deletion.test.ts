@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import type { OrganizationDatabase } from '../../src/database/organizations.ts';
 import { giveUpStreams, removeStream } from '../../src/streams/deletion-store.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { rowsOf } from '../support/rows-of.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -142,7 +142,7 @@ describe('a removed entry', () => {
 function countingDeletes(organization: OrganizationDatabase) {
   const { pool } = organization;
   const deleted: number[] = [];
-  const query: Connections['query'] = async (text, values) => {
+  const query: ConnectionSource['query'] = async (text, values) => {
     const result = await pool.query(text, values);
     if (/^\s*delete from chunks/.test(String(text))) deleted.push(result.rowCount as number);
     return result as never;

@@ -18,7 +18,7 @@ import { timeseriesLimits } from '../../src/timeseries/limits.ts';
 import { stagedAnswer } from '../../src/timeseries/staged.ts';
 import { openStreamRead } from '../../src/timeseries/stream-read.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
 
 const ledger = { ...httpLimits, ...pointLimits, ...ledgerLimits };
 let server: TestServer;
@@ -53,7 +53,7 @@ async function readAll(pieces: AsyncIterable<unknown>): Promise<void> {
 
 const gone = { status: 404 };
 const limits = { points: pointLimits, timeseries: timeseriesLimits };
-const means = () => ({ organization, limits: pointLimits, reading: freely });
+const deps = () => ({ organization, limits: pointLimits, reading: freely });
 const openRead = (dataId: string) => openStreamRead(organization, dataId, new Set(), limits, freely);
 const openExport = (dataId: string, layout: 'long' | 'wide') =>
   openStreamExport(organization, dataId, { layout }, { limits: exportLimits, plausible: httpLimits, now: Date.now });
@@ -87,7 +87,7 @@ describe('a stream that is being removed for good is never read in part', () => 
     const dataId = await filledStream();
     const [channel] = (await openRead(dataId)).channels;
     await removeHalf(dataId);
-    const chunks = openStored(means(), channel as NonNullable<typeof channel>, { from: 0, to: 9 });
+    const chunks = openStored(deps(), channel as NonNullable<typeof channel>, { from: 0, to: 9 });
     await expect(chunks).rejects.toMatchObject(gone);
   });
 
@@ -95,7 +95,7 @@ describe('a stream that is being removed for good is never read in part', () => 
     const dataId = await filledStream();
     const exported = await openExport(dataId, layout);
     await removeHalf(dataId);
-    const read = layout === 'long' ? readLong(means(), exported) : readWide(means(), exported, 100);
+    const read = layout === 'long' ? readLong(deps(), exported) : readWide(deps(), exported, 100);
     await expect(readAll(read)).rejects.toMatchObject(gone);
   });
 

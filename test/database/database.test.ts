@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { isoTime } from '../../src/database/pool.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
-import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../http/support/tcp-proxy.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 let databaseUrl: string;

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, inject, test } from 'vitest';
-import { noteConnectionError, passingFailure } from '../../src/database/failures.ts';
+import { noteConnectionError } from '../../src/database/driver.ts';
+import { passingFailure } from '../../src/database/failures.ts';
 
 /** Opens files until there is no descriptor left, asks the database, and tells what that failed with. */
 const program = `

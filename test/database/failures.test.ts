@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openAsOwner } from '../../src/database/database.ts';
+import { cut } from '../../src/database/driver.ts';
 import { CommitInDoubt, isAway, isConnectionLoss, passingFailure } from '../../src/database/failures.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 
@@ -54,13 +55,10 @@ describe('a database that cannot be reached', () => {
 
   test('the connection is lost in a transaction, and at its commit', async () => {
     const { pool, close } = openAsOwner(inject('adminUrl'), { onIdleError: () => {} });
-    const cut = (client: unknown) => {
-      const { stream } = (client as { connection: { stream: net.Socket } }).connection;
-      stream.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
-    };
+    const reset = () => Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' });
     const early = await failureOf(
       inTransaction(pool, async (client) => {
-        cut(client);
+        cut(client, reset());
         await client.query('select 1');
       }),
     );
@@ -68,7 +66,7 @@ describe('a database that cannot be reached', () => {
     const late = await failureOf(
       inTransaction(pool, async (client) => {
         await client.query('select 1');
-        cut(client);
+        cut(client, reset());
       }),
     );
     expect(late).toBeInstanceOf(CommitInDoubt);

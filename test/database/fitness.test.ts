@@ -5,7 +5,7 @@ import { fitnessOf } from '../../src/database/fitness.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { readMigrations } from '../../src/database/migrations.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { emptyDatabase } from './migrating.ts';
+import { emptyDatabase } from './support/migrating.ts';
 
 /** The same way to the tables, on which something happens before the statement of this number. */
 function interrupted({ pool }: Pick<Access, 'pool'>, place: number, happens: () => Promise<unknown>): Access {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
-import { emptyDatabase, folderOf } from './migrating.ts';
+import { emptyDatabase, folderOf } from './support/migrating.ts';
 
 /* A migration that has shipped never changes: databases that had the earlier text would differ for ever. */
 

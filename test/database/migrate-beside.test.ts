@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Migrator, sql } from 'kysely';
+import { Kysely, Migrator, PostgresDialect, sql } from 'kysely';
 import type pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { OwnerDatabase } from '../../src/database/database.ts';
 import { type MigrateOptions, migrate } from '../../src/database/migrate.ts';
 import { migrationProblem, ranMigrations, readMigrations } from '../../src/database/migrations.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { emptyDatabase, folderOf } from './migrating.ts';
+import { emptyDatabase, folderOf } from './support/migrating.ts';
 
 /* Migrations while somebody else is at work, and tables that a release does not know. */
 
@@ -124,7 +124,7 @@ describe('records', () => {
     const had = files.filter(({ name }) => name <= '0007');
     const up = (text: string) => ({ up: async (db: object) => void (await sql.raw(text).execute(db as never)) });
     const kysely = new Migrator({
-      db: database.kysely,
+      db: new Kysely({ dialect: new PostgresDialect({ pool: database.pool }) }),
       provider: { getMigrations: async () => Object.fromEntries(had.map(({ name, text }) => [name, up(text)])) },
     });
     expect((await kysely.migrateToLatest()).error).toBeUndefined();

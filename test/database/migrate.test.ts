@@ -4,7 +4,7 @@ import type { OwnerDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { pendingOf, ranMigrations, readMigrations } from '../../src/database/migrations.ts';
 import { makeRoles } from '../../src/database/roles.ts';
-import { emptyDatabase, folderOf } from './migrating.ts';
+import { emptyDatabase, folderOf } from './support/migrating.ts';
 
 const shipped = (await readdir(new URL('../../migrations/', import.meta.url)))
   .filter((file) => file.endsWith('.sql'))

@@ -9,7 +9,7 @@ import {
   scanOf,
 } from '../../src/database/packed-extremes.ts';
 import { msOf } from '../../src/points/time.ts';
-import { asStored } from '../points/memory-source.ts';
+import { asStored } from '../points/support/memory-source.ts';
 
 type Series = (number | null)[];
 

@@ -62,20 +62,20 @@ describe('packing begins', () => {
 
   test('by the look of a server, which says so from then on', async () => {
     const old = await session(loginOf(url), 'metrology-server');
-    expect(await database.standing.look(0)).toBeUndefined();
-    expect(database.standing.packs()).toBe(false);
+    expect(await database.readiness.look(0)).toBeUndefined();
+    expect(database.readiness.packs()).toBe(false);
     const warn = vi.fn();
-    onTestFinished(database.standing.watch({ warn, error: vi.fn() }));
-    await database.standing.look(0);
-    await database.standing.look(0);
+    onTestFinished(database.readiness.watch({ warn, error: vi.fn() }));
+    await database.readiness.look(0);
+    await database.readiness.look(0);
     expect(warn.mock.calls).toEqual([
       [
         { sessions: [{ pid: expect.any(Number), role: expect.any(String), application: 'metrology-server' }] },
-        expect.stringContaining('as they are sent'),
+        expect.stringContaining('series are not packed'),
       ],
     ]);
     await old.end();
-    await expect.poll(() => database.standing.look(0).then(() => database.standing.packs())).toBe(true);
+    await expect.poll(() => database.readiness.look(0).then(() => database.readiness.packs())).toBe(true);
   });
 
   test('and from then on a server of the release before refuses to serve', async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLink } from '../../src/auth/sessions.ts';
@@ -6,7 +7,7 @@ import { findIdentity } from '../../src/auth/store.ts';
 import type { Access } from '../../src/database/access.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const chunkUrl = '/tool-state/stream/chunk';
@@ -221,7 +222,7 @@ describe('a connection', () => {
       const access = server.database.as(id);
       if (i % 3 === 0) return rowsSeen(access, 'chunks', id);
       if (i % 3 === 1) {
-        const rows = await access.kysely.selectFrom('streams').select('organization_id').distinct().execute();
+        const { rows } = await sql`select distinct organization_id from streams`.execute(access.kysely);
         return expect(rows).toEqual([{ organization_id: id }]);
       }
       return inTransaction(access.pool, async (client) => {

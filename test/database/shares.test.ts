@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findKeys } from '../../src/auth/store.ts';
+import { findKeyOwners } from '../../src/auth/store.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
 import { createShares } from '../../src/database/shares.ts';
@@ -94,7 +94,8 @@ describe('shares', () => {
 describe('connections', () => {
   let server: TestServer;
   let database: Database;
-  const organization = async (key: string) => (await findKeys(server.database, [key]))[0]?.organizationId as string;
+  const organization = async (key: string) =>
+    (await findKeyOwners(server.database, [key]))[0]?.organizationId as string;
   beforeAll(async () => {
     server = await startTestServer();
     const url = new URL(server.databaseUrl);
@@ -115,9 +116,9 @@ describe('connections', () => {
       await expect.poll(() => patient.pools.general.waitingCount).toBe(10);
       // Those of the first one wait meanwhile, and would for ever.
       await patient.as(rival).pool.query('select 1');
-      expect((await findKeys(patient, [server.keys.ada]))[0]).toBeDefined();
+      expect((await findKeyOwners(patient, [server.keys.ada]))[0]).toBeDefined();
       await patient.everyOrganization.ingest.query('select 1');
-      expect(await patient.standing.look()).toBeUndefined();
+      expect(await patient.readiness.look()).toBeUndefined();
       expect(patient.pools.general.waitingCount).toBe(10);
       await holder.query('select pg_advisory_unlock(7)');
       await Promise.all(slow);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findOrganization, findUser } from '../../src/auth/people-store.ts';
+import { findOrganizationByName, findUser } from '../../src/auth/people-store.ts';
 import type { Database } from '../../src/database/database.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { inOneTransaction } from '../../src/database/whole.ts';
@@ -18,7 +18,7 @@ const keptWhole = <Result>(work: (whole: Database) => Promise<Result>) =>
 const look = `select current_user::text as role, (select count(*)::integer from users) as seen, txid_current()::text as transaction`;
 
 test('each way has the role and the rows that it has elsewhere, also after the others, in one transaction', async () => {
-  const { id } = (await findOrganization(server.database, 'lab')) as { id: string };
+  const { id } = (await findOrganizationByName(server.database, 'lab')) as { id: string };
   const looks = await keptWhole(async (whole) => {
     const upkeep = async () => (await whole.everyOrganization.upkeep.pool.query(look)).rows[0];
     const own = async () => (await whole.as(id).pool.query(look)).rows[0];
@@ -39,7 +39,7 @@ test('each way has the role and the rows that it has elsewhere, also after the o
 });
 
 test('an error rolls back what inner transactions had done, and the connection is as before', async () => {
-  const { id } = (await findOrganization(server.database, 'lab')) as { id: string };
+  const { id } = (await findOrganizationByName(server.database, 'lab')) as { id: string };
   const insert = (whole: Database) =>
     inTransaction(whole.everyOrganization.upkeep.pool, (client) =>
       client.query(`insert into users (organization_id, name) values ($1::uuid, 'nobody')`, [id]),

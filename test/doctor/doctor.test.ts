@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backupName } from '../../src/backups/folder.ts';
-import type { Connections } from '../../src/database/access.ts';
+import type { ConnectionSource } from '../../src/database/access.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
-import { checks, examine, exitCodeOf, pageOf } from '../../src/doctor/doctor.ts';
+import { checks, examine, exitCodeOf, reportOf } from '../../src/doctor/doctor.ts';
 import type { Finding, Patient } from '../../src/doctor/findings.ts';
 import { doctorLimits } from '../../src/doctor/limits.ts';
 import { loginOf } from '../support/global-setup.ts';
@@ -47,7 +47,7 @@ async function examineWith({ settings, limits, ...change }: Change = {}, some = 
       owner: server.owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
-      standing: () => database.standing.look(),
+      readiness: () => database.readiness.look(),
       keepsSessions: async () => true,
       now: Date.now,
       fetch,
@@ -78,7 +78,7 @@ async function meanwhile<Result>(harm: string, undo: string, look: () => Promise
   }
 }
 
-const answering = (row: object): Connections =>
+const answering = (row: object): ConnectionSource =>
   ({ query: async () => ({ rows: [row] }), connect: () => Promise.reject(new Error('not used')) }) as never;
 
 test('a healthy server: nothing to warn of, and what is not known is said', async () => {
@@ -88,7 +88,7 @@ test('a healthy server: nothing to warn of, and what is not known is said', asyn
     ['backup', 'unknown'],
   ]);
   expect(exitCodeOf(findings)).toBe(0);
-  expect(pageOf(findings).at(-1)).toBe('14 fine, 2 not known, 0 warnings, 0 faults');
+  expect(reportOf(findings).at(-1)).toBe('14 fine, 2 not known, 0 warnings, 0 faults');
 });
 
 test('the page gives a line for each check, and what to do; the exit code tells the worst', () => {
@@ -96,7 +96,7 @@ test('the page gives a line for each check, and what to do; the exit code tells 
     { check: 'a', state: 'ok', says: 'Fine.' },
     { check: 'bcd', state: 'warning', says: 'Soon.', advice: 'Act.' },
   ];
-  expect(pageOf(findings)).toEqual([
+  expect(reportOf(findings)).toEqual([
     'ok       a    Fine.',
     'WARNING  bcd  Soon.',
     '              -> Act.',
@@ -109,7 +109,7 @@ test('the page gives a line for each check, and what to do; the exit code tells 
 
 test('a check that fails is a fault, one without the right to look is not known; the others go on', async () => {
   const failing = (code?: string) =>
-    ({ query: () => Promise.reject(Object.assign(new Error('no'), { code })) }) as unknown as Connections;
+    ({ query: () => Promise.reject(Object.assign(new Error('no'), { code })) }) as unknown as ConnectionSource;
   expect(await one('indexes', { owner: failing() })).toMatchObject({
     state: 'fault',
     says: expect.stringContaining('no'),

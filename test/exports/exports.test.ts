@@ -4,7 +4,7 @@ import { exportLimits } from '../../src/exports/limits.ts';
 import { packageCommit, packageVersion } from '../../src/lib/package-info.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

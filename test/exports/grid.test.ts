@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 /* Rows at even times, and windows, of the wide layout. */
 

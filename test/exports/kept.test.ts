@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createExportCache } from '../../src/exports/cache.ts';
 import { exportLimits } from '../../src/exports/limits.ts';
-import { rangeOf } from '../../src/http/send-file.ts';
+import { byteRangeOf } from '../../src/http/send-file.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Exports of streams that do not change any more: made once, with a length, an ETag and ranges. */
@@ -298,5 +298,5 @@ test.each([
   ['lines=1-2', undefined],
   [undefined, undefined],
 ])('of ten bytes, %s is %j', (header, range) => {
-  expect(rangeOf(header, 10)).toEqual(range);
+  expect(byteRangeOf(header, 10)).toEqual(range);
 });

@@ -4,7 +4,7 @@ import { parquetMetadata } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquiredWhile, beginRead, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
 
 let server: TestServer;
 let address: string;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from '../timeseries/storing.ts';
+import { openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 /*
  * tools/verify_certificate.py on every shape that an export has, and on files that are none: it works, or says in a sentence

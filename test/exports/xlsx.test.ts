@@ -1,7 +1,7 @@
 import { readXlsx } from 'hucre/xlsx';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream, storeChunk } from '../timeseries/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 /* Workbooks. That openpyxl and pandas read them bit for bit is shown by `npm run test:exports`. */
 

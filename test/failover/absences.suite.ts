@@ -4,7 +4,7 @@ import { triesOnce, triesThrice } from '../faults/support/as-sdk.ts';
 import { openCluster } from '../faults/support/postgres-15.ts';
 import { createRun, type Run, tellViolations } from '../faults/support/run.ts';
 import { openSite } from '../faults/support/servers.ts';
-import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../http/support/tcp-proxy.ts';
 import { startWriters, sum } from './support/writers.ts';
 
 /** refused: PostgreSQL takes no connection and the old ones are cut. silent: TCP acknowledges, nothing answers. */

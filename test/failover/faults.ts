@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { servingPids } from '../built-server.ts';
 import { killNow } from '../faults/support/processes.ts';
+import { servingPids } from '../support/built-server.ts';
 import type { Bench } from './support/bench.ts';
 import { leadEtcd } from './support/etcd.ts';
 import type { Machine } from './support/machine.ts';

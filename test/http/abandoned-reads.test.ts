@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kysely, PostgresDialect } from 'kysely';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Connections } from '../../src/database/access.ts';
+import { accessTo, type ConnectionSource } from '../../src/database/access.ts';
 import type { Database } from '../../src/database/database.ts';
 import { TooManyWaiting } from '../../src/database/failures.ts';
-import type { Tables } from '../../src/database/tables.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* A rejected promise that nobody holds ends a server process: so none may be left by a read whose client has gone. */
 
@@ -46,10 +44,9 @@ function withFaults(database: Database): Database {
     };
     const some = {
       connect: () => admit().then(() => pool.connect()),
-      query: (...given: Parameters<Connections['query']>) => admit().then(() => pool.query(...given)),
-    } as Connections;
-    const dialect = new PostgresDialect({ pool: { connect: () => some.connect(), end: async () => {} } });
-    return { ...organization, pool: some, kysely: new Kysely<Tables>({ dialect }) };
+      query: (...given: Parameters<ConnectionSource['query']>) => admit().then(() => pool.query(...given)),
+    } as ConnectionSource;
+    return { ...organization, ...accessTo(some) };
   };
   return { ...database, as };
 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { findIdentity } from '../../src/auth/store.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestConfig, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { openConnection, startListeningApp } from './listening-app.ts';
+import { openConnection, startListeningApp } from './support/listening-app.ts';
 
 let server: TestServer;
 let dataId: string;

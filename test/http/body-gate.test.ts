@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { httpLimits } from '../../src/http/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* Room for bodies is BODIES_LIMIT_BYTES; whoever has taken some must give it back, and only who has a key may take it. */
 

@@ -6,7 +6,7 @@ import { readJsonBodies } from '../../src/http/body.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
 import { httpLimits } from '../../src/http/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 const limit = 64 * 1024;
 const initialize = '/tool-state/stream/initialize';

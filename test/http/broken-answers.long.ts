@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { followConnections } from '../../src/process/connections.ts';
+import { followConnections } from '../../src/process/open-connections.ts';
 import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
-import { type ListeningApp, startListeningApp } from './listening-app.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
+import { type ListeningApp, startListeningApp } from './support/listening-app.ts';
 
 /*
  * HTTP/1.0 has no chunks: there the end of the connection is the end of an answer that is streamed. One that breaks off must not
@@ -52,7 +52,7 @@ const ask = (version: string, path: string, more = '') =>
 
 /** Sends a request, and reads no further than the beginning of the answer. */
 async function begin(port: number, request: string): Promise<Read> {
-  const child = spawn('python3', ['test/http/read_slowly.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn('python3', ['test/http/support/read_slowly.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill());
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {

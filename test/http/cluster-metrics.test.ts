@@ -13,7 +13,7 @@ const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(
 
 /** @returns once it is there */
 async function start(): Promise<ChildProcess> {
-  const child = fork(fileURLToPath(new URL('./metrics-worker.mjs', import.meta.url)), { execArgv: [] });
+  const child = fork(fileURLToPath(new URL('./support/metrics-worker.mjs', import.meta.url)), { execArgv: [] });
   children.push(child);
   await new Promise((resolve) => child.once('message', resolve));
   return child;

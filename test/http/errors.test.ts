@@ -2,7 +2,7 @@ import Fastify from 'fastify';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { contract } from '../../src/contract.ts';
-import { noteConnectionError } from '../../src/database/failures.ts';
+import { noteConnectionError } from '../../src/database/driver.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { type Answer, startTestServer, type TestServer } from '../support/test-server.ts';

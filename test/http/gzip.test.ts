@@ -7,7 +7,7 @@ import { httpLimits } from '../../src/http/limits.ts';
 import { readBody } from '../../src/http/read-body.ts';
 import { createReadingPace } from '../../src/http/reading-pace.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* A body may come as gzip; every limit counts what it decodes to. */
 

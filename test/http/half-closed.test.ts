@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* Clients that speak the least HTTP: they close their half when all is sent, or know no Host. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStream } from '../ledger/storing.ts';
+import { openStream } from '../ledger/support/storing.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* HEAD over a socket, where the client knows from the head alone where the answer ends. */
 

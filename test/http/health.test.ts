@@ -5,8 +5,8 @@ import { valuesOfChunk } from '../../src/database/stored-series.ts';
 import { packageCommit } from '../../src/lib/package-info.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, startListeningApp } from './listening-app.ts';
-import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
+import { type ListeningApp, startListeningApp } from './support/listening-app.ts';
+import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts';
 
 let server: TestServer;
 beforeAll(async () => {

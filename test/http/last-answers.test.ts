@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { newApiKey } from '../../src/auth/api-key.ts';
 import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { openConnection, startListeningApp } from './listening-app.ts';
+import { openConnection, startListeningApp } from './support/listening-app.ts';
 
 /*
  * An answer after which the connection is closed, while its body is still being sent: by a proxy that passes

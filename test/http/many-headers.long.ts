@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* Node leaves out headers beyond its own bound; a request that has so many must not be acted upon by the others. */
 

@@ -11,7 +11,7 @@ import type { App } from '../../src/http/app-type.ts';
 import { answerErrors } from '../../src/http/error-handler.ts';
 import { pageRoutes } from '../../src/http/page-files.ts';
 import { packageVersion } from '../../src/lib/package-info.ts';
-import { ask } from './browser.ts';
+import { ask } from './support/browser.ts';
 
 const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8';
 const script = `console.log(${JSON.stringify('x'.repeat(5_000))});\n`;

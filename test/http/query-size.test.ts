@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { httpLimits } from '../../src/http/limits.ts';
 import { createQueryParser } from '../../src/http/query-size.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openConnection, startListeningApp } from './listening-app.ts';
+import { openConnection, startListeningApp } from './support/listening-app.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
 import { beginRead, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 let server: TestServer;
 let dataId: string;

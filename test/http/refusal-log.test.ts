@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { apiKeyHint, newApiKey } from '../../src/auth/api-key.ts';
 import { createRefusalLog } from '../../src/http/refusal-log.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { startListeningApp } from './listening-app.ts';
+import { startListeningApp } from './support/listening-app.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -6,8 +6,8 @@ import { createLink } from '../../src/auth/sessions.ts';
 import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { hashToken, isToken, newToken } from '../../src/auth/tokens.ts';
 import { startTestServer, type TestConfig, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { ask, type BrowserAnswer, cookieOf } from './browser.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
+import { ask, type BrowserAnswer, cookieOf } from './support/browser.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
 
 /* Signing in, and what a cookie opens: over sockets, with the headers that browsers send. */
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RoomLimits } from '../../src/app.ts';
 import { databaseLimits } from '../../src/database/limits.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
-import { openStream } from '../ledger/storing.ts';
+import { openStream } from '../ledger/support/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Bounds of what one request may name: given small, each refuses one more, and says how many there may be. */

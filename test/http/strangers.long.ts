@@ -6,8 +6,8 @@ import { newApiKey } from '../../src/auth/api-key.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { loginOf } from '../support/global-setup.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type ListeningApp, openConnection, startListeningApp } from './listening-app.ts';
-import { startTcpProxy } from './tcp-proxy.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
+import { startTcpProxy } from './support/tcp-proxy.ts';
 
 /* Whoever has no known key takes nothing from anybody who has one: room, connections, look-ups, the event loop. */
 

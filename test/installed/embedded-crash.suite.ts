@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
-import * as support from './embedded-support.ts';
+import * as support from './support/embedded.ts';
 
 const { childrenOf, eventually, isReady, isRefused, isThere, killServer, postmasterPid, query, says } = support;
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import * as support from './embedded-support.ts';
+import * as support from './support/embedded.ts';
 
 const { eventually, isReady, isRefused, postmasterPid, query, says } = support;
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });

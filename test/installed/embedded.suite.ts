@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { findPostgresBinaries } from '../../src/database/embedded/binaries.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
-import * as support from './embedded-support.ts';
+import * as support from './support/embedded.ts';
 
 const { eventually, isReady, isRefused, isThere, killServer, postmasterPid, query, says } = support;
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });

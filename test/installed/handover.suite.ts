@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { buildServer, type Server, serve, servingPids } from '../built-server.ts';
-import { follow, type LiveEvent } from '../live/follower.ts';
+import { follow, type LiveEvent } from '../live/support/follower.ts';
 import { type HeldSocket, holdSocket } from '../process/support/held-socket.ts';
 import { type Load, loadOnKeptConnections } from '../process/support/kept-connections.ts';
+import { buildServer, type Server, serve, servingPids } from '../support/built-server.ts';
 
 /*
  * A server is restarted, reloaded and killed while clients keep 32 connections and send a chunk on each every 100 to 500 ms.

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
-import { isRunning } from '../built-server.ts';
+import { isRunning } from '../support/built-server.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const { PATH, HOME, LANG } = process.env;
@@ -54,7 +54,7 @@ test('holds the program, the migrations, the documents, and nothing else', async
   const sources = await readdir(join(project, 'src'), { recursive: true });
   const migrations = await readdir(join(project, 'migrations'));
   const expected = [
-    ...['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'openapi.yaml', 'openapi.test.yaml'],
+    ...['package.json', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'openapi.yaml', 'openapi.test.yaml'],
     ...['Dockerfile', 'docker-compose.yml', 'docker-compose.tls.yml'],
     ...(await committedBelow('deploy', 'docs', 'examples')),
     ...['client', 'ready-line', 'wire'].map((name) => `dist/testing/${name}.d.ts`),

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
 import { duplicateName } from '../../src/lib/duplicate-names.ts';
-import { buildServer, isRunning, run, type Server, serve } from '../built-server.ts';
+import { buildServer, isRunning, run, type Server, serve } from '../support/built-server.ts';
 
 /** Twice and more what is promised (3 s, 2 s), for machines that do other things besides. */
 const firstStartMsMax = 10_000;

@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
-import { buildServer, isRunning, run, serve } from '../built-server.ts';
+import { buildServer, isRunning, run, serve } from '../support/built-server.ts';
 
 /* Ends of a server that nobody has planned. */
 
-const program = fileURLToPath(new URL('close_terminal.py', import.meta.url));
+const program = fileURLToPath(new URL('./support/close_terminal.py', import.meta.url));
 let built: Awaited<ReturnType<typeof buildServer>>;
 beforeAll(async () => {
   built = await buildServer();

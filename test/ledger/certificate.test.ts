@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { contentHash, openStream, type Readings, readingsFrom, storeChunk } from './storing.ts';
+import { contentHash, openStream, type Readings, readingsFrom, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { readAccount } from '../../src/ledger/store.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
+import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 const page = 20;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { costOf } from '../support/pages-touched.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
 
 let server: TestServer;
 let dataId: string;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, readingsFrom, storeChunk } from './storing.ts';
+import { openStream, readingsFrom, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { apiKeyHint } from '../../src/auth/api-key.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './storing.ts';
+import { contentHash, fillChannel, openStream, readingsFrom, storeChunk } from './support/storing.ts';
 
 const pageRevisionsMax = 10;
 let server: TestServer;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from './storing.ts';
+import { fillChannel, openStream } from './support/storing.ts';
 
 const chunks = 80_000;
 let server: TestServer;

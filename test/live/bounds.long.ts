@@ -7,9 +7,9 @@ import { hashApiKey } from '../../src/auth/api-key.ts';
 import { createKey } from '../../src/auth/keys.ts';
 import { liveLimits } from '../../src/live/limits.ts';
 import { createSubscribers, type Subscriber } from '../../src/live/subscribers.ts';
-import { openConnection } from '../http/listening-app.ts';
+import { openConnection } from '../http/support/listening-app.ts';
 import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { type Follower, follow, poll } from './follower.ts';
+import { type Follower, follow, poll } from './support/follower.ts';
 
 /* Every bound of those who follow, made so small that it is met. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pagesOf } from '../support/pages-touched.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from '../timeseries/storing.ts';
+import { fillChannel, openStream } from '../timeseries/support/storing.ts';
 
 const channelCount = 8;
 let server: TestServer;

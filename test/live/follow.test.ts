@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { type Follower, follow } from './follower.ts';
+import { type Follower, follow } from './support/follower.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

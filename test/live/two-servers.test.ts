@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { type Follower, follow, poll } from './follower.ts';
+import { type Follower, follow, poll } from './support/follower.ts';
 
 /* What one server stores, who follows at another one is told. */
 

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildApp } from '../../src/app.ts';
-import { openReaders, type Reader } from '../sql/readers.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { openReaders, type Reader } from '../sql/support/readers.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { queries, substitutedPromql, substitutedSql, variables } from './grafana.ts';
-import { type Prometheus, prometheusIsInstalled, startPrometheus } from './prometheus.ts';
+import { queries, substitutedPromql, substitutedSql, variables } from './support/grafana.ts';
+import { type Prometheus, prometheusIsInstalled, startPrometheus } from './support/prometheus.ts';
 
 /* Every query of deploy/monitoring/grafana-dashboard.json, asked of Prometheus and PostgreSQL as Grafana would ask it. */
 

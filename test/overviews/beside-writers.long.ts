@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { openStream, storeChunk } from '../ledger/storing.ts';
+import { openStream, storeChunk } from '../ledger/support/storing.ts';
 import { joinTestServer } from '../support/test-server.ts';
 import {
   eager,
@@ -13,7 +13,7 @@ import {
   readingsAt,
   type Servers,
   startServers,
-} from './racing.ts';
+} from './support/racing.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => servers?.close());
 
 const query = (statement: string, values: unknown[] = []) => servers.plain.owner.pool.query(statement, values);
-const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsSettled()));
+const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsIdle()));
 const blocks = async () =>
   (await query('select block from overviews where data_id = $1 order by channel_id, "level", block', [run.dataId]))
     .rows;
@@ -86,10 +86,10 @@ describe('a chunk that is being replaced', () => {
       await client.query('lock table overviews in share mode');
       await storeChunk(one, dataId, 'a', 64, { timestamps, values });
       await new Promise((resolve) => setTimeout(resolve, 300));
-      if (name === 'impatient') await one.app.overviewsSettled();
+      if (name === 'impatient') await one.app.overviewsIdle();
       await client.query('rollback');
       client.release();
-      await one.app.overviewsSettled();
+      await one.app.overviewsIdle();
       const { rows } = await query('select block from overviews where data_id = $1', [dataId]);
       made[name] = rows.map(({ block }) => block);
       await one.close();

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { overviewLimits } from '../../src/overviews/limits.ts';
 import { createOverviews } from '../../src/overviews/overviews.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
-import { fillChannel, openStream } from '../ledger/storing.ts';
+import { fillChannel, openStream } from '../ledger/support/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { eager, expectAllRight } from './racing.ts';
+import { eager, expectAllRight } from './support/racing.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -51,7 +51,7 @@ describe('of what waits there is never more than waitingMax,', () => {
     expect(overviews.waitingCount()).toBe(5);
     for (let i = 0; i < 1_000; i++) overviews.complete({ dataId, channelId: unknown(i) });
     expect(overviews.waitingCount()).toBe(5);
-    await overviews.settled();
+    await overviews.idle();
     expect(overviews.waitingCount()).toBe(0);
     await overviews.close();
   });
@@ -63,7 +63,7 @@ describe('of what waits there is never more than waitingMax,', () => {
     await overviews.close();
     expect(overviews.waitingCount()).toBeGreaterThan(overviewLimits.waitingMax - 1_000);
     note(overviews, channelId, 64);
-    await overviews.settled();
+    await overviews.idle();
   });
 });
 
@@ -71,7 +71,7 @@ test.each([64, 65, 100, 640, 1_000])('a channel is looked through %i chunks at a
   await query('delete from overviews');
   const overviews = makerWith({ walkedChunksMax });
   overviews.complete({ dataId, channelId });
-  await overviews.settled();
+  await overviews.idle();
   await overviews.close();
   expect(await blocks()).toEqual(all);
   await expectAllRight(server);
@@ -81,11 +81,11 @@ test('a channel is not looked through again before walkPauseMs have passed', asy
   await query('delete from overviews');
   const overviews = makerWith({ walkPauseMs: 3_600_000 });
   overviews.complete({ dataId, channelId });
-  await overviews.settled();
+  await overviews.idle();
   await query('delete from overviews');
   for (let i = 0; i < 100; i++) overviews.complete({ dataId, channelId });
   expect(overviews.waitingCount()).toBe(0);
-  await overviews.settled();
+  await overviews.idle();
   expect(await blocks()).toEqual([]);
   await overviews.close();
 });
@@ -96,7 +96,7 @@ test('a block is made lateChunks after its last chunk', async () => {
   expect(overviews.waitingCount()).toBe(1);
   note(overviews, channelId, 148);
   expect(overviews.waitingCount()).toBe(2);
-  await overviews.settled();
+  await overviews.idle();
   expect(await blocks()).toEqual([0, 1]);
   await overviews.close();
   expect(failures).toEqual([]);

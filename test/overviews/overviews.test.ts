@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../ledger/support/storing.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { expectAllRight } from './racing.ts';
+import { expectAllRight } from './support/racing.ts';
 
 let server: TestServer;
 /** The same database, whose reads do without overviews. */
@@ -49,24 +49,24 @@ describe('an overview', () => {
   test('is made when its last chunk arrives, and not of a block with a hole', async () => {
     const dataId = await openStream(server, 2);
     await storeRun(dataId, 'a', 0, 63);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toEqual([]);
     await storeRun(dataId, 'a', 63, 70);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toEqual([0]);
     await storeRun(dataId, 'a', 71, 140);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toEqual([0]);
   });
 
   test('is made of what a read has missed, and of late chunks', async () => {
     const dataId = await openStream(server, 2);
     await storeRun(dataId, 'a', 64, 256);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
     await storeRun(dataId, 'a', 0, 64);
     const before = await read(dataId, 'max_points=50');
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toEqual([0, 1, 2, 3]);
     expect(await read(dataId, 'max_points=50')).toEqual(before);
   });
@@ -78,25 +78,25 @@ describe('an overview', () => {
   ])('is forgotten where %s of a chunk is replaced, and is made anew', async (_, readings) => {
     const dataId = await openStream(server, 2);
     await storeRun(dataId, 'a', 0, 256);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toHaveLength(4);
     const shownWithout = async () => {
       const shown = await read(dataId, 'max_points=40');
       await server.owner.pool.query('delete from overviews where data_id = $1', [dataId]);
       expect(await read(dataId, 'max_points=40')).toEqual(shown);
-      await server.app.overviewsSettled();
+      await server.app.overviewsIdle();
       expect(await blocks(dataId)).toHaveLength(4);
       return shown;
     };
     const before = await shownWithout();
     await storeChunk(server, dataId, 'a', 100, readings);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toHaveLength(4);
     await expectAllRight(server);
     await shownWithout();
     const revision = { channel_name: 'a', chunk_index: 100, revision: 1 };
     expect((await server.post(`/metrology/stream/${dataId}/chunks/restore`, revision)).status).toBe(200);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).toHaveLength(4);
     await expectAllRight(server);
     expect(await shownWithout()).toEqual(before);
@@ -108,7 +108,7 @@ describe('an overview', () => {
     await verify(server.database, () => {}, { repairs: true });
     expect(await blocks(dataId, 2)).toEqual([0]);
     await storeChunk(server, dataId, 'long', 100, { timestamps: [100], values: [7] });
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect([(await blocks(dataId)).length, await blocks(dataId, 2)]).toEqual([64, [0]]);
     await expectAllRight(server);
   });
@@ -131,7 +131,7 @@ describe('an overview', () => {
   test('goes with its stream', async () => {
     const dataId = await openStream(server, 2);
     await storeRun(dataId, 'a', 0, 130);
-    await server.app.overviewsSettled();
+    await server.app.overviewsIdle();
     expect(await blocks(dataId)).not.toEqual([]);
     const { status } = await server.send('DELETE', `/data_entries/?data_ids=${dataId}&permanent=true`);
     expect(status).toBe(200);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
-import { fillChannel, openStream } from '../ledger/storing.ts';
+import { fillChannel, openStream } from '../ledger/support/storing.ts';
 import {
   expectAllRight,
   expectSameReads,
@@ -10,7 +10,7 @@ import {
   randomFrom,
   type Servers,
   startServers,
-} from './racing.ts';
+} from './support/racing.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => servers?.close());
 
-const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsSettled()));
+const settled = () => Promise.all(servers.makers.map(({ app }) => app.overviewsIdle()));
 
 test('overviews of two levels, made by two servers beside writers, removals and one of before', async () => {
   const seed = Number(process.env.SEED ?? 1);

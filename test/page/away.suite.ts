@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Server, serve, servingPids } from '../built-server.ts';
+import { type Server, serve, servingPids } from '../support/built-server.ts';
 import { administer } from '../support/global-setup.ts';
 import { expectAccessible, isDrawn, launch, picture, type Visitor, visit } from './support/browser.ts';
 import { type Cable, openCable } from './support/cable.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Server, serve } from '../built-server.ts';
+import { type Server, serve } from '../support/built-server.ts';
 import { expectAccessible, isDrawn, launch, picture, type Visitor, visit } from './support/browser.ts';
 
 /** The first minutes of a newcomer: a server that has just been started, its link, and a demo where no run is yet. */

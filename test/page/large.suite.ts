@@ -10,7 +10,7 @@ import { untilSettled } from '../../bench/overviews/bed.ts';
 import { copyChannel } from '../../bench/support/copy-channel.ts';
 import { runClosedLoop } from '../../bench/support/node-load.ts';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { type Server, serve } from '../built-server.ts';
+import { type Server, serve } from '../support/built-server.ts';
 import { launch, picture, type Visitor, visit } from './support/browser.ts';
 import { openRun, type Send, sendChunk } from './support/lab.ts';
 

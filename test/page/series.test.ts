@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   noSeries,
-  placeOf,
+  placeFrom,
   rangeToRead,
   readingNear,
   type Series,
@@ -108,5 +108,5 @@ test('the reading at the cursor is the nearest one', () => {
   expect(readingNear(series, 15)).toEqual({ ms: 20, value: 200 });
   expect(readingNear(series, 999)).toEqual({ ms: 20, value: 200 });
   expect(readingNear(noSeries, 1)).toBeUndefined();
-  expect(placeOf([1, 2, 2, 3], 2)).toBe(1);
+  expect(placeFrom([1, 2, 2, 3], 2)).toBe(1);
 });

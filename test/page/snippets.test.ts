@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SnippetTarget, snippetsOf } from '../../src/page/run/snippets.ts';
-import { openReaders } from '../sql/readers.ts';
+import { openReaders } from '../sql/support/readers.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* What is pasted from the page runs, with names that no shell and no SQL should see bare. Python is run by the suite of the SDK. */

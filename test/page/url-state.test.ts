@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { panelsOf, putTogether } from '../../src/page/plot/shown.ts';
-import { addressOf, noFilters, type PageState, runState, stateOf } from '../../src/page/url-state.ts';
+import { hrefOf, noFilters, type PageState, runState, stateOf } from '../../src/page/url-state.ts';
 
 const id = '0f0e0d0c-0b0a-4a4b-8c8d-000000000001';
-const queryOf = (state: PageState) => addressOf(state).replace(/^\.\//, '');
+const queryOf = (state: PageState) => hrefOf(state).replace(/^\.\//, '');
 const again = (state: PageState) => stateOf(queryOf(state));
 
 describe('the address of the page', () => {
   test('the plain page is the list of all runs', () => {
     expect(stateOf('')).toEqual({ view: 'runs', filters: noFilters });
-    expect(addressOf({ view: 'runs', filters: noFilters })).toBe('./');
+    expect(hrefOf({ view: 'runs', filters: noFilters })).toBe('./');
   });
 
   test.each<PageState>([

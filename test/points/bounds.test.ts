@@ -1,7 +1,7 @@
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from '../timeseries/storing.ts';
+import { openStream, storeChunk } from '../timeseries/support/storing.ts';
 
 /* Every bound of reading, made so small that a few points meet it: answers stay what they are. */
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { modelDownSampled, modelRules } from './down-sampled-model.ts';
-import { compareWithModel } from './down-sampled-property.ts';
-import { asMap, memorySource, readOf } from './memory-source.ts';
+import { modelDownSampled, modelRules } from './support/down-sampled-model.ts';
+import { compareWithModel } from './support/down-sampled-property.ts';
+import { asMap, memorySource, readOf } from './support/memory-source.ts';
 
 test('a down-sampled read answers what a plain model answers, point for point', { timeout: 120_000 }, async () => {
   const met = await compareWithModel(800);

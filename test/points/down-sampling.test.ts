@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Selection } from '../../src/points/selection.ts';
-import { asMap, memorySource, readOf } from './memory-source.ts';
-import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
+import { asMap, memorySource, readOf } from './support/memory-source.ts';
+import { type ModelChunk, type ModelPoint, modelPoints } from './support/model.ts';
 
 const bounds = { pagePointsMax: 50, bufferPointsMax: 100 };
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { freely } from '../../src/lib/reading.ts';
 import { fillUp } from '../../src/points/fill-up.ts';
 import { pointLimits } from '../../src/points/limits.ts';
-import { asMap, memorySource } from './memory-source.ts';
+import { asMap, memorySource } from './support/memory-source.ts';
 
 const none = { times: new Float64Array(0), values: new Float64Array(0) };
 

@@ -5,8 +5,8 @@ import { type PlannedChannel, readInOrder } from '../../src/points/merge.ts';
 import { byMs } from '../../src/points/selection.ts';
 import { wholeRange } from '../../src/points/time.ts';
 import { newestRange } from '../../src/points/window.ts';
-import { asMap, memorySource } from './memory-source.ts';
-import { type ModelChunk, type ModelPoint, modelPoints } from './model.ts';
+import { asMap, memorySource } from './support/memory-source.ts';
+import { type ModelChunk, type ModelPoint, modelPoints } from './support/model.ts';
 
 const seconds = fc.integer({ min: 0, max: 600 }).map((tenths) => tenths / 10_000);
 const chunk = fc

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createPacker } from '../../src/database/series-packer.ts';
 import { decodeSummaries, emptySummaries, encodeSummaries } from '../../src/points/overview.ts';
-import { anyRead, blocksNotMade } from './any-channel.ts';
-import { asMap, memorySource, readOf } from './memory-source.ts';
-import type { ModelChunk } from './model.ts';
+import { anyRead, blocksNotMade } from './support/any-channel.ts';
+import { asMap, memorySource, readOf } from './support/memory-source.ts';
+import type { ModelChunk } from './support/model.ts';
 
 const limits = { pagePointsMax: 50, seriesPagePointsMax: 50, bufferPointsMax: 100, looseChunksMax: 1_000 };
 

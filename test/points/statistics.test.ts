@@ -5,9 +5,9 @@ import {
   meanOf,
   noStatistics,
   type Statistics,
-  statisticsOf,
+  statisticsInRange,
   together,
-} from '../../src/points/statistics.ts';
+} from '../../src/points/range-statistics.ts';
 
 /* Compared with whole numbers of any length: every float64 is one, in units of 2^-1074. */
 
@@ -56,7 +56,8 @@ function exactly(values: readonly number[]) {
   };
 }
 
-const whole = (values: readonly number[]) => statisticsOf(new Float64Array(values.length), Float64Array.from(values));
+const whole = (values: readonly number[]) =>
+  statisticsInRange(new Float64Array(values.length), Float64Array.from(values));
 
 /** Lists of a list, cut at some places. */
 function pieces<One>(list: readonly One[], cuts: readonly number[]): One[][] {
@@ -158,7 +159,7 @@ describe('statistics', () => {
     const times = Float64Array.of(1, 1.0004, 1.0005, 2, 2.0004, 2.0005, Number.NaN, 8.64e12, 8.7e12);
     const values = Float64Array.of(1, 10, Number.NaN, 100, 1_000, 10_000, 1e5, 1e6, 1e7);
     const of = (range?: { fromMs: number; toMs: number }) => {
-      const { valueCount, absentCount, sum } = statisticsOf(times, values, range);
+      const { valueCount, absentCount, sum } = statisticsInRange(times, values, range);
       return [valueCount, absentCount, sum];
     };
     expect(of({ fromMs: 1_000, toMs: 2_000 })).toEqual([4, 1, 1_111]);

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createSqlReader } from '../../src/auth/sql-readers.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { buildServer, serve } from '../built-server.ts';
 import { type Cluster, openCluster } from '../faults/support/postgres-15.ts';
+import { buildServer, serve } from '../support/built-server.ts';
 import { open, serveOn, workload } from './support/store.ts';
 
 /* The commands backup and restore, between the embedded PostgreSQL 18 and Debian's 15, by one role and by two. */

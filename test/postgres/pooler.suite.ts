@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { DatabaseClient, isPoolerFull, isRefusedByPoolingMode } from '../../src/database/driver.ts';
+import { hasSqlstate, sqlstates } from '../../src/database/sqlstates.ts';
 import { type Cluster, openCluster } from '../faults/support/postgres-15.ts';
 import { type PgBouncer, startPgBouncer } from './support/pgbouncer.ts';
 import { newDatabase, open, serveOn, workload } from './support/store.ts';
@@ -30,7 +32,7 @@ describe('in session mode', () => {
   ])('%s: all works, and organizations are kept apart', async (_name, settings) => {
     const pooler = await behind({ ...session, ...settings });
     const { database } = await open({ DATABASE_URL: pooler.url(await newDatabase(cluster)) });
-    expect(await database.standing.look()).toBeUndefined();
+    expect(await database.readiness.look()).toBeUndefined();
     const role = await database.as('00000000-0000-4000-8000-000000000000').pool.query('select current_user as role');
     expect(role.rows).toEqual([{ role: 'metrology_api' }]);
     expect(await workload(await serveOn(database), 6, 12)).toEqual({
@@ -73,6 +75,36 @@ describe.each(['transaction', 'statement'])('in %s mode', (pool_mode) => {
       /pooler in transaction mode.*pool_mode = session/s,
     );
     expect(await cluster.query(`select relname from pg_class where relname like 'kysely%'`, name)).toEqual([]);
+  });
+});
+
+describe('what it says is known by its text, since its codes do not tell', () => {
+  const failureOf = (call: Promise<unknown>) =>
+    call.then(
+      () => undefined,
+      (error: Error & { code?: string }) => error,
+    );
+
+  test('it takes no more clients', async () => {
+    const pooler = await behind({ ...session, max_client_conn: '1' });
+    const url = pooler.url(await newDatabase(cluster));
+    const first = new DatabaseClient(url);
+    await first.connect();
+    const failure = await failureOf(new DatabaseClient(url).connect());
+    await first.end();
+    expect(failure?.message).toContain('no more connections');
+    expect([isPoolerFull(failure), hasSqlstate(failure, sqlstates.tooManyConnections)]).toEqual([true, false]);
+  });
+
+  test('it takes no transaction', async () => {
+    const pooler = await behind({ pool_mode: 'statement' });
+    const client = new DatabaseClient(pooler.url(await newDatabase(cluster)));
+    client.on('error', () => {});
+    await client.connect();
+    const failure = await failureOf(client.query('begin'));
+    await client.end().catch(() => {});
+    expect(failure?.message).toContain('pooling mode');
+    expect([isRefusedByPoolingMode(failure), isPoolerFull(failure)]).toEqual([true, false]);
   });
 });
 

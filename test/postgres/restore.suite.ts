@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { buildServer, run, serve } from '../built-server.ts';
 import { type Cluster, openCluster } from '../faults/support/postgres-15.ts';
+import { buildServer, run, serve } from '../support/built-server.ts';
 import { open, serveOn, workload } from './support/store.ts';
 
 /* The commands of docs/operations.md#backup, as they are printed there, from one PostgreSQL into another. */

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openStore } from '../../src/process/open-database.ts';
 import { openCluster } from '../faults/support/postgres-15.ts';
-import { startListeningApp } from '../http/listening-app.ts';
+import { startListeningApp } from '../http/support/listening-app.ts';
 import { open, serveOn } from './support/store.ts';
 
 /*

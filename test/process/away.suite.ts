@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../bench/support/processes.ts';
-import { buildServer, type Program, run } from '../built-server.ts';
-import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../http/support/tcp-proxy.ts';
+import { buildServer, type Program, run } from '../support/built-server.ts';
 import { cloneDatabase } from '../support/test-server.ts';
 
 /* A server that is started while PostgreSQL is away: the built one, as a process. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { buildServer, isRunning, type Server, serve, servingPids } from '../built-server.ts';
+import { buildServer, isRunning, type Server, serve, servingPids } from '../support/built-server.ts';
 import { holdSocket } from './support/held-socket.ts';
 
 /*

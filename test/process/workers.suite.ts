@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { processLimits } from '../../src/process/limits.ts';
-import { buildServer, isRunning, type Server, serve, servingPids } from '../built-server.ts';
+import { buildServer, isRunning, type Server, serve, servingPids } from '../support/built-server.ts';
 
 const key = 'a-key-for-the-workers';
 let built: Awaited<ReturnType<typeof buildServer>>;

@@ -6,7 +6,7 @@ import { createPacker } from '../../src/database/series-packer.ts';
 import { timesColumns, valuesColumns } from '../../src/database/stored-series.ts';
 import { type LeftRow, repack } from '../../src/repack/repack.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { follow } from '../live/follower.ts';
+import { follow } from '../live/support/follower.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
@@ -320,7 +320,7 @@ describe('rows that are left as they are', () => {
     const { packed, left } = await run({ packer });
     expect(packed).toBe(2);
     expect(left).toEqual([
-      { dataId, place: 'channel "p", chunk 1', problem: 'it would not be read as it was sent, were it packed' },
+      { dataId, place: 'channel "p", chunk 1', problem: 'packed, it would not be read as it was sent' },
     ]);
     expect(await rawRows()).toBe(1);
     await expectWhole();

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { restoreArchive } from '../../src/retention/restore.ts';
+import { restoreArchive } from '../../src/retention/restore-run.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { apply, makeOld, makeRun, newFolder, remains, send, told } from './support.ts';
+import { apply, makeOld, makeRun, newFolder, remains, send, told } from './support/runs.ts';
 
 /* A run is never lost: whatever happens between two steps, it is whole in the database or in an archive that has been read back. */
 

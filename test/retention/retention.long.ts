@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { runningEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { buildServer, run, type Server, serve } from '../built-server.ts';
+import { buildServer, run, type Server, serve } from '../support/built-server.ts';
 
 /* The command beside a server that takes chunks all the while, and killed again and again. */
 

@@ -1,13 +1,13 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { planRetention } from '../../src/retention/apply.ts';
-import { checkArchive } from '../../src/retention/check.ts';
+import { planRetention } from '../../src/retention/apply-rules.ts';
+import { checkArchive } from '../../src/retention/check-archives.ts';
 import { retentionLimits } from '../../src/retention/limits.ts';
-import { alone, RetentionBusy } from '../../src/retention/lock.ts';
-import { restoreArchive } from '../../src/retention/restore.ts';
+import { restoreArchive } from '../../src/retention/restore-run.ts';
+import { alone, RetentionBusy } from '../../src/retention/retention-lock.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support.ts';
+import { apply, everything, makeOld, makeRun, newFolder, remains, rulesOf, send, told } from './support/runs.ts';
 
 let server: TestServer;
 beforeAll(async () => {

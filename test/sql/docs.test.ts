@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { storeAsSent } from '../support/as-sent.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openReaders, type Reader } from './readers.ts';
+import { openReaders, type Reader } from './support/readers.ts';
 
 let server: TestServer;
 let reader: Reader;

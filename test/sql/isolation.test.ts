@@ -4,10 +4,10 @@ import { createKey } from '../../src/auth/keys.ts';
 import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../../src/auth/sql-readers.ts';
 import { openAsOwner, openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { administer } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
-import { openReaders, type Reader } from './readers.ts';
+import { openReaders, type Reader } from './support/readers.ts';
 
 let server: TestServer;
 let readers: Record<'lab' | 'rival', Reader>;

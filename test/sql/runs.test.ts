@@ -2,10 +2,10 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openAsOwner } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { administer } from '../support/global-setup.ts';
 import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
-import { openReaders, type Reader } from './readers.ts';
+import { openReaders, type Reader } from './support/readers.ts';
 
 let server: TestServer;
 let lab: Reader;

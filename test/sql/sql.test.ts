@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openReaders, type Reader } from './readers.ts';
+import { openReaders, type Reader } from './support/readers.ts';
 
 let server: TestServer;
 let lab: Reader;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream } from './support.ts';
+import { openStream } from './support/chunks.ts';
 
 /* Whatever JSON comes: a documented status; what is accepted reads back bit for bit; what is refused stores nothing. */
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { contract } from '../../src/contract.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { chunkBody, openStream } from './support.ts';
+import { chunkBody, openStream } from './support/chunks.ts';
 
 /* Every refusal names its field and leaves nothing behind. */
 

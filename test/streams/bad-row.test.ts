@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels } from './support/chunks.ts';
 
 /* What the database refuses for a reason that no check before it knows: here a rule that this test adds to its tables. */
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chunkColumns, columnNames, keptColumns, replacedColumns } from '../../src/streams/chunk-columns.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { chunkBody, openStream } from './support.ts';
+import { chunkBody, openStream } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import type { CommittedChunk } from '../../src/streams/committed.ts';
 import { createStreamService, type StreamService } from '../../src/streams/service.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream } from './support.ts';
+import { openStream } from './support/chunks.ts';
 
 let server: TestServer;
 let streams: StreamService;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
+import { startTcpProxy, type TcpProxy } from '../http/support/tcp-proxy.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { joinThrough } from './far-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support/chunks.ts';
+import { joinThrough } from './support/far-server.ts';
 
 // Other work may share the machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

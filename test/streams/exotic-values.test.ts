@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { chunkBody, openStream } from './support.ts';
+import { chunkBody, openStream } from './support/chunks.ts';
 
 /* Numbers that no instrument should send, and some do: stored bit for bit, and no reading route stumbles over them. */
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { chunkBody, openStream, prefixes, storedChunks } from './support.ts';
+import { chunkBody, openStream, prefixes, storedChunks } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

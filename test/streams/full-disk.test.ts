@@ -24,12 +24,12 @@ beforeAll(async () => {
     refuseBytes: 50 * mib,
     roomOf: async () => ({ free: left, size: 20_000 * mib }),
   };
-  const bounds = { diskFullBytes: 10 * mib, diskKeepMs: 0, standingKeepMs: 0 };
+  const bounds = { diskFullBytes: 10 * mib, diskKeepMs: 0, readinessKeepMs: 0 };
   const known = openDatabase(loginOf(plain.databaseUrl), { poolMax: 4, onIdleError: () => {}, bounds, disk });
   server = await joinTestServer(plain, {}, (given) => instead(given, known), limits);
   const unknown = openDatabase(loginOf(plain.databaseUrl), {
     ...{ poolMax: 4, onIdleError: () => {} },
-    bounds: { standingKeepMs: 0, diskKeepMs: 0, diskFullSaidMs: 1_000 },
+    bounds: { readinessKeepMs: 0, diskKeepMs: 0, diskFullSaidMs: 1_000 },
   });
   blind = await joinTestServer(plain, {}, (given) => instead(given, unknown), limits);
 });
@@ -48,10 +48,11 @@ function instead(given: Database, mine: Database): Database {
   return mine;
 }
 
-/** A server that listens looks once a second. */
+/** The first call may join a look that began before the change: a server that listens looks once a second. */
 async function leave(bytes: number): Promise<void> {
   left = bytes;
-  await server.database.standing.look();
+  await server.database.readiness.look();
+  await server.database.readiness.look();
 }
 
 const initialize = () => server.post('/metrology/stream/initialize', { points_per_chunk: 2 });

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels } from './support/chunks.ts';
 
 // Other work may share the machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { processLimits } from '../../src/process/limits.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, openStream } from './support.ts';
+import { channelRows, openStream } from './support/chunks.ts';
 
 /* What the SDK's `run` does: a socket for every chunk, thousands at once. */
 

@@ -2,11 +2,11 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
+import type { PlacedRow } from '../../src/streams/ingest-rows.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { insertNewChunks } from '../../src/streams/new-chunks.ts';
-import type { PlacedRow } from '../../src/streams/rows.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support/chunks.ts';
 
 /* The statement of new chunks: it locks channels by correcting their counters, and then inserts. */
 

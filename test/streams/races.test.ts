@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support/chunks.ts';
 
 /* The same addresses from many writers at once: the winner is whole, the counters are exact, nobody sees a deadlock. */
 

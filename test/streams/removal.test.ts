@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rowsOf } from '../support/rows-of.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, recountedChannels } from './support.ts';
+import { channelRows, chunkBody, openStream, recountedChannels } from './support/chunks.ts';
 
 /* Streams that are removed while chunks of them arrive: every chunk is stored and removed, or answered 404. */
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { timestampsOfChunk, valuesOfChunk } from '../../src/database/stored-series.ts';
-import { forgetOldRevisions } from '../../src/streams/retention.ts';
+import { forgetOldRevisions } from '../../src/streams/old-revisions.ts';
 import { deleteOldRevisions } from '../../src/streams/revision-store.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support.ts';
+import { channelRows, chunkBody, openStream, prefixes, recountedChannels, storedChunks } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
-import type { PlacedRow } from '../../src/streams/rows.ts';
+import type { PlacedRow } from '../../src/streams/ingest-rows.ts';
 import { sendInParts } from '../../src/streams/statement-parts.ts';
 
 const row = (name: string, value: number | null) =>

@@ -1,11 +1,11 @@
 import type { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { openConnection, startListeningApp } from '../http/listening-app.ts';
-import { startTcpProxy, type TcpProxy } from '../http/tcp-proxy.ts';
+import { openConnection, startListeningApp } from '../http/support/listening-app.ts';
+import { startTcpProxy, type TcpProxy } from '../http/support/tcp-proxy.ts';
 import { startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
-import { joinThrough } from './far-server.ts';
-import { chunkBody, openStream, storedChunks } from './support.ts';
+import { chunkBody, openStream, storedChunks } from './support/chunks.ts';
+import { joinThrough } from './support/far-server.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

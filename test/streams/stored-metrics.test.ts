@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errorStatus } from '../../src/errors.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { chunkBody, openStream } from './support.ts';
+import { chunkBody, openStream } from './support/chunks.ts';
 
 /** Always asked anew. */
 const limits = { streams: { storedLookKeepMs: 0 } };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { channelRows, openStream } from './support.ts';
+import { channelRows, openStream } from './support/chunks.ts';
 
 let server: TestServer;
 beforeAll(async () => {

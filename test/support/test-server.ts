@@ -80,7 +80,7 @@ async function serveInProcess(
   limits: TestLimits,
 ): Promise<TestServer> {
   // A server looks before it listens.
-  await database.standing.look();
+  await database.readiness.look();
   const app = await buildApp({
     config: {
       FINALIZE_GRACE_SECONDS: 120,

@@ -6,15 +6,15 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { packFolder, unpackFolder } from '../../src/testing/archive.ts';
-import { startServerForTests, type TestServer } from '../../src/testing/server.ts';
-import { chunkOf, clientOf } from './built-program.ts';
+import { type StartedServer, startServerForTests } from '../../src/testing/server.ts';
+import { chunkOf, clientOf } from './support/built-program.ts';
 
 /* Bounds of a server for tests, made small; and a kept cluster that is whole, but of no use to PostgreSQL. */
 
 const limits = { waitSecondsMax: 2, faultDelayMsMax: 300, journalBytesMax: 2_000 };
 let folder: string;
 let cacheDir: string;
-let server: TestServer;
+let server: StartedServer;
 let send: ReturnType<typeof clientOf>;
 
 const start = () =>

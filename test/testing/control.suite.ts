@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { TestOrganization, TestServer } from '../../src/testing/client.ts';
-import { chunkOf, clientOf, startBuilt } from './built-program.ts';
+import { chunkOf, clientOf, startBuilt } from './support/built-program.ts';
 
 /* Organizations, the journal, the clock and the reset of one server, as a test drives them. */
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { TestOrganization, TestServer } from '../../src/testing/client.ts';
 import type { FaultBody } from '../../src/testing/wire.ts';
-import { chunkOf, clientOf, startBuilt } from './built-program.ts';
+import { chunkOf, clientOf, startBuilt } from './support/built-program.ts';
 
 /* What rules of faults do, as a client sees it over a socket, and what is stored all the same. */
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readPostmasterFile } from '../../src/database/embedded/processes.ts';
-import { isRunning } from '../built-server.ts';
-import { chunkOf, clientOf, project, type Started, type StartHow, startProgram } from './built-program.ts';
+import { isRunning } from '../support/built-server.ts';
+import { chunkOf, clientOf, project, type Started, type StartHow, startProgram } from './support/built-program.ts';
 
 /* How a server for tests comes and goes. Times are promised for two quiet cores; other tests run beside these. */
 

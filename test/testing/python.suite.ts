@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { installReleases } from '../sdk/support/python-environment.ts';
-import { project, shownFiles, startBuilt } from './built-program.ts';
+import { project, shownFiles, startBuilt } from './support/built-program.ts';
 
 /*
  * The wheel as a user has it: built, installed into an environment of its own, and the example run with it where there is no

@@ -8,8 +8,8 @@ import { compatibilityDocument, documentFile } from '../sdk/recording/document.t
 import { readTranscripts } from '../sdk/recording/transcript.ts';
 import { installReleases } from '../sdk/support/python-environment.ts';
 import { isPinned, nameOf, type Release } from '../sdk/support/releases.ts';
-import { clientOf, project, startBuilt } from './built-program.ts';
-import { type FaultResult, readFaultResults, resultsFile } from './sdk-fault-results.ts';
+import { clientOf, project, startBuilt } from './support/built-program.ts';
+import { type FaultResult, readFaultResults, resultsFile } from './support/sdk-fault-results.ts';
 
 /*
  * What releases of the SDK do under faults: how often a chunk is sent again, after how long, whether all is stored in the end,
@@ -101,7 +101,7 @@ async function endAfter(one: TestOrganization, id: number, seconds: number): Pro
 
 function drive({ package: name, installed }: Release, input: string): Promise<{ data_id: string; sees: string }[]> {
   const env = { ...process.env, ...installed?.environment, SDK_PACKAGE: name, SDK_ENDPOINT: server.url };
-  const child = spawn(installed?.python as string, [`${project}test/testing/sdk_faults.py`], { env });
+  const child = spawn(installed?.python as string, [`${project}test/testing/support/sdk_faults.py`], { env });
   let [out, error] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text) => {
     out += text;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { project, shownFiles } from './built-program.ts';
+import { project, shownFiles } from './support/built-program.ts';
 
 /* The example for vitest, run with the package as npm packs it, and its types read by the compiler. */
 

@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/testing/*.suite.ts'],
     // Takes all releases of the SDK and minutes of waiting, and so is a part of `npm run compatibility` alone.
     exclude: ['test/testing/sdk-faults.suite.ts'],
-    globalSetup: ['test/testing/build.ts'],
+    globalSetup: ['test/testing/support/build.ts'],
     maxWorkers: 2,
     // On a machine that is busy with other suites each step takes ten times as long.
     testTimeout: 180_000,

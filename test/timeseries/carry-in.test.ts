@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asMap, memorySource, readOf } from '../points/memory-source.ts';
-import { type ModelChunk, modelPoints } from '../points/model.ts';
+import { asMap, memorySource, readOf } from '../points/support/memory-source.ts';
+import { type ModelChunk, modelPoints } from '../points/support/model.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from './storing.ts';
+import { openStream, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 let dataId: string;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream } from './storing.ts';
+import { openStream } from './support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { modelDownSampled } from '../points/down-sampled-model.ts';
-import { asMap, memorySource, readOf } from '../points/memory-source.ts';
-import { type ModelChunk, modelProperties, modelRows } from '../points/model.ts';
+import { modelDownSampled } from '../points/support/down-sampled-model.ts';
+import { asMap, memorySource, readOf } from '../points/support/memory-source.ts';
+import { type ModelChunk, modelProperties, modelRows } from '../points/support/model.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from './storing.ts';
+import { openStream, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { chunkBody, openStream } from '../streams/support.ts';
+import { chunkBody, openStream } from '../streams/support/chunks.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;

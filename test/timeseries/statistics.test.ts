@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
-import { openStream, storeChunk } from './storing.ts';
+import { openStream, storeChunk } from './support/storing.ts';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 

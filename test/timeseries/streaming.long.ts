@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquiredWhile, beginRead, busySessions, connectionsWhileWaiting, readOn } from '../support/slow-client.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream } from './storing.ts';
+import { fillChannel, openStream } from './support/storing.ts';
 
 let server: TestServer;
 let address: string;

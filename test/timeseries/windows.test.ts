@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timeseriesLimits } from '../../src/timeseries/limits.ts';
 import { pagesOf } from '../support/pages-touched.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
-import { fillChannel, openStream, storeChunk } from './storing.ts';
+import { fillChannel, openStream, storeChunk } from './support/storing.ts';
 
 let server: TestServer;
 beforeAll(async () => {

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { write } from './content.mjs';
+import { write } from './support/content.mjs';
 
 const [output, adminUrl, ...folders] = process.argv.slice(2);
 const key = 'a-key-of-an-earlier-build';

@@ -12,10 +12,10 @@ import { readConfig } from '../../src/config.ts';
 import { openAsOwner } from '../../src/database/database.ts';
 import { openStore, type Store } from '../../src/process/open-database.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { startListeningApp } from '../http/listening-app.ts';
+import { startListeningApp } from '../http/support/listening-app.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
-import { catalogueOf } from './catalogue.ts';
-import { channels, write } from './content.mjs';
+import { catalogueOf } from './support/catalogue.ts';
+import { channels, write } from './support/content.mjs';
 
 /*
  * Every build opens what every earlier one has written, and makes of it what a new database is. The files are named by the

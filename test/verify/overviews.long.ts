@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createPacker } from '../../src/database/series-packer.ts';
 import { decodeSummaries, encodeSummaries } from '../../src/points/overview.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { fillChannel, openStream, storeChunk } from '../ledger/storing.ts';
+import { fillChannel, openStream, storeChunk } from '../ledger/support/storing.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Two levels of overviews: 64 chunks make a block of level 1, 64 of those one of level 2. */
@@ -76,7 +76,7 @@ test('what a server has stored and made does not differ: readings that are absen
       units: 'nm',
     });
   }
-  await server.app.overviewsSettled();
+  await server.app.overviewsIdle();
   // As it came together while the chunks were stored, and then as it is read back.
   expect(await found(true)).toMatchObject({ overviews: { checked: 67, differ: 0 }, repaired: { made: 0 } });
   await query('delete from overviews where data_id = $1', [other]);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 
-/** An entry that is deleted, and can be restored unless its removal has begun. */
+/** A deleted entry. It can be restored unless its removal has begun. */
 export interface DeletedEntry {
   data_id: string;
   name: string;
@@ -13,7 +13,7 @@ export interface DeletedEntry {
   user: string;
 }
 
-/** The next deleted entries of an organization, those that were opened last first; at most so many. */
+/** The next deleted entries of an organization, the most recently opened first; at most `countMax`. */
 export async function nextDeletedEntries(
   { organizationId, kysely }: OrganizationDatabase,
   after: Pick<DeletedEntry, 'data_id' | 'created_at'> | undefined,

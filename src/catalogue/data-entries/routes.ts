@@ -4,6 +4,7 @@ import type { Database } from '../../database/database.ts';
 import { actorFor } from '../../http/actor.ts';
 import type { App } from '../../http/app-type.ts';
 import { arrivalOf } from '../../http/arrival.ts';
+import { DataIdPath } from '../../http/data-id.ts';
 import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { asRows, sendList } from '../../http/send-list.ts';
@@ -16,7 +17,6 @@ import {
   DataEntry,
   DataEntryChange,
   DataEntryDeletion,
-  DataEntryParams,
   DataEntryQuery,
   DataEntryRestoration,
   NewSampleLink,
@@ -27,7 +27,7 @@ import { linkPhysicalSample } from './store.ts';
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
-// Fastify sends a text as it is, unless a serializer puts it into JSON.
+// Fastify sends a string unchanged unless it is given a serializer, which makes it JSON.
 const json = 'application/json; charset=utf-8';
 
 export interface DataEntryDependencies {
@@ -63,14 +63,14 @@ export function dataEntryRoutes(app: App, { database, idleSeconds, limits, remov
       schema: {
         tags,
         summary: 'Rename an entry, note something on it, or say of what type it is and how it went',
-        params: DataEntryParams,
+        params: DataIdPath('the entry'),
         body: DataEntryChange(limits),
         response: { 200: DataEntry, ...refusals(...bodyRefusals, 404) },
       },
     },
     (request) => {
       const organization = database.as(request.identity.organizationId);
-      return changeDataEntry(organization, request.params.data_id.toLowerCase(), request.body, idleSeconds);
+      return changeDataEntry(organization, request.params.data_id, request.body, idleSeconds);
     },
   );
 
@@ -126,6 +126,6 @@ function deletionRoutes(app: App, { database, limits, removal }: Omit<DataEntryD
   );
 }
 
-/** What is done with it stands in the audit log. */
+/** A handle with the actor, because these changes are written into the audit log. */
 const forActor = (database: Database, request: FastifyRequest) =>
   database.as(request.identity.organizationId, undefined, actorFor(request));

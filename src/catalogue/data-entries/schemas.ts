@@ -3,10 +3,10 @@ import { DateTime, Nullable, Text, Uuid } from '../../http/schemas.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { LinkedIds, ProjectReference } from '../schemas.ts';
 
-/** The types that name what this server holds. They are one set: older SDKs say metrology, newer ones tool_state. */
+/** The types that this server holds. Both mean the same set: older SDKs say metrology, newer ones tool_state. */
 export const heldDataTypes = ['metrology', 'tool_state'] as const;
 
-/** The other types of the API. Nothing here has them, so a search for one finds nothing. */
+/** The other types of the API. This server has none of them, so a search for one finds nothing. */
 export const otherDataTypes = [
   'rheed',
   'rheed_image',
@@ -47,7 +47,7 @@ const Time = (description: string) =>
   );
 const Ids = (description: string, maxItems: number) => Type.Optional(Type.Array(Uuid('id'), { maxItems, description }));
 
-/** How much one search may name. */
+/** Limits on the values of one search. */
 export type SearchLimits = Pick<CatalogueLimits, 'searchKeywordsMax' | 'searchIdsMax'>;
 
 export const DataEntryQuery = ({ searchKeywordsMax, searchIdsMax }: SearchLimits) =>
@@ -106,7 +106,7 @@ const FileMetadata = Type.Object({
 
 const text = Nullable(Type.String());
 
-/** Every row has all of the keys: the SDK's search crashes when rows differ. */
+/** Every row has all of the keys: the SDK's search crashes when rows have different keys. */
 export const DataEntry = Type.Object({
   data_id: Type.String(),
   raw_name: Type.String({ description: 'name of the stream' }),
@@ -152,8 +152,6 @@ export const DataEntryRestoration = (limits: CatalogueLimits) =>
   Type.Object({ data_ids: LinkedIds('deleted entries to restore', limits) }, { additionalProperties: false });
 
 export const ChangedIds = (description: string) => Type.Array(Type.String(), { description });
-
-export const DataEntryParams = Type.Object({ data_id: Uuid('the entry') });
 
 export const DataEntryChange = ({ noteCharactersMax }: Pick<CatalogueLimits, 'noteCharactersMax'>) =>
   Type.Object({

@@ -1,4 +1,4 @@
-/** Guarantees: every filter that is given filters, and a value that a filter cannot mean is refused. */
+/** Guarantees: every given filter is applied, and an invalid value of a filter is refused. */
 import type { Static } from '@sinclair/typebox';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid, notFound } from '../../errors.ts';
@@ -35,15 +35,16 @@ const timeFilters = [
 type Entry = Static<typeof DataEntry>;
 
 export type SearchOptions = Pick<CatalogueLimits, 'searchPageEntriesMax' | 'searchWordsMax'> & {
-  /** After how long without a chunk a stream shows as interrupted. */
+  /** Seconds without a chunk after which an open stream shows as interrupted. */
   idleSeconds: number;
 };
 
 /**
- * Searches the catalogue, in pages: each is made by short statements of its own, between which others have their turn.
- * @returns the entries that pass every filter, newest first. Each is called `metrology`, which every SDK understands, unless
- * a person who has changed it says `tool_state`; the filter says nothing of it (decision 0031).
- * @throws ApiError 422 for a date-time that is none, before anything is read; for too many words with the first page.
+ * Searches the catalogue in pages. Each page is read by short statements of its own, and others have their turn between
+ * them.
+ * @returns the entries that pass every filter, newest first. Each has the type `metrology`, which every SDK understands,
+ * unless a person has changed it to `tool_state`. The filter data_type does not depend on that (decision 0031)
+ * @throws ApiError 422 for an invalid date-time, before anything is read; for too many words, with the first page
  */
 export function searchDataEntries(
   organization: OrganizationDatabase,
@@ -88,8 +89,8 @@ async function* searchByPages(
 }
 
 /**
- * Changes what is said in `change` of an entry; the same again changes nothing, not even `last_updated`.
- * @returns the entry as it is then
+ * Changes the fields of an entry that `change` has. The same change again changes nothing, not even `last_updated`.
+ * @returns the entry after the change
  * @throws ApiError 404 for an unknown entry, 422 for a blank name
  */
 export async function changeDataEntry(
@@ -109,10 +110,11 @@ export async function changeDataEntry(
 }
 
 /**
- * Deletes entries, so that they are answered like unknown ones, or removes them for good with `permanent`, whether they
- * were deleted before or not. Where a removal breaks off, the entries stay deleted, and asking again finishes it.
- * @returns the ids of those that were there, in the order asked for
- * @throws ApiError 404 when none was
+ * Deletes entries, so that they are answered like unknown ones. With `permanent` it removes them for good, whether they
+ * were deleted before or not. If a removal is interrupted, the entries stay deleted, and the same request again finishes
+ * it.
+ * @returns the ids of the entries that existed, in the order of the request
+ * @throws ApiError 404 when none existed
  */
 export async function deleteDataEntries(
   organization: OrganizationDatabase,
@@ -127,9 +129,9 @@ export async function deleteDataEntries(
 }
 
 /**
- * Takes the deletion of entries back, with all that they held; one that is not deleted stays as it is.
- * @returns the ids of those that are there now, in the order asked for
- * @throws ApiError 404 when none is
+ * Takes back the deletion of entries, with all their data. An entry that is not deleted stays as it is.
+ * @returns the ids of the entries that exist now, in the order of the request
+ * @throws ApiError 404 when none exists
  */
 export async function restoreDataEntries(organization: OrganizationDatabase, dataIds: string[]): Promise<string[]> {
   const wanted = distinctIds(dataIds);

@@ -1,4 +1,4 @@
-/** The catalogue's view of streams: what it shows of one is derived from the stream, its channels and its links. */
+/** The catalogue's view of streams. What it shows of a stream is derived from the stream, its channels and its links. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
@@ -6,31 +6,31 @@ import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
 import type { Words } from '../words.ts';
+import { hasWords } from './entry-words.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery } from './schemas.ts';
-import { hasWords } from './words.ts';
 
 export type DataEntryFilter = Omit<
   DataEntryQuery,
   'include_organization_data' | 'data_type' | 'status' | 'keywords'
 > & {
-  /** Entries pass that have all words of any keyword. */
+  /** An entry passes if it has all words of any one keyword. */
   words?: Words | undefined;
-  /** After how long without a chunk an open stream shows as interrupted. */
+  /** Seconds without a chunk after which an open stream shows as interrupted. */
   idle_seconds: number;
   /** Only entries of this user. */
   user_id?: string | undefined;
   pipeline_status?: string | undefined;
 };
 
-/** The place of an entry in the order of a search: newest first. */
+/** The position of an entry in the order of a search: newest first. */
 export interface EntryPlace {
   data_id: string;
   upload_datetime: string;
 }
 
 /**
- * The next entries of an organization that may pass the filter, by what stands in the stream alone, in the order of a
- * search; at most so many.
+ * The next entries of an organization, in the order of a search, that pass those filters that need only the row of the
+ * stream; at most `countMax`.
  */
 export async function nextEntries(
   { organizationId, kysely }: OrganizationDatabase,
@@ -54,10 +54,7 @@ export async function nextEntries(
   return rows;
 }
 
-/**
- * Those of some of the organization's entries that pass every filter that is given, newest first. Times are text that
- * PostgreSQL reads.
- */
+/** Those of some entries that pass every given filter, newest first. Times in the filter are text that PostgreSQL reads. */
 export async function findDataEntries(
   { organizationId, kysely }: OrganizationDatabase,
   dataIds: readonly string[],
@@ -80,21 +77,23 @@ export async function findDataEntries(
   return rows;
 }
 
-/** Who names an entry gets it: the SDK looks for a stream by its id right after it has opened it. */
+/**
+ * An entry that the request names by id is always shown: the SDK looks for a stream by its id right after it has opened it.
+ */
 const showsOrphans = ({ include_orphans = false, data_ids }: DataEntryFilter) =>
   include_orphans || data_ids !== undefined;
 
-/** Bounds are inclusive; one that is absent does not bound. */
+/** Bounds are inclusive. An absent bound has no effect. */
 function between(column: string, minimum: string | undefined, maximum: string | undefined) {
   return sql`(${minimum}::timestamptz is null or ${sql.ref(column)} >= ${minimum}::timestamptz)
     and (${maximum}::timestamptz is null or ${sql.ref(column)} <= ${maximum}::timestamptz)`;
 }
 
-/** Unix seconds of the years 1 to 9999: what both PostgreSQL and ISO 8601 with four digits can say. */
+/** Unix seconds of the years 1 to 9999: the range that both PostgreSQL and ISO 8601 with four digits can express. */
 const firstSecond = sql.raw('-62135596800');
 const endSecond = sql.raw('253402300800');
 
-/** Some of the entries of an organization; whoever selects from it may filter on any column. */
+/** SQL of some entries of an organization. The caller may filter on any of its columns. */
 function entries(organizationId: string, dataIds: readonly string[], idleSeconds: number) {
   return sql`
     select stream.data_id, stream.stream_name as raw_name,
@@ -165,9 +164,9 @@ const channelsOfStream = sql`
   from channels where channels.data_id = stream.data_id`;
 
 /**
- * Says of streams which sample they come from, in place of what was said before. A stream that comes from it already is
- * left as it is. The ids are distinct and in lower case.
- * @throws ApiError 404 that names the first stream, or the sample, that the organization does not have; nothing changes.
+ * Links streams to the sample that they come from, and replaces an earlier link. A stream that already has this link is not
+ * changed. The ids must be distinct and in lower case.
+ * @throws ApiError 404 with the first stream, or the sample, that the organization does not have; then nothing is changed
  */
 export function linkPhysicalSample(
   { organizationId, pool }: OrganizationDatabase,
@@ -180,7 +179,7 @@ export function linkPhysicalSample(
       [organizationId, physicalSampleId],
     );
     if (sample.rowCount === 0) throw notFound(`Physical sample ${physicalSampleId}`);
-    // Locked in one order, so that two requests for the same streams wait for each other.
+    // Locked in the order of ids, so that two requests for the same streams wait for each other and do not deadlock.
     const { rows } = await client.query<{ data_id: string }>(
       `select data_id from streams
        where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
@@ -198,7 +197,9 @@ export function linkPhysicalSample(
   });
 }
 
-/** Changes the fields that are given, where they differ; an unknown stream is left to who reads it next. */
+/**
+ * Changes the given fields where they differ. It is no error if the stream is unknown: the read that follows finds that.
+ */
 export async function updateStream(
   { organizationId, kysely }: OrganizationDatabase,
   dataId: string,

@@ -5,7 +5,7 @@ import { readFor } from '../../http/readings.ts';
 import { bodyRefusals, refusals } from '../../http/schemas.ts';
 import { sendList } from '../../http/send-list.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
 import {
   GrowthInstrument,
   GrowthInstrumentChange,

@@ -1,13 +1,13 @@
 /**
- * Growth instruments of an organization. A deleted one keeps its row, so that what it grew still shows its name, and is
- * otherwise as if it had never been.
+ * Growth instruments of an organization. A deleted instrument keeps its row, so that the streams and samples that it made
+ * still show its name. Everything else behaves as if it did not exist.
  */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
-import { trimmedText } from '../names.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { GrowthInstrument, GrowthInstrumentChange, instrumentTypes } from './schemas.ts';
 
 type Instrument = Static<typeof GrowthInstrument>;
@@ -38,8 +38,8 @@ export async function nextGrowthInstruments(
 }
 
 /**
- * Two instruments may have the same label: a lab with two equal tools tells them apart by their ids.
- * @throws ApiError 422 for a blank label.
+ * Creates an instrument. Two instruments may have the same label: a lab with two equal tools tells them apart by their ids.
+ * @throws ApiError 422 for a blank label
  */
 export async function createGrowthInstrument(
   { organizationId, kysely }: OrganizationDatabase,
@@ -54,7 +54,8 @@ export async function createGrowthInstrument(
 }
 
 /**
- * Changes what is said in `change` of an instrument; null takes away. What it grew shows its new name.
+ * Changes the fields of an instrument that `change` has; null clears a field. Streams and samples that it made show its new
+ * name.
  * @param synthSourceId decimal digits
  * @throws ApiError 404 for an unknown one, 422 for a blank label
  */
@@ -80,9 +81,9 @@ export async function changeGrowthInstrument(
 }
 
 /**
- * Deletes all of the instruments or, when one is unknown, none.
+ * Deletes all of the instruments, or none if one is unknown.
  * @returns their ids in ascending order
- * @throws ApiError 404 that names the first one that is not there.
+ * @throws ApiError 404 with the first id that does not exist
  */
 export function deleteGrowthInstruments(
   { organizationId, pool }: OrganizationDatabase,
@@ -90,7 +91,7 @@ export function deleteGrowthInstruments(
 ): Promise<number[]> {
   const wanted = [...new Set(ids)].sort((a, b) => a - b);
   return inTransaction(pool, async (client) => {
-    // Locked in one order, so that two requests that delete the same instruments wait for each other.
+    // Locked in the order of ids, so that two requests for the same instruments wait for each other and do not deadlock.
     const { rows } = await client.query<{ synth_source_id: number }>(
       `select synth_source_id from growth_instruments
        where organization_id = $1::uuid and synth_source_id = any($2::int4[]) and deleted_at is null

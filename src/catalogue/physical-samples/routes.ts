@@ -28,13 +28,13 @@ const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
 
-interface Means {
+interface SampleDependencies {
   database: Database;
   limits: CatalogueLimits;
 }
 
-export function physicalSampleRoutes(app: App, means: Means): void {
-  const { database, limits } = means;
+export function physicalSampleRoutes(app: App, deps: SampleDependencies): void {
+  const { database, limits } = deps;
   app.get(
     '/',
     {
@@ -84,10 +84,10 @@ export function physicalSampleRoutes(app: App, means: Means): void {
     },
     (request) => sampleTimeseries(readFor(database, request).organization, request.params.physical_sample_id),
   );
-  changeRoutes(app, means);
+  changeRoutes(app, deps);
 }
 
-function changeRoutes(app: App, { database, limits }: Means): void {
+function changeRoutes(app: App, { database, limits }: SampleDependencies): void {
   app.patch(
     '/:physical_sample_id',
     {

@@ -9,7 +9,9 @@ const Metadata = Type.Unsafe<Record<string, unknown> | null>({
   description: 'any JSON object of the client',
 });
 
-/** The row has `id` and never `physical_sample_id`: the SDK's streamer takes either name, and fails when it meets both. */
+/**
+ * The row has `id` and never `physical_sample_id`: the SDK's streamer accepts either name, and fails if both are present.
+ */
 const sampleProperties = {
   id: Type.String(),
   name: Type.String(),

@@ -1,12 +1,15 @@
-/** Guarantees: one sample per name, whoever else creates it at the same time; creating never changes an existing one. */
+/**
+ * Guarantees: one sample for each name, even if several clients create it at the same time. Creating never changes an
+ * existing sample.
+ */
 import type { Static } from '@sinclair/typebox';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { NewPhysicalSample, PhysicalSampleChange } from './schemas.ts';
 import {
   findOrInsertPhysicalSample,
@@ -20,7 +23,10 @@ import {
   updatePhysicalSample,
 } from './store.ts';
 
-/** The organization's samples that pass the filter, newest first, page by page; metadata that is not small is read apart. */
+/**
+ * The organization's samples that pass the filter, newest first, page by page. Metadata that is not small is read
+ * separately.
+ */
 export function listPhysicalSamples(
   organization: OrganizationDatabase,
   filter: PhysicalSampleFilter,
@@ -35,8 +41,8 @@ export function listPhysicalSamples(
 }
 
 /**
- * Creates a sample or finds the one of that name.
- * @throws ApiError 404 for an unknown growth instrument, 422 for a name or metadata that cannot be stored.
+ * Creates a sample, or finds the one with that name.
+ * @throws ApiError 404 for an unknown growth instrument, 422 for a name or metadata that cannot be stored
  */
 export async function createOrFindPhysicalSample(
   organization: OrganizationDatabase,
@@ -58,8 +64,8 @@ export async function createOrFindPhysicalSample(
 }
 
 /**
- * Changes what is said in `change` of a sample; null takes away, and the same again changes nothing.
- * @throws ApiError 404 for an unknown sample, 409 for the name of another one, 422 for what cannot be stored
+ * Changes the fields of a sample that `change` has; null clears a field. The same change again changes nothing.
+ * @throws ApiError 404 for an unknown sample, 409 for the name of another sample, 422 for what cannot be stored
  */
 export async function changePhysicalSample(
   organization: OrganizationDatabase,
@@ -78,7 +84,7 @@ export async function changePhysicalSample(
   return changedSample(organization, physicalSampleId, fields);
 }
 
-/** Says which instrument made a sample. @throws ApiError 404 for an unknown sample or instrument */
+/** Sets the instrument that made a sample. @throws ApiError 404 for an unknown sample or instrument */
 export async function assignInstrument(
   organization: OrganizationDatabase,
   physicalSampleId: string,
@@ -102,8 +108,8 @@ async function requireInstrument(organization: OrganizationDatabase, id: number 
 }
 
 /**
- * What the sample-wide analyses of the official service would have found: nothing.
- * @throws ApiError 404 for an unknown sample.
+ * The results of the official service's sample-wide analyses. This server computes none, so the list is empty.
+ * @throws ApiError 404 for an unknown sample
  */
 export async function sampleTimeseries(organization: OrganizationDatabase, physicalSampleId: string) {
   const physical_sample_id = physicalSampleId.toLowerCase();

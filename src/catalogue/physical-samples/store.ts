@@ -2,6 +2,7 @@
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { hasSqlstate, sqlstates } from '../../database/sqlstates.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { ApiError } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
@@ -11,7 +12,7 @@ import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
 
 type Sample = Static<typeof PhysicalSample>;
 
-/** Columns of `physical_samples as sample`, under their names on the wire, but for the metadata. */
+/** Columns of `physical_samples as sample` under their names in the API, without the metadata. */
 const plainColumns = sql.raw(`
   sample.physical_sample_id as id, sample.name, sample.created_at as created_datetime,
   sample.changed_at as last_updated, sample.version, sample.user_id, sample.growth_instrument_id, sample.sample_id,
@@ -27,8 +28,8 @@ export interface PhysicalSampleFilter {
 export type ListedSample = Static<typeof PhysicalSampleRow> & { is_apart: boolean };
 
 /**
- * The next of the organization's samples that pass the filter, newest first, with what the catalogue shows of each. The
- * metadata of one that `is_apart` is null here, and to be read by itself.
+ * The next of the organization's samples that pass the filter, newest first, with everything that the catalogue shows of
+ * them. If `is_apart`, the metadata is null here and must be read separately.
  */
 export async function nextPhysicalSamples(
   { organizationId, kysely }: OrganizationDatabase,
@@ -79,7 +80,7 @@ export async function nextPhysicalSamples(
   return rows;
 }
 
-/** JSON text of the metadata of a sample. */
+/** The metadata of a sample as JSON text. */
 export async function readMetadata({ organizationId, pool }: OrganizationDatabase, sampleId: string): Promise<string> {
   const { rows } = await pool.query<{ text: string | null }>(
     `select physical_sample_metadata::text as text from physical_samples
@@ -98,7 +99,7 @@ export interface NewSample {
   physical_sample_metadata: string | null;
 }
 
-/** The sample of that name as it is, or a new one with these fields. */
+/** The existing sample with that name, unchanged; else a new one with these fields. */
 export async function findOrInsertPhysicalSample(
   organization: OrganizationDatabase,
   userId: string,
@@ -134,8 +135,8 @@ async function findPhysicalSample(
 }
 
 /**
- * Changes the fields that are given, where they differ, and then counts its version up.
- * @returns the sample as it is then; undefined for an unknown one
+ * Changes the given fields where they differ, and then increases the version.
+ * @returns the sample after the change; undefined for an unknown sample
  * @throws ApiError 409 for the name of another sample
  */
 export async function updatePhysicalSample(
@@ -162,13 +163,11 @@ export async function updatePhysicalSample(
       if (await isNameTaken(organization, 'physical_samples', wanted, client)) throw taken();
     }
     await client.query(update.sql, [...update.parameters]);
-  }).catch((error: { code?: string }) => {
-    throw error.code === uniqueViolation ? taken() : error;
+  }).catch((error: unknown) => {
+    throw hasSqlstate(error, sqlstates.uniqueViolation) ? taken() : error;
   });
   return findPhysicalSample(organization, physicalSampleId);
 }
-
-const uniqueViolation = '23505';
 
 export async function hasPhysicalSample({ organizationId, kysely }: OrganizationDatabase, physicalSampleId: string) {
   const { rows } = await sql`
@@ -177,7 +176,7 @@ export async function hasPhysicalSample({ organizationId, kysely }: Organization
   return rows.length > 0;
 }
 
-/** Whether a sample may be said to come from an instrument: the organization has it and has not deleted it. */
+/** Whether a sample may be linked to an instrument: the organization has it and has not deleted it. */
 export async function hasGrowthInstrument({ organizationId, kysely }: OrganizationDatabase, synthSourceId: number) {
   const { rows } = await sql`
     select from growth_instruments

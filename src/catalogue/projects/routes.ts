@@ -23,16 +23,16 @@ import { createProject } from './store.ts';
 const tags = ['catalogue'];
 /** The official spelling of the path ends in a slash; the router takes it without one too. */
 const prefixTrailingSlash = 'slash';
-// Fastify sends a text as it is, unless a serializer puts it into JSON.
+// Fastify sends a string unchanged unless it is given a serializer, which makes it JSON.
 const json = 'application/json; charset=utf-8';
 
-interface Means {
+interface ProjectDependencies {
   database: Database;
   limits: CatalogueLimits;
 }
 
-export function projectRoutes(app: App, means: Means): void {
-  const { database, limits } = means;
+export function projectRoutes(app: App, deps: ProjectDependencies): void {
+  const { database, limits } = deps;
   app.get(
     '/',
     {
@@ -103,10 +103,10 @@ export function projectRoutes(app: App, means: Means): void {
       return reply.type(json).serializer(JSON.stringify).send('OK');
     },
   );
-  configurationRoutes(app, means);
+  configurationRoutes(app, deps);
 }
 
-function configurationRoutes(app: App, { database, limits }: Means): void {
+function configurationRoutes(app: App, { database, limits }: ProjectDependencies): void {
   app.get(
     '/:project_id/configuration',
     {

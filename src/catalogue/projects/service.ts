@@ -1,10 +1,10 @@
-/** Guarantees: a change to a project happens whole or not at all, and twice is once. */
+/** Guarantees: a change to a project is applied completely or not at all, and repeating it has no further effect. */
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid, notFound } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { jsonDocument } from '../json-document.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
 import {
   changeProject,
   findProject,
@@ -24,7 +24,7 @@ export async function getProject(organization: OrganizationDatabase, projectId: 
   return project;
 }
 
-/** Adds a sample to the project and, if asked, makes it the active one. @throws ApiError 404 */
+/** Adds a sample to the project and, with `set_active`, makes it the active one. @throws ApiError 404 */
 export async function trackSample(
   organization: OrganizationDatabase,
   projectId: string,
@@ -39,9 +39,9 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 const trackedKey = 'tracking_physical_sample_id';
 
 /**
- * Replaces the client's own configuration object. Older SDKs track a sample by a key of it, beside keys that are no
- * business of this server.
- * @throws ApiError 404 for an unknown project or sample, 422 for an object that cannot be stored; nothing is changed.
+ * Replaces the client's own configuration object. Older SDKs track a sample by one of its keys. All other keys have no
+ * meaning for this server.
+ * @throws ApiError 404 for an unknown project or sample, 422 for an object that cannot be stored; then nothing is changed
  */
 export async function replaceConfiguration(
   organization: OrganizationDatabase,
@@ -59,7 +59,7 @@ export async function replaceConfiguration(
   await changeProject(organization, projectId.toLowerCase(), change, limits);
 }
 
-/** The organization's projects, newest first, page by page; a configuration that is not small is read apart. */
+/** The organization's projects, newest first, page by page. A configuration that is not small is read separately. */
 export function listProjects(organization: OrganizationDatabase, limits: CatalogueLimits): AsyncGenerator<ListRow[]> {
   const read = (id: string) => () => readConfiguration(organization, id);
   return pagesOf(
@@ -72,8 +72,8 @@ export function listProjects(organization: OrganizationDatabase, limits: Catalog
 type Listed = Awaited<ReturnType<typeof nextProjects>>[number];
 
 /**
- * Deletes a project: what its streams hold stays, and they belong to no project then. They are told so some at a time, so
- * that nobody waits long for any of them; asking again goes on where it broke off.
+ * Deletes a project. Its streams stay, and then belong to no project. They are unlinked in small batches, so that nobody
+ * waits long for the lock of a stream. If it is interrupted, the same request again continues.
  * @throws ApiError 404
  */
 export async function deleteProject(

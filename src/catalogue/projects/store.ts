@@ -1,6 +1,6 @@
 /**
- * Projects of an organization, one per name (`one-per-name.ts`), and the samples that they track. The samples of a
- * project and the samples that it tracks are the same; one of them may be the active one.
+ * Projects of an organization, one for each name (`one-per-name.ts`), and the samples that they track. The samples of a
+ * project are the samples that it tracks. One of them may be the active one.
  */
 import type { Static } from '@sinclair/typebox';
 import { type RawBuilder, sql } from 'kysely';
@@ -10,8 +10,8 @@ import { inTransaction } from '../../database/transactions.ts';
 import { ApiError, notFound } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
 import { findOrMake } from '../one-per-name.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import type { Project } from './schemas.ts';
 
 export type ProjectRow = Static<typeof Project>;
@@ -39,7 +39,7 @@ const source = sql`
     ) as ids
   ) as member`;
 
-/** The project of that id, with its whole configuration. */
+/** The project with that id, with its whole configuration. */
 export async function findProject(
   { organizationId, kysely }: OrganizationDatabase,
   projectId: string,
@@ -53,8 +53,8 @@ export async function findProject(
 }
 
 /**
- * The next of the organization's projects, newest first. The configuration of one that `is_apart` is null here, and to be
- * read by itself.
+ * The next of the organization's projects, newest first. If `is_apart`, the configuration is null here and must be read
+ * separately.
  */
 export async function nextProjects(
   { organizationId, kysely }: OrganizationDatabase,
@@ -74,7 +74,7 @@ export async function nextProjects(
   return rows;
 }
 
-/** JSON text of the configuration of a project; `null` of one that is gone meanwhile. */
+/** The configuration of a project as JSON text; `null` if the project has been removed meanwhile. */
 export async function readConfiguration({ organizationId, pool }: OrganizationDatabase, projectId: string) {
   const { rows } = await pool.query<{ text: string | null }>(
     `select api_configuration::text as text from projects
@@ -85,8 +85,8 @@ export async function readConfiguration({ organizationId, pool }: OrganizationDa
 }
 
 /**
- * Creates a project or finds the one of that name, whoever else creates it at the same time.
- * @throws ApiError 422 for a name that is blank or too long.
+ * Creates a project, or finds the one with that name, even if several clients create it at the same time.
+ * @throws ApiError 422 for a name that is blank or too long
  */
 export async function createProject(
   organization: OrganizationDatabase,
@@ -108,7 +108,7 @@ export async function createProject(
 }
 
 export interface ProjectChange {
-  /** JSON text of the client's own object, which takes the place of the one before. */
+  /** JSON text of the client's own object, which replaces the present one. */
   apiConfiguration?: string;
   /** A sample to track from now on. */
   trackedSampleId?: string;
@@ -117,8 +117,8 @@ export interface ProjectChange {
 }
 
 /**
- * Applies a change to a project as a whole. Repeating it changes nothing, not even `changed_at`.
- * @throws ApiError 404 for a project or a sample that the organization does not have; nothing is changed.
+ * Applies all parts of a change to a project in one transaction. Repeating it changes nothing, not even `changed_at`.
+ * @throws ApiError 404 for a project or a sample that the organization does not have; then nothing is changed
  */
 export function changeProject(
   { organizationId, pool }: OrganizationDatabase,
@@ -186,7 +186,7 @@ async function addMember(
   );
 }
 
-/** Tells so many streams of a project, at most, that they belong to none. @returns how many it told */
+/** Unlinks streams of a project from it, at most `countMax`. @returns how many were unlinked */
 export async function unlinkStreams(
   { organizationId, pool }: OrganizationDatabase,
   projectId: string,
@@ -203,10 +203,10 @@ export async function unlinkStreams(
   return rowCount ?? 0;
 }
 
-/** Removes a project and what says which samples are its own. @returns false, and removes nothing, while it has streams */
+/** Removes a project and its links to samples. @returns false, and removes nothing, while the project has streams */
 export function removeProject({ organizationId, pool }: OrganizationDatabase, projectId: string): Promise<boolean> {
   return inTransaction(pool, async (client) => {
-    // With this lock no new stream can refer to it any more.
+    // With this lock no new stream can refer to the project.
     const ids = [organizationId, projectId];
     const own = 'organization_id = $1::uuid and project_id = $2::uuid';
     await client.query(`select from projects where ${own} for update`, ids);

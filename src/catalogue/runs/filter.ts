@@ -1,15 +1,15 @@
-/** Which runs pass a filter: conditions on a row of `streams` that is called stream. */
+/** The filters of the list of runs, as SQL conditions on a row of `streams` with the alias stream. */
 import { type RawBuilder, sql } from 'kysely';
 import type { Fold } from '../../database/folding.ts';
 
 export interface RunFilter {
-  /** Folded; all of them have to be found. */
+  /** Folded words; a run passes only if all of them are found. */
   words: readonly string[];
   fold: Fold;
-  /** After how long without a chunk an open run is interrupted, and hidden when it holds nothing. */
+  /** Seconds without a chunk after which an open run is interrupted; if it is also empty, it is hidden. */
   idleSeconds: number;
   status: 'live' | 'ended' | undefined;
-  /** Runs pass that have any of these; undefined where all do. */
+  /** A run passes if it has any of these; undefined lets all runs pass. */
   sampleIds: readonly string[] | undefined;
   projectIds: readonly string[] | undefined;
   instrumentIds: readonly string[] | undefined;
@@ -20,11 +20,11 @@ export interface RunFilter {
 type Condition = RawBuilder<unknown>;
 
 /*
- * What is asked of channels and tags is looked up for one run after the other, and `limit 1` sees to that: PostgreSQL would
- * else read those of all runs once, of all organizations, which takes longer than a page of runs.
+ * Conditions on channels and tags are written with `limit 1`, so that PostgreSQL looks them up for each run. Otherwise it
+ * would read the channels or tags of all runs of all organizations once, which takes longer than a page of runs.
  */
 
-/** Whether a run passes all but the words. */
+/** Whether a run passes all filters but the words. */
 export function passes(filter: RunFilter): Condition {
   const { sampleIds, projectIds, instrumentIds, tagIds, userIds } = filter;
   const conditions = [shows(filter)];
@@ -38,7 +38,7 @@ export function passes(filter: RunFilter): Condition {
   return sql`(${sql.join(conditions, sql` and `)})`;
 }
 
-/** An open stream that holds nothing is not shown when it was opened long ago, as in a search for entries. */
+/** An open stream without data is hidden when it was opened long ago, as in a search for entries. */
 const shows = ({ idleSeconds }: RunFilter): Condition =>
   sql`(stream.finalized_at is not null or stream.pipeline_status is not null
     or stream.created_at + make_interval(secs => ${idleSeconds}::float8) >= clock_timestamp()
@@ -59,7 +59,7 @@ const hasTag = (tagIds: readonly string[]): Condition =>
     where tagged.data_id = stream.data_id and tagged.organization_id = stream.organization_id
       and tagged.tag_id = any(${tagIds}::uuid[]) limit 1), false)`;
 
-/** By itself or by its sample. */
+/** Whether the run itself or its sample belongs to one of the projects. */
 const isOfProject = (projectIds: readonly string[]): Condition =>
   sql`(stream.project_id = any(${projectIds}::uuid[]) or coalesce((
     select true from project_physical_samples as member

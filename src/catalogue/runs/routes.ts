@@ -5,7 +5,7 @@ import { refusals } from '../../http/schemas.ts';
 import { RunList, RunQuery } from './schemas.ts';
 import { listRuns, type RunOptions } from './service.ts';
 
-/** `GET /runs/`: what the page shows first, and what a program can show as well. */
+/** `GET /runs/`: the first view of the page, and useful for other programs too. */
 export function runRoutes(app: App, { database, ...options }: RunOptions & { database: Database }): void {
   app.get(
     '/',

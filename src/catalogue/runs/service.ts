@@ -1,4 +1,7 @@
-/** Guarantees: every run that passes is in one page, each once, whatever is opened meanwhile; and a page is a bounded piece of work. */
+/**
+ * Guarantees: each run that passes is on exactly one page, even if runs are opened meanwhile; and the work for a page is
+ * bounded.
+ */
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { invalid } from '../../errors.ts';
 import { parseDateTime } from '../../lib/date-time.ts';
@@ -11,7 +14,7 @@ import type { Run, RunQuery } from './schemas.ts';
 import { countRuns, describeRuns, findIds, findRuns, type RunPlace } from './store.ts';
 
 export interface RunOptions {
-  /** After how long without a chunk an open run shows as interrupted. */
+  /** Seconds without a chunk after which an open run shows as interrupted. */
   idleSeconds: number;
   limits: CatalogueLimits;
 }
@@ -24,7 +27,7 @@ export interface RunPage {
 
 /**
  * A page of the runs that pass a filter, newest first.
- * @throws ApiError 422 for a cursor that is none, and for too many words
+ * @throws ApiError 422 for an invalid cursor, and for too many words
  */
 export async function listRuns(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
@@ -34,7 +37,7 @@ export async function listRuns(
   const after = query.cursor === undefined ? undefined : placeIn(query.cursor);
   const filter = await filterOf(organization, query, idleSeconds, limits);
   const { limit = limits.runsUsual } = query;
-  // What nobody has is in no run.
+  // If a filter names only unknown things, no run can pass.
   if (Object.values(filter).some((ids) => Array.isArray(ids) && ids !== filter.words && ids.length === 0))
     return noRuns;
   const { places, goesOn } = await collect({ organization, reading }, filter, after, limit, limits);
@@ -52,7 +55,9 @@ export async function listRuns(
 
 const noRuns: RunPage = { runs: [], next_cursor: null, total: 0 };
 
-/** @returns the places of the runs of a page, and after which one the next page goes on, if there may be more */
+/**
+ * @returns the positions of the runs of a page; and, if there may be more, the position after which the next page begins
+ */
 async function collect(
   { organization, reading }: { organization: OrganizationDatabase; reading: Reading },
   filter: RunFilter,
@@ -63,13 +68,13 @@ async function collect(
   const places: RunPlace[] = [];
   let at = after;
   let looked = 0;
-  // Nearly every list is full after the first look, which is therefore a short one.
+  // Nearly every page is full after the first look, so the first look is a short one.
   let lookMax = Math.min(limit + 1, runsLookMax);
   for (;;) {
     const page = await findRuns(organization, filter, at, { lookMax, foundMax: limit + 1 - places.length });
     await reading.rest();
     places.push(...page.found);
-    // One more than is asked for shows that there is one.
+    // One run more than asked for shows that there is a next page.
     if (places.length > limit) return { places: places.slice(0, limit), goesOn: places[limit - 1] };
     if (page.looked < lookMax) return { places, goesOn: undefined };
     at = page.last;
@@ -79,7 +84,7 @@ async function collect(
   }
 }
 
-/** A search would have to look through all for it. */
+/** The total number of runs that pass. Null for a search, which would have to search all runs for it. */
 async function countOf(
   organization: OrganizationDatabase,
   filter: RunFilter,

@@ -5,22 +5,28 @@ import { passes, type RunFilter } from './filter.ts';
 import type { Run } from './schemas.ts';
 import { searchTables } from './search.ts';
 
-/** The place of a run in the list: newest first. */
+/** The position of a run in the list: newest first. */
 export interface RunPlace {
   data_id: string;
   created_at: string;
 }
 
 export interface FoundRuns {
-  /** Those that pass, at most so many. */
+  /** The runs that pass, at most `foundMax`. */
   found: RunPlace[];
-  /** The last one that was looked at; undefined when none is left. Those that pass may go on before it. */
+  /**
+   * The last run that was looked at; undefined when none is left. If `foundMax` was reached, further runs before it may
+   * pass.
+   */
   last: RunPlace | undefined;
-  /** How many were looked at, if not enough of them passed. */
+  /** How many runs were looked at. */
   looked: number;
 }
 
-/** Looks through the next runs in the order of the list, at most `lookMax`, for those that pass a filter, at most `foundMax`. */
+/**
+ * Looks at the next runs in the order of the list, at most `lookMax`, and gives those that pass a filter, at most
+ * `foundMax`.
+ */
 export async function findRuns(
   { organizationId, kysely }: OrganizationDatabase,
   filter: RunFilter,
@@ -53,14 +59,14 @@ export async function findRuns(
   };
 }
 
-/** What runs are filtered by, where it is named: the table, its id and its name. */
+/** The tables of what a filter can name: id, organization and name. */
 const namedThings = {
   instrument: sql`growth_instruments as named (id, organization_id, user_id, name)`,
   tag: sql`tags as named (id, organization_id, user_id, name)`,
   user: sql`users as named (id, organization_id, name)`,
 };
 
-/** The ids of things that have one of some ids, or of some folded names. */
+/** The ids of the things that have one of the given ids or folded names. */
 export async function findIds(
   { organizationId, kysely }: OrganizationDatabase,
   what: keyof typeof namedThings,
@@ -74,7 +80,7 @@ export async function findIds(
   return rows.map(({ id }) => id);
 }
 
-/** How many runs pass a filter without words, as far as `countMax`. */
+/** Counts the runs that pass a filter without words, up to `countMax`. */
 export async function countRuns(
   { organizationId, kysely }: OrganizationDatabase,
   filter: RunFilter,
@@ -89,11 +95,11 @@ export async function countRuns(
   return rows[0]?.count as number;
 }
 
-/** Unix seconds of the years 1 to 9999: what both PostgreSQL and ISO 8601 with four digits can say. */
+/** Unix seconds of the years 1 to 9999: the range that both PostgreSQL and ISO 8601 with four digits can express. */
 const firstSecond = sql.raw('-62135596800');
 const endSecond = sql.raw('253402300800');
 
-/** What a list says of some runs, newest first. One that is not there any more is left out. */
+/** The list entries of some runs, newest first. A run that does not exist any more is left out. */
 export async function describeRuns(
   { organizationId, kysely }: OrganizationDatabase,
   dataIds: readonly string[],
@@ -139,7 +145,7 @@ export async function describeRuns(
   return rows;
 }
 
-/** Of each channel the places from 0 to its highest chunk, without the chunks that it holds. */
+/** SQL of the number of missing chunks: for each channel the indexes from 0 to its highest, minus the stored chunks. */
 const missingChunks = sql`
   select coalesce(sum(highest.chunk_index + 1 - own.chunk_count), 0)::bigint
   from channels as own

@@ -72,7 +72,7 @@ export function tagRoutes(app: App, { database, limits }: { database: Database; 
     '/data-items/',
     {
       prefixTrailingSlash,
-      // What is taken off can be put on again: it is a change of the catalogue, and no deletion.
+      // Tags that were taken off can be put on again, so this needs the scope of a change and not of a deletion.
       config: { scope: 'write' },
       schema: {
         tags,

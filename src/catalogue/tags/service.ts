@@ -1,24 +1,24 @@
-/** Guarantees: one tag per name, whoever else creates it at the same time; tags are linked all or none. */
+/** Guarantees: one tag for each name, even if several clients create it at the same time. Tags are linked all or none. */
 
 import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { ApiError, invalid } from '../../errors.ts';
 import type { ListRow } from '../../lib/list-row.ts';
 import { distinctIds, requireAll } from '../ids.ts';
 import type { CatalogueLimits } from '../limits.ts';
-import { trimmedText } from '../names.ts';
-import { pagesOf } from '../pages.ts';
+import { pagesOf } from '../list-pages.ts';
+import { trimmedText } from '../trimmed-text.ts';
 import { deleteStreamTags, findOrInsertTag, insertStreamTags, nextTags, type TagRow } from './store.ts';
 
-/** @returns the tag of that name, and whether it is new. */
+/** @returns the tag with that name, and whether it is new */
 export async function createOrFindTag(organization: OrganizationDatabase, userId: string, wanted: string) {
   return findOrInsertTag(organization, userId, trimmedText(wanted, 'name'));
 }
 
 /**
- * Puts every tag on every data entry; a second time changes nothing.
- * @returns the number of links that are new
- * @throws ApiError 404 that names the first id that the organization does not have, 422 for more than `tagLinksMax` links,
- * 409 for an entry that would have more than `entryTagsMax` tags; nothing is stored.
+ * Puts every tag on every data entry. Repeating it changes nothing.
+ * @returns the number of new links
+ * @throws ApiError 404 with the first id that the organization does not have, 422 for more than `tagLinksMax` links, 409
+ * for an entry that would have more than `entryTagsMax` tags; then nothing is stored
  */
 export async function linkTags(
   organization: OrganizationDatabase,
@@ -36,10 +36,10 @@ export async function linkTags(
 }
 
 /**
- * Takes every tag off every data entry; a second time changes nothing.
- * @returns the number of links that were there
- * @throws ApiError 404 that names the first id that the organization does not have, 422 for more than `tagLinksMax` links; nothing
- * is changed.
+ * Takes every tag off every data entry. Repeating it changes nothing.
+ * @returns the number of links that were removed
+ * @throws ApiError 404 with the first id that the organization does not have, 422 for more than `tagLinksMax` links; then
+ * nothing is changed
  */
 export async function unlinkTags(
   organization: OrganizationDatabase,

@@ -1,4 +1,4 @@
-/** Tags of an organization, one per name (`one-per-name.ts`), and which streams carry them. */
+/** Tags of an organization, one for each name (`one-per-name.ts`), and their links to streams. */
 import type { Static } from '@sinclair/typebox';
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
@@ -22,7 +22,7 @@ export async function nextTags(
   return rows;
 }
 
-/** The tag of that name, which is made when the organization has none, and whether it is new. */
+/** The tag with that name, and whether it is new. It is created if the organization has none. */
 export async function findOrInsertTag(organization: OrganizationDatabase, userId: string, name: string) {
   const { organizationId, kysely } = organization;
   const { id, isNew } = await findOrMake(organization, 'tags', name, async (client) => {
@@ -41,7 +41,7 @@ export async function findOrInsertTag(organization: OrganizationDatabase, userId
   return { tag: rows[0], isNew };
 }
 
-/** Those that the organization has; the streams are locked in one order, so that two callers cannot deadlock. */
+/** Those ids that the organization has. The streams are locked in the order of ids, so that two callers cannot deadlock. */
 const knownIds = (organizationId: string, dataIds: string[], tagIds: string[]) => sql`
     known_streams as materialized (
       select data_id from streams
@@ -59,14 +59,14 @@ export interface LinkedTags {
   known_data_ids: string[];
   known_tag_ids: string[];
   associations_created: number;
-  /** One that would have more tags than it may; then nothing is stored. */
+  /** An entry that would have more tags than allowed; then nothing is stored. */
   crowded_data_id: string | null;
 }
 
 /**
- * Puts every tag on every stream when all of them are the organization's; otherwise nothing is stored, and the ids that
- * are known tell which one is not. One statement. The ids are distinct and in lower case. Nothing is stored either when a
- * stream would have more than `entryTagsMax` tags.
+ * Puts every tag on every stream in one statement. If the organization lacks one of them, nothing is stored, and the known
+ * ids show which is missing. Nothing is stored either if a stream would have more than `entryTagsMax` tags. The ids must be
+ * distinct and in lower case.
  */
 export async function insertStreamTags(
   { organizationId, kysely }: OrganizationDatabase,
@@ -111,7 +111,9 @@ export interface UnlinkedTags {
   associations_removed: number;
 }
 
-/** Takes every tag off every stream when all of them are the organization's; in the way of `insertStreamTags`. */
+/**
+ * Takes every tag off every stream, or nothing if the organization lacks one of them; otherwise like `insertStreamTags`.
+ */
 export async function deleteStreamTags(
   { organizationId, kysely }: OrganizationDatabase,
   dataIds: string[],

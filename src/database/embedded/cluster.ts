@@ -28,7 +28,7 @@ import { type Account, obstacleFor, type RunAs, runAndWait } from './user.ts';
 export const ROLE = 'metrology';
 export const DATABASE = 'metrology';
 
-/** Where the cluster of this DATA_DIR is, made or not: in DATA_DIR, unless it had to be moved. */
+/** Where the cluster of this DATA_DIR is or will be: in DATA_DIR, unless it had to be moved. */
 export function clusterFolder(dataDir: string): string {
   const moved = readIfThere(join(dataDir, 'postgres-moved-to'))?.trim();
   if (moved === undefined) return join(dataDir, 'postgres');
@@ -70,7 +70,7 @@ export function readPassword(dataDir: string): string | undefined {
   return readIfThere(join(dataDir, 'postgres-password'))?.trim();
 }
 
-/** Makes the password, in a file that only its owner reads. It is on disk before a cluster depends on it. */
+/** Creates the password, in a file that only its owner can read. The file is on disk before a cluster depends on it. */
 export function makePassword(dataDir: string): string {
   const password = randomBytes(24).toString('hex');
   writeDurably(join(dataDir, 'postgres-password'), `${password}\n`);
@@ -78,8 +78,8 @@ export function makePassword(dataDir: string): string {
 }
 
 /**
- * Makes the cluster. It is made beside its place and moved there when it is complete and synced, so that a folder at
- * that place is always a good one; what an interrupted attempt left is deleted by the next one.
+ * Creates the cluster. It is built in a temporary folder and renamed to its place when it is complete and synced. So a
+ * folder at that place is always complete. What an interrupted attempt left behind is deleted by the next one.
  */
 export async function makeCluster(
   binaries: PostgresBinaries,
@@ -111,7 +111,8 @@ export async function makeCluster(
   ]);
   renameSync(join(making, 'cluster'), clusterDir);
   syncFolder(parent);
-  // The parent may be as new as the cluster. Who may not read the folder above did not make an entry in it either.
+  // The parent may be new, too, and then its own entry has to be synced. A user who may not read the folder above did
+  // not create an entry there.
   if (isReadable(dirname(parent))) syncFolder(dirname(parent));
   rmSync(making, { recursive: true });
 }
@@ -124,7 +125,7 @@ async function removeFolder(path: string): Promise<void> {
     } catch (error) {
       if (attempt === removeAttemptsMax) throw error;
     }
-    // Node 24 does not say so when something has come in while it removed the rest.
+    // Node 24 reports no error when a file was added while it removed the others.
     if (!existsSync(path)) return;
     if (attempt >= removeAttemptsMax) throw new Error(`${path} cannot be removed: something still writes into it`);
     await sleep(100);
@@ -146,9 +147,9 @@ export async function replacePassword(
 }
 
 /**
- * Root hands the cluster, made or not, to `account`: in place where that account gets through to DATA_DIR, otherwise
- * below `root`. Returns where the cluster is from now on. The owner of the cluster folder changes last, so an
- * interrupted hand-over is done again.
+ * Root gives the cluster, existing or not yet, to `account`: in place if that account can reach DATA_DIR, otherwise
+ * below `root`. The owner of the cluster folder is changed last, so an interrupted hand-over is repeated.
+ * @returns where the cluster is from now on
  */
 export async function handOver(
   dataDir: string,
@@ -159,7 +160,7 @@ export async function handOver(
 ): Promise<string> {
   const { uid, gid, mode } = statSync(dataDir);
   if (uid === 0) {
-    // The account may pass through DATA_DIR; it cannot list it, and the secrets in it stay readable to root alone.
+    // The account may pass through DATA_DIR but not list it, and only root can read the secrets in it.
     chownSync(dataDir, 0, account.gid);
     chmodSync(dataDir, (mode & 0o777) | 0o010);
   }
@@ -178,7 +179,7 @@ export async function handOver(
   const moved = join(folder, 'postgres');
   if (existsSync(clusterDir)) {
     cpSync(clusterDir, moved, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    // Node 24 copies a folder without its mode, and PostgreSQL refuses data that others could read.
+    // Node 24 does not copy the mode of a folder, and PostgreSQL refuses data that others could read.
     chmodSync(moved, 0o700);
     chownTree(moved, account);
     await runAndWait({ kind: 'self' }, 'sync', []);
@@ -186,7 +187,9 @@ export async function handOver(
   return moved;
 }
 
-/** Remembers that the cluster is elsewhere; a copy that stayed behind is set aside, so that no one takes it for it. */
+/**
+ * Records that the cluster is elsewhere. A copy that stayed behind is renamed, so that nobody takes it for the cluster.
+ */
 export function rememberMove(dataDir: string, moved: string): void {
   writeDurably(join(dataDir, 'postgres-moved-to'), `${moved}\n`);
   const old = join(dataDir, 'postgres');

@@ -7,12 +7,13 @@ import type { EmbeddedLog } from './log.ts';
 import { processBirth } from './processes.ts';
 
 /**
- * The lock on DATA_DIR. Guarantees that of all servers that hold it at most one is alive.
+ * The lock on DATA_DIR. Guarantees that at most one live server holds it.
  *
- * Each contender first puts down a claim, a file whose name says who it is, and then looks for the claims of others:
- * of two that come at once at least one sees the other. No claim is ever taken over, so nothing can be removed that
- * somebody else has just renewed. A claim is void when its process is gone or the process id was given to another one.
- * Processes of another container or machine cannot be looked up; their claims are alive as long as they are renewed.
+ * Each server first creates a claim, a file whose name identifies its process, and then looks for the claims of others.
+ * If two come at once, at least one of them sees the other. A claim is never taken over, so no server can remove a
+ * claim that another has just renewed. A claim is void when its process is gone, or when its process id now belongs to
+ * another process. Processes of another container or machine cannot be looked up: their claims count as live as long as
+ * they are renewed.
  */
 export interface DataDirLock {
   release(): void;
@@ -38,24 +39,24 @@ export async function lockDataDir(dataDir: string, log: EmbeddedLog): Promise<Da
   const own = claimOf(dataDir, `server-${process.pid}-${birth}-${machine}.lock`);
   if (!own) throw new Error(`cannot name a lock for process ${process.pid}, started ${birth}, on ${machine}`);
   for (let attempt = 1; ; attempt++) {
-    putDown(own, dataDir);
+    createClaim(own, dataDir);
     const holder = await liveHolder(dataDir, own);
     if (!holder) return hold(own, log);
     rmSync(own.path, { force: true });
     if (attempt === ATTEMPTS_MAX) throw inUse(dataDir, holder);
-    // Two that came at once have both stepped back; by chance one of them comes back first.
+    // Two that came at once have both withdrawn. After a random pause, one of them is first.
     await sleep(20 + Math.random() * 80);
   }
 }
 
-/** Whether a server that is alive holds the folder, one that has gone did (its claim is removed), or none has ever. */
+/** Whether a live server holds the folder, a server that is gone did (its claim is removed), or none ever has. */
 export async function isHeld(dataDir: string): Promise<'held' | 'left' | 'never'> {
   if (!readdirSync(dataDir).some((name) => claimOf(dataDir, name))) return 'never';
   const nobody = { path: '', pid: 0, birth: '', machine: machineName() };
   return (await liveHolder(dataDir, nobody)) === undefined ? 'left' : 'held';
 }
 
-function putDown(own: Claim, dataDir: string): void {
+function createClaim(own: Claim, dataDir: string): void {
   try {
     writeFileSync(own.path, '', { flag: 'wx', mode: 0o600 });
   } catch (error) {
@@ -110,7 +111,7 @@ function claimOf(dataDir: string, name: string): Claim | undefined {
   return { path: join(dataDir, name), pid: Number(pid), birth, machine };
 }
 
-/** Names the place whose process ids we can look up: this boot of this machine, and this container on it. */
+/** Identifies the scope in which process ids are valid: this boot of this machine, and this container on it. */
 function machineName(): string {
   const parts =
     process.platform === 'linux'
@@ -119,7 +120,7 @@ function machineName(): string {
   return createHash('sha256').update(parts.join(' ')).digest('hex').slice(0, 12);
 }
 
-/** Another process that is alive holds the folder. */
+/** Another live process holds the folder. */
 export class DataDirInUse extends Error {
   readonly holder: number;
 

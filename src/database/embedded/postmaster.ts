@@ -3,7 +3,8 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } fro
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseClient } from '../client.ts';
+import { DatabaseClient } from '../driver.ts';
+import { hasSqlstate, sqlstates } from '../sqlstates.ts';
 import { DATABASE, ROLE } from './cluster.ts';
 import type { EmbeddedLimits } from './limits.ts';
 import type { EmbeddedLog } from './log.ts';
@@ -12,12 +13,12 @@ import { shorten } from './room.ts';
 import { settingsArguments } from './settings.ts';
 import { commandAs, type RunAs } from './user.ts';
 
-/** One running PostgreSQL that this process has started. */
+/** A running PostgreSQL that this process has started. */
 export interface Postmaster {
   pid: number;
   port: number;
   connectionString: string;
-  /** Settles when the process is gone, with the way it went; never rejects. */
+  /** Resolves when the process has ended, with how it ended; never rejects. */
   exited: Promise<string>;
   isAlive(): boolean;
 }
@@ -35,7 +36,7 @@ export interface PostmasterOptions {
   limits: EmbeddedLimits;
 }
 
-/** Recovery after a crash replays up to max_wal_size, so a start that works is given time. */
+/** Recovery after a crash replays up to max_wal_size, so the wait for a start is long. */
 const READY_WAIT_MS_MAX = 600_000;
 const START_ATTEMPTS_MAX = 10;
 
@@ -44,7 +45,7 @@ export function connectionStringFor(port: number, password: string, database = D
   return `postgresql://${ROLE}:${password}@127.0.0.1:${port}/${database}?sslmode=disable`;
 }
 
-/** As `startPostmaster`, on a free port of its choice. */
+/** The same as `startPostmaster`, on a free port that it chooses. */
 export async function startOnFreePort(options: PostmasterOptions, signal: AbortSignal): Promise<Postmaster> {
   for (let attempt = 1; ; attempt++) {
     const port = await options.choosePort();
@@ -52,8 +53,8 @@ export async function startOnFreePort(options: PostmasterOptions, signal: AbortS
       return await startPostmaster(options, port, signal);
     } catch (error) {
       const held = (error as Error).message.includes('pre-existing shared memory block');
-      // Somebody took the port between our look and PostgreSQL's, or old backends are still there that we cannot see;
-      // anything else would fail again.
+      // Another program took the port between our check and PostgreSQL's, or old backends are there that we cannot see.
+      // Anything else would fail again.
       if (attempt === START_ATTEMPTS_MAX || (!held && (await isFree(port)))) throw error;
       if (held) await sleep(1_000);
     }
@@ -61,10 +62,10 @@ export async function startOnFreePort(options: PostmasterOptions, signal: AbortS
 }
 
 /**
- * Starts PostgreSQL and comes back when it accepts connections to its database. It leads its own process group, so a
- * Ctrl-C in the terminal reaches this server only, which then stops the two in order.
+ * Starts PostgreSQL and returns when it accepts connections to its database. It runs in a process group of its own, so
+ * a Ctrl-C in the terminal reaches this server only, which then stops both in order.
  *
- * @throws Error with the end of its log when it does not come up; then nothing is left running
+ * @throws Error with the end of its log when it does not start; then nothing is left running
  */
 export async function startPostmaster(
   options: PostmasterOptions,
@@ -118,19 +119,21 @@ async function waitUntilReady(
   signal: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
-  let said = false;
+  let isLogged = false;
   while (performance.now() - start < READY_WAIT_MS_MAX) {
     signal.throwIfAborted();
     if (!postmaster.isAlive()) throw new Error(await postmaster.exited);
-    // Where a stranger has the port, PostgreSQL ends long before the stranger's silence does.
-    const ended = postmaster.exited.then((how) => new Error(how) as Error & { code?: string });
+    // If another program has the port, PostgreSQL ends long before the connection to that program times out.
+    const ended = postmaster.exited.then((how) => new Error(how));
     const refusal = await Promise.race([tryConnection(postmaster.connectionString), ended]);
     if (refusal === undefined) return;
-    if (refusal.code === '3D000') await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
-    // 28P01 is a wrong password: the file is not the one that the cluster was made with. Waiting does not help.
-    if (refusal.code === '28P01') throw refusal;
-    if (!said && performance.now() - start > 3_000) {
-      said = true;
+    if (hasSqlstate(refusal, sqlstates.invalidCatalogName)) {
+      await createDatabase(connectionStringFor(postmaster.port, password, 'postgres'));
+    }
+    // A wrong password: the file is not the one with which the cluster was created. Waiting does not help.
+    if (hasSqlstate(refusal, sqlstates.invalidPassword)) throw refusal;
+    if (!isLogged && performance.now() - start > 3_000) {
+      isLogged = true;
       log.info({ answer: refusal.message }, 'PostgreSQL is not ready yet; after a crash it first replays its log');
     }
     await sleep(10);
@@ -139,14 +142,14 @@ async function waitUntilReady(
 }
 
 /** undefined when a connection to this address works, otherwise the reason why not. */
-export async function tryConnection(connectionString: string): Promise<(Error & { code?: string }) | undefined> {
+export async function tryConnection(connectionString: string): Promise<Error | undefined> {
   const client = new DatabaseClient({ connectionString, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {}); // A connection that breaks also rejects the call below, which reports it.
   try {
     await client.connect();
     return undefined;
   } catch (error) {
-    return error as Error & { code?: string };
+    return error as Error;
   } finally {
     await client.end().catch(() => {}); // There is nothing to lose on it.
   }
@@ -163,8 +166,8 @@ async function createDatabase(connectionString: string): Promise<void> {
 }
 
 /**
- * Chooses the port of the last start where it is free, so that whoever reads the database with a tool of their own finds
- * it again; after that any.
+ * Chooses the port of the last start if it is free, so that other tools of the operator still find the database there;
+ * otherwise any port.
  */
 export function portAsBefore(clusterDir: string): () => Promise<number> {
   let isFirst = true;
@@ -177,8 +180,8 @@ export function portAsBefore(clusterDir: string): () => Promise<number> {
 }
 
 /**
- * A port below the range that the system gives to outgoing connections: otherwise one of those, even our own attempt to
- * reconnect, could take the port while PostgreSQL is being started again.
+ * A port below the range that the system uses for outgoing connections. Otherwise an outgoing connection, even our own
+ * attempt to reconnect, could take the port while PostgreSQL restarts.
  */
 async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {

@@ -3,20 +3,20 @@ import { readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync 
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the file `postmaster.pid` in a data folder says; it outlives its process when that was killed. */
+/** The content of `postmaster.pid` in a data folder. The file stays when its process is killed. */
 export interface PostmasterFile {
   pid: number;
   port: number;
 }
 
 /**
- * A text that differs between two processes that were given the same process id, or undefined when no such process is
- * alive. A zombie counts as dead.
+ * A text that differs between two processes that had the same process id at different times; undefined when no such
+ * process is alive. A zombie counts as dead.
  */
 export function processBirth(pid: number): string | undefined {
   if (process.platform !== 'linux') return psColumn(pid, 'lstart')?.replaceAll(/\W+/g, '_');
   try {
-    // The name in the second field may hold blanks and brackets, so fields are counted after its last bracket.
+    // The name in the second field may contain blanks and brackets, so fields are counted after the last bracket.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
@@ -32,12 +32,12 @@ export function readPostmasterFile(clusterDir: string): PostmasterFile | undefin
 
 function parsePostmasterFile(text: string): PostmasterFile | undefined {
   const lines = text.split('\n');
-  // A negative id is that of a `postgres --single`.
+  // A negative id is that of `postgres --single`.
   const pid = Math.abs(Number(lines[0]));
   return Number.isInteger(pid) && pid > 0 ? { pid, port: Number(lines[3]) } : undefined;
 }
 
-/** Whether this process is a PostgreSQL that works on this data folder, and not one that inherited the process id. */
+/** Whether this process is a PostgreSQL that works on this data folder, and not a later process with the same id. */
 export function isPostgresOf(clusterDir: string, pid: number): boolean {
   const command = commandOf(pid);
   if (command === undefined || !/^postgres\b/.test(basename(command[0] ?? ''))) return false;
@@ -45,10 +45,11 @@ export function isPostgresOf(clusterDir: string, pid: number): boolean {
 }
 
 /**
- * PostgreSQL refuses to start while the process id in its pid file is alive, whoever that is now, and be it a zombie. It
- * ignores the id of its own parent, so that is written over one that is not PostgreSQL any more. The rest of the file
- * stays: by it PostgreSQL itself sees whether old backends still hold the shared memory. It refuses an empty one too, which
- * is what a PostgreSQL leaves that was killed between making and writing it, when it had no backends yet: that goes.
+ * PostgreSQL refuses to start while the process id in its pid file is alive, whatever process that is now, even a
+ * zombie. It ignores the id of its own parent. So if the id is not that of a PostgreSQL any more, it is replaced by
+ * ours. The rest of the file stays: PostgreSQL uses it to check whether old backends still hold the shared memory. It
+ * also refuses an empty file. A PostgreSQL leaves one if it is killed between creating and writing the file, when it
+ * has no backends yet; so an empty file is removed.
  */
 export function mendPostmasterFile(clusterDir: string): void {
   const path = join(clusterDir, 'postmaster.pid');
@@ -71,7 +72,7 @@ function readIfThere(path: string): string | undefined {
 
 /**
  * Stops the PostgreSQL process: a fast shutdown within `waitMsMax`, then an immediate one (its next start recovers from
- * the write-ahead log), then SIGKILL. Comes back when `isAlive` says no.
+ * the write-ahead log), then SIGKILL. Returns when `isAlive` returns false.
  */
 export async function stopPostmaster(pid: number, waitMsMax: number, isAlive: () => boolean): Promise<NodeJS.Signals> {
   const ladder: [NodeJS.Signals, number][] = [
@@ -87,10 +88,10 @@ export async function stopPostmaster(pid: number, waitMsMax: number, isAlive: ()
 }
 
 /**
- * Waits until no backend of this data folder is left from a postmaster that died: they hold the shared memory. An idle
- * one leaves by itself at once, one in a long query only at its end, so those are told to quit, as the postmaster would.
- * Where /proc does not show them (macOS, some containers) this returns at once; PostgreSQL's own check then fails
- * the start, which is tried again.
+ * Waits until no backend of this data folder is left from a postmaster that died, since backends hold the shared
+ * memory. An idle backend ends at once by itself. One in a long query ends only after it, so it gets the signal to
+ * quit, as the postmaster would send it. Where /proc does not show them (macOS, some containers), this returns at once;
+ * then PostgreSQL's own check fails the start, which is retried.
  */
 export async function clearOldBackends(clusterDir: string): Promise<number> {
   const before = backendsOf(clusterDir).length;
@@ -102,7 +103,7 @@ export async function clearOldBackends(clusterDir: string): Promise<number> {
   throw new Error(`old PostgreSQL processes of ${clusterDir} do not end: ${backendsOf(clusterDir).join(', ')}`);
 }
 
-/** Asks every 10 ms, for at most `waitMsMax`; the last answer. */
+/** Checks the condition every 10 ms, for at most `waitMsMax`. @returns its last value */
 export async function until(condition: () => boolean, waitMsMax: number): Promise<boolean> {
   const end = performance.now() + waitMsMax;
   while (!condition()) {
@@ -116,7 +117,7 @@ function backendsOf(clusterDir: string): number[] {
   const folder = statSync(clusterDir, { throwIfNoEntry: false });
   if (process.platform !== 'linux' || !folder) return [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  // A process without a command is about to end, and until then it may hold the shared memory.
+  // A process without a command line is about to end, and may hold the shared memory until then.
   const ours = (pid: number) => commandOf(pid) === undefined || isPostgresOf(clusterDir, pid);
   return pids.map(Number).filter((pid) => worksIn(pid, folder) && ours(pid));
 }
@@ -148,7 +149,7 @@ function psColumn(pid: number, column: string): string | undefined {
     const output = execFileSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' });
     return output.trim() || undefined;
   } catch (error) {
-    // ps ends with 1 when there is no such process.
+    // ps exits with 1 when there is no such process.
     if ((error as { status?: number }).status === 1) return undefined;
     throw error;
   }

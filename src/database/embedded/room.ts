@@ -1,7 +1,7 @@
 /*
- * The room that the embedded PostgreSQL needs to go on: a PostgreSQL that cannot write its log ends, and one that has ended
- * cannot start where it finds no room. So a file stands beside its data that holds some in reserve, and is given up for it. What
- * is stored meanwhile is bounded by who stores (`disk.ts`), so the reserve lasts.
+ * The disk space that the embedded PostgreSQL needs. A PostgreSQL that cannot write its log ends, and it cannot start
+ * again without space. So a reserve file lies beside its data, and is deleted when the disk is full. The reserve lasts,
+ * because the server stores nothing while the disk is full (`disk.ts`).
  */
 import { randomFillSync } from 'node:crypto';
 import { closeSync, copyFileSync, openSync, rmSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs';
@@ -11,9 +11,9 @@ import type { EmbeddedLog } from './log.ts';
 export interface EmbeddedRoom {
   /** Whether PostgreSQL can hardly write anything: less than one file of its log is left. */
   isFull(): boolean;
-  /** Gives the reserve up where the disk is full. */
+  /** Deletes the reserve if the disk is full. */
   giveWhenFull(): void;
-  /** Makes the reserve again where there is ample room for it, and keeps the log of PostgreSQL short. */
+  /** Makes the reserve again when there is enough space for it, and keeps the log of PostgreSQL short. */
   keep(): void;
 }
 
@@ -22,7 +22,7 @@ interface RoomOptions {
   logFile: string;
   log: EmbeddedLog;
   limits: EmbeddedLimits;
-  /** Bytes that are left on the disk of a folder; asks the system by default. */
+  /** Free bytes on the disk of a folder; asks the operating system by default. */
   freeBytesOf?: ((folder: string) => number) | undefined;
 }
 
@@ -59,7 +59,7 @@ export function createRoom({ clusterDir, logFile, log, limits, ...given }: RoomO
   return room;
 }
 
-/** By chance, so that no file system that compresses makes it small. */
+/** Random bytes, so that a compressing file system does not make the file small. */
 function fill(path: string, bytes: number): void {
   const piece = randomFillSync(Buffer.alloc(Math.min(bytes, 1024 ** 2)));
   const file = openSync(path, 'w', 0o600);
@@ -71,8 +71,8 @@ function fill(path: string, bytes: number): void {
 }
 
 /**
- * Puts a long log aside while PostgreSQL writes it: it appends, so it goes on at the beginning of the file that was emptied. Where
- * there is no room for a copy, what was put aside before goes, and then the log itself.
+ * Moves a long log aside while PostgreSQL writes to it: PostgreSQL appends, so it goes on at the start of the emptied
+ * file. If there is no space for a copy, the previous copy is deleted, and this log is lost.
  */
 export function shorten(logFile: string, bytesMax: number): void {
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;

@@ -1,8 +1,8 @@
 import type { EmbeddedLimits } from './limits.ts';
 
 /**
- * The settings that the embedded PostgreSQL is started with, each with its why. They are given on the command line, so
- * what an older version of this server wrote into the data folder never decides.
+ * The settings with which the embedded PostgreSQL is started, each with its reason. They are passed on the command
+ * line, so they override what an older version of this server wrote into the data folder.
  */
 const SETTINGS: ReadonlyArray<readonly [name: string, value: string, why: string]> = [
   ['shared_buffers', '128MB', 'Recent chunks are what is read back; the rest stays in the page cache of the system.'],
@@ -24,21 +24,21 @@ const SETTINGS: ReadonlyArray<readonly [name: string, value: string, why: string
   ['log_line_prefix', '%m [%p] ', 'Time with milliseconds and process id are enough: there is one database.'],
 ];
 
-/** What the delivery contract stands on: a 2xx promises that a power cut loses nothing. */
+/** What the delivery contract depends on: a 2xx promises that a power cut loses nothing. */
 const DURABLE: ReadonlyArray<readonly [name: string, value: string]> = [
   ['fsync', 'on'],
   ['full_page_writes', 'on'],
   ['synchronous_commit', 'on'],
 ];
 
-/** What keeps other users and other machines out; it belongs to the code that connects. */
+/** Keeps other users and other machines out; the code that connects depends on it. */
 const REACHED_BY: ReadonlyArray<readonly [name: string, value: string]> = [
   ['listen_addresses', '127.0.0.1'],
   // A socket path ends at 107 bytes and DATA_DIR may be longer, so there is no socket at all.
   ['unix_socket_directories', ''],
 ];
 
-/** The setting max_wal_size for a disk of this size: the log and what it is written for share it. */
+/** The setting max_wal_size for a disk of this size, which log and data share. */
 export function walSizeFor(diskBytes: number, limits: Pick<EmbeddedLimits, 'walBytesMax' | 'walBytesMin'>): string {
   const bytes = Math.min(limits.walBytesMax, Math.max(limits.walBytesMin, diskBytes / 16));
   return `${Math.floor(bytes / 1024 ** 2)}MB`;
@@ -47,8 +47,8 @@ export function walSizeFor(diskBytes: number, limits: Pick<EmbeddedLimits, 'walB
 /**
  * The `-c name=value` arguments for `postgres`.
  *
- * @param overrides settings of the caller, which win over the defaults above
- * @throws Error when an override touches durability or the way in
+ * @param overrides settings of the caller, which override the defaults above
+ * @throws Error when an override changes durability or who can connect
  */
 export function settingsArguments(port: number, overrides: Record<string, string> = {}): string[] {
   const settings = new Map<string, string>(SETTINGS.map(([name, value]) => [name, value]));

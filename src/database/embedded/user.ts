@@ -5,10 +5,10 @@ import { promisify } from 'node:util';
 import { type PostgresBinaries, SET_DATABASE_URL } from './binaries.ts';
 
 /**
- * Who runs PostgreSQL, which refuses to run as root.
+ * The user that runs PostgreSQL, which refuses to run as root.
  * - `self`: the user of this server.
- * - `namespace`: still root for the file system, but shown to PostgreSQL as user `uid`. Files stay where they are.
- * - `user`: another user of this machine, who needs a way to the binaries and the data.
+ * - `namespace`: still root for the file system, but PostgreSQL sees itself as user `uid`. Files stay where they are.
+ * - `user`: another user of this machine, who must be able to reach the binaries and the data.
  */
 export type RunAs =
   | { kind: 'self' }
@@ -30,7 +30,7 @@ interface Command {
 /** Where the programs of the system are, whatever the PATH of this process leads to. */
 const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The command as `runAs` runs it. The environment is made anew: PGDATA, LD_LIBRARY_PATH and their like stay out. */
+/** The command as `runAs` runs it. It gets a new environment, without PGDATA, LD_LIBRARY_PATH and the like. */
 export function commandAs(runAs: RunAs, file: string, args: string[]): Command {
   const PATH = process.env.PATH ? `${process.env.PATH}:${systemPath}` : systemPath;
   const options = { env: { PATH, LC_ALL: 'C', TZ: 'UTC' }, cwd: '/' };
@@ -50,7 +50,7 @@ export async function runAndWait(runAs: RunAs, file: string, args: string[], inp
   return (await running).stdout;
 }
 
-/** undefined when this user can start the binaries and enter the folder, otherwise what stood in the way. */
+/** Undefined when this user can start the binaries and enter the folder, otherwise the reason why not. */
 export async function obstacleFor(runAs: RunAs, postgres: string, folder: string): Promise<string | undefined> {
   try {
     await runAndWait(runAs, '/bin/sh', ['-c', 'cd -- "$1" && exec "$2" --version', 'sh', folder, postgres]);
@@ -61,11 +61,11 @@ export async function obstacleFor(runAs: RunAs, postgres: string, folder: string
 }
 
 /**
- * Decides who runs a cluster. Its owner decides when there is one; root tries the namespace first.
+ * Decides who runs a cluster: its owner if it exists; root tries the namespace first.
  *
- * @param clusterDir the data folder of PostgreSQL, made or not; its parent exists
- * @param ownerUid owner of `clusterDir`, undefined when it is not made yet
- * @returns undefined when root has to hand the cluster to another user
+ * @param clusterDir the data folder of PostgreSQL, which need not exist; its parent exists
+ * @param ownerUid owner of `clusterDir`, undefined when it does not exist yet
+ * @returns undefined when root has to give the cluster to another user
  * @throws Error with a sentence that says what to do
  */
 export async function chooseRunAs(
@@ -88,7 +88,7 @@ export async function chooseRunAs(
   if (ownUid !== 0 && ownerUid !== undefined && ownerUid !== ownUid) {
     throw new Error(`${clusterDir} belongs to user id ${ownerUid}, this server runs as ${ownUid}: run it as the owner`);
   }
-  // initdb asks for the name of its user, which a container started with any user id does not have.
+  // initdb needs the name of its user, and a container that was started with an arbitrary user id has none.
   const nameless = ownerUid === undefined && !accounts.some(({ uid }) => uid === ownUid);
   if (ownUid !== 0 && (!nameless || process.platform !== 'linux')) return { kind: 'self' };
   const shownAs = accounts.find(({ uid }) => uid !== 0);
@@ -100,7 +100,7 @@ export async function chooseRunAs(
   throw new Error(`user id ${ownUid} has no name in /etc/passwd, which initdb needs: add one, or ${SET_DATABASE_URL}`);
 }
 
-/** The account that root hands PostgreSQL to: one made for it if there is one, `nobody` at last. */
+/** The account to which root gives PostgreSQL: `postgres` or `node` if there is one, else `nobody`. */
 export function otherAccount(): Account {
   const accounts = readAccounts();
   for (const name of ['postgres', 'node', 'nobody']) {
@@ -110,7 +110,7 @@ export function otherAccount(): Account {
   throw new Error(`PostgreSQL refuses to run as root: run the server as an ordinary user, or ${SET_DATABASE_URL}`);
 }
 
-/** The binaries where `user` can start them: where they are, or a copy of them (60 MB) below `root`. */
+/** Binaries that `user` can start: the given ones, or a copy of them (60 MB) below `root`. */
 export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root: string): Promise<PostgresBinaries> {
   const cannot =
     'PostgreSQL refuses to run as root, and root can neither use "unshare --user" nor run it as another user';
@@ -120,7 +120,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   if ((await obstacleFor(user, join(binaries.native, 'bin', 'postgres'), '/')) === undefined) return binaries;
   const native = join(root, `postgresql-${binaries.version}`);
   if (!existsSync(native)) {
-    // The mode that it is made with is cut by the umask.
+    // The umask reduces the mode that a folder is created with.
     if (mkdirSync(root, { recursive: true })) chmodSync(root, 0o755);
     const unfinished = mkdtempSync(join(root, 'copying-'));
     cpSync(binaries.native, join(unfinished, 'native'), { recursive: true, verbatimSymlinks: true });
@@ -133,7 +133,7 @@ export async function binariesFor(user: RunAs, binaries: PostgresBinaries, root:
   throw new Error(`${cannot} (${obstacle}): ${instead}`);
 }
 
-/** Of two servers that make it at the same time the first one's stays. */
+/** If two servers create it at the same time, the first one's stays. */
 function publishFolder(made: string, target: string): void {
   try {
     renameSync(made, target);

@@ -3,24 +3,26 @@ import { type Postmaster, type PostmasterOptions, startPostmaster } from './post
 import { clearOldBackends, stopPostmaster } from './processes.ts';
 import type { EmbeddedRoom } from './room.ts';
 
-/** Pauses before the first, second, … attempt in a row; the last one is repeated. */
+/** Pauses before the first, second, … attempt in a row; the last pause is repeated. */
 const PAUSES_MS = [0, 250, 500, 1_000, 2_000, 5_000, 15_000, 60_000];
-/** Who has lived this long has not failed. */
+/** A PostgreSQL that has run this long counts as started successfully. */
 const STEADY_MS = 60_000;
-/** Who has come up and died before that counts no more failures than this: it is back within seconds every time. */
+/**
+ * A PostgreSQL that came up and died earlier counts at most this many failures, so each restart comes within seconds.
+ */
 const FAILURES_MAX_ONCE_UP = 3;
 
-export interface Watch {
-  /** Ends the watch, then PostgreSQL. */
+export interface PostgresWatch {
+  /** Stops watching, then stops PostgreSQL. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts PostgreSQL again when it dies, on the same port. The first attempt comes at once; a PostgreSQL that does not come
- * up is tried ever more rarely, down to once a minute, so that a broken database does not keep the machine busy; but at once
- * when a disk that was full has room again, or the room in reserve is given up for it. Each failure is logged.
+ * Restarts PostgreSQL when it dies, on the same port. The first attempt comes at once. If PostgreSQL does not come up,
+ * the attempts become rarer, down to one a minute, so that a broken database does not keep the machine busy. An attempt
+ * comes at once when a full disk has space again or the reserve has been deleted. Each failure is logged.
  */
-export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): Watch {
+export function watchPostmaster(first: Postmaster, options: PostmasterOptions, room: EmbeddedRoom): PostgresWatch {
   const { log, clusterDir, stopWaitMsMax } = options;
   const { diskEveryMs } = options.limits;
   const ending = new AbortController();
@@ -55,12 +57,12 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions, r
     }
   }
 
-  /** Ends early when a disk that was full has room again. @throws when the watch ends */
+  /** Ends early when a disk that was full has space again. @throws when the watch ends */
   async function pause(ms: number): Promise<void> {
     const endsAt = performance.now() + ms;
     const wasFull = room.isFull();
     for (let left = ms; left > 0; left = endsAt - performance.now()) {
-      // This wait alone must not keep a process alive that is done.
+      // This wait alone must not keep a finished process alive.
       await sleep(Math.min(left, diskEveryMs), undefined, { signal: ending.signal, ref: false });
       if (wasFull && !room.isFull()) return;
     }
@@ -86,7 +88,7 @@ export function watchPostmaster(first: Postmaster, options: PostmasterOptions, r
         if (by !== 'SIGINT') log.warn({ by }, 'PostgreSQL did not stop in time and was stopped by force');
       }
       await watching;
-      // An attempt that had just succeeded when the end was asked for.
+      // An attempt may have just succeeded when the stop was requested.
       if (current.isAlive()) await stopPostmaster(current.pid, stopWaitMsMax, current.isAlive);
       await clearOldBackends(clusterDir);
     },

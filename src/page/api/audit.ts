@@ -1,5 +1,5 @@
 import type { AuditState } from '../url-state.ts';
-import { base, call, queryOf } from './client.ts';
+import { base, callApi, queryOf } from './client.ts';
 
 export interface AuditEntry {
   entry_id: string;
@@ -43,7 +43,7 @@ const fieldsOf = ({ action, stream, key }: AuditState) => ({ action, data_id: st
 
 /** @throws ApiFailure 403 for whom the audit log does not open */
 export function readAudit(state: AuditState, cursor?: string, signal?: AbortSignal): Promise<AuditPage> {
-  return call<AuditPage>(`audit/?${queryOf({ ...fieldsOf(state), cursor })}`, { signal });
+  return callApi<AuditPage>(`audit/?${queryOf({ ...fieldsOf(state), cursor })}`, { signal });
 }
 
 /** Where all that pass can be downloaded. */

@@ -22,7 +22,7 @@ export interface Call {
 }
 
 /** @param path without a slash at its start @throws ApiFailure */
-export async function call<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
+export async function callApi<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
   const answer = await request(path, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
@@ -31,10 +31,13 @@ export async function call<Answer>(path: string, { method, body, signal, signing
     credentials: 'same-origin',
   });
   if (answer.status === 204) return undefined as Answer;
-  const told = (await answer.json().catch(() => undefined)) as Answer | { detail?: unknown } | undefined;
-  if (answer.ok && told !== undefined) return told as Answer;
+  const received = (await answer.json().catch(() => undefined)) as Answer | { detail?: unknown } | undefined;
+  if (answer.ok && received !== undefined) return received as Answer;
   if (answer.status === 401 && signingIn !== true) onSignedOut();
-  throw new ApiFailure(answer.status, sentenceOf(answer.status, (told as { detail?: unknown } | undefined)?.detail));
+  throw new ApiFailure(
+    answer.status,
+    sentenceOf(answer.status, (received as { detail?: unknown } | undefined)?.detail),
+  );
 }
 
 async function request(path: string, { signal, ...init }: RequestInit): Promise<Response> {

@@ -1,4 +1,4 @@
-import { call, queryOf } from './client.ts';
+import { callApi, queryOf } from './client.ts';
 
 export const allScopes = ['read', 'write', 'delete', 'admin'] as const;
 
@@ -23,15 +23,15 @@ export type MadeKey = Key & { api_key: string };
 
 /** All keys of the organization that are in a state, or in any. @throws ApiFailure 403 for whom keys do not open */
 export const listKeys = (state: Key['state'] | undefined, signal?: AbortSignal) =>
-  call<Key[]>(`keys/?${queryOf({ state })}`, { signal });
+  callApi<Key[]>(`keys/?${queryOf({ state })}`, { signal });
 
 export const makeKey = (wanted: { user_name: string; scopes: string[]; expires_in_seconds?: number }) =>
-  call<MadeKey>('keys/', { body: wanted });
+  callApi<MadeKey>('keys/', { body: wanted });
 
 export const rotateKey = (keyId: number, overlapSeconds: number) =>
-  call<MadeKey>(`keys/${keyId}/rotate`, { body: { overlap_seconds: overlapSeconds } });
+  callApi<MadeKey>(`keys/${keyId}/rotate`, { body: { overlap_seconds: overlapSeconds } });
 
-export const revokeKey = (keyId: number) => call<Key>(`keys/${keyId}`, { method: 'DELETE' });
+export const revokeKey = (keyId: number) => callApi<Key>(`keys/${keyId}`, { method: 'DELETE' });
 
 export const revokeKeysOf = (userId: string) =>
-  call<{ revoked_key_ids: number[] }>(`users/${userId}/keys/`, { method: 'DELETE' });
+  callApi<{ revoked_key_ids: number[] }>(`users/${userId}/keys/`, { method: 'DELETE' });

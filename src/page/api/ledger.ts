@@ -1,4 +1,4 @@
-import { call, queryOf } from './client.ts';
+import { callApi, queryOf } from './client.ts';
 
 /** First and last chunk_index of a run of chunks. */
 export type ChunkRange = [number, number];
@@ -45,10 +45,10 @@ export interface Ledger {
 }
 
 export const readLedger = (dataId: string, channels: readonly string[], signal?: AbortSignal) =>
-  call<Ledger>(`metrology/stream/${dataId}/chunks?${queryOf({ channel_name: channels, marks: true })}`, { signal });
+  callApi<Ledger>(`metrology/stream/${dataId}/chunks?${queryOf({ channel_name: channels, marks: true })}`, { signal });
 
 export const readCertificate = (dataId: string) =>
-  call<Record<string, unknown>>(`metrology/stream/${dataId}/certificate`);
+  callApi<Record<string, unknown>>(`metrology/stream/${dataId}/certificate`);
 
 export interface Revision {
   channel_name: string;
@@ -70,17 +70,17 @@ export interface Content {
 
 export const listRevisions = async (dataId: string, channel: string) =>
   (
-    await call<{ revisions: Revision[] }>(
+    await callApi<{ revisions: Revision[] }>(
       `metrology/stream/${dataId}/chunks/revisions?${queryOf({ channel_name: [channel] })}`,
     )
   ).revisions;
 
 export const readRevision = (dataId: string, { channel_name, chunk_index, revision }: Revision) =>
-  call<Content>(`metrology/stream/${dataId}/chunks/revisions/${revision}?${queryOf({ channel_name, chunk_index })}`);
+  callApi<Content>(`metrology/stream/${dataId}/chunks/revisions/${revision}?${queryOf({ channel_name, chunk_index })}`);
 
 /** What a chunk holds now. */
 export async function readChunk(dataId: string, channel: string, chunkIndex: number): Promise<Content> {
   const query = queryOf({ channel, from_chunk: chunkIndex, to_chunk: chunkIndex });
-  const { chunks } = await call<{ chunks: Content[] }>(`metrology/${dataId}/points/?${query}`);
+  const { chunks } = await callApi<{ chunks: Content[] }>(`metrology/${dataId}/points/?${query}`);
   return chunks[0] ?? { timestamps: [], values: [] };
 }

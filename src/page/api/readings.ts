@@ -1,9 +1,9 @@
-import type { Reading, RunStatus } from '../live/protocol.ts';
+import type { LatestReading, RunStatus } from '../live/protocol.ts';
 import type { Series } from '../plot/series.ts';
 import type { Range } from '../plot/window.ts';
-import { call, queryOf } from './client.ts';
+import { callApi, queryOf } from './client.ts';
 
-export interface LatestChannel extends Reading {
+export interface LatestChannel extends LatestReading {
   channel_name: string;
   units: string | null;
   point_count: number;
@@ -18,7 +18,7 @@ export interface Latest {
 }
 
 export const readLatest = (dataId: string, signal?: AbortSignal) =>
-  call<Latest>(`metrology/${dataId}/latest`, { signal });
+  callApi<Latest>(`metrology/${dataId}/latest`, { signal });
 
 interface Timeseries {
   series_max_time: number | null;
@@ -56,7 +56,7 @@ export async function readOutline(dataId: string, latest: Promise<Latest>): Prom
   const path = `tool-state/${dataId}/timeseries/?available_properties=true`;
   const [{ channels }, { available_property_names: properties, series_max_time: seconds }] = await Promise.all([
     latest,
-    call<Timeseries>(path),
+    callApi<Timeseries>(path),
   ]);
   const newest = Math.max(...channels.map(({ timestamp }) => timestamp ?? Number.NEGATIVE_INFINITY));
   if (!Number.isFinite(newest) || seconds === null) return { properties, span: undefined };
@@ -99,7 +99,7 @@ export function openSeries(dataId: string, properties: readonly string[]): ReadS
       end: seconds(Math.ceil(range.toMs)),
       max_points: Math.max(4, Math.round(pointsMax)),
     });
-    const answer = await call<Timeseries>(`tool-state/${dataId}/timeseries/?${query}`, { signal });
+    const answer = await callApi<Timeseries>(`tool-state/${dataId}/timeseries/?${query}`, { signal });
     known = answer.available_property_names;
     const series = new Map([...asked].map(([channel, property]) => [channel, seriesOf(answer, property)]));
     const misnamed = channels.filter((channel) => asked.get(channel) !== propertyOf(channel, known));

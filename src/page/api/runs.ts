@@ -1,7 +1,7 @@
 import type { RunFilters } from '../url-state.ts';
-import { call, queryOf } from './client.ts';
+import { callApi, queryOf } from './client.ts';
 
-export interface Named {
+export interface NamedLink {
   id: string | number;
   name: string;
 }
@@ -21,9 +21,9 @@ export interface Run {
   point_count: number;
   /** Null of a run with too many channels to count. */
   missing_chunk_count: number | null;
-  sample: Named | null;
-  project: Named | null;
-  instrument: Named | null;
+  sample: NamedLink | null;
+  project: NamedLink | null;
+  instrument: NamedLink | null;
   tags: string[];
   user: string;
 }
@@ -58,40 +58,40 @@ function listRuns(filters: RunFilters, page: { limit: number; cursor?: string | 
     ...{ search: search.trim(), status, sample_id: sample, project_id: project, instrument, tag, user },
     ...{ limit: page.limit, cursor: page.cursor },
   });
-  return call<RunPage>(`runs/?${query}`, { signal });
+  return callApi<RunPage>(`runs/?${query}`, { signal });
 }
 
 /** Entries of the catalogue, as the official search answers them. */
-export interface Entry {
+export interface DataEntry {
   data_id: string;
   raw_name: string;
   pipeline_status: string;
   source_name: string | null;
   physical_sample_id: string | null;
   physical_sample_name: string | null;
-  projects: Named[];
+  projects: NamedLink[];
   growth_length: number | null;
   upload_datetime: string;
   last_updated: string;
   detail_note_content: string | null;
   detail_note_last_updated: string | null;
   file_metadata: { points_per_chunk: number; finalized_at: string | null; point_count: number; chunk_count: number };
-  tags: (Named | string)[];
+  tags: (NamedLink | string)[];
   name: string | null;
 }
 
 /** @returns undefined where there is no such run for this organization */
-export async function readEntry(dataId: string): Promise<Entry | undefined> {
-  const [entry] = await call<Entry[]>(`data_entries/?${queryOf({ data_ids: [dataId] })}`);
+export async function readEntry(dataId: string): Promise<DataEntry | undefined> {
+  const [entry] = await callApi<DataEntry[]>(`data_entries/?${queryOf({ data_ids: [dataId] })}`);
   return entry;
 }
 
 export const renameRun = (dataId: string, name: string) =>
-  call<Entry>(`data_entries/${dataId}`, { method: 'PATCH', body: { raw_name: name } });
+  callApi<DataEntry>(`data_entries/${dataId}`, { method: 'PATCH', body: { raw_name: name } });
 
 /** @param note '' takes it away */
 export const noteOnRun = (dataId: string, note: string) =>
-  call<Entry>(`data_entries/${dataId}`, { method: 'PATCH', body: { detail_note_content: note } });
+  callApi<DataEntry>(`data_entries/${dataId}`, { method: 'PATCH', body: { detail_note_content: note } });
 
 /** Ids that one request may name in its address, which has 16 kB at most. */
 const idsAtOnce = 200;
@@ -102,20 +102,20 @@ async function inParts(dataIds: readonly string[], send: (part: string[]) => Pro
 
 /** Hides runs until they are restored. */
 export const deleteRuns = (dataIds: readonly string[]) =>
-  inParts(dataIds, (part) => call(`data_entries/?${queryOf({ data_ids: part })}`, { method: 'DELETE' }));
+  inParts(dataIds, (part) => callApi(`data_entries/?${queryOf({ data_ids: part })}`, { method: 'DELETE' }));
 
 export const restoreRuns = (dataIds: readonly string[]) =>
-  inParts(dataIds, (part) => call('data_entries/restore', { body: { data_ids: part } }));
+  inParts(dataIds, (part) => callApi('data_entries/restore', { body: { data_ids: part } }));
 
-export const listTags = () => call<Named[]>('tags/');
-export const listSamples = () => call<Named[]>('physical_samples/');
-export const listProjects = () => call<Named[]>('projects/');
-export const listInstruments = () => call<Record<string, unknown>[]>('instruments/synthesis');
+export const listTags = () => callApi<NamedLink[]>('tags/');
+export const listSamples = () => callApi<NamedLink[]>('physical_samples/');
+export const listProjects = () => callApi<NamedLink[]>('projects/');
+export const listInstruments = () => callApi<Record<string, unknown>[]>('instruments/synthesis');
 
 /** Puts a tag on runs; makes it where there is none of that name. */
 export async function tagRuns(dataIds: readonly string[], name: string): Promise<void> {
-  const tag = await call<Named>('tags/', { body: { name } });
-  await inParts(dataIds, (part) => call('tags/data-items/', { body: { data_ids: part, tag_ids: [tag.id] } }));
+  const tag = await callApi<NamedLink>('tags/', { body: { name } });
+  await inParts(dataIds, (part) => callApi('tags/data-items/', { body: { data_ids: part, tag_ids: [tag.id] } }));
 }
 
 /** Takes a tag off a run; the tag stays for other runs. */
@@ -123,17 +123,17 @@ export async function untagRun(dataId: string, name: string): Promise<void> {
   const tag = (await listTags()).find((one) => one.name === name);
   // Somebody else may have been first.
   if (tag === undefined) return;
-  await call(`tags/data-items/?${queryOf({ data_ids: [dataId], tag_ids: [String(tag.id)] })}`, { method: 'DELETE' });
+  await callApi(`tags/data-items/?${queryOf({ data_ids: [dataId], tag_ids: [String(tag.id)] })}`, { method: 'DELETE' });
 }
 
 /** Says which sample a run comes from; makes the sample where there is none of that name. */
 export async function linkSample(dataId: string, name: string): Promise<void> {
-  const sample = await call<Named>('physical_samples/', { body: { name } });
-  await call('data_entries/physical_sample', { body: { data_ids: [dataId], physical_sample_id: sample.id } });
+  const sample = await callApi<NamedLink>('physical_samples/', { body: { name } });
+  await callApi('data_entries/physical_sample', { body: { data_ids: [dataId], physical_sample_id: sample.id } });
 }
 
 /** Puts the sample of a run into a project, made where there is none of that name. */
 export async function addSampleToProject(sampleId: string, name: string): Promise<void> {
-  const project = await call<Named>('projects/', { body: { name } });
-  await call(`projects/${project.id}/configuration/tracking_samples`, { body: { physical_sample_id: sampleId } });
+  const project = await callApi<NamedLink>('projects/', { body: { name } });
+  await callApi(`projects/${project.id}/configuration/tracking_samples`, { body: { physical_sample_id: sampleId } });
 }

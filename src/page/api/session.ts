@@ -1,6 +1,6 @@
-import { call } from './client.ts';
+import { callApi } from './client.ts';
 
-export interface Session {
+export interface SignedIn {
   organization_id: string;
   organization_name?: string | null;
   key_id: string;
@@ -9,10 +9,10 @@ export interface Session {
 }
 
 /** @throws ApiFailure 401 where nobody is signed in */
-export const readSession = () => call<Session>('session', { signingIn: true });
+export const readSession = () => callApi<SignedIn>('session', { signingIn: true });
 
 /** @param secret a key, or the one-time token of a link that a start has printed */
 export const signIn = (secret: { api_key: string } | { token: string }) =>
-  call<Session>('session', { body: secret, signingIn: true });
+  callApi<SignedIn>('session', { body: secret, signingIn: true });
 
-export const signOut = () => call<void>('session', { method: 'DELETE', signingIn: true });
+export const signOut = () => callApi<void>('session', { method: 'DELETE', signingIn: true });

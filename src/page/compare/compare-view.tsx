@@ -15,7 +15,7 @@ import type { Range } from '../plot/window.ts';
 import { toRuns } from '../run/run-view.tsx';
 import { StatusMark } from '../run/status-mark.tsx';
 import { Toolbar } from '../run/toolbar.tsx';
-import { type OpenRun, openRun } from '../run/use-run.ts';
+import { loadRun, type OpenRun } from '../run/use-run.ts';
 import { ticksOf } from '../time/ticks.ts';
 import { Trouble } from '../trouble.tsx';
 import { type CompareState, runState } from '../url-state.ts';
@@ -53,7 +53,7 @@ export function CompareView({ state }: { state: CompareState }) {
 }
 
 const openRunOrNone = (dataId: string) =>
-  openRun(dataId).catch((error) => {
+  loadRun(dataId).catch((error) => {
     if (error.status === 404) return undefined;
     throw error;
   });

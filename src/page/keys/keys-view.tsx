@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Key, listKeys } from '../api/keys.ts';
-import type { Session } from '../api/session.ts';
+import type { SignedIn } from '../api/session.ts';
 import { useLoaded, useNow } from '../lib/hooks.ts';
 import { plural } from '../lib/numbers.ts';
 import { linkTo, show } from '../navigation.ts';
@@ -14,7 +14,7 @@ import { RotateDialog } from './rotate-dialog.tsx';
 type Asked = { kind: 'new' } | { kind: 'rotate' | 'revoke' | 'revoke-all'; key: Key };
 
 /** The keys of the organization: whose they are, what they may do, when they were last used. */
-export function KeysView({ state, session }: { state: KeysState; session: Session }) {
+export function KeysView({ state, session }: { state: KeysState; session: SignedIn }) {
   const { value, error, again } = useLoaded(
     (signal) => listKeys(state.ended ? undefined : 'open', signal),
     [state.ended],
@@ -71,7 +71,7 @@ const keysOf = (keys: readonly Key[], { user_id }: Key) =>
 interface TableProps {
   keys: readonly Key[];
   /** That of the session, by which the page is used. */
-  ownKeyId: Session['key_id'];
+  ownKeyId: SignedIn['key_id'];
   onAsk(asked: Asked): void;
 }
 

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { type Key, revokeKey, revokeKeysOf } from '../api/keys.ts';
-import type { Session } from '../api/session.ts';
+import type { SignedIn } from '../api/session.ts';
 import { Dialog } from '../lib/dialog.tsx';
 import { plural } from '../lib/numbers.ts';
 
@@ -8,7 +8,7 @@ interface RevokeProps {
   revoked: readonly Key[];
   /** All keys of their user, those too that are made until it is confirmed. */
   isOfUser: boolean;
-  ownKeyId: Session['key_id'];
+  ownKeyId: SignedIn['key_id'];
   onClose(): void;
 }
 

@@ -4,7 +4,7 @@ import { createSwitchboard } from './switchboard.ts';
 /** How often a tab says that it is still there. */
 const hereMs = 20_000;
 
-export interface Feed {
+export interface TabFeed {
   /** Says what is to be told from now on: these runs, and whether the list of runs. */
   want(dataIds: string[], list: boolean): void;
   again(): void;
@@ -17,7 +17,7 @@ interface FeedOptions {
 }
 
 /** Events for this tab: by the shared worker, or by a connection of its own where the browser has none. */
-export function openFeed(options: FeedOptions): Feed {
+export function openFeed(options: FeedOptions): TabFeed {
   const send = 'SharedWorker' in globalThis ? throughWorker(options) : alone(options);
   let wish: TabMessage | undefined;
   setInterval(() => send({ kind: 'here' }), hereMs);

@@ -16,7 +16,7 @@ export const lineLimits = {
   lookMs: 1_000,
 };
 
-export interface Line {
+export interface LiveConnection {
   close(): void;
   /** Tries at once, where it would have waited. */
   again(): void;
@@ -43,7 +43,7 @@ export function openLine({
   limits: given,
   fetch = globalThis.fetch,
   now = Date.now,
-}: LineOptions): Line {
+}: LineOptions): LiveConnection {
   const limits = { ...lineLimits, ...given };
   let closed = false;
   let lastId = '';

@@ -9,11 +9,11 @@ export interface LiveChannel {
   changed_at: string;
   /** Unix ms of what has changed since the event before. Null: nothing with a time. */
   span: [number, number] | null;
-  latest: Reading | null;
+  latest: LatestReading | null;
 }
 
 /** The newest reading of a channel. */
-export interface Reading {
+export interface LatestReading {
   /** Unix seconds. */
   timestamp: number | null;
   value: number | null;

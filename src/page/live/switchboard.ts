@@ -1,5 +1,5 @@
 import type { StreamEvent } from './event-stream.ts';
-import { type Line, openLine } from './line.ts';
+import { type LiveConnection, openLine } from './line.ts';
 import type { LineState } from './protocol.ts';
 
 /** Runs that one connection may watch; the server refuses more. */
@@ -24,7 +24,7 @@ export interface Switchboard {
 }
 
 interface OpenLine {
-  line: Line;
+  line: LiveConnection;
   state: LineState;
   dataIds: Set<string> | 'list';
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { base, whenSignedOut } from '../api/client.ts';
-import { type Feed, openFeed } from './feed.ts';
+import { openFeed, type TabFeed } from './feed.ts';
 import type { LineState } from './protocol.ts';
 
 /*
@@ -9,8 +9,8 @@ import type { LineState } from './protocol.ts';
 
 type OnEvent = (name: string, data: unknown) => void;
 
-let feed: Feed | undefined;
-let told: OnEvent = () => {};
+let feed: TabFeed | undefined;
+let listener: OnEvent = () => {};
 let line: LineState = { kind: 'connecting' };
 const watchers = new Set<(state: LineState) => void>();
 let signedOut = () => {};
@@ -26,10 +26,10 @@ function tellLine(state: LineState): void {
   for (const watcher of watchers) watcher(state);
 }
 
-function theFeed(): Feed {
+function theFeed(): TabFeed {
   feed ??= openFeed({
     base,
-    onEvent: (name, data) => told(name, JSON.parse(data)),
+    onEvent: (name, data) => listener(name, JSON.parse(data)),
     onLine(state) {
       tellLine(state);
       if (state.kind === 'signed-out') signedOut();
@@ -48,13 +48,13 @@ export function useLive(
   const ids = dataIds.join(' ');
   useEffect(() => {
     const tell: OnEvent = (name, data) => latest.current(name, data);
-    told = tell;
+    listener = tell;
     // What was said of lines that nobody wants any more says nothing of this view.
     tellLine({ kind: 'connecting' });
     theFeed().want(ids === '' ? [] : ids.split(' '), list);
     return () => {
       // The next view says what it wants in its turn; one that wants nothing is told nothing.
-      if (told === tell) told = () => {};
+      if (listener === tell) listener = () => {};
       theFeed().want([], false);
     };
   }, [ids, list]);

@@ -4,7 +4,7 @@ import { oncePerFrame } from '../lib/frames.ts';
 import type { WindowSpec } from '../url-state.ts';
 import { Reader } from './reader.ts';
 import type { Series } from './series.ts';
-import { follows, type Range, rangeOf, united } from './window.ts';
+import { follows, type Range, united, visibleRange } from './window.ts';
 
 /** A channel of a run, as a line in a plot. */
 export interface Trace {
@@ -78,7 +78,7 @@ export function createBoard(options: BoardOptions): Board {
   let telling: ReturnType<typeof setTimeout> | undefined;
   const plots = new Set<Plot>();
   const spans = createSpans(runs, isAligned);
-  const range = () => rangeOf(spec, spans.all());
+  const range = () => visibleRange(spec, spans.all());
   let isOther = false;
   const drawing = oncePerFrame(() => {
     // The readers hear of another window before it is drawn: what is drawn of it depends on what is here for it.
@@ -182,7 +182,7 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
     if (whole === undefined) return;
     // The margins around all that there is hold nothing that could be read.
     const isAll = spec().kind === 'all';
-    const range = isAll ? { ...whole, toMs: Math.max(whole.toMs, whole.fromMs + 1) } : rangeOf(spec(), whole);
+    const range = isAll ? { ...whole, toMs: Math.max(whole.toMs, whole.fromMs + 1) } : visibleRange(spec(), whole);
     for (const [dataId, reader] of readers) {
       const onScreen = traces.filter((trace) => trace.dataId === dataId);
       reader.want({

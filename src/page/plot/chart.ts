@@ -2,7 +2,7 @@ import uPlot from 'uplot';
 import { axisLabels, logLabels } from '../lib/numbers.ts';
 import type { Colors } from './colors.ts';
 import { type Drawn, drawGaps, drawMarks } from './honesty.ts';
-import { placeOf } from './series.ts';
+import { placeFrom } from './series.ts';
 import type { Range } from './window.ts';
 
 /**
@@ -18,7 +18,7 @@ export const leftPixels = 68;
 export const rightPixels = 58;
 const edgePixels = 12;
 
-export interface Line {
+export interface PlotLine {
   units: string | null;
   color: string;
 }
@@ -35,7 +35,7 @@ export interface Chart {
 
 interface ChartOptions {
   place: HTMLElement;
-  lines: readonly Line[];
+  lines: readonly PlotLine[];
   isLog: boolean;
   width: number;
   height: number;
@@ -96,7 +96,7 @@ export function createChart(options: ChartOptions): Chart {
       [shown, range, shownTicks] = [next, nextRange, nextTicks];
       const pixels = pixelsOf(plot);
       next.forEach(({ times }, i) => {
-        const points = placeOf(times, range.toMs) - placeOf(times, range.fromMs);
+        const points = placeFrom(times, range.toMs) - placeFrom(times, range.fromMs);
         (plot.series[i + 1] as uPlot.Series).width = points > pixels * manyPerPixel ? lineWidths.many : lineWidths.few;
       });
       plot.setData(joined(next, options.isLog), true);
@@ -148,7 +148,7 @@ function scalesOf(units: readonly string[], isLog: boolean): uPlot.Scales {
   return Object.fromEntries(units.map((unit) => [scaleOf(unit), { ...scale }]));
 }
 
-function seriesOf({ units, color }: Line): uPlot.Series {
+function seriesOf({ units, color }: PlotLine): uPlot.Series {
   return {
     scale: scaleOf(units ?? ''),
     stroke: color,
@@ -201,7 +201,7 @@ function valueAxis(unit: string, index: number, { colors, isLog, lines }: ChartO
     scale: scaleOf(unit),
     side: index === 0 ? 3 : 1,
     size: index === 0 ? leftPixels : rightPixels,
-    stroke: lines.length > 1 && ofUnit.length === 1 ? (ofUnit[0] as Line).color : colors.axis,
+    stroke: lines.length > 1 && ofUnit.length === 1 ? (ofUnit[0] as PlotLine).color : colors.axis,
     font: '12px system-ui, sans-serif',
     ...(unit !== '' && {
       label: unit,

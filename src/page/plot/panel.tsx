@@ -27,12 +27,12 @@ interface PanelProps {
   colors: Colors;
   ticks(range: Range): number[];
   /** Told after every picture what it shows. */
-  onDrawn(told: Told): void;
+  onDrawn(summary: PictureSummary): void;
   onCursor(values: (number | null | undefined)[]): void;
 }
 
 /** What the words beside a plot say about its picture. */
-export interface Told {
+export interface PictureSummary {
   points: number;
   isDownSampled: boolean | undefined;
   isRead: boolean;
@@ -108,7 +108,7 @@ function drawPanel(
   const drawn: Drawn[] = all.map(({ times, values, gaps, marks }) => ({ times, values, gaps, marks }));
   chart.draw(drawn, range);
   const inWindow = (ms: number) => ms >= range.fromMs && ms <= range.toMs;
-  const told: Told = {
+  const summary: PictureSummary = {
     points: 0,
     isDownSampled: false,
     isRead: lines.every((line) => board.isRead(line)),
@@ -121,27 +121,28 @@ function drawPanel(
   let newest = Number.NEGATIVE_INFINITY;
   for (const { times, values, gaps, downSampled, marks } of all) {
     for (const { kind, fromMs, toMs, chunks } of marks)
-      if (toMs >= range.fromMs && fromMs <= range.toMs) told[kind] += chunks;
+      if (toMs >= range.fromMs && fromMs <= range.toMs) summary[kind] += chunks;
 
     for (let i = 0; i < times.length; i++) {
       const value = values[i];
       if (value === null || value === undefined || !inWindow(times[i] as number)) continue;
-      told.points++;
-      if (isLog && value <= 0) told.belowLog++;
+      summary.points++;
+      if (isLog && value <= 0) summary.belowLog++;
     }
     newest = Math.max(newest, times.at(-1) ?? newest);
     for (const gap of gaps) {
       if ((gap.endsMs ?? range.toMs) <= range.toMs && (gap.beginsMs ?? range.fromMs) >= range.fromMs)
-        told.missing += gap.toChunk - gap.fromChunk + 1;
+        summary.missing += gap.toChunk - gap.fromChunk + 1;
     }
-    if (downSampled !== false) told.isDownSampled = downSampled === undefined ? told.isDownSampled || undefined : true;
+    if (downSampled !== false)
+      summary.isDownSampled = downSampled === undefined ? summary.isDownSampled || undefined : true;
   }
   // For whoever looks at the page from outside: what its picture holds.
   element.dataset.newest = String(newest);
-  element.dataset.points = String(told.points);
+  element.dataset.points = String(summary.points);
   element.dataset.window = `${range.fromMs} ${range.toMs}`;
-  element.dataset.fine = String(told.isFine);
-  onDrawn(told);
+  element.dataset.fine = String(summary.isFine);
+  onDrawn(summary);
 }
 
 function summaryOf({ board, lines }: PanelProps): string {

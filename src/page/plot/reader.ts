@@ -18,7 +18,7 @@ export const readerLimits = {
   retryMsMax: 8_000,
 };
 
-export interface Wanted {
+export interface Viewed {
   /** Channels that are on the screen. */
   channels: readonly string[];
   range: Range;
@@ -52,7 +52,7 @@ interface Attempt {
   take(channel: string, series: Series): void;
 }
 
-const densityOf = ({ range, pointsMax }: Wanted) => pointsMax / (range.toMs - range.fromMs);
+const densityOf = ({ range, pointsMax }: Viewed) => pointsMax / (range.toMs - range.fromMs);
 
 /**
  * Reads what is on the screen, and no more, each request for several channels. What arrives is read as the stretch that has
@@ -65,7 +65,7 @@ export class Reader {
   readonly #wide = new WidePictures();
   /** Stretches that have changed at the server since they were read. */
   readonly #dirty = new Map<string, Range>();
-  #wanted: Wanted | undefined;
+  #wanted: Viewed | undefined;
   #underWay: { abort: AbortController; isWhole: boolean; range: Range } | undefined;
   #waitMs: number;
   #nextLiveMs = 0;
@@ -79,7 +79,7 @@ export class Reader {
   }
 
   /** Begins to read what is not here, at once. */
-  want(next: Wanted): void {
+  want(next: Viewed): void {
     this.#wanted = next;
     // What is under way for a window that nobody looks at any more is given up.
     if (this.#underWay?.isWhole && !covers(this.#underWay.range, next.range)) this.#underWay.abort.abort();
@@ -140,7 +140,7 @@ export class Reader {
   }
 
   /** Whether what is here of a channel shows what is wanted. */
-  #fits(channel: string, wanted: Wanted): boolean {
+  #fits(channel: string, wanted: Viewed): boolean {
     const here = this.#held.get(channel);
     if (here === undefined || !covers(here.range, wanted.range)) return false;
     if (here.series.downSampled !== false && here.density < densityOf(wanted) * 0.9) return false;
@@ -149,7 +149,7 @@ export class Reader {
     return here.series.times.length <= 2.5 * wanted.pointsMax * Math.max(1, widths);
   }
 
-  async #readWhole(channels: readonly string[], wanted: Wanted): Promise<void> {
+  async #readWhole(channels: readonly string[], wanted: Viewed): Promise<void> {
     const { range, pointsMax, isFollowing } = wanted;
     // A margin lets a window be pushed aside without a hole at its edge; one that is followed moves to the right only.
     const around = isFollowing ? { ...range, toMs: 2 * range.toMs - range.fromMs } : padded(range, 0.25);
@@ -169,7 +169,7 @@ export class Reader {
     if (isRead) this.#plan(0);
   }
 
-  async #readChanged(wanted: Wanted): Promise<void> {
+  async #readChanged(wanted: Viewed): Promise<void> {
     this.#nextLiveMs = performance.now() + this.#limits.liveMsMin;
     const { changed, stretch, newestMs } = this.#takeDirty(wanted);
     if (stretch === undefined) return;
@@ -196,7 +196,7 @@ export class Reader {
    * @returns the channels on the screen that have changed, one stretch for all of them, in whole ms, and the newest time that
    * has changed
    */
-  #takeDirty({ channels }: Wanted): { changed: string[]; stretch: Range | undefined; newestMs: number } {
+  #takeDirty({ channels }: Viewed): { changed: string[]; stretch: Range | undefined; newestMs: number } {
     const onScreen = new Set(channels);
     const changed: string[] = [];
     let stretch: Range | undefined;
@@ -224,7 +224,7 @@ export class Reader {
     const series = withRange(here.series, stretch, read);
     // While the end is followed, what has left the picture goes; the range says so, for somebody who looks back.
     const isFollowing = this.#wanted?.isFollowing === true;
-    const fromMs = isFollowing ? Math.max((this.#wanted as Wanted).range.fromMs, here.range.fromMs) : here.range.fromMs;
+    const fromMs = isFollowing ? Math.max((this.#wanted as Viewed).range.fromMs, here.range.fromMs) : here.range.fromMs;
     this.#held.set(channel, {
       ...here,
       series: trimmedBefore(series, fromMs),

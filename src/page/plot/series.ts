@@ -22,7 +22,7 @@ export interface Series {
 export const noSeries: Series = { times: [], values: [], gaps: [], downSampled: false };
 
 /** The first place whose time is at or after an instant. */
-export function placeOf(times: readonly number[], ms: number): number {
+export function placeFrom(times: readonly number[], ms: number): number {
   let [low, high] = [0, times.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -34,7 +34,7 @@ export function placeOf(times: readonly number[], ms: number): number {
 
 /** A series in which a range was read anew; what it held there is gone. */
 export function withRange(old: Series, { fromMs, toMs }: Range, read: Series): Series {
-  const [before, after] = [placeOf(old.times, fromMs), placeAfter(old.times, toMs)];
+  const [before, after] = [placeFrom(old.times, fromMs), placeAfter(old.times, toMs)];
   const isOutside = ({ endsMs, beginsMs }: Gap) =>
     (beginsMs ?? Number.POSITIVE_INFINITY) < fromMs || (endsMs ?? Number.NEGATIVE_INFINITY) > toMs;
   const known = new Set(read.gaps.map(({ fromChunk }) => fromChunk));
@@ -50,7 +50,7 @@ export function withRange(old: Series, { fromMs, toMs }: Range, read: Series): S
 
 /** Without what lies before an instant, but for the last point, from which the line comes into the picture. */
 export function trimmedBefore(series: Series, ms: number): Series {
-  const place = Math.max(0, placeOf(series.times, ms) - 1);
+  const place = Math.max(0, placeFrom(series.times, ms) - 1);
   if (place === 0) return series;
   return {
     ...series,
@@ -66,7 +66,7 @@ export function trimmedBefore(series: Series, ms: number): Series {
  */
 export function rangeToRead({ times }: Series, changed: Range, within: Range): Range | undefined {
   if (changed.toMs < within.fromMs || changed.fromMs > within.toMs) return undefined;
-  const [first, next] = [placeOf(times, changed.fromMs) - 1, placeAfter(times, changed.toMs)];
+  const [first, next] = [placeFrom(times, changed.fromMs) - 1, placeAfter(times, changed.toMs)];
   const fromMs = times[first] ?? within.fromMs;
   const toMs = times[next] ?? within.toMs;
   return { fromMs: Math.max(fromMs, within.fromMs), toMs: Math.max(Math.min(toMs, within.toMs), fromMs) };
@@ -74,7 +74,7 @@ export function rangeToRead({ times }: Series, changed: Range, within: Range): R
 
 /** The value at the point that is nearest to an instant; undefined where there is none. */
 export function readingNear({ times, values }: Series, ms: number): { ms: number; value: number | null } | undefined {
-  const place = placeOf(times, ms);
+  const place = placeFrom(times, ms);
   const before = times[place - 1] ?? Number.NEGATIVE_INFINITY;
   const after = times[place] ?? Number.POSITIVE_INFINITY;
   const nearest = ms - before < after - ms ? place - 1 : place;
@@ -84,7 +84,7 @@ export function readingNear({ times, values }: Series, ms: number): { ms: number
 
 /** The first place whose time is after an instant. */
 function placeAfter(times: readonly number[], ms: number): number {
-  let place = placeOf(times, ms);
+  let place = placeFrom(times, ms);
   while (times[place] === ms) place++;
   return place;
 }

@@ -15,7 +15,7 @@ const margin = 0.01;
  * What a window shows of a run.
  * @param span all that the run holds; undefined while it holds nothing
  */
-export function rangeOf(spec: WindowSpec, span: Range | undefined): Range {
+export function visibleRange(spec: WindowSpec, span: Range | undefined): Range {
   if (spec.kind === 'fixed') return spec;
   const { fromMs, toMs } = span ?? { fromMs: Date.now() - 60_000, toMs: Date.now() };
   if (spec.kind === 'last') return { fromMs: toMs - spec.seconds * 1_000, toMs };

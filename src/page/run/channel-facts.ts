@@ -1,20 +1,20 @@
 import type { LedgerChannel } from '../api/ledger.ts';
 import type { LatestChannel } from '../api/readings.ts';
-import type { LiveChannel, Reading } from '../live/protocol.ts';
+import type { LatestReading, LiveChannel } from '../live/protocol.ts';
 import type { Mark } from '../plot/honesty.ts';
 
 /** What the page knows of a channel beside its points. */
 export interface ChannelFacts {
   name: string;
   units: string | null;
-  latest: Reading;
+  latest: LatestReading;
   pointCount: number;
   chunkCount: number;
   /** When a chunk was last stored or replaced. */
   changedAt: string;
 }
 
-export const factsOf = (channel: LatestChannel): ChannelFacts => ({
+export const channelFactsOf = (channel: LatestChannel): ChannelFacts => ({
   name: channel.channel_name,
   units: channel.units,
   latest: { timestamp: channel.timestamp, value: channel.value },
@@ -24,44 +24,44 @@ export const factsOf = (channel: LatestChannel): ChannelFacts => ({
 });
 
 /** Facts after an event. @returns undefined where the event says nothing new, as the first one of a connection may */
-export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): ChannelFacts | undefined {
+export function factsAfter(facts: ChannelFacts | undefined, update: LiveChannel): ChannelFacts | undefined {
   const isKnown =
     facts !== undefined &&
-    facts.changedAt === told.changed_at &&
-    facts.pointCount === told.point_count &&
-    facts.chunkCount === told.chunk_count;
+    facts.changedAt === update.changed_at &&
+    facts.pointCount === update.point_count &&
+    facts.chunkCount === update.chunk_count;
   if (isKnown) return undefined;
   return {
-    name: told.channel_name,
-    units: told.units,
-    latest: told.latest ?? facts?.latest ?? { timestamp: null, value: null },
-    pointCount: told.point_count,
-    chunkCount: told.chunk_count,
-    changedAt: told.changed_at,
+    name: update.channel_name,
+    units: update.units,
+    latest: update.latest ?? facts?.latest ?? { timestamp: null, value: null },
+    pointCount: update.point_count,
+    chunkCount: update.chunk_count,
+    changedAt: update.changed_at,
   };
 }
 
 /**
  * Whether the ledger must be read anew to know what an event says: only where it says more than one chunk after the other.
  */
-export function isLedgerStale(ledger: LedgerChannel | undefined, told: LiveChannel): boolean {
+export function isLedgerStale(ledger: LedgerChannel | undefined, update: LiveChannel): boolean {
   if (ledger === undefined) return true;
-  const holes = told.last_chunk_index + 1 - told.chunk_count;
-  const isReplaced = told.chunk_count === ledger.chunk_count;
+  const holes = update.last_chunk_index + 1 - update.chunk_count;
+  const isReplaced = update.chunk_count === ledger.chunk_count;
   return holes !== ledger.missing_count + ledger.skipped_count || isReplaced;
 }
 
 /** The ledger of a channel that has only grown at its end. */
-export function ledgerAfter(ledger: LedgerChannel, told: LiveChannel): LedgerChannel {
+export function ledgerAfter(ledger: LedgerChannel, update: LiveChannel): LedgerChannel {
   const present = ledger.present.map((range): [number, number] => [...range]);
   const last = present.at(-1);
-  if (last !== undefined) last[1] = told.last_chunk_index;
+  if (last !== undefined) last[1] = update.last_chunk_index;
   return {
     ...ledger,
     present,
-    chunk_count: told.chunk_count,
-    highest_chunk_index: told.last_chunk_index,
-    point_count: told.point_count,
+    chunk_count: update.chunk_count,
+    highest_chunk_index: update.last_chunk_index,
+    point_count: update.point_count,
   };
 }
 

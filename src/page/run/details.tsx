@@ -1,12 +1,12 @@
 import { useState } from 'preact/hooks';
 import {
   addSampleToProject,
-  type Entry,
+  type DataEntry,
   linkSample,
   listProjects,
   listSamples,
   listTags,
-  type Named,
+  type NamedLink,
   noteOnRun,
   readEntry,
   renameRun,
@@ -18,7 +18,7 @@ import { EditableText } from './editable-text.tsx';
 import type { OpenRun } from './use-run.ts';
 
 /** What the catalogue knows of a run, each to be changed where it stands. */
-export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: Entry) => void }) {
+export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: DataEntry) => void }) {
   const { entry } = run;
   const id = entry.data_id;
   const changing = (change: (text: string) => Promise<unknown>) => async (text: string) => {
@@ -107,10 +107,10 @@ function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<vo
   );
 }
 
-export const tagNames = ({ tags }: Pick<Entry, 'tags'>) =>
+export const tagNames = ({ tags }: Pick<DataEntry, 'tags'>) =>
   tags.map((tag) => (typeof tag === 'string' ? tag : tag.name));
 
-export const namesOf = (list: readonly Named[]) => list.map(({ name }) => name);
+export const namesOf = (list: readonly NamedLink[]) => list.map(({ name }) => name);
 
 function AddOne(props: { label: string; known: () => Promise<string[]>; onAdd: (name: string) => Promise<void> }) {
   const [isOpen, setOpen] = useState(false);

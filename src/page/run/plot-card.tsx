@@ -3,7 +3,7 @@ import type { LedgerChannel } from '../api/ledger.ts';
 import { formatCount, formatReading, plural } from '../lib/numbers.ts';
 import type { Board } from '../plot/board.ts';
 import type { Colors } from '../plot/colors.ts';
-import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
+import { type PanelLine, type PictureSummary, PlotPanel } from '../plot/panel.tsx';
 import type { Panel } from '../plot/shown.ts';
 import type { Range } from '../plot/window.ts';
 import type { ChannelFacts } from './channel-facts.ts';
@@ -37,9 +37,9 @@ interface PlotCardProps {
 /** One plot with what is said of it: names, units, the newest readings in large digits, chunks. */
 export function PlotCard(props: PlotCardProps) {
   const { frame, panel, lines, facts, ledger, onLedger } = props;
-  const [told, setTold] = useState<Told>();
+  const [summary, setSummary] = useState<PictureSummary>();
   const atCursor = useRef<(HTMLElement | null)[]>([]);
-  const onDrawn = (next: Told) => setTold((before) => (isSame(before, next) ? before : next));
+  const onDrawn = (next: PictureSummary) => setSummary((before) => (isSame(before, next) ? before : next));
   const onCursor = (values: (number | null | undefined)[]) => {
     // Written past the view library, as it changes with every move of the mouse.
     values.forEach((value, i) => {
@@ -67,7 +67,7 @@ export function PlotCard(props: PlotCardProps) {
             />
           </div>
         ))}
-        <p class="said">{told !== undefined && wordsOf(told)}</p>
+        <p class="said">{summary !== undefined && wordsOf(summary)}</p>
       </div>
       <PlotPanel {...frame} lines={lines} isLog={panel.log} onDrawn={onDrawn} onCursor={onCursor} />
       {panel.channels.map((name) => {
@@ -101,23 +101,23 @@ function Latest({ facts }: { facts: ChannelFacts | undefined }) {
 }
 
 /** What a picture does not show of itself. */
-function wordsOf(told: Told): string {
-  if (!told.isRead) return 'reading …';
+function wordsOf(summary: PictureSummary): string {
+  if (!summary.isRead) return 'reading …';
   const parts: string[] = [];
   // About as long as what stands there afterwards, so that the plots below stay where they are.
-  if (!told.isFine)
-    parts.push(told.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
-  else if (told.points === 0) parts.push('no readings in this window');
-  else if (told.isDownSampled === true) parts.push('down-sampled: every extreme shown');
-  else if (told.isDownSampled === undefined) parts.push('every extreme shown');
-  else parts.push(`every reading shown (${told.points})`);
-  if (told.missing > 0) parts.push(`▨ ${formatCount(told.missing)} missing`);
-  if (told.replaced > 0) parts.push(`▼ ${formatCount(told.replaced)} replaced`);
-  if (told.late > 0) parts.push(`▬ ${formatCount(told.late)} late`);
-  if (told.belowLog > 0)
-    parts.push(`${plural(told.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
+  if (!summary.isFine)
+    parts.push(summary.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
+  else if (summary.points === 0) parts.push('no readings in this window');
+  else if (summary.isDownSampled === true) parts.push('down-sampled: every extreme shown');
+  else if (summary.isDownSampled === undefined) parts.push('every extreme shown');
+  else parts.push(`every reading shown (${summary.points})`);
+  if (summary.missing > 0) parts.push(`▨ ${formatCount(summary.missing)} missing`);
+  if (summary.replaced > 0) parts.push(`▼ ${formatCount(summary.replaced)} replaced`);
+  if (summary.late > 0) parts.push(`▬ ${formatCount(summary.late)} late`);
+  if (summary.belowLog > 0)
+    parts.push(`${plural(summary.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
   return parts.join(' · ');
 }
 
-const isSame = (a: Told | undefined, b: Told) =>
-  a !== undefined && (Object.keys(b) as (keyof Told)[]).every((key) => a[key] === b[key]);
+const isSame = (a: PictureSummary | undefined, b: PictureSummary) =>
+  a !== undefined && (Object.keys(b) as (keyof PictureSummary)[]).every((key) => a[key] === b[key]);

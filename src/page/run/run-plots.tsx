@@ -109,10 +109,10 @@ function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
 function useBoard(
   state: RunState,
   run: OpenRun,
-  told: Pick<RunPlotsProps, 'onBoard' | 'onFailure' | 'onPicture'>,
+  callbacks: Pick<RunPlotsProps, 'onBoard' | 'onFailure' | 'onPicture'>,
 ): Board {
-  const latest = useRef({ state, told });
-  latest.current = { state, told };
+  const latest = useRef({ state, callbacks });
+  latest.current = { state, callbacks };
   const { dataId } = state;
   // The window that the board and the address last agreed upon, as JSON.
   const agreed = useRef(JSON.stringify(state.window));
@@ -126,8 +126,8 @@ function useBoard(
         show({ ...latest.current.state, window }, { replace: true });
         agreed.current = JSON.stringify((stateOf(location.search) as RunState).window);
       },
-      onFailure: (failure) => latest.current.told.onFailure(failure),
-      onPicture: () => latest.current.told.onPicture(),
+      onFailure: (failure) => latest.current.callbacks.onFailure(failure),
+      onPicture: () => latest.current.callbacks.onPicture(),
     });
   }, [dataId]);
   const spec = JSON.stringify(state.window);
@@ -139,9 +139,9 @@ function useBoard(
     if (JSON.stringify(board.spec()) !== spec) board.setWindow(JSON.parse(spec), false);
   }, [board, spec]);
   useEffect(() => {
-    latest.current.told.onBoard(board);
+    latest.current.callbacks.onBoard(board);
     return () => {
-      latest.current.told.onBoard(undefined);
+      latest.current.callbacks.onBoard(undefined);
       board.close();
     };
   }, [board]);

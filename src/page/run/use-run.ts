@@ -2,11 +2,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure } from '../api/failure.ts';
 import { type Ledger, type LedgerChannel, readLedger } from '../api/ledger.ts';
 import { type Outline, readLatest, readOutline } from '../api/readings.ts';
-import { type Entry, readEntry } from '../api/runs.ts';
+import { type DataEntry, readEntry } from '../api/runs.ts';
 import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
 import { useLive } from '../live/use-live.ts';
 import { type Range, united } from '../plot/window.ts';
-import { type ChannelFacts, factsAfter, factsOf, isLedgerStale, ledgerAfter } from './channel-facts.ts';
+import { type ChannelFacts, channelFactsOf, factsAfter, isLedgerStale, ledgerAfter } from './channel-facts.ts';
 
 /** The shortest time from one look into the ledger to the next. */
 const ledgerMsMin = 3_000;
@@ -14,7 +14,7 @@ const ledgerMsMin = 3_000;
 const pictureMsMax = 5_000;
 
 export interface OpenRun {
-  entry: Entry;
+  entry: DataEntry;
   outline: Outline;
   status: RunStatus;
   channels: ChannelFacts[];
@@ -37,7 +37,7 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
   useEffect(() => {
     let isGone = false;
     setLoading({ kind: 'loading' });
-    openRun(dataId).then(
+    loadRun(dataId).then(
       (run) => !isGone && setLoading(run === undefined ? { kind: 'unknown' } : { kind: 'open', run }),
       (error: Error) => {
         if (isGone) return;
@@ -88,29 +88,29 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
     /** To be told when the picture is there. */
     onPicture,
     again: () => setTurn((count) => count + 1),
-    setEntry(entry: Entry) {
+    setEntry(entry: DataEntry) {
       if (current.current !== undefined) put({ ...current.current, entry });
     },
   };
 }
 
 /** @returns undefined where there is no such run */
-export async function openRun(dataId: string): Promise<OpenRun | undefined> {
+export async function loadRun(dataId: string): Promise<OpenRun | undefined> {
   const asked = readLatest(dataId);
   const [entry, latest, outline] = await Promise.all([readEntry(dataId), asked, readOutline(dataId, asked)]);
   if (entry === undefined) return undefined;
-  return { entry, outline, status: latest.status, channels: latest.channels.map(factsOf) };
+  return { entry, outline, status: latest.status, channels: latest.channels.map(channelFactsOf) };
 }
 
 function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
   const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
   let { span } = run.outline;
-  for (const told of event.channels) {
-    const facts = factsAfter(byName.get(told.channel_name), told);
+  for (const update of event.channels) {
+    const facts = factsAfter(byName.get(update.channel_name), update);
     if (facts === undefined) continue;
     byName.set(facts.name, facts);
-    if (told.span === null) continue;
-    const changed = { fromMs: told.span[0], toMs: told.span[1] };
+    if (update.span === null) continue;
+    const changed = { fromMs: update.span[0], toMs: update.span[1] };
     span = united(span, changed);
     onChanged(facts.name, changed);
   }
@@ -167,10 +167,10 @@ function useLedger(dataId: string, isOpen: boolean) {
     },
     onTold({ channels }: ChannelsEvent) {
       if (latest.current.size === 0) return;
-      for (const told of channels) {
-        const known = latest.current.get(told.channel_name);
-        if (known === undefined || isLedgerStale(known, told)) stale.current.add(told.channel_name);
-        else latest.current.set(told.channel_name, ledgerAfter(known, told));
+      for (const update of channels) {
+        const known = latest.current.get(update.channel_name);
+        if (known === undefined || isLedgerStale(known, update)) stale.current.add(update.channel_name);
+        else latest.current.set(update.channel_name, ledgerAfter(known, update));
       }
       if (ledger !== undefined) show(ledger);
       if (stale.current.size > 0) plan(Math.max(0, lastMs.current + ledgerMsMin - Date.now()));

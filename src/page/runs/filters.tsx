@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { listInstruments, listProjects, listSamples, listTags, type Named } from '../api/runs.ts';
+import { listInstruments, listProjects, listSamples, listTags, type NamedLink } from '../api/runs.ts';
 import { show } from '../navigation.ts';
 import { noFilters, type RunFilters } from '../url-state.ts';
 
@@ -127,7 +127,7 @@ function useFacets(): Facets {
         (options) => setFacets((before) => ({ ...before, [name]: byName(options) })),
         () => {},
       );
-    const byId = (list: Named[]): Option[] => list.map(({ id, name }) => [String(id), name]);
+    const byId = (list: NamedLink[]): Option[] => list.map(({ id, name }) => [String(id), name]);
     take('samples', listSamples().then(byId));
     take('projects', listProjects().then(byId));
     take(

@@ -2,7 +2,7 @@ import type { Run } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
 
 /** The list as far as it has been read: growing runs first, then all others, each newest first. */
-export interface RunList {
+export interface LoadedRuns {
   live: Run[];
   others: Run[];
   /** What the server counts, growing ones with it; null where it does not. */
@@ -11,20 +11,20 @@ export interface RunList {
   cursor: string | null | undefined;
 }
 
-export const emptyList: RunList = { live: [], others: [], total: null, cursor: undefined };
+export const emptyList: LoadedRuns = { live: [], others: [], total: null, cursor: undefined };
 
 /** The list with one more page. What is among the growing ones stands there only. */
 export function withPage(
-  list: RunList,
+  list: LoadedRuns,
   page: { runs: Run[]; next_cursor: string | null; total: number | null },
-): RunList {
+): LoadedRuns {
   const known = new Set([...list.live, ...list.others].map(({ data_id }) => data_id));
   const fresh = page.runs.filter(({ data_id }) => !known.has(data_id));
   return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total ?? list.total };
 }
 
 /** The list after the growing ones were read anew: one that has ended takes its place among the others. */
-export function withLive(list: RunList, live: Run[]): RunList {
+export function withLive(list: LoadedRuns, live: Run[]): LoadedRuns {
   const growing = new Set(live.map(({ data_id }) => data_id));
   const ended = list.live
     .filter(({ data_id }) => !growing.has(data_id))
@@ -37,7 +37,7 @@ export function withLive(list: RunList, live: Run[]): RunList {
 const statusAfter = ({ status }: Run) => (status === 'live' ? 'interrupted' : status);
 
 /** The list after an event. @returns `isStale` where the event is of a run that must be looked up */
-export function afterEvent(list: RunList, event: RunEvent): { list: RunList; isStale: boolean } {
+export function afterEvent(list: LoadedRuns, event: RunEvent): { list: LoadedRuns; isStale: boolean } {
   const change = (run: Run): Run =>
     run.data_id !== event.data_id
       ? run
@@ -57,7 +57,7 @@ export function afterEvent(list: RunList, event: RunEvent): { list: RunList; isS
   };
 }
 
-export function without(list: RunList, dataIds: readonly string[]): RunList {
+export function without(list: LoadedRuns, dataIds: readonly string[]): LoadedRuns {
   const gone = new Set(dataIds);
   const rest = (runs: Run[]) => runs.filter(({ data_id }) => !gone.has(data_id));
   const [live, others] = [rest(list.live), rest(list.others)];
@@ -66,7 +66,7 @@ export function without(list: RunList, dataIds: readonly string[]): RunList {
 }
 
 /** Rows that the list has when all is read, as far as one can say. */
-export function rowCount({ live, others, total, cursor }: RunList): number {
+export function rowCount({ live, others, total, cursor }: LoadedRuns): number {
   const here = live.length + others.length;
   if (cursor === null) return here;
   return Math.max(total ?? 0, here + 50);

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Named, Run } from '../api/runs.ts';
+import type { NamedLink, Run } from '../api/runs.ts';
 import { useNow } from '../lib/hooks.ts';
 import { formatCount } from '../lib/numbers.ts';
 import { linkTo } from '../navigation.ts';
@@ -141,7 +141,7 @@ function Words({ text, ...rest }: { text: string; class: string }) {
   );
 }
 
-const nameOf = (one: Named | null) => one?.name ?? '';
+const nameOf = (one: NamedLink | null) => one?.name ?? '';
 
 function useRowHeight(): number {
   const [isNarrow, setNarrow] = useState(matchMedia(narrow).matches);

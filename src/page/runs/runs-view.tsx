@@ -1,17 +1,17 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Session } from '../api/session.ts';
+import type { SignedIn } from '../api/session.ts';
 import { formatCount, plural } from '../lib/numbers.ts';
 import { show } from '../navigation.ts';
 import { noFilters, type RunFilters } from '../url-state.ts';
 import { Actions } from './actions.tsx';
 import { StreamDemo } from './demo-button.tsx';
 import { Filters } from './filters.tsx';
-import { type RunList, rowCount } from './run-list.ts';
+import { type LoadedRuns, rowCount } from './run-list.ts';
 import { RunTable } from './run-table.tsx';
 import { useRuns } from './use-runs.ts';
 
 /** All runs: growing ones first, then newest first. */
-export function RunsView({ filters, session }: { filters: RunFilters; session: Session }) {
+export function RunsView({ filters, session }: { filters: RunFilters; session: SignedIn }) {
   const { list, error, isReading, again, remove, more } = useRuns(filters);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => {
@@ -66,7 +66,7 @@ export function RunsView({ filters, session }: { filters: RunFilters; session: S
   );
 }
 
-function countText(list: RunList, isFiltered: boolean): string {
+function countText(list: LoadedRuns, isFiltered: boolean): string {
   const here = list.live.length + list.others.length;
   const count = list.cursor === null ? here : list.total;
   const runs = count === null ? `more than ${formatCount(here)} runs` : plural(count, 'run');

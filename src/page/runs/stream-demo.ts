@@ -1,4 +1,4 @@
-import { call } from '../api/client.ts';
+import { callApi } from '../api/client.ts';
 
 /** Four days of hours. The whole record takes some twenty seconds, so that one sees it grow. */
 const pointsPerChunk = 96;
@@ -13,7 +13,7 @@ const unitOf: Record<string, string> = { pressure: 'hPa', temperature: '°C', wi
  */
 export async function startDemo(onFailed: (why: string) => void): Promise<string> {
   const { hours, tenths } = await import('demo-record');
-  const opened = await call<{ data_id: string }>('metrology/stream/initialize', {
+  const opened = await callApi<{ data_id: string }>('metrology/stream/initialize', {
     body: { stream_name: 'Demo: Seattle 2010', points_per_chunk: pointsPerChunk },
   });
   const timestamps = sums(hours).map((hour) => hour * 3_600);
@@ -34,10 +34,10 @@ export async function startDemo(onFailed: (why: string) => void): Promise<string
           ]),
         ),
       };
-      await call('metrology/stream/chunk/multi', { body });
+      await callApi('metrology/stream/chunk/multi', { body });
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
-    await call(`metrology/stream/${opened.data_id}/finalize`, { body: {} });
+    await callApi(`metrology/stream/${opened.data_id}/finalize`, { body: {} });
   };
   send().catch((error: Error) => onFailed(error.message));
   return opened.data_id;

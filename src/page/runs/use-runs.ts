@@ -3,7 +3,7 @@ import { readRunPage, runPageMax } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
 import { useLineBack, useLive } from '../live/use-live.ts';
 import type { RunFilters } from '../url-state.ts';
-import { afterEvent, emptyList, type RunList, withLive, without, withPage } from './run-list.ts';
+import { afterEvent, emptyList, type LoadedRuns, withLive, without, withPage } from './run-list.ts';
 
 const firstPage = 100;
 /** Events that need a look at the server come together. */
@@ -11,14 +11,14 @@ const lookMs = 500;
 
 /** The list of runs that pass the filters. It reads on when `more` is called, and follows what the server tells. */
 export function useRuns(filters: RunFilters) {
-  const [list, setList] = useState<RunList>(emptyList);
+  const [list, setList] = useState<LoadedRuns>(emptyList);
   const [error, setError] = useState<Error>();
   const [isReading, setReading] = useState(true);
   const [turn, setTurn] = useState(0);
   const reading = useRef<AbortController | undefined>(undefined);
   const key = JSON.stringify(filters);
 
-  const attempt = async (read: (signal: AbortSignal) => Promise<(list: RunList) => RunList>) => {
+  const attempt = async (read: (signal: AbortSignal) => Promise<(list: LoadedRuns) => LoadedRuns>) => {
     const abort = new AbortController();
     reading.current = abort;
     setReading(true);

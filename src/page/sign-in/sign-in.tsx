@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure } from '../api/failure.ts';
-import { type Session, signIn } from '../api/session.ts';
+import { type SignedIn, signIn } from '../api/session.ts';
 
 /** One field for a key. It goes to the server once, in a body, and is kept nowhere in the browser. */
-export function SignIn({ reason, onSignedIn }: { reason: string; onSignedIn: (session: Session) => void }) {
+export function SignIn({ reason, onSignedIn }: { reason: string; onSignedIn: (session: SignedIn) => void }) {
   const [said, setSaid] = useState(reason);
   const [isBusy, setBusy] = useState(false);
   const field = useRef<HTMLInputElement>(null);

@@ -2,7 +2,7 @@ import { cp, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type Program, run as runProgram } from '../../built-server.ts';
+import { type Program, run as runProgram } from '../../support/built-server.ts';
 import { chunkPath } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';
 import type { Ground, Row } from '../support/ground.ts';

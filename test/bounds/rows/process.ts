@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { serve } from '../../built-server.ts';
+import { serve } from '../../support/built-server.ts';
 import { ask, countsOf } from '../support/ask.ts';
 import { chunkPath, expectStatuses } from '../support/attack.ts';
 import { chunkBody } from '../support/bodies.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from '../../../bench/support/processes.ts';
-import { isRunning } from '../../built-server.ts';
 import { shown } from '../../faults/support/run.ts';
+import { isRunning } from '../../support/built-server.ts';
 import { type Answer, ask, type Question } from './ask.ts';
 import type { Keys, Lab, Site } from './lab.ts';
 import { type Line, type LineOptions, openLine } from './lines.ts';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { Scope } from '../../../src/auth/identity.ts';
 import { createKey } from '../../../src/auth/keys.ts';
 import { openDatabase } from '../../../src/database/database.ts';
-import { run as runProgram, type Server, serve } from '../../built-server.ts';
 import { type Cluster, openCluster } from '../../faults/support/postgres-15.ts';
+import { run as runProgram, type Server, serve } from '../../support/built-server.ts';
 
 /** Each is of an organization of its own, but for `reader` and `revoked`, which belong to the attackers. */
 export interface Keys {

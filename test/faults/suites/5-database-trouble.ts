@@ -1,8 +1,8 @@
 // PostgreSQL slow, stuck, unreachable, silent, out of connections, read-only, its disk full: chunks wait, reads are told, recovery
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunning } from '../../built-server.ts';
-import { startTcpProxy } from '../../http/tcp-proxy.ts';
+import { startTcpProxy } from '../../http/support/tcp-proxy.ts';
+import { isRunning } from '../../support/built-server.ts';
 import { type Generation, type SentAsSdk, sendAsSdk, triesOnce, triesThrice } from '../support/as-sdk.ts';
 import { prefixes, type Sent } from '../support/chunks.ts';
 import { type Load, startLoad } from '../support/load.ts';

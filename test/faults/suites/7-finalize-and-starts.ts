@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run as runProgram } from '../../built-server.ts';
+import { run as runProgram } from '../../support/built-server.ts';
 import { type ChunkRequest, openStream, prefixes, sendChunk } from '../support/chunks.ts';
 import type { Client } from '../support/client.ts';
 import { type Cluster, openCluster } from '../support/postgres-15.ts';

@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run as runProgram } from '../../built-server.ts';
+import { run as runProgram } from '../../support/built-server.ts';
 import { startLoad } from '../support/load.ts';
 import { type Cluster, openCluster } from '../support/postgres-15.ts';
 import { residentMiB } from '../support/processes.ts';

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node';
-import { buildServer } from '../../built-server.ts';
+import { buildServer } from '../../support/built-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { residentBytes } from '../../../bench/support/processes.ts';
 import { isPostgresOf, readPostmasterFile } from '../../../src/database/embedded/processes.ts';
-import { isRunning } from '../../built-server.ts';
+import { isRunning } from '../../support/built-server.ts';
 
 /** Kills all processes of the PostgreSQL on a data folder with SIGKILL, the postmaster first, and waits until they are gone. */
 export async function killPostgres(clusterDir: string): Promise<void> {

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runningEmbeddedPostgres } from '../../../src/database/embedded.ts';
-import { type Server, serve } from '../../built-server.ts';
 import { holdSocket } from '../../process/support/held-socket.ts';
+import { type Server, serve } from '../../support/built-server.ts';
 import { type Client, type ClientOptions, createClient } from './client.ts';
 import { freePort } from './processes.ts';
 

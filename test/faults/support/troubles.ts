@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { TcpProxy } from '../../http/tcp-proxy.ts';
+import type { TcpProxy } from '../../http/support/tcp-proxy.ts';
 import type { Cluster } from './postgres-15.ts';
 import type { Run } from './run.ts';
 import type { SmallDisk } from './small-disk.ts';

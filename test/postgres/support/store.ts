@@ -6,7 +6,7 @@ import { readConfig } from '../../../src/config.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { openStore, type Store } from '../../../src/process/open-database.ts';
 import type { Cluster } from '../../faults/support/postgres-15.ts';
-import { startListeningApp } from '../../http/listening-app.ts';
+import { startListeningApp } from '../../http/support/listening-app.ts';
 
 const log = pino({ level: 'silent' });
 

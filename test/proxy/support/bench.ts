@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { type Server, serve } from '../../built-server.ts';
+import { type Server, serve } from '../../support/built-server.ts';
 import { type Engine, freePort, type RunningProxy, startProxy } from './proxies.ts';
 import { type Answer, type Caller, caller } from './requests.ts';
 import { type Stub, startStub } from './stub-upstream.ts';

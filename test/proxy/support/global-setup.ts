@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { buildServer } from '../../built-server.ts';
+import { buildServer } from '../../support/built-server.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { installPackages } from './packages.ts';
 

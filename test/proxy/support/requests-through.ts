@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../../../src/config.ts';
 import { httpLimits } from '../../../src/http/limits.ts';
-import { openConnection } from '../../http/listening-app.ts';
+import { openConnection } from '../../http/support/listening-app.ts';
 import { type Bench, chunkOf, openStream, storedChunks } from './bench.ts';
 import type { Engine } from './proxies.ts';
 import type { Caller } from './requests.ts';

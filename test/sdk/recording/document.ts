@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { FaultResult } from '../../testing/sdk-fault-results.ts';
+import type { FaultResult } from '../../testing/support/sdk-fault-results.ts';
 import type { CaseCounts } from './case-counts.ts';
 import { deviations } from './deviations.ts';
 import { faultTable } from './fault-table.ts';

@@ -1,4 +1,4 @@
-import type { FaultResult } from '../../testing/sdk-fault-results.ts';
+import type { FaultResult } from '../../testing/support/sdk-fault-results.ts';
 
 /** The part of docs/compatibility.md on faults: what `npm run compatibility` has kept. */
 export function faultTable(results: Record<string, FaultResult[]>): string {

@@ -1,6 +1,7 @@
 import { invalid } from '../errors.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
+import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
+import { fanOut } from './overview.ts';
 
 /*
  * How much memory a read will take, as far as its plan tells. All but the plans themselves is still to come when that is
@@ -31,13 +32,24 @@ const chosenBytes = 16;
 /** Bytes of such a point while they are sorted, or others are looked for; and of a chunk while it is divided into parts. */
 const [choosingBytes, dividingBytes] = [32, 12];
 
-/** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
-export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {
+/** Bytes of a block of an overview as it is stored, at most. */
+const blockBytes = 5_200;
+
+/**
+ * Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted.
+ * @param isRead of an entry of the plan, whether its arrays may be read
+ */
+export function footprintOf(
+  plan: ChunkPlan,
+  { pagePointsMax, bufferPointsMax }: PointLimits,
+  isRead: (position: number) => boolean = () => true,
+): Footprint {
   let largest = 0;
   let all = 0;
   let isOverlapping = false;
   let lastMs = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < plan.length; i++) {
+    if (!isRead(i)) continue;
     const points = plan.pointCounts[i] as number;
     all += points;
     if (points > largest) largest = points;
@@ -55,17 +67,28 @@ export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }:
   };
 }
 
-export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, pointsMax: number): Footprint {
-  const held = footprintOf(plan, limits);
+/** Of a block of an overview no arrays are read: it stands for any number of points, and what is held is the block. */
+export function downSampledFootprintOf(plan: SummaryPlan, limits: PointLimits, pointsMax: number): Footprint {
+  const held = footprintOf(plan, limits, (position) => plan.levels[position] === 0);
   const stored = plan.pointCounts.reduce((sum, points) => sum + points, 0);
   const chosen = Math.min(pointsMax, stored);
   const pageBytes = Math.max(held.points * pointBytes, Math.min(stored, limits.seriesPagePointsMax) * seriesBytes);
   return {
     ...held,
     bytes: pageBytes + plan.length * summaryBytes + chosen * chosenBytes,
-    passingBytes: chosen * choosingBytes + plan.length * dividingBytes,
+    passingBytes: chosen * choosingBytes + plan.length * dividingBytes + crossedBlocksOf(plan, limits) * blockBytes,
     chosenBytes: chosen * chosenBytes + plan.length * summaryBytes,
   };
+}
+
+/** Blocks of all levels that are held while parts are looked for that begin in them. */
+function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: PointLimits): number {
+  const blocksOfLevel: number[] = [];
+  for (let i = 0; i < length; i++) {
+    for (let level = levels[i] as number, blocks = 1; level > 0; level--, blocks *= fanOut)
+      blocksOfLevel[level] = (blocksOfLevel[level] ?? 0) + blocks;
+  }
+  return blocksOfLevel.reduce((sum, blocks) => sum + Math.min(blocks, pageBlocksMax), 0);
 }
 
 /** The largest chunk of a plan is held as it comes and decoded. */

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { createSummaryPlan } from '../../src/points/chunk-plan.ts';
+import { downSampledFootprintOf } from '../../src/points/footprint.ts';
+import { pointLimits } from '../../src/points/limits.ts';
+import { fanOut } from '../../src/points/overview.ts';
+
+/** A plan of blocks that follow each other, of chunks of 100 points, one a second; the last of level 0 is a chunk. */
+function planOf(levels: number[]) {
+  const plan = createSummaryPlan();
+  let chunk = 0;
+  for (const level of levels) {
+    const chunks = fanOut ** level;
+    const pointCount = chunks * 100;
+    plan.addBlock(level, chunk, {
+      ...{ pointCount, fittingPoints: pointCount, timeMin: chunk, timeMax: chunk + chunks - 0.01, timeMinMax: chunk },
+      ...{ valueMin: 0, valueMinTime: chunk, valueMax: 1, valueMaxTime: chunk, pointsPerMs: 0.1 },
+    });
+    chunk += chunks;
+  }
+  return plan.byTime(async () => {});
+}
+
+test('a block holds none of the points that it stands for', async () => {
+  const ofChunks = downSampledFootprintOf(await planOf([0, 0]), pointLimits, 2_000);
+  const ofBlocks = downSampledFootprintOf(await planOf([0, 3, 3, 3, 0]), pointLimits, 2_000);
+  expect(ofChunks.points).toBe(200);
+  expect(ofBlocks.points).toBe(200);
+  expect(ofBlocks.bytes).toBeLessThanOrEqual(pointLimits.usualBytesMax);
+});
+
+test('the blocks of each level in which parts may begin pass', async () => {
+  const { pageBlocksMax } = pointLimits;
+  const passing = async (levels: number[]) =>
+    downSampledFootprintOf(await planOf(levels), pointLimits, 2_000).passingBytes;
+  const one = await passing([1, 0]);
+  const blockBytes = (await passing([1, 1])) - one;
+  // Ten columns of numbers.
+  expect(blockBytes).toBeGreaterThan(10 * fanOut * 8);
+  // Itself, its 64, and of their 4,096 as many as are fetched at a time.
+  expect((await passing([3, 0])) - one).toBe((pageBlocksMax + fanOut) * blockBytes);
+});

@@ -7,14 +7,17 @@ export interface Parts {
   counts: Uint32Array;
   /** Points before each entry, as they count where parts are divided. */
   before: Float64Array;
-  /** The elements of a list in which parts begin, in order, twice where two do. @param before points before the first */
-  beginsIn(before: number, points: Float64Array): Begin[];
+  /** The elements of a list in which parts begin. @param before points before the first */
+  beginsIn(before: number, points: Float64Array): Begins;
 }
 
-interface Begin {
-  at: number;
-  /** Points before the element. */
-  before: number;
+interface Begins {
+  /** The elements, in order. */
+  begins: number[];
+  /** Points before each of them. */
+  before: number[];
+  /** Whether no two parts begin in the same one. */
+  areSingle: boolean;
 }
 
 /**
@@ -40,15 +43,22 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
     counts,
     before,
     beginsIn(sumBefore, some) {
-      const begins: Begin[] = [];
+      const begins: number[] = [];
+      const before: number[] = [];
+      let areSingle = true;
       let after = sumBefore;
-      let begunBefore = after === 0 ? 0 : begunAfter(after);
+      let begun = after === 0 ? 0 : begunAfter(after);
       for (let at = 0; at < some.length; at++) {
         const atBegin = after;
         after += some[at] as number;
-        for (const due = begunAfter(after); begunBefore < due; begunBefore++) begins.push({ at, before: atBegin });
+        const due = begunAfter(after);
+        if (due <= begun) continue;
+        begins.push(at);
+        before.push(atBegin);
+        if (due > begun + 1) areSingle = false;
+        begun = due;
       }
-      return begins;
+      return { begins, before, areSingle };
     },
   };
 }

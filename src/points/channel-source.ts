@@ -28,6 +28,8 @@ export interface ChannelSource {
   fetchSeries: FetchChunks<SeriesOfChunk>;
   /** Is awaited between two steps of work. */
   rest: Reading['rest'];
+  /** Takes room for a chunk of which the plan did not tell how long it is. */
+  enlarge: Reading['enlarge'];
 }
 
 /** Fetches chunks by their indexes, which ascend, of about so many points. Chunks that are gone are missing. */

@@ -56,7 +56,8 @@ export async function downSample(
 }
 
 /** A channel that is planned, maybe in blocks, and what a plan without them takes. */
-type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries'>;
+type DownSampled = PlannedChannel<SummaryPlan> &
+  Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries' | 'enlarge'>;
 
 /** @throws ApiError 422 for more chunks than a read may go through */
 async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLimits): Promise<DownSampled> {

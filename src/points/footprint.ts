@@ -35,22 +35,23 @@ const [choosingBytes, dividingBytes] = [32, 12];
 /** Bytes of a block of an overview as it is stored, at most. */
 const blockBytes = 5_200;
 
-/**
- * Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted.
- * @param isRead of an entry of the plan, whether its arrays may be read
- */
-export function footprintOf(
+/** Chunks that follow each other pass through one page at a time. Those that overlap wait in a buffer, which is sorted. */
+export function footprintOf(plan: ChunkPlan, limits: PointLimits): Footprint {
+  return footprintOfEntries(plan, limits, plan.pointCounts);
+}
+
+/** @param pointCounts of each entry the points that are held of it */
+function footprintOfEntries(
   plan: ChunkPlan,
   { pagePointsMax, bufferPointsMax }: PointLimits,
-  isRead: (position: number) => boolean = () => true,
+  pointCounts: Float64Array,
 ): Footprint {
   let largest = 0;
   let all = 0;
   let isOverlapping = false;
   let lastMs = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < plan.length; i++) {
-    if (!isRead(i)) continue;
-    const points = plan.pointCounts[i] as number;
+    const points = pointCounts[i] as number;
     all += points;
     if (points > largest) largest = points;
     if ((plan.firstMs[i] as number) <= lastMs) isOverlapping = true;
@@ -67,19 +68,39 @@ export function footprintOf(
   };
 }
 
-/** Of a block of an overview no arrays are read: it stands for any number of points, and what is held is the block. */
+/**
+ * Of a block of an overview as many points are held as its chunks have on average, and the block itself. A chunk in it may
+ * be longer: that is known when it is to be read (`bytesBeyond`).
+ */
 export function downSampledFootprintOf(plan: SummaryPlan, limits: PointLimits, pointsMax: number): Footprint {
-  const held = footprintOf(plan, limits, (position) => plan.levels[position] === 0);
-  const stored = plan.pointCounts.reduce((sum, points) => sum + points, 0);
-  const chosen = Math.min(pointsMax, stored);
-  const pageBytes = Math.max(held.points * pointBytes, Math.min(stored, limits.seriesPagePointsMax) * seriesBytes);
+  const chosen = Math.min(pointsMax, storedPointsOf(plan));
   return {
-    ...held,
-    bytes: pageBytes + plan.length * summaryBytes + chosen * chosenBytes,
+    ...heldAtATime(plan, limits),
+    bytes: pageBytesOf(plan, limits) + plan.length * summaryBytes + chosen * chosenBytes,
     passingBytes: chosen * choosingBytes + plan.length * dividingBytes + crossedBlocksOf(plan, limits) * blockBytes,
     chosenBytes: chosen * chosenBytes + plan.length * summaryBytes,
   };
 }
+
+/** Bytes of a page of so many points beyond those that a down-sampled read of this plan has been given room for. */
+export function bytesBeyond(plan: SummaryPlan, limits: PointLimits, points: number): number {
+  if (points <= limits.seriesPagePointsMax) return 0;
+  return points * pointBytes - Math.max(limits.usualBytesMax, pageBytesOf(plan, limits));
+}
+
+function pageBytesOf(plan: SummaryPlan, limits: PointLimits): number {
+  const { points } = heldAtATime(plan, limits);
+  return Math.max(points * pointBytes, Math.min(storedPointsOf(plan), limits.seriesPagePointsMax) * seriesBytes);
+}
+
+const heldAtATime = (plan: SummaryPlan, limits: PointLimits) =>
+  footprintOfEntries(
+    plan,
+    limits,
+    plan.pointCounts.map((points, i) => Math.ceil(points / fanOut ** (plan.levels[i] as number))),
+  );
+
+const storedPointsOf = ({ pointCounts }: ChunkPlan) => pointCounts.reduce((sum, points) => sum + points, 0);
 
 /** Blocks of all levels that are held while parts are looked for that begin in them. */
 function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: PointLimits): number {

@@ -3,6 +3,8 @@ import { createSummaryPlan } from '../../src/points/chunk-plan.ts';
 import { downSampledFootprintOf } from '../../src/points/footprint.ts';
 import { pointLimits } from '../../src/points/limits.ts';
 import { fanOut } from '../../src/points/overview.ts';
+import { asMap, memorySource, readOf } from './memory-source.ts';
+import type { ModelChunk } from './model.ts';
 
 /** A plan of blocks that follow each other, of chunks of 100 points, one a second; the last of level 0 is a chunk. */
 function planOf(levels: number[]) {
@@ -20,12 +22,33 @@ function planOf(levels: number[]) {
   return plan.byTime(async () => {});
 }
 
-test('a block holds none of the points that it stands for', async () => {
+test('of a block as many points are held as its chunks have on average', async () => {
   const ofChunks = downSampledFootprintOf(await planOf([0, 0]), pointLimits, 2_000);
   const ofBlocks = downSampledFootprintOf(await planOf([0, 3, 3, 3, 0]), pointLimits, 2_000);
   expect(ofChunks.points).toBe(200);
-  expect(ofBlocks.points).toBe(200);
+  expect(ofBlocks.points).toBe(500);
   expect(ofBlocks.bytes).toBeLessThanOrEqual(pointLimits.usualBytesMax);
+});
+
+test('a chunk that is longer than the others of its block takes room when it is read', async () => {
+  const chunks = Array.from({ length: 192 }, (_, chunk_index): ModelChunk => {
+    const numbers = Array.from({ length: chunk_index === 70 ? 3_000 : 10 }, (_, i) => chunk_index * 10_000 + i);
+    return { chunk_index, timestamps: numbers, values: numbers.map((n) => (n * 7_919) % 10_007) };
+  });
+  const source = memorySource(asMap(chunks), () => {});
+  source.planWithSummaries = () => Promise.reject(new Error('planned by chunks'));
+  const held = { bytes: 0, mostBytes: 0 };
+  source.enlarge = async (bytes) => {
+    const more = Math.max(0, bytes);
+    held.bytes += more;
+    held.mostBytes = Math.max(held.mostBytes, held.bytes);
+    return () => void (held.bytes -= more);
+  };
+  const limits = { overviewChunksMin: 0, pagePointsMax: 50, seriesPagePointsMax: 50, usualBytesMax: 0 };
+  const { points } = await readOf(source, { max_points: 20 }, limits);
+  expect(points.length).toBeGreaterThan(9);
+  expect(held.mostBytes).toBeGreaterThan(3_000 * 16);
+  expect(held.bytes).toBe(0);
 });
 
 test('the blocks of each level in which parts may begin pass', async () => {

@@ -42,7 +42,9 @@ test('a chunk that is longer than the others of its block takes room when it is 
     const more = Math.max(0, bytes);
     held.bytes += more;
     held.mostBytes = Math.max(held.mostBytes, held.bytes);
-    return () => void (held.bytes -= more);
+    return () => {
+      held.bytes -= more;
+    };
   };
   const limits = { overviewChunksMin: 0, pagePointsMax: 50, seriesPagePointsMax: 50, usualBytesMax: 0 };
   const { points } = await readOf(source, { max_points: 20 }, limits);

@@ -34,6 +34,8 @@ export interface ChannelSource {
   fetchSeries: FetchChunks<SeriesOfChunk>;
   /** Is awaited between two steps of work, so that other reads have their turn of the event loop. */
   rest: Reading['rest'];
+  /** Takes room for a chunk of which the plan did not tell how long it is. */
+  enlarge: Reading['enlarge'];
 }
 
 /**

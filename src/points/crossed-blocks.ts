@@ -38,7 +38,9 @@ interface Wanted {
   before: number;
   /** Whether all of its points count when parts are divided. */
   isFull: boolean;
-  keep(crossed: CrossedBlock): void;
+  /** Where it goes when it is found. */
+  into: CrossedBlock[];
+  place: number;
 }
 
 /**
@@ -52,22 +54,18 @@ export async function findCrossed(
   positions: readonly number[],
 ): Promise<{ blocks: Map<number, CrossedBlock>; mixed: number[] }> {
   const { plan, before } = divided;
-  const blocks = new Map<number, CrossedBlock>();
+  const found: CrossedBlock[] = [];
   const mixed = new Set<number>();
-  let level = 0;
-  const wanted = positions.map((position): Wanted => {
-    const own = plan.levels[position] as number;
-    level = Math.max(level, own);
-    return {
-      ...{ position, level: own, block: (plan.chunkIndexes[position] as number) / overview.fanOut ** own },
-      before: before[position] as number,
-      isFull: plan.fittingPoints[position] === plan.pointCounts[position],
-      keep: (crossed) => void blocks.set(position, crossed),
-    };
-  });
-  for (; level > 0; level--) {
-    const here = new Map(wanted.filter((one) => one.level === level).map((one) => [one.block, one]));
-    if (here.size === 0) continue;
+  const wanted: Map<number, Wanted>[] = [];
+  for (const [place, position] of positions.entries()) {
+    const level = plan.levels[position] as number;
+    const block = (plan.chunkIndexes[position] as number) / overview.fanOut ** level;
+    const isFull = plan.fittingPoints[position] === plan.pointCounts[position];
+    add(wanted, { position, level, block, before: before[position] as number, isFull, into: found, place });
+  }
+  for (let level = wanted.length - 1; level > 0; level--) {
+    const here = wanted[level];
+    if (here === undefined) continue;
     const listed = await overview.listChildren(level, merged([...here.keys()].map((from) => ({ from, to: from }))));
     await overview.rest();
     for (const { block, children } of listed) {
@@ -76,7 +74,17 @@ export async function findCrossed(
     }
     for (const { position } of here.values()) mixed.add(position);
   }
+  const blocks = new Map<number, CrossedBlock>();
+  for (const [place, crossed] of found.entries())
+    if (crossed !== undefined) blocks.set(positions[place] as number, crossed);
   return { blocks, mixed: [...mixed].sort((a, b) => a - b) };
+}
+
+/** @param wanted by level, then by block */
+function add(wanted: Map<number, Wanted>[], one: Wanted): void {
+  const { level, block } = one;
+  const here = wanted[level] ?? new Map<number, Wanted>();
+  wanted[level] = here.set(block, one);
 }
 
 /** @param wanted is given the children in which parts begin @returns false where the block must be opened instead */
@@ -85,24 +93,20 @@ function cross(
   { beginsIn }: Divided,
   one: Wanted,
   children: BlockChildren,
-  wanted: Wanted[],
+  wanted: Map<number, Wanted>[],
 ): boolean {
-  const { level, position } = one;
-  const all = beginsIn(one.before, fittingPointsIn(children, one));
-  const begins = all.filter(({ at }, i) => at !== all[i - 1]?.at);
-  if (level === 1 ? begins.length < all.length || !children.ascends('timeMin') : !followEachOther(children))
-    return false;
+  const { level, position, into, place } = one;
+  const points = fittingPointsIn(children, one);
+  const { begins, before, areSingle } = beginsIn(one.before, points);
+  if (level === 1 ? !areSingle || !children.ascends('timeMin') : !followEachOther(children)) return false;
   const below: CrossedBlock[] = [];
-  one.keep({ children, begins: begins.map(({ at }) => at), below });
+  into[place] = { children, begins, below };
   if (level === 1) return true;
-  for (const [i, { at, before }] of begins.entries()) {
-    wanted.push({
-      ...{ position, level: level - 1, block: one.block * fanOut + at, before },
-      isFull: children.number('fittingPoints', at) === children.number('pointCount', at),
-      keep(crossed) {
-        below[i] = crossed;
-      },
-    });
+  for (let i = 0; i < begins.length; i++) {
+    const child = begins[i] as number;
+    const isFull = points[child] === children.number('pointCount', child);
+    const block = one.block * fanOut + child;
+    add(wanted, { position, level: level - 1, block, before: before[i] as number, isFull, into: below, place: i });
   }
   return true;
 }

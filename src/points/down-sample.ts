@@ -56,7 +56,8 @@ export async function downSample(
 }
 
 /** A planned channel whose plan may contain blocks, and what is needed to plan it without them. */
-type DownSampled = PlannedChannel<SummaryPlan> & Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries'>;
+type DownSampled = PlannedChannel<SummaryPlan> &
+  Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries' | 'enlarge'>;
 
 /** @throws ApiError 422 for more chunks than a read may go through */
 async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLimits): Promise<DownSampled> {

@@ -3,8 +3,9 @@ import { addChunk } from './chunk-extremes.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
 import { addCrossed, type Divided, findCrossed } from './crossed-blocks.ts';
 import { ExtremesOfParts } from './extremes-of-parts.ts';
+import { bytesBeyond } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
-import { fetchPage, nextPage, type Page } from './pages.ts';
+import { fetchPage, nextPage, type Page, pointsOf } from './pages.ts';
 import { isInside, partsOfChunks } from './parts.ts';
 import { type OverviewSource, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
@@ -21,7 +22,7 @@ import type { MsRange } from './time.ts';
  * not in order, and some may have the same ms
  */
 export async function readExtremes(
-  { plan: given, fetchSeries, rest, overview }: DividedChannel,
+  { plan: given, fetchSeries, rest, overview, enlarge }: DividedChannel,
   range: MsRange,
   partCount: number,
   limits: PointLimits,
@@ -44,6 +45,7 @@ export async function readExtremes(
       divided = divide(await openBlocks(overview, plan, mixed), range, partCount);
       continue;
     }
+    const give = await enlarge(bytesBeyond(given, limits, pointsOf(plan, page)));
     const chunks = await fetchPage(fetchSeries, plan, page, true);
     let opened = 0;
     for (let position = from; position < page.next; position++) {
@@ -56,6 +58,7 @@ export async function readExtremes(
       } else if (block !== undefined) addCrossed(parts, block);
       else addSummary(parts, plan, position, count);
     }
+    give();
     from = page.next;
   }
   return parts.finish();
@@ -65,7 +68,7 @@ export async function readExtremes(
 const longChunkPoints = 100_000;
 
 /** A planned channel whose plan may contain blocks. */
-type DividedChannel = Pick<ChannelSource, 'fetchSeries' | 'overview' | 'rest'> & { plan: SummaryPlan };
+type DividedChannel = Pick<ChannelSource, 'fetchSeries' | 'overview' | 'rest' | 'enlarge'> & { plan: SummaryPlan };
 
 const divide = (plan: SummaryPlan, range: MsRange, partCount: number): Divided => ({
   plan,

@@ -1,6 +1,7 @@
 import { invalid } from '../errors.ts';
-import type { ChunkPlan } from './chunk-plan.ts';
+import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
+import { fanOut } from './overview.ts';
 
 /*
  * How much memory a read will take, as far as its plan shows. It is asked for before anything but the plans is in memory.
@@ -34,17 +35,29 @@ const chosenBytes = 16;
 /** Bytes of a chosen point while points are sorted or filled up, and of a chunk while the plan is divided into parts. */
 const [choosingBytes, dividingBytes] = [32, 12];
 
+/** Bytes of a block of an overview as it is stored, at most. */
+const blockBytes = 5_200;
+
 /**
  * Chunks that follow each other in time pass through one page at a time. Chunks that overlap wait in a buffer, which is
  * sorted.
  */
-export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }: PointLimits): Footprint {
+export function footprintOf(plan: ChunkPlan, limits: PointLimits): Footprint {
+  return footprintOfEntries(plan, limits, plan.pointCounts);
+}
+
+/** @param pointCounts of each entry the points that are held of it */
+function footprintOfEntries(
+  plan: ChunkPlan,
+  { pagePointsMax, bufferPointsMax }: PointLimits,
+  pointCounts: Float64Array,
+): Footprint {
   let largest = 0;
   let all = 0;
   let isOverlapping = false;
   let lastMs = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < plan.length; i++) {
-    const points = plan.pointCounts[i] as number;
+    const points = pointCounts[i] as number;
     all += points;
     if (points > largest) largest = points;
     if ((plan.firstMs[i] as number) <= lastMs) isOverlapping = true;
@@ -61,17 +74,48 @@ export function footprintOf(plan: ChunkPlan, { pagePointsMax, bufferPointsMax }:
   };
 }
 
-export function downSampledFootprintOf(plan: ChunkPlan, limits: PointLimits, pointsMax: number): Footprint {
-  const held = footprintOf(plan, limits);
-  const stored = plan.pointCounts.reduce((sum, points) => sum + points, 0);
-  const chosen = Math.min(pointsMax, stored);
-  const pageBytes = Math.max(held.points * pointBytes, Math.min(stored, limits.seriesPagePointsMax) * seriesBytes);
+/**
+ * Of a block of an overview as many points are held as its chunks have on average, and the block itself. A chunk in it may
+ * be longer: that is known when it is to be read (`bytesBeyond`).
+ */
+export function downSampledFootprintOf(plan: SummaryPlan, limits: PointLimits, pointsMax: number): Footprint {
+  const chosen = Math.min(pointsMax, storedPointsOf(plan));
   return {
-    ...held,
-    bytes: pageBytes + plan.length * summaryBytes + chosen * chosenBytes,
-    passingBytes: chosen * choosingBytes + plan.length * dividingBytes,
+    ...heldAtATime(plan, limits),
+    bytes: pageBytesOf(plan, limits) + plan.length * summaryBytes + chosen * chosenBytes,
+    passingBytes: chosen * choosingBytes + plan.length * dividingBytes + crossedBlocksOf(plan, limits) * blockBytes,
     chosenBytes: chosen * chosenBytes + plan.length * summaryBytes,
   };
+}
+
+/** Bytes of a page of so many points beyond those that a down-sampled read of this plan has been given room for. */
+export function bytesBeyond(plan: SummaryPlan, limits: PointLimits, points: number): number {
+  if (points <= limits.seriesPagePointsMax) return 0;
+  return points * pointBytes - Math.max(limits.usualBytesMax, pageBytesOf(plan, limits));
+}
+
+function pageBytesOf(plan: SummaryPlan, limits: PointLimits): number {
+  const { points } = heldAtATime(plan, limits);
+  return Math.max(points * pointBytes, Math.min(storedPointsOf(plan), limits.seriesPagePointsMax) * seriesBytes);
+}
+
+const heldAtATime = (plan: SummaryPlan, limits: PointLimits) =>
+  footprintOfEntries(
+    plan,
+    limits,
+    plan.pointCounts.map((points, i) => Math.ceil(points / fanOut ** (plan.levels[i] as number))),
+  );
+
+const storedPointsOf = ({ pointCounts }: ChunkPlan) => pointCounts.reduce((sum, points) => sum + points, 0);
+
+/** Blocks of all levels that are held while parts are looked for that begin in them. */
+function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: PointLimits): number {
+  const blocksOfLevel: number[] = [];
+  for (let i = 0; i < length; i++) {
+    for (let level = levels[i] as number, blocks = 1; level > 0; level--, blocks *= fanOut)
+      blocksOfLevel[level] = (blocksOfLevel[level] ?? 0) + blocks;
+  }
+  return blocksOfLevel.reduce((sum, blocks) => sum + Math.min(blocks, pageBlocksMax), 0);
 }
 
 /** The largest chunk of a plan is in memory twice: as it arrives, and decoded. */

@@ -70,9 +70,15 @@ async function openAhead(deps: ReadDependencies, channel: ChannelRow, wanted: Wa
     if (give !== undefined) held.push(give);
     return give !== undefined;
   };
+  const enlarge = async (bytes: number) => {
+    const give = reading.tryEnlarge(bytes);
+    if (give === undefined) throw new Error('there is no room for it ahead');
+    return give;
+  };
+  const unwaiting = { ...reading, enlarge };
   const image = new GrowingBytes();
   const plan = async () => {
-    const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
+    const read = await planChannelPoints(sourceOf({ ...deps, reading: unwaiting }, channel, image), wanted, limits);
     const { bytes, passingBytes } = read.footprint(limits);
     return mayTake(bytes + passingBytes - limits.usualBytesMax) ? read : undefined;
   };

@@ -4,13 +4,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
 import type { Reading } from '../lib/reading.ts';
 import { type BlockChildren, createChildrenReader, decodeIfWhole, fanOut } from './overview.ts';
-import {
-  type IndexRange,
-  merged,
-  type OverviewSource,
-  type StoredBlock,
-  type SummaryCollector,
-} from './plan-coarsely.ts';
+import type { IndexRange, OverviewSource, StoredBlock, SummaryCollector } from './plan-coarsely.ts';
 import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf } from './time.ts';
 
@@ -27,14 +21,10 @@ export function overviewSource(
     readers.set(level, reader);
     return reader;
   };
-  /** Calls `visit` for each block that is asked for. Blocks that the statement returns besides are skipped undecoded. */
+  /** Visits the images of blocks, in any order. */
   const visitBlocks = (level: number, blocks: readonly IndexRange[], visit: (block: number, image: Buffer) => void) => {
     const those = `select block, children from overviews where ${where} and level = ${integer(level)}::smallint`;
-    const isWanted = amongThem(blocks);
-    return copyRows(organization, among(those, 'block', merged(blocks, passedBlocksMax)), rest, (row) => {
-      const block = row.int8(0);
-      if (isWanted(block)) visit(block, row.bytes(1));
-    });
+    return copyRows(organization, among(those, 'block', blocks), rest, (row) => visit(row.int8(0), row.bytes(1)));
   };
   return {
     fanOut,
@@ -65,7 +55,8 @@ export function overviewSource(
         const [sum, sumRest, squares] = [row.float8(3), row.float8(4), row.float8(5)];
         found.push({ block: row.int8(0), statistics: { valueCount, absentCount, sum, sumRest, squares } });
       });
-      return found;
+      // Sums of floats depend on the order.
+      return found.sort(byBlock);
     },
     async addChunks(plan, chunks, range, chunksMax) {
       const columns = `chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time`;
@@ -83,29 +74,34 @@ export function overviewSource(
 
 const byBlock = (one: { block: number }, other: { block: number }) => one.block - other.block;
 
-/** To pass by so many blocks costs less than to look the next one up anew. */
-const passedBlocksMax = 3;
-
-/** Whether a number is among some ranges, which ascend and do not touch each other. Quick for numbers that ascend. */
-function amongThem(ranges: readonly IndexRange[]): (number: number) => boolean {
-  let next = 0;
-  return (number) => {
-    if (number < (ranges[next - 1]?.to ?? 0)) next = 0;
-    while (next < ranges.length && (ranges[next] as IndexRange).to < number) next++;
-    return next < ranges.length && (ranges[next] as IndexRange).from <= number;
-  };
-}
-
-/** The statement for rows whose number is in one of some ranges. Each range is looked up by the whole key. */
+/**
+ * Rows whose number is among some, in any order. PostgreSQL finds numbers that are listed in one walk along the index. They are the answer
+ * of a subquery, since it takes longer to plan with a thousand known ones than to find them: 1,000 blocks of 15,900 in 1.5 ms
+ * and 1,225 pages, where a look-up of each took 3.5 ms, or 10 ms by bitmaps, and 4,002 pages.
+ */
 function among(those: string, number: string, ranges: readonly IndexRange[]): string {
   const [first] = ranges;
   if (ranges.length === 1 && first !== undefined) {
-    return `${those} and ${number} between ${integer(first.from)} and ${integer(first.to)} order by ${number}`;
+    return `${those} and ${number} between ${integer(first.from)} and ${integer(first.to)}`;
   }
+  const listed = numbersOf(ranges);
+  if (listed !== undefined) return `${those} and ${number} = any ((select ${integersLiteral(listed)})::bigint[])`;
   const bounds = [ranges.map(({ from }) => from), ranges.map(({ to }) => to)].map(integersLiteral);
   return `select found.* from unnest(${bounds.join(', ')}) as listed (first_number, last_number)
     cross join lateral (${those} and ${number} between first_number and last_number order by ${number}) as found`;
 }
+
+/** @returns undefined where they are so many that a statement should not list them */
+function numbersOf(ranges: readonly IndexRange[]): number[] | undefined {
+  const numbers: number[] = [];
+  for (const { from, to } of ranges) {
+    if (numbers.length + to - from >= listedNumbersMax) return undefined;
+    for (let number = from; number <= to; number++) numbers.push(number);
+  }
+  return numbers;
+}
+
+const listedNumbersMax = 4_096;
 
 function addChunk(plan: SummaryCollector, row: CopyRow, { fromMs, toMs }: MsRange): void {
   // It has no possible time.

@@ -37,6 +37,10 @@ export function nextPage(
   return { positions, next };
 }
 
+/** The points of all chunks of a page. */
+export const pointsOf = ({ pointCounts }: Pick<ChunkPlan, 'pointCounts'>, { positions }: Pick<Page, 'positions'>) =>
+  positions.reduce((sum, position) => sum + (pointCounts[position] as number), 0);
+
 /**
  * Fetches the chunks of a page, in the order of the plan.
  * @throws ApiError 404 when one is gone: chunks are only removed together with their stream
@@ -49,11 +53,10 @@ export async function fetchPage<Chunk extends { chunkIndex: number }>(
 ): Promise<Chunk[]> {
   if (positions.length === 0) return [];
   const indexes = positions.map((position) => chunkIndexes[position] as number);
-  const points = positions.reduce((sum, position) => sum + (pointCounts[position] as number), 0);
   const chunks = await fetch(
     indexes.toSorted((a, b) => a - b),
     withValues,
-    points,
+    pointsOf({ pointCounts }, { positions }),
   );
   const byIndex = new Map(chunks.map((chunk) => [chunk.chunkIndex, chunk]));
   return indexes.map((chunkIndex) => {

@@ -7,17 +7,17 @@ export interface Parts {
   counts: Uint32Array;
   /** How many points come before each entry, counted as parts are divided. */
   before: Float64Array;
-  /**
-   * The elements of a list in which parts begin, in order; an element is listed once for each part.
-   * @param before points before the first element
-   */
-  beginsIn(before: number, points: Float64Array): Begin[];
+  /** The elements of a list in which parts begin. @param before points before the first */
+  beginsIn(before: number, points: Float64Array): Begins;
 }
 
-interface Begin {
-  at: number;
-  /** How many points come before the element. */
-  before: number;
+interface Begins {
+  /** The elements, in order. */
+  begins: number[];
+  /** Points before each of them. */
+  before: number[];
+  /** Whether no two parts begin in the same one. */
+  areSingle: boolean;
 }
 
 /** Divides the points of a range into `partCount` parts that hold about as many points each, however they lie in time. */
@@ -40,15 +40,22 @@ export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: numb
     counts,
     before,
     beginsIn(sumBefore, pointCounts) {
-      const begins: Begin[] = [];
+      const begins: number[] = [];
+      const before: number[] = [];
+      let areSingle = true;
       let after = sumBefore;
-      let begunBefore = after === 0 ? 0 : begunAfter(after);
+      let begun = after === 0 ? 0 : begunAfter(after);
       for (let at = 0; at < pointCounts.length; at++) {
         const atBegin = after;
         after += pointCounts[at] as number;
-        for (const due = begunAfter(after); begunBefore < due; begunBefore++) begins.push({ at, before: atBegin });
+        const due = begunAfter(after);
+        if (due <= begun) continue;
+        begins.push(at);
+        before.push(atBegin);
+        if (due > begun + 1) areSingle = false;
+        begun = due;
       }
-      return begins;
+      return { begins, before, areSingle };
     },
   };
 }

@@ -178,15 +178,12 @@ const blocksInTurn = 100;
 
 const byFrom = (one: IndexRange, other: IndexRange) => one.from - other.from;
 
-/**
- * The same numbers in as few ranges as possible, in order.
- * @param passedMax unwanted numbers that may be included to join two ranges
- */
-export function merged(ranges: readonly IndexRange[], passedMax = 0): IndexRange[] {
+/** The same numbers in as few ranges as possible, in order. */
+export function merged(ranges: readonly IndexRange[]): IndexRange[] {
   const result: IndexRange[] = [];
   for (const range of ranges.toSorted(byFrom)) {
     const last = result.at(-1);
-    if (last !== undefined && range.from <= last.to + 1 + passedMax) last.to = Math.max(last.to, range.to);
+    if (last !== undefined && range.from <= last.to + 1) last.to = Math.max(last.to, range.to);
     else result.push({ ...range });
   }
   return result;

@@ -36,7 +36,7 @@ export function sourceOf(
   image: GrowingBytes,
 ): ChannelSource {
   const address = channelAddressOf(channel);
-  const { rest } = reading;
+  const { rest, enlarge } = reading;
   const planning = { rest, chunksMax: limits.plannedChunksMax };
   return {
     chunkCount: channel.chunk_count,
@@ -52,6 +52,7 @@ export function sourceOf(
     fetch: chunkReader(organization, address, { image, rest }),
     fetchSeries: seriesReader(organization, address, { image, rest }),
     rest,
+    enlarge,
   };
 }
 

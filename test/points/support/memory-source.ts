@@ -31,6 +31,7 @@ export function memorySource(
   };
   return {
     rest: freely.rest,
+    enlarge: freely.enlarge,
     overview: memoryOverview(chunks, fanOut, isStored),
     span: spanOf(chunks()),
     chunkCount: stored.size,

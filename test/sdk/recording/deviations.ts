@@ -9,11 +9,11 @@ export interface Deviation {
 /** What the releases do that the public documentation does not say, each with the look at a transcript that shows it. */
 export const deviations: readonly Deviation[] = [
   {
-    says: 'An endpoint with a slash at its end makes every path of the streamer begin with two. A proxy must not answer those with a redirect: it turns a POST into a GET.',
+    says: 'An endpoint with a slash at its end makes every path of the streamer begin with two slashes. A proxy must not answer those with a redirect, since that turns a POST into a GET.',
     isSeenIn: some(({ path }) => path.startsWith('//')),
   },
   {
-    says: 'Streams go to `/tool-state/stream`, of which the documentation knows nothing; it describes `/metrology/stream`. Both are one set of routes here.',
+    says: 'Streams go to `/tool-state/stream`, which the documentation does not mention; it describes `/metrology/stream`. Here both are the same routes.',
     isSeenIn: some(({ path }) => path.includes('/tool-state/stream/')),
   },
   {
@@ -21,11 +21,11 @@ export const deviations: readonly Deviation[] = [
     isSeenIn: some(({ path }) => /^\/tool-state\/[^/]+\/timeseries\/$/.test(path)),
   },
   {
-    says: 'Time series are read from `/metrology/{data_id}/timeseries/`, which answers rows and properties both, as the older releases understand rows alone.',
+    says: 'Time series are read from `/metrology/{data_id}/timeseries/`, which answers both rows and properties, since the older releases understand only rows.',
     isSeenIn: some(({ path }) => /^\/metrology\/[^/]+\/timeseries\/$/.test(path)),
   },
   {
-    says: '`push_multi` sends one request for each channel, side by side, so a part of them can fail; the documented `chunk/multi` is not used.',
+    says: '`push_multi` sends parallel requests, one for each channel, so some of them can fail; the documented `chunk/multi` is not used.',
     isSeenIn: inStep('push_multi', ({ path }) => path.endsWith('/chunk')),
   },
   {
@@ -33,51 +33,51 @@ export const deviations: readonly Deviation[] = [
     isSeenIn: inStep('push_multi', ({ path }) => path.endsWith('/chunk/multi')),
   },
   {
-    says: '`push_multi` also sends the channels without points, which are refused with 422, of which the user hears nothing.',
+    says: '`push_multi` also sends the channels without points, which are refused with 422; the SDK does not tell its user.',
     isSeenIn: inStep('push_multi', ({ status }) => status === 422),
   },
   {
-    says: '`push` of a chunk without points is sent and refused with 422, of which the user hears nothing.',
+    says: '`push` sends a chunk without points, which is refused with 422; the SDK does not tell its user.',
     isSeenIn: inStep('push of nothing', ({ status }) => status === 422),
   },
   {
-    says: 'A reading that is no finite number (NaN, an infinity) is sent as `null`.',
+    says: 'A reading that is not a finite number (NaN, an infinity) is sent as `null`.',
     isSeenIn: inStep('push', ({ body }) => body?.includes('null') ?? false),
   },
   {
-    says: 'The streamer sends no User-Agent: an access log tells its release by the paths alone.',
+    says: 'The streamer sends no User-Agent, so an access log shows its release only by the paths.',
     isSeenIn: inStep('initialize', ({ headers }) => headers['user-agent'] === undefined),
   },
   {
-    says: 'Finalize is a POST without a body and without Content-Length: a proxy that insists on a length breaks it.',
+    says: 'Finalize is a POST without a body and without Content-Length; a proxy that requires a length breaks it.',
     isSeenIn: inStep('finalize', ({ headers }) => headers['content-length'] === undefined),
   },
   {
-    says: 'A sample of a project is tracked by reading all projects and posting the whole settings of one back.',
+    says: 'To track a sample of a project, the SDK reads all projects and posts the whole settings of one back.',
     isSeenIn: inStep('initialize', ({ path }) => path.endsWith('/configuration')),
   },
   {
-    says: 'A sample of a project is tracked by `POST …/configuration/tracking_samples`.',
+    says: 'To track a sample of a project, the SDK sends `POST …/configuration/tracking_samples`.',
     isSeenIn: inStep('initialize', ({ path }) => path.endsWith('/tracking_samples')),
   },
   {
-    says: 'The stream is opened before samples and tags are looked up: when a look-up fails, an open stream without data is left in the catalogue.',
+    says: 'The stream is opened before samples and tags are looked up; when a look-up fails, an open stream without data stays in the catalogue.',
     isSeenIn: (transcript) => stepOf(transcript, 'initialize')[0]?.path.endsWith('/stream/initialize') ?? false,
   },
   {
-    says: 'The first call is `GET /gateway/time`, without a key; where it is answered (`REFERENCE_CLOCK`), the SDK shifts all times by what it measures. Otherwise 404, and times go out unchanged.',
+    says: 'The first call is `GET /gateway/time`, without a key. If it is answered (`REFERENCE_CLOCK`), the SDK shifts all times by the offset that it measures. If it is 404, times are sent unchanged.',
     isSeenIn: some(({ path, headers }) => path === '/gateway/time' && headers['x-api-key'] === undefined),
   },
   {
-    says: 'The catalogue is asked for the type `tool_state` where the user said `metrology`.',
+    says: 'When the user asks for the type `metrology`, the SDK searches the catalogue for `tool_state`.',
     isSeenIn: inStep('search by type', ({ path }) => path.includes('data_type=tool_state')),
   },
   {
-    says: '`last_accessed_datetime` is sent as it is; here it filters by the last change.',
+    says: '`last_accessed_datetime` is sent unchanged; here it filters by the last change.',
     isSeenIn: inStep('search by last access', ({ path }) => path.includes('last_accessed_datetime_min')),
   },
   {
-    says: 'Polling asks the RHEED path, also for other streams; it is answered for them here.',
+    says: 'Polling uses the RHEED path also for other streams; this server answers it for them.',
     isSeenIn: inStep('polling', ({ path }) => path.startsWith('/rheed/timeseries/')),
   },
 ];

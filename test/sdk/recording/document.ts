@@ -26,7 +26,7 @@ This page is generated from a run of the real SDK releases against this server: 
 runs everything again (Python 3.11 or 3.12 and PyPI needed), rewrites the transcripts in \`test/transcripts\` and this page; a test of the
 main suite fails when the page and the transcripts differ, and replays every transcript against the server without Python.
 
-Releases were sorted into generations by what they send; one of each is run, and the newest that PyPI offers on every run.
+Releases are grouped into generations by what they send; one of each generation is run, and on every run the newest that PyPI offers.
 
 | release | generation |
 |---|---|
@@ -43,7 +43,7 @@ function callTable(transcripts: readonly Transcript[]): string {
   });
   return `## Release and call
 
-\`yes\`: the call did what it says and what it brought back was checked. \`–\`: the release has no such call.
+\`yes\`: the call did what it says, and its result was checked. \`–\`: the release has no such call.
 ¹ A chunk without points was sent and refused with 422; the SDK does not tell its user.
 
 | call | ${transcripts.map(nameOf).join(' | ')} |
@@ -71,8 +71,8 @@ function caseTable(counts: CaseCounts): string {
   const sums = releases.map((one) => Object.values(counts[one] ?? {}).reduce((sum, count) => sum + count, 0));
   return `## Cases of \`npm run test:sdk\`
 
-Each number is the count of cases that the release can run, found in the installed package; all of them pass. A case that needs a
-call which the release has not is not counted. Releases that only read get their data by plain requests.
+Each number is the count of cases that the release can run, found in the installed package; all of them pass. A case
+that needs a call which the release does not have is not counted. For releases that only read, the data are sent by plain requests.
 
 | cases | ${releases.join(' | ')} |
 |---|${releases.map(() => '---').join('|')}|
@@ -90,7 +90,7 @@ function sentLists(transcripts: readonly Transcript[]): string {
   return `## What each release sends
 
 Request lines as they arrive for an endpoint given with a slash at its end, and the statuses of the answers. Bodies and headers
-are in \`test/transcripts\`. Calls that a release sends side by side arrive in any order.
+are in \`test/transcripts\`. Calls that a release sends in parallel arrive in any order.
 
 ${sections.join('\n\n')}`;
 }
@@ -112,8 +112,8 @@ function deviationList(transcripts: readonly Transcript[]): string {
   });
   return `## What an operator should know
 
-What the releases do on the wire that matters to whoever runs the server or a proxy in front of it, above all where the public
-documentation says nothing of it or says otherwise.
+What the releases send that matters to operators of the server or of a proxy in front of it, above all where the public
+documentation does not mention it or says otherwise.
 
 ${points.join('\n')}`;
 }
@@ -124,21 +124,21 @@ function nameOf(one: { package: string; version: string }): string {
 
 const notes = `## Mixed use
 
-Run in \`npm run test:sdk\`, every step in a process of its own: a stream opened by 0.11.0 and fed by itself, 0.20.1, 0.21.6 and the
-newest, and one opened by the newest and fed by 0.12.0, itself and 0.15.0. The first chunk is sent again by another release under its
-own path, the stream is finalized by a third, and all releases above read the same points.
+\`npm run test:sdk\` runs this, every step in a process of its own: a stream opened by 0.11.0 and fed by 0.11.0, 0.20.1, 0.21.6 and the
+newest, and one opened by the newest and fed by 0.12.0, the newest and 0.15.0. Another release sends the first chunk again under its
+own path, a third finalizes the stream, and all releases above read the same points.
 
 ## FilmSense adapter
 
-The packages on PyPI that were looked into, the newest among them, do not contain \`atomscale.adapters\`. So the adapter itself was
-**not** run, and no ellipsometer was at hand. What was run, with every release that streams and has tags, is its behaviour on the wire: a
-simulated instrument that speaks framed bytes over TCP, polled by an acquisition process of our own that uses the real
-\`TimeseriesStreamer\` (initialize with sample, project and the tags \`instrument:filmsense_fs1\` and \`model:…\`, 10 points a chunk), cuts
-chunks by the clock (0.1 s instead of 5 s), has flushes in which a channel is missing and sizes that vary, and finalizes straight
-behind the last push. The process is killed with SIGKILL in the middle, started again on the same stream, sends the newest chunks of
-its journal again and goes on; at the end every channel, chunk and bit is compared with the journal.
+The packages on PyPI that were examined, the newest among them, do not contain \`atomscale.adapters\`. So the adapter itself was
+**not** run, and no ellipsometer was at hand. Its network behaviour was run, with every release that streams and has tags. A
+simulated instrument that sends framed bytes over TCP is polled by an acquisition process of our own, which uses the real
+\`TimeseriesStreamer\` (initialize with sample, project and the tags \`instrument:filmsense_fs1\` and \`model:…\`, 10 points a chunk). It ends
+chunks by the clock (0.1 s instead of 5 s), has flushes in which a channel is missing and chunks of varying size, and finalizes directly
+after the last push. The process is killed with SIGKILL in the middle and started again on the same stream; it sends the newest chunks of
+its journal again and goes on. At the end every channel, chunk and bit is compared with the journal.
 
 ## Not run
 
-RHEED streaming, file upload and download, and the analysis calls: this server answers them as absent. Releases between those of the
-table: the generations were drawn by comparing what the packages hold, only the releases above are run here. Other systems than Linux.`;
+RHEED streaming, file upload and download, and the analysis calls, which this server answers as absent. Releases between those of the
+table: generations were found by comparing the contents of the packages, and only the releases above are run. Systems other than Linux.`;

@@ -12,19 +12,19 @@ export function faultTable(results: Record<string, FaultResult[]>): string {
   });
   return `## Under faults
 
-Three chunks were streamed, and the fault met the second one, on a server of the mode \`test\` ([testing.md](testing.md)). Each cell says how
-often that chunk was sent, the seconds between the attempts, whether all points were stored in the end, and what the caller got; under
-\`push\` that is never anything. Under \`finalize\` the second chunk was held up until the stream was finalized.
-\`npm run compatibility\` makes the table anew, in about seven minutes: it runs every release under every fault and writes down what
-came. \`npm test\` only sees that the page shows what was written down.
+Three chunks were streamed, and the fault hit the second one, on a server of the mode \`test\` ([testing.md](testing.md)). Each cell says how
+often that chunk was sent, the seconds between the attempts, whether all points were stored in the end, and what the caller got; with
+\`push\` the caller never gets anything. In the rows with \`finalize\` the second chunk was delayed until the stream was finalized.
+\`npm run compatibility\` makes the table again, in about seven minutes: it runs every release under every fault and records the
+results. \`npm test\` only checks that the page shows the recorded results.
 
 | fault | call | ${releases.join(' | ')} |
 |---|---|${releases.map(() => '---').join('|')}|
 ${rows.join('\n')}
 
-What is lost is lost before the server knows of it, or by its refusal. So it makes such faults rare where it can: while PostgreSQL is away a
-chunk waits instead of getting a 503 at once, every wait ends before the 30 s after which the SDK gives an answer up, what is sent
-again is stored once, a chunk behind finalize is taken for \`FINALIZE_GRACE_SECONDS\`, and a 409 is for nothing but a late chunk with new content.`;
+A chunk is lost either before it reaches the server, or because the server refuses it. So the server avoids refusals where it can. While PostgreSQL
+is away, a chunk waits instead of getting a 503 at once; every wait ends before the 30 s after which the SDK stops waiting; a chunk that is sent
+again is stored once; a chunk after finalize is accepted for \`FINALIZE_GRACE_SECONDS\`; and a 409 means only a late chunk with new content.`;
 }
 
 const calls: Record<FaultResult['call'], string> = { run: '`run`', push: '`push`', finalize: '`push`, `finalize`' };

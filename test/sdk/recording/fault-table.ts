@@ -24,7 +24,8 @@ ${rows.join('\n')}
 
 A chunk is lost either before it reaches the server, or because the server refuses it. So the server avoids refusals where it can. While PostgreSQL
 is away, a chunk waits instead of getting a 503 at once; every wait ends before the 30 s after which the SDK stops waiting; a chunk that is sent
-again is stored once; a chunk after finalize is accepted for \`FINALIZE_GRACE_SECONDS\`; and a 409 means only a late chunk with new content.`;
+again is stored once; a chunk after finalize is accepted for \`FINALIZE_GRACE_SECONDS\`; and a 409 means that other content than the stored one came too late, or that another client
+has stored other content while the database was away.`;
 }
 
 const calls: Record<FaultResult['call'], string> = { run: '`run`', push: '`push`', finalize: '`push`, `finalize`' };

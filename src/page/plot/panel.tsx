@@ -9,7 +9,7 @@ import type { Drawn, Mark } from './honesty.ts';
 import { readingNear } from './series.ts';
 import type { Range } from './window.ts';
 
-/** A line of a plot, with all that is said of it. */
+/** A line of a plot with its label, unit, colour and marks. */
 export interface PanelLine extends Trace {
   label: string;
   units: string | null;
@@ -26,27 +26,27 @@ interface PanelProps {
   rightAxes: number;
   colors: Colors;
   ticks(range: Range): number[];
-  /** Told after every picture what it shows. */
-  onDrawn(told: Told): void;
+  /** Called after every drawing with what it shows. */
+  onDrawn(shown: PictureFacts): void;
   onCursor(values: (number | null | undefined)[]): void;
 }
 
-/** What the words beside a plot say about its picture. */
-export interface Told {
+/** What a drawing shows, for the text beside the plot. */
+export interface PictureFacts {
   points: number;
   isDownSampled: boolean | undefined;
   isRead: boolean;
   /** False while finer points are being read for the window. */
   isFine: boolean;
-  /** Chunks that are missing, were replaced, and came after the end, within the window. */
+  /** Chunks within the window that are missing, were replaced, or were stored after the stream was finalized. */
   missing: number;
   replaced: number;
   late: number;
-  /** Readings that a logarithmic axis has no place for. */
+  /** Readings of 0 or less, which a logarithmic axis cannot show. */
   belowLog: number;
 }
 
-/** The picture of one plot. It is there only while it is on the screen. */
+/** The picture of one plot. The chart exists only while it is on the screen. */
 export function PlotPanel(props: PanelProps) {
   const { place, isOnScreen } = useOnScreen<HTMLDivElement>();
   const latest = useRef(props);
@@ -108,7 +108,7 @@ function drawPanel(
   const drawn: Drawn[] = all.map(({ times, values, gaps, marks }) => ({ times, values, gaps, marks }));
   chart.draw(drawn, range);
   const inWindow = (ms: number) => ms >= range.fromMs && ms <= range.toMs;
-  const told: Told = {
+  const shown: PictureFacts = {
     points: 0,
     isDownSampled: false,
     isRead: lines.every((line) => board.isRead(line)),
@@ -121,27 +121,28 @@ function drawPanel(
   let newest = Number.NEGATIVE_INFINITY;
   for (const { times, values, gaps, downSampled, marks } of all) {
     for (const { kind, fromMs, toMs, chunks } of marks)
-      if (toMs >= range.fromMs && fromMs <= range.toMs) told[kind] += chunks;
+      if (toMs >= range.fromMs && fromMs <= range.toMs) shown[kind] += chunks;
 
     for (let i = 0; i < times.length; i++) {
       const value = values[i];
       if (value === null || value === undefined || !inWindow(times[i] as number)) continue;
-      told.points++;
-      if (isLog && value <= 0) told.belowLog++;
+      shown.points++;
+      if (isLog && value <= 0) shown.belowLog++;
     }
     newest = Math.max(newest, times.at(-1) ?? newest);
     for (const gap of gaps) {
       if ((gap.endsMs ?? range.toMs) <= range.toMs && (gap.beginsMs ?? range.fromMs) >= range.fromMs)
-        told.missing += gap.toChunk - gap.fromChunk + 1;
+        shown.missing += gap.toChunk - gap.fromChunk + 1;
     }
-    if (downSampled !== false) told.isDownSampled = downSampled === undefined ? told.isDownSampled || undefined : true;
+    if (downSampled !== false)
+      shown.isDownSampled = downSampled === undefined ? shown.isDownSampled || undefined : true;
   }
-  // For whoever looks at the page from outside: what its picture holds.
+  // The tests read from these attributes what is drawn.
   element.dataset.newest = String(newest);
-  element.dataset.points = String(told.points);
+  element.dataset.points = String(shown.points);
   element.dataset.window = `${range.fromMs} ${range.toMs}`;
-  element.dataset.fine = String(told.isFine);
-  onDrawn(told);
+  element.dataset.fine = String(shown.isFine);
+  onDrawn(shown);
 }
 
 function summaryOf({ board, lines }: PanelProps): string {

@@ -3,7 +3,7 @@ import type { LatestChannel } from '../api/readings.ts';
 import type { LiveChannel, Reading } from '../live/protocol.ts';
 import type { Mark } from '../plot/honesty.ts';
 
-/** What the page knows of a channel beside its points. */
+/** What the page knows of a channel, without its points. */
 export interface ChannelFacts {
   name: string;
   units: string | null;
@@ -23,49 +23,50 @@ export const factsOf = (channel: LatestChannel): ChannelFacts => ({
   changedAt: channel.changed_at,
 });
 
-/** Facts after an event. @returns undefined where the event says nothing new, as the first one of a connection may */
-export function factsAfter(facts: ChannelFacts | undefined, told: LiveChannel): ChannelFacts | undefined {
+/** The facts after an event. @returns undefined if nothing has changed, as in the first event of a connection */
+export function factsAfter(facts: ChannelFacts | undefined, event: LiveChannel): ChannelFacts | undefined {
   const isKnown =
     facts !== undefined &&
-    facts.changedAt === told.changed_at &&
-    facts.pointCount === told.point_count &&
-    facts.chunkCount === told.chunk_count;
+    facts.changedAt === event.changed_at &&
+    facts.pointCount === event.point_count &&
+    facts.chunkCount === event.chunk_count;
   if (isKnown) return undefined;
   return {
-    name: told.channel_name,
-    units: told.units,
-    latest: told.latest ?? facts?.latest ?? { timestamp: null, value: null },
-    pointCount: told.point_count,
-    chunkCount: told.chunk_count,
-    changedAt: told.changed_at,
+    name: event.channel_name,
+    units: event.units,
+    latest: event.latest ?? facts?.latest ?? { timestamp: null, value: null },
+    pointCount: event.point_count,
+    chunkCount: event.chunk_count,
+    changedAt: event.changed_at,
   };
 }
 
 /**
- * Whether the ledger must be read anew to know what an event says: only where it says more than one chunk after the other.
+ * Whether the ledger of a channel must be read again after an event. Chunks that only follow each other at the end need no
+ * read: `ledgerAfter` adds them.
  */
-export function isLedgerStale(ledger: LedgerChannel | undefined, told: LiveChannel): boolean {
+export function isLedgerStale(ledger: LedgerChannel | undefined, event: LiveChannel): boolean {
   if (ledger === undefined) return true;
-  const holes = told.last_chunk_index + 1 - told.chunk_count;
-  const isReplaced = told.chunk_count === ledger.chunk_count;
+  const holes = event.last_chunk_index + 1 - event.chunk_count;
+  const isReplaced = event.chunk_count === ledger.chunk_count;
   return holes !== ledger.missing_count + ledger.skipped_count || isReplaced;
 }
 
-/** The ledger of a channel that has only grown at its end. */
-export function ledgerAfter(ledger: LedgerChannel, told: LiveChannel): LedgerChannel {
+/** The ledger of a channel that has only got more chunks at its end. */
+export function ledgerAfter(ledger: LedgerChannel, event: LiveChannel): LedgerChannel {
   const present = ledger.present.map((range): [number, number] => [...range]);
   const last = present.at(-1);
-  if (last !== undefined) last[1] = told.last_chunk_index;
+  if (last !== undefined) last[1] = event.last_chunk_index;
   return {
     ...ledger,
     present,
-    chunk_count: told.chunk_count,
-    highest_chunk_index: told.last_chunk_index,
-    point_count: told.point_count,
+    chunk_count: event.chunk_count,
+    highest_chunk_index: event.last_chunk_index,
+    point_count: event.point_count,
   };
 }
 
-/** What is marked in the picture of a channel. */
+/** The marks in the plot of a channel: its replaced and its late chunks. */
 export function marksOf(ledger: LedgerChannel | undefined): Mark[] {
   const marks = (kind: Mark['kind'], chunks: LedgerChannel['replaced'] = []) =>
     chunks.flatMap(({ from_chunk, to_chunk, time_min, time_max }) =>

@@ -3,7 +3,7 @@ import type { LedgerChannel } from '../api/ledger.ts';
 import { formatCount, formatReading, plural } from '../lib/numbers.ts';
 import type { Board } from '../plot/board.ts';
 import type { Colors } from '../plot/colors.ts';
-import { type PanelLine, PlotPanel, type Told } from '../plot/panel.tsx';
+import { type PanelLine, type PictureFacts, PlotPanel } from '../plot/panel.tsx';
 import type { Panel } from '../plot/shown.ts';
 import type { Range } from '../plot/window.ts';
 import type { ChannelFacts } from './channel-facts.ts';
@@ -34,14 +34,14 @@ interface PlotCardProps {
   onLedger(name: string): void;
 }
 
-/** One plot with what is said of it: names, units, the newest readings in large digits, chunks. */
+/** One plot with its texts: names, units, the newest readings in large digits, and its chunks. */
 export function PlotCard(props: PlotCardProps) {
   const { frame, panel, lines, facts, ledger, onLedger } = props;
-  const [told, setTold] = useState<Told>();
+  const [picture, setPicture] = useState<PictureFacts>();
   const atCursor = useRef<(HTMLElement | null)[]>([]);
-  const onDrawn = (next: Told) => setTold((before) => (isSame(before, next) ? before : next));
+  const onDrawn = (next: PictureFacts) => setPicture((before) => (isSame(before, next) ? before : next));
   const onCursor = (values: (number | null | undefined)[]) => {
-    // Written past the view library, as it changes with every move of the mouse.
+    // Written directly, without a render, as it changes with every move of the mouse.
     values.forEach((value, i) => {
       const place = atCursor.current[i];
       if (place) place.textContent = value === undefined ? '' : formatReading(value);
@@ -67,7 +67,7 @@ export function PlotCard(props: PlotCardProps) {
             />
           </div>
         ))}
-        <p class="said">{told !== undefined && wordsOf(told)}</p>
+        <p class="said">{picture !== undefined && wordsOf(picture)}</p>
       </div>
       <PlotPanel {...frame} lines={lines} isLog={panel.log} onDrawn={onDrawn} onCursor={onCursor} />
       {panel.channels.map((name) => {
@@ -100,24 +100,24 @@ function Latest({ facts }: { facts: ChannelFacts | undefined }) {
   );
 }
 
-/** What a picture does not show of itself. */
-function wordsOf(told: Told): string {
-  if (!told.isRead) return 'reading …';
+/** What the picture alone does not tell: whether it is down-sampled, and which chunks are missing, replaced or late. */
+function wordsOf(picture: PictureFacts): string {
+  if (!picture.isRead) return 'reading …';
   const parts: string[] = [];
-  // About as long as what stands there afterwards, so that the plots below stay where they are.
-  if (!told.isFine)
-    parts.push(told.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
-  else if (told.points === 0) parts.push('no readings in this window');
-  else if (told.isDownSampled === true) parts.push('down-sampled: every extreme shown');
-  else if (told.isDownSampled === undefined) parts.push('every extreme shown');
-  else parts.push(`every reading shown (${told.points})`);
-  if (told.missing > 0) parts.push(`▨ ${formatCount(told.missing)} missing`);
-  if (told.replaced > 0) parts.push(`▼ ${formatCount(told.replaced)} replaced`);
-  if (told.late > 0) parts.push(`▬ ${formatCount(told.late)} late`);
-  if (told.belowLog > 0)
-    parts.push(`${plural(told.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
+  // About as long as the text that follows it, so that the layout does not jump.
+  if (!picture.isFine)
+    parts.push(picture.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
+  else if (picture.points === 0) parts.push('no readings in this window');
+  else if (picture.isDownSampled === true) parts.push('down-sampled: every extreme shown');
+  else if (picture.isDownSampled === undefined) parts.push('every extreme shown');
+  else parts.push(`every reading shown (${picture.points})`);
+  if (picture.missing > 0) parts.push(`▨ ${formatCount(picture.missing)} missing`);
+  if (picture.replaced > 0) parts.push(`▼ ${formatCount(picture.replaced)} replaced`);
+  if (picture.late > 0) parts.push(`▬ ${formatCount(picture.late)} late`);
+  if (picture.belowLog > 0)
+    parts.push(`${plural(picture.belowLog, 'reading')} of 0 or less have no place on a logarithmic axis`);
   return parts.join(' · ');
 }
 
-const isSame = (a: Told | undefined, b: Told) =>
-  a !== undefined && (Object.keys(b) as (keyof Told)[]).every((key) => a[key] === b[key]);
+const isSame = (a: PictureFacts | undefined, b: PictureFacts) =>
+  a !== undefined && (Object.keys(b) as (keyof PictureFacts)[]).every((key) => a[key] === b[key]);

@@ -25,7 +25,7 @@ interface RunPlotsProps {
   ledger: Ledger | undefined;
   onBoard(board: Board | undefined): void;
   onFailure(failure: ApiFailure | undefined): void;
-  /** Told when all that is on the screen has been read. */
+  /** Called when everything on the screen has been read. */
   onPicture(): void;
   onLedger(channel: string): void;
 }
@@ -85,14 +85,14 @@ export function RunPlots({ state, run, ledger, onBoard, onFailure, onPicture, on
   );
 }
 
-/** A plot is logarithmic or linear as a whole. */
+/** The channels with a logarithmic axis after a click: the channels of a plot change together. */
 const logAfter = (log: readonly string[], panel: Panel) =>
   panel.log ? log.filter((name) => !panel.channels.includes(name)) : [...log, ...panel.channels];
 
-/** Pixels that a plot takes with what is said of it, and those beside the plots: so much as is known before they are laid out. */
+/** Guesses in pixels, before the layout is known: the height of a plot with its texts, and the width that is not of the plots. */
 const guessed = { cardHeight: 240, sideWidth: 356, sideFrom: 1_000, edges: 32 };
 
-/** The channels that the first screen will show. A plot that it shows beside them is read when it is there. */
+/** A guess of the channels that the first screen will show. If it shows more, they are read when their plots exist. */
 function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
   const panels = panelsOf(
     channels.map(({ name }) => name),
@@ -105,16 +105,16 @@ function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
   };
 }
 
-/** One board as long as the run is the same; the window goes into the address. */
+/** The board of a run. It writes its window into the address, and follows the address when something else changes it. */
 function useBoard(
   state: RunState,
   run: OpenRun,
-  told: Pick<RunPlotsProps, 'onBoard' | 'onFailure' | 'onPicture'>,
+  handlers: Pick<RunPlotsProps, 'onBoard' | 'onFailure' | 'onPicture'>,
 ): Board {
-  const latest = useRef({ state, told });
-  latest.current = { state, told };
+  const latest = useRef({ state, handlers });
+  latest.current = { state, handlers };
   const { dataId } = state;
-  // The window that the board and the address last agreed upon, as JSON.
+  // The window that both the board and the address last had, as JSON.
   const agreed = useRef(JSON.stringify(state.window));
   const board = useMemo(() => {
     return createBoard({
@@ -126,29 +126,29 @@ function useBoard(
         show({ ...latest.current.state, window }, { replace: true });
         agreed.current = JSON.stringify((stateOf(location.search) as RunState).window);
       },
-      onFailure: (failure) => latest.current.told.onFailure(failure),
-      onPicture: () => latest.current.told.onPicture(),
+      onFailure: (failure) => latest.current.handlers.onFailure(failure),
+      onPicture: () => latest.current.handlers.onPicture(),
     });
   }, [dataId]);
   const spec = JSON.stringify(state.window);
   useEffect(() => {
-    // The Back button, or an address that was changed by hand. What the board itself has told may be an old one by now: a
-    // hand goes on moving the window while the page is rendered with it.
+    // The Back button, or an edited address. A window that the board has written itself is ignored: while the page renders
+    // with it, the user may have moved the window further.
     if (agreed.current === spec) return;
     agreed.current = spec;
     if (JSON.stringify(board.spec()) !== spec) board.setWindow(JSON.parse(spec), false);
   }, [board, spec]);
   useEffect(() => {
-    latest.current.told.onBoard(board);
+    latest.current.handlers.onBoard(board);
     return () => {
-      latest.current.told.onBoard(undefined);
+      latest.current.handlers.onBoard(undefined);
       board.close();
     };
   }, [board]);
   return board;
 }
 
-/** What is made of each entry of a map, the same object as long as the entry is the same. */
+/** A function that makes something of an entry of a map, and returns the same object as long as the entry is the same. */
 function useStable<Value>(
   map: ReadonlyMap<string, Value>,
   make: (value: Value | undefined) => Mark[],

@@ -18,7 +18,7 @@ function downSampled(bench: Bench, pointsPerChunk: number): Promise<Result> {
     const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk });
     const [stream] = load.payload.streams as [string];
     const payload = { ...load.payload, streams: [stream] };
-    // The first chunk is the probe's.
+    // Without the first chunk, which the probe sends.
     await measure(target, { ...load, payload, requestsMax: sampledPoints / pointsPerChunk - 1 }, bench.options);
     const path = `/tool-state/${stream}/timeseries/`;
     const few = async () => {
@@ -42,7 +42,7 @@ function downSampled(bench: Bench, pointsPerChunk: number): Promise<Result> {
   });
 }
 
-/** The values of the load differ from each other, so every part of the time has two points. */
+/** All values of the load are different, so each part of the time range gives two points, its smallest and its largest. */
 function checkAnswer(text: string, stored: number): void {
   const { properties, gaps } = JSON.parse(text) as {
     properties: { thickness: { values: (number | null)[] } };

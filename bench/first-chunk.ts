@@ -1,7 +1,7 @@
 /**
- * How long after a `kill -9` the first chunk is acknowledged, and how long the steps to it take. The server has its embedded
- * PostgreSQL, which has just taken chunks for two seconds; all its processes are killed, it is started again at once, and one
- * client tries every 5 ms, on a new connection each time.
+ * How long after a `kill -9` the first chunk is acknowledged. The server has its embedded PostgreSQL, which has stored
+ * chunks for two seconds before. All processes are killed and the server is started again at once. One client then tries
+ * every 5 ms, on a new connection each time.
  *
  *   npm run bench -- --first-chunk                    # the median of 7 rounds, and each
  *   npm run bench -- --first-chunk --build FOLDER     # of another build: a folder with dist/, migrations/ and node_modules/
@@ -39,7 +39,7 @@ const folder = await mkdtemp(join(tmpdir(), 'metrology-first-chunk-'));
 const port = await freePort();
 const endpoint = `http://127.0.0.1:${port}`;
 const settings = { PORT: String(port), DATA_DIR: folder, BOOTSTRAP_API_KEY: key, LOG_LEVEL: 'error' };
-// Compiled for the bench the sources stand below src; in a package below dist.
+// start.mjs compiles it into src; a package has it in dist.
 const program = [join(values.build, 'dist/main.js'), join(values.build, 'src/main.js')];
 
 const start = (): Running =>

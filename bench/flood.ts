@@ -1,5 +1,5 @@
 /**
- * What happens when everything comes at once: 5,000 single chunks of 100 points, each on a socket of its own, and then
+ * Sends everything at once: 5,000 single chunks of 100 points, each on a socket of its own, and then
  * 100 bodies of 32 MiB. Prints statuses, time and the server's memory.
  *
  *   npm run bench -- --flood
@@ -80,7 +80,7 @@ try {
     '5,000 chunks of 100 points at once',
     Promise.all(small.map((body) => post('/tool-state/stream/chunk', body))),
   );
-  // One body, told apart by its index, so that this process does not need 3 GB for them.
+  // The bodies are copies of one that differ only in their index, which is cheaper to make than 100 different ones.
   const large = Buffer.from(chunk('large', 1_000, 1_050_000));
   const at = large.indexOf('"chunk_index":1000') + '"chunk_index":'.length;
   console.log(`a large body has ${large.length} bytes`);

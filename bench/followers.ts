@@ -7,7 +7,7 @@ import type { Target } from './support/target.ts';
 
 const followerCount = 500;
 
-/** They follow one of the streams that are loaded. What they are told is read and thrown away, by the process of the bench. */
+/** The followers follow one of the loaded streams. The process of the bench reads their events and discards them. */
 export const followers: Row = {
   id: 'followers',
   question: 'What does ingest lose while many follow a run?',
@@ -63,7 +63,7 @@ async function measureWith(bench: Bench, count: number): Promise<{ perSecond: nu
   });
 }
 
-/** @returns how many bytes of events have come behind the head of the answer */
+/** Follows a run. @returns the socket, and a function that tells how many bytes of events have come after the head of the answer */
 async function follow({ url, key }: Target, dataId: string): Promise<{ socket: Socket; bytes(): number }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);

@@ -4,7 +4,7 @@ import type { Result, Row } from './support/row.ts';
 import type { Sql, Target } from './support/target.ts';
 
 const pointsPerChunk = 10;
-/** One chunk in so many was never sent. */
+/** One of this many chunks is missing. */
 const missingEvery = 100;
 
 export const ledger: Row = {
@@ -71,7 +71,7 @@ function check({ chunk_count, missing }: Channel, size: number, missingCount: nu
   );
 }
 
-/** A channel whose first chunk, and every hundredth after it, is missing, made by the database itself. */
+/** Makes a channel by SQL. Its first chunk is missing, and every hundredth after it. */
 async function fillChannel(target: Target, size: number): Promise<string> {
   const sql = target.sql as Sql;
   const [stream] = (await target.openStreams(1, pointsPerChunk)) as [string];

@@ -11,8 +11,8 @@ import type { Row } from './support/row.ts';
 import { NotInstalled } from './support/target.ts';
 
 /*
- * Measures the rows of the table, one after another, and prints it. It ends with 1 when a row gave no result: one answer
- * that is not the expected one, or stored points that do not add up, make a run worthless.
+ * Measures the rows one after another and prints the table. The exit code is 1 when a row gave no result: one unexpected
+ * answer, or stored points that do not add up, make a measurement worthless.
  */
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
@@ -56,7 +56,7 @@ function chooseRows({ only, soak, list, options }: Arguments): Row[] {
 async function run({ options }: Arguments, chosen: Row[]): Promise<Report> {
   const startedAt = new Date();
   const bench = openBench(options, say);
-  // A Ctrl-C comes twice, from the terminal and from start.mjs; closing again is the same.
+  // A Ctrl-C comes twice, from the terminal and from start.mjs. A second close does nothing more.
   const stopEarly = () => void bench.close().finally(() => process.exit(130));
   process.on('SIGINT', stopEarly).on('SIGTERM', stopEarly);
   try {

@@ -10,7 +10,7 @@ export const mixProcessor: Row = {
   id: 'mix-processor',
   question: 'How much processor does a chunk as labs send it take, packed against as it was sent?',
   async run(bench) {
-    // That of another PostgreSQL is not below the server.
+    // Processor time is counted for the processes below the server, and another PostgreSQL is not among them.
     if (bench.options.postgres !== undefined)
       throw new NotInstalled('needs an embedded PostgreSQL: leave out --postgres');
     return [
@@ -20,7 +20,7 @@ export const mixProcessor: Row = {
   },
 };
 
-/** Both programs are measured in the same rounds. */
+/** Measures PostgreSQL and the server in the same rounds. */
 async function processor(bench: Bench, points: number, marks: { postgres: Marks; server?: Marks }): Promise<Result[]> {
   const servers: Record<string, number[]> = { packed: [], 'as-sent': [] };
   const postgresOf = async (kind: TargetKind) => {
@@ -42,7 +42,7 @@ async function processor(bench: Bench, points: number, marks: { postgres: Marks;
     baseline: side(() => postgresOf('as-sent')),
   });
   if (marks.server === undefined) return [postgres];
-  // They have been measured; their rounds are only put side by side.
+  // The rounds of the server have been measured already, so this only compares them.
   const next = (kind: string) => side(async () => servers[kind]?.shift() as number);
   const server = await compare(bench, line(`the server's processor`, marks.server), {
     ours: next('packed'),
@@ -51,7 +51,7 @@ async function processor(bench: Bench, points: number, marks: { postgres: Marks;
   return [postgres, server];
 }
 
-/** Programs of PostgreSQL are called postgres; what else is neither that nor the generator is the server. */
+/** Processor time of PostgreSQL, whose programs are called postgres, and of the server: everything but that and the generator. */
 function shares({ cpuMicroseconds }: Measured): { postgres: number; server: number } {
   const { generator: _, postgres = 0, ...others } = cpuMicroseconds;
   if (postgres === 0) throw new Error('no processor time of PostgreSQL is to be seen');

@@ -1,10 +1,10 @@
 /**
- * What long runs cost to look at, and what their overviews cost: the rows of docs/performance.md under "Any window of any run".
+ * What it costs to read windows of long runs, and what overviews cost: the rows of docs/performance.md under "Any window of any run".
  *
- *   npm run bench -- --overviews                                    # a million points a channel; two minutes
- *   npm run bench -- --overviews --points 10000000 --rounds 5       # as it stands in the table; some 6 GB of disk
- *   npm run bench -- --overviews --only zoom --only cost            # some of reads, zoom, growth, statistics, cost
- *   npm run bench -- --overviews --markdown                         # the table as Markdown
+ *   npm run bench:overviews                                       # a million points a channel; two minutes
+ *   npm run bench:overviews -- --points 10000000 --rounds 5       # as it stands in the table; some 6 GB of disk
+ *   npm run bench:overviews -- --only zoom --only cost            # only some parts: reads, zoom, growth, statistics, cost
+ *   npm run bench:overviews -- --markdown                         # the table as Markdown
  */
 import { parseArgs } from 'node:util';
 import { openBed } from './overviews/bed.ts';
@@ -48,12 +48,12 @@ const add = async (work: Promise<Result[]>) => {
 };
 
 const closings = [bench.close];
-// A Ctrl-C comes twice, from the terminal and from start.mjs; closing again is the same.
+// A Ctrl-C comes twice, from the terminal and from start.mjs. A second close does nothing more.
 const stopEarly = () =>
   void Promise.allSettled(closings.toReversed().map((one) => one())).then(() => process.exit(130));
 process.on('SIGINT', stopEarly).on('SIGTERM', stopEarly);
 
-/** The runs that are read, each filled when the first row needs it and removed after the last that does. */
+/** Measures the reads. Each run is filled before the first row that needs it, and removed after the last. */
 async function measureReads(): Promise<void> {
   const bed = await openBed(bench.folder, say);
   closings.push(bed.close);

@@ -1,7 +1,8 @@
 /**
- * What it costs to store series packed, against as they were sent: PostgreSQL's processor and log, and the room on disk, of the same
- * chunks in alternated runs on a PostgreSQL of its own. The chunks are a mix as labs send it: times from a clock with 1 ms of
- * jitter, values with three decimals, one channel in eight float32, one in sixteen with all digits.
+ * What it costs to store series packed, against as they were sent: processor time of PostgreSQL, write-ahead log and disk,
+ * for chunks of the same kind, in alternating runs on a PostgreSQL of its own. The chunks are a mix as labs send it: times
+ * from a clock with 1 ms of jitter, values with three decimals, one channel in eight with float32, one in sixteen with all
+ * digits.
  *
  *   npm run bench -- --packing
  */
@@ -51,7 +52,7 @@ async function close({ postgres, database, owner, folder }: Bed): Promise<void> 
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Of one run, for each chunk or point. */
+/** The figures of one run: microseconds for each chunk, bytes for each point. */
 interface Outcome {
   postgresUs: number;
   serverUs: number;
@@ -75,7 +76,7 @@ async function write(bed: Bed, pointsPerChunk: number, packer: Packer | undefine
   const known = createKnownChannels(streamLimits.knownChannelsMax);
   const flush = createFlush({ database, graceSeconds: 120, limits: streamLimits, now: () => performance.now(), known });
   const flushes = Math.max(4, Math.ceil(pointsPerRun / pointsPerChunk / channels));
-  // Each channel comes to be, and plans are made.
+  // The first two flushes do not count: they create the channels, and PostgreSQL plans the statements.
   let before = await state(bed);
   let ownUs = 0;
   for (let index = 0; index < flushes; index++) {
@@ -132,7 +133,7 @@ async function state({ owner, folder }: Bed) {
   return { wal: Number(rows[0].wal), cpuMs: await postgresCpuMs(folder) };
 }
 
-/** CPU of the postmaster's children that live now; ingest keeps its connections, so none of its work is missed. */
+/** Processor time of the living children of the postmaster. Ingest keeps its connections, so all its work is counted. */
 async function postgresCpuMs(folder: string): Promise<number> {
   const [place] = (await readdir(folder)).filter((name) => name === 'postgres');
   const pid = (await readFile(join(folder, place as string, 'postmaster.pid'), 'utf8')).split('\n')[0];

@@ -18,7 +18,8 @@ export const replay: Row = {
         bound: { of: 'ratio', is: 'at least', must: 1.3, aim: 2 },
       },
       {
-        // Both passes belong to one round on one server; the first comes first, and the replay is reported as ours.
+        // One round is both passes, on one server: the first write, then the replay. The replay is reported as ours, the
+        // first write as the baseline.
         ours: {
           durability: 'nothing to store',
           round: () =>
@@ -26,7 +27,7 @@ export const replay: Row = {
               const sql = server.sql as Sql;
               const target = { ...server, storedPoints: () => countersOf(sql) };
               const wish = { format: 'chunk', points: 100 } as const;
-              // The server is warm for both: this run is another one.
+              // A run that does not count warms the server up for both passes.
               await measure(target, await bench.loadFor(target, wish), bench.options);
               const load = await bench.loadFor(target, wish);
               await sql('checkpoint');
@@ -38,7 +39,7 @@ export const replay: Row = {
               const replayed = await measure(target, again, bench.options);
               wal.baseline.push((middle - start) / first.sent);
               wal.ours.push(((await walBytes(sql)) - middle) / replayed.sent);
-              // Counts the chunks too, and throws where they differ from the counters.
+              // Counts the chunks too, and throws when they differ from the counters.
               await server.storedPoints();
               bench.say(
                 `first ${Math.round(first.requestsPerSecond)}/s, again ${Math.round(replayed.requestsPerSecond)}/s, ` +
@@ -69,15 +70,16 @@ export const replay: Row = {
 };
 
 /**
- * The counters only. A look at the chunks between the passes would mark each as committed, which the replay, the first to
- * read them, then would not have to do; and where pages have checksums a first mark after a checkpoint logs the page.
+ * Counts points by the counters only. To read the chunks between the passes would set their hint bits. The replay, which
+ * otherwise reads them first, would then not have to; and with page checksums the first hint bit of a page after a
+ * checkpoint writes the page into the log.
  */
 async function countersOf(sql: Sql): Promise<number> {
   const [row] = await sql<{ points: number }>('select coalesce(sum(point_count), 0)::float8 as points from channels');
   return (row as { points: number }).points;
 }
 
-/** Where the next record goes: what the log holds but has not written yet counts too, such as images of pages that a read touched. */
+/** The position of the next record, so that records in the buffers count too, such as images of pages that a read has touched. */
 async function walBytes(sql: Sql): Promise<number> {
   const [row] = await sql<{ bytes: number }>(`select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8 as bytes`);
   return (row as { bytes: number }).bytes;

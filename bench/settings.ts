@@ -4,7 +4,7 @@
  *
  *   npm run bench -- --settings
  *
- * CPU is that of all PostgreSQL processes: on a busy machine it says more than the clock.
+ * CPU is the processor time of all PostgreSQL processes. On a busy machine it varies less than the elapsed time.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -56,7 +56,7 @@ interface Outcome {
   hotShare: number;
 }
 
-/** Writes chunks of one size to 16 streams in flushes of up to 64, as ingest does, and says what that took. */
+/** Writes chunks of one size to 16 streams in flushes of up to 64, as ingest does. @returns what that cost */
 async function write(bed: Bed, pointsPerChunk: number): Promise<Outcome> {
   const { database, owner } = bed;
   const { organization_id, user_id } = await ensureUser(database, 'bench', 'bench');
@@ -129,7 +129,7 @@ async function state({ owner, folder }: Bed) {
   return { wal: Number(wal), updates, hot, cpuMs: await postgresCpuMs(folder), clockMs: performance.now() };
 }
 
-/** CPU of the postmaster's children that live now; ingest keeps its connections, so none of its work is missed. */
+/** Processor time of the living children of the postmaster. Ingest keeps its connections, so all its work is counted. */
 async function postgresCpuMs(folder: string): Promise<number> {
   const [place] = (await readdir(folder)).filter((name) => name === 'postgres');
   const pid = (await readFile(join(folder, place as string, 'postmaster.pid'), 'utf8')).split('\n')[0];

@@ -1,5 +1,5 @@
 /**
- * What each step of a chunk's way through the server costs by itself, and what its alternative would.
+ * What each step of the ingest of a chunk costs by itself, and what its alternative would cost.
  *
  *   npm run bench -- --shares
  */

@@ -24,14 +24,14 @@ export const soakBackup: Row = {
       const beside: number[] = [];
       while (!backup.isOver() || beside.length === 0) beside.push(await chunksPerSecond(bench, target));
       const { seconds, bytes } = await backup.done;
-      // What was measured while it ended is partly beside nothing.
+      // The backup ended during the last measurement, so that is partly without it.
       if (beside.length > 1) beside.pop();
       alone.push(await chunksPerSecond(bench, target));
       return resultsOf({ points, seconds, bytes, beside, alone });
     }),
 };
 
-/** The command, as an operator gives it. */
+/** Starts the command as an operator would. */
 function backUp({ folder }: Bench, { settings }: Target) {
   const file = join(folder, 'all.backup');
   const command = fileURLToPath(new URL('../src/commands/cli.js', import.meta.url));
@@ -82,7 +82,7 @@ function resultsOf({ points, seconds, bytes, beside, alone }: Seen): Result[] {
       ...{ unit: 'chunks/s', ours: during, baseline, ratio: during / baseline },
       bound: { of: 'ratio', is: 'at least', must: 0.5, aim: 0.8 },
       durability: { ours: oursDurability, baseline: oursDurability },
-      // As many as the backup lasted for, so they are no rounds that took turns.
+      // The measurements did not alternate: there are as many beside the backup as it took time for.
       rounds: { ours: [during], baseline: [baseline] },
       note: `beside it ${listed(beside)}; before and after it ${listed(alone)}`,
     },

@@ -5,7 +5,7 @@ import { median, oursDurability } from './support/rounds.ts';
 import type { Row } from './support/row.ts';
 import type { Target } from './support/target.ts';
 
-/** Chunks of 10 points: the row is about what a chunk leaves behind in the server, not about its arrays. */
+/** Few points for each chunk: the row measures what a chunk leaves behind in the server, not its arrays. */
 const points = 10;
 const sampleMs = 250;
 const samplesKept = 20;
@@ -36,7 +36,7 @@ export const soakMemory: Row = {
     }),
 };
 
-/** Sends so many chunks. @returns MB that were resident towards the end of it, while it was still under load */
+/** Sends `chunks` chunks. @returns the resident MB of the server towards the end, while it is still under load */
 async function residentAfter(bench: Bench, target: Target, chunks: number): Promise<number> {
   const samples: number[] = [];
   const sample = () => {

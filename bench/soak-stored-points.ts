@@ -34,7 +34,7 @@ export const soakStoredPoints: Row = {
     }),
 };
 
-/** The full server has been running for a while, so the empty one gets a load that does not count. */
+/** Warms up first by a load that does not count, since the full server has been running for a while too. */
 async function warmChunksPerSecond(bench: Bench, target: Target): Promise<number> {
   await chunksPerSecond(bench, target);
   return chunksPerSecond(bench, target);

@@ -1,6 +1,6 @@
 /*
- * Compiles the server and the benches into a folder of their own, laid out as in the package, and runs bench/main there:
- * Node 20 runs no TypeScript, and a build or an edit in the checkout must not change what is being measured.
+ * Compiles the server and the benches into a temporary folder, laid out as in the package, and runs a bench there. Node 20
+ * runs no TypeScript, and a build or an edit in the checkout must not change what is measured.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -41,6 +41,6 @@ const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], 
   stdio: 'inherit',
   env: { ...process.env, BENCH_PROJECT: project },
 });
-// A Ctrl-C reaches both; the bench stops its servers first, so the folder has to stay until then.
+// A Ctrl-C reaches both processes. The bench stops its servers first, and the folder must exist until then.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => bench.kill(signal));
 bench.on('exit', (code) => process.exit(code ?? 1));

@@ -3,7 +3,7 @@ import { measure } from './support/load.ts';
 import type { Result, Row } from './support/row.ts';
 import type { Sql, Target } from './support/target.ts';
 
-/** Two float64 of a point, without anything around them. */
+/** The bytes of one point as two bare float64. */
 const bareBytes = 16;
 
 export const storedBytes: Row = {

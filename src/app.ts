@@ -32,6 +32,7 @@ import { tellUnknownNames } from './http/ignored.ts';
 import { keyRoutes, userRoutes } from './http/key-routes.ts';
 import { type HttpLimits, httpLimits } from './http/limits.ts';
 import { createMetrics, type Metrics, metricsRoutes } from './http/metrics.ts';
+import { streamPrefixes } from './http/official-routes.ts';
 import { collectOpenapi, openapiRoutes } from './http/openapi.ts';
 import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
@@ -113,9 +114,6 @@ export interface RoomLimits {
   live: LiveLimits;
   overviews: OverviewLimits;
 }
-
-/** The prefixes of the stream endpoints, one for each generation of the SDK. One set of handlers serves them all. */
-export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'] as const;
 
 /** Builds the server, ready for `listen` or `inject`. It does not own the database: closing the app leaves that open. */
 export async function buildApp({ config, database, log, ...given }: AppDependencies): Promise<App> {

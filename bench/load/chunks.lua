@@ -1,9 +1,9 @@
--- Closed-loop load for wrk. Every request is new: the digits that all timestamps begin with and the digits that all values
--- end with change with each one, so that neither a hash, nor a merge, nor a compressor gets anything for free. Both are
--- put in by one table.concat, whose separator they are, which costs a few microseconds for 100 points.
--- A run is: warm up, count for some seconds (or until a number of requests is sent), then park every connection as soon as
--- it has its answer, with the beginning of a request that never ends. When all are parked, all that was sent is answered:
--- "drained" on standard error says so. support/node-load.ts sends the very same requests.
+-- Closed-loop load for wrk. Every request is new: the first digits of all timestamps and the last digits of all values change
+-- with each one, so that no server gains by recognising, merging or compressing equal data. One table.concat inserts both,
+-- as its separator, which costs a few microseconds for 100 points.
+-- A run warms up, then counts for some seconds (or until a number of requests is sent). Then each connection is parked as
+-- soon as it has its answer: it sends the beginning of a request and never the rest. When all are parked, every request is
+-- answered, and "drained" is written to standard error. support/node-load.ts sends the same requests.
 local ffi = require("ffi")
 ffi.cdef([[ typedef struct { long seconds; long microseconds; } moment; int gettimeofday(moment *, void *); ]])
 local clock = ffi.new("moment")
@@ -18,7 +18,7 @@ local function number(name) return tonumber(setting(name)) end
 local warm, seconds, quota, connections = number("WARM"), number("SECONDS"), number("REQUESTS"), number("CONNECTIONS")
 local channels, first_period, first = number("CHANNELS"), number("PERIOD"), number("FIRST")
 local format = setting("FORMAT")
--- Of a mix each channel has readings of one of so many kinds, and nothing is added to its values; 0 for no mix.
+-- The kinds of channels in a mix, whose values are complete and get no digits added; 0 for no mix.
 local kinds = number("KINDS")
 
 local threads = {}
@@ -126,7 +126,7 @@ local function step()
 end
 
 function request()
-  -- wrk asks for one request at its start, to look at it, and does not send it.
+  -- At its start wrk asks for one request to inspect it, and does not send it.
   if phase == "verify" then
     phase = "warm"
     return "GET / HTTP/1.1\r\n\r\n"

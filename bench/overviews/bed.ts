@@ -8,21 +8,21 @@ import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts'
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
 import { freePort, nodeFlags, startProcess, untilReady } from '../support/processes.ts';
 
-/** Two servers on one PostgreSQL: one that makes overviews and reads by them, and one that does neither. */
+/** Two servers on one PostgreSQL: one makes overviews and reads with them, the other does neither. */
 export interface Bed {
   withOverviews: Side;
   without: Side;
   client: pg.Client;
   owner: OwnerDatabase;
   connectionString: string;
-  /** Comes back when the server has made all overviews that it knows to be missing. */
+  /** Resolves when the server has made all overviews that it knows to be missing. */
   settled(): Promise<void>;
   say(text: string): void;
   /** May be called again and gives the same promise. */
   close(): Promise<void>;
 }
 
-/** A server as `download` takes it. */
+/** A server, in the form that `download` takes. */
 export interface Side {
   url: string;
   key: string;
@@ -76,7 +76,7 @@ export async function openBed(folder: string, say: (text: string) => void): Prom
   }
 }
 
-/** Comes back when nothing waits at a server to be made. */
+/** Resolves when no overview waits to be made by a server. */
 export async function untilSettled({ url, key }: Side): Promise<void> {
   for (let idleLooks = 0; idleLooks < 3; ) {
     const answer = await fetch(`${url}/metrics`, { headers: { 'X-API-KEY': key } });

@@ -6,16 +6,16 @@ import type { Result } from '../support/row.ts';
 import type { Sql, Target } from '../support/target.ts';
 import { untilSettled } from './bed.ts';
 
-/** Processor and room that overviews take, of the mix as labs send it. */
+/** The processor time and disk space that overviews take, for the mix as labs send it. */
 export async function costForIngest(bench: Bench, points: number): Promise<Result[]> {
   return [...(await costAt(bench, 100, points * 3)), ...(await costAt(bench, 1_000, points * 6))];
 }
 
 interface Cost {
-  /** Of server and PostgreSQL, in µs a chunk: while chunks came, and in all. */
+  /** Processor time of server and PostgreSQL in µs for each chunk: during ingest, and until all overviews are made. */
   duringUs: number;
   inAllUs: number;
-  /** Of the table with its indexes and long values, for each point that stands in a block. */
+  /** Bytes of the table `overviews` with its indexes and TOAST, for each point that a block covers. */
   bytesPerPoint: number;
 }
 

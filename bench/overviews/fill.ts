@@ -5,7 +5,7 @@ import { copyChannel } from '../support/copy-channel.ts';
 import { runClosedLoop } from '../support/node-load.ts';
 import type { Bed } from './bed.ts';
 
-/** A run of channels that are alike. */
+/** A run whose channels all have the same content. */
 export interface Run {
   dataId: string;
   points: number;
@@ -17,7 +17,7 @@ export interface Run {
 }
 
 interface Size {
-  /** Of a channel. */
+  /** For each channel. */
   points: number;
   pointsPerChunk: number;
   channels: number;
@@ -25,12 +25,12 @@ interface Size {
 
 const start = 1_700_000_000;
 const perSecond = 100;
-/** As many as chunks may be late by. */
+/** No more than the chunks that may be late (`lateChunks`), so that concurrent requests make no chunk later than that. */
 const connections = 16;
 
 /**
- * Fills a run: one channel is sent to the server, which makes its overview behind that, and the database copies its rows, those of
- * the overview too, for the other channels, so that 200 million points take a minute.
+ * Fills a run. One channel is sent to the server, which makes its overview in the background. For the other channels the
+ * database copies its rows, those of the overview too, so that 200 million points take a minute.
  */
 export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Size): Promise<Run> {
   const { withOverviews, client, say } = bed;
@@ -61,13 +61,13 @@ export async function fillRun(bed: Bed, { points, pointsPerChunk, channels }: Si
   return { dataId, points, pointsPerChunk, channelNames, start, end: start + points / perSecond };
 }
 
-/** There is no other run on the bed. */
+/** Removes all runs of the bed. */
 export async function removeRuns({ client }: Bed): Promise<void> {
   await client.query('truncate streams cascade');
   await client.query('truncate chunks');
 }
 
-/** A clock with 1 ms of jitter, and readings of three decimals that drift and are noisy. */
+/** The body of a chunk: times of a clock with 1 ms of jitter, and noisy, drifting values with three decimals. */
 function bodyOf(dataId: string, index: number, points: number): string {
   const timestamps = new Array<string>(points);
   const values = new Array<string>(points);
@@ -79,16 +79,16 @@ function bodyOf(dataId: string, index: number, points: number): string {
   return `{"data_id":"${dataId}","chunk_index":${index},"channel_name":"channel-0","timestamps":[${timestamps.join(',')}],"values":[${values.join(',')}],"units":"nm"}`;
 }
 
-/** From -1 to 1, the same for the same number. */
+/** Noise from -1 to 1, always the same for the same number. */
 function noise(n: number): number {
   const x = Math.sin(n * 12.9898) * 43_758.5453;
   return 2 * (x - Math.floor(x)) - 1;
 }
 
-/** A block that could not be made in the hurry of ingest is missing in life too. */
+/** The share of blocks that is enough. In operation too, a few blocks may be missing after a fast ingest. */
 const wholeEnough = 0.98;
 
-/** Sees to it that the channel has the blocks that its chunks allow. Where many are missing, a read has them made. */
+/** Waits until the channel has the blocks that its chunks allow. When many are missing, a read makes the server complete them. */
 async function untilOverviewed(bed: Bed, dataId: string, chunks: number): Promise<void> {
   const allowed = blocksOf(chunks);
   for (let attempt = 0; ; attempt++) {
@@ -102,7 +102,7 @@ async function untilOverviewed(bed: Bed, dataId: string, chunks: number): Promis
   }
 }
 
-/** @returns how many blocks there are, when none has come for a while */
+/** Waits until no block has been added for a while. @returns how many there are */
 async function untilNoMoreBlocks({ client, settled }: Bed, dataId: string, allowed: number): Promise<number> {
   const quietMs = 4_000;
   await settled();
@@ -116,7 +116,7 @@ async function untilNoMoreBlocks({ client, settled }: Bed, dataId: string, allow
   }
 }
 
-/** Blocks of all levels. The last ones are made when so many chunks have come after them as may be late. */
+/** How many blocks of all levels the server makes. A block is made only after `lateChunks` more chunks have come. */
 function blocksOf(chunks: number): number {
   let blocks = 0;
   const ofChunks = Math.floor((chunks - 1 - overviewLimits.lateChunks) / fanOut);

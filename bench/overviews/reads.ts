@@ -12,20 +12,20 @@ export interface Reading {
 
 const pointsMax = 2_000;
 const durability = { ours: 'by overviews, to the last byte', baseline: 'without them, to the last byte' };
-/** Rounds of a side that takes seconds. */
+/** The most rounds of the baseline, which takes seconds for each. */
 const slowRoundsMax = 3;
 
 const counted = (points: number) => points.toLocaleString('en');
 const sizeOf = ({ points, pointsPerChunk }: Run) => `${counted(points)} points in chunks of ${counted(pointsPerChunk)}`;
 
-/** One channel. */
+/** Reads one channel as a few points. */
 export async function fewPoints(reading: Reading, run: Run): Promise<Result[]> {
   const bound = { of: 'ours', is: 'at most', must: 120, aim: 40 } as const;
   const path = pathOf(run, { channels: 1 });
   return [await alternated(reading, { title: `${sizeOf(run)} to ${counted(pointsMax)}`, bound }, [path])];
 }
 
-/** All channels of a run. */
+/** Reads all channels of a run by one request. */
 export async function manyChannels(reading: Reading, run: Run): Promise<Result[]> {
   const bound = { of: 'ours', is: 'at most', must: 1_200, aim: 400 } as const;
   const { length } = run.channelNames;
@@ -33,7 +33,7 @@ export async function manyChannels(reading: Reading, run: Run): Promise<Result[]
   return [await alternated(reading, { title, bound }, [pathOf(run, { channels: length })])];
 }
 
-/** Ten seconds, at the beginning, in the middle and at the end, of one channel and of all. */
+/** Reads ten seconds at the beginning, in the middle and at the end: of one channel, and of all. */
 export async function shortWindow(reading: Reading, run: Run): Promise<Result[]> {
   const bound = { of: 'ours', is: 'at most', must: 15, aim: 5 } as const;
   const seconds = 10;
@@ -47,14 +47,14 @@ export async function shortWindow(reading: Reading, run: Run): Promise<Result[]>
   ];
 }
 
-/** The paths one after the other; what counts of a round is their median. */
+/** Reads the paths one after the other, in alternating rounds of both sides. A round counts as the median of its reads. */
 async function alternated(
   { bed, rounds }: Reading,
   line: { title: string; bound: Bound },
   paths: string[],
 ): Promise<Result> {
   const figures = { ours: [] as number[], baseline: [] as number[] };
-  // The first answers have Node compile, and PostgreSQL read from disk, what they need; the others are of the same bytes.
+  // The first answers do not count, since Node compiles and PostgreSQL reads from disk. All later ones must be equal to them.
   const expected: string[] = [];
   for (const path of paths) expected.push((await read(bed.without, path)).hash);
   for (const path of paths) await read(bed.withOverviews, path);
@@ -76,7 +76,7 @@ async function alternated(
   return resultOf({ ...line, unit: 'ms' }, figures, durability);
 }
 
-/** Into a run, from the whole of it to one second. */
+/** Zooms into a run, from the whole of it to one second. */
 export async function zoom(reading: Reading, run: Run, channels: number): Promise<Result[]> {
   const { ours, baseline } = await zoomed(reading, run, channels, true);
   const title = (what: string) =>
@@ -93,7 +93,7 @@ export async function zoom(reading: Reading, run: Run, channels: number): Promis
   return [line('the slowest', slowestOf), line('the median', median)];
 }
 
-/** The same zoom in two runs of which one is a hundred times as long. */
+/** The same zoom in two runs; one is a hundred times as long as the other. */
 export async function growth(reading: Reading, small: Run, large: Run, channels: number): Promise<Result[]> {
   const [ofSmall, ofLarge] = [
     await zoomed(reading, small, channels, false),
@@ -115,7 +115,7 @@ export async function growth(reading: Reading, small: Run, large: Run, channels:
 const zoomReads = 25;
 const slowestOf = (all: number[]) => Math.max(...all);
 
-/** @returns by round the time of each read; without overviews there is one round */
+/** @returns for each round the ms of each read; without overviews there is one round */
 async function zoomed({ bed, rounds }: Reading, run: Run, channels: number, isCompared: boolean) {
   const spans = Array.from({ length: zoomReads }, (_, i) => (run.end - run.start) ** (1 - i / (zoomReads - 1)));
   const paths = spans.map((span) => {

@@ -6,7 +6,7 @@ import type { Result } from '../support/row.ts';
 import type { Run } from './fill.ts';
 import type { Reading } from './reads.ts';
 
-/** Rounding of PostgreSQL, which adds one value after the other. */
+/** The allowed relative difference: PostgreSQL adds one value after the other and rounds each time. */
 const differenceMax = 1e-9;
 
 interface Figures {
@@ -15,7 +15,7 @@ interface Figures {
   deviation: number;
 }
 
-/** Mean and standard deviation of a channel, against what a reader in SQL asks for the same. */
+/** Mean and standard deviation of a channel, against the same by SQL. */
 export async function statisticsAgainstSql({ bed, rounds }: Reading, run: Run): Promise<Result[]> {
   const { rows } = await bed.client.query('select name from organizations limit 1');
   const { url } = await createSqlReader(bed.owner, bed.connectionString, rows[0].name);

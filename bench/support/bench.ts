@@ -8,16 +8,16 @@ import { startDiscard, startInfluxdb, startVictoriaMetrics } from './other-targe
 import { type Format, makeMix, makeVariants, mixKinds, type Variant, writeVariants } from './payload.ts';
 import type { Target, TargetKind } from './target.ts';
 
-/** What rows measure with: servers that are up while they are needed, and loads for them. */
+/** What a row measures with: servers, which run while they are needed, and loads for them. */
 export interface Bench {
   options: Options;
-  /** A folder for files of a row. */
+  /** A temporary folder for files of a row. */
   folder: string;
-  /** Runs `work` on a server with a database of its own, which is gone after it. */
+  /** Runs `work` on a server with a database of its own, which is removed afterwards. */
   on<Value>(kind: TargetKind, work: (target: Target) => Promise<Value>): Promise<Value>;
-  /** The load of some new streams. */
+  /** Opens new streams and makes a load for them. */
   loadFor(target: Target, wish: LoadWish): Promise<Load>;
-  /** `on` a new server, the load of some new streams, as fast as it goes. */
+  /** Measures a load of new streams on a new server, as fast as it can take it. */
   measureOn(kind: TargetKind, wish: LoadWish): Promise<Measured>;
   say(text: string): void;
   /** Stops all servers. May be called again and gives the same promise. */
@@ -34,7 +34,7 @@ export interface LoadWish {
 
 const nodeKinds = ['ours', 'ceiling', 'straightforward'] as const;
 
-/** Readings that wrk keeps in memory for a load. */
+/** The least number of different values that a load draws from. */
 const valuesAtLeast = { full: 80_000, tiny: 1_000 };
 
 export function openBench(options: Options, say: (text: string) => void): Bench {
@@ -78,7 +78,7 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
     rmSync(folder, { recursive: true, force: true });
   }
 
-  // Their starts take longer than their loads. A failed one is told to the row that asks for it.
+  // To start these servers takes longer than the tiny loads, so all start now. A row that uses one sees why its start failed.
   if (options.tiny) for (const kind of nodeKinds) keep(kind).catch(() => {});
 
   const bench: Bench = {
@@ -95,7 +95,7 @@ export function openBench(options: Options, say: (text: string) => void): Bench 
       }
     },
     async loadFor(target, { format, points, channels = 1, isMix = false }) {
-      // The lines of InfluxDB name their stream, so a variant must be of one.
+      // The prepared lines for InfluxDB contain the stream, so a variant must belong to one stream.
       if (isMix && mixKinds % options.streams !== 0) throw new Error(`a mix goes to a divisor of ${mixKinds} streams`);
       const streams = await target.openStreams(options.streams, points);
       const name = `${isMix ? 'mix' : 'variants'}-${points}`;

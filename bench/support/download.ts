@@ -1,7 +1,7 @@
 import { get } from 'node:http';
 import type { Target } from './target.ts';
 
-/** Reads an answer without parsing, as fast as its bytes come. @returns the time to the last byte */
+/** Reads an answer as fast as it comes, without parsing it. @returns the ms to its last byte */
 export async function download(
   target: Pick<Target, 'url' | 'key'>,
   path: string,

@@ -40,7 +40,7 @@ async function makeChannels(sql: Sql, count: number): Promise<number[]> {
   return rows.map((row) => row.channel_id).slice(0, count);
 }
 
-/** For ingest, which never looks at extreme values. The last term of the arrays keeps PostgreSQL from making one array for all rows. */
+/** The values need not be like real ones, since ingest does not read them. `0 * i` makes PostgreSQL evaluate the array for each row. */
 const insertChunks = `
   insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count, null_count,
                       ascending, content_hash, units, timestamps, values)

@@ -11,18 +11,18 @@ export interface Load {
   payload: Payload;
   /** The variants of the payload, as a file. */
   variantsFile: string;
-  /** Ends the load after so many requests; otherwise it ends after the options' seconds. */
+  /** Ends the load after this many requests; without it the load ends after the seconds of the options. */
   requestsMax?: number;
-  /** Nothing of it is new: the points of the target must not become more. */
+  /** True when everything was sent before, so that the stored points must stay the same. */
   isReplay?: boolean;
 }
 
 export interface Measured {
   requestsPerSecond: number;
   pointsPerSecond: number;
-  /** All that was sent and answered, but for the probe. */
+  /** Requests that were sent and answered, without the probe. */
   sent: number;
-  /** Processor time of one request in microseconds, by program: the generator's and the server's. */
+  /** Processor time for each request in microseconds, by program: of the generator, and of the programs of the server. */
   cpuMicroseconds: Record<string, number>;
 }
 
@@ -59,7 +59,7 @@ export async function measure(target: Target, load: Load, options: Options): Pro
   };
 }
 
-/** Sends requests at fixed times and watches their latency. @throws as `measure` does */
+/** Sends requests at fixed times and measures their latency. @throws as `measure` does */
 export async function watchLatency(
   target: Target,
   load: Load,
@@ -80,7 +80,7 @@ function routeOf(target: Target, format: Format): Route {
   return route;
 }
 
-/** wrk does not tell one 2xx from another, so the first request is looked at. */
+/** Sends the first request and checks its answer, since wrk does not tell one 2xx from another. */
 async function probe(target: Target, route: Route, body: string): Promise<void> {
   const answer = await fetch(target.url + route.path, {
     method: 'POST',
@@ -145,7 +145,7 @@ async function runWrk(target: Target, route: Route, load: Load, options: Options
   return { ...result, generatorSeconds };
 }
 
-/** Far more than the load can need. */
+/** A time-out in seconds, far more than the load can need. */
 function loadSecondsMax({ requestsMax }: Load, options: Options): number {
   const slowestPerSecond = 200;
   return 60 + options.warmSeconds + options.seconds + (requestsMax ?? 0) / slowestPerSecond;

@@ -10,12 +10,12 @@ export interface Machine {
   system: string;
   node: string;
   workers: string;
-  /** Median of writing 8 KB and syncing them, where the databases are: below 0.1 ms a disk only says that it has. */
+  /** Median ms to write and sync 8 KB where the databases are. Below 0.1 ms the disk only claims to have synced. */
   syncMs: number;
-  /** What ran beside the bench when it began. */
+  /** The load average of the machine when the bench began. */
   loadBefore: number;
   generator: string;
-  /** Requests/s of the generator against a server that reads and forgets, and its own processor time for each. */
+  /** Requests/s of the generator against a server that discards them, and its own processor time for each in µs. */
   generatorPerSecond: number;
   generatorMicroseconds: number;
 }

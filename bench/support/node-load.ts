@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 
 /*
- * A load generator in Node: closed loop where wrk is missing, open loop where latency is measured. It writes HTTP/1.1 on
- * plain sockets, one request at a time on each, because node:http costs more than many a server that it would measure.
+ * A load generator in Node: with a closed loop if wrk is not installed, with an open loop to measure latency. It writes
+ * HTTP/1.1 on plain sockets, one request at a time on each, because node:http would cost more than many a measured server.
  */
 
 export interface NodeLoad {
@@ -14,7 +14,7 @@ export interface NodeLoad {
   body(n: number): string;
 }
 
-/** Sends requests one after another on every connection, for some seconds or until a number of them is sent. */
+/** Closed loop: every connection sends its next request after the last answer, for `seconds` or until `requestsMax` are sent. */
 export async function runClosedLoop(
   load: NodeLoad,
   { warmSeconds, seconds, requestsMax }: { warmSeconds: number; seconds: number; requestsMax: number },
@@ -50,8 +50,8 @@ export interface OpenLoopResult {
 }
 
 /**
- * Sends requests at fixed times, whatever the server does: one that finds all connections busy waits, and its wait
- * counts, so that a server that stalls cannot hide it by slowing the generator down.
+ * Open loop: sends requests at fixed times, however slow the server is. When all connections are busy a request waits, and
+ * that wait counts as latency. So a server that stalls cannot hide it by slowing the generator down.
  */
 export async function runOpenLoop(
   load: NodeLoad,

@@ -34,7 +34,7 @@ const programs: Record<NodeKind, { name: string; durability: string; script: str
   },
 };
 
-/** Beside `src` and `bench` of what start.mjs has compiled. */
+/** The folder into which start.mjs has compiled `src` and `bench`. */
 const built = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Starts a server of this project with a new database. */
@@ -78,7 +78,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
 
 async function connect(connectionString: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString });
-  // PostgreSQL is stopped under us when the server ends.
+  // The connection breaks when the server stops its PostgreSQL.
   client.on('error', () => {});
   await client.connect();
   return client;
@@ -90,7 +90,7 @@ async function countCopied(client: pg.Client, statement: string): Promise<number
   return bytes;
 }
 
-/** What an operator may set: a run says with it how many workers are measured, for one. */
+/** Settings of the server that may be given to the bench: WORKERS, to measure another number of them. */
 function settingsFromHere(): Record<string, string> {
   const { WORKERS } = process.env;
   return WORKERS === undefined ? {} : { WORKERS };
@@ -155,7 +155,7 @@ async function receivedPoints(url: string): Promise<number> {
   return ((await answer.json()) as { points: number }).points;
 }
 
-/** The points themselves, and the counters that claim to know them. @throws when they differ */
+/** Counts the stored points. @throws when the counters of the channels differ from them */
 async function countPoints(kind: NodeKind, sql: Sql): Promise<number> {
   const schema = kind === 'straightforward' ? 'straightforward' : 'public';
   const [row] = await sql<{ chunks: number; channels: number }>(

@@ -2,7 +2,7 @@ import type { Bench } from './bench.ts';
 import { measure } from './load.ts';
 import type { Target } from './target.ts';
 
-/** Fills a channel, `thickness`, of a new stream. @returns its data_id */
+/** Fills the channel `thickness` of a new stream. @returns the data_id of the stream */
 export async function fillOneStream(
   bench: Bench,
   target: Target,
@@ -10,7 +10,7 @@ export async function fillOneStream(
 ): Promise<string> {
   const load = await bench.loadFor(target, { format: 'chunk', points: pointsPerChunk, isMix });
   const [stream] = load.payload.streams as [string];
-  // One stream of the variants made for several; its first chunk is the probe's.
+  // The variants were made for several streams, of which one is used. The probe sends its first chunk.
   const one = {
     ...load,
     payload: { ...load.payload, streams: [stream] },

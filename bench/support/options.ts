@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
 
-/** How much is measured; the same benches run at full size, as a soak and, tiny, in the test suite. */
+/** How much is measured. The same benches run at full size, as a soak, and tiny in the test suite. */
 export interface Options {
   /** Rounds of each side of a row, alternating; the median counts. */
   rounds: number;
-  /** What is counted of one round. */
+  /** Seconds of one round that count. */
   seconds: number;
-  /** Load before that, which does not count: Node compiles what is busy in the first seconds. */
+  /** Seconds of load before that, which do not count: in the first seconds Node compiles the code that is used most. */
   warmSeconds: number;
   connections: number;
   streams: number;
@@ -17,15 +17,15 @@ export interface Options {
   sampledPoints: number;
   /** Points that are stored to measure their bytes. */
   sizedPoints: number;
-  /** Points that are stored before the soak's speed is measured. */
+  /** Points that are stored before the soak measures its speed. */
   storedPoints: number;
-  /** Chunks after which the server's memory is compared with that after a twentieth of them. */
+  /** The memory of the server after this many chunks is compared with that after a twentieth of them. */
   soakChunks: number;
   /** How long the latency is watched. */
   latencySeconds: number;
-  /** A PostgreSQL on which each server gets a database, instead of an embedded one of its own for each round. */
+  /** URL of a PostgreSQL on which each server gets a database. Without it each round has an embedded one of its own. */
   postgres: string | undefined;
-  /** Servers stay up from row to row, and other databases are left out: for a look at the benches, not for figures. */
+  /** Servers are kept from row to row, and other databases are left out: it shows that the benches work, not how fast. */
   tiny: boolean;
 }
 

@@ -8,7 +8,7 @@ import { NotInstalled, type Target } from './target.ts';
 
 const randomStreams = async (count: number) => Array.from({ length: count }, () => randomUUID());
 
-/** VictoriaMetrics, a single node with its defaults, but for data that are older than its month. */
+/** VictoriaMetrics, a single node with its defaults, except that it also keeps data older than a month. */
 export async function startVictoriaMetrics(folder: string): Promise<Target> {
   const program = 'victoria-metrics';
   if (!isInstalled(program)) throw new NotInstalled(`${program} is not installed (apt-get install victoria-metrics)`);
@@ -28,7 +28,7 @@ export async function startVictoriaMetrics(folder: string): Promise<Target> {
     routes: { victoria: { path: '/api/v1/import', headers: {}, expectedStatus: 204 } },
     async storedPoints() {
       await (await fetch(`${url}/internal/force_flush`)).arrayBuffer();
-      // It remembers for a while which series a filter has found, so every count has a filter of its own.
+      // VictoriaMetrics caches for a while which series a filter matches, so every count uses another filter.
       const filter = `{__name__="thickness",data_id!="${randomUUID()}"}`;
       const query = encodeURIComponent(`sum(count_over_time(${filter}[10y]))`);
       const answer = await fetch(`${url}/api/v1/query?nocache=1&query=${query}`);
@@ -86,7 +86,7 @@ store-enabled = false
   };
 }
 
-/** Reads requests and throws them away: shows what the load generator can do. */
+/** A server that discards requests. It shows how fast the load generator can be. */
 export async function startDiscard(): Promise<Target> {
   const port = await freePort();
   const script = fileURLToPath(new URL('../targets/discard.js', import.meta.url));

@@ -1,38 +1,38 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** How a request is written: our two chunk routes, and the import formats of the other databases. */
+/** The format of a request: that of our two chunk routes, and the import formats of the other databases. */
 export type Format = 'chunk' | 'multi' | 'victoria' | 'influx';
 
-/** What the requests of a load are made of. */
+/** The parts from which the requests of a load are made. */
 export interface Payload {
   format: Format;
-  /** Points of one channel of one request; they cover 100 s. */
+  /** Points for each channel of a request; they cover 100 s. */
   points: number;
   /** Channels of one request; more than one for `multi` and `victoria` only. */
   channels: number;
   streams: readonly string[];
   variants: readonly Variant[];
-  /** The variants are those of `makeMix`: each channel has readings of one kind, and values are whole as they are. */
+  /** True for variants of `makeMix`: each channel has readings of one kind, and values are complete. */
   isMix: boolean;
 }
 
-/** Random readings. A request adds the leading digits of its timestamps and, but for a mix, the trailing ones of its values. */
+/** Random readings. A request adds the leading digits of the timestamps and, except in a mix, the trailing digits of the values. */
 export interface Variant {
-  /** Seconds within 100 s, ascending: `07.123456`. */
+  /** The last digits of the timestamps, from 0 to 100 s, ascending: `07.123456`. */
   suffixes: string[];
-  /** Readings that lack their last six digits: `231.804`. */
+  /** Values without their last six digits, which a request adds: `231.804`. In a mix they are complete. */
   values: string[];
 }
 
-/** Channels of a mix come in sixteens. */
+/** The kinds of channels in a mix. */
 export const mixKinds = 16;
 
 /** What all timestamps of the first chunk of a stream begin with: 2024-01-01 in units of 100 s. */
 export const firstPeriod = 17_040_672;
 const periodSeconds = 100;
 
-/** Readings for some streams. Every stream gets the same number of variants, so that one belongs to one stream only. */
+/** Makes variants. Every stream gets the same number of them, so that each belongs to one stream only. */
 export function makeVariants(points: number, streamCount: number, valuesAtLeast: number): Variant[] {
   const perStream = Math.max(2, Math.ceil(valuesAtLeast / points / streamCount));
   return Array.from({ length: perStream * streamCount }, () => ({
@@ -45,9 +45,9 @@ export function makeVariants(points: number, streamCount: number, valuesAtLeast:
 }
 
 /**
- * Readings as labs send them. Times come from a clock with 1 ms of jitter, with all digits of their float64. Of sixteen channels two
- * have float32 values, one has values with all digits, the others have three decimals; all drift slowly and are noisy.
- * Variant `i` is one of channel `i % mixKinds`.
+ * Makes readings as labs send them. Times come from a clock with 1 ms of jitter, with all digits of their float64. Of
+ * sixteen channels two have float32 values, one has values with all digits, the others have three decimals. All drift
+ * slowly and are noisy. Variant `i` belongs to channel `i % mixKinds`.
  */
 export function makeMix(points: number, valuesAtLeast: number): Variant[] {
   const perKind = Math.max(2, Math.ceil(valuesAtLeast / points / mixKinds));

@@ -7,16 +7,16 @@ export interface Running {
   child: ChildProcess;
   pid: number;
   output(): string;
-  /** Asks it to end, and makes it when it has not within ten seconds. @returns whether it ended by itself */
+  /** Sends SIGTERM, and SIGKILL when the program has not ended within ten seconds. @returns whether SIGTERM was enough */
   stop(): Promise<boolean>;
 }
 
-/** Those with which `npm start` runs the server, `exec node FLAGS dist/main.js`: every server in Node gets them. */
+/** The flags of Node in the script `start` (`exec node FLAGS dist/main.js`). Every measured server in Node gets them. */
 export const nodeFlags: string[] = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   .scripts.start.split(' ')
   .slice(2, -1);
 
-/** Starts a program with these settings, and none of ours but the path. */
+/** Starts a program with these settings. Of the environment of the bench it gets only PATH, HOME and LANG. */
 export function startProcess(command: string, args: string[], settings: Record<string, string>): Running {
   const { PATH, HOME, LANG } = process.env;
   const child = spawn(command, args, { env: { PATH, HOME, LANG, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -50,7 +50,7 @@ export function startProcess(command: string, args: string[], settings: Record<s
   };
 }
 
-/** Comes back when a URL answers with a 2xx. @throws with the program's output when it ends before, or after a minute */
+/** Resolves when a URL answers with a 2xx. @throws with the output of the program when it ends before, or after a minute */
 export async function untilReady(running: Running, url: string): Promise<void> {
   const deadline = performance.now() + 60_000;
   for (;;) {
@@ -80,26 +80,26 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Seconds of processor time of a process and of all below it, by name of the program; empty where there is no /proc. */
+/** Seconds of processor time of a process and its descendants, by name of the program; empty without /proc. */
 export function cpuSeconds(pid: number): Record<string, number> {
   const seconds: Record<string, number> = {};
   for (const one of [pid, ...descendants(pid)]) {
     const text = readProc(`${one}/stat`);
     const name = /\((.*)\)/.exec(text)?.[1];
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    // User and system time of its own and of its children that have ended, in ticks of 10 ms.
+    // User and system time of the process and of its ended children, in ticks of 10 ms.
     const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field] ?? 0), 0);
     if (name !== undefined) seconds[name] = (seconds[name] ?? 0) + ticks / 100;
   }
   return seconds;
 }
 
-/** Resident bytes of a Node program and of those that it has started; 0 where there is no /proc. */
+/** Resident bytes of a process and its descendants that run Node; 0 without /proc. */
 export function residentBytes(pid: number): number {
   return memoryOf(pid, 'VmRSS');
 }
 
-/** The same, of what each has had at most. */
+/** The sum of the highest resident bytes of the same processes. */
 export function peakBytes(pid: number): number {
   return memoryOf(pid, 'VmHWM');
 }
@@ -111,7 +111,7 @@ function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
     .reduce((sum, one) => sum + one, 0);
 }
 
-/** A process and those below it that run Node: of a server the one that holds its sockets, then those that serve. */
+/** A process and its descendants that run Node. For a server: first the one that holds its sockets, then those that serve. */
 export function nodePrograms(pid: number): number[] {
   return [pid, ...descendants(pid).filter((one) => programOf(one) === programOf(process.pid))];
 }
@@ -133,7 +133,7 @@ function readProc(path: string): string {
   try {
     return readFileSync(`/proc/${path}`, 'utf8');
   } catch {
-    // It has ended in between, or this system has no /proc.
+    // The process has ended meanwhile, or this system has no /proc.
     return '';
   }
 }

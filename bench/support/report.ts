@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Machine } from './machine.ts';
 import { type Result, verdictOf } from './row.ts';
 
-/** All that one run has found. */
+/** The results of one run of the bench, with its settings and the machine. */
 export interface Report {
   startedAt: string;
   minutes: number;
@@ -18,7 +18,7 @@ export interface Report {
 
 const heads = ['row', 'unit', 'ours', 'baseline', 'ratio', 'must', 'aim', 'reached', 'durability: ours / baseline'];
 
-/** The table as Markdown, with what it was measured on. */
+/** The table as Markdown, with the machine and the settings. */
 export function toMarkdown(report: Report): string {
   return [
     ...describeRun(report),

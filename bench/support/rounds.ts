@@ -10,7 +10,7 @@ export interface Side {
 
 type Line = Pick<Result, 'title' | 'unit' | 'bound'>;
 
-/** Measures both sides in turn, ours first, so that what changes on the machine meanwhile meets both. */
+/** Measures both sides in alternating rounds, ours first, so that changes on the machine affect both. */
 export async function compare(
   bench: Bench,
   line: Line,
@@ -24,7 +24,7 @@ export async function compare(
   return resultOf(line, rounds, { ours: ours.durability, baseline: baseline.durability });
 }
 
-/** What some rounds of both sides say: figures of the same round stand at the same place. */
+/** The result of rounds of both sides: their medians, and the median of the ratios. Figures of one round have the same index. */
 export function resultOf(line: Line, rounds: Result['rounds'], durability: Result['durability']): Result {
   return {
     ...line,
@@ -47,15 +47,15 @@ export function median(values: readonly number[]): number {
 
 export const oursDurability = 'fsync before the answer, shared by a flush';
 
-/** What is sent to both: single chunks of 100 points unless said otherwise. */
+/** What both sides are sent: by default single chunks of 100 points. */
 interface Sent {
   points?: number;
-  /** Of one request, as `chunk/multi` here, as lines of one body there. */
+  /** Channels of one request: `chunk/multi` for our server, lines of one body for the other. */
   channels?: number;
   isMix?: boolean;
 }
 
-/** Chunks: ours against a server that takes the same data. */
+/** Compares our server with one that takes the same data. */
 export function againstOther(
   bench: Bench,
   line: { kind: TargetKind; title: string; durability: string; bound: Bound; unit?: string },

@@ -14,7 +14,7 @@ export interface Result {
   title: string;
   unit: string;
   ours: number;
-  /** What it is held against; null where the bound is absolute. */
+  /** The figure of the baseline; null when there is none. */
   baseline: number | null;
   /** Median of the ratios of the rounds. */
   ratio: number | null;
@@ -25,14 +25,14 @@ export interface Result {
 }
 
 export interface Bound {
-  /** What it bounds. */
+  /** Which figure it bounds. */
   of: 'ratio' | 'ours';
   is: 'at least' | 'at most';
   must: number;
   aim: number;
 }
 
-/** How a result stands to its bound. */
+/** Whether a result reaches its bound. */
 export function verdictOf({ bound, ours, ratio }: Result): 'aim' | 'must' | 'missed' {
   const value = bound.of === 'ours' ? ours : (ratio ?? Number.NaN);
   const reaches = (mark: number) => (bound.is === 'at least' ? value >= mark : value <= mark);

@@ -1,30 +1,30 @@
 import type { Format } from './payload.ts';
 
-/** Where requests of a format go, and what they are answered with. */
+/** The address for requests of a format, their headers, and the expected status. */
 export interface Route {
   path: string;
   headers: Record<string, string>;
   expectedStatus: number;
 }
 
-/** A server under load: a process of its own on 127.0.0.1 with data of its own. */
+/** A server to be measured: a process of its own on 127.0.0.1 with data of its own. */
 export interface Target {
   kind: TargetKind;
   name: string;
-  /** What its 2xx promises. */
+  /** What is guaranteed when it has answered 2xx. */
   durability: string;
   url: string;
   pid: number;
   key: string;
   routes: Partial<Record<Format, Route>>;
   openStreams(count: number, pointsPerChunk: number): Promise<string[]>;
-  /** Points that are stored now; for one that stores none, points that it was sent. */
+  /** The number of stored points; for a server that stores nothing, the points that it was sent. */
   storedPoints(): Promise<number>;
-  /** By what a command finds its database, where it is a server of this project. */
+  /** The settings by which a command finds the database, if it is a server of this project. */
   settings?: Record<string, string>;
-  /** Its PostgreSQL, where it has one. */
+  /** Runs a statement on its PostgreSQL, if it has one. */
   sql?: Sql;
-  /** Sends one `copy … to stdout` there and throws away what comes. @returns how many bytes that was */
+  /** Runs one `copy … to stdout` there and discards the output. @returns its bytes */
   copyOut?: (statement: string) => Promise<number>;
   stop(): Promise<void>;
 }
@@ -40,8 +40,8 @@ export type TargetKind =
   | 'influx'
   | 'discard';
 
-/** Runs one statement. int8 has to be cast to float8. */
+/** Runs one statement. It must cast int8 to float8, since pg returns int8 as text. */
 export type Sql = <Row extends Record<string, unknown>>(text: string, values?: unknown[]) => Promise<Row[]>;
 
-/** A baseline that is not on this machine. */
+/** Thrown when a program that a row needs is not installed on this machine. */
 export class NotInstalled extends Error {}

@@ -8,8 +8,8 @@ import { openStore } from '../../src/process/open-database.ts';
 import type { StreamService } from '../../src/streams/service.ts';
 
 /*
- * What HTTP alone allows: this server's app with its auth, body reader, validation and serialisation, on a real database,
- * over an ingest that counts the points and stores none.
+ * How fast HTTP alone can be: the app of this server with its auth, body reader, validation and serialisation, on a real
+ * database, but with an ingest that only counts the points.
  */
 const config = readConfig(process.env);
 const log = pino({ level: config.LOG_LEVEL }, pino.destination(2));

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 
 /*
- * The cheapest server there can be in Node: it reads a request to its end and says 201. What the load generator reaches
- * against it is the most that it can show of any other server.
+ * The cheapest possible server in Node: it reads a request to its end and answers 201. The rate that the load generator
+ * reaches against it is the most that it can measure of any server.
  */
 const answer = 'HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n';
 

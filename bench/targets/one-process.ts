@@ -7,8 +7,8 @@ import { processLimits } from '../../src/process/limits.ts';
 import { openStore } from '../../src/process/open-database.ts';
 
 /*
- * This server in one process, which stores series packed, or as they were sent: the two forms that are held against each other.
- * Or it packs, and neither makes overviews nor reads by them.
+ * This server in one process, in one of three forms: it packs series, it stores them as they were sent, or it packs them
+ * but neither makes overviews nor reads with them. The benches compare these forms.
  */
 const [, , form] = process.argv;
 const config = readConfig(process.env);
@@ -21,7 +21,7 @@ const readiness = form !== 'as-sent' ? store.database.readiness : { ...store.dat
 
 const withoutOverviews = {
   overviews: { waitingMax: 0 },
-  // As many as an integer of PostgreSQL can say.
+  // The largest integer of PostgreSQL.
   points: { overviewChunksMin: Number.POSITIVE_INFINITY, looseChunksMax: 2 ** 31 - 2 },
 };
 const limits = form === 'without-overviews' ? withoutOverviews : {};

@@ -15,10 +15,10 @@ import { processLimits } from '../../src/process/limits.ts';
 import { openStore } from '../../src/process/open-database.ts';
 
 /*
- * The server that a good engineer writes first for the same contract: Fastify with its own body reader and validation, one
- * transaction for each request, Kysely, arrays as pg sends them (as text), the chunk upserted at its address and the counter of its
- * channel kept exact under the channel's row lock. It has the same look-up of keys, the same PostgreSQL with the same
- * settings, and the same number of connections as ours.
+ * The server that a good engineer would write first for the same contract: Fastify with its own body reader and validation,
+ * one transaction for each request, Kysely, and arrays as text, as pg sends them. The chunk is upserted at its address, and
+ * the counter of its channel is kept exact under the row lock of the channel. It looks up keys as our server does, on the
+ * same PostgreSQL with the same settings and the same number of connections.
  */
 interface Tables {
   streams: { data_id: Generated<string>; organization_id: string; points_per_chunk: number };
@@ -138,7 +138,7 @@ app.post(
         .where('organization_id', '=', identity.organizationId)
         .executeTakeFirst();
       if (stream === undefined) return undefined;
-      // Makes the channel or locks it, so that the difference below is counted once.
+      // Creates the channel or locks it, so that the difference below is added exactly once.
       await transaction
         .insertInto('channels')
         .values({ data_id, channel_name, units })

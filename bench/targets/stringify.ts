@@ -2,7 +2,7 @@ import { readFileSync, writeSync } from 'node:fs';
 
 /*
  * Reads an answer with the arrays of one property from a file, and prints the milliseconds that JSON.stringify takes for
- * those arrays in memory, in a process that has done nothing like it before.
+ * those arrays in memory. The process is new, so nothing is compiled or warm yet.
  */
 const answer = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as {
   properties: Record<string, Record<string, unknown>>;

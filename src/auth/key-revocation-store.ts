@@ -3,6 +3,7 @@ import { type Actor, actorParameter, auditEntries } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
+import { isValidKey } from './valid-key.ts';
 
 /** Selects keys: all of an organization, those of one of its users, or a single one. */
 export interface KeysOf {
@@ -34,7 +35,7 @@ export async function revokeOwnKeys(
     ]);
     const revoked = await revokeAll(client, { ...keysOf, organizationId }, actor);
     const { rowCount } = await client.query(
-      `select from api_keys where organization_id = $1::uuid and 'admin' = any(scopes) and ${opens} limit 1`,
+      `select from api_keys where organization_id = $1::uuid and 'admin' = any(scopes) and ${isValidKey()} limit 1`,
       [organizationId],
     );
     if (rowCount === 0 && revoked.length > 0) throw new LastKey();
@@ -47,8 +48,6 @@ export async function revokeOwnKeys(
 
 /** Thrown to roll the revocation back. */
 class LastKey extends Error {}
-
-const opens = 'revoked_at is null and (expires_at is null or expires_at > now())';
 
 const ofRevoked = {
   from: 'revoked join users whose on whose.user_id = revoked.user_id and whose.organization_id = revoked.organization_id',
@@ -71,7 +70,7 @@ async function revokeAll(
       `with revoked as (
          update api_keys set revoked_at = now()
          where organization_id = $1::uuid and ($2::uuid is null or user_id = $2::uuid)
-           and ($3::bigint is null or key_id = $3::bigint) and ${opens}
+           and ($3::bigint is null or key_id = $3::bigint) and ${isValidKey()}
          returning key_id, organization_id, user_id, key_hint, scopes, expires_at, replaces_key_id
        ), audited as (${auditEntries('key.revoke', ofRevoked, '$4')})
        select key_id from revoked`,
@@ -86,7 +85,7 @@ async function revokeAll(
 export async function countOpenKeys({ organizationId, pool }: OrganizationDatabase, countMax: number): Promise<number> {
   const { rows } = await pool.query<{ count: number }>(
     `select count(*) as count from (
-       select from api_keys where organization_id = $1::uuid and ${opens} limit $2::integer) as open`,
+       select from api_keys where organization_id = $1::uuid and ${isValidKey()} limit $2::integer) as open`,
     [organizationId, countMax],
   );
   return rows[0]?.count as number;

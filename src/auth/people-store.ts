@@ -9,6 +9,7 @@ import type { Database } from '../database/database.ts';
 import { type Fold, findFolding } from '../database/folding.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { inTransaction } from '../database/transactions.ts';
+import { isValidKey } from './valid-key.ts';
 
 export interface OrganizationRow {
   organization_id: string;
@@ -232,7 +233,7 @@ export async function nextOrganizations(
      ), keys as (
        select organization_id, count(*) as count from api_keys
        where organization_id in (select organization_id from page)
-         and revoked_at is null and (expires_at is null or expires_at > now())
+         and ${isValidKey()}
        group by organization_id
      )
      select page.*, coalesce(people.count, 0) as user_count, coalesce(keys.count, 0) as open_key_count
@@ -256,7 +257,7 @@ export async function nextUsers(
        order by name, user_id limit $4::integer
      ), keys as (
        select user_id, max(last_used_at) as last_used_at,
-              count(*) filter (where revoked_at is null and (expires_at is null or expires_at > now())) as count
+              count(*) filter (where ${isValidKey()}) as count
        from api_keys where organization_id = $1::uuid and user_id in (select user_id from page) group by user_id
      )
      select page.*, coalesce(keys.count, 0) as open_key_count, keys.last_used_at

@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts';
 import type { FoundKey, Identity } from './identity.ts';
 import type { AuthLimits } from './limits.ts';
 import { hashToken } from './tokens.ts';
+import { isValidKey } from './valid-key.ts';
 
 /** What a person sees of a session. `expires_at` is null when a request uses a key and not a session. */
 export interface SessionFacts {
@@ -25,7 +26,6 @@ const begunBy = {
   details: `jsonb_build_object('expires_at', made.expires_at)`,
 };
 
-const keyOpens = 'key.revoked_at is null and (key.expires_at is null or key.expires_at > now())';
 const identityColumns =
   'key.organization_id as "organizationId", key.user_id as "userId", key.key_id as "keyId", key.scopes';
 
@@ -51,7 +51,7 @@ function finder(table: 'sessions' | 'sign_in_links') {
                     coalesce(key.last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
              from ${table} own
              join api_keys key on key.key_id = own.key_id and key.organization_id = own.organization_id
-             where own.token_hash = any($1::bytea[]) and own.expires_at > now() and ${keyOpens}`,
+             where own.token_hash = any($1::bytea[]) and own.expires_at > now() and ${isValidKey('key')}`,
       values: [hashes, keyUseMsMin / 1_000],
     });
     const rowOf = new Map(rows.map(({ tokenHash, ...found }) => [tokenHash.toString('hex'), found]));
@@ -110,7 +110,7 @@ async function storeSession(
 ): Promise<StoredSession | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<Identity & SessionFacts>(
     `with named as (${named}), opener as (
-       select key.* from named join api_keys key using (organization_id, key_id) where ${keyOpens}
+       select key.* from named join api_keys key using (organization_id, key_id) where ${isValidKey('key')}
      ), ${sweep('sessions', '$3', '$4')}, made as (
        insert into sessions (token_hash, organization_id, key_id, expires_at)
        select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener
@@ -219,7 +219,7 @@ export async function insertLink(
   actor: Actor = theServer,
 ): Promise<string | undefined> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ expires_at: string }>(
-    `with opener as (select * from api_keys key where key_id = $5::bigint and ${keyOpens}),
+    `with opener as (select * from api_keys key where key_id = $5::bigint and ${isValidKey('key')}),
      ${sweep('sign_in_links', '$3', '$4')}, made as (
        insert into sign_in_links (token_hash, organization_id, key_id, expires_at)
        select $1::bytea, organization_id, key_id, now() + make_interval(secs => $2::float8) from opener

@@ -6,6 +6,7 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { apiKeyHint, hashApiKey, publicIdOf } from './api-key.ts';
 import { type FoundKey, type Identity, type Scope, scopes } from './identity.ts';
 import { type AuthLimits, authLimits } from './limits.ts';
+import { isValidKey } from './valid-key.ts';
 
 /**
  * Looks up all keys by one statement.
@@ -25,7 +26,7 @@ export async function findKeyOwners(
                   key_hash as "keyHash", public_id as "publicId",
                   coalesce(last_used_at < now() - make_interval(secs => $2::float8), true) as "isUseStale"
            from api_keys
-           where public_id = any($1::text[]) and revoked_at is null and (expires_at is null or expires_at > now())`,
+           where public_id = any($1::text[]) and ${isValidKey()}`,
     values: [wanted, keyUseMsMin / 1_000],
   });
   const rowOf = new Map(rows.map((row) => [row.publicId, row]));
@@ -144,7 +145,7 @@ export async function insertSuccessor(
   const { rows } = await poolOf(way).query<{ keyId: number; oldExpiresAt: string }>(
     `with old as (
        select key_id, organization_id, user_id, scopes, created_at, expires_at from api_keys k
-       where key_id = $1::bigint and ($9::uuid is null or organization_id = $9::uuid) and revoked_at is null and (expires_at is null or expires_at > now())
+       where key_id = $1::bigint and ($9::uuid is null or organization_id = $9::uuid) and ${isValidKey('k')}
          and not exists (select from api_keys n where n.replaces_key_id = k.key_id and n.revoked_at is null)
        for update
      ), lost as (
@@ -216,8 +217,7 @@ export async function revokeKey(database: Database, keyId: number, actor: Actor 
 export async function hasUsableKey(database: Database, organizationId: string): Promise<boolean> {
   const { rowCount } = await database.everyOrganization.upkeep.pool.query(
     `select from api_keys
-     where organization_id = $1::uuid and revoked_at is null and (expires_at is null or expires_at > now())
-     limit 1`,
+     where organization_id = $1::uuid and ${isValidKey()} limit 1`,
     [organizationId],
   );
   return rowCount !== 0;

@@ -4,6 +4,7 @@ import { type AuditAction, auditActions } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
+import { uuid, wholeNumber } from './listing.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database. */
@@ -88,14 +89,4 @@ function time(text: string): string {
   const at = ago === undefined ? parseDateTime(text) : new Date(Date.now() - ago * 1_000).toISOString();
   if (at === undefined) throw new InvalidArgumentError('It is a time such as 2027-01-31T12:00:00Z, or 24h or 7d ago.');
   return at;
-}
-
-function uuid(text: string): string {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text;
-  throw new InvalidArgumentError('It is a data_id.');
-}
-
-function wholeNumber(digits: string): number {
-  if (!/^\d{1,9}$/.test(digits)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(digits);
 }

@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { backUp, type Made, type Sink } from '../backups/backup.ts';
@@ -9,7 +8,8 @@ import type { BackupManifest, Contents } from '../backups/backup-format.ts';
 import { readBackup } from '../backups/read-backup.ts';
 import { openDatabase } from '../database/database.ts';
 import { createProgress, type Output } from '../demo/progress.ts';
-import { onStopSignal } from '../process/signals.ts';
+import { megabytes, progressTo } from './progress.ts';
+import { stopSignal } from './stop-signal.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database. */
@@ -51,7 +51,7 @@ export function addBackupCommand(command: Command, { withStore, input, output, e
         // The database may be of any size, so statements have no time-out.
         const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
         try {
-          const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors) });
+          const make = (sink: Sink) => backUp(database, sink, { signal, onProgress: progressTo(errors, readOf) });
           const made = await (file === '-' ? make(sinkTo(output)) : writeFileWhole(file, make));
           for (const line of [...describeBackup(made.manifest, made.contents), sizeOf(made)]) errors.write(`${line}\n`);
         } finally {
@@ -78,8 +78,6 @@ const sizeOf = ({ bytes, contents }: Made) => {
   const read = contents.tables.reduce((sum, table) => sum + table.bytes, 0);
   return `${megabytes(bytes)}, of ${megabytes(read)} that PostgreSQL gave`;
 };
-
-export const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 /** Opens the bytes of a backup. From a file, whose size is known, it shows a progress bar. */
 export async function openSource(
@@ -108,31 +106,8 @@ async function* counted(
   }
 }
 
-/**
- * A signal that is aborted when the command is stopped (SIGTERM, SIGINT, SIGHUP). The exit code is then that of the
- * signal.
- */
-export function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  onStopSignal((signal) => {
-    process.exitCode = 128 + constants.signals[signal];
-    stop.abort(new Error(`Stopped by ${signal}.`));
-  });
-  return stop.signal;
-}
-
-/** A progress bar whose total is estimated: the size of the tables on disk is about that of their content. */
-function progressTo(errors: Output): (bytes: number, total: number) => void {
-  let progress: ((done: number) => void) | undefined;
-  let whole = 0;
-  return (bytes, total) => {
-    if (progress === undefined) {
-      whole = total;
-      progress = createProgress(errors, whole, (done) => `${megabytes(done)} of about ${megabytes(whole)} read`);
-    }
-    if (bytes < whole) progress(bytes);
-  };
-}
+/** The total is an estimate: the size of the tables on disk is about that of their content. */
+const readOf = (done: number, total: number) => `${megabytes(done)} of about ${megabytes(total)} read`;
 
 /**
  * Writes to the output with back-pressure: each write resolves when the reader has taken it.

@@ -14,7 +14,7 @@ import type { Database } from '../database/database.ts';
 import { parseDateTime } from '../lib/date-time.ts';
 import { durationSeconds } from '../lib/duration.ts';
 import { rowPages } from '../lib/row-pages.ts';
-import { type Columns, jsonHelp, jsonOption, type Listing } from './listing.ts';
+import { type Columns, jsonHelp, jsonOption, type Listing, wholeNumber } from './listing.ts';
 import { owner, type WithDatabase } from './surroundings.ts';
 
 const about = (cacheSeconds: number) => `
@@ -248,9 +248,4 @@ function comingTime(date: string): string {
   const at = parseDateTime(date);
   if (at !== undefined && Date.parse(at) > Date.now()) return at;
   throw new InvalidArgumentError('It is a time to come, such as 2027-01-31 or 2027-01-31T12:00:00Z.');
-}
-
-function wholeNumber(digits: string): number {
-  if (!/^\d{1,15}$/.test(digits)) throw new InvalidArgumentError('It is a whole number.');
-  return Number(digits);
 }

@@ -69,11 +69,17 @@ export const jsonOption = () => new Option('--json', 'print JSON, one object a l
 export const jsonHelp =
   '\nWith --json each line is one JSON object, whose fields are named as in the answers of the API.';
 
-/** Reads the `--limit` of a list. */
+/** Reads a `--limit`. */
 export function atLeastOne(text: string): number {
   const number = Number(text);
   if (/^\d{1,15}$/.test(text) && number >= 1) return number;
   throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}
+
+/** Reads a whole number, such as the number of a key. */
+export function wholeNumber(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It is a whole number.');
 }
 
 export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

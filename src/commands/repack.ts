@@ -1,9 +1,10 @@
-import { constants } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { openDatabase } from '../database/database.ts';
-import { createProgress, type Output } from '../demo/progress.ts';
-import { onStopSignal } from '../process/signals.ts';
+import type { Output } from '../demo/progress.ts';
 import { type Repacking, repack } from '../repack/repack.ts';
+import { atLeastOne } from './listing.ts';
+import { megabytes, progressTo } from './progress.ts';
+import { stopSignal } from './stop-signal.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database. */
@@ -20,16 +21,12 @@ export function addRepackCommand(command: Command, { withStore, output }: Surrou
       withStore(async ({ connectionString }) => {
         // The database may be of any size, so statements have no time-out.
         const database = openDatabase(connectionString, { poolMax: 1, onIdleError: () => {}, statementMsMax: 0 });
-        const stop = new AbortController();
-        onStopSignal((signal) => {
-          process.exitCode = 128 + constants.signals[signal];
-          stop.abort();
-        });
+        const signal = stopSignal();
         try {
           const result = await repack(database, {
             ...(limit !== undefined && { packedMax: limit }),
-            signal: stop.signal,
-            onProgress: progressTo(output),
+            signal,
+            onProgress: progressTo(output, lookedAt),
             onLeft: ({ dataId, place, problem }) => {
               output.write(`${output.isTTY ? clearedLine : ''}stream ${dataId}, ${place}: ${problem}\n`);
             },
@@ -47,18 +44,8 @@ export function addRepackCommand(command: Command, { withStore, output }: Surrou
 /** Clears the line of the progress bar, which is not full when the command was stopped. */
 const clearedLine = '\r\u001b[K';
 
-/** A progress bar whose total is the count at the beginning; servers may store more meanwhile. */
-function progressTo(output: Output): (looked: number, total: number) => void {
-  let progress: ((done: number) => void) | undefined;
-  let whole = 0;
-  return (looked, total) => {
-    if (progress === undefined) {
-      whole = total;
-      progress = createProgress(output, whole, (done) => `${done} of ${whole} chunks looked at`);
-    }
-    if (looked < whole) progress(looked);
-  };
-}
+/** The total is the count at the beginning; servers may store more meanwhile. */
+const lookedAt = (done: number, total: number) => `${done} of ${total} chunks looked at`;
 
 function summaryOf(result: Repacking): string[] {
   const { looked, packed, asSent, wrong, heldChannels, pointBytes, tableBytes, isBrokenOff } = result;
@@ -78,12 +65,4 @@ function summaryOf(result: Repacking): string[] {
   if (heldChannels > 0) lines.push(`${heldChannels} channels were held by somebody else all the time: run this again.`);
   if (isBrokenOff) lines.push('Stopped before the end: run this again to go on.');
   return lines;
-}
-
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
-
-function atLeastOne(text: string): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && Number.isSafeInteger(number)) return number;
-  throw new InvalidArgumentError('It must be a whole number of at least 1.');
 }

@@ -6,7 +6,8 @@ import { openDatabase } from '../database/database.ts';
 import type { Output } from '../demo/progress.ts';
 import type { Unprepared } from '../process/open-database.ts';
 import { verify } from '../verify/verify.ts';
-import { describeBackup, openSource, stopSignal } from './backup.ts';
+import { describeBackup, openSource } from './backup.ts';
+import { stopSignal } from './stop-signal.ts';
 import { differsStill, describeVerification as verificationOf } from './verify.ts';
 
 interface Surroundings {

@@ -1,12 +1,13 @@
-import { constants } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
 import { type Database, openDatabase } from '../database/database.ts';
-import { onStopSignal } from '../process/signals.ts';
+import { busyCode } from '../process/retention-schedule.ts';
 import type { PlannedRule, RunOutcome } from '../retention/apply-rules.ts';
 import type { Restored } from '../retention/restore-run.ts';
 import { operatorHere } from './operator.ts';
+import { megabytes } from './progress.ts';
+import { stopSignal } from './stop-signal.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database. */
@@ -90,9 +91,6 @@ export function addRetentionCommands(command: Command, { withStore, print, confi
     });
 }
 
-/** Exit code when another process is doing the same work: EX_TEMPFAIL of `sysexits.h`, a temporary failure. */
-const busyCode = 75;
-
 type Rules = Parameters<typeof import('../retention/apply-rules.ts')['planRetention']>[1];
 
 async function list(database: Database, rules: Rules, json: boolean, print: (line: string) => void): Promise<void> {
@@ -111,7 +109,7 @@ const countOf = (runs: number) => (runs === 1 ? '1 run is' : `${runs} runs are`)
 function linesOf({ runs, points, bytes, problem }: PlannedRule, rule: string): string[] {
   if (problem !== undefined) return [`${rule}: ${problem}`];
   return [
-    `${rule}: ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, ${points} points, about ${(bytes / 1e6).toFixed(1)} MB`,
+    `${rule}: ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, ${points} points, about ${megabytes(bytes)}`,
     ...runs.map(
       ({ dataId, name, points, changedAt, isFinalized }) =>
         `  ${dataId}  ${points} points  last changed ${changedAt}${isFinalized ? '' : ', never finalized'}  ${name}`,
@@ -127,17 +125,13 @@ async function apply(
   print: (line: string) => void,
 ): Promise<void> {
   const { applyRetention } = await import('../retention/apply-rules.ts');
-  const stop = new AbortController();
-  onStopSignal((signal) => {
-    process.exitCode = 128 + constants.signals[signal];
-    stop.abort();
-  });
+  const signal = stopSignal();
   const { RetentionBusy } = await import('../retention/retention-lock.ts');
   const outcomes = await applyRetention(database, rules, {
     folder,
     actor: scheduled ? theServer : operatorHere(),
     now: Date.now,
-    signal: stop.signal,
+    signal,
     onOutcome: (outcome) => print(json ? JSON.stringify(outcome) : outcomeLine(outcome)),
   }).catch((error) => {
     if (!(error instanceof RetentionBusy)) throw error;
@@ -148,9 +142,9 @@ async function apply(
   const count = (became: RunOutcome['became']) => outcomes.filter((outcome) => outcome.became === became).length;
   const [removed, changed, failed] = [count('removed'), count('changed'), count('failed')];
   if (failed > 0) process.exitCode ??= 1;
-  if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: stop.signal.aborted }));
+  if (json) print(JSON.stringify({ applied: true, removed, changed, failed, stopped: signal.aborted }));
   else print(`Archived and removed: ${removed}. Left since they have changed: ${changed}. Failed: ${failed}.`);
-  if (stop.signal.aborted && !json) print('Stopped before the end: run this again to go on.');
+  if (signal.aborted && !json) print('Stopped before the end: run this again to go on.');
 }
 
 function outcomeLine({ dataId, became, path, problem }: RunOutcome): string {

@@ -22,10 +22,10 @@ type Environment = Record<string, string | undefined>;
 export function addTestCommand(command: Command, environment: Environment): void {
   command
     .description('run a server for integration tests: alone, gone at its end, failing when told to (docs/testing.md)')
-    .option('--port <port>', 'port on 127.0.0.1; 0 picks a free one', wholeNumber(0, 65_535), 0)
+    .option('--port <port>', 'port on 127.0.0.1; 0 picks a free one', wholeNumberWithin(0, 65_535), 0)
     .option('--seed <text>', 'the same requests one after another give the same ids, keys and dice of faults')
     .option('--keep <dir>', 'an empty folder for the data, which is left there at the end')
-    .option('--parent <pid>', 'ends when this process has ended', wholeNumber(1, 2 ** 31))
+    .option('--parent <pid>', 'ends when this process has ended', wholeNumberWithin(1, 2 ** 31))
     .option('--openapi', 'print the OpenAPI document of the routes below /_test, and run nothing')
     .action((options: TestOptions) => (options.openapi ? printOpenapi() : runTestServer(options, environment)));
 }
@@ -88,7 +88,7 @@ function isPipe(descriptor: number): boolean {
   }
 }
 
-function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+function wholeNumberWithin(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value;

@@ -1,13 +1,13 @@
-/** The prefixes of the stream endpoints, one for each generation of the SDK. */
-const streams = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'];
+/** The prefixes of the stream endpoints, one for each generation of the SDK. One set of handlers serves them all. */
+export const streamPrefixes = ['/metrology/stream', '/tool-state/stream', '/instrument-timeseries'] as const;
 
 /**
  * The routes that the official service has too, from the SDK or its documentation. All others are this server's own.
  * The two kinds differ in how they treat an unknown parameter or field (decision 0034). An official route answers as
  * usual and names it in a header, since its clients were written for another server. One of our own refuses it.
  */
-const official = new Set([
-  ...streams.flatMap((prefix) =>
+const official = new Set<string>([
+  ...streamPrefixes.flatMap((prefix) =>
     ['initialize', 'chunk', 'chunk/multi', ':data_id/finalize'].map((call) => `POST ${prefix}/${call}`),
   ),
   'GET /tool-state/:data_id/timeseries',

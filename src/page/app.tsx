@@ -21,7 +21,7 @@ type Access =
   | { kind: 'out'; reason: string }
   | { kind: 'in'; session: SignedIn };
 
-/** The page: whoever is signed in sees what the address says. */
+/** The page. It shows the view that the address names, once somebody is signed in. */
 export function App() {
   const [access, setAccess] = useState<Access>({ kind: 'asking' });
   const ask = () => {
@@ -60,7 +60,7 @@ export function App() {
   );
 }
 
-/** The session that is there, or one for the token of the link. */
+/** Begins a session with the token of the link, if the address has one; otherwise reads the session of the cookie. */
 async function enter(): Promise<Access> {
   const token = takeToken();
   try {
@@ -69,7 +69,7 @@ async function enter(): Promise<Access> {
   } catch (error) {
     if (!(error instanceof ApiFailure) || error.status !== 401) return { kind: 'failed', error: error as Error };
     if (token === undefined) return { kind: 'out', reason: '' };
-    // Whoever opens the link twice may be signed in already.
+    // The link was opened before, so this browser may be signed in already.
     return readSession().then(
       (session): Access => ({ kind: 'in', session }),
       (): Access => ({
@@ -120,7 +120,7 @@ function skip(): void {
   main?.focus();
 }
 
-/** Says when what is shown is not fed any more. */
+/** A banner while the live connection is lost: what is shown may be old. */
 function LineBanner() {
   const line = useLine();
   if (line.kind !== 'lost') return null;

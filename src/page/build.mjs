@@ -6,8 +6,8 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import { build } from 'esbuild';
 
 /*
- * Builds the page into `dist/page`: index.html, and files that have the hash of their bytes in their names, each beside
- * its gzip and Brotli form. Nothing is fetched at run time but these.
+ * Builds the page into `dist/page`: index.html, and files with the hash of their bytes in their names. Each script and
+ * style sheet lies beside its gzip and Brotli form. At run time the page loads nothing else.
  */
 
 const page = fileURLToPath(new URL('.', import.meta.url));
@@ -64,7 +64,7 @@ async function compress(name) {
   ]);
 }
 
-/** The record of the demo as a module of its own, which a browser loads only when somebody streams it. */
+/** Makes the record of the demo a module of its own, which a browser loads only when somebody starts the demo. */
 function serveRecord(build) {
   build.onResolve({ filter: /^demo-record$/ }, () => ({ path: 'demo-record', namespace: 'record' }));
   build.onLoad({ filter: /.*/, namespace: 'record' }, async () => {
@@ -83,7 +83,7 @@ export const tenths = ${JSON.stringify(Object.fromEntries(columns))};`;
   });
 }
 
-/** Each number less the one before it: small whole numbers, which compress well. */
+/** The difference of each number from the one before it: small whole numbers, which compress well. */
 function steps(numbers) {
   return numbers.map((number, i) => number - (numbers[i - 1] ?? 0));
 }

@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { hrefOf, type PageState, stateOf } from './url-state.ts';
 
-/** Told when the page itself has changed the address; the browser tells of the Back button. */
+/** Called when the page has changed the address. For the Back button the browser has an event of its own (`popstate`). */
 const watchers = new Set<() => void>();
 
-/** Shows something else. The Back button comes back to what was there, unless `replace` is true. */
+/** Shows another state and writes it into the address. The Back button returns to the one before, unless `replace` is true. */
 export function show(state: PageState, { replace = false } = {}): void {
   const address = hrefOf(state);
   if (replace) history.replaceState(null, '', address);
@@ -13,7 +13,7 @@ export function show(state: PageState, { replace = false } = {}): void {
   if (!replace) scrollTo(0, 0);
 }
 
-/** What the address shows. */
+/** The state that the address names; the component renders again when the address changes. */
 export function usePageState(): PageState {
   const [state, setState] = useState(() => stateOf(location.search));
   useEffect(() => {
@@ -28,7 +28,7 @@ export function usePageState(): PageState {
   return state;
 }
 
-/** For links: a plain click stays on the page; any other does what a browser does with a link. */
+/** Properties of a link within the page. A plain click does not reload; any other click does what the browser does. */
 export function linkTo(state: PageState): { href: string; onClick: (event: MouseEvent) => void } {
   return {
     href: hrefOf(state),

@@ -2,13 +2,13 @@ import { useTheme } from './lib/hooks.ts';
 
 const place = 'metrology theme';
 
-/** Light or dark as it was chosen before; else as the computer has it. */
+/** Sets the theme that was chosen before. Without a choice the style sheet follows the system. */
 export function restoreTheme(): void {
   try {
     const theme = localStorage.getItem(place);
     if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
   } catch {
-    // A browser may forbid storage. The theme of the computer is shown then.
+    // A browser may forbid storage. The theme of the system is shown then.
   }
 }
 
@@ -19,7 +19,7 @@ export function ThemeButton() {
     try {
       localStorage.setItem(place, other);
     } catch {
-      // It lasts as long as the page then.
+      // The choice lasts until the page is closed.
     }
   };
   return (

@@ -1,4 +1,4 @@
-/** Something could not be read: what the server said, and another try. */
+/** Shown in place of a view that could not be read: the error, and a button that tries again. */
 export function Trouble({ error, onAgain }: { error: Error; onAgain: () => void }) {
   return (
     <main class="narrow">

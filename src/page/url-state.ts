@@ -1,6 +1,6 @@
 import { type Shown, shownOf, writeShown } from './plot/shown.ts';
 
-/** The newest stretch that a growing run is followed with, all of it, or a fixed window. Times in Unix ms. */
+/** Which part of a run the plots show: all of it, its newest seconds (they follow a growing run), or a fixed range in Unix ms. */
 export type WindowSpec =
   | { kind: 'all' }
   | { kind: 'last'; seconds: number }
@@ -39,7 +39,7 @@ export interface RunsState {
   filters: RunFilters;
 }
 
-/** Who did what; a filter is empty where it filters nothing. */
+/** The audit log. An empty filter lets everything through. */
 export interface AuditState {
   view: 'audit';
   action: string;
@@ -49,7 +49,7 @@ export interface AuditState {
 
 export interface KeysState {
   view: 'keys';
-  /** With those that do not open any more. */
+  /** Whether expired and revoked keys are listed too. */
   ended: boolean;
 }
 
@@ -67,14 +67,14 @@ export const noFilters: RunFilters = {
   user: '',
 };
 
-/** How many runs are laid over each other at most. */
+/** Most runs that one comparison shows. */
 export const comparedRunsMax = 4;
 
 const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const actionPattern = /^[a-z_]{1,20}(\.[a-z_]{1,20})?$/;
 const allOfIt: WindowSpec = { kind: 'all' };
 
-/** What an address shows. Whatever is wrong in it is left out: an address may come from anywhere. */
+/** Reads the state from the query of an address. Invalid parts are ignored, since anybody may have written the address. */
 export function stateOf(query: string): PageState {
   const params = new URLSearchParams(query);
   const run = params.get('run');
@@ -128,7 +128,7 @@ export function hrefOf(state: PageState): string {
   return query === '' ? './' : `./?${query}`;
 }
 
-/** A run as it opens. */
+/** The state in which a run opens. */
 export const runState = (dataId: string): RunState => ({
   view: 'run',
   dataId,
@@ -153,7 +153,7 @@ function writeWindow(params: URLSearchParams, window: WindowSpec): void {
   }
 }
 
-/** Microseconds: a window that was drawn by hand needs no more digits. */
+/** Rounds ms to whole microseconds: a window that was chosen by mouse needs no more digits. */
 const round = (ms: number) => Math.round(ms * 1_000) / 1_000;
 
 function numberOf(text: string | null): number | undefined {

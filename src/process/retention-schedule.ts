@@ -59,8 +59,8 @@ async function waited(ms: number, timerMsMax: number, signal: AbortSignal): Prom
   return !signal.aborted;
 }
 
-/** Exit code of the command when another process is doing the same work. */
-const busyCode = 75;
+/** Exit code of the command when another process is doing the same work: EX_TEMPFAIL of `sysexits.h`, a temporary failure. */
+export const busyCode = 75;
 
 /** Logs the output of the command, until it has ended. */
 async function followed(child: ChildProcess, log: Logger): Promise<void> {

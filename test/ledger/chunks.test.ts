@@ -1,9 +1,9 @@
 import { PassThrough, Readable } from 'node:stream';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { streamPrefixes } from '../../src/app.ts';
 import type { Database } from '../../src/database/database.ts';
 import { httpLimits } from '../../src/http/limits.ts';
+import { streamPrefixes } from '../../src/http/official-routes.ts';
 import { ledgerLimits } from '../../src/ledger/limits.ts';
 import { readAccount } from '../../src/ledger/store.ts';
 import { pointLimits } from '../../src/points/limits.ts';

@@ -74,7 +74,7 @@ test('a key is made by the keyboard and shown once, rotated, and revoked after a
   await button(page, 'Revoke all keys of Grace Hopper').first().click();
   await page.locator('dialog').getByRole('button', { name: 'Revoke' }).click();
   await expect.poll(() => row(page, 'Grace Hopper').count()).toBe(0);
-  await page.getByLabel('with ended ones').check();
+  await page.getByLabel('show ended keys too').check();
   await expect.poll(() => row(page, 'revoked 20').count()).toBe(4);
   expect(page.url()).toContain('keys=all');
 

@@ -98,7 +98,7 @@ describe('a run that grows', () => {
 test('the list of runs follows: a new run comes to the top, one that ends leaves it', async () => {
   const visitor = await visit(browser, lab.address, { key: lab.key });
   const page = await visitor.open('/?search=listed');
-  await page.getByText('No run is described by this').waitFor();
+  await page.getByText('No run matches.').waitFor();
   const dataId = await openRun(send, { name: 'listed run', pointsPerChunk: 10 });
   await sendChunk(send, dataId, 0, one(0));
   const row = page.locator('.run-table tbody tr', { hasText: 'listed run' });

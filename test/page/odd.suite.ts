@@ -233,7 +233,7 @@ test('another organization sees of a run what it sees of one that never was', as
     await page.getByRole('heading', { name: 'There is no such run' }).waitFor();
     texts.push((await page.locator('body').textContent()) ?? '');
     const compared = await rival.open(`/?compare=${id}`);
-    await compared.getByText('There is no run of 1 of these addresses').waitFor();
+    await compared.getByText('Not found: 1 run of this address').waitFor();
     texts.push((await compared.locator('body').textContent()) ?? '');
   }
   expect(texts.slice(0, 2)).toEqual(texts.slice(2));

@@ -21,7 +21,7 @@ export interface AuditPage {
   next_cursor: string | null;
 }
 
-/** What can be filtered by, as the server names it. */
+/** The actions that can be filtered by, as the server names them. */
 export const auditActions = [
   ...['key.create', 'key.import', 'key.rotate', 'key.revoke', 'key.link', 'key.change'],
   ...['session.begin', 'session.end', 'session.refuse'],
@@ -41,10 +41,10 @@ export const auditActions = [
 
 const fieldsOf = ({ action, stream, key }: AuditState) => ({ action, data_id: stream, key_id: key });
 
-/** @throws ApiFailure 403 for whom the audit log does not open */
+/** @throws ApiFailure 403 without the scope `admin` */
 export function readAudit(state: AuditState, cursor?: string, signal?: AbortSignal): Promise<AuditPage> {
   return callApi<AuditPage>(`audit/?${queryOf({ ...fieldsOf(state), cursor })}`, { signal });
 }
 
-/** Where all that pass can be downloaded. */
+/** The address of a CSV file with all entries that pass the filters. */
 export const auditFile = (state: AuditState) => `${base}audit/?${queryOf({ ...fieldsOf(state), format: 'csv' })}`;

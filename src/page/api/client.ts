@@ -1,14 +1,14 @@
 import { ApiFailure } from './failure.ts';
 
-/** The address of the server as the page knows it, with a slash at its end; below the prefix of a proxy too. */
+/** The address of the server, with a slash at its end. It includes the path prefix of a proxy. */
 export const base: string = new URL('./', document.baseURI.replace(/[?#].*$/, '')).href;
 
-/** The server answers everything within 30 s, if only that it cannot. */
+/** The time-out of a request. The server answers each within 30 s, with an error if it must. */
 const answerMsMax = 35_000;
 
 let onSignedOut = () => {};
 
-/** Calls back whenever the server says that there is no session any more. */
+/** Sets the function to call when an answer says that the session has ended (401). */
 export function whenSignedOut(callBack: () => void): void {
   onSignedOut = callBack;
 }
@@ -17,11 +17,11 @@ export interface Call {
   method?: string;
   body?: unknown;
   signal?: AbortSignal | undefined;
-  /** A 401 is an answer like any other: it is not the end of a session. */
+  /** True for calls about the session itself: their 401 does not mean that a session has ended. */
   signingIn?: boolean;
 }
 
-/** @param path without a slash at its start @throws ApiFailure */
+/** Calls the API. @param path without a slash at its start @throws ApiFailure */
 export async function callApi<Answer>(path: string, { method, body, signal, signingIn }: Call = {}): Promise<Answer> {
   const answer = await request(path, {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
@@ -41,14 +41,14 @@ export async function callApi<Answer>(path: string, { method, body, signal, sign
 }
 
 async function request(path: string, { signal, ...init }: RequestInit): Promise<Response> {
-  // On a line that was cut without a word no answer ever comes.
+  // Where a connection has died silently, fetch would wait forever.
   const patience = new AbortController();
   const timer = setTimeout(() => patience.abort(), answerMsMax);
   const giveUp = () => patience.abort();
   signal?.addEventListener('abort', giveUp);
   try {
     const answer = await fetch(base + path, { ...init, signal: patience.signal });
-    // The body too: it may be what does not come.
+    // The time-out covers the body too.
     const body = answer.status === 204 ? null : await answer.arrayBuffer();
     return new Response(body, { status: answer.status });
   } catch (error) {
@@ -70,7 +70,7 @@ function sentenceOf(status: number, detail: unknown): string {
   return `The server answers ${status}.`;
 }
 
-/** The part of an address after the `?`; a list stands as one pair each, what is undefined is left out. */
+/** The query of an address, without its `?`. A list becomes one pair for each element; undefined and empty fields are left out. */
 export function queryOf(fields: Record<string, string | number | boolean | readonly string[] | undefined>): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {

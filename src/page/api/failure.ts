@@ -1,4 +1,4 @@
-/** What a request came to when it was refused, or when no answer came (`status` 0). The message is a sentence. */
+/** A request was refused, or no answer came (`status` 0). The message is a sentence for the user. */
 export class ApiFailure extends Error {
   readonly status: number;
 

@@ -2,7 +2,7 @@ import { callApi, queryOf } from './client.ts';
 
 export const allScopes = ['read', 'write', 'delete', 'admin'] as const;
 
-/** A key as it may be shown. */
+/** What the server tells of a key: everything but the key itself. */
 export interface Key {
   key_id: number;
   key_hint: string;
@@ -18,10 +18,10 @@ export interface Key {
   replaced_by_key_id: number | null;
 }
 
-/** With the key itself, which the server answers once. */
+/** A new key with its secret, which the server answers only this once. */
 export type MadeKey = Key & { api_key: string };
 
-/** All keys of the organization that are in a state, or in any. @throws ApiFailure 403 for whom keys do not open */
+/** All keys of the organization in one state, or in any when it is undefined. @throws ApiFailure 403 without the scope `admin` */
 export const listKeys = (state: Key['state'] | undefined, signal?: AbortSignal) =>
   callApi<Key[]>(`keys/?${queryOf({ state })}`, { signal });
 

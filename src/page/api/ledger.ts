@@ -10,7 +10,7 @@ export interface LedgerChannel {
   highest_chunk_index: number;
   missing_count: number;
   missing: ChunkRange[];
-  /** Indexes below the highest one that nobody has used on purpose, such as every second one. */
+  /** Indexes below the highest one that the client left out on purpose, such as every second one. */
   skipped_count: number;
   irregular: {
     chunk_index: number;
@@ -25,7 +25,7 @@ export interface LedgerChannel {
   first_stored_at: string;
   last_changed_at: string;
   replaced_count: number;
-  /** Chunks that hold another content than they did first, and those that came after the stream was finalized. */
+  /** Chunks that were replaced, and chunks that were stored after the stream was finalized. */
   replaced?: MarkedChunks[];
   late?: MarkedChunks[];
 }
@@ -78,7 +78,7 @@ export const listRevisions = async (dataId: string, channel: string) =>
 export const readRevision = (dataId: string, { channel_name, chunk_index, revision }: Revision) =>
   callApi<Content>(`metrology/stream/${dataId}/chunks/revisions/${revision}?${queryOf({ channel_name, chunk_index })}`);
 
-/** What a chunk holds now. */
+/** The current content of a chunk. */
 export async function readChunk(dataId: string, channel: string, chunkIndex: number): Promise<Content> {
   const query = queryOf({ channel, from_chunk: chunkIndex, to_chunk: chunkIndex });
   const { chunks } = await callApi<{ chunks: Content[] }>(`metrology/${dataId}/points/?${query}`);

@@ -36,21 +36,21 @@ interface Timeseries {
       data_begins_unix_timestamp_ms: number | null;
     }[]
   >;
-  /** By property: whether only extremes are shown. */
+  /** By property: whether the answer holds only the extremes of each part of the range. */
   down_sampled?: Record<string, boolean>;
 }
 
-/** What the time series of a run look like from afar. */
+/** The names and the time span of a run, which the page needs before it reads points. */
 export interface Outline {
-  /** Names of channels as answers have them: a few that the SDK needs for itself are changed there. */
+  /** Names of channels as answers have them. Answers change the few names that the SDK uses for itself. */
   properties: string[];
-  /** Of all channels, in Unix ms; undefined while the run holds no point with a time. */
+  /** First to last time of all channels, in Unix ms; undefined while the run holds no point with a time. */
   span: Range | undefined;
 }
 
 /**
- * Of a run with many channels no point is read for it: the newest time of all is known of `latest`, and how long after the
- * first that is stands beside the names.
+ * Reads the outline without reading points, so it is fast for many channels too: `latest` has the newest time, and the
+ * answer with the names says how many seconds after the first time that is.
  */
 export async function readOutline(dataId: string, latest: Promise<Latest>): Promise<Outline> {
   const path = `tool-state/${dataId}/timeseries/?available_properties=true`;
@@ -77,7 +77,7 @@ export interface SeriesWanted {
   pointsMax: number;
 }
 
-/** Reads channels of a run within a range, at most so many points each. */
+/** Reads channels of a run within a range, at most `pointsMax` points each. */
 export type ReadSeries = (
   channels: readonly string[],
   range: Range,
@@ -86,8 +86,8 @@ export type ReadSeries = (
 ) => Promise<Map<string, Series>>;
 
 /**
- * Several channels of a run by one request.
- * @param properties names of channels as answers have them, as far as they are known; every answer tells them anew
+ * A function that reads several channels of a run by one request.
+ * @param properties names of channels as answers have them, as far as they are known; each answer brings the current ones
  */
 export function openSeries(dataId: string, properties: readonly string[]): ReadSeries {
   let known = properties;
@@ -123,5 +123,5 @@ function seriesOf({ properties, gaps, down_sampled }: Timeseries, property: stri
   };
 }
 
-/** Unix seconds, as windows take them. */
+/** Unix seconds, the form of `start` and `end`. */
 const seconds = (ms: number) => (ms / 1_000).toFixed(3);

@@ -15,11 +15,11 @@ export interface Run {
   started_at: string | null;
   last_chunk_at: string | null;
   finalized_at: string | null;
-  /** Span of the times that it holds. */
+  /** Seconds from its first to its last time. */
   seconds: number | null;
   channel_count: number;
   point_count: number;
-  /** Null of a run with too many channels to count. */
+  /** Null when the run has too many channels to count. */
   missing_chunk_count: number | null;
   sample: NamedLink | null;
   project: NamedLink | null;
@@ -31,14 +31,17 @@ export interface Run {
 export interface RunPage {
   runs: Run[];
   next_cursor: string | null;
-  /** Null where the server does not count: behind a cursor, in a long search, of very many. */
+  /** Null when the server does not count: after the first page, in a long search, or when there are very many runs. */
   total: number | null;
 }
 
 /** Runs that one request lists at most. */
 export const runPageMax = 500;
 
-/** A page with runs, or the last one: an answer may have none and go on, as the server looks through so many at a time. */
+/**
+ * Reads the next page that has runs, or the last page. The server looks through a bounded number of runs for each answer,
+ * so an answer may be empty although more runs follow.
+ */
 export async function readRunPage(
   filters: RunFilters,
   page: { limit: number; cursor?: string | undefined },
@@ -89,11 +92,11 @@ export async function readEntry(dataId: string): Promise<DataEntry | undefined> 
 export const renameRun = (dataId: string, name: string) =>
   callApi<DataEntry>(`data_entries/${dataId}`, { method: 'PATCH', body: { raw_name: name } });
 
-/** @param note '' takes it away */
+/** @param note '' removes the note */
 export const noteOnRun = (dataId: string, note: string) =>
   callApi<DataEntry>(`data_entries/${dataId}`, { method: 'PATCH', body: { detail_note_content: note } });
 
-/** Ids that one request may name in its address, which has 16 kB at most. */
+/** Ids in the address of one request, which may have 16 kB. */
 const idsAtOnce = 200;
 
 async function inParts(dataIds: readonly string[], send: (part: string[]) => Promise<unknown>): Promise<void> {
@@ -112,7 +115,7 @@ export const listSamples = () => callApi<NamedLink[]>('physical_samples/');
 export const listProjects = () => callApi<NamedLink[]>('projects/');
 export const listInstruments = () => callApi<Record<string, unknown>[]>('instruments/synthesis');
 
-/** Puts a tag on runs; makes it where there is none of that name. */
+/** Puts a tag on runs. Creates the tag if there is none of that name. */
 export async function tagRuns(dataIds: readonly string[], name: string): Promise<void> {
   const tag = await callApi<NamedLink>('tags/', { body: { name } });
   await inParts(dataIds, (part) => callApi('tags/data-items/', { body: { data_ids: part, tag_ids: [tag.id] } }));
@@ -121,18 +124,18 @@ export async function tagRuns(dataIds: readonly string[], name: string): Promise
 /** Takes a tag off a run; the tag stays for other runs. */
 export async function untagRun(dataId: string, name: string): Promise<void> {
   const tag = (await listTags()).find((one) => one.name === name);
-  // Somebody else may have been first.
+  // Somebody else has deleted the tag meanwhile.
   if (tag === undefined) return;
   await callApi(`tags/data-items/?${queryOf({ data_ids: [dataId], tag_ids: [String(tag.id)] })}`, { method: 'DELETE' });
 }
 
-/** Says which sample a run comes from; makes the sample where there is none of that name. */
+/** Links a run to its sample. Creates the sample if there is none of that name. */
 export async function linkSample(dataId: string, name: string): Promise<void> {
   const sample = await callApi<NamedLink>('physical_samples/', { body: { name } });
   await callApi('data_entries/physical_sample', { body: { data_ids: [dataId], physical_sample_id: sample.id } });
 }
 
-/** Puts the sample of a run into a project, made where there is none of that name. */
+/** Puts the sample of a run into a project. Creates the project if there is none of that name. */
 export async function addSampleToProject(sampleId: string, name: string): Promise<void> {
   const project = await callApi<NamedLink>('projects/', { body: { name } });
   await callApi(`projects/${project.id}/configuration/tracking_samples`, { body: { physical_sample_id: sampleId } });

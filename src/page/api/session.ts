@@ -8,10 +8,10 @@ export interface SignedIn {
   expires_at: string;
 }
 
-/** @throws ApiFailure 401 where nobody is signed in */
+/** @throws ApiFailure 401 when nobody is signed in */
 export const readSession = () => callApi<SignedIn>('session', { signingIn: true });
 
-/** @param secret a key, or the one-time token of a link that a start has printed */
+/** @param secret a key, or the one-time token of the link that the first start of a server prints */
 export const signIn = (secret: { api_key: string } | { token: string }) =>
   callApi<SignedIn>('session', { body: secret, signingIn: true });
 

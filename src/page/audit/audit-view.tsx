@@ -108,7 +108,7 @@ function KeyLink({ id, state }: { id: number; state: AuditState }) {
   return <a {...linkTo({ ...state, key: String(id), stream: '' })}>key {id}</a>;
 }
 
-/** To the run, by the name that it had; one that was removed has only its entries. */
+/** A link to the run, with the name that it had then. A removed run has no view any more, so the link lists its entries. */
 function StreamLink({ entry, dataId }: { entry: AuditEntry; dataId: string }) {
   const { stream_name: name } = entry.details;
   const isGone = entry.action === 'stream.removed';
@@ -119,7 +119,7 @@ function StreamLink({ entry, dataId }: { entry: AuditEntry; dataId: string }) {
   );
 }
 
-/** `scopes: read, write`, one after the other; the name of a stream stands in its own column. */
+/** The details as text: `scopes: read, write · …`. The name of a stream has its own column. */
 function sayDetails(details: AuditEntry['details']): string {
   return Object.entries(details)
     .filter(([name]) => name !== 'stream_name')
@@ -129,7 +129,7 @@ function sayDetails(details: AuditEntry['details']): string {
 
 interface Read {
   entries: AuditEntry[];
-  /** Where to go on: undefined before anything was read, null at the end. */
+  /** Where the next page begins: undefined before the first page, null after the last. */
   cursor?: string | null;
   error?: Error | undefined;
 }

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
 import { openSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
-import { formatReading } from '../lib/numbers.ts';
+import { formatReading, plural } from '../lib/numbers.ts';
 import type { ChannelsEvent } from '../live/protocol.ts';
 import { useLineBack, useLive } from '../live/use-live.ts';
 import { linkTo, show } from '../navigation.ts';
@@ -20,7 +20,7 @@ import { ticksOf } from '../time/ticks.ts';
 import { Trouble } from '../trouble.tsx';
 import { type CompareState, runState } from '../url-state.ts';
 
-/** Up to four runs over each other, each from its own start, a plot for each channel. */
+/** Compares up to four runs: one plot for each channel, with times counted from the start of each run. */
 export function CompareView({ state }: { state: CompareState }) {
   const { dataIds } = state;
   const { value, error, again } = useLoaded(() => Promise.all(dataIds.map(openRunOrNone)), [dataIds.join()]);
@@ -45,7 +45,7 @@ export function CompareView({ state }: { state: CompareState }) {
         <p class="quiet-text">Each from its own start.</p>
       </header>
       {runs.length < value.length && (
-        <p class="banner">There is no run of {value.length - runs.length} of these addresses.</p>
+        <p class="banner">Not found: {plural(value.length - runs.length, 'run')} of this address.</p>
       )}
       {runs.length > 0 && <Overlay state={state} runs={runs} />}
     </main>

@@ -13,7 +13,7 @@ import { RotateDialog } from './rotate-dialog.tsx';
 
 type Asked = { kind: 'new' } | { kind: 'rotate' | 'revoke' | 'revoke-all'; key: Key };
 
-/** The keys of the organization: whose they are, what they may do, when they were last used. */
+/** The keys of the organization, with their users, scopes, last use and end. */
 export function KeysView({ state, session }: { state: KeysState; session: SignedIn }) {
   const { value, error, again } = useLoaded(
     (signal) => listKeys(state.ended ? undefined : 'open', signal),
@@ -38,7 +38,7 @@ export function KeysView({ state, session }: { state: KeysState; session: Signed
             checked={state.ended}
             onChange={({ currentTarget }) => show({ view: 'keys', ended: currentTarget.checked }, { replace: true })}
           />{' '}
-          with ended ones
+          show ended keys too
         </label>
         <button type="button" class="primary" onClick={() => setAsked({ kind: 'new' })}>
           New key
@@ -64,18 +64,18 @@ export function KeysView({ state, session }: { state: KeysState; session: Signed
   );
 }
 
-/** Those that open, of the user of a key. */
+/** The valid keys of the user of a key. */
 const keysOf = (keys: readonly Key[], { user_id }: Key) =>
   keys.filter((key) => key.user_id === user_id && key.state === 'open');
 
 interface TableProps {
   keys: readonly Key[];
-  /** That of the session, by which the page is used. */
+  /** The key that the session of this page stands for. */
   ownKeyId: SignedIn['key_id'];
   onAsk(asked: Asked): void;
 }
 
-/** Rows that are shown until somebody wants more. */
+/** Rows that are shown at first, and added by each click on "Show more". */
 const rowsAtOnce = 100;
 
 function KeyTable({ keys, ownKeyId, onAsk }: TableProps) {
@@ -123,7 +123,7 @@ interface RowProps {
   shown: Key;
   now: number;
   isOwn: boolean;
-  /** Whether its user has other keys that open. */
+  /** Whether its user has other valid keys. */
   hasMore: boolean;
   onAsk(asked: Asked): void;
 }

@@ -2,7 +2,7 @@ import type { MadeKey } from '../api/keys.ts';
 import { CodeBlock } from '../lib/code-block.tsx';
 import { CopyButton } from '../lib/copy-button.tsx';
 
-/** A key that was made just now: it is shown here, and then nowhere. */
+/** Shows a new key with its secret. It is shown only here. */
 export function MadeKeyText({ made, onClose }: { made: MadeKey; onClose: () => void }) {
   return (
     <>

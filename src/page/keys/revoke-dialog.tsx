@@ -6,15 +6,15 @@ import { plural } from '../lib/numbers.ts';
 
 interface RevokeProps {
   revoked: readonly Key[];
-  /** All keys of their user, those too that are made until it is confirmed. */
+  /** Whether to revoke every key of the user, including keys that are made while the dialog is open. */
   isOfUser: boolean;
   ownKeyId: SignedIn['key_id'];
   onClose(): void;
 }
 
-/** Asks before keys are revoked, and says what goes with them. */
+/** Asks for confirmation before keys are revoked, and says what follows from it. */
 export function RevokeDialog({ revoked, isOfUser, ownKeyId, onClose }: RevokeProps) {
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const [isBusy, setBusy] = useState(false);
   const [first] = revoked;
   if (first === undefined) return null;
@@ -24,7 +24,7 @@ export function RevokeDialog({ revoked, isOfUser, ownKeyId, onClose }: RevokePro
       await (isOfUser ? revokeKeysOf(first.user_id) : revokeKey(first.key_id));
       onClose();
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
       setBusy(false);
     }
   };
@@ -32,13 +32,13 @@ export function RevokeDialog({ revoked, isOfUser, ownKeyId, onClose }: RevokePro
   return (
     <Dialog title={title} onClose={onClose}>
       <p>
-        {isOfUser ? 'Every key' : <code>{first.key_hint}…</code>} of <bdi>{first.user_name}</bdi> stops to open within
-        seconds, and who has signed in with it is signed out. That cannot be taken back. The data stays.
+        {isOfUser ? 'Every key' : <code>{first.key_hint}…</code>} of <bdi>{first.user_name}</bdi> stops working within
+        seconds, and everybody who signed in with it is signed out. This cannot be undone. The data stays.
       </p>
       {revoked.some(({ key_id }) => String(key_id) === String(ownKeyId)) && (
         <p class="verdict bad">You have signed in with it: this signs you out.</p>
       )}
-      <p role="alert">{said}</p>
+      <p role="alert">{message}</p>
       <p class="buttons">
         <button type="button" onClick={onClose}>
           Keep

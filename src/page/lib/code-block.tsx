@@ -1,5 +1,5 @@
-/** Text to be copied; a long line is scrolled by keys too. */
+/** Text to copy. A long line can be scrolled by keyboard too. */
 export function CodeBlock({ text }: { text: string }) {
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys.
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must take the keyboard focus.
   return <pre tabIndex={0}>{text}</pre>;
 }

@@ -3,14 +3,14 @@ import { copyText } from './copy.ts';
 
 /** Copies a text, and says whether that worked. */
 export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }) {
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const copy = async () => {
-    setSaid((await copyText(text)) ? 'Copied' : 'Select and copy it yourself');
-    setTimeout(() => setSaid(''), 2_000);
+    setMessage((await copyText(text)) ? 'Copied' : 'Select and copy it yourself');
+    setTimeout(() => setMessage(''), 2_000);
   };
   return (
     <button type="button" onClick={copy}>
-      <span aria-live="polite">{said || label}</span>
+      <span aria-live="polite">{message || label}</span>
     </button>
   );
 }

@@ -1,4 +1,4 @@
-/** Puts a text on the clipboard. @returns whether it worked: browsers refuse where a page did not come by https */
+/** Puts a text on the clipboard. @returns whether it worked; without https browsers offer no clipboard */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -8,7 +8,7 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
-/** The way that works without https. */
+/** Copies without the clipboard API, which needs https. */
 function copyBySelection(text: string): boolean {
   const field = document.createElement('textarea');
   field.value = text;

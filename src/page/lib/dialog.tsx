@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 
-/** A window above the page. It takes the focus, gives it back, and Escape closes it. */
+/** A modal dialog. It takes the focus and gives it back, and Escape closes it. */
 export function Dialog(props: { title: string; onClose: () => void; isWide?: boolean; children: ComponentChildren }) {
   const { title, onClose, isWide, children } = props;
   const place = useRef<HTMLDialogElement>(null);

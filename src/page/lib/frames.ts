@@ -1,4 +1,4 @@
-/** Calls back once in the next frame, however often it was asked for before that. */
+/** Calls `draw` once in the next animation frame, however often `ask` is called before it. */
 export function oncePerFrame(draw: () => void): { ask(): void; stop(): void } {
   let handle: number | undefined;
   return {

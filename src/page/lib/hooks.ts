@@ -1,13 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-/** Something read from the server: what came, or why nothing came. */
+/** A read from the server: its value or its error, and a function that reads again. */
 export interface Loaded<Value> {
   value: Value | undefined;
   error: Error | undefined;
   again(): void;
 }
 
-/** Reads when what it depends on changes; an answer that comes late, of an earlier question, is dropped. */
+/** Reads whenever `inputs` change. The answer to an earlier read is dropped. */
 export function useLoaded<Value>(
   read: (signal: AbortSignal) => Promise<Value>,
   inputs: readonly unknown[],
@@ -28,7 +28,7 @@ export function useLoaded<Value>(
   return { ...state, again: () => setTurn((count) => count + 1) };
 }
 
-/** The time, anew every so many ms. */
+/** The current time in Unix ms, updated every `everyMs`. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -38,7 +38,7 @@ export function useNow(everyMs: number): number {
   return now;
 }
 
-/** The width of an element in pixels, also when it changes. */
+/** The width of an element in pixels; the component renders again when it changes. */
 export function useWidth<E extends HTMLElement>() {
   const place = useRef<E>(null);
   const [width, setWidth] = useState(0);
@@ -53,9 +53,9 @@ export function useWidth<E extends HTMLElement>() {
   return { place, width };
 }
 
-/** What is so near to the screen is as if it were on it: how much is that, in heights of the screen. */
+/** An element this near to the screen counts as on it. In heights of the screen. */
 const nearScreen = 0.25;
-/** From the top of a view: what is taken to be on the screen. */
+/** The height from the top of a view that counts as on the screen at first. In heights of the screen. */
 export const screensRead = 1 + nearScreen;
 
 /** Whether an element is on the screen, or near it. */
@@ -74,7 +74,7 @@ export function useOnScreen<E extends HTMLElement>() {
   return { place, isOnScreen };
 }
 
-/** Changes whenever the page goes from light to dark or back. */
+/** The theme, `light` or `dark`; the component renders again when it changes. */
 export function useTheme(): string {
   const [theme, setTheme] = useState(themeNow());
   useEffect(() => {

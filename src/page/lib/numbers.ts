@@ -1,4 +1,4 @@
-/** A reading in a few digits: up to six that count, with an exponent where it would be long. */
+/** A reading with up to six significant digits, with an exponent where it would be long. */
 export function formatReading(value: number | null | undefined): string {
   if (value === undefined) return '–';
   if (value === null) return 'absent';
@@ -14,7 +14,7 @@ export function formatReading(value: number | null | undefined): string {
   return minus(String(Number(value.toPrecision(6))));
 }
 
-/** Labels of an axis: all with as many digits as their steps need. */
+/** Labels of an axis. All have as many decimals as the step between them needs. */
 export function axisLabels(splits: readonly (number | null)[], step: number): string[] {
   const largest = Math.max(...splits.map((split) => Math.abs(split ?? 0)));
   const isLong = largest >= 1e6 || (largest > 0 && largest < 1e-3);
@@ -28,7 +28,7 @@ export function axisLabels(splits: readonly (number | null)[], step: number): st
   return splits.map((split) => (split === null ? '' : minus(label(split))));
 }
 
-/** Digits after the point that a step needs, 1 for 2.5; below zero for whole tens. */
+/** Decimals that a step needs: 1 for 2.5, negative for multiples of ten. */
 function digitsOf(step: number): number {
   let digits = Math.ceil(-Math.log10(step) - 1e-9);
   const isWhole = () => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6;
@@ -36,7 +36,7 @@ function digitsOf(step: number): number {
   return digits;
 }
 
-/** Labels of a logarithmic axis: powers of ten, and what stands between them without a label. */
+/** Labels of a logarithmic axis: only powers of ten have one. */
 export function logLabels(splits: readonly (number | null)[]): string[] {
   return splits.map((split) => {
     if (split === null) return '';

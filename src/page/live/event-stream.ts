@@ -6,13 +6,16 @@ export interface StreamEvent {
 }
 
 export interface EventStreamReader {
-  /** @returns the events that are whole with this piece of text */
+  /** @returns the events that this piece of text completes */
   add(text: string): StreamEvent[];
-  /** What the server last asked to wait before the next connection. */
+  /** How long the server last asked clients to wait before they connect again. */
   retryMs(): number | undefined;
 }
 
-/** Reads `text/event-stream` as the HTML standard says. EventSource does not show heartbeats, which tell that the line is alive. */
+/**
+ * Parses `text/event-stream` as the HTML standard says. The page does not use EventSource, since that hides heartbeats,
+ * which show that the connection is alive.
+ */
 export function readEventStream(): EventStreamReader {
   let rest = '';
   let retry: number | undefined;
@@ -38,7 +41,7 @@ export function readEventStream(): EventStreamReader {
     add(text) {
       const events: StreamEvent[] = [];
       rest += text;
-      // A CR at the end may be the first half of CR LF.
+      // A CR at the end of the text is left for the next piece: it may be the first half of CR LF.
       for (let match = lineEnd.exec(rest); match !== null; match = lineEnd.exec(rest)) {
         const event = take(rest.slice(0, match.index));
         if (event !== undefined) events.push(event);

@@ -1,11 +1,11 @@
 import type { LineState, TabMessage, WorkerMessage } from './protocol.ts';
 import { createSwitchboard } from './switchboard.ts';
 
-/** How often a tab says that it is still there. */
+/** How often a tab tells the worker that it is still open. */
 const hereMs = 20_000;
 
 export interface TabFeed {
-  /** Says what is to be told from now on: these runs, and whether the list of runs. */
+  /** Sets what to subscribe to from now on: these runs, and whether the list of runs too. */
   want(dataIds: string[], list: boolean): void;
   again(): void;
 }
@@ -16,13 +16,13 @@ interface FeedOptions {
   onLine(state: LineState): void;
 }
 
-/** Events for this tab: by the shared worker, or by a connection of its own where the browser has none. */
+/** Opens the feed of events of this tab: through the shared worker, or without one where the browser has none. */
 export function openFeed(options: FeedOptions): TabFeed {
   const send = 'SharedWorker' in globalThis ? throughWorker(options) : alone(options);
   let wish: TabMessage | undefined;
   setInterval(() => send({ kind: 'here' }), hereMs);
   addEventListener('pagehide', () => send({ kind: 'bye' }));
-  // A tab that comes back by the Back button, or a computer that wakes.
+  // The tab comes back from the cache of the Back button; it has said `bye` before.
   addEventListener('pageshow', (event) => {
     if (event.persisted && wish !== undefined) send(wish);
   });

@@ -3,22 +3,22 @@ import type { LineState } from './protocol.ts';
 
 /** Bounds of one connection; a test makes them small. */
 export const lineLimits = {
-  /** Without a byte for so long the connection is taken for dead. The server sends a heartbeat every 15 s. */
+  /** A connection without a byte for this long counts as dead. The server sends a heartbeat every 15 s. */
   silenceMsMax: 40_000,
-  /** An answer to a new connection begins within so long, if only to say that the server cannot. */
+  /** The time-out until the answer to a new connection begins. */
   openMsMax: 15_000,
-  /** One that was begun so long ago may be given up for a new one, when somebody asks for it. */
+  /** `again` gives up an attempt to connect that is at least this old. */
   hangMsMin: 2_000,
-  /** The first wait before the next try. It doubles up to the longest. */
+  /** The first wait before the next attempt. It doubles up to `retryMsMax`. */
   retryMsMin: 500,
   retryMsMax: 10_000,
-  /** How often the silence is looked at. A sleeping computer does not look, and finds out when it wakes. */
+  /** How often the silence is checked. A sleeping computer checks when it wakes. */
   lookMs: 1_000,
 };
 
 export interface LiveConnection {
   close(): void;
-  /** Tries at once, where it would have waited. */
+  /** Connects at once instead of waiting for the next attempt. */
   again(): void;
 }
 
@@ -32,9 +32,9 @@ interface LineOptions {
 }
 
 /**
- * One connection to a route of events, for as long as it is not closed: it is opened again whenever it breaks, and goes on
- * after the last event that came. It does not use EventSource, which stays silent for hours on a line that is cut without
- * a word, hides heartbeats, and says of no failure why.
+ * A connection to a route of events. It connects again whenever the connection breaks, until it is closed, and continues
+ * after the last event that came. It does not use EventSource: that does not notice for hours when a connection dies
+ * silently, hides heartbeats, and never says why a connection failed.
  */
 export function openLine({
   url,
@@ -64,7 +64,7 @@ export function openLine({
     if (lastId !== '') headers['last-event-id'] = lastId;
     const answer = await fetch(url, { headers, signal: attempt.signal, credentials: 'same-origin' });
     if (answer.status === 401) return 'signed-out';
-    // There is nothing to follow: nobody has lost anything. What was deleted may be restored.
+    // The run is unknown, which is no failure. It asks again later, since a deleted run may be restored.
     if (answer.status === 404) return 'unknown';
     if (!answer.ok || answer.body === null) throw new Error(await reasonOf(answer));
     const reader = readEventStream();
@@ -119,7 +119,7 @@ export function openLine({
     },
     again: () => {
       waitMs = limits.retryMsMin;
-      // One that is still being made may hang in a network that is gone.
+      // An attempt that has not connected yet may hang because the network is gone.
       if (!isOpen && now() - aliveMs > limits.hangMsMin) attempt.abort(new Error('The server is silent.'));
       wake();
     },
@@ -133,6 +133,6 @@ async function reasonOf(answer: Response): Promise<string> {
 
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return 'The connection broke.';
-  // What browsers say of a connection that they could not make.
+  // fetch throws TypeError when it cannot connect.
   return error instanceof TypeError ? 'The server cannot be reached.' : error.message;
 }

@@ -1,4 +1,4 @@
-/** What the live routes tell, and what a tab and the shared worker say to each other. */
+/** The events of the live routes, and the messages between a tab and the shared worker. */
 
 export interface LiveChannel {
   channel_name: string;
@@ -7,7 +7,7 @@ export interface LiveChannel {
   point_count: number;
   last_chunk_index: number;
   changed_at: string;
-  /** Unix ms of what has changed since the event before. Null: nothing with a time. */
+  /** First and last time, in Unix ms, that has changed since the previous event. Null when nothing with a time has. */
   span: [number, number] | null;
   latest: LatestReading | null;
 }
@@ -21,7 +21,7 @@ export interface LatestReading {
 
 export type RunStatus = 'live' | 'interrupted' | 'finalized' | 'deleted';
 
-/** Event `channels`: what has changed in a run. The first one of a connection says all. */
+/** Event `channels`: the channels of a run that have changed. The first one of a connection has all channels. */
 export interface ChannelsEvent {
   data_id: string;
   channels: LiveChannel[];
@@ -43,7 +43,7 @@ export interface RunEvent {
   missing_chunk_count: number | null;
 }
 
-/** What a tab wants to be told of. `bye` when it goes. */
+/** From a tab: what it subscribes to, that it is still open, connect again now, and `bye` when it closes. */
 export type TabMessage =
   | { kind: 'want'; base: string; dataIds: string[]; list: boolean }
   | { kind: 'here' }

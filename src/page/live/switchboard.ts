@@ -19,7 +19,7 @@ export interface Listener {
 export interface Switchboard {
   want(listener: Listener, wish: Wish): void;
   leave(listener: Listener): void;
-  /** Tries at once to connect again. */
+  /** Makes lost connections connect again at once. */
   again(): void;
 }
 
@@ -30,8 +30,8 @@ interface OpenLine {
 }
 
 /**
- * Joins what several tabs want to be told into as few connections as there can be: one for up to 50 runs, and one for the
- * list. A browser opens six connections to a host, for all tabs together.
+ * Serves the subscriptions of several tabs by as few connections as possible: one for each 50 runs, and one for the list.
+ * A browser opens at most six connections to a host, for all tabs together.
  */
 export function createSwitchboard(open: typeof openLine = openLine): Switchboard {
   const wishes = new Map<Listener, Wish>();
@@ -75,7 +75,7 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
       wishes.set(listener, wish);
       const before = new Set(lines.keys());
       arrange();
-      // A line that was there already has said how it is to others only.
+      // A line that was open before has reported its state to other listeners only.
       for (const [url, one] of lines) {
         if (before.has(url) && listenersOf(one).some(([other]) => other === listener)) listener.onLine(one.state);
       }
@@ -90,7 +90,7 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
   };
 }
 
-/** The addresses that are to be open, and what each of them tells of. */
+/** The addresses to connect to, each with the runs that it covers. */
 function urlsOf(wishes: readonly Wish[]): Map<string, OpenLine['dataIds']> {
   const urls = new Map<string, OpenLine['dataIds']>();
   for (const base of new Set(wishes.map((wish) => wish.base))) {

@@ -4,7 +4,7 @@ import { openFeed, type TabFeed } from './feed.ts';
 import type { LineState } from './protocol.ts';
 
 /*
- * One feed for the tab. The view that is shown says what it wants to be told; another view wants something else.
+ * The tab has one feed. The view that is shown sets what the feed subscribes to.
  */
 
 type OnEvent = (name: string, data: unknown) => void;
@@ -15,13 +15,13 @@ let line: LineState = { kind: 'connecting' };
 const watchers = new Set<(state: LineState) => void>();
 let signedOut = () => {};
 
-/** @param callBack when the session is over, whoever finds it out first */
+/** @param callBack called when the session has ended, whether a request or the live connection finds out */
 export function onSignedOut(callBack: () => void): void {
   signedOut = callBack;
   whenSignedOut(callBack);
 }
 
-function tellLine(state: LineState): void {
+function setLine(state: LineState): void {
   line = state;
   for (const watcher of watchers) watcher(state);
 }
@@ -31,14 +31,14 @@ function theFeed(): TabFeed {
     base,
     onEvent: (name, data) => listener(name, JSON.parse(data)),
     onLine(state) {
-      tellLine(state);
+      setLine(state);
       if (state.kind === 'signed-out') signedOut();
     },
   });
   return feed;
 }
 
-/** Events of some runs, or of the list, while the view is there. */
+/** Subscribes to the events of some runs, or of the list, while the view is shown. */
 export function useLive(
   { dataIds = [], list = false }: { dataIds?: readonly string[]; list?: boolean },
   onEvent: OnEvent,
@@ -49,18 +49,18 @@ export function useLive(
   useEffect(() => {
     const tell: OnEvent = (name, data) => latest.current(name, data);
     listener = tell;
-    // What was said of lines that nobody wants any more says nothing of this view.
-    tellLine({ kind: 'connecting' });
+    // The last state was that of the connections of another view.
+    setLine({ kind: 'connecting' });
     theFeed().want(ids === '' ? [] : ids.split(' '), list);
     return () => {
-      // The next view says what it wants in its turn; one that wants nothing is told nothing.
+      // The next view may have subscribed already; its handler stays.
       if (listener === tell) listener = () => {};
       theFeed().want([], false);
     };
   }, [ids, list]);
 }
 
-/** Whether what is shown is fed. */
+/** The state of the live connection. */
 export function useLine(): LineState {
   const [state, setState] = useState(line);
   useEffect(() => {
@@ -73,7 +73,7 @@ export function useLine(): LineState {
   return state;
 }
 
-/** Calls back whenever the line is there again after it was lost. */
+/** Calls back whenever the connection is open again after it was lost. */
 export function useLineBack(callBack: () => void): void {
   const { kind } = useLine();
   const wasLost = useRef(false);

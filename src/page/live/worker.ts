@@ -1,7 +1,7 @@
 import type { TabMessage, WorkerMessage } from './protocol.ts';
 import { createSwitchboard, type Listener } from './switchboard.ts';
 
-/** A tab that says nothing for so long is gone. Hidden tabs are woken once a minute. */
+/** A tab that says nothing for this long counts as closed. Timers of hidden tabs may run only once a minute. */
 const tabSilenceMsMax = 150_000;
 
 /** The shared worker: all tabs of the browser get their events from here. */

@@ -16,38 +16,38 @@ export interface Trace {
 export interface Plot {
   traces: readonly Trace[];
   draw(range: Range): void;
-  /** The cursor stands at an instant, or nowhere. */
+  /** Shows the cursor at an instant in ms, or hides it. */
   point(ms: number | null): void;
 }
 
-/** What all plots of a view share: the window, the cursor, and what is read. */
+/** What all plots of a view share: the window, the cursor, and the points that were read. */
 export interface Board {
   range(): Range;
   spec(): WindowSpec;
-  /** @param isFinal false while a hand still moves it */
+  /** @param isFinal false while the user still drags */
   setWindow(spec: WindowSpec, isFinal?: boolean): void;
   setWidth(pixels: number): void;
   add(plot: Plot): () => void;
   setCursor(ms: number | null): void;
   series(trace: Trace): Series;
   isRead(trace: Trace): boolean;
-  /** Whether what is drawn of it is as fine as the window wants it; else finer points are being read. */
+  /** Whether the points that are drawn are as dense as the window needs. Otherwise finer ones are being read. */
   isFine(trace: Trace): boolean;
-  /** What a run holds; of aligned runs all begin at 0. */
+  /** The time span of all runs. Aligned runs all begin at 0. */
   span(): Range | undefined;
   /** Where a run begins, in Unix ms. */
   startOf(dataId: string): number;
-  /** A stretch of a channel has changed at the server. Unix ms. */
+  /** To be called when a range of a channel, in Unix ms, has changed at the server. */
   changed(trace: Trace, span: Range): void;
   redraw(): void;
-  /** The server is back: what was asked of it before may never be answered. */
+  /** To be called when the connection is back: requests from before may never be answered, so they are sent again. */
   again(): void;
   close(): void;
 }
 
 export interface BoardRun {
   dataId: string;
-  /** Unix ms of all that it holds. */
+  /** The span of all its times, in Unix ms. */
   span: Range | undefined;
   read: ReadSeries;
 }
@@ -55,38 +55,38 @@ export interface BoardRun {
 interface BoardOptions {
   runs: readonly BoardRun[];
   spec: WindowSpec;
-  /** True: every run is drawn from its own start, at 0. */
+  /** True to draw every run from its own start, at 0. */
   isAligned: boolean;
-  /** What will be on the screen, as far as that is known before there is a plot, and how wide: it is read at once. */
+  /** A guess of what will be on the screen, and how wide, before the plots exist. It is read at once. */
   first?: { traces: readonly Trace[]; width: number };
   onWindow(spec: WindowSpec): void;
   onFailure(failure: ApiFailure | undefined): void;
-  /** Told when all that is on the screen has been read and drawn, time and again. */
+  /** Called after each frame in which everything on the screen has been read and drawn. */
   onPicture?(): void;
 }
 
-/** Points a channel for each pixel of width: the smallest and the largest of every column. */
+/** Points of a channel for each pixel of width: the smallest and the largest of every column. */
 const pointsPerPixel = 2;
 const pixelsMin = 200;
-/** A window goes into the address when it has been still for so long: browsers refuse an address that changes all the time. */
+/** The window is written into the address when it has not moved for this long: browsers limit how often an address may change. */
 const settledMs = 120;
 
 export function createBoard(options: BoardOptions): Board {
   const { runs, isAligned, first, onWindow, onFailure, onPicture } = options;
   let { spec } = options;
   let cursorMs: number | null = null;
-  let telling: ReturnType<typeof setTimeout> | undefined;
+  let addressTimer: ReturnType<typeof setTimeout> | undefined;
   const plots = new Set<Plot>();
   const spans = createSpans(runs, isAligned);
   const range = () => visibleRange(spec, spans.all());
-  let isOther = false;
+  let hasNewWindow = false;
   const drawing = oncePerFrame(() => {
-    // The readers hear of another window before it is drawn: what is drawn of it depends on what is here for it.
-    if (isOther) reading.tell();
-    isOther = false;
+    // The readers get the window before it is drawn, since it decides which of their points are drawn.
+    if (hasNewWindow) reading.update();
+    hasNewWindow = false;
     const shown = range();
     for (const plot of plots) plot.draw(shown);
-    // What was asked for before there was a plot may be here before it.
+    // The points of `first` may come before there is a plot.
     const traces = tracesOf(plots);
     if (traces.length > 0 && traces.every(isRead)) onPicture?.();
   });
@@ -96,7 +96,7 @@ export function createBoard(options: BoardOptions): Board {
   const isRead = ({ dataId, channel }: Trace) => reading.of(dataId)?.isRead(channel) ?? false;
   const reading = createReading(runs, { onRead: drawing.ask, onFailure, plots, spans, first, spec: () => spec });
   const show = () => {
-    isOther = true;
+    hasNewWindow = true;
     drawing.ask();
   };
   return {
@@ -107,8 +107,8 @@ export function createBoard(options: BoardOptions): Board {
     setWindow(next, isFinal = true) {
       spec = next;
       show();
-      clearTimeout(telling);
-      if (isFinal) telling = setTimeout(() => onWindow(spec), settledMs);
+      clearTimeout(addressTimer);
+      if (isFinal) addressTimer = setTimeout(() => onWindow(spec), settledMs);
     },
     setWidth(pixels) {
       reading.setWidth(pixels);
@@ -137,17 +137,17 @@ export function createBoard(options: BoardOptions): Board {
     redraw: show,
     again: reading.again,
     close() {
-      clearTimeout(telling);
+      clearTimeout(addressTimer);
       for (const frames of [drawing, pointing]) frames.stop();
       reading.close();
     },
   };
 }
 
-/** The axis of time has none. */
+/** The traces of all plots. The time axis is a plot without traces. */
 const tracesOf = (plots: ReadonlySet<Plot>) => [...plots].flatMap(({ traces }) => traces);
 
-/** What each run holds, and where it is drawn. */
+/** The time span of each run, and the offset at which it is drawn. */
 function createSpans(runs: readonly BoardRun[], isAligned: boolean) {
   const spans = new Map(runs.map(({ dataId, span }) => [dataId, span]));
   const startOf = (dataId: string) => spans.get(dataId)?.fromMs ?? 0;
@@ -173,14 +173,14 @@ interface ReadingOptions {
   spec(): WindowSpec;
 }
 
-/** The readers of all runs: each is told once a frame what is on the screen. */
+/** The readers of all runs. Once a frame each gets what is on the screen. */
 function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, spans, first, spec }: ReadingOptions) {
   let width = first?.width ?? 1_000;
   const readers = new Map(runs.map(({ dataId, read }) => [dataId, new Reader({ read, onRead, onFailure })]));
   const want = (traces: readonly Trace[]) => {
     const whole = spans.all();
     if (whole === undefined) return;
-    // The margins around all that there is hold nothing that could be read.
+    // The margins around the whole span hold no points, so they are not read.
     const isAll = spec().kind === 'all';
     const range = isAll ? { ...whole, toMs: Math.max(whole.toMs, whole.fromMs + 1) } : visibleRange(spec(), whole);
     for (const [dataId, reader] of readers) {
@@ -196,15 +196,15 @@ function createReading(runs: readonly BoardRun[], { onRead, onFailure, plots, sp
   let isBegun = false;
   if (first !== undefined) want(first.traces);
   return {
-    tell() {
+    update() {
       const traces = tracesOf(plots);
       isBegun ||= traces.length > 0;
-      // Until the plots are there, what they will show goes on being read.
+      // Until the plots exist, the read of `first` continues.
       if (isBegun || first === undefined) want(traces);
     },
     of: (dataId: string) => readers.get(dataId),
     setWidth(pixels: number) {
-      // A width that changes by a little asks for no other points.
+      // A small change of the width needs no other points.
       if (Math.abs(pixels - width) > 40) width = pixels;
     },
     again() {
@@ -220,7 +220,7 @@ const moved = ({ fromMs, toMs }: Range, ms: number): Range => ({ fromMs: fromMs 
 
 const nothing: Series = { times: [], values: [], gaps: [], downSampled: false };
 
-/** Series in their places: the same object as long as both are the same, so that a plot sees that nothing has changed. */
+/** Shifted series. For the same series and offset it is the same object, by which a plot sees that nothing has changed. */
 const placed = new WeakMap<Series, { ms: number; series: Series }>();
 
 function inPlace(series: Series = nothing, ms: number): Series {

@@ -6,14 +6,14 @@ import { placeFrom } from './series.ts';
 import type { Range } from './window.ts';
 
 /**
- * A line of few points is drawn thicker. One of many is a hair: without a graphics processor, as on many a tablet at a tool, a thick
- * line with a point for each pixel takes twenty times as long (11 ms instead of 0.5 ms for 2,400 points).
+ * A line of few points is drawn thicker than one of many. Without a graphics processor, as on many a tablet at a tool, a
+ * thick line with a point for each pixel takes twenty times as long (11 ms instead of 0.5 ms for 2,400 points).
  */
 const lineWidths = { few: 1.5, many: 1 };
-/** Points for each pixel of width from which on a line has many. */
+/** A line with more points than this for each pixel of width has many. */
 const manyPerPixel = 0.5;
 
-/** Width of the axis on the left, and of each one on the right. All plots have the same, so that times stand below times. */
+/** Width of the axis on the left, and of each one on the right. It is the same in all plots, so that equal times align. */
 export const leftPixels = 68;
 export const rightPixels = 58;
 const edgePixels = 12;
@@ -24,9 +24,9 @@ export interface PlotLine {
 }
 
 export interface Chart {
-  /** Draws nothing where nothing is different from the last time. */
+  /** Draws, unless nothing has changed since the last call. */
   draw(lines: readonly Drawn[], range: Range): void;
-  /** @returns what each line has at the cursor */
+  /** Shows the cursor at an instant in ms, or hides it. */
   point(ms: number | null): void;
   resize(width: number): void;
   canvas: HTMLCanvasElement;
@@ -39,7 +39,7 @@ interface ChartOptions {
   isLog: boolean;
   width: number;
   height: number;
-  /** Axes on the right that all plots leave room for. */
+  /** Number of axes on the right that every plot leaves room for. */
   rightAxes: number;
   colors: Colors;
   ticks(range: Range): number[];
@@ -47,12 +47,12 @@ interface ChartOptions {
   onCursor(ms: number | null): void;
 }
 
-/** A plot of some lines, each against the axis of its unit. It draws when it is told to, in the frame of that. */
+/** A plot of some lines, each against the axis of its unit. It draws at once when `draw` is called, and never by itself. */
 export function createChart(options: ChartOptions): Chart {
   const { place, lines, width, height } = options;
   let shown: readonly Drawn[] = lines.map(() => ({ times: [], values: [], gaps: [], marks: [] }));
   let range: Range = { fromMs: 0, toMs: 1 };
-  let isOwn = true;
+  let isFromPointer = true;
   let shownTicks = '';
   const units = [...new Set(lines.map((line) => line.units ?? ''))];
   const plot = new uPlot(
@@ -79,7 +79,8 @@ export function createChart(options: ChartOptions): Chart {
         ],
         setCursor: [
           (u) => {
-            if (isOwn) options.onCursor((u.cursor.left ?? -1) < 0 ? null : u.posToVal(u.cursor.left as number, 'x'));
+            if (isFromPointer)
+              options.onCursor((u.cursor.left ?? -1) < 0 ? null : u.posToVal(u.cursor.left as number, 'x'));
           },
         ],
       },
@@ -102,17 +103,17 @@ export function createChart(options: ChartOptions): Chart {
       plot.setData(joined(next, options.isLog), true);
     },
     point(ms) {
-      isOwn = false;
+      isFromPointer = false;
       const left = ms === null ? -10 : plot.valToPos(ms, 'x');
       plot.setCursor({ left, top: ms === null ? -10 : 10 }, false);
-      isOwn = true;
+      isFromPointer = true;
     },
     resize: (next) => plot.setSize({ width: next, height }),
     destroy: () => plot.destroy(),
   };
 }
 
-/** The width of the picture. Asked of the element, it would make the browser lay out the page anew in every frame. */
+/** The width of the picture. To read it from the element would make the browser compute the layout in every frame. */
 const pixelsOf = ({ bbox }: uPlot) => bbox.width / devicePixelRatio;
 
 const isSameRange = (a: Range, b: Range) => a.fromMs === b.fromMs && a.toMs === b.toMs;
@@ -125,7 +126,7 @@ const isSameList = (a: readonly unknown[], b: readonly unknown[]) => a === b || 
 const rightPadding = (units: number, rightAxes: number) =>
   edgePixels + Math.max(0, rightAxes - (units - 1)) * rightPixels;
 
-/** One list of times for all lines. A logarithm has no place for 0 and what is below. */
+/** The lines as one table with one list of times. A logarithmic axis cannot show values of 0 or less, so they become null. */
 function joined(lines: readonly Drawn[], isLog: boolean): uPlot.AlignedData {
   const tables = lines.map(
     ({ times, values }): uPlot.AlignedData => [
@@ -134,7 +135,7 @@ function joined(lines: readonly Drawn[], isLog: boolean): uPlot.AlignedData {
     ],
   );
   if (tables.length === 1) return tables[0] as uPlot.AlignedData;
-  // An absent reading of one line reaches to its own next reading, over all times that only other lines have.
+  // 2: a null of a line keeps the line interrupted until its next reading, across times that only other lines have.
   return uPlot.join(
     tables,
     tables.map(() => [1, 2]),
@@ -158,7 +159,7 @@ function seriesOf({ units, color }: PlotLine): uPlot.Series {
   };
 }
 
-/** All points while they stand far apart, and always those without a neighbour, of which no line could be seen. */
+/** All points in the window while they are far apart. Otherwise only points without a neighbour, since no line would show them. */
 function pointsToShow(u: uPlot, index: number): number[] {
   const values = u.data[index] as (number | null | undefined)[];
   const times = u.data[0] as number[];
@@ -168,7 +169,7 @@ function pointsToShow(u: uPlot, index: number): number[] {
   let before: number | null = null;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    // What is undefined belongs to another line of the plot.
+    // Undefined: this time belongs to another line of the plot.
     if (value === undefined) continue;
     if (value !== null && (times[i] as number) >= min && (times[i] as number) <= max) {
       inside.push(i);
@@ -184,7 +185,7 @@ function isNextAbsent(values: readonly (number | null | undefined)[], place: num
   return true;
 }
 
-/** Only its grid: the times are written once, below all plots. */
+/** The time axis of a plot has only a grid. The times are written once, below all plots. */
 function timeAxis({ colors, ticks }: ChartOptions, range: () => Range): uPlot.Axis {
   return {
     size: 0,

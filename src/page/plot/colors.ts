@@ -1,4 +1,4 @@
-/** Colours of a plot, read from the style sheet, so that light and dark are said in one place. */
+/** The colours of a plot. They are read from the style sheet, so that both themes are defined in one place. */
 export interface Colors {
   lines: string[];
   axis: string;
@@ -25,7 +25,7 @@ export function readColors(): Colors {
   };
 }
 
-/** Diagonal lines, for what is missing. */
+/** A pattern of diagonal lines, which marks missing chunks. */
 export function hatchOf(context: CanvasRenderingContext2D, color: string, pixelRatio: number): CanvasPattern | string {
   const size = Math.round(8 * pixelRatio);
   const tile = document.createElement('canvas');

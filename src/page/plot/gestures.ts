@@ -2,16 +2,16 @@ import type { Board } from './board.ts';
 import { leftPixels } from './chart.ts';
 import { panned, type Range, zoomed } from './window.ts';
 
-/** A key or a turn of the wheel makes the window so much narrower. */
+/** The factor by which one step of the wheel zooms. A key zooms by two steps. */
 const step = 1.25;
 
-/** A page that has just been scrolled goes on scrolling where a plot comes under the pointer. */
+/** For this long after the page has scrolled, the wheel goes on scrolling although a plot is now under the pointer. */
 const scrollingMs = 400;
 
 /**
- * Wheel: zoom around the pointer, with Shift or sideways: move. Drag with Shift or the middle button: move. Two fingers:
- * both. Dragging alone is left to the plot, which zooms into what was dragged over.
- * @returns what takes the listeners away
+ * The wheel zooms around the pointer; with Shift, or sideways, it moves the window. Dragging with Shift or the middle button
+ * moves it, as one finger does; two fingers also zoom. Plain dragging is left to the plot, which zooms into the dragged range.
+ * @returns a function that removes the listeners
  */
 export function attachGestures(element: HTMLElement, board: Board): () => void {
   const listeners = new AbortController();
@@ -83,7 +83,7 @@ export function attachGestures(element: HTMLElement, board: Board): () => void {
       options,
     );
   }
-  // uPlot listens to mouse events, which follow the pointer's.
+  // uPlot listens to mouse events, which browsers send after pointer events.
   element.addEventListener(
     'mousedown',
     (event) => (event.shiftKey || event.button === 1) && event.stopPropagation(),
@@ -92,7 +92,10 @@ export function attachGestures(element: HTMLElement, board: Board): () => void {
   return () => listeners.abort();
 }
 
-/** The window in which the instants under the fingers are where the fingers now are. Places are parts of the width. */
+/**
+ * The window that keeps under each finger the instant where it went down. Places are fractions of the width.
+ * @returns undefined when the fingers have hardly moved, or are too close to each other
+ */
 export function underFingers(
   { fromMs, toMs }: Range,
   before: readonly number[],
@@ -111,7 +114,7 @@ export function underFingers(
   return { fromMs: left, toMs: left + next };
 }
 
-/** Keys on the plots. @returns whether the key was one of them */
+/** Handles a key that is pressed on the plots. @returns whether it has a meaning there */
 export function plotKey(key: string, board: Board, actions: { follow(): void; all(): void }): boolean {
   const range = board.range();
   const windows: Record<string, () => Range> = {

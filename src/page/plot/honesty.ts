@@ -2,7 +2,7 @@ import type uPlot from 'uplot';
 import { type Colors, hatchOf } from './colors.ts';
 import type { Gap } from './series.ts';
 
-/** Chunks of which a reader should know that they did not simply arrive. Unix ms. */
+/** Chunks that were replaced, or stored after the stream was finalized; a reader should know that. Times in Unix ms. */
 export interface Mark {
   kind: 'replaced' | 'late';
   chunks: number;
@@ -10,7 +10,7 @@ export interface Mark {
   toMs: number;
 }
 
-/** What a line shows. */
+/** The data of a line as it is drawn. */
 export interface Drawn {
   times: number[];
   values: (number | null)[];
@@ -18,11 +18,11 @@ export interface Drawn {
   marks: Mark[];
 }
 
-/** What is missing is never narrower on the screen, so that a lost second of a year is seen. */
+/** The least width of a gap or mark on the screen, so that a lost second in a year is still visible. */
 const pixelsMin = 3;
 const markPixels = 5;
 
-/** Hatches where chunks are missing, for each line in its own colour. It is drawn below the lines. */
+/** Hatches the ranges where chunks are missing, for each line in its own colour. Called before the lines are drawn. */
 export function drawGaps(u: uPlot, lines: readonly Drawn[], hatches: readonly string[]): void {
   const { ctx, bbox } = u;
   ctx.save();
@@ -38,7 +38,7 @@ export function drawGaps(u: uPlot, lines: readonly Drawn[], hatches: readonly st
   ctx.restore();
 }
 
-/** Bars along the upper edge: chunks that were replaced, and below them chunks that came after the end. */
+/** Draws bars along the upper edge: for replaced chunks, and below them for chunks stored after the stream was finalized. */
 export function drawMarks(u: uPlot, lines: readonly Drawn[], colors: Colors): void {
   const { ctx, bbox } = u;
   const height = markPixels * devicePixelRatio;
@@ -49,7 +49,7 @@ export function drawMarks(u: uPlot, lines: readonly Drawn[], colors: Colors): vo
     ctx.fillStyle = kind === 'replaced' ? colors.replaced : colors.late;
     const top = bbox.top + (kind === 'replaced' ? 0 : height + devicePixelRatio);
     ctx.fillRect(place.left, top, place.width, height);
-    // A second sign beside the colour: what was replaced points down into the picture.
+    // Not by colour alone: replaced chunks also have a triangle that points down.
     if (kind === 'replaced') triangle(ctx, place.left + place.width / 2, top + height, height);
   }
   ctx.restore();
@@ -63,7 +63,7 @@ function triangle(ctx: CanvasRenderingContext2D, x: number, y: number, size: num
   ctx.fill();
 }
 
-/** The part of the picture between two times, in pixels of the canvas; undefined where none of it is seen. */
+/** The part of the picture between two times, in pixels of the canvas; undefined when it is outside the window. */
 function between(u: uPlot, fromMs: number, toMs: number): { left: number; width: number } | undefined {
   const { bbox } = u;
   const at = (ms: number) => u.valToPos(ms, 'x', true);

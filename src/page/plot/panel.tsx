@@ -9,7 +9,7 @@ import type { Drawn, Mark } from './honesty.ts';
 import { readingNear } from './series.ts';
 import type { Range } from './window.ts';
 
-/** A line of a plot, with all that is said of it. */
+/** A line of a plot with its label, unit, colour and marks. */
 export interface PanelLine extends Trace {
   label: string;
   units: string | null;
@@ -26,27 +26,27 @@ interface PanelProps {
   rightAxes: number;
   colors: Colors;
   ticks(range: Range): number[];
-  /** Told after every picture what it shows. */
+  /** Called after every drawing with what it shows. */
   onDrawn(summary: PictureSummary): void;
   onCursor(values: (number | null | undefined)[]): void;
 }
 
-/** What the words beside a plot say about its picture. */
+/** What a drawing shows, for the text beside the plot. */
 export interface PictureSummary {
   points: number;
   isDownSampled: boolean | undefined;
   isRead: boolean;
   /** False while finer points are being read for the window. */
   isFine: boolean;
-  /** Chunks that are missing, were replaced, and came after the end, within the window. */
+  /** Chunks within the window that are missing, were replaced, or were stored after the stream was finalized. */
   missing: number;
   replaced: number;
   late: number;
-  /** Readings that a logarithmic axis has no place for. */
+  /** Readings of 0 or less, which a logarithmic axis cannot show. */
   belowLog: number;
 }
 
-/** The picture of one plot. It is there only while it is on the screen. */
+/** The picture of one plot. The chart exists only while it is on the screen. */
 export function PlotPanel(props: PanelProps) {
   const { place, isOnScreen } = useOnScreen<HTMLDivElement>();
   const latest = useRef(props);
@@ -137,7 +137,7 @@ function drawPanel(
     if (downSampled !== false)
       summary.isDownSampled = downSampled === undefined ? summary.isDownSampled || undefined : true;
   }
-  // For whoever looks at the page from outside: what its picture holds.
+  // The tests read from these attributes what is drawn.
   element.dataset.newest = String(newest);
   element.dataset.points = String(summary.points);
   element.dataset.window = `${range.fromMs} ${range.toMs}`;

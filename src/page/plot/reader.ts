@@ -4,15 +4,15 @@ import { firstPart, sharesOf } from './shares.ts';
 import { type Stretch, WidePictures } from './wide-pictures.ts';
 import { covers, padded, type Range, united } from './window.ts';
 
-/** Bounds of what the page asks of the server; a test makes them small. */
+/** Bounds of the requests of the page; a test makes them small. */
 export const readerLimits = {
-  /** The shortest time from one read of what has arrived to the next. */
+  /** The shortest time between two reads of changes. */
   liveMsMin: 250,
-  /** Points that are asked for at once, of all channels together. */
+  /** Points that are requested at once, of all channels together. */
   pointsAtOnce: 60_000,
-  /** Requests that read a window side by side: the server reads the channels of one request one after the other. */
+  /** Concurrent requests for one window. The server reads the channels of one request one after the other. */
   requestsAtOnce: 3,
-  /** Bytes of names in one address. */
+  /** Bytes of channel names in the address of one request. */
   nameBytesMax: 6_000,
   retryMsMin: 500,
   retryMsMax: 8_000,
@@ -22,9 +22,9 @@ export interface Viewed {
   /** Channels that are on the screen. */
   channels: readonly string[];
   range: Range;
-  /** True while the end moves with what arrives. */
+  /** True while the window moves with the newest points. */
   isFollowing: boolean;
-  /** Points a channel within the range: two for each column of the picture show every extreme. */
+  /** Points of a channel within the range. Two for each column of the picture show every extreme. */
   pointsMax: number;
 }
 
@@ -36,18 +36,18 @@ interface ReaderOptions {
   limits?: Partial<typeof readerLimits>;
 }
 
-/** What is here of a channel. */
+/** What has been read of a channel. */
 interface Held extends Stretch {
-  /** Points for each ms, as they were asked for. */
+  /** The points for each ms that were requested. */
   density: number;
 }
 
-/** One read of a range, by a request for each part of the channels. */
+/** One read of a range: one request for each part of the channels. */
 interface Attempt {
   parts: readonly (readonly string[])[];
   range: Range;
   points: number;
-  /** Whether it is the whole window. */
+  /** Whether it reads the whole window, not only changes. */
   isWhole: boolean;
   take(channel: string, series: Series): void;
 }
@@ -55,15 +55,15 @@ interface Attempt {
 const densityOf = ({ range, pointsMax }: Viewed) => pointsMax / (range.toMs - range.fromMs);
 
 /**
- * Reads what is on the screen, and no more, each request for several channels. What arrives is read as the stretch that has
- * changed and put into what is here; the whole window is read when it is another one, by a few requests side by side.
+ * Reads only what is on the screen, several channels by one request. When points arrive, it reads only the range that has
+ * changed and merges it into the series. When the window changes, it reads the whole window, by a few concurrent requests.
  */
 export class Reader {
   readonly #options: ReaderOptions;
   readonly #limits: typeof readerLimits;
   readonly #held = new Map<string, Held>();
   readonly #wide = new WidePictures();
-  /** Stretches that have changed at the server since they were read. */
+  /** By channel the range that has changed at the server since it was read. */
   readonly #dirty = new Map<string, Range>();
   #wanted: Viewed | undefined;
   #underWay: { abort: AbortController; isWhole: boolean; range: Range } | undefined;
@@ -78,40 +78,40 @@ export class Reader {
     this.#waitMs = this.#limits.retryMsMin;
   }
 
-  /** Begins to read what is not here, at once. */
+  /** Sets what is on the screen, and begins at once to read what is lacking. */
   want(next: Viewed): void {
     this.#wanted = next;
-    // What is under way for a window that nobody looks at any more is given up.
+    // A read of a window that is not shown any more is aborted.
     if (this.#underWay?.isWhole && !covers(this.#underWay.range, next.range)) this.#underWay.abort.abort();
     clearTimeout(this.#timer);
     void this.#step();
   }
 
-  /** A stretch of a channel has changed at the server. */
+  /** To be called when a range of a channel has changed at the server. */
   changed(channel: string, span: Range): void {
     this.#wide.changed(channel, span);
     this.#dirty.set(channel, united(this.#dirty.get(channel), span));
     this.#plan(Math.max(0, this.#nextLiveMs - performance.now()));
   }
 
-  /** What can be drawn now. Of a window that was not read yet it is a part, or coarser than it will be. */
+  /** What can be drawn now. Of a window that was not read yet it may be a part only, or coarse. */
   series(channel: string): Series {
     const here = this.#held.get(channel);
     if (here === undefined) return noSeries;
     return this.#wanted === undefined ? here.series : this.#wide.around(channel, here, this.#wanted.range);
   }
 
-  /** Whether it is as fine as the window wants it. */
+  /** Whether its points are as dense as the window needs. */
   isFine(channel: string): boolean {
     return this.#wanted !== undefined && this.#fits(channel, this.#wanted);
   }
 
-  /** Whether anything was read of a channel. */
+  /** Whether a channel has been read at all. */
   isRead(channel: string): boolean {
     return this.#held.has(channel);
   }
 
-  /** Reads anew what is under way: the line on which it was asked for has been broken. */
+  /** Repeats the read that is under way, since its connection was lost. */
   again(): void {
     this.#underWay?.abort.abort();
     this.#plan(0);
@@ -139,19 +139,19 @@ export class Reader {
     await this.#readChanged(wanted);
   }
 
-  /** Whether what is here of a channel shows what is wanted. */
+  /** Whether the series of a channel covers the window and is dense enough. */
   #fits(channel: string, wanted: Viewed): boolean {
     const here = this.#held.get(channel);
     if (here === undefined || !covers(here.range, wanted.range)) return false;
     if (here.series.downSampled !== false && here.density < densityOf(wanted) * 0.9) return false;
-    // What came in small pieces is read anew before it grows without end.
+    // A series that has grown by many small reads is replaced by one of the whole window before it becomes too long.
     const widths = (here.range.toMs - here.range.fromMs) / (wanted.range.toMs - wanted.range.fromMs);
     return here.series.times.length <= 2.5 * wanted.pointsMax * Math.max(1, widths);
   }
 
   async #readWhole(channels: readonly string[], wanted: Viewed): Promise<void> {
     const { range, pointsMax, isFollowing } = wanted;
-    // A margin lets a window be pushed aside without a hole at its edge; one that is followed moves to the right only.
+    // With a margin the window can be moved without a hole at its edge. A window that follows moves to the right only.
     const around = isFollowing ? { ...range, toMs: 2 * range.toMs - range.fromMs } : padded(range, 0.25);
     const points = isFollowing ? pointsMax : pointsMax * 1.5;
     const part = firstPart(channels, points, this.#limits);
@@ -173,7 +173,7 @@ export class Reader {
     this.#nextLiveMs = performance.now() + this.#limits.liveMsMin;
     const { changed, stretch, newestMs } = this.#takeDirty(wanted);
     if (stretch === undefined) return;
-    // What has arrived may lie beyond the window, which follows it in the next frame.
+    // New points may lie beyond the window, which follows them in the next frame.
     const untilMs = Math.max(newestMs, Math.min(stretch.toMs, wanted.range.toMs));
     const points = Math.max(8, Math.ceil((untilMs - stretch.fromMs) * densityOf(wanted)) + 2);
     for (let rest = changed; rest.length > 0; ) {
@@ -193,8 +193,8 @@ export class Reader {
   }
 
   /**
-   * @returns the channels on the screen that have changed, one stretch for all of them, in whole ms, and the newest time that
-   * has changed
+   * Empties the list of changes. @returns the channels on the screen that have changed, one range in whole ms that covers
+   * all their changes, and the newest changed time
    */
   #takeDirty({ channels }: Viewed): { changed: string[]; stretch: Range | undefined; newestMs: number } {
     const onScreen = new Set(channels);
@@ -205,7 +205,7 @@ export class Reader {
       const here = this.#held.get(channel);
       const own = here === undefined ? undefined : rangeToRead(here.series, span, here.range);
       if (!onScreen.has(channel)) {
-        // It is read whole when it comes back onto the screen.
+        // It is read as a whole when it is on the screen again.
         this.#held.delete(channel);
       } else if (own !== undefined) {
         changed.push(channel);
@@ -222,7 +222,8 @@ export class Reader {
     const here = this.#held.get(channel);
     if (here === undefined) return;
     const series = withRange(here.series, stretch, read);
-    // While the end is followed, what has left the picture goes; the range says so, for somebody who looks back.
+    // While the window follows, points that have left it are dropped. The range is cut too, so that they are read again
+    // when somebody scrolls back.
     const isFollowing = this.#wanted?.isFollowing === true;
     const fromMs = isFollowing ? Math.max((this.#wanted as Viewed).range.fromMs, here.range.fromMs) : here.range.fromMs;
     this.#held.set(channel, {
@@ -233,8 +234,8 @@ export class Reader {
   }
 
   /**
-   * Reads parts of the channels side by side; each is shown as soon as it is here.
-   * @returns false where a read was given up or failed; what is to be done then has been planned
+   * Reads the parts concurrently; each is drawn as soon as it has come.
+   * @returns false when a read was aborted or failed; the next step is planned then
    */
   async #attempt({ parts, range, points, isWhole, take }: Attempt): Promise<boolean> {
     const abort = new AbortController();
@@ -262,7 +263,7 @@ export class Reader {
     return true;
   }
 
-  /** A refusal stays one; a server that is away comes back. */
+  /** Retries when the server is away or overloaded. A refusal (4xx) would be the same again, so it is not retried. */
   #afterFailure(failure: ApiFailure): void {
     this.#options.onFailure(failure);
     if (failure.status !== 0 && failure.status < 500 && failure.status !== 429) return;

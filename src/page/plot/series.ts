@@ -1,6 +1,6 @@
 import type { Range } from './window.ts';
 
-/** Chunks that are missing below others. A side without an end is null: nothing is stored there. */
+/** Missing chunks, and the times of the stored points around them in Unix ms. A time is null when nothing is stored on that side. */
 export interface Gap {
   fromChunk: number;
   toChunk: number;
@@ -8,20 +8,20 @@ export interface Gap {
   beginsMs: number | null;
 }
 
-/** What is known of a channel within a range. */
+/** The points and gaps of a channel within a range. */
 export interface Series {
   /** Unix ms, ascending. */
   times: number[];
   /** Null where a reading is absent, and between points with missing chunks between them. */
   values: (number | null)[];
   gaps: Gap[];
-  /** Whether only the extremes of parts of the time are here. Undefined: nobody has said. */
+  /** Whether it has only the extremes of each part of the range. Undefined when the server does not say. */
   downSampled: boolean | undefined;
 }
 
 export const noSeries: Series = { times: [], values: [], gaps: [], downSampled: false };
 
-/** The first place whose time is at or after an instant. */
+/** The first index whose time is at or after an instant. */
 export function placeFrom(times: readonly number[], ms: number): number {
   let [low, high] = [0, times.length];
   while (low < high) {
@@ -32,7 +32,7 @@ export function placeFrom(times: readonly number[], ms: number): number {
   return low;
 }
 
-/** A series in which a range was read anew; what it held there is gone. */
+/** The series with the points and gaps of a range replaced by newly read ones. */
 export function withRange(old: Series, { fromMs, toMs }: Range, read: Series): Series {
   const [before, after] = [placeFrom(old.times, fromMs), placeAfter(old.times, toMs)];
   const isOutside = ({ endsMs, beginsMs }: Gap) =>
@@ -48,7 +48,7 @@ export function withRange(old: Series, { fromMs, toMs }: Range, read: Series): S
   };
 }
 
-/** Without what lies before an instant, but for the last point, from which the line comes into the picture. */
+/** The series without the points before an instant. The last of them stays, since the line to the first visible point begins there. */
 export function trimmedBefore(series: Series, ms: number): Series {
   const place = Math.max(0, placeFrom(series.times, ms) - 1);
   if (place === 0) return series;
@@ -61,8 +61,8 @@ export function trimmedBefore(series: Series, ms: number): Series {
 }
 
 /**
- * The range that must be read anew where a stretch of a channel has changed: from the point before it to the point after
- * it, so that the server sees whether chunks are missing between them.
+ * The range to read again after a range of a channel has changed: from the point before it to the point after it, so that
+ * the answer tells whether chunks are missing between them.
  */
 export function rangeToRead({ times }: Series, changed: Range, within: Range): Range | undefined {
   if (changed.toMs < within.fromMs || changed.fromMs > within.toMs) return undefined;
@@ -72,7 +72,7 @@ export function rangeToRead({ times }: Series, changed: Range, within: Range): R
   return { fromMs: Math.max(fromMs, within.fromMs), toMs: Math.max(Math.min(toMs, within.toMs), fromMs) };
 }
 
-/** The value at the point that is nearest to an instant; undefined where there is none. */
+/** The point that is nearest to an instant; undefined when there is none. */
 export function readingNear({ times, values }: Series, ms: number): { ms: number; value: number | null } | undefined {
   const place = placeFrom(times, ms);
   const before = times[place - 1] ?? Number.NEGATIVE_INFINITY;
@@ -82,7 +82,7 @@ export function readingNear({ times, values }: Series, ms: number): { ms: number
   return time === undefined ? undefined : { ms: time, value: values[nearest] ?? null };
 }
 
-/** The first place whose time is after an instant. */
+/** The first index whose time is after an instant. */
 function placeAfter(times: readonly number[], ms: number): number {
   let place = placeFrom(times, ms);
   while (times[place] === ms) place++;

@@ -1,17 +1,17 @@
-/** What one address and one answer may hold; `readerLimits` says how much that is. */
+/** Bounds of one request, from `readerLimits`. */
 interface Room {
   pointsAtOnce: number;
   nameBytesMax: number;
 }
 
-/** Neighbours in shares of about the same size, at most so many. */
+/** Divides channels into at most `countMax` shares of about the same size; neighbours stay together. */
 export function sharesOf(channels: readonly string[], countMax: number): string[][] {
   const size = Math.ceil(channels.length / countMax);
   const count = Math.ceil(channels.length / size);
   return Array.from({ length: count }, (_, i) => channels.slice(i * size, (i + 1) * size));
 }
 
-/** So many of the channels as are asked for at once. */
+/** The first channels, as many as may be requested at once. */
 export function firstPart(channels: readonly string[], points: number, { pointsAtOnce, nameBytesMax }: Room): string[] {
   const part: string[] = [];
   let bytes = 0;

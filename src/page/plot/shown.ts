@@ -1,7 +1,7 @@
-/** Which channels of a run are drawn, and how. Names are those of channels. */
+/** Which channels of a run are drawn, and how. All strings are channel names. */
 export interface Shown {
   hidden: string[];
-  /** Channels that share a plot, a list for each such plot. */
+  /** One list for each plot that several channels share. */
   together: string[][];
   /** Channels with a logarithmic axis. */
   log: string[];
@@ -14,7 +14,7 @@ export interface Panel {
 }
 
 /**
- * The plots from top to bottom: one a channel, but those that are put together share the place of the first of them.
+ * The plots from top to bottom: one for each channel. Channels that share a plot stand where the first of them would.
  * @param names all channels, in their order
  */
 export function panelsOf(names: readonly string[], { hidden, together, log }: Shown): Panel[] {
@@ -31,7 +31,7 @@ export function panelsOf(names: readonly string[], { hidden, together, log }: Sh
   return panels;
 }
 
-/** Puts a channel into the plot of another one, or into one of its own where `mate` is undefined. */
+/** Moves a channel into the plot of `mate`, or into a plot of its own when that is undefined. */
 export function putTogether(shown: Shown, name: string, mate: string | undefined): Shown {
   const rest = shown.together.map((group) => group.filter((other) => other !== name));
   if (mate === undefined) return { ...shown, together: rest.filter((group) => group.length > 1) };
@@ -41,7 +41,7 @@ export function putTogether(shown: Shown, name: string, mate: string | undefined
   return { ...shown, together: rest.filter((group) => group.length > 1) };
 }
 
-/** Names go into an address as JSON, since a channel may have any character in its name. */
+/** Lists of names are JSON in the address, since a name may contain any character. */
 export function shownOf(params: URLSearchParams): Shown {
   return {
     hidden: params.getAll('hide'),
@@ -68,6 +68,6 @@ function listOf(text: string): string[] {
   }
 }
 
-/** A list with a name added or taken away. */
+/** The list without the name if it was there, otherwise with it. */
 export const toggled = (list: readonly string[], name: string): string[] =>
   list.includes(name) ? list.filter((other) => other !== name) : [...list, name];

@@ -7,7 +7,7 @@ import { leftPixels, rightPixels } from './chart.ts';
 import type { Colors } from './colors.ts';
 import type { Range } from './window.ts';
 
-/** A label and the space beside it. */
+/** Width of a label with the space beside it. */
 const tickPixels = 110;
 const heightPixels = 40;
 const edgePixels = 12;
@@ -24,7 +24,7 @@ interface TimeAxisProps {
 export const tickCount = (width: number, rightAxes: number) =>
   Math.max(2, Math.floor((width - leftPixels - rightAxes * rightPixels) / tickPixels));
 
-/** The times below all plots, and the time at the cursor. */
+/** The time axis below all plots. It also shows the time at the cursor. */
 export function TimeAxis(props: TimeAxisProps) {
   const place = useRef<HTMLCanvasElement>(null);
   const latest = useRef(props);

@@ -1,7 +1,7 @@
 import { type Series, withRange } from './series.ts';
 import { covers, type Range } from './window.ts';
 
-/** A stretch of a channel as it was read. */
+/** A range of a channel as it was read. */
 export interface Stretch {
   series: Series;
   range: Range;
@@ -10,21 +10,21 @@ export interface Stretch {
 const widthOf = ({ range }: Stretch) => range.toMs - range.fromMs;
 
 /**
- * Of each channel the widest picture that was read of it before. Where a window reaches beyond what is here for it, the rest is
- * drawn from the wide picture at once, until the answer comes that is finer.
+ * Keeps the widest series that was read of each channel before. When a window reaches beyond the current series, the rest
+ * is drawn at once from the wide one, until the finer answer comes.
  */
 export class WidePictures {
   readonly #wide = new Map<string, Stretch>();
-  /** What was joined last, so that a plot sees the same object as long as nothing is different. */
+  /** The last merged series, so that a plot gets the same object as long as nothing has changed. */
   readonly #joined = new Map<string, { wide: Series; here: Series; series: Series }>();
 
-  /** Something else takes the place of what was here of a channel. */
+  /** To be called with the series of a channel that is about to be replaced. */
   keep(channel: string, before: Stretch): void {
     const kept = this.#wide.get(channel);
     if (kept === undefined || widthOf(before) >= widthOf(kept)) this.#wide.set(channel, before);
   }
 
-  /** A stretch of a channel is another one at the server: a picture with it is old. */
+  /** Drops the wide series of a channel if it covers a range that has changed at the server. */
   changed(channel: string, span: Range): void {
     const kept = this.#wide.get(channel);
     if (kept === undefined || span.toMs < kept.range.fromMs || span.fromMs > kept.range.toMs) return;
@@ -32,7 +32,7 @@ export class WidePictures {
     this.#joined.delete(channel);
   }
 
-  /** What can be drawn of a window: what is here, and around it the wide picture. */
+  /** What can be drawn of a window: the current series, and around it the wide one. */
   around(channel: string, here: Stretch, window: Range): Series {
     const wide = this.#wide.get(channel)?.series;
     if (wide === undefined || covers(here.range, window)) return here.series;

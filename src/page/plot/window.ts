@@ -1,46 +1,46 @@
 import type { WindowSpec } from '../url-state.ts';
 
-/** A stretch of time in ms; `toMs` is above `fromMs`. */
+/** A range of time in ms; `toMs` is greater than `fromMs`. */
 export interface Range {
   fromMs: number;
   toMs: number;
 }
 
-/** A window is never narrower, so that its ends stay two different numbers: a float64 of Unix ms has steps of 0.0002. */
+/** The narrowest window. Its ends must stay different numbers, and a float64 of Unix ms has steps of 0.0002. */
 export const windowMsMin = 0.01;
-/** Of the shown width, on each side of all that there is. */
+/** The empty margin on each side of a whole run, as a fraction of its width. */
 const margin = 0.01;
 
 /**
- * What a window shows of a run.
- * @param span all that the run holds; undefined while it holds nothing
+ * The range that a window shows.
+ * @param span first to last time of the run; undefined while it has none
  */
 export function visibleRange(spec: WindowSpec, span: Range | undefined): Range {
   if (spec.kind === 'fixed') return spec;
   const { fromMs, toMs } = span ?? { fromMs: Date.now() - 60_000, toMs: Date.now() };
   if (spec.kind === 'last') return { fromMs: toMs - spec.seconds * 1_000, toMs };
-  // A run of one instant is shown with a second around it.
+  // A run with only one instant is shown as if it were a second long.
   const width = toMs - fromMs || 1_000;
   return { fromMs: fromMs - width * margin, toMs: toMs + width * margin };
 }
 
-/** Whether a window moves with what arrives. */
+/** Whether a window moves with new points. */
 export const follows = (spec: WindowSpec): boolean => spec.kind !== 'fixed';
 
-/** Wider (`factor` above 1) or narrower, around an instant that stays where it is on the screen. */
+/** The range made wider (`factor` above 1) or narrower. The instant `aroundMs` stays where it is on the screen. */
 export function zoomed({ fromMs, toMs }: Range, factor: number, aroundMs = (fromMs + toMs) / 2): Range {
   const width = Math.min(Math.max((toMs - fromMs) * factor, windowMsMin), 1e15);
   const place = (aroundMs - fromMs) / (toMs - fromMs);
   return { fromMs: aroundMs - width * place, toMs: aroundMs + width * (1 - place) };
 }
 
-/** Moved by a part of its width; above 0 is later. */
+/** The range moved by a fraction of its width; positive is later. */
 export function panned({ fromMs, toMs }: Range, part: number): Range {
   const ms = (toMs - fromMs) * part;
   return { fromMs: fromMs + ms, toMs: toMs + ms };
 }
 
-/** A wider range with so much of its width added on each side. */
+/** The range with a fraction of its width added on each side. */
 export const padded = ({ fromMs, toMs }: Range, part: number): Range => ({
   fromMs: fromMs - (toMs - fromMs) * part,
   toMs: toMs + (toMs - fromMs) * part,

@@ -8,7 +8,7 @@ import { formatTime } from '../time/format.ts';
 import { ticksOf } from '../time/ticks.ts';
 import type { TimeStyle } from '../url-state.ts';
 
-/** What a chunk held and what replaced it, in one plot. */
+/** Draws two contents of a chunk in one plot: before and after a replacement. */
 export function BeforeAfter(props: {
   before: Content;
   after: Content;
@@ -59,7 +59,7 @@ export function BeforeAfter(props: {
   );
 }
 
-/** Points with a time, in order of it. */
+/** The points that have a time, sorted by it. */
 function pointsOf({ timestamps, values }: Content) {
   const points = timestamps
     .map((time, i) => ({ ms: time === null ? Number.NaN : time * 1_000, value: values[i] ?? null }))

@@ -19,7 +19,7 @@ interface Certificate {
   root_hash: string;
 }
 
-/** What the run holds and lacks, with the hash over all of it. */
+/** Shows the completeness certificate: what the run has, what is missing, and the root hash. */
 export function CertificateDialog({ dataId, onClose }: { dataId: string; onClose: () => void }) {
   const { value, error } = useLoaded(() => readCertificate(dataId), [dataId]);
   const one = value as Certificate | undefined;

@@ -3,7 +3,7 @@ import type { LatestChannel } from '../api/readings.ts';
 import type { LatestReading, LiveChannel } from '../live/protocol.ts';
 import type { Mark } from '../plot/honesty.ts';
 
-/** What the page knows of a channel beside its points. */
+/** What the page knows of a channel, without its points. */
 export interface ChannelFacts {
   name: string;
   units: string | null;
@@ -23,7 +23,7 @@ export const channelFactsOf = (channel: LatestChannel): ChannelFacts => ({
   changedAt: channel.changed_at,
 });
 
-/** Facts after an event. @returns undefined where the event says nothing new, as the first one of a connection may */
+/** The facts after an event. @returns undefined if nothing has changed, as in the first event of a connection */
 export function factsAfter(facts: ChannelFacts | undefined, update: LiveChannel): ChannelFacts | undefined {
   const isKnown =
     facts !== undefined &&
@@ -42,7 +42,8 @@ export function factsAfter(facts: ChannelFacts | undefined, update: LiveChannel)
 }
 
 /**
- * Whether the ledger must be read anew to know what an event says: only where it says more than one chunk after the other.
+ * Whether the ledger of a channel must be read again after an event. Chunks that only follow each other at the end need no
+ * read: `ledgerAfter` adds them.
  */
 export function isLedgerStale(ledger: LedgerChannel | undefined, update: LiveChannel): boolean {
   if (ledger === undefined) return true;
@@ -51,7 +52,7 @@ export function isLedgerStale(ledger: LedgerChannel | undefined, update: LiveCha
   return holes !== ledger.missing_count + ledger.skipped_count || isReplaced;
 }
 
-/** The ledger of a channel that has only grown at its end. */
+/** The ledger of a channel that has only got more chunks at its end. */
 export function ledgerAfter(ledger: LedgerChannel, update: LiveChannel): LedgerChannel {
   const present = ledger.present.map((range): [number, number] => [...range]);
   const last = present.at(-1);
@@ -65,7 +66,7 @@ export function ledgerAfter(ledger: LedgerChannel, update: LiveChannel): LedgerC
   };
 }
 
-/** What is marked in the picture of a channel. */
+/** The marks in the plot of a channel: its replaced and its late chunks. */
 export function marksOf(ledger: LedgerChannel | undefined): Mark[] {
   const marks = (kind: Mark['kind'], chunks: LedgerChannel['replaced'] = []) =>
     chunks.flatMap(({ from_chunk, to_chunk, time_min, time_max }) =>

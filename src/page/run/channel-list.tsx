@@ -4,10 +4,10 @@ import { toggled } from '../plot/shown.ts';
 import type { RunState } from '../url-state.ts';
 import type { ChannelFacts } from './channel-facts.ts';
 
-/** So many channels are looked through by their names. */
+/** From this many channels on, the list has a search field. */
 const searchedFrom = 12;
 
-/** Which channels are shown. */
+/** The list in which channels are shown and hidden. */
 export function ChannelList({ state, channels }: { state: RunState; channels: readonly ChannelFacts[] }) {
   const [search, setSearch] = useState('');
   const { shown } = state;

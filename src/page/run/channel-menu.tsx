@@ -12,7 +12,7 @@ interface ChannelMenuProps {
   onLedger(name: string): void;
 }
 
-/** What can be done with one channel. Its entries name every other channel, so a closed menu has none. */
+/** The menu of one channel. Its entries name every other channel, so they exist only while the menu is open. */
 export function ChannelMenu(props: ChannelMenuProps) {
   const place = useRef<HTMLDetailsElement>(null);
   const [isOpen, setOpen] = useState(false);
@@ -66,7 +66,7 @@ function Entries({ name, panel, names, isAlone, onHide, onLog, onTogether, onLed
   );
 }
 
-/** An open menu closes when something else is clicked, or by Escape. */
+/** Closes an open menu on a click outside it, or by Escape. @returns a function that removes the listeners */
 export function closeOutside(place: { current: HTMLDetailsElement | null }): () => void {
   const listeners = new AbortController();
   const { signal } = listeners;

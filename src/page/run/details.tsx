@@ -17,7 +17,7 @@ import { EditableNote } from './editable-note.tsx';
 import { EditableText } from './editable-text.tsx';
 import type { OpenRun } from './use-run.ts';
 
-/** What the catalogue knows of a run, each to be changed where it stands. */
+/** The entry of a run in the catalogue. Its fields are edited in place. */
 export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: DataEntry) => void }) {
   const { entry } = run;
   const id = entry.data_id;
@@ -92,8 +92,8 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
 }
 
 function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<void> }) {
-  const [said, setSaid] = useState('');
-  const remove = () => onRemove().catch((error: Error) => setSaid(error.message));
+  const [message, setMessage] = useState('');
+  const remove = () => onRemove().catch((error: Error) => setMessage(error.message));
   return (
     <span class="tag removable">
       <span class="tag-name" dir="auto" title={name}>
@@ -102,7 +102,7 @@ function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<vo
       <button type="button" class="quiet" aria-label={`Remove the tag ${name}`} onClick={remove}>
         ×
       </button>
-      {said !== '' && <span role="status"> {said}</span>}
+      {message !== '' && <span role="status"> {message}</span>}
     </span>
   );
 }

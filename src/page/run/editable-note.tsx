@@ -4,17 +4,17 @@ import { formatTime } from '../time/format.ts';
 interface EditableNoteProps {
   value: string;
   changedAt: string | null;
-  /** @param note '' takes it away */
+  /** @param note '' removes it */
   onSave(note: string): Promise<void>;
 }
 
-/** The server takes no more. */
+/** The most that the server accepts. */
 const charactersMax = 10_000;
 
-/** A text of several lines that is changed where it stands. Ctrl+Enter saves, Escape leaves it as it was. */
+/** A text of several lines that is edited in place. Ctrl+Enter saves, Escape cancels. */
 export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
   const [isEditing, setEditing] = useState(false);
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -22,18 +22,18 @@ export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
   }, [isEditing]);
   const done = () => {
     setEditing(false);
-    setSaid('');
+    setMessage('');
     setTimeout(() => opener.current?.focus());
   };
   const save = async () => {
     const note = field.current?.value.trim() ?? '';
     if (note === value) return done();
-    setSaid('saving …');
+    setMessage('saving …');
     try {
       await onSave(note);
       done();
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
     }
   };
   const onKeyDown = ({ key, ctrlKey, metaKey }: KeyboardEvent) => {
@@ -79,9 +79,9 @@ export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
       <button type="button" class="quiet" onClick={done}>
         Cancel
       </button>
-      {said !== '' && (
+      {message !== '' && (
         <p class="said" role="status">
-          {said}
+          {message}
         </p>
       )}
     </form>

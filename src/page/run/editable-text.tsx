@@ -3,17 +3,17 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 interface EditableTextProps {
   label: string;
   value: string;
-  /** Names to choose from; any other may be written. */
+  /** Reads names to suggest; any other may be typed. */
   known?: () => Promise<string[]>;
   isOpen?: boolean;
   onSave(text: string): Promise<void>;
   onDone?(): void;
 }
 
-/** A text that can be changed where it stands. Enter saves, Escape leaves it as it was; what the server refuses is said. */
+/** A text that is edited in place. Enter saves, Escape cancels. An error of the server is shown and the text stays. */
 export function EditableText({ label, value, known, isOpen = false, onSave, onDone }: EditableTextProps) {
   const [isEditing, setEditing] = useState(isOpen);
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const [names, setNames] = useState<string[]>([]);
   const field = useRef<HTMLInputElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
@@ -26,7 +26,7 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
   }, [isEditing]);
   const done = () => {
     setEditing(false);
-    setSaid('');
+    setMessage('');
     onDone?.();
     setTimeout(() => opener.current?.focus());
   };
@@ -34,12 +34,12 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
     event.preventDefault();
     const text = field.current?.value.trim() ?? '';
     if (text === '' || text === value) return done();
-    setSaid('saving …');
+    setMessage('saving …');
     try {
       await onSave(text);
       done();
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
     }
   };
   if (!isEditing) {
@@ -75,9 +75,9 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
         ))}
       </datalist>
       <button type="submit">Save</button>
-      {said !== '' && (
+      {message !== '' && (
         <p class="said" role="status">
-          {said}
+          {message}
         </p>
       )}
     </form>

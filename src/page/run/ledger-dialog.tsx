@@ -9,7 +9,7 @@ import { BeforeAfter } from './before-after.tsx';
 import { ledgerText, rangesText } from './ledger-strip.tsx';
 import { timesText } from './times-text.ts';
 
-/** So many irregular chunks and revisions are listed; the API tells of all. */
+/** Most irregular chunks and revisions that are listed. The API has all of them. */
 const listedMax = 50;
 
 interface LedgerDialogProps {
@@ -21,7 +21,7 @@ interface LedgerDialogProps {
   onClose(): void;
 }
 
-/** The chunks of a channel: which are missing, which are not as they should be, and what replaced ones held. */
+/** The chunks of a channel: which are missing, irregular or late, and the earlier contents of replaced ones. */
 export function LedgerDialog({ dataId, channel, ledger, times, startMs, onClose }: LedgerDialogProps) {
   const revisions = useLoaded(() => listRevisions(dataId, channel), [dataId, channel, ledger?.replaced_count]);
   const [chosen, setChosen] = useState<Revision>();
@@ -78,7 +78,7 @@ export function LedgerDialog({ dataId, channel, ledger, times, startMs, onClose 
   );
 }
 
-/** The content that came after one: the next revision of its chunk, or what is stored now. */
+/** The next revision of the same chunk; undefined when the content after it is the stored one. */
 const nextOf = (revisions: readonly Revision[], { chunk_index, revision }: Revision) =>
   revisions.find((one) => one.chunk_index === chunk_index && one.revision === revision + 1);
 

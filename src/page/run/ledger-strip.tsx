@@ -7,10 +7,10 @@ import type { Colors } from '../plot/colors.ts';
 import { hatchOf } from '../plot/colors.ts';
 
 const heightPixels = 10;
-/** A single chunk among a hundred thousand is still seen. */
+/** The least width of a range, so that one chunk among a hundred thousand is still visible. */
 const pixelsMin = 2;
 
-/** The chunks of a channel from the first to the highest one: a full bar, and hatched where one is missing. */
+/** The chunks of a channel from 0 to the highest one as a bar, hatched where chunks are missing. */
 export function LedgerStrip(props: { ledger: LedgerChannel; width: number; colors: Colors; onOpen: () => void }) {
   const { ledger, width, colors, onOpen } = props;
   const { place: button, isOnScreen } = useOnScreen<HTMLButtonElement>();
@@ -29,7 +29,7 @@ export function LedgerStrip(props: { ledger: LedgerChannel; width: number; color
   );
 }
 
-/** What a ledger says, in a sentence. */
+/** A ledger as text. */
 export function ledgerText(ledger: LedgerChannel): string {
   const parts = [plural(ledger.chunk_count, 'chunk')];
   parts.push(
@@ -42,7 +42,7 @@ export function ledgerText(ledger: LedgerChannel): string {
   return parts.join(', ');
 }
 
-/** `40–42, 57`; a long list ends in dots. */
+/** Ranges as text: `40–42, 57`. After `countMax` ranges it ends in dots. */
 export function rangesText(ranges: readonly ChunkRange[], countMax = 8): string {
   const shown = ranges.slice(0, countMax).map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`));
   return shown.join(', ') + (ranges.length > countMax ? ', …' : '');

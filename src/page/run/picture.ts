@@ -1,4 +1,4 @@
-/** Puts the plots that are on the screen into one PNG, each below its name, and saves it. @returns false where there is none */
+/** Saves the plots that are on the screen as one PNG, each below its name. @returns false when there is no plot */
 export async function savePicture(title: string): Promise<boolean> {
   const cards = [...document.querySelectorAll<HTMLElement>('.plot-card')].filter((card) =>
     card.querySelector('.plot canvas'),
@@ -35,7 +35,7 @@ export async function savePicture(title: string): Promise<boolean> {
   return true;
 }
 
-/** A name that every file system takes. */
+/** A file name that every file system accepts. */
 export const fileName = (title: string): string =>
   title
     .replace(/[\p{Cc}\p{Cf}<>:"/\\|?*]/gu, '_')

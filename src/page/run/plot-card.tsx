@@ -34,14 +34,14 @@ interface PlotCardProps {
   onLedger(name: string): void;
 }
 
-/** One plot with what is said of it: names, units, the newest readings in large digits, chunks. */
+/** One plot with its texts: names, units, the newest readings in large digits, and its chunks. */
 export function PlotCard(props: PlotCardProps) {
   const { frame, panel, lines, facts, ledger, onLedger } = props;
   const [summary, setSummary] = useState<PictureSummary>();
   const atCursor = useRef<(HTMLElement | null)[]>([]);
   const onDrawn = (next: PictureSummary) => setSummary((before) => (isSame(before, next) ? before : next));
   const onCursor = (values: (number | null | undefined)[]) => {
-    // Written past the view library, as it changes with every move of the mouse.
+    // Written directly, without a render, as it changes with every move of the mouse.
     values.forEach((value, i) => {
       const place = atCursor.current[i];
       if (place) place.textContent = value === undefined ? '' : formatReading(value);
@@ -100,11 +100,11 @@ function Latest({ facts }: { facts: ChannelFacts | undefined }) {
   );
 }
 
-/** What a picture does not show of itself. */
+/** What the picture alone does not tell: whether it is down-sampled, and which chunks are missing, replaced or late. */
 function wordsOf(summary: PictureSummary): string {
   if (!summary.isRead) return 'reading …';
   const parts: string[] = [];
-  // About as long as what stands there afterwards, so that the plots below stay where they are.
+  // About as long as the text that follows it, so that the layout does not jump.
   if (!summary.isFine)
     parts.push(summary.isDownSampled === false ? 'reading this window …' : 'down-sampled: reading finer points');
   else if (summary.points === 0) parts.push('no readings in this window');

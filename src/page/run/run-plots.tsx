@@ -25,7 +25,7 @@ interface RunPlotsProps {
   ledger: Ledger | undefined;
   onBoard(board: Board | undefined): void;
   onFailure(failure: ApiFailure | undefined): void;
-  /** Told when all that is on the screen has been read. */
+  /** Called when everything on the screen has been read. */
   onPicture(): void;
   onLedger(channel: string): void;
 }
@@ -85,14 +85,14 @@ export function RunPlots({ state, run, ledger, onBoard, onFailure, onPicture, on
   );
 }
 
-/** A plot is logarithmic or linear as a whole. */
+/** The channels with a logarithmic axis after a click: the channels of a plot change together. */
 const logAfter = (log: readonly string[], panel: Panel) =>
   panel.log ? log.filter((name) => !panel.channels.includes(name)) : [...log, ...panel.channels];
 
-/** Pixels that a plot takes with what is said of it, and those beside the plots: so much as is known before they are laid out. */
+/** Guesses in pixels, before the layout is known: the height of a plot with its texts, and the width that is not of the plots. */
 const guessed = { cardHeight: 240, sideWidth: 356, sideFrom: 1_000, edges: 32 };
 
-/** The channels that the first screen will show. A plot that it shows beside them is read when it is there. */
+/** A guess of the channels that the first screen will show. If it shows more, they are read when their plots exist. */
 function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
   const panels = panelsOf(
     channels.map(({ name }) => name),
@@ -105,7 +105,7 @@ function firstOnScreen({ dataId, shown }: RunState, { channels }: OpenRun) {
   };
 }
 
-/** One board as long as the run is the same; the window goes into the address. */
+/** The board of a run. It writes its window into the address, and follows the address when something else changes it. */
 function useBoard(
   state: RunState,
   run: OpenRun,
@@ -114,7 +114,7 @@ function useBoard(
   const latest = useRef({ state, callbacks });
   latest.current = { state, callbacks };
   const { dataId } = state;
-  // The window that the board and the address last agreed upon, as JSON.
+  // The window that both the board and the address last had, as JSON.
   const agreed = useRef(JSON.stringify(state.window));
   const board = useMemo(() => {
     return createBoard({
@@ -132,8 +132,8 @@ function useBoard(
   }, [dataId]);
   const spec = JSON.stringify(state.window);
   useEffect(() => {
-    // The Back button, or an address that was changed by hand. What the board itself has told may be an old one by now: a
-    // hand goes on moving the window while the page is rendered with it.
+    // The Back button, or an edited address. A window that the board has written itself is ignored: while the page renders
+    // with it, the user may have moved the window further.
     if (agreed.current === spec) return;
     agreed.current = spec;
     if (JSON.stringify(board.spec()) !== spec) board.setWindow(JSON.parse(spec), false);
@@ -148,7 +148,7 @@ function useBoard(
   return board;
 }
 
-/** What is made of each entry of a map, the same object as long as the entry is the same. */
+/** A function that makes something of an entry of a map, and returns the same object as long as the entry is the same. */
 function useStable<Value>(
   map: ReadonlyMap<string, Value>,
   make: (value: Value | undefined) => Mark[],

@@ -99,7 +99,7 @@ interface RunHeadProps {
 function RunHead({ run, ledger, onCertificate }: RunHeadProps) {
   const { entry, channels, outline } = run;
   const points = channels.reduce((sum, { pointCount }) => sum + pointCount, 0);
-  // What the highest index and the count alone cannot tell: a client may skip indexes on purpose.
+  // From the ledger, since the highest index and the count are not enough: a client may skip indexes on purpose.
   const missing = ledger?.channels.reduce((sum, { missing_count }) => sum + missing_count, 0);
   const span = outline.span;
   return (
@@ -129,12 +129,12 @@ function RunHead({ run, ledger, onCertificate }: RunHeadProps) {
 
 const wholeSeconds = (time: string) => Math.floor(Date.parse(time) / 1_000) * 1_000;
 
-/** The same for a run of somebody else, one that was deleted, and one that never was. */
+/** Shown alike for a run of another organization, a deleted one and one that never existed. */
 function UnknownRun() {
   return (
     <main class="narrow">
       <h1>There is no such run</h1>
-      <p>Nothing that you may see has this address. The run may have been deleted.</p>
+      <p>No run that you may see has this address. It may have been deleted.</p>
       <p>
         <a {...toRuns()}>All runs</a>
       </p>

@@ -9,7 +9,7 @@ export interface SnippetTarget {
   window: Range | undefined;
 }
 
-/** How to read a run and window from elsewhere. No key stands in any of them: it comes from the environment. */
+/** Programs that read the window of a run. None contains a key: each takes it from the environment. */
 export function snippetsOf(target: SnippetTarget): { name: string; text: string }[] {
   return [
     { name: 'Python', text: python(target) },
@@ -70,9 +70,9 @@ function curl({ endpoint, dataId, channels, window }: SnippetTarget): string {
 `;
 }
 
-/** The milliseconds that a window touches, as the server rounds too. */
+/** An instant in whole milliseconds, as the server rounds too. */
 const iso = (ms: number) => new Date(ms).toISOString();
-/** A JSON text is a Python text as well, but for characters beyond the BMP that JSON may write as a pair. */
+/** A JSON string is a Python string too, as JSON.stringify does not escape characters outside the BMP as surrogate pairs. */
 const pythonText = (text: string) => JSON.stringify(text);
 const sqlText = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const shellText = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -5,7 +5,7 @@ const words: Record<string, string> = {
   deleted: 'deleted',
 };
 
-/** How a run stands, as a word and a colour. */
+/** The status of a run, as a word and a colour. */
 export function StatusMark({ status }: { status: string }) {
   return (
     <span class={`status ${status}`}>

@@ -15,17 +15,17 @@ interface TakeAwayProps {
   window: () => Range | undefined;
 }
 
-/** Files of a run, and how to read it from elsewhere. */
+/** Exports of a run as files, and programs that read it. */
 export function TakeAway({ state, run, window }: TakeAwayProps) {
   const [isOpen, setOpen] = useState(false);
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const { hidden } = state.shown;
   const shown = run.channels.map(({ name }) => name).filter((name) => !hidden.includes(name));
   const channels = hidden.length === 0 ? undefined : shown;
   const file = (fields: Record<string, string>) =>
     `${base}exports/${state.dataId}?${queryOf({ ...fields, channel_names: channels })}`;
   const picture = async () => {
-    setSaid((await savePicture(run.entry.raw_name)) ? '' : 'There is no plot on the screen.');
+    setMessage((await savePicture(run.entry.raw_name)) ? '' : 'There is no plot on the screen.');
   };
   return (
     <section class="card">
@@ -50,7 +50,7 @@ export function TakeAway({ state, run, window }: TakeAwayProps) {
       <p class="quiet-text">
         Files hold the whole run{channels === undefined ? '' : ', of the channels that are shown'}.
       </p>
-      {said !== '' && <p role="status">{said}</p>}
+      {message !== '' && <p role="status">{message}</p>}
       {isOpen && (
         <SnippetsDialog
           state={state}
@@ -72,7 +72,7 @@ function SnippetsDialog(props: {
   const { state, channels, window, onClose } = props;
   const snippets = snippetsOf({ endpoint: base.replace(/\/$/, ''), dataId: state.dataId, channels, window });
   return (
-    <Dialog title="This run elsewhere" onClose={onClose} isWide>
+    <Dialog title="Read this run by a program" onClose={onClose} isWide>
       <p>
         {window === undefined ? 'All of the run' : 'The window that is shown'}, with the channels that are shown. The
         key comes from the environment: <code>AS_API_KEY</code>.

@@ -2,7 +2,7 @@ import type { Board } from '../plot/board.ts';
 import { follows, zoomed } from '../plot/window.ts';
 import type { TimeStyle, WindowSpec } from '../url-state.ts';
 
-/** Seconds of the windows that one button shows. */
+/** The buttons that show the newest seconds. */
 const lasts = [
   { seconds: 60, name: '1 min' },
   { seconds: 600, name: '10 min' },
@@ -14,12 +14,12 @@ interface ToolbarProps {
   board: Board;
   spec: WindowSpec;
   isGrowing: boolean;
-  /** Undefined where all times count from the start of each run. */
+  /** Undefined when all times count from the start of each run. */
   times?: TimeStyle;
   onTimes?(times: TimeStyle): void;
 }
 
-/** The window of all plots, and how times are written. */
+/** Controls the window of all plots, and how times are written. */
 export function Toolbar({ board, spec, isGrowing, times, onTimes }: ToolbarProps) {
   const zoom = (factor: number) => board.setWindow({ kind: 'fixed', ...zoomed(board.range(), factor) });
   return (
@@ -76,7 +76,7 @@ function Following({ board, spec }: { board: Board; spec: WindowSpec }) {
   );
 }
 
-/** From a window that was looked back at to the live edge, as wide as it was. */
+/** Moves a fixed window to the newest points and follows them from then on. It stays as wide as it was. */
 export function follow(board: Board): void {
   const spec = board.spec();
   if (follows(spec)) return;

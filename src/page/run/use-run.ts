@@ -8,9 +8,9 @@ import { useLive } from '../live/use-live.ts';
 import { type Range, united } from '../plot/window.ts';
 import { type ChannelFacts, channelFactsOf, factsAfter, isLedgerStale, ledgerAfter } from './channel-facts.ts';
 
-/** The shortest time from one look into the ledger to the next. */
+/** The shortest time between two reads of the ledger. */
 const ledgerMsMin = 3_000;
-/** The picture comes first; where none does, as of a run whose plots are all hidden, the ledger waits no longer than this. */
+/** The ledger is read after the first picture. Where none comes, as when all plots are hidden, it is read after this time. */
 const pictureMsMax = 5_000;
 
 export interface OpenRun {
@@ -27,8 +27,8 @@ export type RunLoading =
   | { kind: 'open'; run: OpenRun };
 
 /**
- * A run that follows what the server tells of it.
- * @param onChanged a stretch of a channel has changed
+ * Opens a run and keeps it up to date by live events.
+ * @param onChanged called when a range of a channel has changed
  */
 export function useRun(dataId: string, onChanged: (channel: string, span: Range) => void) {
   const [loading, setLoading] = useState<RunLoading>({ kind: 'loading' });
@@ -51,14 +51,14 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
     };
   }, [dataId, turn]);
   const run = loading.kind === 'open' ? loading.run : undefined;
-  // Events come faster than pictures: each goes on from what the one before has left.
+  // Several events may come before the next render, so each continues from the run that the event before has left.
   const current = useRef(run);
   current.current = run;
   const put = (next: OpenRun) => {
     current.current = next;
     setLoading({ kind: 'open', run: next });
   };
-  const { ledger, onTold, onPicture } = useLedger(dataId, run !== undefined);
+  const { ledger, onChannels, onPicture } = useLedger(dataId, run !== undefined);
 
   const take = (name: string, data: unknown) => {
     const before = current.current;
@@ -66,12 +66,12 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
     if (name === 'channels') {
       const event = data as ChannelsEvent;
       put(runAfter(before, event, onChanged));
-      onTold(event);
+      onChannels(event);
     } else if (name === 'status') {
       put({ ...before, status: (data as StatusEvent).status });
     }
   };
-  // What comes while the run is being opened is taken when it is open.
+  // Events that come while the run is being opened are kept until it is open.
   useLive({ dataIds: loading.kind === 'unknown' ? [] : [dataId] }, (name, data) => {
     if (run === undefined) early.current.push([name, data]);
     else take(name, data);
@@ -85,7 +85,7 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
   return {
     loading,
     ledger,
-    /** To be told when the picture is there. */
+    /** To be called when the picture is drawn. */
     onPicture,
     again: () => setTurn((count) => count + 1),
     setEntry(entry: DataEntry) {
@@ -94,7 +94,7 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
   };
 }
 
-/** @returns undefined where there is no such run */
+/** @returns undefined when there is no such run */
 export async function loadRun(dataId: string): Promise<OpenRun | undefined> {
   const asked = readLatest(dataId);
   const [entry, latest, outline] = await Promise.all([readEntry(dataId), asked, readOutline(dataId, asked)]);
@@ -117,7 +117,10 @@ function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: strin
   return { ...run, status: event.status, outline: { ...run.outline, span }, channels: [...byName.values()] };
 }
 
-/** The ledger of all channels: read after the first picture, and again where an event says more than one chunk after the other. */
+/**
+ * The ledger of all channels. It is read after the first picture; later only channels are read again whose events report
+ * more than new chunks at the end (`isLedgerStale`).
+ */
 function useLedger(dataId: string, isOpen: boolean) {
   const [ledger, setLedger] = useState<Ledger>();
   const latest = useRef<Map<string, LedgerChannel>>(new Map());
@@ -165,7 +168,7 @@ function useLedger(dataId: string, isOpen: boolean) {
       timer.current = undefined;
       plan(0);
     },
-    onTold({ channels }: ChannelsEvent) {
+    onChannels({ channels }: ChannelsEvent) {
       if (latest.current.size === 0) return;
       for (const update of channels) {
         const known = latest.current.get(update.channel_name);

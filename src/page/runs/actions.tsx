@@ -8,9 +8,9 @@ import { namesOf } from '../run/details.tsx';
 import { EditableText } from '../run/editable-text.tsx';
 import { comparedRunsMax } from '../url-state.ts';
 
-/** Runs that one file holds at most, since their ids stand in its address. */
+/** Most runs in one file, since the address names all their ids. */
 const exportedRunsMax = 200;
-/** Names that the question before a deletion shows. */
+/** Names that the dialog before a deletion shows. */
 const namedMax = 10;
 
 interface ActionsProps {
@@ -21,7 +21,7 @@ interface ActionsProps {
   onChanged(): void;
 }
 
-/** What can be done with the runs that are chosen. */
+/** The actions on the chosen runs. */
 export function Actions({ runs, onNone, onDeleted, onChanged }: ActionsProps) {
   const [dialog, setDialog] = useState<'tag' | 'delete'>();
   const [deleted, setDeleted] = useState<string[]>([]);
@@ -98,16 +98,16 @@ function DeleteDialog({
   onClose: () => void;
   onDeleted: () => void;
 }) {
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const points = runs.reduce((sum, { point_count }) => sum + point_count, 0);
   const growing = runs.filter(({ status }) => status === 'live').length;
   const remove = async () => {
-    setSaid('deleting …');
+    setMessage('deleting …');
     try {
       await deleteRuns(runs.map(({ data_id }) => data_id));
       onDeleted();
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
     }
   };
   return (
@@ -137,13 +137,13 @@ function DeleteDialog({
           Keep
         </button>
       </p>
-      {said !== '' && <p role="status">{said}</p>}
+      {message !== '' && <p role="status">{message}</p>}
     </Dialog>
   );
 }
 
 function Undo({ dataIds, onDone, onRestored }: { dataIds: string[]; onDone: () => void; onRestored: () => void }) {
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   if (dataIds.length === 0) return null;
   const restore = async () => {
     try {
@@ -151,7 +151,7 @@ function Undo({ dataIds, onDone, onRestored }: { dataIds: string[]; onDone: () =
       onDone();
       onRestored();
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
     }
   };
   return (
@@ -163,7 +163,7 @@ function Undo({ dataIds, onDone, onRestored }: { dataIds: string[]; onDone: () =
       <button type="button" class="quiet" aria-label="Dismiss" onClick={onDone}>
         ✕
       </button>{' '}
-      {said}
+      {message}
     </p>
   );
 }

@@ -6,16 +6,16 @@ import { show } from '../navigation.ts';
 import { runState } from '../url-state.ts';
 import { startDemo } from './stream-demo.ts';
 
-/** A server without runs: a demo to look at, and how the first run comes from an instrument. */
+/** Shown while there are no runs: a demo, and how to send a first run from Python. */
 export function StreamDemo() {
-  const [said, setSaid] = useState('');
+  const [message, setMessage] = useState('');
   const start = async () => {
-    setSaid('opening a stream …');
+    setMessage('opening a stream …');
     try {
-      const dataId = await startDemo(setSaid);
+      const dataId = await startDemo(setMessage);
       show({ ...runState(dataId), window: { kind: 'all' } });
     } catch (error) {
-      setSaid((error as Error).message);
+      setMessage((error as Error).message);
     }
   };
   const python = pythonOf(base.replace(/\/$/, ''));
@@ -27,11 +27,11 @@ export function StreamDemo() {
         twenty seconds.
       </p>
       <p>
-        <button type="button" class="primary large" disabled={said.endsWith('…')} onClick={start}>
+        <button type="button" class="primary large" disabled={message.endsWith('…')} onClick={start}>
           Stream a demo
         </button>
       </p>
-      {said !== '' && <p role="status">{said}</p>}
+      {message !== '' && <p role="status">{message}</p>}
       <p>
         Or stream a first run from Python, with a key in <code>AS_API_KEY</code>:
       </p>

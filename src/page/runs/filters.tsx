@@ -3,10 +3,10 @@ import { listInstruments, listProjects, listSamples, listTags, type NamedLink } 
 import { show } from '../navigation.ts';
 import { noFilters, type RunFilters } from '../url-state.ts';
 
-/** A search goes out when nothing was typed for so long. */
+/** A search is sent when nothing was typed for this long. */
 const typedMs = 200;
 
-/** Search and filters. They live in the address, so that a list can be sent to somebody. */
+/** Search and filters. They are kept in the address, so that a filtered list can be sent to somebody. */
 export function Filters({ filters, users }: { filters: RunFilters; users: readonly string[] }) {
   const set = (change: Partial<RunFilters>) =>
     show({ view: 'runs', filters: { ...filters, ...change } }, { replace: true });
@@ -92,7 +92,7 @@ function Choice(props: {
 }) {
   const { label, value, options, onChange } = props;
   if (options.length === 0 && value === '') return null;
-  // What an address names is shown also where the list does not know it.
+  // A value from the address is shown even if the list does not have it.
   const all = value === '' || options.some(([one]) => one === value) ? options : [...options, [value, value] as Option];
   return (
     <select
@@ -118,7 +118,7 @@ interface Facets {
   instruments: Option[];
 }
 
-/** What there is to choose from. A list that cannot be read has no filter. */
+/** The options of the filters. A filter whose list cannot be read is left out. */
 function useFacets(): Facets {
   const [facets, setFacets] = useState<Facets>({ samples: [], projects: [], tags: [], instruments: [] });
   useEffect(() => {

@@ -1,19 +1,19 @@
 import type { Run } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
 
-/** The list as far as it has been read: growing runs first, then all others, each newest first. */
+/** The part of the list that has been read: growing runs first, then the others, each newest first. */
 export interface LoadedRuns {
   live: Run[];
   others: Run[];
-  /** What the server counts, growing ones with it; null where it does not. */
+  /** All runs, growing ones included, as the server counts; null when it does not. */
   total: number | null;
-  /** Undefined: nothing was read yet; null: that was all. */
+  /** Where the next page begins: undefined before the first page, null after the last. */
   cursor: string | null | undefined;
 }
 
 export const emptyList: LoadedRuns = { live: [], others: [], total: null, cursor: undefined };
 
-/** The list with one more page. What is among the growing ones stands there only. */
+/** The list with one more page. Runs that are listed already, such as growing ones, are not added again. */
 export function withPage(
   list: LoadedRuns,
   page: { runs: Run[]; next_cursor: string | null; total: number | null },
@@ -23,7 +23,7 @@ export function withPage(
   return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total ?? list.total };
 }
 
-/** The list after the growing ones were read anew: one that has ended takes its place among the others. */
+/** The list after the growing runs were read again. A run that has ended moves to the others. */
 export function withLive(list: LoadedRuns, live: Run[]): LoadedRuns {
   const growing = new Set(live.map(({ data_id }) => data_id));
   const ended = list.live
@@ -36,7 +36,7 @@ export function withLive(list: LoadedRuns, live: Run[]): LoadedRuns {
 
 const statusAfter = ({ status }: Run) => (status === 'live' ? 'interrupted' : status);
 
-/** The list after an event. @returns `isStale` where the event is of a run that must be looked up */
+/** The list after an event. `isStale` tells that a run has begun or ended, so that the growing runs must be read again. */
 export function afterEvent(list: LoadedRuns, event: RunEvent): { list: LoadedRuns; isStale: boolean } {
   const change = (run: Run): Run =>
     run.data_id !== event.data_id
@@ -65,14 +65,14 @@ export function without(list: LoadedRuns, dataIds: readonly string[]): LoadedRun
   return { ...list, live, others, total: list.total === null ? null : Math.max(0, list.total - count) };
 }
 
-/** Rows that the list has when all is read, as far as one can say. */
+/** The number of rows when all pages are read; an estimate until then. */
 export function rowCount({ live, others, total, cursor }: LoadedRuns): number {
   const here = live.length + others.length;
   if (cursor === null) return here;
   return Math.max(total ?? 0, here + 50);
 }
 
-/** The rows that a scrolled list must have in the document. */
+/** The range of rows that a scrolled list must render, with a margin above and below the screen. */
 export function rowsInView(scrolledPixels: number, viewPixels: number, rowPixels: number, count: number) {
   const margin = 8;
   const first = Math.max(0, Math.min(count, Math.floor(scrolledPixels / rowPixels) - margin));

@@ -14,15 +14,15 @@ const narrow = '(max-width: 900px)';
 
 interface RunTableProps {
   runs: readonly Run[];
-  /** With those that were not read yet. */
+  /** Number of rows, including those that were not read yet. */
   total: number;
   chosen: ReadonlySet<string>;
   onToggle(dataId: string): void;
-  /** More rows are about to be seen. */
+  /** Called when rows that were not read yet come near the screen. */
   onMore(): void;
 }
 
-/** A table of any length: only the rows on the screen are in the document. */
+/** A table of any length. Only the rows near the screen are in the document. */
 export function RunTable({ runs, total, chosen, onToggle, onMore }: RunTableProps) {
   const place = useRef<HTMLTableElement>(null);
   const rowHeight = useRowHeight();
@@ -66,7 +66,7 @@ export function RunTable({ runs, total, chosen, onToggle, onMore }: RunTableProp
   );
 }
 
-/** The place of rows that are not in the document. */
+/** An empty row with the height of the rows that are not in the document. */
 function Filler({ height }: { height: number }) {
   return (
     <tr class="filler" style={{ height: `${height}px` }}>
@@ -154,7 +154,7 @@ function useRowHeight(): number {
   return isNarrow ? rowPixels.narrow : rowPixels.wide;
 }
 
-/** The rows of the table that are on the screen; it scrolls with the page. */
+/** The range of rows that are near the screen. The table scrolls with the page. */
 function useScrolledRows(place: { current: HTMLTableElement | null }, rowHeight: number, total: number) {
   const [rows, setRows] = useState({ first: 0, last: Math.min(total, 40) });
   useEffect(() => {

@@ -54,7 +54,7 @@ export function RunsView({ filters, session }: { filters: RunFilters; session: S
       />
       {isEmpty && isFiltered && (
         <p class="empty">
-          No run is described by this.{' '}
+          No run matches.{' '}
           <button type="button" onClick={() => show({ view: 'runs', filters: noFilters }, { replace: true })}>
             Show all runs
           </button>

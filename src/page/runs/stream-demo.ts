@@ -1,6 +1,6 @@
 import { callApi } from '../api/client.ts';
 
-/** Four days of hours. The whole record takes some twenty seconds, so that one sees it grow. */
+/** Four days of hourly readings. The whole record takes some twenty seconds, slow enough to watch it grow. */
 const pointsPerChunk = 96;
 const pauseMs = 200;
 
@@ -8,7 +8,7 @@ const unitOf: Record<string, string> = { pressure: 'hPa', temperature: '°C', wi
 
 /**
  * Opens a stream and sends the record of the demo into it, chunk by chunk, in the background.
- * @param onFailed told why, when the stream breaks off
+ * @param onFailed called with the reason when sending fails
  * @returns the id of the stream, as soon as it is open
  */
 export async function startDemo(onFailed: (why: string) => void): Promise<string> {
@@ -43,7 +43,7 @@ export async function startDemo(onFailed: (why: string) => void): Promise<string
   return opened.data_id;
 }
 
-/** What the build has taken apart into steps. */
+/** Running sums. They undo the differences that the build has stored. */
 function sums(steps: readonly number[]): number[] {
   let sum = 0;
   return steps.map((step) => {

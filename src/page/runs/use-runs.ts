@@ -6,10 +6,10 @@ import type { RunFilters } from '../url-state.ts';
 import { afterEvent, emptyList, type LoadedRuns, withLive, without, withPage } from './run-list.ts';
 
 const firstPage = 100;
-/** Events that need a look at the server come together. */
+/** Within this time events that need a read of the server share one read. */
 const lookMs = 500;
 
-/** The list of runs that pass the filters. It reads on when `more` is called, and follows what the server tells. */
+/** The list of runs that pass the filters. `more` reads the next page, and live events keep the list up to date. */
 export function useRuns(filters: RunFilters) {
   const [list, setList] = useState<LoadedRuns>(emptyList);
   const [error, setError] = useState<Error>();
@@ -63,7 +63,7 @@ export function useRuns(filters: RunFilters) {
       look.current = undefined;
     };
   }, [key]);
-  // What was deleted meanwhile no event tells.
+  // Deletions while the connection was lost are not sent as events later, so the list is read again.
   useLineBack(() => setTurn((count) => count + 1));
   useLive({ list: true }, (name, data) => {
     if (name !== 'run') return;

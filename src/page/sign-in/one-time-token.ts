@@ -1,4 +1,4 @@
-/** The one-time token in the fragment of the link that a first start prints. It is taken out of the address at once. */
+/** Takes the one-time token from the fragment of the link that the first start prints, and removes it from the address. */
 export function takeToken(): string | undefined {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (token === null) return undefined;

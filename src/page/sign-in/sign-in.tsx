@@ -2,9 +2,9 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure } from '../api/failure.ts';
 import { type SignedIn, signIn } from '../api/session.ts';
 
-/** One field for a key. It goes to the server once, in a body, and is kept nowhere in the browser. */
+/** Asks for a key. The key is sent to the server once, in a body, and is not stored in the browser. */
 export function SignIn({ reason, onSignedIn }: { reason: string; onSignedIn: (session: SignedIn) => void }) {
-  const [said, setSaid] = useState(reason);
+  const [message, setMessage] = useState(reason);
   const [isBusy, setBusy] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -14,14 +14,14 @@ export function SignIn({ reason, onSignedIn }: { reason: string; onSignedIn: (se
   const send = async (event: Event) => {
     event.preventDefault();
     const key = field.current?.value.trim() ?? '';
-    if (key === '') return setSaid('Put in a key.');
+    if (key === '') return setMessage('Enter a key.');
     setBusy(true);
     try {
       const session = await signIn({ api_key: key });
       if (field.current !== null) field.current.value = '';
       onSignedIn(session);
     } catch (error) {
-      setSaid(
+      setMessage(
         error instanceof ApiFailure && error.status === 401 ? 'This key is not known here.' : (error as Error).message,
       );
       setBusy(false);
@@ -49,11 +49,11 @@ export function SignIn({ reason, onSignedIn }: { reason: string; onSignedIn: (se
           Sign in
         </button>
         <p id="said" role="status">
-          {said}
+          {message}
         </p>
       </form>
       <p class="quiet-text">
-        The first start of the server prints a key. Another one:{' '}
+        The first start of the server prints a key. This command makes another one:{' '}
         <code>metrology-server keys create --organization default</code>
       </p>
       <p>

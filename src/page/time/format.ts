@@ -3,7 +3,7 @@ import type { TimeStyle } from '../url-state.ts';
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
 
 /**
- * A time as a person reads it: `2026-01-31 08:00:00.125`, with ` UTC` where it is that, or the time since the start.
+ * A time as text: `2026-01-31 08:00:00.125`, followed by ` UTC` if it is in UTC; or the time since the start.
  * @param ms Unix ms
  * @param startMs where the run begins
  */
@@ -44,7 +44,7 @@ export function formatDuration(ms: number): string {
   return `${(ms / (365.25 * day)).toFixed(1)} years`;
 }
 
-/** How long ago, in one number, for something that is looked at every second. */
+/** How long ago, as one number with its unit, for a text that is updated every second. */
 export function formatAge(ms: number): string {
   if (ms < 1.5 * second) return 'now';
   if (ms < minute) return `${Math.round(ms / second)} s ago`;
@@ -61,7 +61,7 @@ function pair(ms: number, unit: number, name: string, part: number, partName: st
 
 export const two = (number: number): string => String(number).padStart(2, '0');
 
-/** `.125` of 125 ms; microseconds where there are any. */
+/** The fraction of a second: `.125` for 125 ms, with six digits if it has microseconds. */
 function fractionText(ms: number): string {
   const micros = Math.round(ms * 1_000);
   if (micros === 0) return '';

@@ -5,13 +5,13 @@ export interface Tick {
   /** Unix ms. */
   ms: number;
   label: string;
-  /** The date, where it is another one than at the tick before. */
+  /** The date, if it differs from that of the tick before. */
   below: string;
 }
 
 const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
 const year = 365.25 * day;
-/** Steps below a day that divide the next unit. */
+/** Steps below a day, in ms. Each divides the next larger unit. */
 const clockSteps = [
   ...[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5],
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
@@ -27,7 +27,7 @@ const calendarSteps: [number, number, number][] = [
 ];
 
 /**
- * Round times within a window, at most so many.
+ * Round times within a window, about `countMax` at most.
  * @param style local time, UTC, or since `startMs`
  */
 export function ticksOf(fromMs: number, toMs: number, countMax: number, style: TimeStyle, startMs: number): Tick[] {
@@ -56,7 +56,7 @@ function roundUp(number: number): number {
 }
 
 function clockTicks(fromMs: number, toMs: number, step: number, style: TimeStyle): Tick[] {
-  // Hours of a day are round on the clock that is shown.
+  // Steps of hours must be round on the clock that is shown.
   const offset = style === 'utc' ? 0 : new Date(fromMs).getTimezoneOffset() * minute;
   const ticks: Tick[] = [];
   let before = '';
@@ -99,7 +99,7 @@ function* calendarDates(
   style: TimeStyle,
 ) {
   const at = (y: number, m: number, d: number) => {
-    // The constructor takes years below 100 for those of the 20th century.
+    // The constructor takes years below 100 for 19xx, so the year is set afterwards.
     const date = style === 'utc' ? new Date(Date.UTC(2_000, m, d)) : new Date(2_000, m, d);
     if (style === 'utc') date.setUTCFullYear(y + date.getUTCFullYear() - 2_000);
     else date.setFullYear(y + date.getFullYear() - 2_000);
@@ -111,7 +111,7 @@ function* calendarDates(
   if (years > 0) [y, m] = [Math.floor(y / years) * years, 0];
   else if (months > 0) m = Math.floor(m / months) * months;
   for (;;) {
-    // Days are counted anew in each month, and the last ones of a month stand too near to the next.
+    // Days are counted from the first of each month. The last ones are left out, as they are too near to the next month.
     for (let d = 1; d <= (days > 0 ? 31 - days : 1) || d === 1; d += days || 31) {
       const ms = at(y, m, d);
       if (ms > toMs) return;

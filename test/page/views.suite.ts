@@ -2,6 +2,7 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKey } from '../../src/auth/keys.ts';
 import { expectAccessible, isDrawn, launch, picture, sideways, sizes, type Visitor, visit } from './support/browser.ts';
 import { finalize, growth, type Lab, openLab, openRun, sendChunk, sendTo } from './support/lab.ts';
 
@@ -406,4 +407,14 @@ test('the pictures of the README', async () => {
     }
     await visitor.context.close();
   }
+});
+
+test('a key that may only read is offered neither tags nor deletion', async () => {
+  const reader = await createKey(lab.server.database, 'lab', 'reader', { scopes: ['read'] });
+  const visitor = await visit(browser, lab.address, { key: reader });
+  const page = await visitor.open('/?search=AlAs');
+  await page.getByRole('checkbox', { name: 'Choose MBE run 405 AlAs' }).check();
+  await page.getByRole('link', { name: 'CSV' }).waitFor();
+  expect(await page.getByRole('button', { name: /^(Tag|Delete)$/ }).count()).toBe(0);
+  await visitor.context.close();
 });

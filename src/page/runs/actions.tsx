@@ -15,6 +15,7 @@ const namedMax = 10;
 
 interface ActionsProps {
   runs: readonly Run[];
+  /** What the signed-in key may do. */
   scopes: readonly string[];
   onNone(): void;
   onDeleted(dataIds: string[]): void;
@@ -22,7 +23,7 @@ interface ActionsProps {
 }
 
 /** The actions on the chosen runs. */
-export function Actions({ runs, onNone, onDeleted, onChanged }: ActionsProps) {
+export function Actions({ runs, scopes, onNone, onDeleted, onChanged }: ActionsProps) {
   const [dialog, setDialog] = useState<'tag' | 'delete'>();
   const [deleted, setDeleted] = useState<string[]>([]);
   const ids = runs.map(({ data_id }) => data_id);
@@ -50,12 +51,16 @@ export function Actions({ runs, onNone, onDeleted, onChanged }: ActionsProps) {
           </a>
         </>
       )}
-      <button type="button" onClick={() => setDialog('tag')}>
-        Tag
-      </button>
-      <button type="button" class="danger" onClick={() => setDialog('delete')}>
-        Delete
-      </button>
+      {scopes.includes('write') && (
+        <button type="button" onClick={() => setDialog('tag')}>
+          Tag
+        </button>
+      )}
+      {scopes.includes('delete') && (
+        <button type="button" class="danger" onClick={() => setDialog('delete')}>
+          Delete
+        </button>
+      )}
       <button type="button" class="quiet" onClick={onNone}>
         Choose none
       </button>

@@ -65,6 +65,24 @@ test('those go on first that have sent nothing ahead', async () => {
   expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
 });
 
+test('whoever has brought much goes on one turn after the others, though that turn ends early too', async () => {
+  const { room, sockets } = roomWith(3);
+  const [light, other, greedy] = sockets as [Socket, Socket, Socket];
+  const isPaused = () => [light, other, greedy].map((socket) => socket.isPaused());
+  room.brings(greedy);
+  expect(isPaused()).toEqual([true, true, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, false]);
+  room.brings(greedy);
+  await nextTurn();
+  room.brings(other);
+  expect(isPaused()).toEqual([true, true, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, false]);
+});
+
 test('and before those without a key the ones that have one', async () => {
   const { room, sockets } = roomWith(4);
   const [known, first, second, greedy] = sockets as [Socket, Socket, Socket, Socket];

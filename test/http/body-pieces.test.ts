@@ -7,7 +7,7 @@ import { openConnection } from './listening-app.ts';
 
 function open(piecesPerTurn = 1_000, headers: Record<string, string> = { 'transfer-encoding': 'chunked' }) {
   const blamed: Socket[] = [];
-  const collect = createPieceCollector(piecesPerTurn, (socket) => blamed.push(socket));
+  const collect = createPieceCollector(piecesPerTurn, { onMany: (socket) => blamed.push(socket), onPart() {} });
   const request = new IncomingMessage(new Socket());
   request.headers = headers;
   collect(request);
@@ -51,7 +51,7 @@ test('more than piecesPerTurn in a turn are told, and begin anew in the next', a
 });
 
 test('while nobody reads, the sender is stopped as it is without', () => {
-  const collect = createPieceCollector(1_000_000, () => {});
+  const collect = createPieceCollector(1_000_000, { onMany() {}, onPart() {} });
   const request = new IncomingMessage(new Socket());
   request.headers = { 'transfer-encoding': 'chunked' };
   collect(request);
@@ -67,7 +67,7 @@ test('a body with a length is left alone', () => {
 });
 
 test('of real reads they come together too, though Node goes through nextTick after each piece', async () => {
-  const collect = createPieceCollector(1_000_000, () => {});
+  const collect = createPieceCollector(1_000_000, { onMany() {}, onPart() {} });
   const parts: number[] = [];
   const server = createServer((request, response) => {
     collect(request);

@@ -31,7 +31,7 @@ export interface ConnectionHeads<Connection> {
   partHasCome(request: IncomingMessage, part: Buffer | null): void;
   /** Node has parsed a read of a connection. May be called where nothing was read. */
   readHasCome(socket: Socket): void;
-  /** What comes on a connection from now on is thrown away, after an error. */
+  /** What comes on a connection from now on is thrown away and not counted, after an error. */
   fail(socket: Socket): void;
   /** A request is no longer held. @param isLast no other is */
   leave(connection: Connection, request: IncomingMessage, isLast: boolean): void;

@@ -30,7 +30,7 @@ export interface ConnectionRoom {
   headHasCome(request: IncomingMessage): void;
   /** A part of a chunked body has come; null at its end. */
   partHasCome(request: IncomingMessage, part: Buffer | null): void;
-  /** What comes on a connection from now on is thrown away, after an error. */
+  /** What comes on a connection from now on is thrown away and not counted, after an error. */
   fail(socket: Socket): void;
   /** A client has taken the answer to this request, or is gone. @returns the one of the connection that is to be served next */
   leave(request: IncomingMessage): Exchange | undefined;

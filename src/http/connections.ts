@@ -92,6 +92,8 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     collectPieces(request);
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
     if (request.rawHeaders.length > 2 * limits.headersMax) {
+      // Nor is it known how long its body is.
+      room.fail(request.socket);
       refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
     } else if (isLongPath(request.url as string, limits)) {
       refuse(request, response, 414, `The path is longer than ${limits.pathLengthMax} characters (pathLengthMax).`);
@@ -103,12 +105,7 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     createServer(given) {
       serve = given;
       const made = http.createServer({ ...server, headersTimeout: limits.headersMsMax }, listener);
-      // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
-      // The room says when a connection is read for the first time.
-      Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
-      // One more than is taken shows that there were too many.
-      made.maxHeadersCount = limits.headersMax + 1;
-      made.setTimeout(limits.connectionSilentMsMax);
+      setBounds(made, limits);
       made.on('connection', room.open);
       made.on('clientError', (_error, socket: Socket) => room.fail(socket));
       // As Node tells of a head that is too long.
@@ -125,4 +122,13 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
 
 function isLongPath(url: string, { pathLengthMax }: HttpLimits): boolean {
   return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
+}
+
+function setBounds(made: http.Server, limits: HttpLimits): void {
+  // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
+  // The room says when a connection is read for the first time.
+  Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
+  // One more than is taken shows that there were too many.
+  made.maxHeadersCount = limits.headersMax + 1;
+  made.setTimeout(limits.connectionSilentMsMax);
 }

@@ -98,3 +98,12 @@ test('heads of requests that have been answered do not count, nor do bodies, wit
     for (const { answer } of lines) for (let i = 0; i < 2; i++) expect((await answer()).status).toBe(200);
   }
 });
+
+test('a body whose length stands behind too many headers is no head either: 431', async () => {
+  const { send, answer } = await connect();
+  const many = 'X-Many: 1\r\n'.repeat(2_000);
+  await send(`POST /nowhere HTTP/1.1\r\nHost: a\r\n${many}Content-Length: 60000\r\n\r\n${'x'.repeat(30_000)}`);
+  await sleep(aWhileMs);
+  await send('x'.repeat(30_000));
+  expect((await answer()).status).toBe(431);
+});

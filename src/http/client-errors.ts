@@ -4,7 +4,10 @@ import type { HttpLimits } from './limits.ts';
 import type { ReadingPace } from './reading-pace.ts';
 import { commonHeaders } from './response-headers.ts';
 
-type Limits = Pick<HttpLimits, 'headerBytesMax' | 'headersMsMax' | 'clientErrorDrainMsMax'>;
+type Limits = Pick<
+  HttpLimits,
+  'headerBytesMax' | 'headersMsMax' | 'clientErrorDrainMsMax' | 'strangerHeadsBytesMax' | 'keyedHeadsBytesMax'
+>;
 
 /**
  * Answers what is no HTTP request, or has too long a head, in the shape of all errors; no route and no hook sees it. The
@@ -22,6 +25,8 @@ export function createClientErrors(
     if (socket.writableEnded && !hasGone) return;
     if (hasGone || !socket.writable) return void socket.destroy();
     socket.end(answers[error.code ?? ''] ?? notHttp);
+    // It is closed for its room, which its parser would keep.
+    if (headsCodes.has(error.code)) return socket.destroySoon();
     drain(socket, pace);
     const late = setTimeout(() => socket.destroy(), limits.clientErrorDrainMsMax);
     socket.once('close', () => clearTimeout(late));
@@ -30,6 +35,9 @@ export function createClientErrors(
 
 /** The sender has reset its connection, or has ended it within a request: no answer would reach it, and each costs an error. */
 const goneCodes = new Set<string | undefined>(['ECONNRESET', 'HPE_INVALID_EOF_STATE']);
+
+/** Its heads take room that others need. */
+const headsCodes = new Set<string | undefined>(['STRANGER_HEADS', 'KEYED_HEADS']);
 
 /** Reads on without the parser, which would make an error of each read: a sender may have much on its way. */
 function drain(socket: Socket, pace: ReadingPace): void {
@@ -53,10 +61,20 @@ function answerOf(status: number, detail: string): string {
 
 const notHttp = answerOf(400, 'What was sent is not valid HTTP/1.1.');
 
-const answersBy = ({ headerBytesMax, headersMsMax }: Limits): Record<string, string> => ({
-  HPE_HEADER_OVERFLOW: answerOf(431, `The request line and headers are longer than ${headerBytesMax} bytes.`),
+const answersBy = (limits: Limits): Record<string, string> => ({
+  HPE_HEADER_OVERFLOW: answerOf(431, `The request line and headers are longer than ${limits.headerBytesMax} bytes.`),
   ERR_HTTP_REQUEST_TIMEOUT: answerOf(
     408,
-    `The headers did not arrive within ${headersMsMax} ms (headersMsMax), or the body not in time.`,
+    `The headers did not arrive within ${limits.headersMsMax} ms (headersMsMax), or the body not in time.`,
+  ),
+  STRANGER_HEADS: answerOf(
+    408,
+    'The headers had not arrived when others needed their room: all connections without a known key hold ' +
+      `${limits.strangerHeadsBytesMax} bytes of headers at most (strangerHeadsBytesMax).`,
+  ),
+  KEYED_HEADS: answerOf(
+    408,
+    'The headers had not arrived when others needed their room: all connections with a key hold ' +
+      `${limits.keyedHeadsBytesMax} bytes of headers at most, of which one organization has a share (keyedHeadsBytesMax).`,
   ),
 });

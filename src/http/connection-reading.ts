@@ -59,7 +59,7 @@ export function createConnectionReading({ limits, connections, now, ...callbacks
   function readOrNot(socket: Socket): void {
     const connection = connections.get(socket);
     if (connection === undefined || socket.destroyed) return;
-    const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.isResting();
+    const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.holds(connection);
     const { owner } = connection;
     const isTurn = owner === undefined ? strangers.isRead(socket) : !isOver(owner);
     // Its own are below, and only note what Node wants.
@@ -127,24 +127,30 @@ interface RestOptions {
 
 /**
  * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
- * @returns what leaves the connections unread for the rest of a turn of the event loop, and whether it does so now
+ *
+ * After a rest whoever has brought little goes on one turn before the others. To resume it first would not be enough: the kernel names
+ * connections in the order in which it has found them ready, and one that was read keeps its place, while those that were
+ * paused before their turn are taken off its list and come to the end. A connection that always brings much would be read in each
+ * turn, and nobody else. One that stays paused for a turn is taken off as well.
+ * @returns what leaves the connections unread for the rest of a turn of the event loop, and which are not read now
  */
 function createRest({ connections, read, readOrNot }: RestOptions): {
   rest(cause: Socket): void;
-  isResting(): boolean;
+  /** Whether a connection is not read now. */
+  holds(connection: ReadConnection): boolean;
   wasResting(): boolean;
 } {
-  let isResting = false;
+  /** In a turn of the light nobody is read who has brought much at once before. */
+  let state: 'reads' | 'rests' | 'reads the light' = 'reads';
   let rests = 0;
   let restsSeen = 0;
-  const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
   const ownerOf = (socket: Socket) => connections.get(socket)?.owner;
+  const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
   /** Of whom the work was, the last one last. */
   const causes = new Set<string | undefined>();
 
   function goOn(): void {
-    isResting = false;
-    // Whoever has sent nothing ahead yet is read first: of those the ones with a key, then whoever has come last.
+    // Of those that have brought little the ones with a key come first, then whoever has come last.
     const resting = read().reverse();
     const others = resting.filter((socket) => !causes.has(ownerOf(socket)));
     const its = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
@@ -153,22 +159,34 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
     for (const greedy of [false, true]) for (const socket of order) if (isGreedy(socket) === greedy) readOrNot(socket);
   }
 
+  function readTheLight(): void {
+    state = 'reads the light';
+    setImmediate(readAll);
+    goOn();
+  }
+
+  function readAll(): void {
+    state = 'reads';
+    goOn();
+  }
+
   return {
-    isResting: () => isResting,
+    holds: ({ isGreedy }) => state === 'rests' || (isGreedy && state === 'reads the light'),
     wasResting() {
       const was = rests !== restsSeen;
       restsSeen = rests;
       return was;
     },
     rest(cause) {
-      if (isResting) return;
+      if (state === 'rests') return;
       causes.delete(ownerOf(cause));
       causes.add(ownerOf(cause));
       if (causes.size > causesMax) causes.delete([...causes][0]);
-      isResting = true;
+      // A rest in a turn of the light ends with all being read, so that a flood of new connections keeps nobody from that.
+      if (state === 'reads') setImmediate(readTheLight);
+      state = 'rests';
       rests++;
       for (const socket of read()) readOrNot(socket);
-      setImmediate(goOn);
     },
   };
 }

@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { createConnectionReading, type ReadConnection } from './connection-reading.ts';
+import { type ConnectionHeads, createConnectionHeads, type HeadsOfConnection, noHeads } from './connection-heads.ts';
+import { type ConnectionReading, createConnectionReading, type ReadConnection } from './connection-reading.ts';
+import type { HeadsLimits } from './heads-room.ts';
 import type { HttpLimits } from './limits.ts';
-import { type AheadConnection, type AheadLimits, createRequestsAhead } from './requests-ahead.ts';
+import { createReadWatch } from './read-watch.ts';
+import { type AheadConnection, type AheadLimits, createRequestsAhead, type RequestsAhead } from './requests-ahead.ts';
 import type { SlotLimits, StrangerSlots } from './stranger-slots.ts';
 
 /** A request that has been read, and its answer. */
@@ -23,11 +26,18 @@ export interface ConnectionRoom {
   costs(socket: Socket): void;
   /** A connection brings very much work at once: nobody is read for the rest of this turn, and it is read after the others. */
   brings(socket: Socket): void;
-  /** A client has taken an answer, or is gone. @returns the request of the connection that is to be served next */
-  leave(socket: Socket): Exchange | undefined;
+  /** The head of a request is complete, whether it will be served or not. */
+  headHasCome(request: IncomingMessage): void;
+  /** A part of a chunked body has come; null at its end. */
+  partHasCome(request: IncomingMessage, part: Buffer | null): void;
+  /** What comes on a connection from now on is thrown away and not counted, after an error. */
+  fail(socket: Socket): void;
+  /** A client has taken the answer to this request, or is gone. @returns the one of the connection that is to be served next */
+  leave(request: IncomingMessage): Exchange | undefined;
 }
 
-interface Connection extends ReadConnection, AheadConnection {
+interface Connection extends ReadConnection, AheadConnection, HeadsOfConnection {
+  socket: Socket;
   /** Requests that are served: until the client has taken the answer. */
   running: number;
   ahead: Exchange[];
@@ -37,28 +47,54 @@ interface Connection extends ReadConnection, AheadConnection {
 
 type RoomLimits = SlotLimits &
   AheadLimits &
+  HeadsLimits &
   Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax' | 'aheadMsPerTurn'>;
 
 /** How many are looked at for one that may be closed. */
 const idleLooksMax = 100;
 
-/**
- * Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read.
- * @param now milliseconds from any origin
- */
-export function createConnectionRoom(limits: RoomLimits, now = () => performance.now()): ConnectionRoom {
+interface Options {
+  limits: RoomLimits;
+  /** Milliseconds from any origin. */
+  now?(): number;
+  /** Tells a client that its head takes room that others need, and closes its connection. */
+  refuseHead?(socket: Socket, code: 'STRANGER_HEADS' | 'KEYED_HEADS'): void;
+}
+
+/** Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read. */
+export function createConnectionRoom({
+  limits,
+  now = () => performance.now(),
+  refuseHead = (socket) => socket.destroy(),
+}: Options): ConnectionRoom {
   const connections = new Map<Socket, Connection>();
   const onLooked = (socket: Socket) => connectionsOver(limits, connections) > 0 && shut(socket);
   const counted = createRequestsAhead(limits, (owner) => reading.readOrNotOf(owner));
   const reading = createConnectionReading({ limits, connections, now, onLooked, isOver: counted.isOver });
   const { strangers } = reading;
   const costs = createTurnTime(limits.aheadMsPerTurn, now, reading.rest);
+  const heads = createConnectionHeads({ limits, connections, now, close: closeForHeads, onLong });
+  const watchReads = createReadWatch(heads.readHasCome);
+
+  function onLong(connection: Connection): void {
+    connection.isGreedy = true;
+    costs(connection.socket);
+  }
+
+  function closeForHeads(connection: Connection): void {
+    const { socket, running, owner } = connection;
+    forgetIt.call(socket);
+    // An answer may have begun, which cannot become another one.
+    if (running > 0) socket.destroy();
+    else refuseHead(socket, owner === undefined ? 'STRANGER_HEADS' : 'KEYED_HEADS');
+  }
 
   function forgetIt(this: Socket): void {
     const connection = connections.get(this);
     reading.close(this);
     if (connection === undefined) return;
     connections.delete(this);
+    heads.forget(connection);
     counted.add(connection, -connection.ahead.length);
     forget(connection.ahead);
   }
@@ -68,6 +104,52 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
     forgetIt.call(socket);
     socket.destroy();
   }
+
+  return {
+    ...createServing({ limits, connections, counted, reading, heads, costs }),
+    costs,
+    brings: reading.restAfter,
+    headHasCome: heads.headHasCome,
+    partHasCome: heads.partHasCome,
+    fail: heads.fail,
+    keep(socket, organizationId) {
+      const connection = connections.get(socket);
+      if (connection === undefined) return;
+      connection.organizationId = organizationId;
+      if (!counted.own(connection, organizationId)) return;
+      reading.keep(socket);
+      heads.own(connection);
+    },
+    open(socket) {
+      connections.set(socket, newConnection(socket));
+      watchReads(socket);
+      // Before Node's own, which ends what has been sent ahead.
+      socket.prependOnceListener('close', forgetIt);
+      reading.open(socket);
+      const one = oneToClose(limits, connections, strangers, socket);
+      if (one !== undefined) shut(one);
+    },
+  };
+}
+
+const newConnection = (socket: Socket): Connection => ({
+  ...{ socket, running: 0, ahead: [], isWanted: true, isGreedy: false },
+  ...noHeads(),
+});
+
+interface Serving {
+  limits: RoomLimits;
+  connections: ReadonlyMap<Socket, Connection>;
+  counted: RequestsAhead;
+  reading: ConnectionReading;
+  heads: ConnectionHeads<Connection>;
+  costs(socket: Socket): void;
+}
+
+/** Requests of a connection are served a few at a time; those behind them wait. */
+function createServing({ limits, connections, ...rooms }: Serving): Pick<ConnectionRoom, 'enter' | 'leave'> {
+  const { counted, reading, heads, costs } = rooms;
+  const { strangers } = reading;
 
   function hold(socket: Socket, connection: Connection, exchange: Exchange): void {
     const { ahead } = connection;
@@ -83,22 +165,6 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
   }
 
   return {
-    costs,
-    brings: reading.restAfter,
-    keep(socket, organizationId) {
-      const connection = connections.get(socket);
-      if (connection === undefined) return;
-      connection.organizationId = organizationId;
-      if (counted.own(connection, organizationId)) reading.keep(socket);
-    },
-    open(socket) {
-      connections.set(socket, { running: 0, ahead: [], isWanted: true, isGreedy: false });
-      // Before Node's own, which ends what has been sent ahead.
-      socket.prependOnceListener('close', forgetIt);
-      reading.open(socket);
-      const one = oneToClose(limits, connections, strangers, socket);
-      if (one !== undefined) shut(one);
-    },
     enter(exchange) {
       const { socket } = exchange[0];
       const connection = connections.get(socket);
@@ -110,11 +176,13 @@ export function createConnectionRoom(limits: RoomLimits, now = () => performance
       connection.running++;
       return true;
     },
-    leave(socket) {
+    leave(request) {
+      const { socket } = request;
       const connection = connections.get(socket);
       if (connection === undefined) return undefined;
       connection.running--;
       const exchange = connection.ahead.shift();
+      heads.leave(connection, request, exchange === undefined && connection.running === 0);
       if (exchange === undefined) {
         // Not when it asks: then nobody has looked yet whether its key is known.
         strangers.hasAsked(socket);

@@ -39,16 +39,20 @@ export interface Connections {
  * next. Node alone serves all requests that it reads, of whoever sends most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
-  const room = createConnectionRoom(limits);
+  const room = createConnectionRoom({ limits, refuseHead: (socket, code) => refuseHead(socket, code) });
   const known = createFairTurns(limits.requestsPerTurnMax);
   const strangers = createFairTurns(limits.strangersPerTurnMax);
-  const collectPieces = createPieceCollector(limits.bodyPiecesPerTurn, room.brings);
+  const collectPieces = createPieceCollector(limits.bodyPiecesPerTurn, {
+    onMany: room.brings,
+    onPart: room.partHasCome,
+  });
   const drainAfterAnswer = createDrainAfterAnswer(limits, pace);
   let serve: RequestListener = () => {};
+  let refuseHead = (socket: Socket, _code: string): unknown => socket.destroy();
 
   /** One function for all answers: it comes once for each, and tells which by `this`. */
   function leave(this: ServerResponse): void {
-    const next = room.leave(this.req.socket);
+    const next = room.leave(this.req);
     // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
     if (next !== undefined) setImmediate(begin, ...next);
   }
@@ -62,12 +66,9 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     const serveIt = () => {
       if (!socket.destroyed) serve(request, response);
     };
-    if (organizationId === undefined) {
-      strangers.run('', 1, serveIt);
-    } else {
-      room.keep(socket, organizationId);
-      known.run(organizationId, 1, serveIt);
-    }
+    if (organizationId === undefined) return void strangers.run('', 1, serveIt);
+    room.keep(socket, organizationId);
+    known.run(organizationId, 1, serveIt);
   }
 
   /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
@@ -86,17 +87,15 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     room.costs(request.socket);
   }
 
-  function isLongPath(url: string): boolean {
-    const { pathLengthMax } = limits;
-    return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
-  }
-
   const listener: RequestListener = (request, response) => {
+    room.headHasCome(request);
     collectPieces(request);
     // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
     if (request.rawHeaders.length > 2 * limits.headersMax) {
+      // Nor is it known how long its body is.
+      room.fail(request.socket);
       refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
-    } else if (isLongPath(request.url as string)) {
+    } else if (isLongPath(request.url as string, limits)) {
       refuse(request, response, 414, `The path is longer than ${limits.pathLengthMax} characters (pathLengthMax).`);
     } else if (room.enter([request, response])) begin(request, response);
   };
@@ -106,13 +105,11 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     createServer(given) {
       serve = given;
       const made = http.createServer({ ...server, headersTimeout: limits.headersMsMax }, listener);
-      // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
-      // The room says when a connection is read for the first time.
-      Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
-      // One more than is taken shows that there were too many.
-      made.maxHeadersCount = limits.headersMax + 1;
-      made.setTimeout(limits.connectionSilentMsMax);
+      setBounds(made, limits);
       made.on('connection', room.open);
+      made.on('clientError', (_error, socket: Socket) => room.fail(socket));
+      // As Node tells of a head that is too long.
+      refuseHead = (socket, code) => made.emit('clientError', Object.assign(new Error(), { code }), socket);
       // Node alone tells everybody to send, whoever it is.
       made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);
@@ -121,4 +118,17 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       return made;
     },
   };
+}
+
+function isLongPath(url: string, { pathLengthMax }: HttpLimits): boolean {
+  return url.length > pathLengthMax && !url.slice(0, pathLengthMax + 1).includes('?');
+}
+
+function setBounds(made: http.Server, limits: HttpLimits): void {
+  // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
+  // The room says when a connection is read for the first time.
+  Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
+  // One more than is taken shows that there were too many.
+  made.maxHeadersCount = limits.headersMax + 1;
+  made.setTimeout(limits.connectionSilentMsMax);
 }

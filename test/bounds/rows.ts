@@ -1,4 +1,5 @@
 import { catalogue } from './rows/catalogue.ts';
+import { costlyReads } from './rows/costly-reads.ts';
 import { database } from './rows/database.ts';
 import { fairness } from './rows/fairness.ts';
 import { heads } from './rows/heads.ts';
@@ -19,6 +20,7 @@ export const groups: { name: string; rows: Row[] }[] = [
   { name: 'keys', rows: keys },
   { name: 'slow-lines', rows: slowLines },
   { name: 'heads', rows: heads },
+  { name: 'costly-reads', rows: costlyReads },
   { name: 'fairness', rows: fairness },
   { name: 'catalogue', rows: catalogue },
   { name: 'reads', rows: reads },

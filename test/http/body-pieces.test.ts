@@ -1,12 +1,13 @@
-import { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
+import { createServer, IncomingMessage } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createPieceCollector } from '../../src/http/body-pieces.ts';
+import { openConnection } from './support/listening-app.ts';
 
 function open(piecesPerTurn = 1_000, headers: Record<string, string> = { 'transfer-encoding': 'chunked' }) {
   const blamed: Socket[] = [];
-  const collect = createPieceCollector(piecesPerTurn, (socket) => blamed.push(socket));
+  const collect = createPieceCollector(piecesPerTurn, { onMany: (socket) => blamed.push(socket), onPart() {} });
   const request = new IncomingMessage(new Socket());
   request.headers = headers;
   collect(request);
@@ -50,7 +51,7 @@ test('more than piecesPerTurn in a turn are told, and begin anew in the next', a
 });
 
 test('while nobody reads, the sender is stopped as it is without', () => {
-  const collect = createPieceCollector(1_000_000, () => {});
+  const collect = createPieceCollector(1_000_000, { onMany() {}, onPart() {} });
   const request = new IncomingMessage(new Socket());
   request.headers = { 'transfer-encoding': 'chunked' };
   collect(request);
@@ -63,4 +64,24 @@ test('while nobody reads, the sender is stopped as it is without', () => {
 test('a body with a length is left alone', () => {
   const { request } = open(1, { 'content-length': '3' });
   expect(Object.hasOwn(request, 'push')).toBe(false);
+});
+
+test('of real reads they come together too, though Node goes through nextTick after each piece', async () => {
+  const collect = createPieceCollector(1_000_000, { onMany() {}, onPart() {} });
+  const parts: number[] = [];
+  const server = createServer((request, response) => {
+    collect(request);
+    request.on('data', ({ length }: Buffer) => parts.push(length));
+    request.on('end', () => response.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { socket, send, answer } = await openConnection((server.address() as AddressInfo).port);
+  onTestFinished(() => void socket.destroy());
+  const pieces = '1\r\nx\r\n'.repeat(5_000);
+  await send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${pieces}0\r\n\r\n`);
+  expect((await answer()).status).toBe(200);
+  expect(parts.reduce((sum, bytes) => sum + bytes, 0)).toBe(5_000);
+  // As many as there were reads, and 30 kB on loopback are few.
+  expect(parts.length).toBeLessThan(100);
 });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createConnectionRoom, type Exchange } from '../../src/http/connection-room.ts';
 
 const limits = {
@@ -13,6 +13,9 @@ const limits = {
   strangerAheadMin: 20,
   keyedAheadMax: 1_000,
   keyedOverMsMax: 10_000,
+  headBytesFree: 100,
+  strangerHeadsBytesMax: 100_000,
+  keyedHeadsBytesMax: 100_000,
   aheadMsPerTurn: 9,
   strangersReadMax: 100,
   strangerLookMs: 20,
@@ -23,12 +26,14 @@ const limits = {
   strangerHasteMax: 100,
 };
 
-const exchangeOn = (socket: Socket): Exchange => [{ socket } as IncomingMessage, {} as ServerResponse];
+const requestOn = (socket: Socket) =>
+  ({ socket, url: '/', headers: {}, rawHeaders: [] as string[], rawTrailers: [] as string[] }) as IncomingMessage;
+const exchangeOn = (socket: Socket): Exchange => [requestOn(socket), {} as ServerResponse];
 
 /** Each request takes a millisecond. */
 function roomWith(count: number, given = {}) {
   let time = 0;
-  const room = createConnectionRoom({ ...limits, ...given }, () => time++);
+  const room = createConnectionRoom({ limits: { ...limits, ...given }, now: () => time++ });
   const sockets = Array.from({ length: count }, () => new Socket());
   for (const socket of sockets) room.open(socket);
   return { room, sockets };
@@ -55,7 +60,7 @@ test('those go on first that have sent nothing ahead', async () => {
   for (const socket of sockets) socket.on('resume', () => order.push(socket));
   // The third was served what it had sent ahead.
   for (let i = 0; i < 2; i++) room.enter(exchangeOn(third));
-  room.leave(third);
+  room.leave(requestOn(third));
   await nextTurn();
   await nextTurn();
   order.length = 0;
@@ -63,6 +68,24 @@ test('those go on first that have sent nothing ahead', async () => {
   await nextTurn();
   await nextTurn();
   expect(order.map((socket) => sockets.indexOf(socket))).toEqual([second, first, third].map((s) => sockets.indexOf(s)));
+});
+
+test('whoever has brought much goes on one turn after the others, though that turn ends early too', async () => {
+  const { room, sockets } = roomWith(3);
+  const [light, other, greedy] = sockets as [Socket, Socket, Socket];
+  const isPaused = () => [light, other, greedy].map((socket) => socket.isPaused());
+  room.brings(greedy);
+  expect(isPaused()).toEqual([true, true, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, false]);
+  room.brings(greedy);
+  await nextTurn();
+  room.brings(other);
+  expect(isPaused()).toEqual([true, true, true]);
+  await nextTurn();
+  expect(isPaused()).toEqual([false, false, false]);
 });
 
 test('and before those without a key the ones that have one', async () => {
@@ -168,9 +191,9 @@ test('beyond its share of keyedAheadMax no connection of an organization is read
   send(sockets.other, 10);
   expect(isPaused()).toEqual([true, true, true, false, false]);
   send(sockets.other, 1);
-  for (let i = 0; i < 40; i++) room.leave(sockets.greedy);
+  for (let i = 0; i < 40; i++) room.leave(requestOn(sockets.greedy));
   expect(isPaused()).toEqual([true, true, true, false, false]);
-  for (let i = 0; i < 10; i++) room.leave(sockets.greedy);
+  for (let i = 0; i < 10; i++) room.leave(requestOn(sockets.greedy));
   expect(isPaused()).toEqual([true, false, true, false, false]);
 });
 
@@ -209,7 +232,7 @@ test('after keyedOverMsMax its connections are read again, and one that sends mo
   expect(quiet.destroyed).toBe(true);
   // Nobody else is, and it is as before when its requests have been begun.
   expect(greedy.destroyed).toBe(false);
-  for (let i = 0; i < 60; i++) room.leave(greedy);
+  for (let i = 0; i < 60; i++) room.leave(requestOn(greedy));
   send(greedy, 30);
   expect(greedy.destroyed).toBe(false);
 });
@@ -236,4 +259,85 @@ test('a connection that comes while its organization is beyond its share may sen
   expect(sockets.stranger.destroyed).toBe(false);
   send(sockets.stranger, 10);
   expect(sockets.stranger.destroyed).toBe(true);
+});
+
+describe('heads that connections hold', () => {
+  const given = { strangerHeadsBytesMax: 1_000, keyedHeadsBytesMax: 2_000 };
+
+  /** Sends so many bytes, as Node reads them: with the heads that they complete, and then what tells of a read. */
+  function reads(
+    room: ReturnType<typeof createConnectionRoom>,
+    socket: Socket,
+    bytes: number,
+    heads: IncomingMessage[] = [],
+  ) {
+    Object.defineProperty(socket, 'bytesRead', { value: socket.bytesRead + bytes, configurable: true });
+    for (const head of heads) {
+      room.headHasCome(head);
+      room.enter([head, {} as ServerResponse]);
+    }
+    (socket as Socket & { _unrefTimer(): void })._unrefTimer();
+  }
+
+  const longRequestOn = (socket: Socket, bytes: number) =>
+    Object.assign(requestOn(socket), { method: 'GET', url: `/${'x'.repeat(bytes - 19)}` });
+  const destroyed = (sockets: Socket[]) => sockets.map((socket) => socket.destroyed);
+
+  test('beyond strangerHeadsBytesMax one is closed, in a turn of its own; headBytesFree of each are not counted', async () => {
+    const { room, sockets } = roomWith(20, given);
+    for (const socket of sockets.slice(3)) reads(room, socket, 100);
+    for (const socket of sockets.slice(0, 3)) reads(room, socket, 400);
+    expect(destroyed(sockets)).not.toContain(true);
+    await nextTurn();
+    expect(destroyed(sockets)).toEqual(sockets.map((_, i) => i === 0));
+  });
+
+  test('heads of requests count while these are served or wait', async () => {
+    const { room, sockets } = roomWith(4, given);
+    const [first, second, third, last] = sockets as [Socket, Socket, Socket, Socket];
+    const requests = [longRequestOn(first, 300), longRequestOn(first, 300)];
+    reads(room, first, 600, requests);
+    room.leave(requests[0] as IncomingMessage);
+    reads(room, second, 400, [longRequestOn(second, 400)]);
+    reads(room, third, 300);
+    await nextTurn();
+    expect(destroyed(sockets)).toEqual([false, false, false, false]);
+    room.leave(requests[1] as IncomingMessage);
+    reads(room, last, 300);
+    await nextTurn();
+    expect(destroyed(sockets)).toEqual([false, false, false, false]);
+    reads(room, last, 200);
+    await nextTurn();
+    expect(destroyed(sockets)).toEqual([false, true, false, false]);
+  });
+
+  test('an organization may have as much of keyedHeadsBytesMax as it leaves free, and takes with it what it held without a key', async () => {
+    const { room, sockets } = roomWith(5, given);
+    for (const socket of sockets) {
+      reads(room, socket, 380);
+      room.keep(socket, socket === sockets[4] ? 'other lab' : 'lab');
+    }
+    await nextTurn();
+    expect(destroyed(sockets)).toEqual([true, true, false, false, false]);
+  });
+
+  test('a connection is read on after an error without being counted', async () => {
+    const { room, sockets } = roomWith(2, given);
+    const [failed] = sockets as [Socket];
+    room.fail(failed);
+    reads(room, failed, 5_000);
+    await nextTurn();
+    expect(failed.destroyed).toBe(false);
+  });
+
+  test('a read that brings much of heads counts as work', async () => {
+    const { room, sockets } = roomWith(3, { strangerHeadsBytesMax: 1_000_000, aheadMsPerTurn: 1 });
+    const [greedy, other, quiet] = sockets as [Socket, Socket, Socket];
+    reads(room, greedy, 4_000);
+    reads(room, other, 5_000);
+    expect(quiet.isPaused()).toBe(false);
+    reads(room, other, 5_000);
+    reads(room, greedy, 5_000);
+    expect(quiet.isPaused()).toBe(true);
+  });
 });

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { startTestServer, type TestServer } from '../support/test-server.ts';
+import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
+
+/* What Node's parser holds before anything is a request, and what requests hold that wait, on real sockets. */
+
+const bounds = { strangerHeadsBytesMax: 20_000, keyedHeadsBytesMax: 40_000, headBytesFree: 1_000 };
+let server: TestServer;
+let app: ListeningApp;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  app = await startListeningApp(server.database, {}, { http: bounds });
+});
+afterAll(async () => {
+  await app?.close();
+  await server?.close();
+});
+
+async function connect() {
+  const connection = await openConnection(app.port);
+  onTestFinished(() => void connection.socket.destroy());
+  return connection;
+}
+
+const partOfHead = (bytes: number) => `GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: ${'x'.repeat(bytes)}`;
+const keyed = () => `GET /tags/ HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`;
+const trailers = (bytes: number) =>
+  `POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Long: ${'x'.repeat(bytes)}`;
+
+async function connectUnderKey() {
+  const connection = await connect();
+  await connection.send(keyed());
+  expect((await connection.answer()).status).toBe(200);
+  return connection;
+}
+
+/** Longer than a head that has only just come takes no place from one that has been held for a while. */
+const aWhileMs = 50;
+
+test('beyond strangerHeadsBytesMax the head that takes most room is answered 408 with its name; others go through', async () => {
+  const [first, second, small, known] = [await connect(), await connect(), await connect(), await connectUnderKey()];
+  await second.send(partOfHead(9_000));
+  await first.send(partOfHead(5_000));
+  await small.send(partOfHead(500));
+  await known.send(partOfHead(9_000));
+  await sleep(aWhileMs);
+  const last = await connect();
+  // It is the largest, but it has only just come.
+  await last.send(partOfHead(12_000));
+  const { status, body } = await second.answer();
+  expect(status).toBe(408);
+  expect(body).toContain('20000 bytes of headers at most (strangerHeadsBytesMax)');
+  expect(await second.ended()).toBe('closed');
+  for (const { send, answer } of [first, small, known, last]) {
+    await send('\r\n\r\n');
+    expect((await answer()).status).toBe(200);
+  }
+});
+
+test('an organization may have as much of keyedHeadsBytesMax as it leaves free', async () => {
+  const connections = [await connectUnderKey(), await connectUnderKey(), await connectUnderKey()];
+  for (const { send } of connections) {
+    await send(partOfHead(9_000));
+    await sleep(aWhileMs);
+  }
+  const { status, body } = await (connections[0] as (typeof connections)[0]).answer();
+  expect(status).toBe(408);
+  expect(body).toContain('40000 bytes of headers at most, of which one organization has a share (keyedHeadsBytesMax)');
+});
+
+test('trailers count; whoever has asked for something before is only closed', async () => {
+  const connections = [await connect(), await connect(), await connect()];
+  for (const { send } of connections) {
+    await send(trailers(8_000));
+    await sleep(aWhileMs);
+  }
+  const ends = connections.map(({ ended }, i) => ended().then(() => i));
+  expect(await Promise.race(ends)).toBe(0);
+});
+
+test('heads of requests that have been answered do not count, nor do bodies, with a length and in pieces with trailers', async () => {
+  const lines = await Promise.all(Array.from({ length: 4 }, connectUnderKey));
+  const head = [
+    'POST /tool-state/stream/initialize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n',
+    `X-API-KEY: ${server.keys.ada}\r\nX-Long: ${'x'.repeat(1_500)}\r\n`,
+  ].join('');
+  const some = ' '.repeat(12_000);
+  const [opening, piece] = [`{"stream_name":"a","points_per_chunk":9,"project_id":null}`, `2ee0\r\n${some}\r\n`];
+  for (let round = 0; round < 3; round++) {
+    for (const { send } of lines) await send(`${head}Content-Length: ${opening.length + 24_000}\r\n\r\n${some}`);
+    await sleep(aWhileMs);
+    const pieces = `Transfer-Encoding: chunked\r\n\r\n${opening.length.toString(16)}\r\n${opening}\r\n${piece}`;
+    for (const { send } of lines) await send(`${opening}${some}${head}${pieces}`);
+    await sleep(aWhileMs);
+    for (const { send } of lines) await send(`${piece}0\r\nX-End: ${'z'.repeat(1_200)}\r\n\r\n`);
+    for (const { answer } of lines) for (let i = 0; i < 2; i++) expect((await answer()).status).toBe(200);
+  }
+});
+
+test('a body whose length stands behind too many headers is no head either: 431', async () => {
+  const { send, answer } = await connect();
+  const many = 'X-Many: 1\r\n'.repeat(2_000);
+  await send(`POST /nowhere HTTP/1.1\r\nHost: a\r\n${many}Content-Length: 60000\r\n\r\n${'x'.repeat(30_000)}`);
+  await sleep(aWhileMs);
+  await send('x'.repeat(30_000));
+  expect((await answer()).status).toBe(431);
+});

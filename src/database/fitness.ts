@@ -145,12 +145,13 @@ function tablesProblem(
 /** A name, quoted where SQL needs it. */
 const quoted = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
+/* The default for transactions, since one that began on a standby stays read-only for its rest when that is promoted. */
 const factsSql = `
   select current_setting('server_version_num')::integer / 10000 as major,
     (select pg_encoding_to_char(encoding) from pg_database where datname = current_database()) as encoding,
     current_user as role, current_database() as database, current_schema() as schema,
     has_schema_privilege(current_schema(), 'create') as "mayCreate",
-    current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly",
+    current_setting('default_transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly",
     (select min(n.nspname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relname = 'chunk_revisions' and n.nspname <> current_schema()
        and exists (select from pg_class k where k.relnamespace = n.oid and k.relname = 'kysely_migration')) as elsewhere,

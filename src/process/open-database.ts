@@ -188,8 +188,9 @@ async function checkDatabase(database: Database, connectionString: string): Prom
     throw explainRoles(error, name);
   });
   if (problem !== undefined) throw new Error(problem);
+  // The default for transactions, as in `fitness.ts`.
   const mode = await upkeep.pool.query<{ isReadOnly: boolean }>(
-    `select current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`,
+    `select current_setting('default_transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`,
   );
   if (mode.rows[0]?.isReadOnly) {
     throw new Error(`The database is read-only for the role "${name}": set default_transaction_read_only off for it.`);

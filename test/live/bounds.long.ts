@@ -208,7 +208,7 @@ test('a server that ends says when to come back, waits for nobody who follows, a
     expect(one.text()).toMatch(/retry: 2000\n\n$/);
   }
   const refused = await server.get('/live?max_seconds=0');
-  expect([refused.status, refused.json.detail]).toEqual([503, expect.stringContaining('ends')]);
+  expect([refused.status, refused.json.detail]).toEqual([503, expect.stringContaining('ending')]);
 });
 
 test('closing the app ends those who follow', async () => {

@@ -227,7 +227,7 @@ function ofLargest(connections: ReadonlyMap<Socket, Connection>): Socket | undef
     else others.push(socket);
   }
   let most: Socket[] = [];
-  for (const some of sockets.values()) if (some.length > most.length) most = some;
+  for (const own of sockets.values()) if (own.length > most.length) most = own;
   return oldestIdle(most, connections);
 }
 

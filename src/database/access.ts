@@ -2,16 +2,16 @@ import { Kysely, PostgresDialect, type QueryExecutorProvider } from 'kysely';
 import type pg from 'pg';
 
 /**
- * A way to the tables. Statements that are put together of parts are written with the `sql` tag of Kysely and run on `kysely`;
- * hot and streaming ones, and those of fixed text, go to `pool`. Kysely's query builder is not used
- * (docs/decisions/0058-one-way-to-sql.md), so the type has nothing of it.
+ * The two ways to run a statement. A statement that is put together of parts is written with the `sql` tag of Kysely and runs on
+ * `kysely`. A statement of fixed text, on a hot path or with a streamed answer runs on `pool`. Kysely's query builder is not used
+ * (docs/decisions/0058-one-way-to-sql.md), so the type of `kysely` does not offer it.
  */
 export interface Access {
   pool: ConnectionSource;
   kysely: QueryExecutorProvider;
 }
 
-/** What a `pg.Pool` gives its users. */
+/** The part of `pg.Pool` that stores use. */
 export interface ConnectionSource {
   connect(): Promise<pg.PoolClient>;
   query<Row extends pg.QueryResultRow>(
@@ -20,7 +20,7 @@ export interface ConnectionSource {
   ): Promise<pg.QueryResult<Row>>;
 }
 
-/** Both ways on one pool. Whoever has opened the pool ends it. */
+/** Both ways on one pool. The caller ends the pool. */
 export function accessTo<Pool extends ConnectionSource>(pool: Pool): Access & { pool: Pool } {
   return {
     pool,

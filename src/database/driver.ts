@@ -1,14 +1,14 @@
 /**
- * What the server takes of `pg`, `pg-pool` and `pg-copy-streams` beyond what their documentation promises: members that are their own
- * affair, and errors that nothing but their text tells apart. Nothing else in src leans on such things. Each docstring says on which
- * one it leans; test/database/driver.test.ts holds the installed release to that.
+ * Everything of `pg`, `pg-pool` and `pg-copy-streams` that the server uses although their documentation does not promise it: internal
+ * members, and errors that only their text tells apart. No other file of src uses such things. Each docstring says on which of them
+ * its function relies; test/database/driver.test.ts checks that the installed releases still have them.
  */
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import pg from 'pg';
 import type { Sqlstate } from './sqlstates.ts';
 
-/** What a client of `pg` has and its types lack. `stream` is the socket, or that of TLS upon it. */
+/** Members of a client of `pg` that its types do not declare. `stream` is the socket, or the TLS socket over it. */
 interface Inside {
   connection: { stream: Socket };
   processID: number;
@@ -19,24 +19,23 @@ interface Inside {
 
 const inside = (client: pg.ClientBase) => client as unknown as Inside;
 
-/** Errors that a connection to PostgreSQL has met itself. Files, and sockets to others, fail with the same codes. */
+/** The errors that connections to PostgreSQL have had. Files and other sockets fail with the same codes, so a code alone is not enough. */
 const ofConnections = new WeakSet<object>();
 
-/** Whether it is an error of the socket of a `DatabaseClient`, of the look-up of its host's name or of TLS. */
+/** Whether it is an error of the socket of a `DatabaseClient`, of its DNS look-up or of TLS. */
 export const isConnectionError = (error: unknown) => ofConnections.has(error as object);
 
-/** Makes an error one of a connection to PostgreSQL. */
+/** Marks an error as one of a connection to PostgreSQL, for `isConnectionError`. */
 export function noteConnectionError<Failure extends Error>(error: Failure): Failure {
   ofConnections.add(error);
   return error;
 }
 
 /**
- * A client that marks every error of its socket, of its DNS look-up and of TLS as an error of a connection to
- * PostgreSQL. The code of such an error alone does not tell: an error of a file or of another socket can have the same.
+ * A client that marks every error of its socket, of its DNS look-up and of TLS for `isConnectionError`.
  *
- * Leans on `client.connection`, which is there when the constructor returns and emits `error` with the error of the socket itself.
- * This listener comes first, before those to which the client itself passes the error.
+ * Relies on `client.connection`: it exists when the constructor returns, and it emits `error` with the error of the socket itself.
+ * This listener is the first one, so that the error is marked before the client passes it on.
  */
 export class DatabaseClient extends pg.Client {
   constructor(config: string | pg.ClientConfig) {
@@ -46,10 +45,10 @@ export class DatabaseClient extends pg.Client {
 }
 
 /**
- * Runs what sends several statements without waiting, and gives all of it to the system in one call, so that it travels together.
+ * Calls `send`, which sends several statements without waiting for answers, and writes all of them to the socket in one system call.
+ * The client must have the option `pipeline`; without it a client writes its second statement only when the first has been answered.
  *
- * Leans on `client.connection.stream`, which is the socket and can hold back what is written. The client must be one with the option
- * `pipeline`: another one writes its second statement when the first has been answered.
+ * Relies on `client.connection.stream`: it is the socket, which can be corked.
  */
 export function sendTogether<Sent>(client: pg.ClientBase, send: () => Sent): Sent {
   const { stream } = inside(client).connection;
@@ -62,28 +61,29 @@ export function sendTogether<Sent>(client: pg.ClientBase, send: () => Sent): Sen
 }
 
 /**
- * Cuts a connection at once, whatever runs on it.
- * @param why what the statements under way fail with; they fail with an error of `pg` when it is left out
+ * Cuts a connection at once, even if a statement runs on it.
+ * @param why the error of the statements that run; without it they fail with an error of `pg`
  *
- * Leans on `client.connection.stream`, and on the client failing its statements with the very error that ended the socket.
+ * Relies on `client.connection.stream`, and on this: the client fails its statements with the same error that ended the socket.
  */
 export function cut(client: pg.ClientBase, why?: Error): void {
   inside(client).connection.stream.destroy(why);
 }
 
-/** The process of PostgreSQL that the connection was made to. Leans on `client.processID`. */
+/** The id of the PostgreSQL process behind the connection. Relies on `client.processID`. */
 export const processOf = (client: pg.ClientBase): number => inside(client).processID;
 
-/** PostgreSQL's message that asks for the end of what a session runs. */
+/** The code of PostgreSQL's message CancelRequest. */
 const cancelRequestCode = 80_877_102;
 const cancelMsMax = 2_000;
 
 /**
- * Asks PostgreSQL to cancel what a connection runs, by a connection of its own, which PostgreSQL closes when it has read 16 bytes. It
- * takes them without TLS on every port. Nothing tells whether it did; a request that comes late meets the next statement.
+ * Asks PostgreSQL to cancel the statement that runs on a connection. The request has 16 bytes and goes over a new connection, without
+ * TLS, which PostgreSQL accepts on every port and closes itself. There is no answer, so nobody knows whether the statement was
+ * cancelled. A request that comes late can cancel the next statement of the connection.
  *
- * Leans on `client.processID` and `client.secretKey`, which PostgreSQL gave at the start, and on the place that the socket leads to.
- * `pg` has a method `cancel`, which asks by the name of the host again: that may lead to another machine by now.
+ * Relies on `client.processID` and `client.secretKey`, which PostgreSQL sends at the start of a connection, and on the remote address of
+ * the socket. `pg` has a method `cancel`, but it looks the name of the host up again, and that may lead to another machine by now.
  */
 export function askToCancel(client: pg.ClientBase): void {
   const { processID, secretKey, host, port, connection } = inside(client);
@@ -98,48 +98,51 @@ export function askToCancel(client: pg.ClientBase): void {
   message.writeInt32BE(processID, 8);
   message.writeInt32BE(secretKey, 12);
   socket.on('error', () => {}).end(message);
-  // Where nobody answers, the statement ends by its own bound.
+  // If PostgreSQL does not take the request, the statement ends by its own time-out.
   socket.setTimeout(cancelMsMax, () => socket.destroy());
   socket.unref();
 }
 
 /**
- * Runs a COPY, and stops the clock of `query_timeout` when it is over.
+ * Runs a COPY, and stops the timer of `query_timeout` when the COPY is over.
  *
- * Leans on `callback`, which the client hangs on whatever it is given to run, and which stops that clock. `pg-copy-streams` never
- * calls it: without this, the clock would fail a COPY that was over long ago, with an error that nobody hears.
+ * Relies on `callback`: the client sets it on everything that it is given to run, and calling it stops that timer. `pg-copy-streams`
+ * never calls it. Without this, the timer would later fail a COPY that has long been over, with an error that has no listener.
  */
 export function runCopy<Copy extends pg.Submittable & Readable>(client: pg.ClientBase, copy: Copy): Copy {
   const output: Copy & { callback?: () => void } = client.query(copy);
-  const stopClock = () => output.callback?.();
-  // A connection can still break between the last row and PostgreSQL's word that it is ready again.
-  output.on('error', stopClock).on('end', stopClock).on('close', stopClock);
+  const stopTimer = () => output.callback?.();
+  // `error` and `close` too: a connection can still break between the last row and PostgreSQL's message that it is ready again.
+  output.on('error', stopTimer).on('end', stopTimer).on('close', stopTimer);
   return output;
 }
 
 /**
- * An error as PostgreSQL sends it, for what stands for one of PostgreSQL's: whoever meets it does what it does then.
+ * Makes an error that looks like one sent by PostgreSQL, so that callers handle it like that one.
  *
- * Leans on the constructor of `DatabaseError`, which takes the length of a message that nobody has sent.
+ * Relies on the constructor of `DatabaseError`. Its second argument is the length of PostgreSQL's message; here there is none.
  */
 export function databaseError(message: string, code: Sqlstate): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError(message, 0, 'error'), { code });
 }
 
-/** Takes the client out of the error of an idle one, where `pg-pool` puts it with the key that cancels its statements. */
+/**
+ * Removes `client` from the error of an idle client, so that it never gets into a log. Relies on `pg-pool` setting it there; it holds the
+ * secret key that cancels statements.
+ */
 export function withoutClient(error: Error & { client?: unknown }): Error {
   delete error.client;
   return error;
 }
 
-/** No answer came within `query_timeout`. The statement may still run. Leans on the text of `pg`. */
+/** No answer came within `query_timeout`. The statement may still run. Relies on the text of `pg`. */
 export const isReadTimeout = (error: unknown) => textOf(error) === 'Query read timeout';
 
-/** The pool had no connection free in time. Leans on the text of `pg-pool`. */
+/** The pool had no connection free in time. Relies on the text of `pg-pool`. */
 export const isPoolFull = (error: unknown) => textOf(error).startsWith(poolFull);
 
 /**
- * `pg` or `pg-pool` has lost a connection, could not make one, or has none to give; neither sets a code. Leans on their texts.
+ * `pg` or `pg-pool` has lost a connection, could not make one, or has none free; these errors have no code. Relies on their texts.
  */
 export const isDriverFailure = (error: unknown) => failures.some((text) => textOf(error).startsWith(text));
 
@@ -153,10 +156,10 @@ const failures = [
   'Cannot use a pool after calling end',
 ];
 
-/** PgBouncer takes no more clients, and its code does not say so. Leans on its text. */
+/** PgBouncer takes no more clients; its error code does not say so. Relies on its text. */
 export const isPoolerFull = (error: unknown) => textOf(error).includes('no more connections allowed');
 
-/** PgBouncer takes no transaction in statement mode: it calls that a violation of the protocol. Leans on its text. */
+/** PgBouncer refuses a transaction in statement mode, with the code of a protocol violation. Relies on its text. */
 export const isRefusedByPoolingMode = (error: unknown) => textOf(error).includes('pooling mode');
 
 const textOf = (error: unknown) => (error instanceof Error ? error.message : '');

@@ -1,9 +1,9 @@
 /*
- * What PostgreSQL calls its errors: codes of five characters, of which the first two are a class. Names are those of its manual
- * (appendix A), in camel case. No other file of src writes such a code down.
+ * PostgreSQL's error codes (SQLSTATE): five characters, of which the first two are the class. The names are those of PostgreSQL's manual
+ * (appendix A), in camel case. No other file of src contains such a code.
  */
 
-/** One error each. */
+/** Codes of one error each. */
 export const sqlstates = {
   divisionByZero: '22012',
   invalidParameterValue: '22023',
@@ -25,11 +25,11 @@ export const sqlstates = {
   internalError: 'XX000',
 } as const;
 
-/** Errors that are answered alike: their codes begin like this. */
+/** Beginnings of codes, for errors that are handled alike. */
 export const sqlstateClasses = {
   connectionException: '08',
   invalidAuthorizationSpecification: '28',
-  /** The database that is connected to is not there. */
+  /** The database of the connection does not exist. */
   invalidCatalogName: '3D',
   transactionRollback: '40',
   insufficientResources: '53',
@@ -43,8 +43,8 @@ export type Sqlstate = (typeof sqlstates)[keyof typeof sqlstates];
 export type SqlstateClass = (typeof sqlstateClasses)[keyof typeof sqlstateClasses];
 
 /**
- * Whether an error has one of these codes, or one of these classes. An error of this server that stands for one of PostgreSQL's
- * carries its code too, so nothing else is asked of it; the codes of other errors, such as ENOENT, begin like none of these.
+ * Whether an error has one of these codes, or a code of one of these classes. Only `code` is looked at: errors that this server makes in
+ * PostgreSQL's place carry its code too, and no code of other errors, such as ENOENT, begins like one of these.
  */
 export function hasSqlstate(error: unknown, ...states: readonly (Sqlstate | SqlstateClass)[]): boolean {
   const code = (error as { code?: unknown } | null | undefined)?.code;

@@ -1,23 +1,23 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Pieces up to this size are put together. */
+/** Bytes up to which a piece is small. Small pieces are joined. */
 const smallBytesMax = 1_024;
-/** So many bytes of them are handed on at once. */
+/** Joined pieces are handed on once they have so many bytes. */
 const togetherBytes = 16_384;
 
 interface PieceListeners {
+  /** More than `piecesPerTurn` small pieces have come in this turn of the event loop; the last came on this connection. */
   onMany(socket: Socket): void;
+  /** A piece of any size has come; null at the end of the body. */
   onPart(request: IncomingMessage, part: Buffer | null): void;
 }
 
 /**
- * A chunked body may come in pieces of one byte: 10,000 in one read of a connection, each with a Buffer and an event of its own. Small
- * ones are handed on together, when all connections have been read in this turn of the event loop. (`nextTick` would be too early:
- * Node goes through it after each piece.) Many of them end the reading of all connections for this turn.
- * @param told.onMany more than `piecesPerTurn` small pieces have come in this turn of the event loop, the last on this connection
- * @param told.onPart a piece of any size has come; null at the end
- * @returns what does so for a request
+ * A chunked body may come in pieces of one byte: 10,000 in one read of a connection, each with a Buffer and an event of its own. So
+ * small pieces are joined, and handed on after all connections have been read in this turn of the event loop. (`nextTick` would be
+ * too early: Node runs its callbacks after each piece.)
+ * @returns a function that does this for one request
  */
 export function createPieceCollector(
   piecesPerTurn: number,

@@ -10,9 +10,10 @@ type Limits = Pick<
 >;
 
 /**
- * Answers what is no HTTP request, or has too long a head, in the shape of all errors; no route and no hook sees it. The
- * connection is then closed, but read on for a while: closed at once, a sender that is not done would see a reset.
- * @param pace of that reading
+ * Answers bytes that are no HTTP request, and heads that are too long, with JSON like all errors. No route and no hook sees them.
+ * After the answer the connection is read on for a while before it is closed. If it were closed at once, a client that is still
+ * sending would see a reset instead of the answer.
+ * @param pace spreads that reading over turns of the event loop
  */
 export function createClientErrors(
   limits: Limits,
@@ -21,11 +22,11 @@ export function createClientErrors(
   const answers = answersBy(limits);
   return (error, socket) => {
     const hasGone = goneCodes.has(error.code);
-    // The parser complains of all that comes after the first error too.
+    // After its first error the parser reports another one for everything that still comes.
     if (socket.writableEnded && !hasGone) return;
     if (hasGone || !socket.writable) return void socket.destroy();
     socket.end(answers[error.code ?? ''] ?? notHttp);
-    // It is closed for its room, which its parser would keep.
+    // This connection is closed to free memory, which its parser would keep while the connection is read on.
     if (headsCodes.has(error.code)) return socket.destroySoon();
     drain(socket, pace);
     const late = setTimeout(() => socket.destroy(), limits.clientErrorDrainMsMax);
@@ -33,16 +34,16 @@ export function createClientErrors(
   };
 }
 
-/** The sender has reset its connection, or has ended it within a request: no answer would reach it, and each costs an error. */
+/** The client has reset its connection, or has ended it within a request: no answer would reach it, and each would cause another error. */
 const goneCodes = new Set<string | undefined>(['ECONNRESET', 'HPE_INVALID_EOF_STATE']);
 
-/** Its heads take room that others need. */
+/** The heads of the connection take room that others need. */
 const headsCodes = new Set<string | undefined>(['STRANGER_HEADS', 'KEYED_HEADS']);
 
-/** Reads on without the parser, which would make an error of each read: a sender may have much on its way. */
+/** Reads and discards what still comes, without the parser, which would report an error for each read. */
 function drain(socket: Socket, pace: ReadingPace): void {
   socket.removeAllListeners('data');
-  // Node takes the parser off the socket when somebody else listens.
+  // Node detaches the parser from a socket that has a `data` listener.
   socket.on('data', (part: Buffer) => pace.took(socket, part.length));
   socket.resume();
 }

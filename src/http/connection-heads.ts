@@ -2,19 +2,19 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { createHeadsRoom, type HeadsConnection, type HeadsLimits } from './heads-room.ts';
 
-/** What is known of the reads of a connection. */
+/** What is counted of the bytes that a connection has sent. A read is what Node takes from its socket at once. */
 export interface HeadsOfConnection extends HeadsConnection {
-  /** Bytes of all reads that have been looked at. */
+  /** `bytesRead` of the socket when its last read was counted. */
   bytesRead: number;
-  /** Bytes of heads and trailers that have become complete since. */
+  /** Bytes of heads and trailers that have become complete since then. */
   wholeBytes: number;
-  /** Bytes of pieces of bodies that have come since, with what stands around them. */
+  /** Bytes of the pieces of chunked bodies that have come since then, with the size line and line ends of each. */
   pieceBytes: number;
-  /** Bytes that bodies with a length have still to bring. */
+  /** Bytes of bodies with a `Content-Length` that have not come yet. */
   bodyBytes: number;
-  /** Bytes of a head or of trailers that are not complete, as far as can be known. */
+  /** Bytes of a head or of trailers that are not complete, estimated (see below). */
   unfinishedBytes: number;
-  /** Bytes of the heads of requests that are served or wait. */
+  /** Bytes of the heads and trailers of requests that are being served or wait. */
   requestsBytes: number;
 }
 
@@ -23,21 +23,21 @@ export const noHeads = () => ({
   held: undefined,
 });
 
-/** Counts the heads that connections hold, and tells of reads that were long to parse. */
+/** Counts the bytes of heads that connections hold, and reports reads that took Node long to parse. */
 export interface ConnectionHeads<Connection> {
   /** The head of a request is complete, whether it will be served or not. */
   headHasCome(request: IncomingMessage): void;
-  /** A part of a chunked body has come; null at its end. */
+  /** A piece of a chunked body has come; null at its end. */
   partHasCome(request: IncomingMessage, part: Buffer | null): void;
-  /** Node has parsed a read of a connection. May be called where nothing was read. */
+  /** Node has parsed a read of a connection. May also be called when nothing was read. */
   readHasCome(socket: Socket): void;
-  /** What comes on a connection from now on is thrown away and not counted, after an error. */
+  /** An error has occurred on the connection: what it sends from now on is discarded and not counted. */
   fail(socket: Socket): void;
-  /** A request is no longer held. @param isLast no other is */
+  /** A request has left: its client has taken the answer or is gone. @param isLast the connection has no other request */
   leave(connection: Connection, request: IncomingMessage, isLast: boolean): void;
-  /** The connection has another owner. */
+  /** The owner of the connection has changed. */
   own(connection: Connection): void;
-  /** It is closed. */
+  /** The connection is closed. */
   forget(connection: Connection): void;
 }
 
@@ -46,18 +46,18 @@ interface Options<Connection> {
   connections: ReadonlyMap<Socket, Connection>;
   /** Milliseconds from any origin. */
   now(): number;
-  /** Closes a connection whose heads take room that others need, and forgets it. */
+  /** Closes a connection whose heads take room that others need, and calls `forget` for it. */
   close(connection: Connection): void;
-  /** A read has brought much that was no body. */
+  /** A read has brought `longBytes` or more that belonged to no body. */
   onLong(connection: Connection): void;
 }
 
-/** A read that has brought so much that was no body has taken time. */
+/** Bytes of heads and trailers from which a read counts as long to parse. */
 const longBytes = 4_096;
 
 /**
- * Nothing tells how far Node's parser is in a head. But what has been read and is neither a body nor a complete head belongs to one that
- * is not complete, or to trailers.
+ * Node does not say how many bytes of an incomplete head its parser holds, so they are computed: bytes that were read and belong
+ * neither to a body nor to a complete head belong to an incomplete head or to trailers.
  */
 export function createConnectionHeads<Connection extends HeadsOfConnection>(
   options: Options<Connection>,
@@ -94,7 +94,7 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
       const { bytesRead } = socket;
       const read = bytesRead - connection.bytesRead;
       const { wholeBytes, pieceBytes } = connection;
-      // An answer that is written in the middle of a read is told too, before what comes behind it has been parsed.
+      // Node also calls this for an answer that is written in the middle of a read. The rest of the read is then not parsed yet.
       if (read < 0 || (read === 0 && wholeBytes + pieceBytes === 0)) return;
       const left = Math.max(0, connection.unfinishedBytes + read - wholeBytes - pieceBytes);
       const body = Math.min(left, connection.bodyBytes);
@@ -102,7 +102,8 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
       connection.wholeBytes = 0;
       connection.pieceBytes = 0;
       connection.bodyBytes -= body;
-      // How much white space stood in a complete head is not known, and must not add up.
+      // The white space of a complete head is not known exactly. A small rest after a complete head is dropped, so that such
+      // errors do not add up.
       const isRest = wholeBytes > 0 && left - body <= limits.headBytesFree;
       connection.unfinishedBytes = isRest ? 0 : left - body;
       count(connection);
@@ -120,7 +121,7 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
   };
 }
 
-/** @returns the bytes of a head of which only its parts are known, each with what usually stands around it */
+/** @returns about how many bytes a head had: its parts, each with the usual separators */
 function headBytesOf({ method = '', url = '', rawHeaders }: IncomingMessage): number {
   return method.length + url.length + '  HTTP/1.1\r\n\r\n'.length + bytesOf(rawHeaders);
 }

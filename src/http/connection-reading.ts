@@ -1,34 +1,34 @@
 import type { Socket } from 'node:net';
 import { createStrangerSlots, type SlotLimits, type StrangerSlots } from './stranger-slots.ts';
 
-/** What says whether a connection may be read. */
+/** What decides whether a connection may be read. */
 export interface ReadConnection {
-  /** Requests that it has sent ahead. While there are any, the connection is not read. */
+  /** Requests that it has sent ahead of those being served. While there are any, the connection is not read. */
   ahead: readonly unknown[];
-  /** It has sent some ahead before, or very many pieces. */
+  /** It has brought much at once before: requests ahead, large heads or trailers, or very many small pieces of a body. */
   isGreedy: boolean;
-  /** Node would read it: no body on it waits for somebody to read it. */
+  /** Node itself would read it now: no body that has come on it waits for its handler. */
   isWanted: boolean;
-  /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
+  /** The owner from whose share its requests ahead are taken; undefined while no known key has come on it. */
   owner?: string | undefined;
 }
 
-/** Says which connections are read. */
+/** Decides which connections are read. */
 export interface ConnectionReading {
   strangers: StrangerSlots;
-  /** A new connection, which has come paused (`pauseOnConnect`). */
+  /** Takes in a new connection, which is still paused (`pauseOnConnect`). */
   open(socket: Socket): void;
-  /** A known key has come on it, or its owner is another one. */
+  /** The connection has a known key for the first time, or another owner than before. */
   keep(socket: Socket): void;
-  /** It is closed. */
+  /** The connection is closed. */
   close(socket: Socket): void;
-  /** What it has sent ahead has changed. */
+  /** The connection has got its first request ahead, or has none any more. */
   readOrNot(socket: Socket): void;
-  /** Whether this owner is beyond its share has changed. */
+  /** The owner has gone beyond its share, or has come back within it. */
   readOrNotOf(owner: string): void;
-  /** As below, and reads it after the others in later turns. */
+  /** As `rest`, and `cause` is greedy from now on: it is read after the others in later turns. */
   restAfter(cause: Socket): void;
-  /** Reads no connection for the rest of this turn of the event loop, since this one has brought enough work. */
+  /** Reads no connection for the rest of this turn of the event loop, because `cause` has brought enough work for it. */
   rest(cause: Socket): void;
 }
 
@@ -37,15 +37,15 @@ interface Options {
   connections: ReadonlyMap<Socket, ReadConnection>;
   /** Milliseconds from any origin. */
   now(): number;
-  /** One of the strangers has been read, brought no request with a known key, and makes room for others. */
+  /** A connection without a known key has been read and brought none. It gives its place to another. */
   onLooked(socket: Socket): unknown;
   /** Whether connections of this owner together have sent too much ahead. */
   isOver(owner: string): boolean;
 }
 
 /**
- * Those with a known key are read, but for those of an owner that is beyond its share, and some of the others; nobody who has sent
- * requests ahead; nobody during a rest.
+ * Connections with a known key are read, unless their owner is beyond its share. Of those without one some are read at a time
+ * (stranger-slots.ts). A connection that has requests ahead is not read, and during a rest none is.
  */
 export function createConnectionReading({ limits, connections, now, ...callbacks }: Options): ConnectionReading {
   const { onLooked, isOver } = callbacks;
@@ -62,12 +62,12 @@ export function createConnectionReading({ limits, connections, now, ...callbacks
     const mayBeRead = connection.isWanted && connection.ahead.length === 0 && !pause.holds(connection);
     const { owner } = connection;
     const isTurn = owner === undefined ? strangers.isRead(socket) : !isOver(owner);
-    // Its own are below, and only note what Node wants.
+    // Node's own methods. `open` replaces them on each socket by ones that only note what Node wants.
     const { pause: stop, resume } = Object.getPrototypeOf(socket) as Socket;
     (mayBeRead && isTurn ? resume : stop).call(socket);
   }
 
-  /** Node pauses a connection while nobody reads a body on it, and resumes it at the end of each answer. */
+  /** Node pauses a connection while the body on it has no reader, and resumes it at the end of each answer. */
   function want(socket: Socket, isWanted: boolean): Socket {
     const connection = connections.get(socket) as ReadConnection | undefined;
     if (connection !== undefined) connection.isWanted = isWanted;
@@ -88,10 +88,10 @@ export function createConnectionReading({ limits, connections, now, ...callbacks
     strangers,
     readOrNot,
     readOrNotOf(owner) {
-      // As after a rest, whoever has sent nothing ahead yet is read first.
-      const its = [...kept].filter((socket) => connections.get(socket)?.owner === owner);
+      // As after a rest, connections that are not greedy are read first.
+      const owned = [...kept].filter((socket) => connections.get(socket)?.owner === owner);
       for (const greedy of [false, true])
-        for (const socket of its) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
+        for (const socket of owned) if (connections.get(socket)?.isGreedy === greedy) readOrNot(socket);
     },
     rest: pause.rest,
     restAfter(cause) {
@@ -116,7 +116,7 @@ export function createConnectionReading({ limits, connections, now, ...callbacks
   };
 }
 
-/** Of so many it is known that they have brought work lately. */
+/** How many owners that have caused a rest lately are remembered. */
 const causesMax = 16;
 
 interface RestOptions {
@@ -126,36 +126,37 @@ interface RestOptions {
 }
 
 /**
- * Node parses each read whole: one brings 1,600 requests, and 50 such connections would be read in one turn.
+ * Node parses each read as a whole. One read can bring 1,600 requests, and without a rest 50 such connections would be read in one
+ * turn of the event loop.
  *
- * After a rest whoever has brought little goes on one turn before the others. To resume it first would not be enough: the kernel names
- * connections in the order in which it has found them ready, and one that was read keeps its place, while those that were
- * paused before their turn are taken off its list and come to the end. A connection that always brings much would be read in each
- * turn, and nobody else. One that stays paused for a turn is taken off as well.
- * @returns what leaves the connections unread for the rest of a turn of the event loop, and which are not read now
+ * After a rest, connections that are not greedy are read one turn before the others. To resume them first in the same turn would not
+ * be enough. The kernel (epoll) lists connections in the order in which they became ready. A connection that was read keeps its
+ * place in that list; one that was paused before it was read leaves the list and comes back at its end. So a connection that
+ * always brings much would be read in each turn, and no other one. A connection that stays paused for a turn leaves the list too.
  */
 function createRest({ connections, read, readOrNot }: RestOptions): {
   rest(cause: Socket): void;
-  /** Whether a connection is not read now. */
+  /** Whether a connection is not read now because of a rest. */
   holds(connection: ReadConnection): boolean;
+  /** Whether there was a rest since this was called last. */
   wasResting(): boolean;
 } {
-  /** In a turn of the light nobody is read who has brought much at once before. */
+  /** During 'reads the light' greedy connections are not read. */
   let state: 'reads' | 'rests' | 'reads the light' = 'reads';
   let rests = 0;
   let restsSeen = 0;
   const ownerOf = (socket: Socket) => connections.get(socket)?.owner;
   const isGreedy = (socket: Socket) => connections.get(socket)?.isGreedy === true;
-  /** Of whom the work was, the last one last. */
+  /** The owners whose connections caused the last rests, the latest last. */
   const causes = new Set<string | undefined>();
 
   function goOn(): void {
-    // Of those that have brought little the ones with a key come first, then whoever has come last.
+    // Connections with a known key come first, then those without one, the newest first.
     const resting = read().reverse();
     const others = resting.filter((socket) => !causes.has(ownerOf(socket)));
-    const its = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
-    // Whoever has brought work lately comes after the others, so that nobody waits for each connection of one organization.
-    const order = [...others, ...its];
+    const ofCauses = [...causes].flatMap((owner) => resting.filter((socket) => ownerOf(socket) === owner));
+    // Owners that have caused rests lately come last, so that nobody waits for all connections of one organization.
+    const order = [...others, ...ofCauses];
     for (const greedy of [false, true]) for (const socket of order) if (isGreedy(socket) === greedy) readOrNot(socket);
   }
 
@@ -182,7 +183,8 @@ function createRest({ connections, read, readOrNot }: RestOptions): {
       causes.delete(ownerOf(cause));
       causes.add(ownerOf(cause));
       if (causes.size > causesMax) causes.delete([...causes][0]);
-      // A rest in a turn of the light ends with all being read, so that a flood of new connections keeps nobody from that.
+      // A rest that begins while only the light are read is followed by a turn in which all are read. Otherwise a flood of new
+      // connections could keep the greedy ones from being read for ever.
       if (state === 'reads') setImmediate(readTheLight);
       state = 'rests';
       rests++;

@@ -13,35 +13,38 @@ export type Exchange = [IncomingMessage, ServerResponse];
 
 export interface ConnectionRoom {
   /**
-   * Takes in a new connection. For one beyond `connectionsMax` the oldest is closed on which no known key has come and that has been
-   * looked at, or else one of the organization that has most. Those that have come faster than they can be looked at stay until
-   * they are, up to `connectionsUnreadOverMax`.
+   * Takes in a new connection. When there are more than `connectionsMax`, one is closed: the oldest without a known key that has
+   * been read, or else one of the organization that has most connections. Connections that come faster than they can be read for
+   * the first time stay until they have been read, up to `connectionsUnreadOverMax` of them.
    */
   open(socket: Socket): void;
-  /** A known key has come on this connection, of this organization. */
+  /** A known key of this organization has come on this connection. */
   keep(socket: Socket, organizationId: string): void;
-  /** @returns whether to serve a request now; otherwise it is kept until one that is served has left */
+  /** @returns whether to serve the request now; otherwise it waits until `leave` returns it */
   enter(exchange: Exchange): boolean;
-  /** What costs much to parse has come: when that has gone on for long, no connection is read for the rest of this turn. */
+  /**
+   * Something that is costly to parse has come on this connection. Once `aheadMsPerTurn` have passed in this turn since the first
+   * such call, no connection is read for the rest of the turn.
+   */
   costs(socket: Socket): void;
-  /** A connection brings very much work at once: nobody is read for the rest of this turn, and it is read after the others. */
+  /** A connection brings very much work at once: no connection is read for the rest of this turn, and it is read after the others. */
   brings(socket: Socket): void;
   /** The head of a request is complete, whether it will be served or not. */
   headHasCome(request: IncomingMessage): void;
-  /** A part of a chunked body has come; null at its end. */
+  /** A piece of a chunked body has come; null at its end. */
   partHasCome(request: IncomingMessage, part: Buffer | null): void;
-  /** What comes on a connection from now on is thrown away and not counted, after an error. */
+  /** An error has occurred on the connection: what it sends from now on is discarded and not counted. */
   fail(socket: Socket): void;
-  /** A client has taken the answer to this request, or is gone. @returns the one of the connection that is to be served next */
+  /** The client has taken the answer to this request, or is gone. @returns the next request of the connection to serve, if one waits */
   leave(request: IncomingMessage): Exchange | undefined;
 }
 
 interface Connection extends ReadConnection, AheadConnection, HeadsOfConnection {
   socket: Socket;
-  /** Requests that are served: until the client has taken the answer. */
+  /** How many requests are being served. A request is served until its client has taken the answer. */
   running: number;
   ahead: Exchange[];
-  /** The organization whose key has come last. */
+  /** The organization of the last known key that has come. */
   organizationId?: string | undefined;
 }
 
@@ -50,18 +53,18 @@ type RoomLimits = SlotLimits &
   HeadsLimits &
   Pick<HttpLimits, 'connectionsMax' | 'connectionsUnreadOverMax' | 'requestsPerConnectionMax' | 'aheadMsPerTurn'>;
 
-/** How many are looked at for one that may be closed. */
+/** How many connections of an organization are searched for one that may be closed. */
 const idleLooksMax = 100;
 
 interface Options {
   limits: RoomLimits;
   /** Milliseconds from any origin. */
   now?(): number;
-  /** Tells a client that its head takes room that others need, and closes its connection. */
+  /** Answers that the head of this client takes room that others need, and closes its connection. */
   refuseHead?(socket: Socket, code: 'STRANGER_HEADS' | 'KEYED_HEADS'): void;
 }
 
-/** Keeps the connections of a server, and what they have sent ahead, within bounds, and says which of them are read. */
+/** Bounds the connections of a server and the requests that they have sent ahead, and decides which connections are read. */
 export function createConnectionRoom({
   limits,
   now = () => performance.now(),
@@ -84,7 +87,7 @@ export function createConnectionRoom({
   function closeForHeads(connection: Connection): void {
     const { socket, running, owner } = connection;
     forgetIt.call(socket);
-    // An answer may have begun, which cannot become another one.
+    // An answer may have begun already, and cannot be replaced by a 408.
     if (running > 0) socket.destroy();
     else refuseHead(socket, owner === undefined ? 'STRANGER_HEADS' : 'KEYED_HEADS');
   }
@@ -99,7 +102,7 @@ export function createConnectionRoom({
     forget(connection.ahead);
   }
 
-  /** At once: its `close` comes later, and others may come before that. */
+  /** Forgets the connection at once: its `close` comes later, and new connections may come before that. */
   function shut(socket: Socket): void {
     forgetIt.call(socket);
     socket.destroy();
@@ -123,7 +126,7 @@ export function createConnectionRoom({
     open(socket) {
       connections.set(socket, newConnection(socket));
       watchReads(socket);
-      // Before Node's own, which ends what has been sent ahead.
+      // Before Node's own listener, which ends the requests that were sent ahead.
       socket.prependOnceListener('close', forgetIt);
       reading.open(socket);
       const one = oneToClose(limits, connections, strangers, socket);
@@ -184,7 +187,7 @@ function createServing({ limits, connections, ...rooms }: Serving): Pick<Connect
       const exchange = connection.ahead.shift();
       heads.leave(connection, request, exchange === undefined && connection.running === 0);
       if (exchange === undefined) {
-        // Not when it asks: then nobody has looked yet whether its key is known.
+        // Here and not in `enter`: there its key has not been looked up yet.
         strangers.hasAsked(socket);
         return undefined;
       }
@@ -196,7 +199,7 @@ function createServing({ limits, connections, ...rooms }: Serving): Pick<Connect
   };
 }
 
-/** @returns undefined where all may stay, for now */
+/** The connection to close for a new one. @returns undefined where all may stay for now */
 function oneToClose(
   limits: RoomLimits,
   connections: ReadonlyMap<Socket, Connection>,
@@ -206,7 +209,7 @@ function oneToClose(
   const over = connectionsOver(limits, connections);
   if (over <= 0) return undefined;
   const oldest = strangers.toClose() ?? (over > limits.connectionsUnreadOverMax ? strangers.oldest() : undefined);
-  // The new one is the only stranger when a known key has come on every other.
+  // The oldest stranger is the new connection itself when every other one has a known key.
   return oldest === newest ? (ofLargest(connections) ?? newest) : oldest;
 }
 
@@ -214,7 +217,7 @@ function connectionsOver({ connectionsMax }: RoomLimits, { size }: ReadonlyMap<S
   return connectionsMax > 0 ? size - connectionsMax : 0;
 }
 
-/** One of the organization that has most connections: its oldest, if one of its oldest is not being served. */
+/** Of the organization that has most connections: the oldest connection that is not being served (see `oldestIdle`). */
 function ofLargest(connections: ReadonlyMap<Socket, Connection>): Socket | undefined {
   const sockets = new Map<string, Socket[]>();
   for (const [socket, { organizationId }] of connections) {
@@ -224,7 +227,7 @@ function ofLargest(connections: ReadonlyMap<Socket, Connection>): Socket | undef
     else others.push(socket);
   }
   let most: Socket[] = [];
-  for (const some of sockets.values()) if (some.length > most.length) most = some;
+  for (const own of sockets.values()) if (own.length > most.length) most = own;
   return oldestIdle(most, connections);
 }
 
@@ -238,7 +241,10 @@ function oldestIdle(sockets: Iterable<Socket>, connections: ReadonlyMap<Socket, 
   return undefined;
 }
 
-/** @returns what is called again and again; calls `onLong` when that has gone on for `msMax` in one turn of the event loop */
+/**
+ * Measures how long one kind of work goes on in one turn of the event loop.
+ * @returns a function to call at each piece of that work. It calls `onLong` once `msMax` have passed since the first call of the turn
+ */
 function createTurnTime(msMax: number, now: () => number, onLong: (socket: Socket) => void): (socket: Socket) => void {
   let since: number | undefined;
   const begin = () => {
@@ -252,16 +258,17 @@ function createTurnTime(msMax: number, now: () => number, onLong: (socket: Socke
   };
 }
 
-/** Requests that nobody has begun end with their connection. Node would make an error of each, 3,000 of which take 200 ms. */
+/** Requests that have not begun end silently with their connection. Node would make an error for each; 3,000 of them take 200 ms. */
 function forget(ahead: readonly Exchange[]): void {
   for (const [request] of ahead) request.destroy = () => request;
 }
 
-/** Closes a connection, and makes nothing of the requests that its last read has still brought: Node would make each. */
+/** Closes a connection, and drops the other requests of its last read. Otherwise Node would create an object for each. */
 function end(socket: Socket): void {
   const { parser } = socket as { parser?: { onIncoming?: unknown; pause?(): void } };
   if (parser?.onIncoming != null) parser.onIncoming = () => 0;
-  // The parser would still go through all of them, which takes 2 ms. It serves another connection after this one, from its start.
+  // Without this the parser would still go through all of them, which takes 2 ms. Node gives the parser to another connection
+  // later, and starts it anew there.
   parser?.pause?.();
   socket.destroy();
 }

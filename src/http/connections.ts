@@ -19,24 +19,25 @@ import { createDrainAfterAnswer, drain } from './unread-bodies.ts';
 interface Options {
   server: ServerOptions;
   limits: HttpLimits;
-  /** For bodies that nobody wants. */
+  /** For bodies that no handler reads. */
   pace: ReadingPace;
   /** The organization of a key or a session that is known; undefined for any other. */
   organizationOf(headers: IncomingHttpHeaders): string | undefined;
 }
 
-/** The server below Fastify, and what it has to be told. */
+/** The HTTP server below Fastify, and what others report to it. */
 export interface Connections {
   /** For Fastify's `serverFactory`. */
   createServer(listener: RequestListener): http.Server;
-  /** A known key has come on this connection: it is not closed to make room for others. */
+  /** A known key has come on this connection. From now on it is not closed to make room for connections without one. */
   keep(socket: Socket, organizationId: string): void;
 }
 
 /**
- * Serves requests in order. Each connection is served a few at a time and not read while it has sent more. In a turn of the
- * event loop some requests of known keys are begun, of each organization in turn, and some without; the rest wait for the
- * next. Node alone serves all requests that it reads, of whoever sends most.
+ * Decides when each request begins. A few requests of a connection are served at a time, and while it has sent more it is not read.
+ * In one turn of the event loop a bounded number of requests with known keys begins, of each organization in turn, and a bounded
+ * number without; the rest wait for the next turn. Node alone would begin every request as soon as it is read, so that whoever
+ * sends most is served most.
  */
 export function createConnections({ server, limits, pace, organizationOf }: Options): Connections {
   const room = createConnectionRoom({ limits, refuseHead: (socket, code) => refuseHead(socket, code) });
@@ -50,10 +51,10 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
   let serve: RequestListener = () => {};
   let refuseHead = (socket: Socket, _code: string): unknown => socket.destroy();
 
-  /** One function for all answers: it comes once for each, and tells which by `this`. */
+  /** The `close` listener of every answer, as one shared function: `this` is the answer. */
   function leave(this: ServerResponse): void {
     const next = room.leave(this.req);
-    // In another turn: answers that fail at once, as while the database is away, would follow each other in this one.
+    // In another turn of the event loop: while the database is away answers fail at once, and all of them would follow in this turn.
     if (next !== undefined) setImmediate(begin, ...next);
   }
 
@@ -71,7 +72,10 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     known.run(organizationId, 1, serveIt);
   }
 
-  /** The answer ends, and with it the connection, when the body has been read: its sender would see a reset before. */
+  /**
+   * Refuses a request before Fastify sees it. The answer and the connection end only when the body has been read; if they ended
+   * earlier, the sender would see a reset instead of the answer.
+   */
   function refuse(request: IncomingMessage, response: ServerResponse, status: number, detail: string): void {
     const body = JSON.stringify({ detail });
     response.writeHead(status, {
@@ -83,16 +87,16 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
     response.write(body);
     request.once('end', () => response.end());
     drain(request, limits, pace);
-    // To parse 20,000 of them takes 8 ms.
+    // Parsing 20,000 headers takes 8 ms.
     room.costs(request.socket);
   }
 
   const listener: RequestListener = (request, response) => {
     room.headHasCome(request);
     collectPieces(request);
-    // Node leaves out headers beyond its own bound without a word, so that nothing of such a request may be acted upon.
+    // Node silently drops headers beyond `maxHeadersCount`, so the rest of such a request cannot be relied on.
     if (request.rawHeaders.length > 2 * limits.headersMax) {
-      // Nor is it known how long its body is.
+      // The header with the length of the body may be among the dropped ones.
       room.fail(request.socket);
       refuse(request, response, 431, `The request has more than ${limits.headersMax} headers (headersMax).`);
     } else if (isLongPath(request.url as string, limits)) {
@@ -108,9 +112,9 @@ export function createConnections({ server, limits, pace, organizationOf }: Opti
       setBounds(made, limits);
       made.on('connection', room.open);
       made.on('clientError', (_error, socket: Socket) => room.fail(socket));
-      // As Node tells of a head that is too long.
+      // In the same way as Node reports a head that is too long.
       refuseHead = (socket, code) => made.emit('clientError', Object.assign(new Error(), { code }), socket);
-      // Node alone tells everybody to send, whoever it is.
+      // By itself Node answers `100 Continue` to every client.
       made.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         noteExpectation(request, response);
         made.emit('request', request, response);
@@ -125,10 +129,10 @@ function isLongPath(url: string, { pathLengthMax }: HttpLimits): boolean {
 }
 
 function setBounds(made: http.Server, limits: HttpLimits): void {
-  // Who has sent all may say so at once (`nc -N`, small stacks) and still reads: by itself Node would close, and answer nothing.
-  // The room says when a connection is read for the first time.
+  // `httpAllowHalfOpen`: a client may end its side right after its request (`nc -N`, small stacks) and still read. Node would close
+  // the connection without an answer. `pauseOnConnect`: the room decides when a connection is read for the first time.
   Object.assign(made, { httpAllowHalfOpen: true, pauseOnConnect: true });
-  // One more than is taken shows that there were too many.
+  // One more than is allowed, which shows that there were too many.
   made.maxHeadersCount = limits.headersMax + 1;
   made.setTimeout(limits.connectionSilentMsMax);
 }

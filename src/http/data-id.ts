@@ -2,10 +2,10 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Uuid } from './schemas.ts';
 
-/** The parameters of a path with a `data_id`, which its handler has in lower case. */
+/** The parameters of a path with a `data_id`. Its handler gets the id in lower case (`lowerDataIds`). */
 export const DataIdPath = (description: string) => Type.Object({ data_id: Uuid(description) });
 
-/** Comes after validation, so that a refusal shows the id as it was sent. */
+/** Makes every `data_id` in a path lower case. It runs after validation, so that a refusal shows the id as it was sent. */
 export function lowerDataIds(app: FastifyInstance): void {
   app.addHook('preHandler', (request, _reply, done) => {
     const params = request.params as { data_id?: string };

@@ -2,18 +2,18 @@ import type { HttpLimits } from './limits.ts';
 
 export type HeadsLimits = Pick<HttpLimits, 'headBytesFree' | 'strangerHeadsBytesMax' | 'keyedHeadsBytesMax'>;
 
-/** The connections that hold heads. */
+/** Bounds the bytes of heads that all connections hold. */
 export interface HeadsRoom<Connection extends HeadsConnection> {
-  /** A connection holds so many bytes of heads now; 0 when it is closed. */
+  /** Sets how many bytes of heads a connection holds now; 0 when it is closed. */
   set(connection: Connection, bytes: number): void;
-  /** What a connection holds is taken from another owner's share from now on. */
+  /** The owner of the connection has changed: from now on its bytes are taken from the share of the new one. */
   own(connection: Connection): void;
 }
 
 export interface HeadsConnection {
-  /** Whose share it takes from; undefined while no known key has come on it. */
+  /** The owner from whose share its bytes are taken; undefined while no known key has come on it. */
   owner?: string | undefined;
-  /** What is counted of it, and since when; undefined while it holds little. */
+  /** The bytes that are counted, their owner, and since when; undefined while they are no more than `headBytesFree`. */
   held?: { owner: string | undefined; bytes: number; since: number } | undefined;
 }
 
@@ -21,15 +21,15 @@ interface Options<Connection> {
   limits: HeadsLimits;
   /** Milliseconds from any origin. */
   now(): number;
-  /** Called in a turn of its own; must set what the connection holds to 0. */
+  /** Closes a connection. Called outside of any read; must `set` the bytes of the connection to 0. */
   close(connection: Connection): void;
 }
 
 /**
- * Bounds the heads that connections hold: those that are not complete, and those of requests that are served or wait. A byte of one takes
- * 2.4 in memory, and a client may keep it there for `headersMsMax`. Connections without a known key have a room of their own. Of the
- * others each owner may have half of what is not taken. Beyond it the connection is closed that has taken most of the room, in bytes
- * and time: a head that has only just come stays, whatever others hold.
+ * Bounds the heads that connections hold: incomplete heads, and the heads of requests that are being served or wait. One byte of a
+ * head takes 2.4 bytes of memory, and a client may keep it there for `headersMsMax`. Connections without a known key share
+ * `strangerHeadsBytesMax`. Of `keyedHeadsBytesMax` each owner may have as much as it leaves free. Beyond such a share the connection
+ * is closed whose bytes, times how long it has held them, are the most. So a head that has only just come stays, whatever others hold.
  */
 export function createHeadsRoom<Connection extends HeadsConnection>({
   limits,
@@ -53,7 +53,7 @@ export function createHeadsRoom<Connection extends HeadsConnection>({
     else sums.set(owner, sum);
     if (owner !== undefined) keyed += bytes;
     if (bytes <= 0 || !isOver(owner)) return;
-    // Node is in the middle of a read here.
+    // Not at once: this is called while Node parses a read, and a connection must not be closed then.
     if (over.size === 0) setImmediate(makeRoom);
     over.add(owner);
   }

@@ -1,41 +1,43 @@
-/** What the connections of each organization have sent ahead of what is served. */
+/** Counts the requests that the connections of each owner have sent ahead of those being served. An owner is an organization or a proxy. */
 export interface KeyedAhead {
-  /** So many more requests of this owner have come ahead; below 0, so many have been begun or forgotten. */
+  /** Adds requests of this owner; a negative number takes away requests that have begun or were dropped. */
   add(owner: string, requests: number): void;
-  /** Whether no connection of this owner is read now. */
+  /** Whether the connections of this owner are not read now. */
   isOver(owner: string): boolean;
-  /** What an owner goes through that is beyond its share; undefined for any other. */
+  /** The excess that an owner is in; undefined for an owner within its share. */
   excessOf(owner: string): Excess | undefined;
   /**
-   * Requests that one connection of this owner may have ahead; the one that sends more is closed.
-   * @param cameIn the excess in which the connection became one of this owner
+   * How many requests one connection of this owner may have ahead; a connection that sends more is closed.
+   * @param cameIn the excess that the owner was in when the connection became one of its own
    */
   mostOf(owner: string, cameIn: Excess | undefined): number;
 }
 
-/** A time in which an owner is beyond its share. */
+/** A period in which an owner is beyond its share. */
 export interface Excess {
-  /** It has lasted for long. */
+  /** It has lasted for `keyedOverMsMax`. */
   isLate: boolean;
 }
 
 interface Options {
   keyedAheadMax: number;
   keyedOverMsMax: number;
-  /** What one connection may send ahead at any time, and what one may whose organization has been over its share for long. */
+  /** What one connection may usually send ahead. */
   aheadMax: number;
+  /** What it may send ahead when its owner has been beyond its share for long. */
   aheadMin: number;
-  /** Whether connections of this owner are read has changed. */
+  /** What `isOver` says of this owner may have changed. */
   onChange(owner: string): void;
 }
 
 /**
- * Each owner may have as many requests ahead as it leaves free, so that there is room for whoever comes next. One that has more is not
- * read until half of its share is left. An owner that has none ahead is read in any case: together they have `keyedAheadMax` at
- * most, and for each owner what one read brings.
+ * The share of an owner: it may have as many requests ahead as it leaves free for others, so that there is room for the next owner.
+ * The connections of an owner beyond its share are not read until it has no more than half of its share ahead. An owner that has none
+ * ahead is always read. So all owners together have at most `keyedAheadMax` ahead, and for each owner what one read brings.
  *
- * A client that sends and never reads would so stop all instruments of its laboratory. After `keyedOverMsMax` they are read again:
- * they send nothing ahead, and a connection that does is closed. So is a new one meanwhile: whose it is is not known before it is read.
+ * By this rule alone, one client that sends and never reads would stop all instruments of its laboratory. So after `keyedOverMsMax`
+ * the connections are read again, and from then on a connection that sends more than a few requests ahead is closed. A new connection
+ * is held to this even before: it has to be read before the server knows whose it is.
  */
 export function createKeyedAhead({ keyedAheadMax, keyedOverMsMax, aheadMax, aheadMin, onChange }: Options): KeyedAhead {
   const held = new Map<string, number>();
@@ -56,7 +58,7 @@ export function createKeyedAhead({ keyedAheadMax, keyedOverMsMax, aheadMax, ahea
   }
 
   function goOnWhereLittleIsLeft(): void {
-    // The share of one grows by what others have left.
+    // All owners are looked at: the share of one grows when another has less ahead.
     for (const owner of over.keys()) {
       if (aheadOf(owner) > Math.max(0, shareOf(owner) / 2)) continue;
       over.delete(owner);

@@ -5,13 +5,13 @@ export const httpLimits = {
   /** Header fields of one request; a request with more is answered 431 and has no effect. */
   headersMax: 1_000,
   /**
-   * Bytes of heads that all connections without a known key hold together, of those that are not complete and of requests that are
-   * served or wait; beyond it the one is closed that has taken most of the room, with 408 where it has asked for nothing yet.
+   * Bytes of heads that all connections without a known key may hold together: of incomplete heads, and of requests that are served or
+   * wait. Beyond it the connection is closed that has taken most room for longest, with 408 if none of its requests is being served.
    */
   strangerHeadsBytesMax: 16_777_216,
-  /** The same of all connections with a known key; an organization may have as much as it leaves free. */
+  /** The same for all connections with a known key. One organization may have as much as it leaves free for others. */
   keyedHeadsBytesMax: 33_554_432,
-  /** A connection that holds no more bytes of heads than that is not counted, so that a small head always goes through. */
+  /** Bytes of heads up to which a connection is not counted there, so that a small head is never refused for lack of room. */
   headBytesFree: 2_048,
   /** Longest wait for the request line and the headers of a request, from its first byte, in ms; then 408. */
   headersMsMax: 60_000,
@@ -25,8 +25,9 @@ export const httpLimits = {
   /** Requests of one connection that are served at the same time. While more have arrived, the connection is not read. */
   requestsPerConnectionMax: 4,
   /**
-   * Milliseconds in which requests sent ahead, and reads that bring much of heads or trailers, come in one turn of the event loop; then
-   * no connection is read for the rest of it. One read brings 64 KiB, parsed in one go, and 50 connections would be read in one turn.
+   * Milliseconds of one turn of the event loop in which requests sent ahead, and reads with large heads or trailers, may come. After
+   * that no connection is read for the rest of the turn. One read brings up to 64 KiB, parsed as a whole, and without this limit 50
+   * connections would be read in one turn.
    */
   aheadMsPerTurn: 8,
   /**

@@ -1,15 +1,16 @@
 import type { Socket } from 'node:net';
 
-/** Node calls this after each read that its parser has gone through, and for each write. */
+/** Node calls `_unrefTimer` after each read that its parser has parsed, and for each write. */
 interface TimedSocket extends Socket {
   _unrefTimer?(): void;
 }
 
 /**
- * What comes on a connection goes from the system to the parser without passing JavaScript, so that nothing public tells of a read that
- * completes no head and brings no body. Node makes the silence of the connection begin anew after each, and here that tells of it.
- * @param onRead must close no connection, of which Node still has something to do; may be called where nothing was read
- * @returns what does so for a new connection
+ * Calls `onRead` after each read of a connection. Bytes go from the system to Node's parser without passing JavaScript, and there is
+ * no public event for a read that completes no head and brings no body. But Node restarts the time-out of a silent connection after
+ * each read, by `_unrefTimer`, and this replaces that method.
+ * @param onRead may also be called when nothing was read. It must not close the connection, because Node still works on it
+ * @returns a function that watches a new connection
  */
 export function createReadWatch(onRead: (socket: Socket) => void): (socket: Socket) => void {
   // One function for all connections.

@@ -1,14 +1,15 @@
 import type { Readable } from 'node:stream';
 
-/** Spreads the reading of what nobody wants over turns of the event loop, so that a flood of it stalls nobody. */
+/** Spreads the reading of unwanted bodies over turns of the event loop, so that a flood of them does not block it. */
 export interface ReadingPace {
-  /** Bytes of a source have been thrown away. When that was enough for this turn, the source pauses until a later one. */
+  /** So many bytes of a source have been discarded. When that is enough for this turn, the source is paused until a later one. */
   took(source: Readable, bytes: number): void;
 }
 
 /**
- * In one turn the system hands over up to 2 MiB of every connection that sends faster than it is read: 20 of them are a
- * stall. So all sources together are given `bytesPerTurn`, and then go on one after the other.
+ * In one turn of the event loop Node reads up to 2 MiB from every connection that sends faster than it is read, so that 20 of them
+ * block the loop noticeably. So all sources together may take `bytesPerTurn`. Beyond that they pause, and are resumed a few in each
+ * turn, in the order in which they paused.
  */
 export function createReadingPace(bytesPerTurn: number): ReadingPace {
   let left = bytesPerTurn;
@@ -43,5 +44,5 @@ export function createReadingPace(bytesPerTurn: number): ReadingPace {
   };
 }
 
-/** What one read of a connection brings. */
+/** Bytes that one read of a connection brings at most. */
 const readBytes = 64 * 1_024;

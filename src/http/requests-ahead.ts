@@ -6,31 +6,31 @@ export type AheadLimits = Pick<
   'requestsAheadMax' | 'strangersAheadMax' | 'strangerAheadMin' | 'keyedAheadMax' | 'keyedOverMsMax'
 >;
 
-/** What is known of a connection here. */
+/** What is counted of a connection here. */
 export interface AheadConnection {
   ahead: readonly unknown[];
-  /** Whose share of what is sent ahead it takes from; undefined while no known key has come on it. */
+  /** The owner from whose share its requests ahead are taken; undefined while no known key has come on it. */
   owner?: string | undefined;
-  /** Its owner was beyond its share when it became one of its connections. */
+  /** The excess that its owner was in when the connection became one of its own; undefined if it was in none. */
   cameIn?: Excess | undefined;
 }
 
-/** Counts what all connections have sent ahead. */
+/** Counts the requests that all connections have sent ahead, which means: that have been read and are not served yet. */
 export interface RequestsAhead {
-  /** So many more of a connection; below 0, so many have been begun or forgotten. */
+  /** Adds requests of a connection; a negative number takes away requests that have begun or were dropped. */
   add(connection: AheadConnection, requests: number): void;
-  /** A key of this organization has come. @returns whether the connection has another owner now */
+  /** A known key of this organization has come. @returns whether the connection has another owner now */
   own(connection: AheadConnection, organizationId: string): boolean;
-  /** Whether connections of this owner are not read now, since it is beyond its share. */
+  /** Whether connections of this owner are not read now, because it is beyond its share. */
   isOver(owner: string): boolean;
-  /** Requests that a connection may have ahead; the one that sends more is closed. */
+  /** How many requests the connection may have ahead; if it sends more, it is closed. @param strangers connections without a known key */
   mostOf(connection: AheadConnection, strangers: number): number;
 }
 
-/** The owner of connections on which keys of several organizations have come: those of a proxy wait for no one's share but their own. */
+/** The owner of all connections on which keys of several organizations have come, such as those of a proxy: they have a share of their own. */
 const several = '';
 
-/** @param onChange an owner is beyond its share, or within it again, or has been beyond it for long */
+/** @param onChange an owner has gone beyond its share, has come back within it, or has been beyond it for `keyedOverMsMax` */
 export function createRequestsAhead(limits: AheadLimits, onChange: (owner: string) => void): RequestsAhead {
   const { requestsAheadMax, strangerAheadMin, keyedAheadMax, keyedOverMsMax } = limits;
   let strangersAhead = 0;
@@ -65,8 +65,8 @@ export function createRequestsAhead(limits: AheadLimits, onChange: (owner: strin
 }
 
 /**
- * Requests that one connection without a known key may send ahead. Each has the same share: of a thousand that send a
- * thousand at once, all would be made into requests for one connection after the other, and then into garbage.
+ * Requests that one connection without a known key may send ahead. All have the same share. Without it, when a thousand
+ * connections each send a thousand requests, Node would create objects for all of them and then discard them.
  */
 function strangersShare({ strangersAheadMax, strangerAheadMin }: AheadLimits, count: number, ahead: number): number {
   return ahead >= strangersAheadMax ? 0 : Math.max(strangerAheadMin, strangersAheadMax / count);

@@ -2,21 +2,21 @@ import type { Socket } from 'node:net';
 import type { HttpLimits } from './limits.ts';
 import { createWaitingStrangers, type WaitingStrangers } from './waiting-strangers.ts';
 
-/** Which of the connections without a known key are read. */
+/** Decides which of the connections without a known key (strangers) are read. */
 export interface StrangerSlots {
-  /** A new one. It is read at once; if need be the one makes room that came longest ago. */
+  /** Takes in a new connection and reads it at once. When all places are taken, another connection gives up its place. */
   add(socket: Socket): void;
-  /** It is closed, or a known key has come on it. @returns whether it was one of them */
+  /** The connection is closed, or a known key has come on it. @returns whether it was a stranger */
   delete(socket: Socket): boolean;
   has(socket: Socket): boolean;
   count(): number;
-  /** It has asked for something, so that it is likely to ask for more. */
+  /** A request of this connection has been answered, so it is likely to send another soon. */
   hasAsked(socket: Socket): void;
   isRead(socket: Socket): boolean;
-  /** Those that are read; the new ones stand behind the others, the newest last. */
+  /** The connections that are read; the new ones stand behind the others, the newest last. */
   read(): Socket[];
   oldest(): Socket | undefined;
-  /** The oldest that has been read; undefined while all that wait have only just come. */
+  /** The stranger to close when there are too many: the one that was read first. Undefined while those that wait have all not been read. */
   toClose(): Socket | undefined;
 }
 
@@ -33,17 +33,17 @@ export type SlotLimits = Pick<
 
 interface Options {
   limits: SlotLimits;
-  /** Reading has ended early in this turn, so that some of those that are read have not been looked at. */
+  /** Whether reading has ended early in this turn: then some of the connections that are read have not been looked at. */
   isCutShort?(): boolean;
-  /** Whether a connection is to be read has changed. */
+  /** The connection has got a place or lost it. */
   onChange(socket: Socket): void;
-  /** It has been read, and waits again. */
+  /** The connection has been read and has lost its place. */
   onLooked?(socket: Socket): unknown;
   /** Milliseconds from any origin. */
   now(): number;
 }
 
-/** When a connection was let in: turns that had passed, bytes that it had brought, and whether it is one of the newest. */
+/** When a connection got its place: how many turns had passed and bytes it had brought; and whether it is one of the newest. */
 interface Since {
   turns: number;
   bytes: number;
@@ -51,14 +51,15 @@ interface Since {
 }
 
 /**
- * Node parses all that has come on every connection that it reads, in one turn of the event loop and before any code of the
- * server runs: 60 kB of header lines take 1.5 ms, and a thousand connections bring them at once. So only `strangersReadMax`
- * connections without a known key are read at a time. What comes on others waits in the kernel.
+ * In one turn of the event loop Node parses everything that has come on every connection that it reads, before any code of the
+ * server runs. 60 kB of header lines take 1.5 ms, and a thousand connections can bring them at once. So only `strangersReadMax`
+ * connections without a known key are read at a time: they have a place. What comes on the others waits in the kernel.
  *
- * While there are more, the newest are read, up to half of the places: what they ask for comes a moment after them. The other
- * places go round. A step is taken in each turn while one waits that made room for a newer one before it was read, or one has
- * just asked for something, and else every `strangerLookMs`, for few of those that are silent; more often where they are so many
- * that a round of all would take longer than `strangerRoundMs`.
+ * While there are more, up to half of the places belong to the newest connections, because a request comes a moment after its
+ * connection. The others take turns in the other places. A step exchanges connections that have been read for some that wait:
+ * - In each turn of the event loop, while a connection waits that lost its place before it was read, or shortly after one was answered.
+ * - Otherwise every `strangerLookMs`, with few silent connections in each step. It is more often where a round through all silent
+ *   connections would take longer than `strangerRoundMs`.
  */
 export function createStrangerSlots({ limits, onChange, now, ...callbacks }: Options): StrangerSlots {
   const { strangersReadMax } = limits;
@@ -92,19 +93,19 @@ export function createStrangerSlots({ limits, onChange, now, ...callbacks }: Opt
 
   const places = (isNew: boolean) => [...slots.keys()].filter((socket) => slots.get(socket)?.isNew === isNew);
   const read = () => [...places(false), ...places(true)];
-  /** The newest have half of the room and no more, so that a flood of them keeps nobody else from being read. */
+  /** New connections have half of the places and no more, so that a flood of them does not keep the others from being read. */
   function makeRoomForNew(): void {
     const newOnes = places(true);
-    const some = newOnes.length >= half ? newOnes : places(false);
-    letOut(some.find(wasRead) ?? (some[0] as Socket));
+    const candidates = newOnes.length >= half ? newOnes : places(false);
+    letOut(candidates.find(wasRead) ?? (candidates[0] as Socket));
   }
 
   function step(looksMax: number): number {
     turns.next();
     const count = Math.min(half, waiting.size(), looksMax);
-    // The newest keep their places unless others wait that have not been read at all.
-    const some = waiting.unreadSize() > 0 ? read() : places(false);
-    const gone = some.filter(wasRead).slice(0, count);
+    // The newest keep their places, unless a connection waits that has not been read at all.
+    const candidates = waiting.unreadSize() > 0 ? read() : places(false);
+    const gone = candidates.filter(wasRead).slice(0, count);
     for (const socket of gone) letOut(socket);
     fill();
     return gone.length;
@@ -114,7 +115,7 @@ export function createStrangerSlots({ limits, onChange, now, ...callbacks }: Opt
     add(socket) {
       strangers.add(socket);
       waiting.isNew(socket);
-      // It does not wait until each of those has been read that came just before: one in a turn, where they bring much.
+      // It does not wait until those that came just before it have been read: where they bring much, that is one in each turn.
       if (slots.size >= strangersReadMax) makeRoomForNew();
       letIn(socket, true);
       for (const older of places(true).slice(0, -half)) (slots.get(older) as Since).isNew = false;
@@ -145,34 +146,34 @@ export function createStrangerSlots({ limits, onChange, now, ...callbacks }: Opt
 const wasLookedAt = (since: Since, { bytesRead }: Socket, turns: number) =>
   turns - since.turns >= turnsMin || bytesRead !== since.bytes;
 
-/** Counts turns of the event loop in which all that are read were looked at. */
+/** Counts turns of the event loop in which Node has looked at all connections that are read. */
 function createTurns(isCutShort: () => boolean): { count(): number; next(): void } {
   let count = 0;
   let cutShort = 0;
   return {
     count: () => count,
     next() {
-      // In one that ended early some have not been looked at. Where all end so, they are by and by.
+      // In a turn that was cut short some have not been looked at. Where every turn is cut short, they still are after a few.
       if (!isCutShort() || ++cutShort % turnsCutShortMax === 0) count++;
     },
   };
 }
 
-/** A connection that came while connections were read is looked at in the next turn of the event loop. */
+/** Turns after which a connection counts as looked at: it may have got its place in the middle of the first. */
 const turnsMin = 2;
-/** Of so many turns that have ended early, one counts all the same. */
+/** Of so many turns that were cut short, one counts all the same. */
 const turnsCutShortMax = 16;
 
 interface PaceOptions {
   limits: SlotLimits;
-  /** @returns how many connections it has let in, at most so many */
+  /** Exchanges at most `looksMax` connections. @returns how many it has exchanged */
   step(looksMax: number): number;
   waiting: WaitingStrangers;
 }
 
-/** Takes steps while connections wait: one in each turn of the event loop in haste, and else one at every look. */
+/** Takes steps while connections wait: in haste one in each turn of the event loop, otherwise one whenever a timer fires. */
 function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hurry(): void } {
-  /** Connections that are still looked at in haste. */
+  /** How many connections are still to be exchanged in haste. */
   let haste = 0;
   let isImmediate = false;
   let isTimed = false;
@@ -186,7 +187,7 @@ function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hur
 
   function onImmediate(): void {
     isImmediate = false;
-    // Each second one that is let in is one of the unread.
+    // Twice as many: only every second connection that gets a place is an unread one.
     haste = Math.max(0, haste - step(2 * waiting.unreadSize() + haste));
     goOn();
   }
@@ -198,9 +199,9 @@ function createPace({ limits, step, waiting }: PaceOptions): { goOn(): void; hur
       setImmediate(onImmediate);
     } else if (!isTimed) {
       isTimed = true;
-      // So that all silent ones have been looked at after `strangerRoundMs`.
+      // All silent connections have been read after `strangerRoundMs`.
       const roundMs = (limits.strangerRoundMs * limits.strangerSilentLooksMax) / waiting.silentSize();
-      // And the new ones several times while they are new.
+      // New connections are read several times while they are new.
       const newMs = (limits.strangerNewMs * limits.strangersReadMax) / (20 * waiting.recentSize());
       setTimeout(onTimer, Math.max(1, Math.min(limits.strangerLookMs, roundMs, newMs))).unref();
     }

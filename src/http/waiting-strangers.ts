@@ -1,26 +1,26 @@
 import type { Socket } from 'node:net';
 import type { HttpLimits } from './limits.ts';
 
-/** Connections without a known key that wait to be read. */
+/** The connections without a known key that wait to be read, in the order in which they get a place. */
 export interface WaitingStrangers {
-  /** A new one: it is likely to ask for something soon. */
+  /** Notes a new connection: it is likely to send a request soon. */
   isNew(socket: Socket): void;
-  /** It has asked for something, and is likely to ask for more. */
+  /** A request of it has been answered: it is likely to send more. */
   hasAsked(socket: Socket): void;
-  /** @param wasRead whether the event loop has looked at it since it was taken */
+  /** The connection has lost its place and waits. @param wasRead whether Node has looked at it while it had the place */
   add(socket: Socket, wasRead: boolean): void;
-  /** The one that is to be read next; undefined when none waits. */
+  /** Takes out the connection to read next; undefined when none waits. */
   take(): Socket | undefined;
-  /** It is closed, or a known key has come on it. */
+  /** The connection is closed, or a known key has come on it. */
   forget(socket: Socket): void;
-  /** The first of those that have been read since they came, also where one is read again. */
+  /** The connection that was read first of all, whether it waits now or is read again. */
   oldestRead(): Socket | undefined;
   size(): number;
-  /** Those that were displaced by newer ones before they were read. */
+  /** How many wait that lost their place before they were read. */
   unreadSize(): number;
-  /** Those that are new, and have been read. */
+  /** How many wait that are new and have been read. */
   recentSize(): number;
-  /** Those that have said nothing for long. */
+  /** How many wait that have sent no request for long. */
   silentSize(): number;
 }
 
@@ -31,7 +31,7 @@ interface Stranger {
   newUntil: number;
   livelyUntil: number;
   queue?: Queue | undefined;
-  /** Its neighbours there. */
+  /** Its neighbours in that queue. */
   before?: Stranger | undefined;
   after?: Stranger | undefined;
 }
@@ -41,7 +41,7 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
   const strangers = new WeakMap<Socket, Stranger>();
   const read = new Set<Socket>();
   const [unread, recent, lively, silent] = [createQueue(), createQueue(), createQueue(), createQueue()];
-  // Half are unread, and none waits for ever, whatever comes before the others.
+  // Every second place goes to an unread connection. The queues take turns in the others, so that none waits for ever.
   const rest = [recent.takeLast, lively.take, recent.take, silent.take];
   const order = rest.flatMap((take, i) => [i % 2 === 0 ? unread.take : unread.takeLast, take]);
   let orderIndex = 0;
@@ -88,13 +88,13 @@ export function createWaitingStrangers(limits: Limits, now: () => number): Waiti
 interface Queue {
   add(stranger: Stranger): void;
   delete(stranger: Stranger): void;
-  /** The one that has waited longest. */
+  /** Takes the connection that has waited longest. */
   take(): Stranger | undefined;
   takeLast(): Stranger | undefined;
   size(): number;
 }
 
-/** A list, since a Set is slow to give out its first, and an iterator that is kept keeps the sockets of long ago. */
+/** A linked list. To take the first element of a Set is slow, and an iterator that is kept would keep closed sockets in memory. */
 function createQueue(): Queue {
   let first: Stranger | undefined;
   let last: Stranger | undefined;

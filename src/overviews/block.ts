@@ -8,19 +8,19 @@ export interface BlockAddress extends ChannelAddress {
   block: number;
 }
 
-/** The contents of a block that is to be stored. */
+/** The contents of a block: the encoded summaries of its children, its statistics, and the hash of the hashes of its children. */
 export interface Block {
   children: Buffer;
   statistics: Statistics;
   contentsHash: Buffer;
 }
 
-/** A block that is to be stored, with its key. */
+/** A block with its key. */
 export interface AddressedBlock extends Block {
   address: BlockAddress;
 }
 
-/** The first and the last number of the children of a block. */
+/** The numbers of the first and the last child of a block, on the level below. */
 export const childrenOf = (block: number) => ({ first: block * fanOut, last: block * fanOut + fanOut - 1 });
 
 /** The columns that `toBlock` takes, in SQL. */

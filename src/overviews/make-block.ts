@@ -16,8 +16,8 @@ import { listBlocksBelow, visitChunks } from './store.ts';
 const packer = createPacker(fanOut);
 
 /**
- * Makes a block from what is stored now, without storing it.
- * @param rest is awaited between pieces of work
+ * Makes a block from the chunks or blocks that are stored now. It does not store it.
+ * @param rest is awaited between pieces of work, so that others get the event loop
  * @returns undefined where a child is missing or damaged, or a chunk has no possible time
  */
 export function makeBlock(

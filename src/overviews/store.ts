@@ -17,7 +17,7 @@ import {
   toBlock,
 } from './block.ts';
 
-/** A chunk with its arrays; NaN stands for absent numbers. */
+/** A stored chunk with its summary and its arrays; NaN stands for null. */
 export interface ChildChunk {
   pointCount: number;
   timeMin: number;
@@ -31,7 +31,7 @@ export interface ChildChunk {
   values: Float64Array;
 }
 
-/** Visits the chunks of a block of level 1, in order, while they arrive. */
+/** Reads the chunks of a block of level 1 and visits each as it arrives, in order of index. */
 export async function visitChunks(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, block }: BlockAddress,
@@ -62,7 +62,7 @@ export async function visitChunks(
 
 const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
 
-/** The blocks below a block, in order. */
+/** The stored children of a block of level 2 or higher, in order. */
 export async function listBlocksBelow(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId, level, block }: BlockAddress,
@@ -78,9 +78,9 @@ export async function listBlocksBelow(
 }
 
 /**
- * Stores blocks of one level in one transaction, but only those whose children are still what they were made from. The lock
- * on their channels keeps chunks from being replaced meanwhile; it is taken in the order that every transaction uses.
- * @returns how many have been stored; another server may have stored the others
+ * Stores blocks of one level in one transaction. A block is stored only if the hashes of its children are still those that it was made
+ * from. Locks on the channels keep chunks from being replaced meanwhile; they are taken in the order that every transaction uses.
+ * @returns how many were stored; the others have changed children, or another server has stored them
  */
 export async function storeBlocks(
   { everyOrganization: { ingest } }: Database,
@@ -148,18 +148,18 @@ function insertSql(isOfChunks: boolean): string {
     on conflict do nothing`;
 }
 
-/** Does not wait for the disk: a block that a crash loses is made again. */
+/** The commit does not wait for the disk: a block that is lost in a crash is made again. */
 const withoutDisk = 'set local synchronous_commit = off';
 
-/** What a piece of a channel lacks. */
+/** The blocks that are missing in a piece of a channel. */
 export interface LackingPiece {
-  /** Blocks of level 1 that could be made. */
+  /** Missing blocks of level 1 that can be made. */
   blocks: number[];
-  /** Where to go on; null at the end of the channel. */
+  /** The chunk index where the next piece begins; null at the end of the channel. */
   next: number | null;
 }
 
-/** Searches the next chunks of a channel for missing blocks of which all chunks are there. */
+/** Searches the next `chunksMax` chunks of a channel, from an index on, for missing blocks of which all chunks are stored. */
 export async function findLackingBlocks(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId }: ChannelAddress,
@@ -181,7 +181,7 @@ export async function findLackingBlocks(
            where o.data_id = $1::uuid and o.channel_id = $2::bigint and o."level" = 1 and o.block = w.block)
          order by block
        ) as blocks,
-       -- A block that the end of the piece divides is looked at whole the next time.
+       -- The next piece begins at a block, so that a block that crosses the end of this piece is searched as a whole.
        (select case when count(*) = $4::integer
           then greatest(max(chunk_index) / ${fanOut} * ${fanOut}, min(chunk_index) / ${fanOut} * ${fanOut} + ${fanOut}) end
         from piece) as next`,
@@ -190,7 +190,7 @@ export async function findLackingBlocks(
   return rows[0] as LackingPiece;
 }
 
-/** The missing blocks of a level of which all children are there. */
+/** The missing blocks of a level (2 or higher) of which all children are stored. */
 export async function findLackingParents(
   { everyOrganization: { upkeep } }: Database,
   { dataId, channelId }: ChannelAddress,

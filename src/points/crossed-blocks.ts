@@ -6,9 +6,9 @@ import { merged, type OverviewSource } from './plan-coarsely.ts';
 import { msOf } from './time.ts';
 
 /*
- * Finds the places inside blocks where parts begin. From a block the search goes down, level by level, to the chunk in
- * which each part begins. What lies between two beginnings is known by the summaries on the way. So a thousand parts read
- * at most a thousand blocks of each level, and the plan does not grow.
+ * Finds where parts begin inside blocks. From a block the search goes down, level by level, to the chunk in which each part begins. The
+ * summaries of the blocks on the way tell the extremes of everything between two beginnings. So a thousand parts read at most a
+ * thousand blocks of each level, and the plan does not grow.
  */
 
 /** A plan that is divided into parts. */
@@ -28,17 +28,17 @@ export interface CrossedBlock {
   below: CrossedBlock[];
 }
 
-/** One that is to be looked up. */
+/** A block that is to be looked up. */
 interface Wanted {
-  /** Of the block of the plan that it belongs to. */
+  /** Position in the plan of the block that it is, or that it lies in. */
   position: number;
   level: number;
   block: number;
-  /** Points before it. */
+  /** How many points come before it. */
   before: number;
-  /** Whether all of its points count when parts are divided. */
+  /** Whether all of its points count when points are divided into parts. */
   isFull: boolean;
-  /** Where it goes when it is found. */
+  /** The list that it goes into when it is found, and its place there. */
   into: CrossedBlock[];
   place: number;
 }
@@ -87,7 +87,10 @@ function add(wanted: Map<number, Wanted>[], one: Wanted): void {
   wanted[level] = here.set(block, one);
 }
 
-/** @param wanted is given the children in which parts begin @returns false where the block must be opened instead */
+/**
+ * Puts a block into its list and adds the children in which parts begin to `wanted`.
+ * @returns false where the block must be opened in the plan instead
+ */
 function cross(
   { fanOut }: OverviewSource,
   { beginsIn }: Divided,
@@ -115,7 +118,7 @@ function cross(
 function fittingPointsIn(children: BlockChildren, { level, isFull }: Wanted): Float64Array {
   if (level > 1) return children.column('fittingPoints');
   const points = children.column('pointCount');
-  // Where all do, nobody has to look at the times.
+  // Where all points count, the times are not decoded.
   if (isFull) return points;
   const [timeMin, timeMax] = [children.column('timeMin'), children.column('timeMax')];
   return points.map((one, i) => fittingPointsOf(one, msOf(timeMax[i] as number) - msOf(timeMin[i] as number)));

@@ -14,8 +14,9 @@ import { readFew } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
- * Gives at most `pointsMax` points, including the nulls between them: all points where they are no more than that, else the
- * extremes of parts that hold about as many points each. At least half of `pointsMax` come out, however the times lie.
+ * Reads at most `pointsMax` points, including the nulls between them. When the range has no more, these are all of its points. Otherwise
+ * the range is divided into parts with about equally many points, and the extremes of each part are read; these are at least half of
+ * `pointsMax`, however the times lie.
  */
 export async function downSample(
   source: DownSampled,
@@ -40,7 +41,7 @@ export async function downSample(
             fillUp(await chunkByChunk(source, range, shared), held, points, room, shared),
         }
       : few;
-  // The points are chosen once, on the first request for them: the memory for it is counted only after this function.
+  // The points are chosen once, when they are first asked for, because the caller takes the memory for that after this function.
   let chosen: Promise<Points> | undefined;
   const chosenWithin = (shared: PointLimits) => {
     chosen ??= choosePoints(choice, breaks, pointsMax, shared);
@@ -55,11 +56,11 @@ export async function downSample(
   };
 }
 
-/** A planned channel whose plan may contain blocks, and what is needed to plan it without them. */
+/** A planned channel whose plan may contain blocks, and the statements that plan it without blocks. */
 type DownSampled = PlannedChannel<SummaryPlan> &
   Pick<ChannelSource, 'fetchSeries' | 'overview' | 'planWithSummaries' | 'enlarge'>;
 
-/** @throws ApiError 422 for more chunks than a read may go through */
+/** The same channel, planned without blocks. @throws ApiError 422 for more chunks than a read may go through */
 async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLimits): Promise<DownSampled> {
   if (!source.plan.levels.some((level) => level > 0)) return source;
   const plan = await source.planWithSummaries(range);
@@ -67,11 +68,11 @@ async function chunkByChunk(source: DownSampled, range: MsRange, limits: PointLi
   return { ...source, plan };
 }
 
-/** How points are chosen where there are more than may be shown. */
+/** How points are chosen where there are more than may be shown. `limits` are this channel's share of those of the read. */
 interface Choice {
   /** At most two points of each part, in order of time. */
   choose(partCount: number, limits: PointLimits): Promise<Points>;
-  /** Adds other points where parts have given few. Absent where every part is known to have points. */
+  /** Adds other points where the parts have given too few. Absent where every part is known to have points. */
   fillUp?(points: Points, room: { least: number; most: number }, limits: PointLimits): Promise<Points>;
 }
 
@@ -84,7 +85,8 @@ async function choosePoints(
 ): Promise<Points> {
   const half = Math.floor(pointsMax / 2);
   const countShown = (points: Points) => countUpTo(pointsMax + 1, withLineBreaks(inBatches(points), breaks));
-  // Nearly always a break takes a single null. Where points lie inside a break, each of them may be followed by a null.
+  // Nearly always a break needs one null. Where points lie inside a break, each of them may be followed by one, so the first choice
+  // can be too large; then half as many points are chosen.
   let room = Math.max(half, pointsMax - breaks.length);
   for (;;) {
     let points = await choose(Math.floor(room / 2), limits);
@@ -98,7 +100,7 @@ async function choosePoints(
   }
 }
 
-/** Points of a batch. */
+/** How many points a batch has. */
 const batchLength = 8_192;
 
 async function* inBatches({ times, values }: Points): Batches {
@@ -108,14 +110,14 @@ async function* inBatches({ times, values }: Points): Batches {
   }
 }
 
-/** The span inside a range in which the chunks of a plan have points. */
+/** The span between the first and the last point of a plan, cut to a range. */
 function spanOf({ length, firstMs, lastMs }: ChunkPlan, { fromMs, toMs }: MsRange): MsRange {
   let last = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < length; i++) last = Math.max(last, lastMs[i] as number);
   return { fromMs: Math.max(fromMs, firstMs[0] ?? Number.POSITIVE_INFINITY), toMs: Math.min(toMs, last) };
 }
 
-/** How many points the chunks have that lie wholly inside a range. */
+/** How many points there are in the chunks that lie wholly inside a range. */
 function pointsWithin(plan: ChunkPlan, range: MsRange): number {
   let points = 0;
   for (let i = 0; i < plan.length; i++) if (isInside(plan, i, range)) points += plan.pointCounts[i] as number;

@@ -4,11 +4,11 @@ import type { PointLimits } from './limits.ts';
 import { fanOut } from './overview.ts';
 
 /*
- * How much memory a read will take, as far as its plan shows. It is asked for before anything but the plans is in memory.
- * So a read without enough memory waits, or is refused, before it has begun.
+ * How much memory a read will take, computed from its plan. The read asks for this memory while nothing but its plans is in memory. So a
+ * read for which there is not enough memory waits, or is refused, before it has begun.
  */
 
-/** What a read holds of one channel. */
+/** What a read holds in memory for one channel. */
 export interface Footprint {
   /** Chunks in its plan. */
   chunks: number;
@@ -24,7 +24,7 @@ export interface Footprint {
   chosenBytes: number;
 }
 
-/** Bytes of a chunk in a plan, and in a plan with summaries. */
+/** Bytes of a chunk in a plan without and with summaries. */
 const [planBytes, summaryBytes] = [32, 96];
 /** Bytes of a point: 24 as it arrives and 16 decoded. */
 const pointBytes = 40;
@@ -32,21 +32,21 @@ const pointBytes = 40;
 const seriesBytes = 24;
 /** Bytes of a point that a down-sampled read has chosen. It holds all of them until its end. */
 const chosenBytes = 16;
-/** Bytes of a chosen point while points are sorted or filled up, and of a chunk while the plan is divided into parts. */
+/** Passing bytes: of a chosen point while points are sorted or filled up; of a chunk while the plan is divided into parts. */
 const [choosingBytes, dividingBytes] = [32, 12];
 
-/** Bytes of a block of an overview as it is stored, at most. */
+/** Bytes of a stored block of an overview, at most. */
 const blockBytes = 5_200;
 
 /**
- * Chunks that follow each other in time pass through one page at a time. Chunks that overlap wait in a buffer, which is
- * sorted.
+ * The footprint of a read in order of time. Chunks that follow each other in time pass through memory one page at a time. Chunks that
+ * overlap wait in a buffer, which is sorted.
  */
 export function footprintOf(plan: ChunkPlan, limits: PointLimits): Footprint {
   return footprintOfEntries(plan, limits, plan.pointCounts);
 }
 
-/** @param pointCounts of each entry the points that are held of it */
+/** @param pointCounts how many points are held of each entry of the plan */
 function footprintOfEntries(
   plan: ChunkPlan,
   { pagePointsMax, bufferPointsMax }: PointLimits,
@@ -75,8 +75,8 @@ function footprintOfEntries(
 }
 
 /**
- * Of a block of an overview as many points are held as its chunks have on average, and the block itself. A chunk in it may
- * be longer: that is known when it is to be read (`bytesBeyond`).
+ * The footprint of a down-sampled read. For a block of an overview it counts the block itself, and as many points as its chunks have on
+ * average. A longer chunk takes its further memory when it is read (`bytesBeyond`).
  */
 export function downSampledFootprintOf(plan: SummaryPlan, limits: PointLimits, pointsMax: number): Footprint {
   const chosen = Math.min(pointsMax, storedPointsOf(plan));
@@ -88,7 +88,7 @@ export function downSampledFootprintOf(plan: SummaryPlan, limits: PointLimits, p
   };
 }
 
-/** Bytes of a page of so many points beyond those that a down-sampled read of this plan has been given room for. */
+/** How many bytes a page of so many points takes beyond the memory that a down-sampled read of this plan has asked for. */
 export function bytesBeyond(plan: SummaryPlan, limits: PointLimits, points: number): number {
   if (points <= limits.seriesPagePointsMax) return 0;
   return points * pointBytes - Math.max(limits.usualBytesMax, pageBytesOf(plan, limits));
@@ -108,7 +108,7 @@ const heldAtATime = (plan: SummaryPlan, limits: PointLimits) =>
 
 const storedPointsOf = ({ pointCounts }: ChunkPlan) => pointCounts.reduce((sum, points) => sum + points, 0);
 
-/** Blocks of all levels that are held while parts are looked for that begin in them. */
+/** How many blocks, of all levels, are held at most while the beginnings of parts are searched for in them. */
 function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: PointLimits): number {
   const blocksOfLevel: number[] = [];
   for (let i = 0; i < length; i++) {
@@ -118,14 +118,14 @@ function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: Poi
   return blocksOfLevel.reduce((sum, blocks) => sum + Math.min(blocks, pageBlocksMax), 0);
 }
 
-/** The largest chunk of a plan is in memory twice: as it arrives, and decoded. */
+/** Bytes of the largest chunk of a plan, which is in memory twice: as it arrives, and decoded. */
 export function largestChunkBytes({ pointCounts, length }: ChunkPlan): number {
   let largest = 0;
   for (let i = 0; i < length; i++) largest = Math.max(largest, pointCounts[i] as number);
   return largest * pointBytes;
 }
 
-/** @throws ApiError 422 for chunks beyond the bound */
+/** @throws ApiError 422 for more than `plannedChunksMax` chunks */
 export function requireFewChunks(chunks: number, { plannedChunksMax }: PointLimits): void {
   if (chunks <= plannedChunksMax) return;
   throw invalid(
@@ -134,7 +134,7 @@ export function requireFewChunks(chunks: number, { plannedChunksMax }: PointLimi
   );
 }
 
-/** @throws ApiError 422 for more channels than rows may have */
+/** @throws ApiError 422 for more than `rowChannelsMax` channels */
 export function requireFewChannels(channels: number, { rowChannelsMax }: PointLimits): void {
   if (channels <= rowChannelsMax) return;
   throw invalid(
@@ -143,7 +143,7 @@ export function requireFewChannels(channels: number, { rowChannelsMax }: PointLi
   );
 }
 
-/** @throws ApiError 422 for rows that would hold more points at a time than they may */
+/** @throws ApiError 422 for rows that would hold more than `heldPointsMax` points at a time */
 export function requireFewPoints(points: number, channels: number, { heldPointsMax }: PointLimits): void {
   if (points <= heldPointsMax) return;
   throw invalid(

@@ -26,10 +26,10 @@ export interface ChannelsInTurn {
 }
 
 /**
- * Opens channels one after the other. In a down-sampled read, the points of the next channels are chosen while one is
- * written: PostgreSQL works on one channel while this process works on another. The memory of prepared channels is counted
- * like all memory beyond the usual. It takes only what is free: a read that waits for memory must hold none of it.
- * @throws as openChannel does, when one is opened
+ * Opens channels one after the other. A down-sampled read prepares the next channels while one is written: it already chooses their
+ * points. So PostgreSQL works on one channel while this process works on another. All memory of a prepared channel is counted as
+ * memory beyond the usual. A channel is prepared only if that memory is free now, because a read that waits for memory must hold none.
+ * @throws the errors of openChannel, from `open`
  */
 export function openInTurn(deps: ReadDependencies, channels: readonly ChannelRow[], wanted: Wanted): ChannelsInTurn {
   const ahead = new Map<number, Promise<OpenRead | undefined>>();
@@ -58,7 +58,7 @@ export function openInTurn(deps: ReadDependencies, channels: readonly ChannelRow
   };
 }
 
-/** @returns undefined where there is no memory for it now, or where it fails: then it is opened again in its turn */
+/** Prepares a channel. @returns undefined if there is no free memory for it, or if it fails: then it is opened again in its turn */
 async function openAhead(deps: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead | undefined> {
   const { reading, limits } = deps;
   const held: (() => void)[] = [];
@@ -72,7 +72,7 @@ async function openAhead(deps: ReadDependencies, channel: ChannelRow, wanted: Wa
   };
   const enlarge = async (bytes: number) => {
     const give = reading.tryEnlarge(bytes);
-    if (give === undefined) throw new Error('there is no room for it ahead');
+    if (give === undefined) throw new Error('no memory is free to prepare this channel');
     return give;
   };
   const unwaiting = { ...reading, enlarge };
@@ -86,7 +86,7 @@ async function openAhead(deps: ReadDependencies, channel: ChannelRow, wanted: Wa
     const read = mayTake(limits.usualBytesMax) ? await reading.tryPlan(plan) : undefined;
     if (read !== undefined) {
       await read.getReady?.();
-      // It may wait long behind a channel that a slow client reads, so only the memory that it still needs is held.
+      // It may wait long behind a channel that a slow client reads, so it keeps only the memory that it still needs.
       image.shrink(0);
       close();
       if (mayTake(read.footprint(limits).chosenBytes)) return { ...read, close };

@@ -1,26 +1,26 @@
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { MsRange } from './time.ts';
 
-/** How the points of a range are divided into parts. */
+/** How the points of a plan are divided into parts. */
 export interface Parts {
-  /** How many parts begin in each entry of a plan. An entry with 0 belongs to the part that was begun last. */
+  /** How many parts begin in each entry of the plan. An entry with 0 belongs to the part that began last before it. */
   counts: Uint32Array;
-  /** How many points come before each entry, counted as parts are divided. */
+  /** How many points come before each entry, counted as `partsOfChunks` counts them. */
   before: Float64Array;
-  /** The elements of a list in which parts begin. @param before points before the first */
+  /** Finds where parts begin inside an entry. @param before points before its first child @param points points of each child */
   beginsIn(before: number, points: Float64Array): Begins;
 }
 
 interface Begins {
-  /** The elements, in order. */
+  /** The children in which parts begin, in order. */
   begins: number[];
-  /** Points before each of them. */
+  /** How many points come before each of these children. */
   before: number[];
-  /** Whether no two parts begin in the same one. */
+  /** Whether no two parts begin in the same child. */
   areSingle: boolean;
 }
 
-/** Divides the points of a range into `partCount` parts that hold about as many points each, however they lie in time. */
+/** Divides the points of a range into `partCount` parts with about equally many points each, however they lie in time. */
 export function partsOfChunks(plan: SummaryPlan, range: MsRange, partCount: number): Parts {
   const points = pointsOfChunks(plan, range);
   const pointCount = points.reduce((sum, one) => sum + one, 0);
@@ -66,9 +66,8 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
 }
 
 /**
- * About how many points of each chunk lie in a range. Points that share a ms count once. A chunk may reach out of the range
- * because of a single wrong time, so its own span says nothing: its points are assumed to lie as close as those of the
- * closest chunk.
+ * Estimates how many points of each chunk lie in a range. Points that share a ms count once. A chunk may reach out of the range because
+ * of a single wrong time, so its own span is no measure. Its points are assumed to be as dense as those of the densest chunk.
  */
 function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;
@@ -85,7 +84,7 @@ function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   return points;
 }
 
-/** Rounds a number of points so that sums are exact, and are the same whether chunks are added one by one or as blocks. */
+/** Rounds a number of points to a multiple of 2^-20. So sums are exact, and the same whether chunks are added one by one or as blocks. */
 const toExact = (points: number) => Math.round(points * 2 ** 20) / 2 ** 20;
 
 function greatestPointsPerMs({ length, pointsPerMs }: SummaryPlan): number {

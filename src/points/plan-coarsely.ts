@@ -7,9 +7,9 @@ import type { Statistics } from './range-statistics.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
 /*
- * Plans a down-sampled read from the overview of its channel. The tree is descended where details matter: at the ends of
- * the range, where blocks are mixed in time, beside missing chunks, and later where a part of the answer begins. Chunks
- * that no block covers yet, at least the newest, are looked up by their index.
+ * Plans a down-sampled read from the overview of its channel. A block is replaced by its children where its summary is not enough: at
+ * the ends of the range, where chunks of other blocks lie between its own in time, beside missing chunks, and later where a part of
+ * the answer begins. Chunks that no block covers yet, at least the newest, are looked up by their index.
  */
 
 /** Numbers from one to another, both included: indexes of chunks or of blocks. */
@@ -18,7 +18,7 @@ export interface IndexRange {
   to: number;
 }
 
-/** What a block is stored with. */
+/** A stored block, decoded: its number, and the summaries of its children. */
 export interface StoredBlock {
   block: number;
   children: Summaries;
@@ -26,20 +26,20 @@ export interface StoredBlock {
 
 /** The overview of one channel. */
 export interface OverviewSource {
-  /** Children of a block. */
+  /** How many children a block has. */
   fanOut: number;
-  /** The blocks of a level that are stored among some, in order. */
+  /** The stored blocks of a level whose numbers lie in the ranges, in order. */
   listBlocks(level: number, blocks: readonly IndexRange[]): Promise<StoredBlock[]>;
-  /** The same, and nothing is decoded yet. */
+  /** The same, but the children are decoded only when they are asked for. */
   listChildren(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; children: BlockChildren }[]>;
-  /** The statistics of the readings of such blocks. */
+  /** The statistics of the readings of these blocks, in order. */
   listStatistics(level: number, blocks: readonly IndexRange[]): Promise<{ block: number; statistics: Statistics }[]>;
   /**
-   * Adds the chunks among some that touch a range.
-   * @returns how many were looked at: `chunksMax` and one more where they are too many
+   * Adds to the plan the chunks whose indexes lie in `chunks` and that touch `range`.
+   * @returns how many chunks were looked at; `chunksMax + 1` where they are more than `chunksMax`
    */
   addChunks(plan: SummaryCollector, chunks: readonly IndexRange[], range: MsRange, chunksMax: number): Promise<number>;
-  /** Is called when blocks that are not there would have helped a read. */
+  /** Reports that blocks which are not stored would have helped a read. */
   onLacking(): void;
   rest: Reading['rest'];
 }
@@ -47,9 +47,9 @@ export interface OverviewSource {
 export type SummaryCollector = ReturnType<typeof createSummaryPlan>;
 
 /**
- * Plans what a range holds, in blocks where that is possible.
- * @param chunkCount of the channel
- * @returns undefined where most chunks stand in no block, and are better looked up by their times
+ * Plans the read of a range, in blocks where possible and in chunks elsewhere.
+ * @param chunkCount how many chunks the channel has
+ * @returns undefined where too many chunks are in no block: then they are better looked up by their times
  */
 export async function planCoarsely(
   source: OverviewSource,
@@ -77,7 +77,7 @@ export async function planCoarsely(
   }
 }
 
-/** The plan with some of its blocks replaced by their children. @param positions of these blocks, ascending */
+/** Replaces blocks of a plan by their children. @param positions positions of these blocks in the plan, ascending */
 export async function openBlocks(
   source: OverviewSource,
   plan: SummaryPlan,
@@ -86,7 +86,7 @@ export async function openBlocks(
   return separated(source, await withChildren(source, plan, positions));
 }
 
-/** Opens blocks until no entry lies, in order of time, between the chunks of a block. */
+/** Replaces blocks by their children until no other entry lies, in time, between the chunks of a block. */
 async function separated(source: OverviewSource, plan: SummaryPlan): Promise<SummaryPlan> {
   for (let sorted = plan; ; ) {
     const mixed = mixedBlocks(sorted);
@@ -120,7 +120,7 @@ async function withChildren(
   return opened.byTime(source.rest);
 }
 
-/** The highest level of which a channel of so many chunks can have a block. */
+/** The highest level at which a channel of so many chunks can have a block. */
 function topLevel(chunkCount: number, fanOut: number): number {
   let level = 0;
   for (let chunks = fanOut; chunks <= chunkCount; chunks *= fanOut) level++;
@@ -173,7 +173,7 @@ async function goDown(
   return { chunks: merged([...wanted, ...(asked[0] ?? [])]), blockCount };
 }
 
-/** A millisecond of work. */
+/** Blocks between two rests: about a millisecond of work. */
 const blocksInTurn = 100;
 
 const byFrom = (one: IndexRange, other: IndexRange) => one.from - other.from;
@@ -189,7 +189,7 @@ export function merged(ranges: readonly IndexRange[]): IndexRange[] {
   return result;
 }
 
-/** What is left of ranges without some blocks; both are in order. */
+/** The numbers of the ranges that are not among the blocks; both are in order. */
 function without(ranges: readonly IndexRange[], blocks: readonly StoredBlock[]): IndexRange[] {
   const left: IndexRange[] = [];
   let next = 0;
@@ -211,9 +211,10 @@ const childrenOf = (ranges: readonly IndexRange[], fanOut: number): IndexRange[]
     to: Math.min(to * fanOut + fanOut - 1, Number.MAX_SAFE_INTEGER),
   }));
 
-/** Blocks that overlap other entries in order of time: another entry lies between the chunks of the block. */
+/** The positions of blocks that overlap other entries in time: another entry lies between the chunks of the block. */
 function mixedBlocks({ length, firstMs, firstMsMax, chunkIndexes, levels }: SummaryPlan): number[] {
   const positions = new Set<number>();
+  /** The position of the entry with the chunk that begins latest so far. */
   let reaching = 0;
   for (let i = 1; i < length; i++) {
     const reachMs = firstMsMax[reaching] as number;
@@ -226,7 +227,7 @@ function mixedBlocks({ length, firstMs, firstMsMax, chunkIndexes, levels }: Summ
   return [...positions].sort((a, b) => a - b);
 }
 
-/** Blocks at an end of a run of indexes. They are opened, because findGaps needs the chunk beside a gap. */
+/** The positions of blocks at an end of a run of indexes. They are opened because findGaps needs the chunk beside a gap. */
 async function blocksAtEnds({ fanOut, rest }: OverviewSource, plan: SummaryPlan): Promise<number[]> {
   const { length, chunkIndexes, levels } = plan;
   const isAfter = (a: number, b: number) => (chunkIndexes[a] as number) > (chunkIndexes[b] as number);

@@ -9,17 +9,17 @@ import { type ChunkPlan, createChunkPlan, createSummaryPlan, type SummaryPlan } 
 import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 
 /*
- * Statements that find the chunks of a read, without their arrays. Each touches only the chunks that it returns: those of a
- * window are found by the index chunks_by_time. That index is on `channel_id::float8`. Where the condition names that
- * expression alone, without the stream, PostgreSQL cannot choose the primary key instead, by which it would walk through
- * the whole channel. That the channel belongs to the stream, and the stream to the organization, is checked in a
- * sub-select. A plan is complete; if its stream is being removed, that is an error.
+ * Statements that find the chunks of a read, without their arrays. Each touches only the chunks that it returns. The chunks of a window
+ * are found by the index chunks_by_time, which is on `channel_id::float8`. The condition names only this expression, and not the
+ * stream: with the stream PostgreSQL could choose the primary key, and would walk through the whole channel. A sub-select checks that
+ * the channel belongs to the stream and the stream to the organization. A plan is always complete: when its stream is being removed,
+ * the statement fails with 404.
  */
 
-/** How a plan is made. */
+/** What planning needs. */
 export interface PlanDependencies {
   rest: Reading['rest'];
-  /** Chunks that the plan may have. A plan by time that has more is cut; one by index is cut after as many. */
+  /** How many chunks the plan may have. `planByIndex` stops after so many. A plan by time has at least one more where there are more. */
   chunksMax: number;
 }
 
@@ -73,10 +73,10 @@ export async function planWithSummaries(
 }
 
 /**
- * Makes a plan that has all chunks of a range, or more than `chunksMax` of them. The condition of a statement also returns
- * chunks that miss the range by less than `slackSeconds`, and these are dropped. So a statement that was cut may leave a plan
- * that looks complete; it is then sent again for more rows.
- * @param read sends the statement for at most so many rows; its second argument says whether a row belongs into the plan
+ * Makes a plan with all chunks of a range, or with more than `chunksMax` of them. The statement also returns chunks that miss the range
+ * by less than `slackSeconds`; these are dropped. So when its rows end at the limit, the plan may look complete and not be. Then the
+ * statement is sent again with twice the limit.
+ * @param read sends the statement with a limit of `rowsMax` rows; `onRow` says whether a row belongs into the plan
  */
 async function readTouching<Plan extends ChunkPlan>(
   range: MsRange,
@@ -129,7 +129,7 @@ export async function listHighest(
   return rows;
 }
 
-/** The chunks that begin before a time (Unix seconds), the latest beginning first; at most `chunksMax`. */
+/** The chunks that begin before a time (Unix seconds), the one that begins latest first; at most `chunksMax`. */
 export async function listNewest(
   { organizationId, pool }: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
@@ -137,8 +137,9 @@ export async function listNewest(
   chunksMax: number,
 ): Promise<TimedChunk[]> {
   const { rows } = await pool.query<TimedChunk>(
-    // Between two bounds PostgreSQL expects few chunks, whatever its statistics say, and walks the index back from the end.
-    // With an upper bound alone it expects a third of all chunks, and would sort them in a channel without statistics.
+    // '-infinity' gives PostgreSQL a lower bound. Between two bounds it expects few chunks, whatever its statistics say, and walks the
+    // index backwards from the end. With an upper bound alone it expects a third of all chunks. Without statistics of the channel it
+    // would then sort them.
     `select chunk_index, point_count, time_min, time_max from chunks
      where channel_id::float8 = $3::float8 and time_min > '-infinity' and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
@@ -186,8 +187,8 @@ function neighboursSql(side: 'above' | 'below', parameter: number): string {
 }
 
 /**
- * For each hole: the differences between successive stored indexes, at most `stepsMax` before the hole and as many after
- * it.
+ * For each hole in the indexes: the differences between successive stored indexes beside it, at most `stepsMax` before the hole and
+ * `stepsMax` after it.
  */
 export async function listStepsBeside(
   { organizationId, pool }: OrganizationDatabase,
@@ -232,10 +233,10 @@ function touching(organization: OrganizationDatabase, channel: ChannelAddress, r
   if (isWholeRange(range)) return `${chunksOf(organization, channel)} and time_min is not null`;
   const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
   const from = seconds(range.fromMs, -slackSeconds);
-  // Both bounds are given even where the range has only one. Between two bounds PostgreSQL expects few chunks, whatever its
-  // statistics say, and takes the index. With one bound that it must look up first, it expects a third of all chunks and
-  // reads all. The subtraction is inside the sub-select: PostgreSQL 15 does not trust a subtraction outside of it under a
-  // row-level security policy.
+  // Both bounds are given even where the range has only one. Between two bounds PostgreSQL expects few chunks, whatever its statistics
+  // say, and takes the index. With one bound, whose value it learns only when it runs, it expects a third of all chunks and reads the
+  // whole channel. The subtraction is inside the sub-select: under a row-level security policy PostgreSQL 15 does not use the index for
+  // a subtraction outside of it.
   return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
     and time_min between (
       select ${from} - chunk_seconds_max from channels join streams using (data_id)
@@ -259,7 +260,7 @@ async function unlessRemoved<Plan extends ChunkPlan>(
   return plan;
 }
 
-/** More than rounding can shift a time: to ms, and of float64 seconds at the ends of the possible times. */
+/** More than rounding can shift a time: rounding to ms, and of float64 seconds at the ends of the possible times. */
 const slackSeconds = 0.01;
 
 /** Whether a row of chunk_index, point_count, time_min, time_max touches a range to the ms. */

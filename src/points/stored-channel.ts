@@ -9,12 +9,12 @@ import { listNeighbours, listNewest, listStepsBeside, planByTime, planWithSummar
 import { chunkReader, seriesReader } from './series-store.ts';
 import { type MsRange, msOf, wholeRange } from './time.ts';
 
-/** What a read works with, and for which organization. */
+/** What a read needs, and the organization that it reads for. */
 export interface ReadDependencies {
   organization: OrganizationDatabase;
   limits: PointLimits;
   reading: Reading;
-  /** Is called with a channel whose overview lacks many blocks. */
+  /** Reports a channel whose overview lacks many blocks. */
   onLacking?: ((channel: ChannelAddress) => void) | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface ChannelRow {
   time_max?: number | null;
 }
 
-/** The statements by which a channel is read in order of time. */
+/** The statements that read a channel in order of time. @param image the buffer that all pages of the read share */
 export function sourceOf(
   { organization, reading, limits, onLacking = () => {} }: ReadDependencies,
   channel: ChannelRow,

@@ -3,7 +3,7 @@
  * and a commit costs the same for one chunk and for a hundred.
  *
  * What it guarantees:
- * - N in, N out: every submitted item is settled exactly once, with its own result or its own error. That happens when
+ * - N in, N out: every submitted item is settled exactly once: its promise gets its own result or its own error. That happens when
  *   its flush is done, or at its deadline if the flush takes longer.
  * - Items of one channel are flushed one after another, in the order in which they came. No flush waits for more items
  *   to come.
@@ -12,7 +12,7 @@
  * - Items of one flush with the same address and the same content are written once, and all get an answer. An item with
  *   other content for that address waits for the next flush, and so do all later items of its channel.
  * - Organizations take turns in a flush (queue.ts).
- * - An item that a flush could not settle goes back to its place in the queue and is retried. While the database is
+ * - An item for which a flush returned TryAgain goes back to its place in the queue and is retried. While the database is
  *   away, no flush starts. Items that need a lock which another session holds are retried in flushes of their own,
  *   beside the others.
  * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the
@@ -31,7 +31,7 @@ export interface BatchLimits extends QueueLimits {
   heldRetryMsMax: number;
 }
 
-/** The outcome of an item that a flush could not settle: it is to be retried. */
+/** The outcome of an item that a flush could not write now: it is to be retried. */
 export class TryAgain {
   readonly why: 'away' | 'held';
   readonly cause: Error;
@@ -46,7 +46,7 @@ export class TryAgain {
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
-  /** Settles items: one outcome for each, in order; TryAgain for those to retry. What it throws is the error of all. */
+  /** Writes items: one outcome for each, in order; TryAgain for those to retry. If it throws, that is the error of all items. */
   flush(items: Item[]): Promise<(Result | Error | TryAgain)[]>;
   limits: BatchLimits;
   /** The result of an item that repeats another one of its flush, made from the result of that one. */

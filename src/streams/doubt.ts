@@ -1,8 +1,8 @@
 /*
  * Requests that were sent to PostgreSQL and whose answer was lost. They may have been stored, or a session whose
- * connection was lost may still store them. A read under the locks of their channels settles this. A lost session that
- * is still at work holds these locks, so the read waits for it. What turns out not to be stored is written under the same
- * locks. So a lost session that begins later finds the slices taken and stores nothing.
+ * connection was lost may still store them. A read under the locks of their channels finds out which. A lost session that
+ * is still at work holds these locks, so the read waits for it. Chunks that turn out not to be stored are written under the
+ * same locks. So a lost session that begins later finds the slices taken and stores nothing.
  */
 import type pg from 'pg';
 import { inTransaction } from '../database/transactions.ts';

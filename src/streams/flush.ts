@@ -14,7 +14,7 @@ import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
 /*
- * One flush of the batcher: settles the chunks of many requests. The fast path is for nearly all of them, the chunks
+ * One flush of the batcher: writes the chunks of many requests, and gives each request its outcome. The fast path is for nearly all of them, the chunks
  * beyond the highest index that this process has written: one transaction in one round trip. The slow path reads first,
  * and then takes at most one transaction.
  *
@@ -23,11 +23,11 @@ import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
  * - Identical content changes nothing, locks nothing and writes nothing; other content replaces the same slice.
  * - Counters are exact, however many write at the same time: every transaction locks the channels, in the same order,
  *   before it touches their chunks (docs/decisions/0001-lock-channels-first.md).
- * - It never waits long. What cannot be settled now comes back as TryAgain; nothing of it has been stored, unless
+ * - It never waits long. A request that cannot be written now comes back as TryAgain; nothing of it has been stored, unless
  *   TryAgain says that it is in doubt (docs/decisions/0012-waiting-for-postgresql.md).
  */
 
-/** Settles requests: one outcome for each, in order. Nothing is stored of a request that gets an error. */
+/** Writes requests: one outcome for each, in order. Nothing is stored of a request that gets an error. */
 export type Flush = (items: IngestItem[]) => Promise<(IngestResult | Error | TryAgain)[]>;
 
 interface FlushOptions {
@@ -96,7 +96,7 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
 
 /**
  * The fast path: writes chunks beyond the highest index that this process has written, without a read before. It stores
- * nothing of the requests that it does not settle.
+ * nothing of the requests for which it returns no outcome.
  */
 async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
   const { known, onCommitted } = deps;

@@ -54,7 +54,7 @@ export const streamLimits = {
   lockMsMax: 150,
   /** The same while a flush searches for the requests that it has to leave out. */
   searchLockMsMax: 40,
-  /** How many lock timeouts a flush accepts in that search; what is not settled by then is retried later. */
+  /** How many lock timeouts a flush accepts in that search; requests without an outcome by then are retried later. */
   searchTriesMax: 12,
   /** How often a flush is retried at once after PostgreSQL aborted it in favour of another transaction. */
   conflictTriesMax: 5,

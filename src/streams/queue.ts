@@ -124,7 +124,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     }
   }
 
-  /** Frees the room of a settled entry. */
+  /** Frees the room of an entry that has its outcome. */
   leave({ item }: Entry<Item, Result>): void {
     const load = this.#loads.get(item.organizationId) as Load;
     for (const one of [load, this.#total]) {

@@ -59,7 +59,7 @@ export interface StreamService {
   /** Closes a stream. A second call changes nothing. 404 for an unknown one. */
   finalize(identity: Identity, dataId: string, arrivedAt?: number): Promise<StreamIds>;
   /**
-   * From now on nothing waits for a database that is away. Resolves when all accepted chunks are settled. Chunks of
+   * From now on nothing waits for a database that is away. Resolves when all accepted chunks have an outcome. Chunks of
    * requests that had already begun are still accepted.
    */
   close(): Promise<void>;

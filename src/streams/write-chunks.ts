@@ -142,7 +142,7 @@ async function insertInTurns(
   return [totals];
 }
 
-/** Writes rows inside a transaction: locks the channels, inserts what is new, settles what was stored before. */
+/** Writes rows inside a transaction: locks the channels, inserts new chunks, compares those stored before and replaces what differs. */
 export async function writeRows(
   client: pg.PoolClient,
   rows: PlacedRow[],

@@ -14,7 +14,7 @@ export interface Points {
 /** The one kind of iterator by which points leave the engine. */
 export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void, void>;
 
-/** A planned read: its chunks have been found, and no arrays have been fetched. */
+/** A planned read: its chunks have been found. Arrays are fetched when points are asked for; a few may be held already. */
 export interface PointRead<Batch extends Points = Points> {
   /** The chunks that are missing among its points. Only filled where the points of one channel are down-sampled. */
   gaps: Gap[];

@@ -45,10 +45,12 @@ export function openChannels(
     const shared = shareOf(limits, channels.length);
     const image = new GrowingBytes();
     const each: PlannedRead[] = [];
+    let { keptPointsMax } = limits;
     const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
-      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
+      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, { ...limits, keptPointsMax });
       each.push(read);
+      keptPointsMax -= read.keptPoints ?? 0;
       const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
       held.points += points;

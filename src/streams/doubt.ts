@@ -13,7 +13,7 @@ import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doub
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
-import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
+import { refusalOf, rowsOf, withChannels, writeRows } from './write-chunks.ts';
 
 /**
  * What that read finds for a chunk: its outcome; or 'not stored'; or 'overtaken': it was not stored, and another
@@ -37,7 +37,7 @@ export async function resolveDoubt(
     else outcomes.set(item, refusal);
   }
   if (rowsToPlace.length === 0) return outcomes;
-  const rows = await place(deps, rowsToPlace);
+  const rows = await withChannels(deps, rowsToPlace);
   const { stored, overtaken } = await inTransaction(
     deps.pool,
     async (client) => resolveUnderLock(client, deps, rows, now),

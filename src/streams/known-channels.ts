@@ -11,7 +11,7 @@ export interface KnownChannels {
    * The rows of a request whose chunks are probably all new; undefined when a chunk may be stored or a channel is not
    * in the cache.
    */
-  place(item: IngestItem): PlacedRow[] | undefined;
+  rowsIfNew(item: IngestItem): PlacedRow[] | undefined;
   /** Notes chunks that were written. Only created ones raise the highest index. */
   note: OnCommitted;
   /** Drops the channels of these rows. */
@@ -32,7 +32,7 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
   const keyOf = (item: IngestItem, channelName: string) =>
     `${item.organizationId} ${channelKey(item.dataId, channelName)}`;
   return {
-    place(item) {
+    rowsIfNew(item) {
       if (item.isRestoring) return undefined;
       const rows: PlacedRow[] = [];
       for (const { channelName, image } of item.arrivals) {

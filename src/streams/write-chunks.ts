@@ -45,7 +45,7 @@ export async function writeAfterLookup(deps: FlushDependencies, items: IngestIte
     else outcomes.set(item, result);
   }
   if (writes.length === 0) return outcomes;
-  const placed = await place(deps, writes);
+  const placed = await withChannels(deps, writes);
   await breathe(placed, deps);
   const areNew = writes.every(({ state }) => state.isSame === null);
   const stored =
@@ -78,7 +78,7 @@ function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Erro
   return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
 }
 
-/** Why a request can never be stored, whatever is stored already. */
+/** Refusals that do not depend on what is stored at the address: an unknown stream, an offset that is no exact integer. */
 export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[]): ApiError | undefined {
   const { pointsPerChunk } = (rows[0] as FoundRow).state;
   if (pointsPerChunk === null) return notFound('Stream');
@@ -91,7 +91,7 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 }
 
 /** Gives every row its channel; creates the channels that are new. */
-export async function place(deps: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
+export async function withChannels(deps: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
   const unknown = rows.filter(({ state }) => state.channelId === null);
   if (unknown.length > 0) await insertChannels(deps, unknown);
   const ids = unknown.length > 0 ? await findChannels(deps, unknown) : new Map<string, number>();

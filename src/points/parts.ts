@@ -66,9 +66,9 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
 }
 
 /**
- * About how many points of each chunk lie in a range. Points that share a ms count once. A chunk may reach out of the range
- * because of a single wrong time, so its own span says nothing: its points are assumed to lie as close as those of the
- * closest chunk.
+ * About how many points of each chunk lie in a range. Points that share a ms count once. Of a chunk that reaches out of the
+ * range the number inside is the ms inside × the greatest density of any chunk. Its own density says nothing, since a
+ * single wrong time stretches its span.
  */
 function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;

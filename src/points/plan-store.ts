@@ -19,7 +19,10 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 /** How a plan is made. */
 export interface PlanDependencies {
   rest: Reading['rest'];
-  /** Chunks that the plan may have. A plan by time that has more is cut; one by index is cut after as many. */
+  /**
+   * The most chunks that are wanted. A plan by time may have more, which tells that it was cut: it then lacks some of the
+   * range. A plan by index has at most as many, the first of its range.
+   */
   chunksMax: number;
 }
 

@@ -154,7 +154,8 @@ export function createStreamService(options: Options): StreamService {
         image: toChunkImage(readings, database.readiness.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
-      // Other content than a late chunk with the same readings, since that is refused and this is not.
+      // Marked, so that a late chunk with the same readings is not taken for a repeat of this: it may be refused where this
+      // is not.
       const slices = item.slices.map((slice) => ({ ...slice, content: `restored ${slice.content}` }));
       const restoring = { ...item, slices, isRestoring: true };
       return acknowledge(restoring, await submit(restoring), metrics);

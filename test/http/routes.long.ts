@@ -565,6 +565,14 @@ async function refusesForeignIds(at: TestServer, own: Ids, name: string, request
   return rivals;
 }
 
+test('the last admin key of an organization is its own last, without the policies too', async () => {
+  const key = await createKey(unguarded.database, 'hermit', 'mara');
+  const { rows } = await unguarded.owner.pool.query('select key_id from api_keys where key_hash = $1::bytea', [
+    hashApiKey(key),
+  ]);
+  expect((await unguarded.send('DELETE', `/keys/${rows[0].key_id}`, undefined, key)).status).toBe(409);
+});
+
 test('no route has sent a request to anybody', async () => {
   expect(sent).toEqual([]);
   // And it would have been seen.

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import type { IngestItem, PlacedRow } from './ingest-rows.ts';
+import type { IngestItem, KnownRow } from './ingest-rows.ts';
 
 export type ChunkOutcome = 'created' | 'unchanged' | 'replaced';
 
@@ -31,7 +31,7 @@ export class TryAgain {
 }
 
 /** Groups the outcomes of rows by their requests. */
-export function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, IngestResult> {
+export function byRequest(stored: readonly (KnownRow & Stored)[]): Map<IngestItem, IngestResult> {
   const results = new Map<IngestItem, IngestResult>();
   for (const { item, channelName, outcome, totalPoints } of stored) {
     const result = results.get(item);

@@ -125,7 +125,7 @@ function readingsOf(channel: number, index: number, pointsPerChunk: number) {
 
 const item = (organizationId: string, dataId: string, chunkIndex: number, arrivals: Arrival[]): IngestItem => ({
   ...{ organizationId, keyId: 1, dataId, chunkIndex, arrivals },
-  ...{ isRestoring: false, rows: [], bytes: 0, arrivedAt: performance.now() },
+  ...{ isRestoring: false, slices: [], bytes: 0, arrivedAt: performance.now() },
 });
 
 async function state({ owner, folder }: Bed) {

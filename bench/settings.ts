@@ -113,7 +113,7 @@ function item(organizationId: string, dataId: string, chunkIndex: number, points
     chunkIndex,
     arrivals,
     isRestoring: false,
-    rows: [],
+    slices: [],
     bytes: 0,
     arrivedAt: performance.now(),
   };

@@ -15,5 +15,5 @@ export const Ok = Type.Literal('OK', { description: 'done' });
 
 export const ProjectReference = Type.Object({ id: Type.String(), name: Type.String() });
 
-/** A note. This server stores none yet, so it is always null. */
+/** A note of a sample or project. None is stored, so it is always null. Notes of data entries have a field of their own. */
 export const Note = Nullable(Type.Object({ content: Type.String(), last_updated: Type.String() }));

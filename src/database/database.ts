@@ -21,7 +21,7 @@ import { whileAway } from './while-away.ts';
 export interface Database {
   /** The handle of one organization: what the API uses. */
   as: BindOrganization;
-  /** Pools and handles that are bound to no organization. */
+  /** Pools and accesses that are bound to no organization. */
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
   readiness: Readiness;
@@ -40,7 +40,7 @@ export interface Database {
 }
 
 /**
- * Pools and handles that see the rows of every organization, by purpose. Nothing that answers for one organization has
+ * Pools and accesses that see the rows of every organization, by purpose. Nothing that answers for one organization has
  * them; docs/decisions/0021-a-handle-of-one-organization.md lists who has them, and why.
  */
 export interface EveryOrganization {
@@ -55,7 +55,7 @@ export interface EveryOrganization {
   upkeep: Access;
 }
 
-type PoolName = 'general' | 'keys' | 'service' | 'standing' | 'ingest';
+type PoolName = 'general' | 'keys' | 'upkeep' | 'readiness' | 'ingest';
 
 /** The database as the role that owns its tables: for migrations and for making roles. */
 export interface OwnerDatabase extends Access {
@@ -66,10 +66,10 @@ export interface OwnerDatabase extends Access {
 interface OpenOptions {
   /** A lost idle connection is reported here and replaced by the pool. */
   onIdleError: (error: Error) => void;
-  /** Longest run of a statement; 0 for no limit. The default is that of `bounds`. */
+  /** Longest run of a statement; 0 for no limit. The default is that of `limits`. */
   statementMsMax?: number;
-  /** Bounds that differ from `databaseLimits`. */
-  bounds?: Partial<DatabaseLimits> | undefined;
+  /** Those that differ from `databaseLimits`. */
+  limits?: Partial<DatabaseLimits> | undefined;
 }
 
 interface DatabaseOptions extends OpenOptions {
@@ -92,64 +92,64 @@ interface DatabaseOptions extends OpenOptions {
  * @throws AddressError
  */
 export function openDatabase(place: string | Route, options: DatabaseOptions): Database {
-  const bounds = { ...databaseLimits, ...options.bounds };
-  const { statementMsMax = bounds.statementMsMax, poolMax } = options;
-  const route = typeof place === 'string' ? routeTo(place, bounds) : place;
+  const limits = { ...databaseLimits, ...options.limits };
+  const { statementMsMax = limits.statementMsMax, poolMax } = options;
+  const route = typeof place === 'string' ? routeTo(place, limits) : place;
   const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
-    openPool(route, { ...poolOptions(options, bounds, statementMsMax), role, onStarved, ...more }, { max, ...config });
+    openPool(route, { ...poolOptions(options, limits, statementMsMax), role, onStarved, ...more }, { max, ...config });
   const onStarved = () => void spareOne(Object.values(pools));
-  const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, bounds.readStatementMsMax) });
-  const keys = open(serviceRole, bounds.keyConnectionsMax);
-  const service = open(serviceRole, bounds.serviceConnectionsMax);
-  const looks = open(serviceRole, bounds.readinessConnectionsMax, {
-    statementMsMax: Math.min(statementMsMax, bounds.readinessMsMax),
-    waitMsMax: bounds.readinessMsMax,
+  const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, limits.readStatementMsMax) });
+  const keys = open(serviceRole, limits.keyConnectionsMax);
+  const upkeep = open(serviceRole, limits.upkeepConnectionsMax);
+  const readinessPool = open(serviceRole, limits.readinessConnectionsMax, {
+    statementMsMax: Math.min(statementMsMax, limits.readinessMsMax),
+    waitMsMax: limits.readinessMsMax,
   });
-  const disk = createDisk(options.disk, bounds);
+  const disk = createDisk(options.disk, limits);
   const readiness = createReadiness({
-    pool: looks,
+    pool: readinessPool,
     disk,
     dataFolder: options.dataFolder,
     migrationsFolder: options.migrationsFolder,
-    ...bounds,
+    ...limits,
   });
   const ingestConfig = {
     pipeline: true,
     // A plan that was made while tables were small goes with its connection.
-    maxLifetimeSeconds: bounds.ingestConnectionSecondsMax,
-    connectionTimeoutMillis: bounds.ingestConnectMsMax,
+    maxLifetimeSeconds: limits.ingestConnectionSecondsMax,
+    connectionTimeoutMillis: limits.ingestConnectMsMax,
     // A new connection must lead to the same database as the first one of this server.
     verify: (client: pg.PoolClient, done: (error?: Error) => void) =>
       void within(
         readiness.verify(client),
-        bounds.ingestConnectMsMax,
-        () => new DatabaseSilent(bounds.ingestConnectMsMax),
+        limits.ingestConnectMsMax,
+        () => new DatabaseSilent(limits.ingestConnectMsMax),
       )
         .then(() => done())
         .catch(done),
   };
-  const ingest = open(serviceRole, bounds.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
+  const ingest = open(serviceRole, limits.ingestConnectionsMax, { settings: ingestSettings }, ingestConfig);
   const now = () => performance.now();
   const outage = createOutage(ingest, {
-    limits: bounds,
+    limits,
     now,
     obstacle: () => disk.look().then(() => diskFailure(disk)),
   });
-  const shares = createShares({ ...bounds, connectionsMax: poolMax, waitMsMax: bounds.connectionWaitMsMax });
+  const shares = createShares({ ...limits, connectionsMax: poolMax, waitMsMax: limits.connectionWaitMsMax });
   // Requests wait in `shares` before they come to the pool, and the pool has a connection for each that comes.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
-  const pools = { general, keys, service, standing: looks, ingest };
+  const pools = { general, keys, upkeep, readiness: readinessPool, ingest };
   return {
-    as: createOrganizations({ ...bounds, general: unlessRefused(general, outage, readiness), shares, ingest }),
-    everyOrganization: { ingest, keys, upkeep: accessTo(service) },
+    as: createOrganizations({ ...limits, general: unlessRefused(general, outage, readiness), shares, ingest }),
+    everyOrganization: { ingest, keys, upkeep: accessTo(upkeep) },
     readiness,
     disk,
     outage,
-    whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits: bounds }, attempt),
+    whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits }, attempt),
     pools,
     close: () => {
       outage.close();
-      return endPools(Object.values(pools), bounds.closeMsMax);
+      return endPools(Object.values(pools), limits.closeMsMax);
     },
   };
 }
@@ -176,22 +176,22 @@ function unlessRefused(pool: pg.Pool, outage: Outage, readiness: Readiness): Pic
 
 /** Opens a pool under the role of the connection string itself. Nothing connects before the first statement. */
 export function openAsOwner(connectionString: string, options: OpenOptions & { poolMax?: number }): OwnerDatabase {
-  const bounds = { ...databaseLimits, ...options.bounds };
-  const { statementMsMax = bounds.statementMsMax, poolMax = 2 } = options;
-  const pool = openPool(routeTo(connectionString, bounds), poolOptions(options, bounds, statementMsMax), {
+  const limits = { ...databaseLimits, ...options.limits };
+  const { statementMsMax = limits.statementMsMax, poolMax = 2 } = options;
+  const pool = openPool(routeTo(connectionString, limits), poolOptions(options, limits, statementMsMax), {
     max: poolMax,
   });
-  return Object.assign(accessTo(pool), { close: () => endPools([pool], bounds.closeMsMax) });
+  return Object.assign(accessTo(pool), { close: () => endPools([pool], limits.closeMsMax) });
 }
 
-const poolOptions = ({ onIdleError }: OpenOptions, bounds: DatabaseLimits, statementMsMax: number): PoolOptions => ({
+const poolOptions = ({ onIdleError }: OpenOptions, limits: DatabaseLimits, statementMsMax: number): PoolOptions => ({
   onIdleError,
   statementMsMax,
-  answerMsMax: bounds.answerMsMax,
-  waitMsMax: bounds.connectionWaitMsMax,
-  sessionMsMax: bounds.sessionMsMax,
-  fullPauseMs: bounds.fullPauseMs,
-  fullKeepMs: bounds.fullKeepMs,
+  answerMsMax: limits.answerMsMax,
+  waitMsMax: limits.connectionWaitMsMax,
+  sessionMsMax: limits.sessionMsMax,
+  fullPauseMs: limits.fullPauseMs,
+  fullKeepMs: limits.fullKeepMs,
 });
 
 /** Closes an idle connection of a pool that has more than one. */

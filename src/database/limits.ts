@@ -10,7 +10,7 @@ export const databaseLimits = {
   /** How long a connection of ingest is kept, and with it its query plans. */
   ingestConnectionSecondsMax: 300,
   /** Connections of one server process for upkeep: recording the use of keys, removing old revisions. */
-  serviceConnectionsMax: 2,
+  upkeepConnectionsMax: 2,
   /** Connections of one server process that look keys up, and do nothing else. */
   keyConnectionsMax: 2,
   /** Connections of one server process that see whether it may go on (`readiness.ts`). */

@@ -11,7 +11,7 @@ import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience, withinTransaction } from './transactions.ts';
 
-/** It exists in the type only, and only in this file: so no other code can make a handle. */
+/** It exists in the type only, and only in this file: so only this file makes handles. */
 declare const isBound: unique symbol;
 
 /**
@@ -76,7 +76,7 @@ export function createOrganizations(pools: {
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
   return (organizationId, _signal, actor = theServer) => {
-    const connections = withinTransaction(client, { text: nameOrganizationOnce, values: [organizationId] });
+    const connections = withinTransaction(client, { text: setOrganizationForTransaction, values: [organizationId] });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
     const own = { organizationId, actor, runAsIngest, folding: () => folding(connections) };
     return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;
@@ -119,7 +119,7 @@ function connectionsByOrganization(
     if (organizationOf.get(client) === organizationId) return client;
     organizationOf.delete(client);
     try {
-      await client.query({ name: 'name_organization', text: nameOrganization, values: [organizationId] });
+      await client.query({ name: 'name_organization', text: setOrganization, values: [organizationId] });
     } catch (error) {
       client.release(error as Error);
       throw error;
@@ -146,20 +146,24 @@ function connectionsByOrganization(
   });
 }
 
-const nameOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
+const setOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
 /** Sets the role and the organization for one transaction, and sends the statement in the same round trip. */
 function runAs(pool: pg.Pool, organizationId: string): RunStatement {
   return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
-    const nameOnce = { name: 'name_organization_once', text: nameOrganizationOnce, values: [organizationId] };
+    const setForTransaction = {
+      name: 'name_organization_once',
+      text: setOrganizationForTransaction,
+      values: [organizationId],
+    };
     const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
       pool,
-      (client) => [client.query(nameOnce), client.query<Row>(statement)],
+      (client) => [client.query(setForTransaction), client.query<Row>(statement)],
       patience,
     );
     return answer;
   };
 }
 
-const nameOrganizationOnce = `
+const setOrganizationForTransaction = `
   select set_config('role', '${apiRole}', true), set_config('${organizationSetting}', $1::text, true)`;

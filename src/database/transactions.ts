@@ -15,7 +15,7 @@ export interface Patience {
   lookMsMax: number;
 }
 
-/** Those made by `withinTransaction`. */
+/** Sources that already run in a transaction: `inTransaction` joins it. */
 const underWay = new WeakSet<object>();
 
 /**

@@ -17,7 +17,11 @@ declare module 'fastify' {
     scope?: Scope;
   }
   interface FastifyRequest {
-    /** Who sends the request. On open routes, and before the key was checked, it is undefined despite its type. */
+    /**
+     * Who sends the request. On open routes, and before the key was checked, it is undefined despite its type. Handlers of
+     * all other routes run after the check. What runs before it or on every route, such as logs, bodies and the error
+     * handler, looks whether it is there.
+     */
     identity: Identity;
   }
 }
@@ -52,7 +56,7 @@ export function requireKeys(
 }
 
 /**
- * Checks the key or session of a request that is still being answered again. @returns whether it would be accepted now
+ * Checks again the key or session of a request whose answer is still being sent. @returns whether it would be accepted now
  * @throws ApiError 503 when the database cannot be asked
  */
 export async function stillOpens(credentials: Credentials, request: FastifyRequest): Promise<boolean> {

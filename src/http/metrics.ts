@@ -13,6 +13,9 @@ import { ErrorAnswer } from './schemas.ts';
 
 const durationBucketsSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
+/** Two pools keep the names that earlier releases gave them in metrics. */
+const earlierNames: Record<string, string> = { upkeep: 'service', readiness: 'standing' };
+
 /** All metrics of the server. Each app has a set of its own, because tests run several apps in one process. */
 export function createMetrics(database: Database) {
   const registry = new Registry();
@@ -37,7 +40,8 @@ export function createMetrics(database: Database) {
     labelNames: ['pool', 'state'],
     registers,
     collect() {
-      for (const [pool, { totalCount, idleCount, waitingCount }] of Object.entries(pools)) {
+      for (const [name, { totalCount, idleCount, waitingCount }] of Object.entries(pools)) {
+        const pool = earlierNames[name] ?? name;
         this.set({ pool, state: 'busy' }, totalCount - idleCount);
         this.set({ pool, state: 'idle' }, idleCount);
         this.set({ pool, state: 'awaited' }, waitingCount);

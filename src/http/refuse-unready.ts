@@ -32,7 +32,7 @@ export function refuseUnlessReady(app: FastifyInstance, readiness: Readiness, lo
 }
 
 /**
- * Checks the standing after an unknown error.
+ * Checks the readiness of the database after an unknown error.
  * @returns the body of the 503 that replaces the answer; undefined when all is well
  */
 async function explain(reply: FastifyReply, readiness: Readiness): Promise<string | undefined> {

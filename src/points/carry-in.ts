@@ -1,8 +1,9 @@
 import type { ChannelSource } from './channel-source.ts';
+import { withRoomFor } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, msBetween } from './line-breaks.ts';
 import { readInOrder } from './merge.ts';
-import type { PointRead, Points } from './points.ts';
+import type { Batches, PointRead, Points } from './points.ts';
 import type { Collapse } from './selection.ts';
 import type { MsRange } from './time.ts';
 import { newestRange } from './window.ts';
@@ -21,16 +22,15 @@ export async function findCarriedIn(
   if (!Number.isFinite(fromMs)) return undefined;
   const before = { fromMs: Number.NEGATIVE_INFINITY, toMs: fromMs - 1 };
   const range = await newestRange(source, before, 1, limits);
-  const plan = await source.plan(range);
+  const planned = { ...source, plan: await source.plan(range) };
+  return withRoomFor(planned, limits, () =>
+    lastOf(readInOrder(planned, { ...range, withValues: true }, collapse, limits)),
+  );
+}
+
+async function lastOf(batches: Batches): Promise<Points | undefined> {
   let last: Points | undefined;
-  for await (const { times, values } of readInOrder(
-    { ...source, plan },
-    { ...range, withValues: true },
-    collapse,
-    limits,
-  )) {
-    last = { times: times.slice(-1), values: values.slice(-1) };
-  }
+  for await (const { times, values } of batches) last = { times: times.slice(-1), values: values.slice(-1) };
   return last;
 }
 

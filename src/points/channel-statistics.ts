@@ -1,9 +1,9 @@
 import { planForExtremes } from './channel-points.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { SummaryPlan } from './chunk-plan.ts';
-import { requireFewChunks } from './footprint.ts';
+import { pageBytesBeyondUsual, requireFewChunks } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
-import { fetchPage, nextPage } from './pages.ts';
+import { fetchPage, nextPage, pointsOf } from './pages.ts';
 import { isInside } from './parts.ts';
 import { type IndexRange, merged, openBlocks } from './plan-coarsely.ts';
 import type { Points } from './points.ts';
@@ -48,6 +48,7 @@ export async function readStatistics(
   const isChunk = (position: number) => plan.levels[position] === 0;
   for (let from = 0; from < plan.length; ) {
     const page = nextPage(plan, from, limits, isChunk);
+    const give = await source.enlarge(pageBytesBeyondUsual(pointsOf(plan, page), limits));
     for (const [i, chunk] of (
       await fetchPage<Points & { chunkIndex: number }>(source.fetch, plan, page, true)
     ).entries()) {
@@ -55,6 +56,7 @@ export async function readStatistics(
       total.add(statisticsInRange(chunk.times, chunk.values, range));
       if (!isInside(plan, page.positions[i] as number, range)) addExtremesOf(extremes, chunk, range);
     }
+    give();
     from = page.next;
   }
   return { ...total.sum(), ...extremes };

@@ -2,7 +2,7 @@ import type { ChannelSource } from './channel-source.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import { readExtremes } from './extremes.ts';
 import { fillUp } from './fill-up.ts';
-import { requireFewChunks } from './footprint.ts';
+import { requireFewChunks, withRoomFor } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, lineBreaksOf, withLineBreaks } from './line-breaks.ts';
 import type { PlannedChannel } from './merge.ts';
@@ -10,7 +10,7 @@ import { onePerMs } from './one-per-ms.ts';
 import { isInside } from './parts.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, Gap, Points } from './points.ts';
-import { readFew } from './read-few.ts';
+import { readFew, roomToKeep } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -24,14 +24,14 @@ export async function downSample(
   gaps: readonly Gap[],
   pointsMax: number,
   limits: PointLimits,
-): Promise<Pick<PlannedRead, 'batches' | 'isDownSampled' | 'getReady'>> {
+): Promise<Pick<PlannedRead, 'batches' | 'isDownSampled' | 'getReady' | 'keptPoints'>> {
   const breaks = lineBreaksOf(gaps);
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   const few = mayBeFew
-    ? await readFew(await chunkByChunk(source, range, limits), range, breaks, pointsMax, limits)
+    ? await readFewWithin(await chunkByChunk(source, range, limits), range, breaks, pointsMax, limits)
     : undefined;
-  if (few?.isWhole) return { isDownSampled: false, batches: few.batches };
+  if (few?.isWhole) return { isDownSampled: false, batches: few.batches, keptPoints: few.keptPoints };
   const choice: Choice =
     few === undefined
       ? {
@@ -54,6 +54,18 @@ export async function downSample(
       yield* withLineBreaks(inBatches(await chosenWithin(shared)), breaks);
     },
   };
+}
+
+/** Looks at all points of a range, and asks for the room that this takes before it fetches any. */
+function readFewWithin(
+  source: DownSampled,
+  range: MsRange,
+  breaks: LineBreaks,
+  pointsMax: number,
+  limits: PointLimits,
+) {
+  const keptPoints = roomToKeep(source.plan, pointsMax, limits);
+  return withRoomFor(source, limits, () => readFew(source, range, breaks, pointsMax, limits), keptPoints);
 }
 
 /** A planned channel whose plan may contain blocks, and the statements that plan it without blocks. */

@@ -1,11 +1,13 @@
 import { invalid } from '../errors.ts';
+import type { Reading } from '../lib/reading.ts';
 import type { ChunkPlan, SummaryPlan } from './chunk-plan.ts';
 import type { PointLimits } from './limits.ts';
 import { fanOut } from './overview.ts';
 
 /*
- * How much memory a read will take, computed from its plan. The read asks for this memory while nothing but its plans is in memory. So a
- * read for which there is not enough memory waits, or is refused, before it has begun.
+ * How much memory a read will take, as far as its plan shows. A read asks for it before it fetches any array. So a read
+ * without enough memory waits, or is refused, before it has begun. Planning may have to fetch arrays too: `withRoomFor`
+ * asks for what that takes.
  */
 
 /** What a read holds in memory for one channel. */
@@ -94,6 +96,10 @@ export function bytesBeyond(plan: SummaryPlan, limits: PointLimits, points: numb
   return points * pointBytes - Math.max(limits.usualBytesMax, pageBytesOf(plan, limits));
 }
 
+/** Bytes of a page of so many decoded points beyond those that every read may use. */
+export const pageBytesBeyondUsual = (points: number, { usualBytesMax }: PointLimits) =>
+  points * pointBytes - usualBytesMax;
+
 function pageBytesOf(plan: SummaryPlan, limits: PointLimits): number {
   const { points } = heldAtATime(plan, limits);
   return Math.max(points * pointBytes, Math.min(storedPointsOf(plan), limits.seriesPagePointsMax) * seriesBytes);
@@ -116,6 +122,25 @@ function crossedBlocksOf({ length, levels }: SummaryPlan, { pageBlocksMax }: Poi
       blocksOfLevel[level] = (blocksOfLevel[level] ?? 0) + blocks;
   }
   return blocksOfLevel.reduce((sum, blocks) => sum + Math.min(blocks, pageBlocksMax), 0);
+}
+
+/**
+ * Fetches arrays while a read is still being planned. The room for that is taken before and given back after, so that the
+ * read holds none when it asks for the room of its points. Only the points that are kept stay in memory meanwhile: they are
+ * part of what every read may use.
+ */
+export async function withRoomFor<Result>(
+  { plan, enlarge }: { plan: ChunkPlan; enlarge: Reading['enlarge'] },
+  limits: PointLimits,
+  work: () => Promise<Result>,
+  keptPoints = 0,
+): Promise<Result> {
+  const give = await enlarge(footprintOf(plan, limits).bytes + keptPoints * chosenBytes - limits.usualBytesMax);
+  try {
+    return await work();
+  } finally {
+    give();
+  }
 }
 
 /** Bytes of the largest chunk of a plan, which is in memory twice: as it arrives, and decoded. */

@@ -12,6 +12,11 @@ export const pointLimits = {
   seriesPagePointsMax: 75_000,
   /** Blocks of one level of an overview that are fetched at a time because parts begin in them: 5 kB each. */
   pageBlocksMax: 1_000,
+  /**
+   * Points that a down-sampled read keeps while it is planned, of all its channels: 16 bytes each. Where they are more, a
+   * read that may show them all reads them again.
+   */
+  keptPointsMax: 50_000,
   /** Chunks of one statement, which lists their indexes. */
   pageChunksMax: 5_000,
   /** Points of one channel that may wait to be merged: 32 bytes each, and half as much again during a sort. */

@@ -5,7 +5,8 @@ import type { Wanted } from './selection.ts';
 import { type ChannelRow, type ReadDependencies, sourceOf } from './stored-channel.ts';
 
 /**
- * Opens the points of one channel, in order of time. Close it before the next channel is opened.
+ * Opens the points of one channel, in order of time. Close it before the next channel is opened, or that
+ * may wait for memory which this one holds.
  * @throws ApiError 404 when its stream is being removed, 422 for more chunks than a read may go through
  */
 export function openChannel(deps: ReadDependencies, channel: ChannelRow, wanted: Wanted): Promise<OpenRead> {

@@ -66,8 +66,9 @@ export function isInside({ firstMs, lastMs }: ChunkPlan, position: number, { fro
 }
 
 /**
- * Estimates how many points of each chunk lie in a range. Points that share a ms count once. A chunk may reach out of the range because
- * of a single wrong time, so its own span is no measure. Its points are assumed to be as dense as those of the densest chunk.
+ * About how many points of each chunk lie in a range. Points that share a ms count once. Of a chunk that reaches out of the
+ * range the number inside is the ms inside × the greatest density of any chunk. Its own density says nothing, since a
+ * single wrong time stretches its span.
  */
 function pointsOfChunks(plan: SummaryPlan, range: MsRange): Float64Array {
   const { length, firstMs, lastMs, pointCounts, fittingPoints } = plan;

@@ -19,7 +19,10 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 /** What planning needs. */
 export interface PlanDependencies {
   rest: Reading['rest'];
-  /** How many chunks the plan may have. `planByIndex` stops after so many. A plan by time has at least one more where there are more. */
+  /**
+   * The most chunks that are wanted. A plan by time may have more, which tells that it was cut: it then lacks some of the
+   * range. A plan by index has at most as many, the first of its range.
+   */
   chunksMax: number;
 }
 

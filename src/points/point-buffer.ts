@@ -5,7 +5,7 @@ import { msOf } from './time.ts';
 
 /**
  * Gathers points of chunks by their exact seconds, and gives them out in order of time. Points that collapse come out as
- * one. After points were added, call `settle` before any are taken: it sorts them, unless they came in order. A point takes
+ * one. After points were added, call `sort` before any are taken: it does nothing where they came in order. A point takes
  * 32 bytes, which are reused from batch to batch. Bounds are in ms for every collapse, like those of plans.
  */
 export class PointBuffer {

@@ -3,8 +3,7 @@ import type { PointLimits } from './limits.ts';
 /** Points in order. The arrays are views that are valid until the next batch is asked for. A batch is never empty. */
 export interface Points {
   /**
-   * The times that the collapse of the read makes of the points' seconds: ms or Unix seconds, ascending, none twice in a
-   * channel. In a stored chunk these are the seconds as they were sent, NaN where absent.
+   * Each point's time after collapsing (`selection.ts`): ms or Unix seconds, ascending, none twice in a channel. In a stored chunk these are the seconds as they were sent, NaN where absent.
    */
   times: Float64Array;
   /** NaN where the reading is absent. Where only times were asked for, the array is empty or has no meaning. */
@@ -14,7 +13,7 @@ export interface Points {
 /** The one kind of iterator by which points leave the engine. */
 export type Batches<Batch extends Points = Points> = AsyncGenerator<Batch, void, void>;
 
-/** A planned read: its chunks have been found, and no arrays have been fetched. */
+/** A planned read: its chunks have been found. Arrays are fetched when points are asked for; a few may be held already. */
 export interface PointRead<Batch extends Points = Points> {
   /** The chunks that are missing among its points. Only filled where the points of one channel are down-sampled. */
   gaps: Gap[];

@@ -1,3 +1,4 @@
+import type { ChunkPlan } from './chunk-plan.ts';
 import { ExtremesOfParts } from './extremes-of-parts.ts';
 import type { PointLimits } from './limits.ts';
 import { type LineBreaks, withLineBreaks } from './line-breaks.ts';
@@ -8,7 +9,7 @@ import type { MsRange } from './time.ts';
 
 /** The points of a range in which at most `pointsMax` different ms have points. */
 export type FewPoints =
-  | { isWhole: true; batches: PointRead['batches'] }
+  | { isWhole: true; batches: PointRead['batches']; keptPoints: number }
   /** Some points share a ms, and all of them are more than may be shown: some have to be chosen. */
   | { isWhole: false; choose(partCount: number, limits: PointLimits): Promise<Points> };
 
@@ -28,9 +29,7 @@ export async function readFew(
 ): Promise<FewPoints | undefined> {
   const read = (collapse: Collapse, withValues: boolean, shared: PointLimits) =>
     readInOrder(source, { ...range, withValues }, collapse, shared);
-  const stored = source.plan.pointCounts.reduce((sum, points) => sum + points, 0);
-  // Where the chunks have few points outside of the range, the values are kept too, so that they are read only once.
-  const kept = new KeptPoints(stored <= 2 * pointsMax ? pointsMax : 0);
+  const kept = new KeptPoints(roomToKeep(source.plan, pointsMax, limits));
   const counted = { points: 0, shown: 0, instants: 0 };
   let lastMs = Number.NaN;
   const counting = keeping(read(exactMs, kept.isWhole, limits), kept, counted);
@@ -54,9 +53,20 @@ export async function readFew(
   const collapse = counted.shown > counted.instants ? exactMs : byMs;
   return {
     isWhole: true,
+    keptPoints: kept.isWhole ? kept.room : 0,
     batches: ({ withValues, limits: shared = limits }) =>
       withLineBreaks(kept.isWhole ? kept.batches(collapse) : read(collapse, withValues, shared), breaks),
   };
+}
+
+/**
+ * How many points are kept, so that they are read only once: all, where the chunks have few points outside of the range
+ * and they fit; otherwise none.
+ */
+export function roomToKeep({ pointCounts }: ChunkPlan, pointsMax: number, { keptPointsMax }: PointLimits): number {
+  const stored = pointCounts.reduce((sum, points) => sum + points, 0);
+  const room = Math.min(stored, pointsMax);
+  return stored <= 2 * pointsMax && room <= keptPointsMax ? room : 0;
 }
 
 async function* keeping(batches: Batches, kept: KeptPoints, counted: { points: number }): Batches {
@@ -78,6 +88,10 @@ class KeptPoints {
     this.#times = new Float64Array(pointsMax);
     this.#values = new Float64Array(pointsMax);
     this.#isWhole = pointsMax > 0;
+  }
+
+  get room(): number {
+    return this.#times.length;
   }
 
   get isWhole(): boolean {

@@ -19,7 +19,8 @@ export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts'
 export type { ChannelRow, ChannelStatistics, ReadDependencies };
 
 /*
- * The one way into the read engine. Rooms that write answers open here what they want to read, and consume batches of
+ * The one way to stored points. Other rooms also import words of the engine, such as selections and times, but nothing else
+ * that reads. Rooms that write answers open here what they want to read, and consume batches of
  * points in one of three orders: by time, by time and channel, or as they are stored.
  */
 
@@ -31,7 +32,8 @@ export interface OpenChannels extends OpenRead<ChannelsPoints> {
 
 /**
  * Opens several channels side by side: ordered by time, points of one time together. Each channel is read in its own pages,
- * and its share of the memory shrinks with the number of channels. Close it before something else is opened.
+ * and its share of the memory shrinks with the number of channels. Close it before
+ * something else is opened, or that read may wait for memory which this one holds.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
 export function openChannels(
@@ -45,10 +47,12 @@ export function openChannels(
     const shared = shareOf(limits, channels.length);
     const image = new GrowingBytes();
     const each: PlannedRead[] = [];
+    let { keptPointsMax } = limits;
     const held = { chunks: 0, points: 0, bytes: channels.length * laneBytes, passingBytes: 0 };
     for (const channel of channels) {
-      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, limits);
+      const read = await planChannelPoints(sourceOf(deps, channel, image), wanted, { ...limits, keptPointsMax });
       each.push(read);
+      keptPointsMax -= read.keptPoints ?? 0;
       const { chunks, points, bytes, passingBytes } = read.footprint(shared);
       held.chunks += chunks;
       held.points += points;

@@ -1,4 +1,5 @@
 import type { ChannelSource } from './channel-source.ts';
+import { withRoomFor } from './footprint.ts';
 import type { PointLimits } from './limits.ts';
 import { readInOrder } from './merge.ts';
 import type { Batches } from './points.ts';
@@ -7,7 +8,10 @@ import { byMs } from './selection.ts';
 import { firstMsElapsed, type MsRange, msOf } from './time.ts';
 
 /** What newestRange needs of a channel. */
-type NewestSource = Pick<ChannelSource, 'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch' | 'rest'>;
+type NewestSource = Pick<
+  ChannelSource,
+  'chunkCount' | 'pointCount' | 'listNewest' | 'plan' | 'fetch' | 'rest' | 'enlarge'
+>;
 
 /** The range of time that a selection asks for. @param zeroMs where relative times count from */
 export function msRangeOf({ elapsed_seconds, startMs, endMs }: Selection, zeroMs: number): MsRange {
@@ -33,11 +37,19 @@ export async function newestRange(
     const newest = { fromMs, toMs: range.toMs };
     const plan = await source.plan(newest);
     const instants = () => readInOrder({ ...source, plan }, { ...newest, withValues: false }, byMs, limits);
-    let found = 0;
-    for await (const { times } of instants()) found += times.length;
-    if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };
-    if (found === count || fromMs === range.fromMs) return newest;
+    const narrowed = await withRoomFor({ ...source, plan }, limits, async () => {
+      const found = await countOf(instants());
+      if (found > count) return { ...newest, fromMs: await instantAt(instants(), found - count) };
+      return found === count || fromMs === range.fromMs ? newest : undefined;
+    });
+    if (narrowed !== undefined) return narrowed;
   }
+}
+
+async function countOf(batches: Batches): Promise<number> {
+  let count = 0;
+  for await (const { times } of batches) count += times.length;
+  return count;
 }
 
 /** The ms at which the last chunks of a range begin that together hold `count` points; −∞ where there are fewer points. */

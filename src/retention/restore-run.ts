@@ -166,7 +166,7 @@ async function storeContents({ database, archive, owner, channelIds, limits, sig
 
 const itemOf = (organizationId: string, dataId: string, chunkIndex: number, keyId: number): RestoredRow['item'] => ({
   ...{ organizationId, dataId, chunkIndex, keyId },
-  ...{ arrivals: [], rows: [], bytes: 0 },
+  ...{ arrivals: [], slices: [], bytes: 0 },
   isRestoring: true,
   arrivedAt: 0,
 });

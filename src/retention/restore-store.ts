@@ -12,7 +12,7 @@ import {
   rowsParametersCount,
   rowsSqlWith,
 } from '../streams/chunk-columns.ts';
-import type { PlacedRow } from '../streams/ingest-rows.ts';
+import type { KnownRow } from '../streams/ingest-rows.ts';
 import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /** A run in the database that has the id of an archived one. */
@@ -130,7 +130,7 @@ export function beginRestore(
 }
 
 /** A content that is restored. */
-export interface RestoredRow extends PlacedRow {
+export interface RestoredRow extends KnownRow {
   facts: ContentFacts;
   replacedByKeyId: number;
 }

@@ -1,8 +1,7 @@
 import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
-import { TryAgain } from './batcher.ts';
 import { StreamClosed } from './channel-store.ts';
 import type { IngestItem } from './ingest-rows.ts';
-import type { IngestResult } from './outcomes.ts';
+import { type IngestResult, TryAgain } from './outcomes.ts';
 
 export type RequestOutcomes = Map<IngestItem, IngestResult | Error | TryAgain>;
 
@@ -35,6 +34,7 @@ export async function writeApart({ write, findHeld, limits }: Apart, all: Ingest
       if (isLockTimeout(error)) return withoutHeld(items, lockMsMax, error as Error);
       if (isConflict(error) || error instanceof StreamClosed) {
         if (conflictsLeft-- > 0) return attempt(items, lockMsMax);
+        // Others were faster each time, so these are retried like those whose lock another session holds.
         return allOf(items, new TryAgain('held', error as Error));
       }
       if (passingFailure(error) !== undefined) return allOf(items, postponed(error));
@@ -45,7 +45,8 @@ export async function writeApart({ write, findHeld, limits }: Apart, all: Ingest
   async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<RequestOutcomes> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
-    // A second lock timeout is not about a channel: another session has locked a chunk or a stream.
+    // With the short wait the search is under way already, and channels are ruled out: another session has locked a chunk
+    // or a stream.
     if (lockMsMax < limits.lockMsMax) return inHalves(items, lockMsMax);
     const held = await findHeld(items).catch((failure: unknown) => failure);
     if (!(held instanceof Set)) return allOf(items, isLockTimeout(held) ? again : postponed(held));

@@ -1,14 +1,14 @@
 import type pg from 'pg';
 import { actorColumns, actorOf, auditInsert } from '../database/audit.ts';
-import type { IngestItem, PlacedRow } from './ingest-rows.ts';
+import type { IngestItem, KnownRow } from './ingest-rows.ts';
 
 /**
  * Records in the audit log who replaced or restored chunks. One key has at most one entry for a stream in a minute; it
  * names the first chunk. So many replacements do not make many entries. What each chunk held, and who replaced it, is
  * in its revisions.
  */
-export async function auditReplacements(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
-  const first = new Map<string, PlacedRow>();
+export async function auditReplacements(client: pg.PoolClient, rows: readonly KnownRow[]): Promise<void> {
+  const first = new Map<string, KnownRow>();
   for (const row of rows) {
     const name = `${row.item.dataId} ${row.item.keyId} ${row.item.isRestoring}`;
     if (!first.has(name)) first.set(name, row);
@@ -18,7 +18,7 @@ export async function auditReplacements(client: pg.PoolClient, rows: readonly Pl
   await client.query({ name: 'audit_replacements', text: replacementsSql, values: [JSON.stringify(entries)] });
 }
 
-function entryOf({ item, channelName }: PlacedRow) {
+function entryOf({ item, channelName }: KnownRow) {
   return {
     ...actorOf({ kind: 'key', keyId: item.keyId, ...item.originOf?.() }),
     action: actionOf(item),

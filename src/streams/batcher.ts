@@ -1,9 +1,11 @@
 /*
+ * An item is one request: the chunks of all its channels. A slice is one of them; bounds count slices as rows.
+ *
  * Groups what arrives at the same time into one flush: the SDK sends a small request for every chunk of every channel,
  * and a commit costs the same for one chunk and for a hundred.
  *
  * What it guarantees:
- * - N in, N out: every submitted item is settled exactly once: its promise gets its own result or its own error. That happens when
+ * - N in, N out: every submitted item is settled exactly once, with its own result or its own error. That happens when
  *   its flush is done, or at its deadline if the flush takes longer.
  * - Items of one channel are flushed one after another, in the order in which they came. No flush waits for more items
  *   to come.
@@ -12,15 +14,16 @@
  * - Items of one flush with the same address and the same content are written once, and all get an answer. An item with
  *   other content for that address waits for the next flush, and so do all later items of its channel.
  * - Organizations take turns in a flush (queue.ts).
- * - An item for which a flush returned TryAgain goes back to its place in the queue and is retried. While the database is
+ * - An item that a flush could not settle goes back to its place in the queue and is retried. While the database is
  *   away, no flush starts. Items that need a lock which another session holds are retried in flushes of their own,
  *   beside the others.
  * - Everything is bounded: rows and bytes of a flush, flushes at a time, rows and bytes in the queue, time in the
  *   queue, time until an item is settled.
  */
+import { TryAgain } from './outcomes.ts';
 import { type Batch, type BatchItem, type Entry, FairQueue, type QueueLimits } from './queue.ts';
 
-export type { BatchItem, BatchRow } from './queue.ts';
+export type { BatchItem, BatchSlice } from './queue.ts';
 
 export interface BatchLimits extends QueueLimits {
   flushesMax: number;
@@ -29,20 +32,6 @@ export interface BatchLimits extends QueueLimits {
   ingestMsMax: number;
   heldRetryMs: number;
   heldRetryMsMax: number;
-}
-
-/** The outcome of an item that a flush could not write now: it is to be retried. */
-export class TryAgain {
-  readonly why: 'away' | 'held';
-  readonly cause: Error;
-  /** The item may have been stored, or a session whose connection was lost may still store it. */
-  readonly isInDoubt: boolean;
-
-  constructor(why: 'away' | 'held', cause: Error, isInDoubt = false) {
-    this.why = why;
-    this.cause = cause;
-    this.isInDoubt = isInDoubt;
-  }
 }
 
 export interface BatcherOptions<Item extends BatchItem, Result> {
@@ -146,7 +135,8 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #begin(): void {
     if (this.#mayBegin()) {
-      const isHeld = ({ rows }: Item) => this.#holds.size > 0 && rows.some(({ channel }) => this.#holds.has(channel));
+      const isHeld = ({ slices }: Item) =>
+        this.#holds.size > 0 && slices.some(({ channel }) => this.#holds.has(channel));
       const mayGo = (item: Item) => !this.#isLate(item) && !this.#isBusy(item);
       this.#start(
         this.#queue.take((item) => mayGo(item) && !isHeld(item)),
@@ -166,17 +156,18 @@ export class Batcher<Item extends BatchItem, Result> {
     let isDue = false;
     for (const { retryAt } of this.#holds.values()) isDue ||= retryAt <= time;
     if (!isDue) return;
-    const mayRetry = ({ rows }: Item) => rows.every(({ channel }) => (this.#holds.get(channel)?.retryAt ?? 0) <= time);
+    const mayRetry = ({ slices }: Item) =>
+      slices.every(({ channel }) => (this.#holds.get(channel)?.retryAt ?? 0) <= time);
     this.#start(
       this.#queue.take((item) => mayGo(item) && mayRetry(item)),
       true,
     );
   }
 
-  #isBusy({ rows }: Item): boolean {
+  #isBusy({ slices }: Item): boolean {
     for (const flight of this.#flights) {
-      flight.channels ??= new Set(flight.entries.flatMap(({ item }) => item.rows.map(({ channel }) => channel)));
-      for (const { channel } of rows) if (flight.channels.has(channel)) return true;
+      flight.channels ??= new Set(flight.entries.flatMap(({ item }) => item.slices.map(({ channel }) => channel)));
+      for (const { channel } of slices) if (flight.channels.has(channel)) return true;
     }
     return false;
   }
@@ -227,7 +218,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #hold(items: readonly Item[]): void {
     const { limits, now } = this.#options;
-    for (const channel of new Set(items.flatMap(({ rows }) => rows.map(({ channel }) => channel)))) {
+    for (const channel of new Set(items.flatMap(({ slices }) => slices.map(({ channel }) => channel)))) {
       const tries = this.#holds.get(channel)?.tries ?? 0;
       const pauseMs = Math.min(limits.heldRetryMs * 2 ** tries, limits.heldRetryMsMax);
       this.#holds.set(channel, { retryAt: now() + pauseMs, tries: tries + 1 });
@@ -286,7 +277,7 @@ export class Batcher<Item extends BatchItem, Result> {
 
   #leave(entry: Entry<Item, Result>): void {
     this.#queue.leave(entry);
-    if (this.#holds.size > 0) for (const { channel } of entry.item.rows) this.#holds.delete(channel);
+    if (this.#holds.size > 0) for (const { channel } of entry.item.slices) this.#holds.delete(channel);
   }
 
   #endIfIdle(): void {

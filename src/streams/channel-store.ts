@@ -5,7 +5,7 @@ import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { inOneStatement, inOneTrip } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import type { FlushDependencies, Grace } from './flush-dependencies.ts';
-import { channelKey, type PlacedRow, type Row } from './ingest-rows.ts';
+import { channelKey, type KnownRow, type Row } from './ingest-rows.ts';
 
 /* The statements of a flush that deal with channels alone, each for many rows of any streams. */
 
@@ -98,7 +98,7 @@ const channelParameters = (rows: readonly Row[]) => [
 ];
 
 /** One row for each channel, in the order in which every transaction locks channels. */
-function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
+function rowOfEachChannel(rows: readonly KnownRow[]): KnownRow[] {
   // The key is the name: two channels can have one id if one is remembered from a database that has since been
   // replaced.
   const byChannel = new Map(rows.map((row) => [channelKey(row.item.dataId, row.channelName), row]));
@@ -111,7 +111,7 @@ function rowOfEachChannel(rows: readonly PlacedRow[]): PlacedRow[] {
  * latter happens when an older state of the database is restored while this server still remembers ids. Then nothing
  * that is sent later in the transaction is stored
  */
-export async function lockChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+export async function lockChannels(client: pg.PoolClient, rows: readonly KnownRow[]): Promise<void> {
   const channels = rowOfEachChannel(rows);
   const locked = client.query({
     name: 'lock_channels',
@@ -144,7 +144,7 @@ export class StreamClosed extends Error {}
  * channels: then it sees what was committed while that statement waited.
  * @throws StreamClosed; then nothing that is sent later in the transaction is stored
  */
-export async function requireOpen(client: pg.PoolClient, rows: readonly PlacedRow[], grace: Grace): Promise<void> {
+export async function requireOpen(client: pg.PoolClient, rows: readonly KnownRow[], grace: Grace): Promise<void> {
   // By stream; null where the stream takes the rows at any time. Of several requests, the one that came last counts.
   const waited = new Map<string, number | null>();
   for (const { item } of rows) {
@@ -172,7 +172,7 @@ const openSql = (lock: string) => `
      or clock_timestamp() - s.finalized_at <= make_interval(secs => $3::float8 + r.waited)`;
 
 /** Computes span and unit of the rows' channels from all their chunks, since a replacement may have removed them. */
-export async function recountChannels(client: pg.PoolClient, rows: readonly PlacedRow[]): Promise<void> {
+export async function recountChannels(client: pg.PoolClient, rows: readonly KnownRow[]): Promise<void> {
   await client.query({
     name: 'recount_channels',
     text: `update channels c

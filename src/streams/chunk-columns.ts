@@ -2,7 +2,7 @@ import { textArray } from '../database/array-literal.ts';
 import { uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { isPacked, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './ingest-rows.ts';
+import type { KnownRow } from './ingest-rows.ts';
 import { longParameters, placeColumns, placeSeries, type Slice, sliceSql } from './series-slices.ts';
 
 /*
@@ -26,7 +26,7 @@ interface Values {
   hash: Buffer;
 }
 
-type OfType<Type extends keyof Values> = { type: Type; of(row: PlacedRow): Values[Type] };
+type OfType<Type extends keyof Values> = { type: Type; of(row: KnownRow): Values[Type] };
 type Scalar = { [Type in keyof Values]: OfType<Type> }[keyof Values];
 /** A column whose value is a slice of a long parameter. */
 type Sliced = { type: 'float8[]' | 'bytea'; slice: Slice };
@@ -152,11 +152,11 @@ export function rowsSqlWith({ arrays, columns }: { arrays: { name: string; array
 export const rowsSql = rowsSqlWith({ arrays: [], columns: [] });
 
 /** The parameters of `rowsSql`. */
-export function rowsParameters(rows: readonly PlacedRow[]): unknown[] {
+export function rowsParameters(rows: readonly KnownRow[]): unknown[] {
   return [...scalars.map((column) => scalarParameter(column, rows)), ...placeSeries(rows)];
 }
 
-function scalarParameter(column: Scalar, rows: readonly PlacedRow[]): unknown {
+function scalarParameter(column: Scalar, rows: readonly KnownRow[]): unknown {
   switch (column.type) {
     case 'uuid':
       return uuidArray(rows.map(column.of));

@@ -26,7 +26,7 @@ export interface ChunkReader {
 interface Options {
   json: JsonLimits & PlausibleTimes & Pick<HttpLimits, 'unknownNamesShownMax'>;
   limits: StreamLimits;
-  /** Whether series may be packed already (database/standing.ts). */
+  /** Whether series may be packed already (database/readiness.ts). */
   packs(): boolean;
 }
 

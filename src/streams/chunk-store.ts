@@ -12,7 +12,7 @@ import {
   rowsSql,
 } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
-import { type AddressState, type FoundRow, type PlacedRow, type Row, sliceKey } from './ingest-rows.ts';
+import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
@@ -85,7 +85,7 @@ export async function readAddresses(
 
 type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
-const placeParameters = (rows: readonly PlacedRow[]) => [
+const placeParameters = (rows: readonly KnownRow[]) => [
   uuidArray(rows.map(({ item }) => item.dataId)),
   bigintArray(rows.map(({ channelId }) => channelId)),
   bigintArray(rows.map(({ item }) => item.chunkIndex)),
@@ -111,7 +111,7 @@ export interface InsertedChunks {
  */
 export async function insertChunks(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
+  rows: readonly KnownRow[],
   limits: PartLimits,
 ): Promise<InsertedChunks> {
   const inserted = new Set<string>();
@@ -200,7 +200,7 @@ export interface StoredChunk {
 /** The chunks that are stored in the slices of the rows, by `sliceKey`. */
 export async function readStoredChunks(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
+  rows: readonly KnownRow[],
 ): Promise<Map<string, StoredChunk>> {
   const result = await client.query<StoredChunk>({
     name: 'read_stored_chunks',
@@ -225,7 +225,7 @@ export async function readStoredChunks(
  */
 export async function replaceChunks(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
+  rows: readonly KnownRow[],
   limits: PartLimits,
 ): Promise<{ channelId: number; pointCount: number }[]> {
   return sendInParts(client, rows, limits, { name: 'replace_chunks', text: replaceSql, values: rowsParameters });

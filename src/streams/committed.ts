@@ -1,4 +1,4 @@
-import type { PlacedRow } from './ingest-rows.ts';
+import type { KnownRow } from './ingest-rows.ts';
 import type { Stored } from './outcomes.ts';
 
 /*
@@ -7,7 +7,7 @@ import type { Stored } from './outcomes.ts';
  */
 
 /** A chunk that is new or has replaced another one, as it is stored now. */
-export type CommittedChunk = Readonly<PlacedRow & Stored>;
+export type CommittedChunk = Readonly<KnownRow & Stored>;
 
 export type OnCommitted = (chunks: readonly CommittedChunk[]) => void;
 

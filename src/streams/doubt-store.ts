@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type PlacedRow, sliceKey } from './ingest-rows.ts';
+import { type KnownRow, sliceKey } from './ingest-rows.ts';
 
 /** The chunk that is stored in the slice of a row in doubt. */
 export interface DoubtfulChunk {
@@ -28,8 +28,8 @@ export async function readClockSeconds(client: pg.PoolClient): Promise<number> {
  */
 export async function readDoubtfulChunks(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
-  sentSeconds: (row: PlacedRow) => number,
+  rows: readonly KnownRow[],
+  sentSeconds: (row: KnownRow) => number,
 ): Promise<Map<string, DoubtfulChunk>> {
   const result = await client.query<DoubtfulChunk>({
     name: 'read_doubtful_chunks',

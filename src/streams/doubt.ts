@@ -11,9 +11,9 @@ import { lockChannels } from './channel-store.ts';
 import { readAddresses } from './chunk-store.ts';
 import { type DoubtfulChunk, readClockSeconds, readDoubtfulChunks } from './doubt-store.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
-import { type FoundRow, type IngestItem, type PlacedRow, sliceOf } from './ingest-rows.ts';
+import { type FoundRow, type IngestItem, type KnownRow, sliceOf } from './ingest-rows.ts';
 import { byRequest, type ChunkOutcome, overtakenError, type Stored } from './outcomes.ts';
-import { place, refusalOf, rowsOf, writeRows } from './write-chunks.ts';
+import { refusalOf, rowsOf, withChannels, writeRows } from './write-chunks.ts';
 
 /**
  * What that read finds for a chunk: its outcome; or 'not stored'; or 'overtaken': it was not stored, and another
@@ -29,15 +29,15 @@ export async function resolveDoubt(
 ): Promise<RequestOutcomes> {
   const found = await readAddresses(deps, rowsOf(items));
   const outcomes: RequestOutcomes = new Map();
-  const rowsToPlace: FoundRow[] = [];
+  const withoutChannels: FoundRow[] = [];
   for (const item of items) {
     const own = found.filter((row) => row.item === item);
     const refusal = refusalOf(item, own);
-    if (refusal === undefined) rowsToPlace.push(...own);
+    if (refusal === undefined) withoutChannels.push(...own);
     else outcomes.set(item, refusal);
   }
-  if (rowsToPlace.length === 0) return outcomes;
-  const rows = await place(deps, rowsToPlace);
+  if (withoutChannels.length === 0) return outcomes;
+  const rows = await withChannels(deps, withoutChannels);
   const { stored, overtaken } = await inTransaction(
     deps.pool,
     async (client) => resolveUnderLock(client, deps, rows, now),
@@ -52,12 +52,12 @@ export async function resolveDoubt(
 async function resolveUnderLock(
   client: pg.PoolClient,
   deps: FlushDependencies,
-  rows: PlacedRow[],
+  rows: KnownRow[],
   now: () => number,
-): Promise<{ stored: (PlacedRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
+): Promise<{ stored: (KnownRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
   await lockChannels(client, rows);
   const offsetSeconds = await clockOffset(client, now);
-  const sentSeconds = ({ item }: PlacedRow) => offsetSeconds + (item.inDoubtSince ?? now()) / 1_000;
+  const sentSeconds = ({ item }: KnownRow) => offsetSeconds + (item.inDoubtSince ?? now()) / 1_000;
   const chunks = await readDoubtfulChunks(client, rows, sentSeconds);
   const findings = new Map(rows.map((row) => [row, judge(row, chunks.get(sliceOf(row)))]));
   const overtaken = new Map<IngestItem, string[]>();
@@ -94,7 +94,7 @@ async function clockOffset(client: pg.PoolClient, now: () => number): Promise<nu
 
 const clockReadings = 3;
 
-function judge({ image }: PlacedRow, chunk: DoubtfulChunk | undefined): Finding {
+function judge({ image }: KnownRow, chunk: DoubtfulChunk | undefined): Finding {
   if (chunk === undefined) return 'not stored';
   if (chunk.contentHash.equals(image.contentHash)) {
     if (!chunk.isRecent) return 'unchanged';

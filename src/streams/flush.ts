@@ -1,7 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
 import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
-import { TryAgain } from './batcher.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
 import { resolveDoubt } from './doubt.ts';
@@ -9,7 +8,7 @@ import { createGrace, type FlushDependencies } from './flush-dependencies.ts';
 import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
-import { byRequest, type IngestResult } from './outcomes.ts';
+import { byRequest, type IngestResult, TryAgain } from './outcomes.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
@@ -20,7 +19,8 @@ import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
  *
  * What it guarantees:
  * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.
- * - Identical content changes nothing, locks nothing and writes nothing; other content replaces the same slice.
+ * - Identical content changes nothing and writes nothing; where the slow path sees it, it takes no lock either. Other
+ *   content replaces the same slice.
  * - Counters are exact, however many write at the same time: every transaction locks the channels, in the same order,
  *   before it touches their chunks (docs/decisions/0001-lock-channels-first.md).
  * - It never waits long. A request that cannot be written now comes back as TryAgain; nothing of it has been stored, unless
@@ -45,7 +45,9 @@ interface FlushOptions {
   report?(error: unknown): void;
 }
 
-/** Makes a Flush. No two of its requests may write the same slice. What it remembers is local to this process. */
+/**
+ * Makes a Flush. The caller never passes two requests for one slice (the batcher sees to it). What it remembers is local to this process.
+ */
 export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
   const { database, graceSeconds, limits, now } = given;
   const pool = database.everyOrganization.ingest;
@@ -100,7 +102,7 @@ type FindHeld = (items: IngestItem[]) => Promise<Set<IngestItem>>;
  */
 async function writeAhead(deps: FlushDependencies, items: IngestItem[], findHeld: FindHeld): Promise<RequestOutcomes> {
   const { known, onCommitted } = deps;
-  const rows = items.flatMap((item) => known.place(item) ?? []);
+  const rows = items.flatMap((item) => known.rowsIfNew(item) ?? []);
   if (rows.length === 0) return new Map();
   const sent = [...new Set(rows.map(({ item }) => item))];
   try {

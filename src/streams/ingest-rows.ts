@@ -45,7 +45,7 @@ export interface FoundRow extends Row {
 }
 
 /** A row whose stream and channel are known. */
-export interface PlacedRow extends Row {
+export interface KnownRow extends Row {
   channelId: number;
   pointsPerChunk: number;
 }
@@ -53,7 +53,7 @@ export interface PlacedRow extends Row {
 /** A key for the slice that a row writes, unique among all streams. */
 export const sliceKey = (channelId: number, chunkIndex: number) => `${channelId} ${chunkIndex}`;
 
-export const sliceOf = (row: PlacedRow) => sliceKey(row.channelId, row.item.chunkIndex);
+export const sliceOf = (row: KnownRow) => sliceKey(row.channelId, row.item.chunkIndex);
 
 /** A key for a channel, unique among all streams, also before the channel has an id. */
 export const channelKey = (dataId: string, channelName: string) => `${dataId} ${channelName}`;

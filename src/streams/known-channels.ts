@@ -1,5 +1,5 @@
 import type { OnCommitted } from './committed.ts';
-import { channelKey, hasExactOffsets, type IngestItem, type PlacedRow } from './ingest-rows.ts';
+import { channelKey, hasExactOffsets, type IngestItem, type KnownRow } from './ingest-rows.ts';
 
 /*
  * A cache of the channels that this process writes: their ids, and the highest index that it has written in each. A
@@ -11,11 +11,11 @@ export interface KnownChannels {
    * The rows of a request whose chunks are probably all new; undefined when a chunk may be stored or a channel is not
    * in the cache.
    */
-  place(item: IngestItem): PlacedRow[] | undefined;
+  rowsIfNew(item: IngestItem): KnownRow[] | undefined;
   /** Notes chunks that were written. Only created ones raise the highest index. */
   note: OnCommitted;
   /** Drops the channels of these rows. */
-  forget(rows: readonly PlacedRow[]): void;
+  forget(rows: readonly KnownRow[]): void;
   /** Drops everything: the next connection may lead to an older state of the database. */
   forgetAll(): void;
 }
@@ -32,9 +32,9 @@ export function createKnownChannels(channelsMax: number): KnownChannels {
   const keyOf = (item: IngestItem, channelName: string) =>
     `${item.organizationId} ${channelKey(item.dataId, channelName)}`;
   return {
-    place(item) {
+    rowsIfNew(item) {
       if (item.isRestoring) return undefined;
-      const rows: PlacedRow[] = [];
+      const rows: KnownRow[] = [];
       for (const { channelName, image } of item.arrivals) {
         const known = channels.get(keyOf(item, channelName));
         if (known === undefined || item.chunkIndex <= known.newestIndex) return undefined;

@@ -6,7 +6,7 @@ import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
-import type { PlacedRow } from './ingest-rows.ts';
+import type { KnownRow } from './ingest-rows.ts';
 import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /*
@@ -26,7 +26,7 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
  */
 export async function insertNewChunks(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
+  rows: readonly KnownRow[],
   limits: PartLimits,
 ): Promise<Map<number, number>> {
   // In the order in which every transaction locks channels, across all parts.
@@ -45,7 +45,7 @@ export async function insertNewChunks(
  * Chunks of a channel lie side by side in ascending order. So PostgreSQL splits a full page of their index at its end,
  * not in its middle. That fills the pages, and logs less.
  */
-const inOrder = (one: PlacedRow, other: PlacedRow) =>
+const inOrder = (one: KnownRow, other: KnownRow) =>
   one.channelId - other.channelId || one.item.chunkIndex - other.item.chunkIndex;
 
 interface Grown {
@@ -55,7 +55,7 @@ interface Grown {
 
 /** What a channel grows by. */
 interface Growth {
-  row: PlacedRow;
+  row: KnownRow;
   chunks: number;
   points: number;
   nulls: number;
@@ -68,7 +68,7 @@ interface Growth {
 }
 
 /** @param rows sorted by channel. @returns also the place of each row's channel in `channels`, counted from 1 */
-function growthOf(rows: readonly PlacedRow[]): { channels: Growth[]; places: number[] } {
+function growthOf(rows: readonly KnownRow[]): { channels: Growth[]; places: number[] } {
   const channels: Growth[] = [];
   const places = rows.map((row) => {
     let growth = channels.at(-1);
@@ -85,13 +85,13 @@ function growthOf(rows: readonly PlacedRow[]): { channels: Growth[]; places: num
 const noSpan = { timeMin: null, timeMax: null, secondsMax: null };
 
 // Not by the id alone: two channels can have one id if one is remembered from a database that has since been replaced.
-const isSameChannel = (one: PlacedRow, other: PlacedRow) =>
+const isSameChannel = (one: KnownRow, other: KnownRow) =>
   one.channelId === other.channelId &&
   one.channelName === other.channelName &&
   one.item.dataId === other.item.dataId &&
   one.item.organizationId === other.item.organizationId;
 
-function add(growth: Growth, { image, item }: PlacedRow): void {
+function add(growth: Growth, { image, item }: KnownRow): void {
   growth.chunks++;
   growth.points += image.pointCount;
   growth.nulls += image.nullCount;
@@ -135,7 +135,7 @@ const channelParameters = [
 ];
 const placesParameter = first + channelParameters.length;
 
-function parametersOf(rows: readonly PlacedRow[]): unknown[] {
+function parametersOf(rows: readonly KnownRow[]): unknown[] {
   const { channels, places } = growthOf(rows);
   return [...rowsParameters(rows), ...channelParameters.map(({ of }) => of(channels)), encodeFloat8Array(places)];
 }

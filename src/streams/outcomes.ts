@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import type { IngestItem, PlacedRow } from './ingest-rows.ts';
+import type { IngestItem, KnownRow } from './ingest-rows.ts';
 
 export type ChunkOutcome = 'created' | 'unchanged' | 'replaced';
 
@@ -12,8 +12,26 @@ export interface Stored {
 /** By channel name. */
 export type IngestResult = Map<string, Stored>;
 
+/**
+ * The outcome of an item that a flush could not settle: it is to be retried. `held` says that others are in its way: a
+ * session that keeps a lock, writers that were faster each time, or a finalize whose grace ended meanwhile. Retrying finds
+ * out; the items of other channels go on.
+ */
+export class TryAgain {
+  readonly why: 'away' | 'held';
+  readonly cause: Error;
+  /** The item may have been stored, or a session whose connection was lost may still store it. */
+  readonly isInDoubt: boolean;
+
+  constructor(why: 'away' | 'held', cause: Error, isInDoubt = false) {
+    this.why = why;
+    this.cause = cause;
+    this.isInDoubt = isInDoubt;
+  }
+}
+
 /** Groups the outcomes of rows by their requests. */
-export function byRequest(stored: readonly (PlacedRow & Stored)[]): Map<IngestItem, IngestResult> {
+export function byRequest(stored: readonly (KnownRow & Stored)[]): Map<IngestItem, IngestResult> {
   const results = new Map<IngestItem, IngestResult>();
   for (const { item, channelName, outcome, totalPoints } of stored) {
     const result = results.get(item);

@@ -4,8 +4,8 @@
  * others have sent.
  */
 
-/** One slice that an item writes: its address, its channel, and a digest of its content. */
-export interface BatchRow {
+/** One slice that an item writes: the chunk of one channel, by its address and a digest of its content. Limits call it a row. */
+export interface BatchSlice {
   address: string;
   /** Rows of one channel are written in the order in which they came. */
   channel: string;
@@ -14,7 +14,7 @@ export interface BatchRow {
 
 export interface BatchItem {
   organizationId: string;
-  rows: readonly BatchRow[];
+  slices: readonly BatchSlice[];
   bytes: number;
   /** When its request came, in milliseconds of the batcher's clock. */
   arrivedAt: number;
@@ -73,7 +73,7 @@ export class FairQueue<Item extends BatchItem, Result> {
   }
 
   /** Why there is no room for an item, in words; undefined where there is. */
-  fullness({ organizationId, rows, bytes }: Item): string | undefined {
+  fullness({ organizationId, slices, bytes }: Item): string | undefined {
     const { queueRowsMax, queueBytesMax, queueShareMax } = this.#limits;
     // An empty queue takes anything that passed the other limits, so that no item is too large for ever.
     if (this.#total.rows === 0) return undefined;
@@ -83,7 +83,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     const why = (what: string, total: number, mine: number, max: number) =>
       `${total} ${what} are waiting, ${mine} of them of this organization (the most is ${max}, and for an organization ` +
       `${queueShareMax} times what is free)`;
-    if (isFull(this.#total.rows, own.rows, rows.length, queueRowsMax)) {
+    if (isFull(this.#total.rows, own.rows, slices.length, queueRowsMax)) {
       return why('chunks', this.#total.rows, own.rows, queueRowsMax);
     }
     if (isFull(this.#total.bytes, own.bytes, bytes, queueBytesMax)) {
@@ -98,7 +98,7 @@ export class FairQueue<Item extends BatchItem, Result> {
     const load = this.#loads.get(organizationId) ?? { rows: 0, bytes: 0 };
     this.#loads.set(organizationId, load);
     for (const one of [load, this.#total]) {
-      one.rows += item.rows.length;
+      one.rows += item.slices.length;
       one.bytes += item.bytes;
     }
     const line = this.#lines.get(organizationId);
@@ -128,7 +128,7 @@ export class FairQueue<Item extends BatchItem, Result> {
   leave({ item }: Entry<Item, Result>): void {
     const load = this.#loads.get(item.organizationId) as Load;
     for (const one of [load, this.#total]) {
-      one.rows -= item.rows.length;
+      one.rows -= item.slices.length;
       one.bytes -= item.bytes;
     }
     if (load.rows === 0) this.#loads.delete(item.organizationId);
@@ -157,14 +157,14 @@ export class FairQueue<Item extends BatchItem, Result> {
     while (open.length > 0 && !draft.isFull) {
       const line = open.reduce((least, one) => (one.share < least.share ? one : least));
       const entry = line.entries[line.next] as Entry<Item, Result>;
-      const place = draft.add(entry);
-      if (place === 'no room') {
+      const verdict = draft.add(entry);
+      if (verdict === 'no room') {
         // Later items of this organization must not overtake it.
         open = open.filter((one) => one !== line);
         continue;
       }
       line.next++;
-      if (place === 'waits') line.rest.push(entry);
+      if (verdict === 'waits') line.rest.push(entry);
       else line.share += draft.shareOf(entry.item);
       if (line.next === line.entries.length) open = open.filter((one) => one !== line);
     }
@@ -205,43 +205,43 @@ class Draft<Item extends BatchItem, Result> {
   }
 
   /** How much of a flush an item takes. */
-  shareOf({ rows, bytes }: Item): number {
-    return rows.length / this.#limits.flushRowsMax + bytes / this.#limits.flushBytesMax;
+  shareOf({ slices, bytes }: Item): number {
+    return slices.length / this.#limits.flushRowsMax + bytes / this.#limits.flushBytesMax;
   }
 
   add(entry: Entry<Item, Result>): 'goes' | 'waits' | 'no room' {
     const { item } = entry;
-    const isBehind = this.#behind.size > 0 && item.rows.some(({ channel }) => this.#behind.has(channel));
-    const place = isBehind || !this.#mayGo(item) ? 'wait' : placeOf(item, this.#taken);
-    if (place === 'wait') {
-      for (const { channel } of item.rows) this.#behind.add(channel);
+    const isBehind = this.#behind.size > 0 && item.slices.some(({ channel }) => this.#behind.has(channel));
+    const role = isBehind || !this.#mayGo(item) ? 'wait' : roleOf(item, this.#taken);
+    if (role === 'wait') {
+      for (const { channel } of item.slices) this.#behind.add(channel);
       return 'waits';
     }
-    if (place !== 'lead') {
-      this.batch.followers[place]?.push(entry);
+    if (role !== 'lead') {
+      this.batch.followers[role]?.push(entry);
       return 'goes';
     }
     if (this.#rows > 0 && !this.#fits(item)) return 'no room';
-    for (const { address, content } of item.rows) {
+    for (const { address, content } of item.slices) {
       this.#taken.set(address, { content, leader: this.batch.leaders.length });
     }
     this.batch.leaders.push(entry);
     this.batch.followers.push([]);
-    this.#rows += item.rows.length;
+    this.#rows += item.slices.length;
     this.#bytes += item.bytes;
     return 'goes';
   }
 
-  #fits({ rows, bytes }: Item): boolean {
-    return this.#rows + rows.length <= this.#limits.flushRowsMax && this.#bytes + bytes <= this.#limits.flushBytesMax;
+  #fits({ slices, bytes }: Item): boolean {
+    return this.#rows + slices.length <= this.#limits.flushRowsMax && this.#bytes + bytes <= this.#limits.flushBytesMax;
   }
 }
 
 /** Whether an item leads (is written), repeats a leader (the number of that leader), or waits for the next batch. */
-function placeOf(item: BatchItem, taken: Map<string, { content: string; leader: number }>): 'lead' | 'wait' | number {
-  const known = item.rows.map(({ address }) => taken.get(address));
+function roleOf(item: BatchItem, taken: Map<string, { content: string; leader: number }>): 'lead' | 'wait' | number {
+  const known = item.slices.map(({ address }) => taken.get(address));
   if (known.every((one) => one === undefined)) return 'lead';
   const leader = known[0]?.leader;
-  const repeats = known.every((one, i) => one?.leader === leader && one?.content === item.rows[i]?.content);
+  const repeats = known.every((one, i) => one?.leader === leader && one?.content === item.slices[i]?.content);
   return leader !== undefined && repeats ? leader : 'wait';
 }

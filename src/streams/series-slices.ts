@@ -1,6 +1,6 @@
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { bytesApart, imageBytes, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
-import type { PlacedRow } from './ingest-rows.ts';
+import type { KnownRow } from './ingest-rows.ts';
 
 /*
  * How the series of many chunks are sent in one statement, in any form. The residuals of all packed series lie end to
@@ -45,7 +45,7 @@ export function sliceSql({ series: one, of }: Slice, parameterOf: (name: string)
 }
 
 /** The parameters of `placeColumns` and `longParameters`. */
-export function placeSeries(rows: readonly PlacedRow[]): Buffer[] {
+export function placeSeries(rows: readonly KnownRow[]): Buffer[] {
   const sent: Buffer[] = [];
   const residuals: Buffer[] = [];
   let nextPoint = 1;

@@ -10,7 +10,7 @@ import { createPacker } from '../database/series-packer.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
-import { Batcher, TryAgain } from './batcher.ts';
+import { Batcher } from './batcher.ts';
 import { toChunkImage } from './chunk-image.ts';
 import type { OnCommitted } from './committed.ts';
 import { createFlush, type Flush, forgetWithConnections } from './flush.ts';
@@ -18,7 +18,7 @@ import { createIngestCalls } from './ingest-calls.ts';
 import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
-import type { ChunkOutcome, IngestResult, Stored } from './outcomes.ts';
+import { type ChunkOutcome, type IngestResult, type Stored, TryAgain } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
 import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
@@ -154,9 +154,10 @@ export function createStreamService(options: Options): StreamService {
         image: toChunkImage(readings, database.readiness.packs() ? packer : undefined),
       };
       const item = toItem(identity, revision.dataId, revision.chunkIndex, [arrival], now(), originOf);
-      // Other content than a late chunk with the same readings, since that is refused and this is not.
-      const rows = item.rows.map((row) => ({ ...row, content: `restored ${row.content}` }));
-      const restoring = { ...item, rows, isRestoring: true };
+      // Marked, so that a late chunk with the same readings is not taken for a repeat of this: it may be refused where this
+      // is not.
+      const slices = item.slices.map((slice) => ({ ...slice, content: `restored ${slice.content}` }));
+      const restoring = { ...item, slices, isRestoring: true };
       return acknowledge(restoring, await submit(restoring), metrics);
     },
 
@@ -259,12 +260,23 @@ function toItem(
   arrivedAt: number,
   originOf: (() => Origin) | undefined,
 ): IngestItem {
-  const rows = arrivals.map(({ channelName, image }) => {
+  const slices = arrivals.map(({ channelName, image }) => {
     const channel = `${organizationId} ${channelKey(dataId, channelName)}`;
     return { address: `${chunkIndex} ${channel}`, channel, content: image.contentHash.toString('latin1') };
   });
   const bytes = arrivals.reduce((sum, { image }) => sum + sizeOf(image.timestamps) + sizeOf(image.values), 0);
-  return { organizationId, keyId, dataId, chunkIndex, arrivals, isRestoring: false, originOf, rows, bytes, arrivedAt };
+  return {
+    organizationId,
+    keyId,
+    dataId,
+    chunkIndex,
+    arrivals,
+    isRestoring: false,
+    originOf,
+    slices,
+    bytes,
+    arrivedAt,
+  };
 }
 
 /** A series takes some memory even without bytes: regular times have no residuals. */

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { nextTurn } from '../lib/turns.ts';
-import type { PlacedRow } from './ingest-rows.ts';
+import type { KnownRow } from './ingest-rows.ts';
 import type { StreamLimits } from './limits.ts';
 
 /** The limits that decide how a statement of many rows is split. */
@@ -13,9 +13,9 @@ export type PartLimits = Pick<StreamLimits, 'flushRowsMax' | 'statementRowsMax'>
  */
 export async function sendInParts<Answer extends pg.QueryResultRow>(
   client: pg.PoolClient,
-  rows: readonly PlacedRow[],
+  rows: readonly KnownRow[],
   limits: PartLimits,
-  statement: { name: string; text: string; values(part: readonly PlacedRow[]): unknown[] },
+  statement: { name: string; text: string; values(part: readonly KnownRow[]): unknown[] },
 ): Promise<Answer[]> {
   const { values, ...sql } = statement;
   const sent: Promise<pg.QueryResult<Answer>>[] = [];
@@ -29,7 +29,7 @@ export async function sendInParts<Answer extends pg.QueryResultRow>(
   return (await Promise.all(sent)).flatMap((answer) => answer.rows);
 }
 
-function statementParts(rows: readonly PlacedRow[], { statementRowsMax }: PartLimits): PlacedRow[][] {
+function statementParts(rows: readonly KnownRow[], { statementRowsMax }: PartLimits): KnownRow[][] {
   const count = Math.ceil(rows.length / statementRowsMax);
   return Array.from({ length: count }, (_, i) => rows.slice(i * statementRowsMax, (i + 1) * statementRowsMax));
 }

@@ -15,7 +15,7 @@ import {
   type FoundRow,
   hasExactOffsets,
   type IngestItem,
-  type PlacedRow,
+  type KnownRow,
   type Row,
   sliceOf,
 } from './ingest-rows.ts';
@@ -45,12 +45,12 @@ export async function writeAfterLookup(deps: FlushDependencies, items: IngestIte
     else outcomes.set(item, result);
   }
   if (writes.length === 0) return outcomes;
-  const placed = await place(deps, writes);
-  await breathe(placed, deps);
+  const known = await withChannels(deps, writes);
+  await breathe(known, deps);
   const areNew = writes.every(({ state }) => state.isSame === null);
   const stored =
-    (areNew ? await writeNewRows(deps, placed) : undefined) ??
-    (await inTransaction(deps.pool, (client) => writeRows(client, placed, deps), deps.patience));
+    (areNew ? await writeNewRows(deps, known) : undefined) ??
+    (await inTransaction(deps.pool, (client) => writeRows(client, known, deps), deps.patience));
   await breathe(stored, deps);
   deps.onCommitted(stored);
   return new Map([...outcomes, ...byRequest(stored)]);
@@ -78,7 +78,7 @@ function decideByLookup(item: IngestItem, rows: FoundRow[]): IngestResult | Erro
   return closed && !item.isRestoring ? closedError(differing.map(({ channelName }) => channelName)) : undefined;
 }
 
-/** Why a request can never be stored, whatever is stored already. */
+/** Refusals that do not depend on what is stored at the address: an unknown stream, an offset that is no exact integer. */
 export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[]): ApiError | undefined {
   const { pointsPerChunk } = (rows[0] as FoundRow).state;
   if (pointsPerChunk === null) return notFound('Stream');
@@ -91,7 +91,7 @@ export function refusalOf({ chunkIndex, ...item }: IngestItem, rows: FoundRow[])
 }
 
 /** Gives every row its channel; creates the channels that are new. */
-export async function place(deps: FlushDependencies, rows: FoundRow[]): Promise<PlacedRow[]> {
+export async function withChannels(deps: FlushDependencies, rows: FoundRow[]): Promise<KnownRow[]> {
   const unknown = rows.filter(({ state }) => state.channelId === null);
   if (unknown.length > 0) await insertChannels(deps, unknown);
   const ids = unknown.length > 0 ? await findChannels(deps, unknown) : new Map<string, number>();
@@ -106,7 +106,7 @@ export async function place(deps: FlushDependencies, rows: FoundRow[]): Promise<
 /**
  * Writes chunks that were not stored a moment ago. Undefined where another writer was faster: then nothing was stored.
  */
-async function writeNewRows(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[] | undefined> {
+async function writeNewRows(deps: FlushDependencies, rows: KnownRow[]): Promise<(KnownRow & Stored)[] | undefined> {
   try {
     return await insertNew(deps, rows);
   } catch (error) {
@@ -116,7 +116,7 @@ async function writeNewRows(deps: FlushDependencies, rows: PlacedRow[]): Promise
 }
 
 /** The transaction for new chunks, which nearly all are: one round trip. @throws 23505 when one is not new */
-export async function insertNew(deps: FlushDependencies, rows: PlacedRow[]): Promise<(PlacedRow & Stored)[]> {
+export async function insertNew(deps: FlushDependencies, rows: KnownRow[]): Promise<(KnownRow & Stored)[]> {
   const { pool, patience, grace, limits } = deps;
   // The insert locks the channels before PostgreSQL checks whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
@@ -134,7 +134,7 @@ export async function insertNew(deps: FlushDependencies, rows: PlacedRow[]): Pro
 /** The same for very many chunks: they are encoded in several turns of the event loop. */
 async function insertInTurns(
   client: pg.PoolClient,
-  rows: PlacedRow[],
+  rows: KnownRow[],
   deps: FlushDependencies,
 ): Promise<[Map<number, number>]> {
   const totals = await insertNewChunks(client, rows, deps.limits);
@@ -145,9 +145,9 @@ async function insertInTurns(
 /** Writes rows inside a transaction: locks the channels, inserts new chunks, compares those stored before and replaces what differs. */
 export async function writeRows(
   client: pg.PoolClient,
-  rows: PlacedRow[],
+  rows: KnownRow[],
   { grace, limits }: Pick<FlushDependencies, 'grace' | 'limits'>,
-): Promise<(PlacedRow & Stored)[]> {
+): Promise<(KnownRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them in order, so the insert sees what was committed while the lock was
   // waited for.
   const [, , { inserted, totals }] = await Promise.all([
@@ -156,7 +156,7 @@ export async function writeRows(
     insertChunks(client, rows, limits),
   ]);
   const taken = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, limits) : new Set<PlacedRow>();
+  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, limits) : new Set<KnownRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
@@ -166,13 +166,13 @@ export async function writeRows(
 /** Rows whose slices are taken: replaces what differs and fills in the totals. @returns those that it replaced. */
 async function replaceDiffering(
   client: pg.PoolClient,
-  rows: PlacedRow[],
+  rows: KnownRow[],
   totals: Map<number, number>,
   limits: FlushDependencies['limits'],
-): Promise<Set<PlacedRow>> {
+): Promise<Set<KnownRow>> {
   const stored = await readStoredChunks(client, rows);
   // Every slice has one: a chunk is removed only after its channel, and the channels are locked.
-  const before = (row: PlacedRow) => stored.get(sliceOf(row)) as StoredChunk;
+  const before = (row: KnownRow) => stored.get(sliceOf(row)) as StoredChunk;
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {

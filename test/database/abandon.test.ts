@@ -15,7 +15,7 @@ beforeAll(async () => {
   database = openDatabase(loginOf(server.databaseUrl), {
     poolMax: 2,
     onIdleError: () => {},
-    bounds: { abandonedMsMax: 50 },
+    limits: { abandonedMsMax: 50 },
   });
 });
 afterAll(async () => {

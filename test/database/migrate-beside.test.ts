@@ -41,17 +41,15 @@ describe('a migration of a table that a transaction has read', () => {
     const { told, log } = listen();
     const migrating = migrate(database, { ...quick, folder: await folderOf(second), log });
     const writer = open();
-    let slowest = 0;
-    for (const until = performance.now() + 2_500; performance.now() < until; await sleep(20)) {
+    // A writer that had to wait for the reader would wait for ever: the reader ends only after two have met a try and got
+    // through.
+    for (let met = 0; met < 2; await sleep(20)) {
       const startedAt = performance.now();
       await writer.pool.query('insert into first values (1)');
-      slowest = Math.max(slowest, performance.now() - startedAt);
+      if (performance.now() - startedAt > 50) met++;
     }
     await reader.query('commit');
     expect(await migrating).toEqual(['0002_second']);
-    // It was met, and ended with the try.
-    expect(slowest).toBeGreaterThan(50);
-    expect(slowest).toBeLessThan(1_500);
     const waits = told.filter(({ message }) => message.includes('waits for locks'));
     expect(waits).toMatchObject([
       { migration: '0002_second', holders: [{ pid: reader.pid, application: 'a notebook' }] },

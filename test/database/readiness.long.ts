@@ -28,7 +28,7 @@ async function startBreakable() {
   await server.owner.pool.query(`grant metrology_api, metrology_service to ${login}`);
   url.username = login;
   url.password = 'only-for-tests';
-  const database = openDatabase(url.href, { poolMax: 2, onIdleError: () => {}, bounds: { readinessKeepMs: 0 } });
+  const database = openDatabase(url.href, { poolMax: 2, onIdleError: () => {}, limits: { readinessKeepMs: 0 } });
   onTestFinished(async () => {
     await database.close();
     await server.owner.pool.query(`drop role if exists ${login}`).catch(() => {});
@@ -110,7 +110,7 @@ describe('a server that may not go on', () => {
       const server = await startTestServer();
       onTestFinished(() => server.close());
       const never = { readinessKeepMs: 3_600_000, readinessEveryMs: 3_600_000 };
-      const database = openDatabase(loginOf(server.databaseUrl), { poolMax: 2, onIdleError: () => {}, bounds: never });
+      const database = openDatabase(loginOf(server.databaseUrl), { poolMax: 2, onIdleError: () => {}, limits: never });
       onTestFinished(() => database.close());
       const { chunk, ready } = await serveOn(database, server.keys.ada);
       expect((await ready()).status).toBe(200);
@@ -178,7 +178,7 @@ describe('looks', () => {
 
   test('are shared by all who ask within readinessKeepMs: a flood of /readyz costs one', async () => {
     let looks = 0;
-    (server.database.pools.standing as pg.Pool).on('acquire', () => looks++);
+    (server.database.pools.readiness as pg.Pool).on('acquire', () => looks++);
     let perLook = 0;
     // The server has looked by itself a moment ago.
     const lookOnce = async () => {

@@ -99,7 +99,7 @@ describe('connections', () => {
   beforeAll(async () => {
     server = await startTestServer();
     const url = new URL(server.databaseUrl);
-    database = openDatabase(url.href, { poolMax: 4, onIdleError: () => {}, bounds: { readStatementMsMax: 1_500 } });
+    database = openDatabase(url.href, { poolMax: 4, onIdleError: () => {}, limits: { readStatementMsMax: 1_500 } });
   });
   afterAll(async () => {
     await database?.close();

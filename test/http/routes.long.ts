@@ -201,6 +201,8 @@ function forEach(
 let server: TestServer;
 /** One that has forgotten whom it asks for: all that its routes read or edit, they do as the rival's organization. */
 let forgetful: TestServer;
+/** One whose tables have no policies: there the comparison with the organization in each statement stands alone. */
+let unguarded: TestServer;
 const routes = new Map<string, RouteOptions>();
 
 /** Requests that this process has sent over a socket; those of the tests are injected. */
@@ -224,6 +226,8 @@ beforeAll(async () => {
     ...database,
     as: (organizationId) => ({ ...database.as(rival.organizationId), organizationId }),
   }));
+  unguarded = await startTestServer({ REFERENCE_CLOCK: true });
+  await takePoliciesFrom(unguarded);
   refused.expired = await keyWith(`expires_at = now() - interval '1 second'`);
   refused.revoked = await keyWith('revoked_at = now()');
   for (const scope of scopes) {
@@ -234,7 +238,18 @@ beforeAll(async () => {
 afterAll(async () => {
   await forgetful?.close();
   await server?.close();
+  await unguarded?.close();
 });
+
+/** The database is the server's own and goes with it. */
+async function takePoliciesFrom({ owner }: TestServer): Promise<void> {
+  const { rows } = await owner.pool.query(
+    `select oid::regclass::text as name from pg_class
+     where relnamespace = 'public'::regnamespace and relkind = 'r' and relrowsecurity`,
+  );
+  expect(rows.length).toBeGreaterThan(10);
+  for (const { name } of rows) await owner.pool.query(`alter table ${name} disable row level security`);
+}
 
 /** Keys that open nothing, by why. */
 const refused: Record<string, string> = {
@@ -264,10 +279,10 @@ const routeOf = (name: string) => [...routes].find(([route]) => plain(route) ===
 
 let made = 0;
 /** One of everything, linked and with a point in it, under the key of ada or of another. */
-async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
+async function makeThings(who: 'ada' | 'rival' = 'ada', at: TestServer = server): Promise<Ids> {
   const name = (what: string) => `${who}'s ${what} ${made}`;
   const post = async (url: string, body: object) => {
-    const { status, json } = await server.post(url, body, server.keys[who]);
+    const { status, json } = await at.post(url, body, at.keys[who]);
     expect(status, url).toBeLessThan(300);
     return json;
   };
@@ -290,6 +305,7 @@ async function makeThings(who: 'ada' | 'rival' = 'ada'): Promise<Ids> {
 
 /** Things of ada's that no test may change: those that send what must change nothing share them. */
 const lastingThings = once(() => makeThings());
+const lastingUnguardedThings = once(() => makeThings('ada', unguarded));
 
 /** The same, with a data entry that is deleted. */
 const deletedThings = once(async () => {
@@ -306,20 +322,20 @@ function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
   };
 }
 
-const send = (name: string, { url, body }: Request, key?: string | null): Promise<Answer> =>
-  server.send(name.split(' ')[0] as string, url, body, key);
+const send = (name: string, { url, body }: Request, key?: string | null, at: TestServer = server): Promise<Answer> =>
+  at.send(name.split(' ')[0] as string, url, body, key);
 
 const inLab = `organization_id = (select organization_id from organizations where name = 'lab')`;
 
 /** A digest of everything that belongs to ada's organization. */
-const everythingOfAda = () => digest(inLab);
+const everythingOfAda = (at: TestServer = server) => digest(inLab, at);
 
 /** A digest of every row that says it is of the rival's organization or user; a client's own document may say what it likes. */
 const everythingInNameOfRival = ({ organizationId, userId }: Identity) =>
   digest(`(to_jsonb(t) - 'api_configuration')::text ~ '${organizationId}|${userId}'`);
 
-async function digest(where: string): Promise<string> {
-  const { rows } = await server.owner.pool.query(
+async function digest(where: string, { owner }: TestServer = server): Promise<string> {
+  const { rows } = await owner.pool.query(
     `select table_name as name from information_schema.columns
      join information_schema.tables using (table_schema, table_name)
      where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'organization_id'
@@ -332,7 +348,7 @@ async function digest(where: string): Promise<string> {
   // Keys note their use.
   parts.push(`select md5((to_jsonb(t) - 'last_used_at')::text) from api_keys t where ${where}`);
   const text = `select md5(string_agg(row, ',' order by row)) as digest from (${parts.join(' union all ')}) r`;
-  return (await server.owner.pool.query(text)).rows[0].digest;
+  return (await owner.pool.query(text)).rows[0].digest;
 }
 
 test('every route has its cases here, and no case is left over', () => {
@@ -419,27 +435,28 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   });
 
   test('answers another organization as if ids were unknown, shows nothing and changes nothing', async () => {
-    const own = await lastingThings();
-    const rivals = await makeThings('rival');
-    const before = await everythingOfAda();
-    // Each id by itself is foreign while the others are the asker's own, so that no check can hide behind another.
-    for (const kind of Object.keys(own) as (keyof Ids)[]) {
-      const [asForeign, asUnknown] = [own, unknown].map((ids) => request({ ...rivals, [kind]: ids[kind] })) as [
-        Request,
-        Request,
-      ];
-      const foreign = await send(name, asForeign, server.keys.rival);
-      expect(foreign.text).not.toMatch(/ada's|of ada/);
-      if (JSON.stringify(asForeign) === JSON.stringify(asUnknown)) {
-        for (const id of Object.values(own)) expect(foreign.text).not.toContain(`"${id}"`);
-        continue;
-      }
-      const notThere = await send(name, asUnknown, server.keys.rival);
-      expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit|keys)\/$/.test(name) ? 200 : 404);
-      expect(foreign.status).toBe(notThere.status);
-      expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
+    await refusesForeignIds(server, await lastingThings(), name, request);
+  });
+
+  test('does so without the policies too, by the comparison in each statement', async () => {
+    const ask = (ids: Ids, who: 'ada' | 'rival') => send(name, request(ids), unguarded.keys[who], unguarded);
+    const own = await lastingUnguardedThings();
+    const adas = name.startsWith('POST') ? await ask(await makeThings('ada', unguarded), 'ada') : undefined;
+    const rivals = await refusesForeignIds(unguarded, own, name, request);
+    if (adas !== undefined) {
+      // Of what ada has made, also under the same names, another organization makes one of its own.
+      const { status, text } = await ask(rivals, 'rival');
+      expect([200, 201, 409]).toContain(status);
+      expect(idsIn(text).filter((id) => idsIn(adas.text).includes(id))).toEqual([]);
     }
-    expect(await everythingOfAda()).toBe(before);
+    if (!name.startsWith('GET')) return;
+    // Nor do lists and counts tell another organization what is made in this one, with and without what narrows them.
+    const { url } = request(rivals);
+    const urls = url.includes('live') ? [url] : [url, url.replace(/\?.*/, '')];
+    const list = () => Promise.all(urls.map((url) => send(name, { url }, unguarded.keys.rival, unguarded)));
+    const before = (await list()).map(withoutClock);
+    await makeThings('ada', unguarded);
+    expect((await list()).map(withoutClock)).toEqual(before);
   });
 
   // Chunks are stored under the role that sees all organizations.
@@ -523,6 +540,39 @@ describe.each(Object.entries(requests))('%s', (name, request) => {
   });
 });
 
+/** @returns the things of another organization, with which it has asked */
+async function refusesForeignIds(at: TestServer, own: Ids, name: string, request: (ids: Ids) => Request): Promise<Ids> {
+  const rivals = await makeThings('rival', at);
+  const before = await everythingOfAda(at);
+  // Each id by itself is foreign while the others are the asker's own, so that no check can hide behind another.
+  for (const kind of Object.keys(own) as (keyof Ids)[]) {
+    const [asForeign, asUnknown] = [own, unknown].map((ids) => request({ ...rivals, [kind]: ids[kind] })) as [
+      Request,
+      Request,
+    ];
+    const foreign = await send(name, asForeign, at.keys.rival, at);
+    expect(foreign.text).not.toMatch(/ada's|of ada/);
+    if (JSON.stringify(asForeign) === JSON.stringify(asUnknown)) {
+      for (const id of Object.values(own)) expect(foreign.text).not.toContain(`"${id}"`);
+      continue;
+    }
+    const notThere = await send(name, asUnknown, at.keys.rival, at);
+    expect(foreign.status, kind).toBe(/^GET \/(data_entries|runs|audit|keys)\/$/.test(name) ? 200 : 404);
+    expect(foreign.status).toBe(notThere.status);
+    expect(withoutId(foreign.text, own[kind])).toBe(withoutId(notThere.text, unknown[kind]));
+  }
+  expect(await everythingOfAda(at)).toBe(before);
+  return rivals;
+}
+
+test('the last admin key of an organization is its own last, without the policies too', async () => {
+  const key = await createKey(unguarded.database, 'hermit', 'mara');
+  const { rows } = await unguarded.owner.pool.query('select key_id from api_keys where key_hash = $1::bytea', [
+    hashApiKey(key),
+  ]);
+  expect((await unguarded.send('DELETE', `/keys/${rows[0].key_id}`, undefined, key)).status).toBe(409);
+});
+
 test('no route has sent a request to anybody', async () => {
   expect(sent).toEqual([]);
   // And it would have been seen.
@@ -531,3 +581,13 @@ test('no route has sent a request to anybody', async () => {
 });
 
 const withoutId = (text: string, id: string | number) => text.replaceAll(String(id), '<id>');
+const idsIn = (text: string): string[] => text.match(/[0-9a-f-]{36}|"[a-z_]*id":\d+/g) ?? [];
+
+/** An answer without what the clock says: files and changes name their time, and keys note their use. */
+function withoutClock({ status, text, headers }: Answer) {
+  const { date: _, 'x-request-id': __, etag: ___, ...others } = headers;
+  const timeless = text
+    .replace(/"(last_used_at|certified_at|exported_at)":"[^"]*"/g, '"$1":""')
+    .replace(/^id: \d+$/m, 'id:');
+  return { status, text: timeless, headers: others };
+}

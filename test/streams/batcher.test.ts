@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import { Batcher, type BatchItem, type BatchLimits, TryAgain } from '../../src/streams/batcher.ts';
+import { Batcher, type BatchItem, type BatchLimits } from '../../src/streams/batcher.ts';
+import { TryAgain } from '../../src/streams/outcomes.ts';
 
 interface Item extends BatchItem {
   name: string;
@@ -31,11 +32,11 @@ interface ItemOptions {
 /** An item that writes addresses like `a=1`: slice a, content 1. */
 function item(name: string, slices = name, options: ItemOptions = {}): Item {
   const { bytes = 1, channel, organizationId = 'lab', arrivedAt = 0 } = options;
-  const rows = slices.split(' ').map((slice) => {
+  const items = slices.split(' ').map((slice) => {
     const [address = '', content = ''] = slice.split('=');
     return { address, channel: channel ?? address, content };
   });
-  return { name, organizationId, rows, bytes, arrivedAt };
+  return { name, organizationId, slices: items, bytes, arrivedAt };
 }
 
 type Outcome = string | Error | TryAgain;

@@ -25,11 +25,11 @@ beforeAll(async () => {
     roomOf: async () => ({ free: left, size: 20_000 * mib }),
   };
   const bounds = { diskFullBytes: 10 * mib, diskKeepMs: 0, readinessKeepMs: 0 };
-  const known = openDatabase(loginOf(plain.databaseUrl), { poolMax: 4, onIdleError: () => {}, bounds, disk });
+  const known = openDatabase(loginOf(plain.databaseUrl), { poolMax: 4, onIdleError: () => {}, limits: bounds, disk });
   server = await joinTestServer(plain, {}, (given) => instead(given, known), limits);
   const unknown = openDatabase(loginOf(plain.databaseUrl), {
     ...{ poolMax: 4, onIdleError: () => {} },
-    bounds: { readinessKeepMs: 0, diskKeepMs: 0, diskFullSaidMs: 1_000 },
+    limits: { readinessKeepMs: 0, diskKeepMs: 0, diskFullSaidMs: 1_000 },
   });
   blind = await joinTestServer(plain, {}, (given) => instead(given, unknown), limits);
 });

@@ -237,7 +237,7 @@ describe('where an older state of the database was restored', () => {
 
 test('what is known is bounded: the channels that were used longest ago go first', () => {
   const known = createKnownChannels(4);
-  const isKnown = (channelId: number) => known.place(rowOf(channelId, 1).item) !== undefined;
+  const isKnown = (channelId: number) => known.rowsIfNew(rowOf(channelId, 1).item) !== undefined;
   for (const channelId of [1, 2, 3]) known.note([rowOf(channelId, 0)]);
   expect(isKnown(1)).toBe(true);
   known.note([rowOf(4, 0)]);
@@ -250,7 +250,8 @@ test('channels that all come in turn stay known while there is room for twice as
   known.note(rows);
   let misses = 0;
   for (let round = 1; round < 5; round++) {
-    for (const [channelId] of rows.entries()) misses += Number(known.place(rowOf(channelId, round).item) === undefined);
+    for (const [channelId] of rows.entries())
+      misses += Number(known.rowsIfNew(rowOf(channelId, round).item) === undefined);
   }
   expect(misses).toBe(0);
 });
@@ -264,7 +265,7 @@ function rowOf(channelId: number, chunkIndex: number): CommittedChunk {
     chunkIndex,
     arrivals: [arrival],
     isRestoring: false,
-    rows: [],
+    slices: [],
     bytes: 0,
     arrivedAt: 0,
   };

@@ -1,15 +1,15 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
-import type { PlacedRow } from '../../src/streams/ingest-rows.ts';
+import type { KnownRow } from '../../src/streams/ingest-rows.ts';
 import { sendInParts } from '../../src/streams/statement-parts.ts';
 
 const row = (name: string, value: number | null) =>
-  ({ channelName: name, image: toChunkImage({ timestamps: [1], values: [value] }) }) as PlacedRow;
+  ({ channelName: name, image: toChunkImage({ timestamps: [1], values: [value] }) }) as KnownRow;
 const rows = (count: number, value: number | null) => Array.from({ length: count }, (_, i) => row(`${i}`, value));
 
 /** Sends rows to a connection that writes down what came, by turn of the event loop. */
-async function send(all: PlacedRow[], limits: object, fails = -1) {
+async function send(all: KnownRow[], limits: object, fails = -1) {
   const turns: number[][] = [];
   let isCounting = false;
   let sent = 0;
@@ -31,7 +31,7 @@ async function send(all: PlacedRow[], limits: object, fails = -1) {
   const statement = {
     name: 's',
     text: 's',
-    values: (part: readonly PlacedRow[]) => part.map(({ channelName }) => channelName),
+    values: (part: readonly KnownRow[]) => part.map(({ channelName }) => channelName),
   };
   const answers = await sendInParts(client, all, bounds, statement);
   return { turns, answers };

@@ -15,7 +15,7 @@ export function joinThrough(
   const bounds = { ingestConnectMsMax: 700, outageLookMsMax: 300 };
   const url = network.urlOf(loginOf(near.databaseUrl));
   const change = (own: Database): Database => {
-    const far = openDatabase(url, { poolMax: 8, onIdleError: () => {}, bounds });
+    const far = openDatabase(url, { poolMax: 8, onIdleError: () => {}, limits: bounds });
     const close = async () => void (await Promise.all([far.close(), own.close()]));
     const { keys, upkeep } = own.everyOrganization;
     return { ...far, everyOrganization: { ...far.everyOrganization, keys, upkeep }, close };

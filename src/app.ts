@@ -23,7 +23,7 @@ import { createExportCache, type ExportCache } from './exports/cache.ts';
 import { type ExportLimits, exportLimits } from './exports/limits.ts';
 import { exportRoutes } from './exports/routes.ts';
 import type { App } from './http/app-type.ts';
-import { type Credentials, stillOpens } from './http/auth.ts';
+import { type Credentials, isStillAccepted } from './http/auth.ts';
 import { clockRoutes } from './http/clock.ts';
 import type { MetricsOfAll } from './http/cluster-metrics.ts';
 import { docsPageRoutes } from './http/docs-page.ts';
@@ -235,7 +235,7 @@ function openLive(app: App, { credentials, log, metrics, ...deps }: LiveParts) {
   app.decorate('endEventStreams', live.close);
   // Closing waits for all answers, and those of event streams never end by themselves.
   app.addHook('preClose', async () => live.close());
-  return { ...live, mayGoOn: (request: FastifyRequest) => stillOpens(credentials, request) };
+  return { ...live, mayGoOn: (request: FastifyRequest) => isStillAccepted(credentials, request) };
 }
 
 function openOverviews(app: App, database: Database, log: Logger, metrics: Metrics, limits: RoomLimits) {

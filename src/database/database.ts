@@ -40,8 +40,9 @@ export interface Database {
 }
 
 /**
- * Pools and accesses that see the rows of every organization, by purpose. Nothing that answers for one organization has
- * them; docs/decisions/0021-a-handle-of-one-organization.md lists who has them, and why.
+ * Pools and accesses that see the rows of every organization, by purpose. Code that answers for one
+ * organization must not use them: docs/decisions/0021-a-handle-of-one-organization.md lists who may, and why, and
+ * `test/architecture.test.ts` checks it.
  */
 export interface EveryOrganization {
   /**

@@ -17,7 +17,7 @@ declare const isBound: unique symbol;
 /**
  * The database as one organization sees it: its own rows only, whatever a statement asks for. A route gets a handle by
  * `Database.as`; a store takes it as its first argument. `pool` and `kysely` are for what requests read and edit: an
- * organization may hold as many of those connections as are still free (`shares.ts`).
+ * organization may hold as many of those connections as it leaves free, so never more than half (`shares.ts`).
  */
 export interface OrganizationDatabase extends Access {
   readonly organizationId: string;

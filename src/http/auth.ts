@@ -59,7 +59,7 @@ export function requireKeys(
  * Checks again the key or session of a request whose answer is still being sent. @returns whether it would be accepted now
  * @throws ApiError 503 when the database cannot be asked
  */
-export async function stillOpens(credentials: Credentials, request: FastifyRequest): Promise<boolean> {
+export async function isStillAccepted(credentials: Credentials, request: FastifyRequest): Promise<boolean> {
   const { scope = scopeOf(request.method) } = request.routeOptions.config;
   try {
     return (await authenticate(credentials, request)).scopes.includes(scope);

@@ -10,7 +10,7 @@ import { onePerMs } from './one-per-ms.ts';
 import { isInside } from './parts.ts';
 import type { PlannedRead } from './planned-read.ts';
 import type { Batches, Gap, Points } from './points.ts';
-import { readFew, roomToKeep } from './read-few.ts';
+import { readAllIfFew, roomToKeep } from './read-few.ts';
 import type { MsRange } from './time.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function downSample(
   const held = spanOf(source.plan, range);
   const mayBeFew = pointsWithin(source.plan, range) <= pointsMax || held.toMs - held.fromMs < pointsMax;
   const few = mayBeFew
-    ? await readFewWithin(await chunkByChunk(source, range, limits), range, breaks, pointsMax, limits)
+    ? await readAllIfFewWithin(await chunkByChunk(source, range, limits), range, breaks, pointsMax, limits)
     : undefined;
   if (few?.isWhole) return { isDownSampled: false, batches: few.batches, keptPoints: few.keptPoints };
   const choice: Choice =
@@ -57,7 +57,7 @@ export async function downSample(
 }
 
 /** Looks at all points of a range, and asks for the room that this takes before it fetches any. */
-function readFewWithin(
+function readAllIfFewWithin(
   source: DownSampled,
   range: MsRange,
   breaks: LineBreaks,
@@ -65,7 +65,7 @@ function readFewWithin(
   limits: PointLimits,
 ) {
   const keptPoints = roomToKeep(source.plan, pointsMax, limits);
-  return withRoomFor(source, limits, () => readFew(source, range, breaks, pointsMax, limits), keptPoints);
+  return withRoomFor(source, limits, () => readAllIfFew(source, range, breaks, pointsMax, limits), keptPoints);
 }
 
 /** A planned channel whose plan may contain blocks, and the statements that plan it without blocks. */

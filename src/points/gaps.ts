@@ -16,7 +16,7 @@ export async function findGaps(
   range: MsRange,
   limits: HabitLimits,
 ): Promise<Gap[]> {
-  const holes = await findHoles(source, plan, range);
+  const holes = await findGapCandidates(source, plan, range);
   if (holes.length === 0) return holes;
   const beside = await source.listStepsBeside(holes, limits.besideStepsMax);
   return holes.filter(({ fromChunk, toChunk }, i) => isMissing(toChunk - fromChunk + 2, beside[i] as number[], limits));
@@ -25,7 +25,7 @@ export async function findGaps(
 type GapSource = Pick<ChannelSource, 'listNeighbours' | 'listNewest' | 'listStepsBeside' | 'overview' | 'rest'>;
 
 /** The runs of indexes without a stored chunk: between two chunks, or before the first. */
-async function findHoles(source: GapSource, plan: SummaryPlan, range: MsRange): Promise<Gap[]> {
+async function findGapCandidates(source: GapSource, plan: SummaryPlan, range: MsRange): Promise<Gap[]> {
   const { ends, starts } = await runsOf(plan, source);
   if (plan.length === 0) {
     for (const one of await source.listNewest(range.fromMs / 1_000, 1)) ends.set(one.chunk_index, spanOf(one) as Span);

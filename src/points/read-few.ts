@@ -20,7 +20,7 @@ export type FewPoints =
  * counts.
  * @returns undefined where even one point of each ms is too many
  */
-export async function readFew(
+export async function readAllIfFew(
   source: PlannedChannel,
   range: MsRange,
   breaks: LineBreaks,

@@ -19,7 +19,7 @@ export { type ChannelsInTurn, openChannel, openInTurn } from './open-in-turn.ts'
 export type { ChannelRow, ChannelStatistics, ReadDependencies };
 
 /*
- * The one way to stored points. Other rooms also import words of the engine, such as selections and times, but nothing else
+ * The one way to stored points. Other rooms also import selections, times, statistics and blocks of overviews, but nothing else
  * that reads. Rooms that write answers open here what they want to read, and consume batches of
  * points in one of three orders: by time, by time and channel, or as they are stored.
  */
@@ -33,7 +33,7 @@ export interface OpenChannels extends OpenRead<ChannelsPoints> {
 /**
  * Opens several channels side by side: ordered by time, points of one time together. Each channel is read in its own pages,
  * and its share of the memory shrinks with the number of channels. Close it before
- * something else is opened, or that read may wait for memory which this one holds.
+ * something else is opened: a second read may otherwise wait for ever for the memory of this one.
  * @throws ApiError 404 when their stream is being removed, 422 for more channels, points or chunks than rows may have
  */
 export function openChannels(

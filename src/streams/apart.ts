@@ -45,8 +45,8 @@ export async function writeApart({ write, findHeld, limits }: Apart, all: Ingest
   async function withoutHeld(items: IngestItem[], lockMsMax: number, error: Error): Promise<RequestOutcomes> {
     const again = new TryAgain('held', error);
     if (items.length === 1 || searchesLeft-- <= 0) return allOf(items, again);
-    // With the short wait the search is under way already, and channels are ruled out: another session has locked a chunk
-    // or a stream.
+    // The wait is short, so this is a later step of the search. The channels were checked before it, so the lock is on a
+    // chunk or a stream.
     if (lockMsMax < limits.lockMsMax) return inHalves(items, lockMsMax);
     const held = await findHeld(items).catch((failure: unknown) => failure);
     if (!(held instanceof Set)) return allOf(items, isLockTimeout(held) ? again : postponed(held));

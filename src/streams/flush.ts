@@ -15,7 +15,8 @@ import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 /*
  * One flush of the batcher: writes the chunks of many requests, and gives each request its outcome. The fast path is for nearly all of them, the chunks
  * beyond the highest index that this process has written: one transaction in one round trip. The slow path reads first,
- * and then takes at most one transaction.
+ * creates the channels that are new, and writes the rest in one transaction. Where all chunks are new, it tries the
+ * statement of the fast path before that.
  *
  * What it guarantees:
  * - A result is given after the commit that holds the chunk. All channels of one request are stored, or none.

@@ -3,6 +3,12 @@ import type { Origin } from '../database/audit.ts';
 import type { ChunkImage } from './chunk-image.ts';
 import type { BatchItem } from './queue.ts';
 
+/*
+ * The words of ingest: a chunk is what is stored. A request brings one or several chunks (its arrivals) of one index. An item
+ * is such a request in the batcher; an entry is an item with its promise, in the queue. A slice is the address of a chunk
+ * with a digest of its content. A row is a chunk on its way into a statement. Limits count rows.
+ */
+
 /** A chunk of one channel that a request brings. */
 export interface Arrival {
   channelName: string;

@@ -66,7 +66,7 @@ export const streamLimits = {
   awayRetryMsMax: 1_000,
   /** Calls that open or finalize streams and run in PostgreSQL at the same time; further calls wait. */
   callsMax: 2,
-  /** Such calls that wait in one server process; an organization may have as many as are left free. Over it 503. */
+  /** Such calls that wait in one server process; an organization may have as many as it leaves free. Over it 503. */
   waitingCallsMax: 4_000,
   /** How long `/metrics` reuses what the database has answered on its size and on live streams. */
   storedLookKeepMs: 15_000,

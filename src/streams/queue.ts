@@ -4,7 +4,7 @@
  * others have sent.
  */
 
-/** One slice that an item writes: the chunk of one channel, by its address and a digest of its content. Limits call it a row. */
+/** One slice that an item writes: the chunk of one channel, by its address and a digest of its content. */
 export interface BatchSlice {
   address: string;
   /** Rows of one channel are written in the order in which they came. */

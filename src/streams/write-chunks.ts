@@ -27,8 +27,8 @@ export const rowsOf = (items: readonly IngestItem[]): Row[] =>
   items.flatMap((item) => item.arrivals.map(({ channelName, image }) => ({ item, channelName, image })));
 
 /**
- * Settles requests after a read of what is stored. Refusals and replays are decided by that read; all others are
- * written in one transaction.
+ * Decides requests after a read of what is stored. That read decides refusals and replays; all other requests are
+ * written in one transaction, after a first try as new chunks where all of them are.
  * @throws when the transaction fails; then nothing of any of them is stored
  */
 export async function writeAfterLookup(deps: FlushDependencies, items: IngestItem[]): Promise<RequestOutcomes> {

@@ -25,10 +25,12 @@ export function createClientErrors(
     // After its first error the parser reports another one for everything that still comes.
     if (socket.writableEnded && !hasGone) return;
     if (hasGone || !socket.writable) return void socket.destroy();
-    socket.end(answers[error.code ?? ''] ?? notHttp);
-    // This connection is closed to free memory, which its parser would keep while the connection is read on.
-    if (headsCodes.has(error.code)) return socket.destroySoon();
-    drain(socket, pace);
+    // A connection whose heads take too much room is closed to free memory, which its parser keeps until then.
+    const isForRoom = headsCodes.has(error.code);
+    socket.end(answers[error.code ?? ''] ?? notHttp, () => {
+      if (isForRoom) socket.destroy();
+    });
+    if (!isForRoom) drain(socket, pace);
     const late = setTimeout(() => socket.destroy(), limits.clientErrorDrainMsMax);
     socket.once('close', () => clearTimeout(late));
   };
@@ -76,6 +78,6 @@ const answersBy = (limits: Limits): Record<string, string> => ({
   KEYED_HEADS: answerOf(
     408,
     'The headers had not arrived when others needed their room: all connections with a key hold ' +
-      `${limits.keyedHeadsBytesMax} bytes of headers at most, of which one organization has a share (keyedHeadsBytesMax).`,
+      `${limits.keyedHeadsBytesMax} bytes of headers at most (keyedHeadsBytesMax).`,
   ),
 });

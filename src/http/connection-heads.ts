@@ -6,12 +6,16 @@ import { createHeadsRoom, type HeadsConnection, type HeadsLimits } from './heads
 export interface HeadsOfConnection extends HeadsConnection {
   /** `bytesRead` of the socket when its last read was counted. */
   bytesRead: number;
+  /** Bytes of the last read. */
+  readBytes: number;
   /** Bytes of heads and trailers that have become complete since then. */
   wholeBytes: number;
   /** Bytes of the pieces of chunked bodies that have come since then, with the size line and line ends of each. */
   pieceBytes: number;
   /** Bytes of bodies with a `Content-Length` that have not come yet. */
   bodyBytes: number;
+  /** Content-Length of the last head. */
+  lengthBytes: number;
   /** Bytes of a head or of trailers that are not complete, estimated (see below). */
   unfinishedBytes: number;
   /** Bytes of the heads and trailers of requests that are being served or wait. */
@@ -19,7 +23,16 @@ export interface HeadsOfConnection extends HeadsConnection {
 }
 
 export const noHeads = () => ({
-  ...{ bytesRead: 0, wholeBytes: 0, pieceBytes: 0, bodyBytes: 0, unfinishedBytes: 0, requestsBytes: 0 },
+  ...{
+    bytesRead: 0,
+    readBytes: 0,
+    wholeBytes: 0,
+    pieceBytes: 0,
+    bodyBytes: 0,
+    lengthBytes: 0,
+    unfinishedBytes: 0,
+    requestsBytes: 0,
+  },
   held: undefined,
 });
 
@@ -75,7 +88,8 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
       const bytes = headBytesOf(request);
       connection.wholeBytes += bytes;
       connection.requestsBytes += bytes;
-      connection.bodyBytes += Number(request.headers['content-length'] ?? 0);
+      connection.lengthBytes = Number(request.headers['content-length'] ?? 0);
+      connection.bodyBytes += connection.lengthBytes;
     },
     partHasCome(request, part) {
       const connection = connections.get(request.socket);
@@ -101,11 +115,12 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
       connection.bytesRead = bytesRead;
       connection.wholeBytes = 0;
       connection.pieceBytes = 0;
-      connection.bodyBytes -= body;
-      // The white space of a complete head is not known exactly. A small rest after a complete head is dropped, so that such
-      // errors do not add up.
-      const isRest = wholeBytes > 0 && left - body <= limits.headBytesFree;
-      connection.unfinishedBytes = isRest ? 0 : left - body;
+      if (read > 0) connection.readBytes = read;
+      // Of earlier bodies nothing is to come any more.
+      connection.bodyBytes = Math.min(connection.bodyBytes - body, connection.lengthBytes);
+      const isSmallRest = wholeBytes > 0 && left - body <= limits.headBytesFree;
+      const unfinished = () => unfinishedOf(connection, { left: left - body, body, pieceBytes, wholeBytes });
+      connection.unfinishedBytes = isSmallRest ? 0 : unfinished();
       count(connection);
       if (read - body - pieceBytes >= longBytes) onLong(connection);
     },
@@ -119,6 +134,20 @@ export function createConnectionHeads<Connection extends HeadsOfConnection>(
       if (connection.held !== undefined) count(connection);
     },
   };
+}
+
+/**
+ * The separators of a complete head, and those around the pieces of a body, are not known exactly. So that such errors do not
+ * add up, what was left before a head, a body or a piece came is dropped: only the last read can hold the beginning of a head.
+ * @param left bytes that belong to nothing that is known
+ */
+function unfinishedOf(
+  { bodyBytes, readBytes }: HeadsOfConnection,
+  { left, body, pieceBytes, wholeBytes }: Record<'left' | 'body' | 'pieceBytes' | 'wholeBytes', number>,
+): number {
+  if (bodyBytes > 0) return 0;
+  if (body + pieceBytes + wholeBytes === 0) return left;
+  return Math.min(left, Math.max(0, readBytes - body - pieceBytes));
 }
 
 /** @returns about how many bytes a head had: its parts, each with the usual separators */

@@ -6,12 +6,12 @@ export type HeadsLimits = Pick<HttpLimits, 'headBytesFree' | 'strangerHeadsBytes
 export interface HeadsRoom<Connection extends HeadsConnection> {
   /** Sets how many bytes of heads a connection holds now; 0 when it is closed. */
   set(connection: Connection, bytes: number): void;
-  /** The owner of the connection has changed: from now on its bytes are taken from the share of the new one. */
+  /** The owner of the connection has changed: from now on its bytes are counted for the new one. */
   own(connection: Connection): void;
 }
 
 export interface HeadsConnection {
-  /** The owner from whose share its bytes are taken; undefined while no known key has come on it. */
+  /** The owner that its bytes are counted for; undefined while no known key has come on it. */
   owner?: string | undefined;
   /** The bytes that are counted, their owner, and since when; undefined while they are no more than `headBytesFree`. */
   held?: { owner: string | undefined; bytes: number; since: number } | undefined;
@@ -25,11 +25,15 @@ interface Options<Connection> {
   close(connection: Connection): void;
 }
 
+/** Connections that are closed in one turn of the event loop: each answer takes up to a millisecond. */
+const closedPerTurn = 8;
+
 /**
  * Bounds the heads that connections hold: incomplete heads, and the heads of requests that are being served or wait. One byte of a
- * head takes 2.4 bytes of memory, and a client may keep it there for `headersMsMax`. Connections without a known key share
- * `strangerHeadsBytesMax`. Of `keyedHeadsBytesMax` each owner may have as much as it leaves free. Beyond such a share the connection
- * is closed whose bytes, times how long it has held them, are the most. So a head that has only just come stays, whatever others hold.
+ * head takes 2.4 bytes of memory, and a client may keep it there for `headersMsMax`. Connections without a known key have a
+ * bound of their own; all others have one together. Beyond a bound connections of the owner that holds most are closed, those first
+ * that have taken most of the room, in bytes and time. So a head that has just come stays, and so does the head of an
+ * organization that holds less than another.
  */
 export function createHeadsRoom<Connection extends HeadsConnection>({
   limits,
@@ -38,47 +42,59 @@ export function createHeadsRoom<Connection extends HeadsConnection>({
 }: Options<Connection>): HeadsRoom<Connection> {
   const { headBytesFree, strangerHeadsBytesMax, keyedHeadsBytesMax } = limits;
   const counted = new Set<Connection>();
-  const sums = new Map<string | undefined, number>();
-  const over = new Set<string | undefined>();
+  /** Bytes of each owner that has a key. */
+  const sums = new Map<string, number>();
+  let strangers = 0;
   let keyed = 0;
-
-  function isOver(owner: string | undefined): boolean {
-    const sum = sums.get(owner) ?? 0;
-    return sum > (owner === undefined ? strangerHeadsBytesMax : (keyedHeadsBytesMax - keyed + sum) / 2);
-  }
+  let isAsked = false;
 
   function add(owner: string | undefined, bytes: number): void {
-    const sum = (sums.get(owner) ?? 0) + bytes;
-    if (sum === 0) sums.delete(owner);
-    else sums.set(owner, sum);
-    if (owner !== undefined) keyed += bytes;
-    if (bytes <= 0 || !isOver(owner)) return;
-    // Not at once: this is called while Node parses a read, and a connection must not be closed then.
-    if (over.size === 0) setImmediate(makeRoom);
-    over.add(owner);
+    if (owner === undefined) strangers += bytes;
+    else {
+      keyed += bytes;
+      const sum = (sums.get(owner) ?? 0) + bytes;
+      if (sum === 0) sums.delete(owner);
+      else sums.set(owner, sum);
+    }
+    if (bytes > 0) askForRoom();
+  }
+
+  function askForRoom(): void {
+    if (isAsked || (strangers <= strangerHeadsBytesMax && keyed <= keyedHeadsBytesMax)) return;
+    isAsked = true;
+    // Not now: Node is in the middle of a read here.
+    setImmediate(makeRoom);
   }
 
   function makeRoom(): void {
-    const owners = [...over];
-    over.clear();
-    for (const owner of owners) {
-      while (isOver(owner)) close(dearestOf(owner) as Connection);
-    }
+    isAsked = false;
+    const areStrangers = strangers > strangerHeadsBytesMax;
+    const isOver = () => (areStrangers ? strangers > strangerHeadsBytesMax : keyed > keyedHeadsBytesMax);
+    for (const connection of dearestOf(areStrangers ? undefined : greediest())) if (isOver()) close(connection);
+    askForRoom();
   }
 
-  function dearestOf(owner: string | undefined): Connection | undefined {
-    const at = now();
-    let dearest: Connection | undefined;
+  function greediest(): string | undefined {
     let most = 0;
+    let owner: string | undefined;
+    for (const [one, sum] of sums) if (sum > most) [owner, most] = [one, sum];
+    return owner;
+  }
+
+  /** The connections of an owner that have taken most of the room, the first one most. */
+  function dearestOf(owner: string | undefined): Connection[] {
+    const at = now();
+    const dearest: { connection: Connection; price: number }[] = [];
     for (const connection of counted) {
       const { held } = connection;
       if (held === undefined || held.owner !== owner) continue;
       const price = held.bytes * (at - held.since + 1);
-      if (price <= most) continue;
-      dearest = connection;
-      most = price;
+      if (dearest.length === closedPerTurn && price <= (dearest.at(-1)?.price ?? 0)) continue;
+      dearest.push({ connection, price });
+      dearest.sort((one, other) => other.price - one.price);
+      if (dearest.length > closedPerTurn) dearest.pop();
     }
-    return dearest;
+    return dearest.map(({ connection }) => connection);
   }
 
   function set(connection: Connection, bytes: number): void {

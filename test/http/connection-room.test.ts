@@ -311,14 +311,33 @@ describe('heads that connections hold', () => {
     expect(destroyed(sockets)).toEqual([false, true, false, false]);
   });
 
-  test('an organization may have as much of keyedHeadsBytesMax as it leaves free, and takes with it what it held without a key', async () => {
-    const { room, sockets } = roomWith(5, given);
-    for (const socket of sockets) {
+  test('beyond keyedHeadsBytesMax the organization that holds most makes room, with what it held without a key', async () => {
+    const { room, sockets } = roomWith(7, given);
+    for (const [i, socket] of sockets.entries()) {
       reads(room, socket, 380);
-      room.keep(socket, socket === sockets[4] ? 'other lab' : 'lab');
+      room.keep(socket, i > 4 ? 'other lab' : 'lab');
     }
     await nextTurn();
-    expect(destroyed(sockets)).toEqual([true, true, false, false, false]);
+    expect(destroyed(sockets)).toEqual([true, true, false, false, false, false, false]);
+  });
+
+  test('whoever comes to hold heads of many others in one turn makes room alone, a few connections in a turn', async () => {
+    const { room, sockets } = roomWith(60, given);
+    for (const socket of sockets.slice(0, 20)) {
+      reads(room, socket, 190);
+      room.keep(socket, socket === sockets[0] ? 'first lab' : 'lab');
+    }
+    for (const socket of sockets.slice(20)) {
+      reads(room, socket, 190);
+      room.keep(socket, 'third lab');
+    }
+    for (let turn = 0; turn < 12; turn++) {
+      const before = destroyed(sockets).filter(Boolean).length;
+      await nextTurn();
+      expect(destroyed(sockets).filter(Boolean).length - before).toBeLessThanOrEqual(8);
+    }
+    expect(destroyed(sockets).filter((isClosed) => !isClosed).length).toBe(10);
+    expect((sockets[0] as Socket).destroyed).toBe(false);
   });
 
   test('a connection is read on after an error without being counted', async () => {

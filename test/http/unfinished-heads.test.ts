@@ -25,13 +25,13 @@ async function connect() {
 }
 
 const partOfHead = (bytes: number) => `GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: ${'x'.repeat(bytes)}`;
-const keyed = () => `GET /tags/ HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${server.keys.ada}\r\n\r\n`;
+const keyed = (key = server.keys.ada) => `GET /tags/ HTTP/1.1\r\nHost: a\r\nX-API-KEY: ${key}\r\n\r\n`;
 const trailers = (bytes: number) =>
   `POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Long: ${'x'.repeat(bytes)}`;
 
-async function connectUnderKey() {
+async function connectUnderKey(key?: string) {
   const connection = await connect();
-  await connection.send(keyed());
+  await connection.send(keyed(key));
   expect((await connection.answer()).status).toBe(200);
   return connection;
 }
@@ -59,15 +59,48 @@ test('beyond strangerHeadsBytesMax the head that takes most room is answered 408
   }
 });
 
-test('an organization may have as much of keyedHeadsBytesMax as it leaves free', async () => {
-  const connections = [await connectUnderKey(), await connectUnderKey(), await connectUnderKey()];
+test('beyond keyedHeadsBytesMax a connection of the organization that holds most is answered 408', async () => {
+  const connections = [
+    await connectUnderKey(),
+    await connectUnderKey(),
+    await connectUnderKey(),
+    await connectUnderKey(),
+  ];
+  const other = await connectUnderKey(server.keys.rival);
+  await other.send(partOfHead(8_000));
   for (const { send } of connections) {
     await send(partOfHead(9_000));
     await sleep(aWhileMs);
   }
   const { status, body } = await (connections[0] as (typeof connections)[0]).answer();
   expect(status).toBe(408);
-  expect(body).toContain('40000 bytes of headers at most, of which one organization has a share (keyedHeadsBytesMax)');
+  expect(body).toContain('40000 bytes of headers at most (keyedHeadsBytesMax)');
+  await other.send('\r\n\r\n');
+  expect((await other.answer()).status).toBe(200);
+});
+
+test('a connection is closed although its client keeps its half open and is still sending a body that nobody wants', async () => {
+  const holding = [await connect(), await connect(), await connect()];
+  for (const { send } of holding) {
+    await send(trailers(8_000));
+    await sleep(aWhileMs);
+  }
+  const [first] = holding as [(typeof holding)[0]];
+  expect(await first.ended()).toBe('closed');
+});
+
+test('what stands around pieces and heads does not add up on a kept connection', async () => {
+  const line = await connectUnderKey();
+  const body = '{"stream_name":"a","points_per_chunk":9,"project_id":null}';
+  const pieces = [...body].map((character) => `00000001\r\n${character}\r\n`).join('');
+  const head = [
+    'POST /tool-state/stream/initialize HTTP/1.1\r\nHost: a\r\nContent-Type:    application/json\r\n',
+    `X-API-KEY: ${server.keys.ada}\r\nX-White:${' '.repeat(1_500)}v\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  ].join('');
+  for (let i = 0; i < 60; i++) {
+    await line.send(`${head}${pieces}0\r\n\r\n`);
+    expect((await line.answer()).status, String(i)).toBe(200);
+  }
 });
 
 test('trailers count; whoever has asked for something before is only closed', async () => {

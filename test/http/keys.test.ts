@@ -172,7 +172,8 @@ describe('DELETE /keys/{key_id}', () => {
       remove(`/keys/${second.key_id}`, boss),
       remove(`/keys/${await idOf(boss)}`, second.api_key),
     ]);
-    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 409]);
+    // 401 where the key of the second request is revoked before it is looked up.
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, expect.toBeOneOf([401, 409])]);
     const open = (await list('?state=open', answers[0]?.status === 200 ? boss : second.api_key)) as unknown as {
       scopes: string[];
     }[];

@@ -99,7 +99,10 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
     openPool(route, { ...poolOptions(options, limits, statementMsMax), role, onStarved, ...more }, { max, ...config });
   const onStarved = () => void spareOne(Object.values(pools));
-  const general = open(apiRole, poolMax, { statementMsMax: Math.min(statementMsMax, limits.readStatementMsMax) });
+  const general = open(apiRole, poolMax, {
+    statementMsMax: Math.min(statementMsMax, limits.readStatementMsMax),
+    starvedMsMax: limits.readStarvedMsMax,
+  });
   const keys = open(serviceRole, limits.keyConnectionsMax);
   const upkeep = open(serviceRole, limits.upkeepConnectionsMax);
   const readinessPool = open(serviceRole, limits.readinessConnectionsMax, {

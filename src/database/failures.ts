@@ -6,7 +6,8 @@ const { connectionException, sessionEnd, transactionRollback } = sqlstateClasses
 
 /** Errors of PostgreSQL that can clear by themselves, so that a client should send again. The first that fits counts. */
 const passingStates: [(Sqlstate | SqlstateClass)[], string][] = [
-  [[connectionException, sessionEnd, sqlstates.tooManyConnections], 'The database cannot be reached'],
+  [[sqlstates.tooManyConnections], 'The database has no connection left'],
+  [[connectionException, sessionEnd], 'The database cannot be reached'],
   [[sqlstates.queryCanceled], 'The database took too long'],
   [[sqlstates.diskFull], 'The disk of the database is full'],
   [[sqlstateClasses.insufficientResources], 'The database has run out of space or memory'],

@@ -58,6 +58,8 @@ export const databaseLimits = {
   fullPauseMs: 100,
   /** How long a pool opens no further connections after PostgreSQL has refused one. */
   fullKeepMs: 5_000,
+  /** How long reads wait while PostgreSQL has no connection left and the server has none for reads; then 503. */
+  readStarvedMsMax: 1_000,
   /** Longest wait for one host of an address that names several, where the address has no `connect_timeout`. */
   placeMsMax: 5_000,
   /** Longest wait for one answer of the check that detects a pooler in transaction mode. */

@@ -11,6 +11,8 @@ export interface PoolBounds {
   fullPauseMs: number;
   /** How long the pool opens no further connections after a refusal. */
   fullKeepMs: number;
+  /** How long requests wait while PostgreSQL has no connection left and the pool has none; by default as long as for any connection. */
+  starvedMsMax?: number | undefined;
   /** Called when PostgreSQL has no connection left and the pool has none: other pools may have one to spare. */
   onStarved?: (() => void) | undefined;
 }
@@ -22,13 +24,18 @@ export class RoutedPool extends pg.Pool {
   /** Connections that have been made; `totalCount` counts attempts too. */
   #made = 0;
   #making: Promise<void> | undefined;
+  /** Since when the pool has had no connection because PostgreSQL had none left. */
+  #starvedSince: number | undefined;
 
   constructor(config: pg.PoolConfig, route: Route, bounds: PoolBounds) {
     super({ ...config, Client: clientOf(route) });
     this.#route = route;
     this.#bounds = bounds;
     this.#max = this.options.max as number;
-    this.on('connect', () => this.#made++);
+    this.on('connect', () => {
+      this.#made++;
+      this.#starvedSince = undefined;
+    });
     this.on('remove', () => this.#made--);
   }
 
@@ -60,10 +67,13 @@ export class RoutedPool extends pg.Pool {
     while (isFull(error) && performance.now() < deadline) {
       this.#makeNoMore();
       if (this.#made === 0) {
-        this.#making ??= this.#makeOne(deadline).finally(() => {
+        this.#starvedSince ??= performance.now();
+        const starvedDeadline = this.#starvedSince + (this.#bounds.starvedMsMax ?? Number.POSITIVE_INFINITY);
+        this.#making ??= this.#makeOne(Math.min(deadline, starvedDeadline)).finally(() => {
           this.#making = undefined;
         });
         await this.#making;
+        if (this.#made === 0 && performance.now() >= starvedDeadline) break;
       }
       try {
         await this.#route.find(deadline - performance.now());

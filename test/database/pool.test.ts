@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import { expect, inject, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { openPool } from '../../src/database/pool.ts';
 import { routeTo } from '../../src/database/route.ts';
 import { administer } from '../support/global-setup.ts';
@@ -39,4 +41,48 @@ test('a connection that its role may not make is refused with a sentence, not le
   );
   onTestFinished(() => pool.end());
   await expect(pool.query('select 1')).rejects.toThrow('The server cannot take the roles');
+});
+
+describe('while PostgreSQL has no connection left and the pool has none', () => {
+  const full = { code: '53300' };
+  let login: string;
+  beforeEach(async () => {
+    login = `crowded_${randomBytes(6).toString('hex')}`;
+    await administer(inject('adminUrl'), `create role ${login} login password '${login}' connection limit 0`);
+    onTestFinished(() => administer(inject('adminUrl'), `drop role ${login}`));
+  });
+  const makeRoom = () => administer(inject('adminUrl'), `alter role ${login} connection limit 5`);
+  function openCrowded(more: { starvedMsMax?: number }) {
+    const url = new URL(inject('adminUrl'));
+    Object.assign(url, { username: login, password: login });
+    const pool = openPool(routeTo(url.href), { ...bounds, ...more, onIdleError: () => {} }, { max: 2 });
+    onTestFinished(() => pool.end());
+    return pool;
+  }
+  const msOf = async (waited: Promise<unknown>) => {
+    const start = performance.now();
+    await waited;
+    return performance.now() - start;
+  };
+
+  test('those who wait are refused after starvedMsMax, later ones at once, and none when there is room again', async () => {
+    const pool = openCrowded({ starvedMsMax: 600 });
+    const first = ['select 1', 'select 2', 'select 3'].map((text) =>
+      expect(pool.query(text)).rejects.toMatchObject(full),
+    );
+    const waitedMs = await msOf(Promise.all(first));
+    expect(waitedMs).toBeGreaterThanOrEqual(600);
+    expect(waitedMs).toBeLessThan(3_000);
+    expect(await msOf(expect(pool.query('select 4')).rejects.toMatchObject(full))).toBeLessThan(500);
+    await makeRoom();
+    expect((await pool.query('select 5 as five')).rows).toEqual([{ five: 5 }]);
+  });
+
+  test('without starvedMsMax they wait for room', async () => {
+    const pool = openCrowded({});
+    const waiting = pool.query('select 1 as one');
+    await sleep(1_500);
+    await makeRoom();
+    expect((await waiting).rows).toEqual([{ one: 1 }]);
+  });
 });

@@ -18,8 +18,8 @@ afterAll(async () => {
   await server?.close();
 });
 
-async function connect() {
-  const connection = await openConnection(app.port);
+async function connect(options?: { sendsOn: boolean }) {
+  const connection = await openConnection(app.port, options);
   onTestFinished(() => void connection.socket.destroy());
   return connection;
 }
@@ -133,7 +133,8 @@ test('heads of requests that have been answered do not count, nor do bodies, wit
 });
 
 test('a body whose length stands behind too many headers is no head either: 431', async () => {
-  const { send, answer } = await connect();
+  // The answer and the end of the server's half may come before the rest of the body has been sent.
+  const { send, answer } = await connect({ sendsOn: true });
   const many = 'X: 1\r\n'.repeat(2_000);
   await send(`POST /nowhere HTTP/1.1\r\nHost: a\r\n${many}Content-Length: 60000\r\n\r\n${'x'.repeat(30_000)}`);
   await sleep(aWhileMs);

@@ -4,7 +4,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import { valuesOfChunk } from '../../src/database/stored-series.ts';
 import { packageCommit } from '../../src/lib/package-info.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
-import { cloneDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
+import { cloneDatabase, newDatabaseName, startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, startListeningApp } from './support/listening-app.ts';
 import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts';
 
@@ -55,13 +55,12 @@ describe('/healthz and /readyz', () => {
   }, 60_000);
 
   test('not ready on a database that is not migrated', async () => {
-    const name = `metrology_bare_${process.pid}`;
+    const name = newDatabaseName();
     await administer(inject('adminUrl'), `create database ${name}`);
     const url = urlOfDatabase(inject('adminUrl'), name);
     const database = openDatabase(url, { poolMax: 1, onIdleError: () => {} });
     const answer = await readinessOn(database);
     await database.close();
-    await administer(inject('adminUrl'), `drop database ${name}`);
     expect(answer.status).toBe(503);
     expect(answer.detail).toMatch(/not migrated: 0001_\w+.* missing/);
   });

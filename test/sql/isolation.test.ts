@@ -172,7 +172,5 @@ test('where the server may not make roles, it says so, and takes one that is the
   } finally {
     await client.end();
     await Promise.all([database.close(), asOwner.close()]);
-    await administer(server.databaseUrl, `drop database ${name} with (force)`);
-    for (const role of [owner, reader]) await administer(server.databaseUrl, `drop role ${role}`);
   }
 });

@@ -46,13 +46,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** The template and its clones, whose names begin with its own and a line; other runs may have theirs on this PostgreSQL. */
+/**
+ * The template, the databases whose names begin with its own and a line, and the roles with such a name in theirs; other runs may have
+ * theirs on this PostgreSQL. To drop a database takes a checkpoint, which waits for all that the other tests write: so no test does it.
+ */
 async function dropDatabases(adminUrl: string, templateName: string): Promise<void> {
   const owner = openAsOwner(adminUrl, { onIdleError: () => {} });
   const statement = 'select datname from pg_database where datname = $1 or starts_with(datname, $2)';
   const { rows } = await owner.pool.query<{ datname: string }>(statement, [templateName, `${templateName}_`]);
+  const roles = await owner.pool.query<{ rolname: string }>(
+    'select rolname from pg_roles where position($1::text in rolname) > 0',
+    [`${templateName}_`],
+  );
   await owner.close();
   for (const { datname } of rows) await administer(adminUrl, `drop database ${datname} with (force)`);
+  for (const { rolname } of roles.rows) await administer(adminUrl, `drop role ${rolname}`);
 }
 
 export async function administer(adminUrl: string, statement: string): Promise<void> {

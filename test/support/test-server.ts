@@ -35,12 +35,14 @@ export type TestConfig = Partial<AppDependencies['config']>;
 /** Bounds of rooms that a test makes small, so that it can meet them. */
 export type TestLimits = NonNullable<AppDependencies['limits']>;
 
+/** A name for a database that is dropped at the end of the run, and so are roles that have it in their names. */
+export const newDatabaseName = () => `${inject('templateName')}_${randomUUID().slice(0, 13).replace('-', '')}`;
+
 /** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
 export async function cloneDatabase(): Promise<string> {
   const adminUrl = inject('adminUrl');
-  const template = inject('templateName');
-  const name = `${template}_${randomUUID().slice(0, 13).replace('-', '')}`;
-  await administer(adminUrl, `create database ${name} template ${template}`);
+  const name = newDatabaseName();
+  await administer(adminUrl, `create database ${name} template ${inject('templateName')}`);
   return urlOfDatabase(adminUrl, name);
 }
 

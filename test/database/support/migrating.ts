@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,12 +5,12 @@ import { pathToFileURL } from 'node:url';
 import { inject, onTestFinished } from 'vitest';
 import { type OwnerDatabase, openAsOwner } from '../../../src/database/database.ts';
 import { administer, urlOfDatabase } from '../../support/global-setup.ts';
+import { newDatabaseName } from '../../support/test-server.ts';
 
-/** A database without tables until the end of the test. @returns what opens it as its owner */
+/** A database without tables until the end of the run. @returns what opens it as its owner */
 export async function emptyDatabase(): Promise<() => OwnerDatabase> {
-  const name = `metrology_${randomUUID().replaceAll('-', '')}`;
+  const name = newDatabaseName();
   await administer(inject('adminUrl'), `create database ${name}`);
-  onTestFinished(() => administer(inject('adminUrl'), `drop database ${name} with (force)`));
   return () => {
     const url = urlOfDatabase(inject('adminUrl'), name);
     const database = openAsOwner(url, { poolMax: 2, onIdleError: () => {} });

@@ -17,6 +17,11 @@ import { hasSqlstate, sqlstateClasses, sqlstates } from './sqlstates.ts';
 export interface Replica {
   /** For one read, before its first statement. */
   begin(): ReplicaRead;
+  /**
+   * A connection that shows all that was acknowledged until now.
+   * @throws Unfit; the error of the primary when it gives no position
+   */
+  borrow(): Promise<pg.PoolClient>;
   /** Looks at the replica again and again. Without it no read uses the replica. @returns what ends it */
   watch(log: ReplicaLog): () => void;
   /** Why reads go to the primary, in a sentence; undefined while the replica is used. */
@@ -122,6 +127,8 @@ export function createReplica({ pool, position, limits, now = () => performance.
     }
   }
 
+  const borrowNow = async () => borrow(await position.ask());
+
   function leave(unfit: Unfit): void {
     standing.leave(unfit);
     if (isWatched) lookAfter(standing.pauseMs());
@@ -129,7 +136,7 @@ export function createReplica({ pool, position, limits, now = () => performance.
 
   async function look(): Promise<void> {
     try {
-      (await borrow(await position.ask())).release();
+      (await borrowNow()).release();
       standing.comeBack();
     } catch (error) {
       // Without the position nothing can be said of the replica, and the primary answers or refuses the reads.
@@ -145,6 +152,7 @@ export function createReplica({ pool, position, limits, now = () => performance.
   }
 
   return {
+    borrow: borrowNow,
     begin: () => beginRead({ standing, position, borrow, leave, count, borrowed }),
     watch(log) {
       standing.tellTo(log);

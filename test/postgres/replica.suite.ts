@@ -103,7 +103,7 @@ test('every kind of read goes to the replica and shows the same; what a read wri
     ...[`/rheed/timeseries/${dataId}/`, `/metrology/${dataId}/statistics/`, `/metrology/${dataId}/points/?channel=t`],
     ...[`/data_entries/raw_data/staged/timeseries/${dataId}`, `/metrology/${dataId}/latest`],
     ...[`/metrology/stream/${dataId}/chunks`, `/metrology/stream/${dataId}/certificate`],
-    ...[`/metrology/stream/${dataId}/chunks/revisions`, `/data_entries/raw_data/${dataId}`],
+    ...[`/metrology/stream/${dataId}/chunks/revisions`],
     ...[`/exports/${dataId}/metadata/`, `/exports/${dataId}/?format=csv`, `/exports/${dataId}/?format=parquet`],
     ...[`/exports/${dataId}/?format=xlsx&layout=wide`],
   ];

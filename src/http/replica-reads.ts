@@ -12,7 +12,7 @@ export function watchReplica(
 ): void {
   if (replica === undefined) return;
   let stop = () => {};
-  app.addHook('onListen', async () => {
+  app.server.once('listening', () => {
     stop = replica.watch(log);
   });
   app.addHook('onClose', async () => stop());

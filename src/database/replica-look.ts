@@ -21,7 +21,7 @@ export interface Look {
   server: string;
 }
 
-export type ReplicaFault = 'lagging' | 'unreachable' | 'diverged' | 'blind';
+export type ReplicaFault = 'lagging' | 'unreachable' | 'diverged' | 'blind' | 'unasked';
 
 /** Why reads may not use the replica; the message is a sentence that everybody may read. */
 export class Unfit extends Error {

@@ -140,7 +140,7 @@ export function createReplica({ pool, position, limits, now = () => performance.
       standing.comeBack();
     } catch (error) {
       // Without the position nothing can be said of the replica, and the primary answers or refuses the reads.
-      if (error instanceof Unfit) standing.leave(error);
+      standing.leave(error instanceof Unfit ? error : new Unfit('unasked', unasked, { cause: error }));
     }
     if (isWatched) lookAfter(standing.pauseMs());
   }
@@ -278,6 +278,8 @@ function createStanding(limits: Limits, now: () => number): Standing {
 }
 
 const longestPauseMs = 16;
+
+const unasked = 'The primary does not say how far its log is; the log of the server says why.';
 
 const asUnreachable = (cause: unknown) =>
   new Unfit('unreachable', 'The replica cannot be reached; the log of the server says why.', { cause });

@@ -90,7 +90,7 @@ test('under continuous ingest through two servers every read shows what was ackn
   const [ofA, ofB] = [a.reads(), b.reads()];
   const fromReplica = (ofA.replica ?? 0) + (ofB.replica ?? 0);
   expect(fromReplica, JSON.stringify([ofA, ofB])).toBeGreaterThan(0.5 * 8 * 130);
-});
+}, 300_000);
 
 test('every kind of read goes to the replica and shows the same; what a read writes goes to the primary', async () => {
   const plain = await openStream(a);

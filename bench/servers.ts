@@ -20,6 +20,8 @@ const seconds = Number(process.env.SERVERS_SECONDS ?? 5);
 const rounds = Number(process.env.SERVERS_ROUNDS ?? 3);
 const warmSeconds = 2;
 const [writers, readers, pointsOfChunk, chunksOfRun] = [48, 6, 100, 500];
+/** What a round of reads beside ingest has to do. */
+const [chunksOfRound, readsOfRound] = [2_000, 120];
 const built = fileURLToPath(new URL('../', import.meta.url));
 const key = `bench-${randomBytes(16).toString('hex')}`;
 const headers = { 'X-API-KEY': key };
@@ -142,33 +144,51 @@ async function costOf(count: number, servers: readonly Server[], primary: Cluste
   return { perSecond: counted / countedSeconds, server, postgres, haproxy };
 }
 
-/** Reads of a stored run in a closed loop, until `isOver`. @returns the milliseconds of each */
-async function readOn(url: string, dataId: string, isOver: () => boolean): Promise<number[]> {
+/** Reads of a stored run in a closed loop, so many. @returns the milliseconds of each */
+async function readOn(url: string, dataId: string): Promise<number[]> {
   const took: number[] = [];
   const paths = [`/tool-state/${dataId}/timeseries/?max_points=1000`, `/tool-state/${dataId}/points/?channel=t`];
-  const one = async (first: number) => {
-    for (let turn = first; !isOver(); turn++) {
+  let turn = 0;
+  const one = async () => {
+    while (turn < readsOfRound) {
       const startedAt = performance.now();
-      const answer = await fetch(`${url}${paths[turn % paths.length]}`, { headers });
+      const answer = await fetch(`${url}${paths[turn++ % paths.length]}`, { headers });
       await answer.arrayBuffer();
       if (answer.status !== 200) throw new Error(`a read was answered ${answer.status}`);
       took.push(performance.now() - startedAt);
     }
   };
-  await Promise.all(Array.from({ length: readers }, (_, i) => one(i)));
+  await Promise.all(Array.from({ length: readers }, one));
   return took;
 }
 
-async function readsBeside(url: string, dataId: string) {
-  let isOver = false;
-  const reading = readOn(url, dataId, () => isOver);
-  const startedAt = performance.now();
-  const { counted, countedSeconds } = await ingest(url).finally(() => {
-    isOver = true;
-  });
-  const took = await reading;
-  const readsPerSecond = (took.length * 1_000) / (performance.now() - startedAt);
-  return { reads: readsPerSecond, medianMs: median(took), chunks: counted / countedSeconds };
+interface Beside {
+  medianMs: number;
+  chunksPerSecond: number;
+  primary: number;
+  replica: number;
+  servers: number;
+}
+
+/** The same chunks and the same reads at once. @returns what they cost: milliseconds of processor in all */
+async function readsBeside(
+  { url, servers }: { url: string; servers: readonly Server[] },
+  dataId: string,
+  { primary, standby }: Record<'primary' | 'standby', Cluster>,
+): Promise<Beside> {
+  const pids = [postmasterOf(primary), postmasterOf(standby)];
+  const used = () => [
+    ...pids.map((pid) => sum(cpuSeconds(pid))),
+    servers.reduce((s, one) => s + sum(cpuSeconds(one.running.pid)), 0),
+  ];
+  const before = used();
+  const body = await chunksFor(url);
+  const load = { url, path: '/tool-state/stream/chunk', headers, expectedStatus: 201, connections: writers, body };
+  const ingesting = runClosedLoop(load, { warmSeconds: 0, seconds: 600, requestsMax: chunksOfRound });
+  const [{ counted, countedSeconds }, took] = await Promise.all([ingesting, readOn(url, dataId)]);
+  const [ofPrimary = 0, ofReplica = 0, ofServers = 0] = used().map((now, i) => (now - (before[i] ?? 0)) * 1_000);
+  const cost = { primary: ofPrimary, replica: ofReplica, servers: ofServers };
+  return { ...cost, medianMs: median(took), chunksPerSecond: counted / countedSeconds };
 }
 
 /** Where the reads of these servers went, in percent. */
@@ -204,10 +224,15 @@ async function storeRun(url: string): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const { primary, standby } = await openDatabases();
-  const DATABASE_URL = primary.url('lab');
+  const databases = await openDatabases();
   const plain: Server[] = [];
-  for (let i = 0; i < 4; i++) plain.push(await startServer({ DATABASE_URL }));
+  for (let i = 0; i < 4; i++) plain.push(await startServer({ DATABASE_URL: databases.primary.url('lab') }));
+  await measureIngest(plain, databases.primary);
+  for (const server of plain.splice(2)) await server.running.stop();
+  await measureReads(plain, databases);
+}
+
+async function measureIngest(plain: readonly Server[], primary: Cluster): Promise<void> {
   const costs = new Map([1, 2, 4].map((count): [number, Cost[]] => [count, []]));
   for (let round = 0; round <= rounds; round++) {
     for (const [count, found] of costs) {
@@ -224,24 +249,34 @@ async function main(): Promise<void> {
     const of = (name: keyof Cost) => Math.round(median(found.map((cost) => cost[name])));
     console.log(`| ${count} | ${of('perSecond')} | ${of('server')} | ${of('postgres')} | ${of('haproxy')} |`);
   }
-  for (const server of plain.splice(2)) await server.running.stop();
+}
 
+async function measureReads(
+  plain: readonly Server[],
+  { primary, standby }: Record<'primary' | 'standby', Cluster>,
+): Promise<void> {
+  const settings = { DATABASE_URL: primary.url('lab'), READ_DATABASE_URL: standby.url('lab') };
   const reading: Server[] = [];
-  for (let i = 0; i < 2; i++) reading.push(await startServer({ DATABASE_URL, READ_DATABASE_URL: standby.url('lab') }));
-  const sides = { primary: (await balance(plain)).url, replica: (await balance(reading)).url };
-  const dataId = await storeRun(sides.primary);
-  const measured: Record<string, Awaited<ReturnType<typeof readsBeside>>[]> = { primary: [], replica: [] };
+  for (let i = 0; i < 2; i++) reading.push(await startServer(settings));
+  const sides = {
+    primary: { url: (await balance(plain)).url, servers: plain },
+    replica: { url: (await balance(reading)).url, servers: reading },
+  };
+  const dataId = await storeRun(sides.primary.url);
+  const measured: Record<string, Beside[]> = { primary: [], replica: [] };
   for (let round = 0; round <= rounds; round++) {
-    for (const [side, url] of Object.entries(sides)) {
-      const found = await readsBeside(url, dataId);
+    for (const [side, what] of Object.entries(sides)) {
+      const found = await readsBeside(what, dataId, { primary, standby });
       console.error(`reads from the ${side}: ${JSON.stringify(found)}`);
       if (round > 0) measured[side]?.push(found);
     }
   }
-  console.log('\n| reads from | reads/s | median | chunks/s beside them |\n|---|---|---|---|');
+  console.log(`\n${chunksOfRound} chunks and ${readsOfRound} reads at once: ms of processor\n`);
+  console.log('| reads from | primary | replica | servers | median of a read | chunks/s |\n|---|---|---|---|---|---|');
   for (const [side, found] of Object.entries(measured)) {
-    const of = (name: 'reads' | 'medianMs' | 'chunks') => median(found.map((one) => one[name])).toFixed(1);
-    console.log(`| ${side} | ${of('reads')} | ${of('medianMs')} ms | ${of('chunks')} |`);
+    const of = (name: keyof Beside) => median(found.map((one) => one[name])).toFixed(0);
+    const row = [side, of('primary'), of('replica'), of('servers'), `${of('medianMs')} ms`, of('chunksPerSecond')];
+    console.log(`| ${row.join(' | ')} |`);
   }
   console.log(
     `\n${(await shareOfReplica(reading)).toFixed(1)} % of the reads of the replica's side were answered from it.`,

@@ -48,25 +48,37 @@ export type BindOrganization = (
   actor?: Actor,
 ) => OrganizationDatabase;
 
+/** Where the connections of a handle come from. */
+export interface Lender extends Pick<ConnectionSource, 'runsAgain'> {
+  connect(): Promise<pg.PoolClient>;
+}
+
+/** @param pools.lendToRead makes a lender for one read, where reads may go to a replica */
 export function createOrganizations(pools: {
-  general: Pick<pg.Pool, 'connect'>;
+  general: Lender;
+  lendToRead?: (() => Lender) | undefined;
   shares: Shares;
   ingest: pg.Pool;
   abandonedMsMax: number;
-}): BindOrganization {
-  const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
+}): { as: BindOrganization; readingAs: BindOrganization } {
+  const { general, lendToRead } = pools;
+  const connectionsOf = connectionsByOrganization(pools.shares, pools.abandonedMsMax);
   const folding = rememberFolding();
-  return (organizationId, signal, actor = theServer) => {
-    const access = accessTo(connectionsOf(organizationId, signal));
-    const own = {
-      organizationId,
-      actor,
-      runAsIngest: runAs(pools.ingest, organizationId),
-      // Shared by all callers, so it must not end with the request that asks first.
-      folding: () => folding(connectionsOf(organizationId)),
+  const bindTo =
+    (lender: () => Lender): BindOrganization =>
+    (organizationId, signal, actor = theServer) => {
+      const access = accessTo(connectionsOf(lender(), organizationId, signal));
+      const own = {
+        organizationId,
+        actor,
+        runAsIngest: runAs(pools.ingest, organizationId),
+        // Shared by all callers, so it must not end with the request that asks first.
+        folding: () => folding(connectionsOf(general, organizationId)),
+      };
+      return Object.assign(access, own) as OrganizationDatabase;
     };
-    return Object.assign(access, own) as OrganizationDatabase;
-  };
+  const as = bindTo(() => general);
+  return { as, readingAs: lendToRead === undefined ? as : bindTo(lendToRead) };
 }
 
 /**
@@ -84,22 +96,25 @@ export function organizationsWithin(client: pg.PoolClient): BindOrganization {
 }
 
 /**
- * Sets the organization on each connection that the pool hands out; the policies of the tables read that setting. There
- * is no other way to these connections, and a connection without the setting fails where a policy reads it. An
- * organization gets no more connections than `shares` allows.
+ * Sets the organization on each connection that is lent; the policies of the tables read that setting. There is no other
+ * way to these connections, and a connection without the setting fails where a policy reads it. An organization gets no
+ * more connections than `shares` allows, those of a replica among them.
  */
 function connectionsByOrganization(
-  pool: Pick<pg.Pool, 'connect'>,
   shares: Shares,
   abandonedMsMax: number,
-): (organizationId: string, signal?: AbortSignal) => ConnectionSource {
+): (lender: Lender, organizationId: string, signal?: AbortSignal) => ConnectionSource {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
-  async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
+  async function connect(
+    lender: Lender,
+    organizationId: string,
+    signal: AbortSignal | undefined,
+  ): Promise<pg.PoolClient> {
     const giveBack = await shares.take(organizationId, signal);
     let client: pg.PoolClient;
     try {
-      client = await pool.connect();
+      client = await lender.connect();
     } catch (error) {
       giveBack();
       throw error;
@@ -122,28 +137,37 @@ function connectionsByOrganization(
       await client.query({ name: 'name_organization', text: setOrganization, values: [organizationId] });
     } catch (error) {
       client.release(error as Error);
+      signal?.throwIfAborted();
+      if (lender.runsAgain?.(client, error)) return connect(lender, organizationId, signal);
       throw error;
     }
     organizationOf.set(client, organizationId);
     return client;
   }
 
-  return (organizationId, signal) => ({
-    connect: () => connect(organizationId, signal),
-    async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
-      const client = await connect(organizationId, signal);
-      let failure: Error | undefined;
-      try {
-        return await client.query<Row>(statement as string, values);
-      } catch (error) {
-        failure = error as Error;
-        signal?.throwIfAborted();
-        throw error;
-      } finally {
-        client.release(failure);
-      }
-    },
-  });
+  return (lender, organizationId, signal) => {
+    const runsAgain = (client: pg.PoolClient, error: unknown) =>
+      signal?.aborted !== true && lender.runsAgain?.(client, error) === true;
+    return {
+      connect: () => connect(lender, organizationId, signal),
+      runsAgain,
+      async query<Row extends pg.QueryResultRow>(statement: string | pg.QueryConfig, values?: unknown[]) {
+        for (;;) {
+          const client = await connect(lender, organizationId, signal);
+          let failure: Error | undefined;
+          try {
+            return await client.query<Row>(statement as string, values);
+          } catch (error) {
+            failure = error as Error;
+            signal?.throwIfAborted();
+            if (!runsAgain(client, error)) throw error;
+          } finally {
+            client.release(failure);
+          }
+        }
+      },
+    };
+  };
 }
 
 const setOrganization = `select set_config('${organizationSetting}', $1::text, false)`;

@@ -60,6 +60,22 @@ interface Options {
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
   full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
 
+/** Before the first good look a start waits for the database, and tells of that itself. */
+function tellChanges() {
+  let wasReady = false;
+  let told: string | undefined;
+  return {
+    wasReady: () => wasReady,
+    note(found: Problem | undefined, log: ReadinessLog | undefined): void {
+      wasReady ||= found === undefined;
+      if (found?.sentence === told || (!wasReady && found?.passes)) return;
+      told = found?.sentence;
+      if (told === undefined) log?.warn({}, 'ready again');
+      else log?.error({ problem: told }, 'not ready');
+    },
+  };
+}
+
 export function createReadiness(options: Options): Readiness {
   const { pool, now = () => performance.now() } = options;
   let folderProblem: (() => string | undefined) | undefined;
@@ -68,6 +84,7 @@ export function createReadiness(options: Options): Readiness {
   let found: Problem | undefined;
   let foundAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
+  const changes = tellChanges();
   let log: ReadinessLog | undefined;
   let packs = false;
   let isPackingLogged = false;
@@ -95,7 +112,8 @@ export function createReadiness(options: Options): Readiness {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
       options.disk?.note(error);
       const problem = whileFull(problemOf(error), options.disk?.full());
-      if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
+      if (changes.wasReady() && problem.sentence !== found?.sentence)
+        log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }
   }
@@ -110,13 +128,10 @@ export function createReadiness(options: Options): Readiness {
   }
 
   async function lookNow(): Promise<void> {
-    const before = found?.sentence;
     found = await findNow();
     foundAt = now();
     looking = undefined;
-    if (found?.sentence === before) return;
-    if (found === undefined) log?.warn({}, 'ready again');
-    else log?.error({ problem: found.sentence }, 'not ready');
+    changes.note(found, log);
   }
 
   async function look(keepMs = options.readinessKeepMs): Promise<string | undefined> {

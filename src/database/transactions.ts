@@ -40,16 +40,31 @@ export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): 
 }
 
 /**
- * Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused.
+ * Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. A read
+ * that fails on a replica runs once more on the primary.
  * @throws CommitInDoubt when the connection is lost at the commit
  */
 export async function inTransaction<Result>(
-  pool: Pick<ConnectionSource, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect' | 'runsAgain'>,
   work: (client: pg.PoolClient) => Promise<Result>,
   patience?: Patience,
 ): Promise<Result> {
   const client = await pool.connect();
   if (underWay.has(pool)) return work(client);
+  try {
+    return await inTransactionOn(pool, client, work, patience);
+  } catch (error) {
+    if (!pool.runsAgain?.(client, error)) throw error;
+  }
+  return inTransactionOn(pool, await pool.connect(), work, patience);
+}
+
+async function inTransactionOn<Result>(
+  pool: Pick<ConnectionSource, 'connect'>,
+  client: pg.PoolClient,
+  work: (client: pg.PoolClient) => Promise<Result>,
+  patience: Patience | undefined,
+): Promise<Result> {
   let broken: Error | undefined;
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);

@@ -17,6 +17,7 @@ export const checks: readonly NamedCheck[] = [
   ['durability', database.durability],
   ['disk', surroundings.disk],
   ['write-ahead log', database.writeAheadLog],
+  ['replica', database.replica],
   ['login', database.login],
   ['clocks', database.clocks],
   ['indexes', database.indexes],

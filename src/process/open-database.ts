@@ -9,7 +9,7 @@ import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { migrate } from '../database/migrate.ts';
 import { migrationProblem, readMigrations } from '../database/migrations.ts';
 import { keepsSessions } from '../database/pooler.ts';
-import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
+import { apiRole, explainRoles, letSeeTimeline, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 import { routeTo } from '../database/route.ts';
 import { hasSqlstate, sqlstateClasses } from '../database/sqlstates.ts';
 import { AddressError, loginName, readAddress } from '../lib/postgres-address.ts';
@@ -91,10 +91,12 @@ export async function openUnprepared(
   };
 }
 
-interface PrepareOptions {
+export interface PrepareOptions {
   limits: Pick<ProcessLimits, 'databaseWaitMsMax' | 'databasePauseMs' | 'waitLogMs'>;
   /** Also checks that PostgreSQL loses no commit. Required where chunks will be acknowledged. */
   mustBeDurable: boolean;
+  /** Reads may go to a replica: their role needs one more right. */
+  readsReplica?: boolean;
   /** Called each time that the database does not answer, before the wait for the next attempt. */
   onAway?: () => void;
 }
@@ -107,13 +109,13 @@ interface PrepareOptions {
 export async function prepareDatabase(
   addresses: DatabaseAddresses,
   log: Logger,
-  { limits, mustBeDurable, onAway }: PrepareOptions,
+  { limits, mustBeDurable, readsReplica = false, onAway }: PrepareOptions,
 ): Promise<void> {
   const deadline = performance.now() + limits.databaseWaitMsMax;
   let loggedAt = -Infinity;
   for (;;) {
     try {
-      await bringUpToDate(addresses, log);
+      await bringUpToDate(addresses, log, readsReplica);
       return await check(addresses, mustBeDurable);
     } catch (error) {
       const reason = (error as Error).message;
@@ -136,7 +138,7 @@ export async function prepareDatabase(
  * no pooler in front of it, so there the check for one is left out.
  * @throws Error with a sentence when it cannot be done
  */
-async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise<void> {
+async function bringUpToDate(addresses: DatabaseAddresses, log: Logger, readsReplica: boolean): Promise<void> {
   const { connectionString, ownerUrl, ownsLogin } = addresses;
   if (!ownsLogin) await checkSessions(ownerUrl);
   const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
@@ -147,6 +149,7 @@ async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise
     if (problem !== undefined) throw new Error(problem);
     if (ownerUrl === connectionString && isOfAnother) return;
     await makeRoles(owner);
+    if (readsReplica) await letSeeTimeline(owner);
     const ran = await migrate(owner, { log });
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
     if (ownerUrl === connectionString) return;

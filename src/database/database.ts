@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
 import { createDisk, type Disk, type DiskOptions, diskFailure } from './disk.ts';
+import { rememberDistribution } from './distribution.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations } from './organizations.ts';
@@ -34,6 +35,8 @@ export interface Database {
    * `performance.now()`). Every attempt must have the same effect (`while-away.ts`).
    */
   whileAway<Result>(arrivedAt: number, attempt: () => Promise<Result>): Promise<Result>;
+  /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
+  isDistributed(): Promise<boolean>;
   /** For metrics. */
   pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
   close(): Promise<void>;
@@ -143,12 +146,15 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   // Requests wait in `shares` before they come to the pool, and the pool has a connection for each that comes.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, upkeep, readiness: readinessPool, ingest };
+  const isDistributed = rememberDistribution(readinessPool);
+  const ofOrganizations = { general: unlessRefused(general, outage, readiness), shares, ingest, isDistributed };
   return {
-    as: createOrganizations({ ...limits, general: unlessRefused(general, outage, readiness), shares, ingest }),
+    as: createOrganizations({ ...limits, ...ofOrganizations }),
     everyOrganization: { ingest, keys, upkeep: accessTo(upkeep) },
     readiness,
     disk,
     outage,
+    isDistributed,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits }, attempt),
     pools,
     close: () => {

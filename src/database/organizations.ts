@@ -7,6 +7,7 @@ import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type ConnectionSource } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
 import { type Fold, rememberFolding } from './folding.ts';
+import { nameLocally, setLocalAsApi } from './local-organization.ts';
 import { apiRole, organizationSetting } from './roles.ts';
 import type { Shares } from './shares.ts';
 import { inOneTrip, type Patience, withinTransaction } from './transactions.ts';
@@ -48,20 +49,23 @@ export type BindOrganization = (
   actor?: Actor,
 ) => OrganizationDatabase;
 
-export function createOrganizations(pools: {
+interface Pools {
   general: Pick<pg.Pool, 'connect'>;
   shares: Shares;
   ingest: pg.Pool;
   abandonedMsMax: number;
-}): BindOrganization {
-  const connectionsOf = connectionsByOrganization(pools.general, pools.shares, pools.abandonedMsMax);
+  isDistributed: () => Promise<boolean>;
+}
+
+export function createOrganizations(pools: Pools): BindOrganization {
+  const connectionsOf = connectionsByOrganization(pools);
   const folding = rememberFolding();
   return (organizationId, signal, actor = theServer) => {
     const access = accessTo(connectionsOf(organizationId, signal));
     const own = {
       organizationId,
       actor,
-      runAsIngest: runAs(pools.ingest, organizationId),
+      runAsIngest: runAs(pools, organizationId),
       // Shared by all callers, so it must not end with the request that asks first.
       folding: () => folding(connectionsOf(organizationId)),
     };
@@ -88,17 +92,20 @@ export function organizationsWithin(client: pg.PoolClient): BindOrganization {
  * is no other way to these connections, and a connection without the setting fails where a policy reads it. An
  * organization gets no more connections than `shares` allows.
  */
-function connectionsByOrganization(
-  pool: Pick<pg.Pool, 'connect'>,
-  shares: Shares,
-  abandonedMsMax: number,
-): (organizationId: string, signal?: AbortSignal) => ConnectionSource {
+function connectionsByOrganization({
+  general: pool,
+  shares,
+  abandonedMsMax,
+  isDistributed,
+}: Pools): (organizationId: string, signal?: AbortSignal) => ConnectionSource {
   const organizationOf = new WeakMap<pg.PoolClient, string>();
 
   async function connect(organizationId: string, signal: AbortSignal | undefined): Promise<pg.PoolClient> {
     const giveBack = await shares.take(organizationId, signal);
     let client: pg.PoolClient;
+    let isLocal: boolean;
     try {
+      isLocal = await isDistributed();
       client = await pool.connect();
     } catch (error) {
       giveBack();
@@ -106,9 +113,11 @@ function connectionsByOrganization(
     }
     const release = client.release.bind(client);
     const isReturned = signal && abandonOn(signal, client, abandonedMsMax);
+    const unname = isLocal ? nameLocally(client, organizationId) : undefined;
     // The pool makes a new `release` whenever it hands a connection out.
     client.release = (error?: Error | boolean) => {
       isReturned?.();
+      unname?.();
       release(error);
       giveBack();
     };
@@ -116,7 +125,7 @@ function connectionsByOrganization(
       client.release();
       throw signal.reason;
     }
-    if (organizationOf.get(client) === organizationId) return client;
+    if (isLocal || organizationOf.get(client) === organizationId) return client;
     organizationOf.delete(client);
     try {
       await client.query({ name: 'name_organization', text: setOrganization, values: [organizationId] });
@@ -149,16 +158,17 @@ function connectionsByOrganization(
 const setOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
 /** Sets the role and the organization for one transaction, and sends the statement in the same round trip. */
-function runAs(pool: pg.Pool, organizationId: string): RunStatement {
+function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunStatement {
+  const setForTransaction = {
+    name: 'name_organization_once',
+    text: setOrganizationForTransaction,
+    values: [organizationId],
+  };
   return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
-    const setForTransaction = {
-      name: 'name_organization_once',
-      text: setOrganizationForTransaction,
-      values: [organizationId],
-    };
+    const set = (await isDistributed()) ? { text: setLocalAsApi(organizationId) } : setForTransaction;
     const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
-      pool,
-      (client) => [client.query(setForTransaction), client.query<Row>(statement)],
+      ingest,
+      (client) => [client.query(set), client.query<Row>(statement)],
       patience,
     );
     return answer;

@@ -5,7 +5,7 @@ import { type AppDependencies, buildApp } from '../../src/app.ts';
 import { createKey } from '../../src/auth/keys.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import type { App } from '../../src/http/app-type.ts';
-import { administer, loginOf, urlOfDatabase } from './global-setup.ts';
+import { administer, loginOf, spread, urlOfDatabase } from './global-setup.ts';
 
 export interface Answer {
   status: number;
@@ -41,6 +41,8 @@ export async function cloneDatabase(): Promise<string> {
   const template = inject('templateName');
   const name = `${template}_${randomUUID().slice(0, 13).replace('-', '')}`;
   await administer(adminUrl, `create database ${name} template ${template}`);
+  const workerUrls = inject('workerUrls');
+  if (workerUrls.length > 0) await spread(adminUrl, workerUrls, name);
   return urlOfDatabase(adminUrl, name);
 }
 

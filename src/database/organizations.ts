@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type ConnectionSource } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
+import { rememberDistribution } from './distribution.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { nameLocally, setLocalAsApi } from './local-organization.ts';
 import { apiRole, organizationSetting } from './roles.ts';
@@ -31,6 +32,8 @@ export interface OrganizationDatabase extends Access {
   runAsIngest: RunStatement;
   /** How names and keywords are compared in this database. */
   folding: () => Promise<Fold>;
+  /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
+  isDistributed: () => Promise<boolean>;
   readonly [isBound]: true;
 }
 
@@ -68,6 +71,7 @@ export function createOrganizations(pools: Pools): BindOrganization {
       runAsIngest: runAs(pools, organizationId),
       // Shared by all callers, so it must not end with the request that asks first.
       folding: () => folding(connectionsOf(organizationId)),
+      isDistributed: pools.isDistributed,
     };
     return Object.assign(access, own) as OrganizationDatabase;
   };
@@ -79,10 +83,11 @@ export function createOrganizations(pools: Pools): BindOrganization {
  */
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
+  const isDistributed = rememberDistribution(client);
   return (organizationId, _signal, actor = theServer) => {
     const connections = withinTransaction(client, { text: setOrganizationForTransaction, values: [organizationId] });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
-    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections) };
+    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections), isDistributed };
     return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;
   };
 }

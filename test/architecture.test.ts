@@ -63,6 +63,7 @@ const arrows: Record<string, string[]> = {
     'app',
     'demo',
     'testing',
+    'distribution',
     'repack',
     'retention',
     'verify',
@@ -98,6 +99,7 @@ const arrows: Record<string, string[]> = {
   overviews: ['points', 'lib', 'database'],
   verify: ['overviews', 'database'],
   repack: ['database'],
+  distribution: ['database'],
   doctor: ['lib', 'database', 'backups'],
   backups: ['database', 'http', 'lib'],
   // An archive is an export with a certificate; what it brings back is stored as ingest stores it.

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
 import { createDisk, type Disk, type DiskOptions, diskFailure } from './disk.ts';
+import { rememberDistribution } from './distribution.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
 import { type BindOrganization, createOrganizations, type Lender } from './organizations.ts';
@@ -42,6 +43,8 @@ export interface Database {
    * `performance.now()`). Every attempt must have the same effect (`while-away.ts`).
    */
   whileAway<Result>(arrivedAt: number, attempt: () => Promise<Result>): Promise<Result>;
+  /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
+  isDistributed(): Promise<boolean>;
   /** For metrics. */
   pools: Record<PoolName, PoolCounts> & Partial<Record<ReplicaPoolName, PoolCounts>>;
   close(): Promise<void>;
@@ -164,13 +167,15 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
           open(serviceRole, limits.positionConnectionsMax, { waitMsMax: limits.positionMsMax }),
         );
   const lendToRead = beside && (() => preferring(beside.replica, primary, refuse));
+  const isDistributed = rememberDistribution(readinessPool);
   return {
-    ...createOrganizations({ ...limits, general: primary, lendToRead, shares, ingest }),
+    ...createOrganizations({ ...limits, general: primary, lendToRead, shares, ingest, isDistributed }),
     replica: beside?.replica,
     everyOrganization: { ingest, keys, upkeep: accessTo(upkeep) },
     readiness,
     disk,
     outage,
+    isDistributed,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits }, attempt),
     pools: { ...pools, ...beside?.pools },
     close: () => {

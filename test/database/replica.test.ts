@@ -216,6 +216,7 @@ test.each(['40001', '57P01', '53100', '25006', '08006'] as const)(
       shares: createShares({ connectionsMax: 2, waitingPerOrganizationMax: 9, waitMsMax: 1_000 }),
       ingest: undefined as never,
       abandonedMsMax: 100,
+      isDistributed: async () => false,
     });
     const { pool } = readingAs('00000000-0000-4000-8000-000000000001');
     expect((await pool.query({ text: 'select' })).rows).toEqual([{ from: 'primary' }]);

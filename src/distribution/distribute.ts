@@ -1,0 +1,131 @@
+/**
+ * Distributes a database over the nodes of a Citus cluster: all in one transaction, so it is whole or has not happened.
+ * What is stored moves along. Only the coordinator's own copies of the moved rows are removed after the commit, table by
+ * table; a run that was interrupted there is repeated (docs/decisions/0061-a-cluster-of-postgresql.md).
+ */
+import type pg from 'pg';
+import type { OwnerDatabase } from '../database/database.ts';
+import { clusterSchema, clusterTables } from '../database/distribution.ts';
+import { apiRole, organizationSetting, serviceRole } from '../database/roles.ts';
+import { inTransaction } from '../database/transactions.ts';
+
+/** @param report is called with a line for each step */
+export async function distribute(owner: OwnerDatabase, report: (line: string) => void): Promise<void> {
+  await inTransaction(owner.pool, async (client) => {
+    // Citus changes a table that other tables refer to only one node after the other.
+    await client.query(`set local citus.multi_shard_modify_mode to 'sequential'`);
+    report(
+      'Drops what a cluster does not serve: views for SQL readers, the trigger of overviews, policies with a subquery.',
+    );
+    await dropUnserved(client);
+    const keys = await dropForeignKeys(client);
+    await client.query(newKeys);
+    for (const name of clusterTables.reference) {
+      report(`Copies ${name} to every node.`);
+      await client.query(`select create_reference_table($1::regclass)`, [name]);
+    }
+    for (const [i, name] of clusterTables.distributed.entries()) {
+      report(`Moves ${name} to the node of each stream.`);
+      const colocateWith = i === 0 ? 'none' : clusterTables.distributed[0];
+      await client.query(`select create_distributed_table($1::regclass, 'data_id', colocate_with := $2::text)`, [
+        name,
+        colocateWith,
+      ]);
+    }
+    report('Adds foreign keys and policies again.');
+    for (const { table, name, definition } of keys)
+      await client.query(`alter table ${table} add constraint ${name} ${definition}`);
+    await addPolicies(client);
+    await provideFunctions(client);
+    for (const role of [apiRole, serviceRole]) await client.query(`alter role ${role} login`);
+  });
+}
+
+/** Removes the coordinator's own copies of rows that have moved. It may be run again. */
+export async function freeMoved(owner: OwnerDatabase, report: (line: string) => void): Promise<void> {
+  for (const name of [...clusterTables.distributed].reverse()) {
+    const { rows } = await owner.pool.query<{ bytes: number }>('select pg_relation_size($1::regclass) as bytes', [
+      name,
+    ]);
+    if (!rows[0]?.bytes) continue;
+    report(`Frees the room of ${name} on the coordinator.`);
+    await owner.pool.query('select truncate_local_data_after_distributing_table($1::regclass)', [name]);
+  }
+}
+
+const walled = [...clusterTables.distributed, ...clusterTables.reference];
+
+async function dropUnserved(client: pg.PoolClient): Promise<void> {
+  await client.query(`
+    drop view if exists runs, points, point_channels;
+    drop function if exists points_between(uuid, timestamptz, timestamptz, text[]);
+    drop trigger if exists forget_overviews on chunks`);
+  const { rows } = await client.query<{ drop: string }>(
+    `select format('drop policy %I on %s', polname, polrelid::regclass) as drop from pg_policy
+     where polrelid = any ($1::regclass[])`,
+    [walled],
+  );
+  for (const { drop } of rows) await client.query(drop);
+}
+
+interface ForeignKey {
+  table: string;
+  name: string;
+  definition: string;
+}
+
+/**
+ * Drops the foreign keys from and to the moved tables: Citus adds them once both tables are where they belong.
+ * @returns those to add again: all between moved tables
+ */
+async function dropForeignKeys(client: pg.PoolClient): Promise<ForeignKey[]> {
+  const { rows } = await client.query<ForeignKey & { isKept: boolean }>(
+    `select conrelid::regclass::text as table, quote_ident(conname) as name, pg_get_constraintdef(oid) as definition,
+            conrelid = any ($1::regclass[]) and confrelid = any ($1::regclass[]) as "isKept"
+     from pg_constraint
+     where contype = 'f' and (conrelid = any ($1::regclass[]) or confrelid = any ($1::regclass[]))
+     order by conrelid::regclass::text, conname`,
+    [walled],
+  );
+  for (const { table, name } of rows) await client.query(`alter table ${table} drop constraint ${name}`);
+  return rows.filter(({ isKept }) => isKept);
+}
+
+/** A key of a distributed table contains the column by which it is distributed. */
+const newKeys = `
+  alter table processed_data_entries
+    drop constraint processed_data_entries_pkey,
+    drop constraint processed_data_entries_data_id_key,
+    add primary key (data_id)`;
+
+/**
+ * The same rule as that of migration 0007, without a subquery, which Citus refuses. Workers know the organization by
+ * `set local`, which Citus passes on; where it was not set, the statement fails.
+ */
+async function addPolicies(client: pg.PoolClient): Promise<void> {
+  const own = `organization_id = current_setting('${organizationSetting}')::uuid`;
+  for (const name of walled) {
+    await client.query(`create policy own_organization on ${name} to ${apiRole} using (${own})`);
+    await client.query(`create policy every_organization on ${name} to ${serviceRole} using (true)`);
+  }
+}
+
+/**
+ * Functions of the tables, on every node. And a clock: Citus refuses a volatile function in an update, and evaluates a
+ * stable one on the coordinator before it sends the update. The schema stands before PostgreSQL's own in the search path
+ * of the server's sessions (`session.ts`).
+ */
+async function provideFunctions(client: pg.PoolClient): Promise<void> {
+  await client.query(`
+    create schema ${clusterSchema};
+    create function ${clusterSchema}.clock_timestamp() returns timestamptz language sql stable
+    as 'select pg_catalog.clock_timestamp()';
+    grant usage on schema ${clusterSchema} to ${apiRole}, ${serviceRole}`);
+  await client.query(
+    `select create_distributed_function(p.oid::regprocedure) from pg_proc p
+     where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and not p.prosecdef
+       and p.pronamespace in ($1::regnamespace, quote_ident(current_schema())::regnamespace)
+       and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')`,
+    [clusterSchema],
+  );
+}

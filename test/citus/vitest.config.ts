@@ -1,0 +1,19 @@
+import { defineConfig, mergeConfig } from 'vitest/config';
+import main from '../../vitest.config.ts';
+
+// Tests of the main run, on the cluster of CITUS_URL: a coordinator with workers. Each file has a distributed database of its own.
+const { include: _, ...shared } = main.test ?? {};
+export default mergeConfig(
+  { test: shared },
+  defineConfig({
+    test: {
+      include: [
+        'test/{streams,points,timeseries,ledger,exports,live,overviews,catalogue,audit}/**/*.test.ts',
+        'test/citus/**/*.suite.ts',
+      ],
+      maxWorkers: 2,
+      testTimeout: 60_000,
+      hookTimeout: 120_000,
+    },
+  }),
+);

@@ -7,6 +7,7 @@ import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import { createSchedule, type Schedule } from '../backups/schedule.ts';
 import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
+import { listNodes } from '../database/cluster-nodes.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { createGate } from '../database/gate.ts';
@@ -109,6 +110,7 @@ export async function serveRequests(
     const { place, key } = await prepared;
     // Before the welcome is printed: from then on a reader may rely on this process being replaced when it ends.
     send({ type: 'ready' });
+    void sayWhereTablesAre(database, log);
     if (known !== undefined) backups?.start(known.connectionString);
     if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
   } catch (error) {
@@ -147,6 +149,18 @@ async function provision(database: Database, path: string, environment: Environm
     if (['revoked', 'expired'].includes(one.became)) log.warn({ file: path }, describeProvisioned(one));
   }
   log.info({ file: path, ...countProvisioned(done) }, 'provisioned');
+}
+
+/** One line for the log, where the database is a cluster. */
+async function sayWhereTablesAre(database: Database, log: Logger): Promise<void> {
+  try {
+    if (!(await database.isDistributed())) return;
+    const nodes = await listNodes(database.everyOrganization.upkeep.pool);
+    const workers = nodes.filter(({ isCoordinator, takesStreams }) => !isCoordinator && takesStreams);
+    log.info({ workers: workers.map(({ name }) => name) }, `streams are distributed over ${workers.length} workers`);
+  } catch (error) {
+    log.warn({ err: error }, 'the nodes of the database could not be listed');
+  }
 }
 
 function databaseAddresses(): Promise<DatabaseAddresses> {

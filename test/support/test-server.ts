@@ -37,18 +37,32 @@ export type TestLimits = NonNullable<AppDependencies['limits']>;
 
 /** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
 export async function cloneDatabase(): Promise<string> {
+  const databaseUrl = await cloneUndistributed();
+  const workerUrls = inject('workerUrls');
+  if (workerUrls.length > 0) await spread(inject('adminUrl'), workerUrls, new URL(databaseUrl).pathname.slice(1));
+  return databaseUrl;
+}
+
+/** The same, on the coordinator alone where there is a cluster. */
+export async function cloneUndistributed(): Promise<string> {
   const adminUrl = inject('adminUrl');
   const template = inject('templateName');
   const name = `${template}_${randomUUID().slice(0, 13).replace('-', '')}`;
   await administer(adminUrl, `create database ${name} template ${template}`);
-  const workerUrls = inject('workerUrls');
-  if (workerUrls.length > 0) await spread(adminUrl, workerUrls, name);
   return urlOfDatabase(adminUrl, name);
 }
 
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
 export async function startTestServer(config: TestConfig = {}, limits: TestLimits = {}): Promise<TestServer> {
-  const databaseUrl = await cloneDatabase();
+  return startTestServerOn(await cloneDatabase(), config, limits);
+}
+
+/** The same on a database that is there. */
+export async function startTestServerOn(
+  databaseUrl: string,
+  config: TestConfig = {},
+  limits: TestLimits = {},
+): Promise<TestServer> {
   const database = openTestDatabase(databaseUrl);
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),

@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { abandonOn } from './abandon.ts';
 import { type Access, accessTo, type ConnectionSource } from './access.ts';
 import { type Actor, theServer } from './audit.ts';
+import { rememberDistribution } from './distribution.ts';
 import { type Fold, rememberFolding } from './folding.ts';
 import { nameLocally, setLocalAsApi } from './local-organization.ts';
 import { apiRole, organizationSetting } from './roles.ts';
@@ -25,17 +26,20 @@ export interface OrganizationDatabase extends Access {
   /** Who acts, for the entries of the audit log. */
   readonly actor: Actor;
   /**
-   * For initialize and finalize: runs one statement in a transaction of its own on a connection of ingest, so that no
-   * read keeps it waiting. @throws CommitInDoubt when the connection is lost meanwhile
+   * For initialize and finalize: runs statements, sent together, in a transaction of their own on a connection of ingest, so
+   * that no read keeps them waiting. @returns the answer to the last. @throws CommitInDoubt when the connection is lost
+   * meanwhile
    */
-  runAsIngest: RunStatement;
+  runAsIngest: RunStatements;
   /** How names and keywords are compared in this database. */
   folding: () => Promise<Fold>;
+  /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
+  isDistributed: () => Promise<boolean>;
   readonly [isBound]: true;
 }
 
-export type RunStatement = <Row extends pg.QueryResultRow>(
-  statement: pg.QueryConfig,
+export type RunStatements = <Row extends pg.QueryResultRow>(
+  statements: pg.QueryConfig | readonly pg.QueryConfig[],
   patience: Patience,
 ) => Promise<pg.QueryResult<Row>>;
 
@@ -68,6 +72,7 @@ export function createOrganizations(pools: Pools): BindOrganization {
       runAsIngest: runAs(pools, organizationId),
       // Shared by all callers, so it must not end with the request that asks first.
       folding: () => folding(connectionsOf(organizationId)),
+      isDistributed: pools.isDistributed,
     };
     return Object.assign(access, own) as OrganizationDatabase;
   };
@@ -79,10 +84,11 @@ export function createOrganizations(pools: Pools): BindOrganization {
  */
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
+  const isDistributed = rememberDistribution(client);
   return (organizationId, _signal, actor = theServer) => {
-    const connections = withinTransaction(client, { text: setOrganizationForTransaction, values: [organizationId] });
+    const connections = withinTransaction(client, { text: setLocalAsApi(organizationId) });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
-    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections) };
+    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections), isDistributed };
     return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;
   };
 }
@@ -157,21 +163,21 @@ function connectionsByOrganization({
 
 const setOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
-/** Sets the role and the organization for one transaction, and sends the statement in the same round trip. */
-function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunStatement {
+/** Sets the role and the organization for one transaction, and sends the statements in the same round trip. */
+function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunStatements {
   const setForTransaction = {
     name: 'name_organization_once',
     text: setOrganizationForTransaction,
     values: [organizationId],
   };
-  return async <Row extends pg.QueryResultRow>(statement: pg.QueryConfig, patience: Patience) => {
+  return async <Row extends pg.QueryResultRow>(
+    statements: pg.QueryConfig | readonly pg.QueryConfig[],
+    patience: Patience,
+  ) => {
     const set = (await isDistributed()) ? { text: setLocalAsApi(organizationId) } : setForTransaction;
-    const [, answer] = await inOneTrip<[unknown, pg.QueryResult<Row>]>(
-      ingest,
-      (client) => [client.query(set), client.query<Row>(statement)],
-      patience,
-    );
-    return answer;
+    const send = (client: pg.PoolClient) => [set, ...[statements].flat()].map((one) => client.query<Row>(one));
+    const answers = await inOneTrip<pg.QueryResult<Row>[]>(ingest, send, patience);
+    return answers.at(-1) as pg.QueryResult<Row>;
   };
 }
 

@@ -55,7 +55,7 @@ const farTexts = (isDistributed: boolean) => sql`
       select string_agg(channel_name, E'\\n') from channels where channels.data_id = stream.data_id)) as texts,
     concat(E'\\n', concat_ws(E'\\n', stream.data_id, stream.physical_sample_id, project.ids,
       processed.processed_data_id)) as ids
-  from ${rowsOf('lacking', isDistributed)}
+  from ${runsIn('lacking', isDistributed)}
   left join (
     select belonging.data_id, string_agg(project.name, E'\\n') as names, string_agg(project.project_id::text, E'\\n') as ids
     from (
@@ -81,5 +81,5 @@ const farTexts = (isDistributed: boolean) => sql`
  * The rows of a common table expression of runs, as `stream`. A cluster joins them with their table, so that it looks up what
  * belongs to a run on the node of the run.
  */
-export const rowsOf = (name: 'looked' | 'lacking', isDistributed: boolean) =>
+export const runsIn = (name: 'looked' | 'lacking', isDistributed: boolean) =>
   isDistributed ? sql`${sql.ref(name)} join streams as stream using (data_id)` : sql`${sql.ref(name)} as stream`;

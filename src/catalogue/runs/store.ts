@@ -5,7 +5,7 @@ import { ownersOf } from '../owners.ts';
 import { projectOrder, projectsOfStream } from '../projects-of-stream.ts';
 import { passes, type RunFilter } from './filter.ts';
 import type { Run } from './schemas.ts';
-import { rowsOf, searchTables } from './search.ts';
+import { runsIn, searchTables } from './search.ts';
 
 /** The position of a run in the list: newest first. */
 export interface RunPlace {
@@ -48,7 +48,7 @@ export async function findRuns(
       order by created_at desc, data_id
       limit ${lookMax}::integer
     ),
-    passing as (select stream.* from ${rowsOf('looked', isDistributed)} where ${passes(filter)})
+    passing as (select stream.* from ${runsIn('looked', isDistributed)} where ${passes(filter)})
     ${isSearch ? sql`, ${await ownersOf(organization)}, ${searchTables(filter, isDistributed)}` : sql``}
     (select data_id, created_at, true as is_found, 0 as looked from ${sql.ref(isSearch ? 'having_words' : 'passing')}
      order by created_at desc, data_id limit ${foundMax}::integer)

@@ -26,19 +26,18 @@ export interface OrganizationDatabase extends Access {
   /** Who acts, for the entries of the audit log. */
   readonly actor: Actor;
   /**
-   * For initialize and finalize: runs statements, sent together, in a transaction of their own on a connection of ingest, so
-   * that no read keeps them waiting. @returns the answer to the last. @throws CommitInDoubt when the connection is lost
-   * meanwhile
+   * For initialize and finalize: runs statements in a transaction of their own on a connection of ingest, so that no
+   * read keeps them waiting. @returns the answer to the last. @throws CommitInDoubt when the connection is lost meanwhile
    */
-  runAsIngest: RunStatements;
-  /** How names and keywords are compared in this database. */
-  folding: () => Promise<Fold>;
+  runAsIngest: RunStatement;
   /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
   isDistributed: () => Promise<boolean>;
+  /** How names and keywords are compared in this database. */
+  folding: () => Promise<Fold>;
   readonly [isBound]: true;
 }
 
-export type RunStatements = <Row extends pg.QueryResultRow>(
+export type RunStatement = <Row extends pg.QueryResultRow>(
   statements: pg.QueryConfig | readonly pg.QueryConfig[],
   patience: Patience,
 ) => Promise<pg.QueryResult<Row>>;
@@ -70,9 +69,9 @@ export function createOrganizations(pools: Pools): BindOrganization {
       organizationId,
       actor,
       runAsIngest: runAs(pools, organizationId),
+      isDistributed: pools.isDistributed,
       // Shared by all callers, so it must not end with the request that asks first.
       folding: () => folding(connectionsOf(organizationId)),
-      isDistributed: pools.isDistributed,
     };
     return Object.assign(access, own) as OrganizationDatabase;
   };
@@ -84,11 +83,11 @@ export function createOrganizations(pools: Pools): BindOrganization {
  */
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
-  const isDistributed = rememberDistribution(client);
   return (organizationId, _signal, actor = theServer) => {
     const connections = withinTransaction(client, { text: setLocalAsApi(organizationId) });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
-    const own = { organizationId, actor, runAsIngest, folding: () => folding(connections), isDistributed };
+    const isDistributed = rememberDistribution(connections);
+    const own = { organizationId, actor, runAsIngest, isDistributed, folding: () => folding(connections) };
     return Object.assign(accessTo(connections), own) as unknown as OrganizationDatabase;
   };
 }
@@ -164,7 +163,7 @@ function connectionsByOrganization({
 const setOrganization = `select set_config('${organizationSetting}', $1::text, false)`;
 
 /** Sets the role and the organization for one transaction, and sends the statements in the same round trip. */
-function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunStatements {
+function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunStatement {
   const setForTransaction = {
     name: 'name_organization_once',
     text: setOrganizationForTransaction,
@@ -175,8 +174,11 @@ function runAs({ ingest, isDistributed }: Pools, organizationId: string): RunSta
     patience: Patience,
   ) => {
     const set = (await isDistributed()) ? { text: setLocalAsApi(organizationId) } : setForTransaction;
-    const send = (client: pg.PoolClient) => [set, ...[statements].flat()].map((one) => client.query<Row>(one));
-    const answers = await inOneTrip<pg.QueryResult<Row>[]>(ingest, send, patience);
+    const answers = await inOneTrip<pg.QueryResult<Row>[]>(
+      ingest,
+      (client) => [set, ...[statements].flat()].map((statement) => client.query<Row>(statement)),
+      patience,
+    );
     return answers.at(-1) as pg.QueryResult<Row>;
   };
 }

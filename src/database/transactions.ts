@@ -13,6 +13,8 @@ export interface Patience {
   lateAnswerMs: number;
   /** For the answer to that question; then the connection is given up. */
   lookMsMax: number;
+  /** Settings of PostgreSQL for each transaction, by their names. In a cluster they hold on the nodes too. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 /** Sources that already run in a transaction: `inTransaction` joins it. */
@@ -70,7 +72,7 @@ async function run<Result>(
   patience: Patience | undefined,
 ): Promise<Result> {
   // Not awaited here: on a pipelining connection it travels with the first statements of the work.
-  const begun = client.query(beginning(patience));
+  const begun = Promise.all(beginning(patience).map((text) => client.query(text)));
   begun.catch(() => {});
   const result = await work(client);
   await begun;
@@ -80,8 +82,15 @@ async function run<Result>(
   return result;
 }
 
-const beginning = ({ lockMsMax }: Partial<Patience> = {}) =>
-  lockMsMax === undefined ? 'begin' : `begin; set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`;
+/**
+ * The statements that begin a transaction. Citus sends the text that a setting came in to the nodes, so each setting for
+ * them is a text of its own, without `begin`.
+ */
+function beginning({ lockMsMax, settings }: Partial<Patience> = {}): string[] {
+  const lock = lockMsMax === undefined ? [] : [`set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`];
+  if (settings === undefined) return [['begin', ...lock].join('; ')];
+  return ['begin', ...lock, ...Object.entries(settings).map(([name, value]) => `set local ${name} = ${value}`)];
+}
 
 /** @returns why the connection cannot be reused; undefined when it can */
 async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
@@ -105,13 +114,18 @@ export async function inOneTrip<Results extends unknown[]>(
   patience?: Patience,
 ): Promise<Results> {
   const client = await pool.connect();
-  const sent = sendTogether(client, () => [client.query(beginning(patience)), ...send(client), client.query('commit')]);
+  const first = beginning(patience);
+  const sent = sendTogether(client, () => [
+    ...first.map((text) => client.query(text)),
+    ...send(client),
+    client.query('commit'),
+  ]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
   const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
-  return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
+  return outcomes.slice(first.length, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
 }
 
 /** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */

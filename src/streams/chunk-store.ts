@@ -9,11 +9,13 @@ import {
   keptColumnsOfChunk,
   replacedColumns,
   rowsParameters,
+  rowsParametersCount,
   rowsSql,
 } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
-import { type PartLimits, sendInParts } from './statement-parts.ts';
+import { type Differences, type Form, inForm, insertsReturning, inTwoForms } from './statement-forms.ts';
+import { type PartOptions, sendInParts } from './statement-parts.ts';
 
 /*
  * The statements of a flush. Each works on many rows of any streams. A row carries its organization, and every `where`
@@ -24,50 +26,19 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /** Looks up what is stored at the address of each row, without a lock. @returns one result for each row, in order */
 export async function readAddresses(
-  { pool, patience, grace }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace'>,
+  { pool, patience, grace, form }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace' | 'form'>,
   rows: readonly Row[],
 ): Promise<FoundRow[]> {
-  const statement = {
-    name: 'read_addresses',
-    // `limit` keeps each look-up a subquery of its own, which uses its whole key whatever the planner assumes about the
-    // tables. As a plain join it read all chunks of a channel (140 µs a chunk instead of 4). The result is one row of
-    // arrays, not a row for each look-up: 48 look-ups take 40 µs of this process instead of 80, and 40 µs of PostgreSQL
-    // instead of 33.
-    text: `select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
-                  array_to_json(array_agg(channel_id)) as "channelId",
-                  array_to_json(array_agg(point_count)) as "channelPointCount",
-                  array_to_json(array_agg(is_same)) as "isSame"
-           from (
-             select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
-                    k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
-             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $7::float8[]) with ordinality
-               as r (organization_id, data_id, channel_name, chunk_index, waited, position)
-             left join lateral (
-               select organization_id, points_per_chunk,
-                      finalized_at + make_interval(secs => $5::float8 + r.waited) < clock_timestamp() as closed
-               from streams where data_id = r.data_id and deleted_at is null limit 1
-             ) s on s.organization_id = r.organization_id
-             left join lateral (
-               select channel_id, point_count from channels
-               where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
-             ) c on true
-             left join lateral (
-               select content_hash from chunks
-               where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index limit 1
-             ) k on true
-             order by r.position
-           ) found`,
-    values: [
-      uuidArray(rows.map(({ item }) => item.organizationId)),
-      uuidArray(rows.map(({ item }) => item.dataId)),
-      textArray(rows.map(({ channelName }) => channelName)),
-      bigintArray(rows.map(({ item }) => item.chunkIndex)),
-      grace.seconds,
-      Buffer.concat(rows.map(({ image }) => image.contentHash)),
-      plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
-    ],
-  };
-  const result = await inOneStatement<StandingColumns>(pool, statement, patience);
+  const values = [
+    uuidArray(rows.map(({ item }) => item.organizationId)),
+    uuidArray(rows.map(({ item }) => item.dataId)),
+    textArray(rows.map(({ channelName }) => channelName)),
+    bigintArray(rows.map(({ item }) => item.chunkIndex)),
+    grace.seconds,
+    Buffer.concat(rows.map(({ image }) => image.contentHash)),
+    plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
+  ];
+  const result = await inOneStatement<StandingColumns>(pool, inForm(readStatement, form, values, rows), patience);
   const found = result.rows[0] as StandingColumns;
   return rows.map(({ item, channelName, image }, i) => ({
     item,
@@ -82,6 +53,41 @@ export async function readAddresses(
     },
   }));
 }
+
+// `limit` keeps each look-up a subquery of its own, which uses its whole key whatever the planner assumes about the
+// tables. As a plain join it read all chunks of a channel (140 µs a chunk instead of 4). The result is one row of
+// arrays, not a row for each look-up: 48 look-ups take 40 µs of this process instead of 80, and 40 µs of PostgreSQL
+// instead of 33.
+const readStatement = inTwoForms(
+  'read_addresses',
+  7,
+  ({ and }) => `
+  select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
+         array_to_json(array_agg(channel_id)) as "channelId",
+         array_to_json(array_agg(point_count)) as "channelPointCount",
+         array_to_json(array_agg(is_same)) as "isSame"
+  from (
+    select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
+           k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $7::float8[]) with ordinality
+      as r (organization_id, data_id, channel_name, chunk_index, waited, position)
+    left join lateral (
+      select organization_id, points_per_chunk,
+             finalized_at + make_interval(secs => $5::float8 + r.waited) < clock_timestamp() as closed
+      from streams where data_id = r.data_id and deleted_at is null ${and('data_id')} limit 1
+    ) s on s.organization_id = r.organization_id
+    left join lateral (
+      select channel_id, point_count from channels
+      where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null
+        ${and('data_id')} limit 1
+    ) c on true
+    left join lateral (
+      select content_hash from chunks
+      where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index ${and('data_id')} limit 1
+    ) k on true
+    order by r.position
+  ) found`,
+);
 
 type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
@@ -112,22 +118,35 @@ export interface InsertedChunks {
 export async function insertChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  limits: PartLimits,
+  options: PartOptions,
 ): Promise<InsertedChunks> {
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
-  const statement = { name: 'insert_chunks', text: insertSql, values: rowsParameters };
-  for (const { channelId, chunkIndexes, pointCount } of await sendInParts<Inserted>(client, rows, limits, statement)) {
+  const answers = await sendInParts<Inserted>(client, rows, options, insertStatement, rowsParameters);
+  for (const { channelId, chunkIndexes, pointCount } of answers) {
     for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
     totals.set(channelId, pointCount);
   }
   return { inserted, totals };
 }
 
-/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
-const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
+/**
+ * What follows `update channels c set …`: finds the channels by the place (ctid) of their rows. The channels are locked, so
+ * only this statement itself can move them. In a cluster, statements are planned for the rows that they have, and need no
+ * such help.
+ */
+const ofGrowth = ({ either }: Differences) =>
+  either(
+    `from growth g cross join lateral (select ctid from channels where channel_id = g.channel_id limit 1) as found
+  where c.ctid = found.ctid`,
+    `from growth g
+  where c.channel_id = g.channel_id`,
+  );
 
-const insertSql = `
+const insertStatement = inTwoForms(
+  'insert_chunks',
+  rowsParametersCount,
+  (differences) => `
   with inserted as (
     insert into chunks (${columnNames}) ${rowsSql}
     on conflict do nothing
@@ -140,10 +159,10 @@ const insertSql = `
            (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from inserted group by data_id, channel_id
   )
-  update channels c set ${addGrowth}
-  from growth g cross join lateral (${channelOfGrowth}) as found
-  where c.ctid = found.ctid
-  returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
+  update channels c set ${addGrowth(differences)}
+  ${ofGrowth(differences)} ${differences.and('c.data_id')}
+  returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`,
+);
 
 /** Chunks of one channel whose indexes follow one another. */
 export interface ChunkRun {
@@ -201,22 +220,26 @@ export interface StoredChunk {
 export async function readStoredChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
+  form: Form,
 ): Promise<Map<string, StoredChunk>> {
-  const result = await client.query<StoredChunk>({
-    name: 'read_stored_chunks',
-    text: `select k.channel_id as "channelId", k.chunk_index as "chunkIndex", k.content_hash as "contentHash",
-                  k.time_min as "timeMin", k.time_max as "timeMax", k.units, c.point_count as "channelPointCount",
-                  c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
-           cross join lateral (
-             select * from chunks
-             where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
-           ) k
-           cross join lateral (select * from channels where channel_id = r.channel_id limit 1) c`,
-    values: placeParameters(rows),
-  });
+  const result = await client.query<StoredChunk>(inForm(readStoredStatement, form, placeParameters(rows), rows));
   return new Map(result.rows.map((row) => [sliceKey(row.channelId, row.chunkIndex), row]));
 }
+
+const readStoredStatement = inTwoForms(
+  'read_stored_chunks',
+  3,
+  ({ and }) => `
+  select k.channel_id as "channelId", k.chunk_index as "chunkIndex", k.content_hash as "contentHash",
+         k.time_min as "timeMin", k.time_max as "timeMax", k.units, c.point_count as "channelPointCount",
+         c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
+  cross join lateral (
+    select * from chunks
+    where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index ${and('data_id')} limit 1
+  ) k
+  cross join lateral (select * from channels where channel_id = r.channel_id ${and('data_id')} limit 1) c`,
+);
 
 /**
  * Replaces whole chunks, keeps their previous content as revisions, and corrects the counters of their channels by the
@@ -226,29 +249,46 @@ export async function readStoredChunks(
 export async function replaceChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  limits: PartLimits,
+  options: PartOptions,
 ): Promise<{ channelId: number; pointCount: number }[]> {
-  return sendInParts(client, rows, limits, { name: 'replace_chunks', text: replaceSql, values: rowsParameters });
+  return sendInParts(client, rows, options, replaceStatement, rowsParameters);
 }
 
-const replaceSql = `
+/**
+ * The chunk `k` of a row `b`. In a cluster a place (ctid) is no condition that a statement may have.
+ */
+const ofPlace = ({ and, either }: Differences) =>
+  either('k.ctid = b.place', `k.channel_id = b.channel_id and k.chunk_index = b.chunk_index ${and('k.data_id')}`);
+
+/** A cluster has no trigger that does this (migration 0014). */
+const forgetOverviews = ({ and }: Differences) => `, forgotten as (
+    delete from overviews o using before b, generate_series(1, 8) as n
+    where o.channel_id = b.channel_id and o."level" = n and o.block = b.chunk_index >> (6 * n) ${and('o.data_id')}
+  )`;
+
+const replaceStatement = inTwoForms(
+  'replace_chunks',
+  rowsParametersCount,
+  (differences) => `
   with r as (${rowsSql}),
   before as materialized (
     select r.*, k.ctid as place, k.point_count as points_before, k.null_count as nulls_before
     from r cross join lateral (
       select ctid, point_count, null_count from chunks
-      where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
+      where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index
+        ${differences.and('data_id')} limit 1
     ) k
   ), kept as (
     insert into chunk_revisions (${keptColumns}, revision, replaced_by_key_id, stored_at, replacing_hash)
     select ${keptColumnsOfChunk}, k.replaced_count + 1, b.key_id, k.changed_at, b.content_hash
-    from before b join chunks k on k.ctid = b.place
+    from before b join chunks k on ${ofPlace(differences)}
+    ${insertsReturning(differences, 'revision')}
   ), replaced as (
     update chunks k
     set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
     from before b
-    where k.ctid = b.place
-  ), growth as (
+    where ${ofPlace(differences)}
+  )${differences.either('', forgetOverviews(differences))}, growth as (
     select data_id, channel_id, 0 as chunks, sum(point_count - points_before) as points,
            sum(null_count - nulls_before) as nulls, min(time_min) as time_min, max(time_max) as time_max,
            max(time_max - time_min) as seconds_max,
@@ -256,7 +296,7 @@ const replaceSql = `
            (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from before group by data_id, channel_id
   )
-  update channels c set ${addGrowth}
-  from growth g cross join lateral (${channelOfGrowth}) as found
-  where c.ctid = found.ctid
-  returning c.channel_id as "channelId", c.point_count as "pointCount"`;
+  update channels c set ${addGrowth(differences)}
+  ${ofGrowth(differences)} ${differences.and('c.data_id')}
+  returning c.channel_id as "channelId", c.point_count as "pointCount"`,
+);

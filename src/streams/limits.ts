@@ -28,6 +28,11 @@ export const streamLimits = {
   flushesMax: 3,
   /** How long a flush may take until another one, of other channels, begins beside it. */
   slowFlushMs: 250,
+  /**
+   * Streams that one server process writes at the same time in a cluster, each in a transaction of its own. Three of the
+   * connections of ingest are left for calls and for the touching of rows.
+   */
+  streamsAtATimeMax: 5,
   /** Chunks that wait for a flush; over it 503. */
   queueRowsMax: 100_000,
   /** Bytes of arrays that wait for a flush; over it 503. */

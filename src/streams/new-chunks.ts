@@ -7,7 +7,8 @@ import { notFound } from '../errors.ts';
 import { addGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
 import type { KnownRow } from './ingest-rows.ts';
-import { type PartLimits, sendInParts } from './statement-parts.ts';
+import { insertsReturning, inTwoForms } from './statement-forms.ts';
+import { type PartOptions, sendInParts } from './statement-parts.ts';
 
 /*
  * The statement for new chunks, which nearly all are. It first corrects the counters of the channels, which locks the
@@ -27,17 +28,15 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 export async function insertNewChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  limits: PartLimits,
+  options: PartOptions,
 ): Promise<Map<number, number>> {
   // In the order in which every transaction locks channels, across all parts.
   const ordered = rows.toSorted(inOrder);
-  const grown = await sendInParts<Grown>(client, ordered, limits, {
-    name: 'insert_new_chunks',
-    text: insertSql,
-    values: parametersOf,
-  }).catch((error: unknown) => {
-    throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
-  });
+  const grown = await sendInParts<Grown>(client, ordered, options, insertStatement, parametersOf).catch(
+    (error: unknown) => {
+      throw hasSqlstate(error, sqlstates.divisionByZero) ? notFound('Stream') : error;
+    },
+  );
   return new Map(grown.map(({ channelId, pointCount }) => [channelId, pointCount]));
 }
 
@@ -149,13 +148,17 @@ function parametersOf(rows: readonly KnownRow[]): unknown[] {
  * `any(array[…])` forces PostgreSQL to look up each channel of the list by its index: it cannot hash or merge by it as
  * by an equality, and sessions of ingest never read whole tables.
  */
-const insertSql = `
+const insertStatement = inTwoForms(
+  'insert_new_chunks',
+  placesParameter,
+  (differences) => `
   with grown as (
-    update channels c set ${addGrowth}
+    update channels c set ${addGrowth(differences)}
     from unnest(${channelParameters.map(({ type }, i) => `$${first + i}::${type}[]`).join(', ')})
       as g (${channelParameters.map(({ name }) => name).join(', ')})
     where c.channel_id = any(array[g.channel_id]) and c.organization_id = g.organization_id
       and c.data_id is not distinct from g.data_id and c.channel_name is not distinct from g.channel_name
+      ${differences.and('c.data_id')}
     returning c.channel_id, c.point_count, c.changed_at
   ), moments as materialized (
     select case when 1 / (count(*) = cardinality($${first}::bigint[]))::integer = 1
@@ -169,5 +172,7 @@ const insertSql = `
         (name) => `(select changed_at from moments)[u.place::integer] as ${name}`,
       ),
     })}
+    ${insertsReturning(differences, 'channel_id')}
   )
-  select channel_id as "channelId", point_count as "pointCount" from grown`;
+  select channel_id as "channelId", point_count as "pointCount" from grown`,
+);

@@ -5,6 +5,7 @@ import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import type { KnownRow } from '../../src/streams/ingest-rows.ts';
 import { streamLimits } from '../../src/streams/limits.ts';
 import { insertNewChunks } from '../../src/streams/new-chunks.ts';
+import { onCluster } from '../support/on-cluster.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { channelRows, chunkBody, openStream, recountedChannels, storedChunks } from './support/chunks.ts';
 
@@ -54,8 +55,9 @@ function rowOf(
 }
 
 const ingest = () => server.database.everyOrganization.ingest;
+const form = onCluster ? 'one stream' : 'any streams';
 const insert = (client: pg.PoolClient, rows: KnownRow[], statementRowsMax = streamLimits.statementRowsMax) =>
-  insertNewChunks(client, rows, { ...streamLimits, statementRowsMax });
+  insertNewChunks(client, rows, { limits: { ...streamLimits, statementRowsMax }, form });
 const insertAll = (rows: KnownRow[], statementRowsMax?: number) =>
   inTransaction(ingest(), (client) => insert(client, rows, statementRowsMax));
 

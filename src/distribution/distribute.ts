@@ -144,10 +144,12 @@ const newKeys = `
 
 /**
  * The same rule as that of migration 0007, without a subquery, which Citus refuses. Workers know the organization by
- * `set local`, which Citus passes on; where it was not set, the statement fails.
+ * `set local`, which Citus passes on; where it was not set, the statement fails. The comparison is written as a function:
+ * from two equalities of one column the planner concludes that their other sides are equal, and before PostgreSQL 17 Citus
+ * refuses an outer join with such a condition.
  */
 async function addPolicies(client: pg.PoolClient): Promise<void> {
-  const own = `organization_id = current_setting('${organizationSetting}')::uuid`;
+  const own = `uuid_eq(organization_id, current_setting('${organizationSetting}')::uuid)`;
   for (const name of walled) {
     await client.query(`create policy own_organization on ${name} to ${apiRole} using (${own})`);
     await client.query(`create policy every_organization on ${name} to ${serviceRole} using (true)`);

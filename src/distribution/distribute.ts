@@ -39,8 +39,8 @@ export async function distribute(owner: OwnerDatabase, report: Report): Promise<
 
 /** What the command says about what is not there afterwards. */
 export const dropped =
-  'Drops what a cluster does not serve: views for SQL readers, the trigger of overviews, foreign keys from streams to organizations, ' +
-  'users and keys; and policies with a subquery, which are replaced.';
+  'Drops what a cluster does not serve: views for SQL readers, the trigger of overviews, foreign keys of moved tables to organizations ' +
+  'and users; and policies with a subquery, which are replaced.';
 
 /** A run that was killed while it committed may have left locks on the workers. Citus removes them every minute, or now. */
 async function endInterrupted({ pool }: OwnerDatabase): Promise<void> {

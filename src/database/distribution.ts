@@ -5,7 +5,7 @@
  */
 import type { ConnectionSource } from './access.ts';
 
-/** Where each table has its rows in a cluster. A new table belongs into one of the lists (CONTRIBUTING.md#migrations). */
+/** Where each table has its rows in a cluster. A new table belongs into one of the lists (CONTRIBUTING.md#add-a-migration). */
 export const clusterTables = {
   /** Divided among the nodes by `data_id`: all rows of a stream are on one node. */
   distributed: [

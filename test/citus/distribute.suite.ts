@@ -6,7 +6,7 @@ import { distribute, freeMoved } from '../../src/distribution/distribute.ts';
 import { planDistribution } from '../../src/distribution/plan.ts';
 import { contentOf, fill } from '../backups/support/content.ts';
 import { administer, joinWorkers, urlOfDatabase } from '../support/global-setup.ts';
-import { cloneUndistributed, startTestServerOn } from '../support/test-server.ts';
+import { copyDatabase, serveTestDatabase } from '../support/test-server.ts';
 import { traitsOf, traitsOfShards } from './support/traits.ts';
 
 /* The command `distribute`, on databases that were made and filled before they knew a cluster. */
@@ -24,8 +24,8 @@ const nameOf = (url: string) => new URL(url).pathname.slice(1);
 const joinNodes = (url: string) => joinWorkers(inject('adminUrl'), inject('workerUrls'), nameOf(url));
 
 async function filledDatabase(): Promise<{ url: string; owner: OwnerDatabase }> {
-  const url = await cloneUndistributed();
-  const server = await startTestServerOn(url);
+  const url = await copyDatabase(inject('templateName'));
+  const server = await serveTestDatabase(url);
   await fill(server);
   await server.close();
   return { url, owner: ownerOf(url) };
@@ -156,7 +156,7 @@ describe('is refused with a sentence before anything changes', () => {
   });
 
   test('servers that are connected', async () => {
-    const server = await startTestServerOn(url);
+    const server = await serveTestDatabase(url);
     expect(await refusal()).toMatch(/^Servers are connected to the database: stop them/);
     await server.close();
     expect(await refusal()).toBe('none');
@@ -204,9 +204,9 @@ describe('is refused with a sentence before anything changes', () => {
 });
 
 test('an empty database is distributed, and a server that was connected to it before says that it has to be restarted', async () => {
-  const url = await cloneUndistributed();
+  const url = await copyDatabase(inject('templateName'));
   await joinNodes(url);
-  const server = await startTestServerOn(url);
+  const server = await serveTestDatabase(url);
   expect(await server.database.readiness.look()).toBe(undefined);
   await distribute(ownerOf(url), () => {});
   const sentence = 'The database has been distributed since the start of this server: restart the server.';
@@ -214,7 +214,7 @@ test('an empty database is distributed, and a server that was connected to it be
   const opened = await server.post('/metrology/stream/initialize', { stream_name: 'late', points_per_chunk: 3 });
   expect(opened).toMatchObject({ status: 503, json: { detail: expect.stringContaining(sentence) } });
   await server.close();
-  const next = await startTestServerOn(url);
+  const next = await serveTestDatabase(url);
   expect(await next.database.readiness.look()).toBe(undefined);
   await next.close();
 });

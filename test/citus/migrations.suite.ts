@@ -2,12 +2,12 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type OwnerDatabase, openAsOwner } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { shippedFolder } from '../../src/database/migrations.ts';
 import { fill } from '../backups/support/content.ts';
-import { cloneUndistributed, startTestServer, type TestServer } from '../support/test-server.ts';
+import { copyDatabase, startTestServer, type TestServer } from '../support/test-server.ts';
 
 /* Migrations that come after a database was distributed: the same files as on one PostgreSQL. */
 
@@ -47,7 +47,7 @@ let alone: OwnerDatabase;
 let folder: string;
 beforeAll(async () => {
   server = await startTestServer();
-  alone = openAsOwner(await cloneUndistributed(), { onIdleError: () => {} });
+  alone = openAsOwner(await copyDatabase(inject('templateName')), { onIdleError: () => {} });
   folder = await mkdtemp(join(tmpdir(), 'metrology-later-'));
   await cp(shippedFolder, folder, { recursive: true });
   for (const [name, text] of Object.entries(later)) await writeFile(join(folder, name), text);

@@ -28,6 +28,8 @@ export async function distribute(owner: OwnerDatabase, report: Report): Promise<
     await dropUnserved(client);
     const keys = await dropForeignKeys(client);
     await client.query(newKeys);
+    // Citus copies the rights on a table to its shards, but not those on a column.
+    await client.query(`grant update on channels to ${apiRole}`);
     await moveTables(client, report);
     report('Adds foreign keys and policies again.');
     for (const { table, name, definition } of keys)

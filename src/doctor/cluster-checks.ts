@@ -64,7 +64,7 @@ export const nodeClocks = inCluster(async ({ owner, now, limits }) => {
 export const nodeTransactions = inCluster(async ({ owner, limits }) => {
   const answers = await askNodes(
     owner,
-    `select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - make_interval(secs => ${limits.transactionSecondsMax})`,
+    `select count(*) from pg_prepared_xacts where database = current_database() and prepared < clock_timestamp() - make_interval(secs => ${limits.transactionSecondsMax})`,
   );
   const left = answers.filter(({ text }) => text !== '0').map(({ node, text }) => `${node} (${text})`);
   if (left.length === 0) return ok('No transaction of several nodes was left unfinished.');

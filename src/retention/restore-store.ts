@@ -187,13 +187,16 @@ const restored = rowsSqlWith({
   ],
 });
 
+/** Where an insert returns nothing, Citus inserts by a COPY, which policies forbid. */
+const returning = 'returning data_id';
+
 const chunksSql = `
   insert into chunks (${columnNames}, stored_at, changed_at, replaced_count)
-  select ${columnNames}, stored_at, changed_at, replaced_count from (${restored}) r`;
+  select ${columnNames}, stored_at, changed_at, replaced_count from (${restored}) r ${returning}`;
 
 const revisionsSql = `
   insert into chunk_revisions (${keptColumns}, stored_at, replaced_at, revision, replaced_by_key_id, replacing_hash)
-  select ${keptColumns}, stored_at, changed_at, revision, replaced_by_key_id, replacing_hash from (${restored}) r`;
+  select ${keptColumns}, stored_at, changed_at, revision, replaced_by_key_id, replacing_hash from (${restored}) r ${returning}`;
 
 /**
  * Sets the counters of the channels from their chunks, puts the tags on, and makes the run visible. The restore counts as a
@@ -291,7 +294,7 @@ async function putTagOn(
     `insert into stream_tags (data_id, tag_id, organization_id, created_at)
      select $1::uuid, tag_id, organization_id, $4::timestamptz from tags
      where organization_id = $2::uuid and lower(btrim(name)) = lower(btrim($3::text))
-     on conflict do nothing`,
+     on conflict do nothing ${returning}`,
     [run.data_id, organizationId, name, at],
   );
 }

@@ -6,7 +6,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import pg from 'pg';
-import { type Sqlstate, sqlstates } from './sqlstates.ts';
+import type { Sqlstate } from './sqlstates.ts';
 
 /** Members of a client of `pg` that its types do not declare. `stream` is the socket, or the TLS socket over it. */
 interface Inside {
@@ -41,22 +41,8 @@ export class DatabaseClient extends pg.Client {
   constructor(config: string | pg.ClientConfig) {
     super(config);
     this.connection.on('error', noteConnectionError);
-    this.connection.on('errorMessage', nameNodeLoss);
   }
 }
-
-/**
- * Citus reports the loss of a worker amid a statement as an internal error. Gives it the code of a lost connection, which it is: the
- * statement may be sent again. Relies on the texts of libpq and of Citus, and on this listener being the first one.
- */
-function nameNodeLoss(error: { code?: string; message?: string }): void {
-  if (error.code === sqlstates.internalError && nodeLosses.test(error.message ?? '')) {
-    error.code = sqlstates.connectionFailure;
-  }
-}
-
-const nodeLosses =
-  /^(server closed the connection unexpectedly|failure on connection marked as essential|connection to the remote node |could not (receive data from|send data to) server)/;
 
 /**
  * Calls `send`, which sends several statements without waiting for answers, and writes all of them to the socket in one system call.

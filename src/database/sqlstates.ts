@@ -5,7 +5,6 @@
 
 /** Codes of one error each. */
 export const sqlstates = {
-  connectionFailure: '08006',
   divisionByZero: '22012',
   invalidParameterValue: '22023',
   foreignKeyViolation: '23503',

@@ -54,15 +54,6 @@ const failureOf = (call: Promise<unknown>): Promise<Error> =>
     (error) => error,
   );
 
-test('the loss of a worker, which Citus calls an internal error, gets the code of a lost connection', async () => {
-  const client = await open();
-  const codeOf = (text: string) =>
-    client.query(`do $$ begin raise '${text}' using errcode = 'XX000'; end $$`).catch((error) => error.code);
-  expect(await codeOf('server closed the connection unexpectedly')).toBe(sqlstates.connectionFailure);
-  expect(await codeOf('failure on connection marked as essential: 10.0.0.2:5432')).toBe(sqlstates.connectionFailure);
-  expect(await codeOf('cache lookup failed')).toBe(sqlstates.internalError);
-});
-
 describe('a connection', () => {
   test('with pipeline sends what is sent together in one piece, in which nothing is lost', async () => {
     const pieces: Buffer[] = [];

@@ -131,14 +131,14 @@ describe('Compose of a cluster', () => {
     expect(services.server.environment.DATABASE_URL).toBe(services.distribute.environment.DATABASE_URL);
   });
 
-  test('transactions of several nodes can be prepared on each, twice as many as there are connections', () => {
+  test('transactions of several nodes can be prepared on each, and streams can move while chunks come', () => {
+    const wanted = [
+      'max_connections=200',
+      'max_prepared_transactions=400',
+      'wal_level=logical',
+      'max_worker_processes=32',
+    ];
     for (const name of nodes)
-      expect(services[name].command).toEqual([
-        'postgres',
-        '-c',
-        'max_connections=200',
-        '-c',
-        'max_prepared_transactions=400',
-      ]);
+      expect(services[name].command).toEqual(['postgres', ...wanted.flatMap((setting) => ['-c', setting])]);
   });
 });

@@ -7,7 +7,6 @@ import { type ProvidedKey, provideKey } from '../auth/keys.ts';
 import { createSchedule, type Schedule } from '../backups/schedule.ts';
 import type { Config } from '../config.ts';
 import { theServer } from '../database/audit.ts';
-import { listNodes } from '../database/cluster-nodes.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { createGate } from '../database/gate.ts';
@@ -19,7 +18,7 @@ import { readProvisioning } from '../provisioning/provisioning-file.ts';
 import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
-import { prepareDatabase } from './open-database.ts';
+import { prepareDatabase, sayWhereTablesAre } from './open-database.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
@@ -149,18 +148,6 @@ async function provision(database: Database, path: string, environment: Environm
     if (['revoked', 'expired'].includes(one.became)) log.warn({ file: path }, describeProvisioned(one));
   }
   log.info({ file: path, ...countProvisioned(done) }, 'provisioned');
-}
-
-/** One line for the log, where the database is a cluster. */
-async function sayWhereTablesAre(database: Database, log: Logger): Promise<void> {
-  try {
-    if (!(await database.isDistributed())) return;
-    const nodes = await listNodes(database.everyOrganization.upkeep.pool);
-    const workers = nodes.filter(({ isCoordinator, takesStreams }) => !isCoordinator && takesStreams);
-    log.info({ workers: workers.map(({ name }) => name) }, `streams are distributed over ${workers.length} workers`);
-  } catch (error) {
-    log.warn({ err: error }, 'the nodes of the database could not be listed');
-  }
 }
 
 function databaseAddresses(): Promise<DatabaseAddresses> {

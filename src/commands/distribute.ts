@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { OwnerDatabase } from '../database/database.ts';
-import { distribute, freeMoved } from '../distribution/distribute.ts';
+import { distribute, dropped, freeMoved } from '../distribution/distribute.ts';
 import { planDistribution, type TablePlan } from '../distribution/plan.ts';
 import { megabytes } from './progress.ts';
 
@@ -20,6 +20,7 @@ export function addDistributeCommand(command: Command, { withOwner, print }: Sur
         const { isDone, nodes, tables } = await planDistribution(owner);
         print(`Workers: ${nodes.join(', ')}`);
         if (!isDone) for (const table of tables) print(lineOf(table));
+        if (dryRun && !isDone) print(dropped);
         if (dryRun) return print(isDone ? 'The database is distributed.' : 'Nothing was changed (--dry-run).');
         if (!isDone) await distribute(owner, print);
         await freeMoved(owner, print);

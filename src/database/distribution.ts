@@ -5,7 +5,7 @@
  */
 import type { ConnectionSource } from './access.ts';
 
-/** Where each table has its rows in a cluster. A table that stands in neither list has them on the coordinator alone. */
+/** Where each table has its rows in a cluster. A new table belongs into one of the lists (CONTRIBUTING.md#add-a-migration). */
 export const clusterTables = {
   /** Divided among the nodes by `data_id`: all rows of a stream are on one node. */
   distributed: [
@@ -19,6 +19,17 @@ export const clusterTables = {
   ],
   /** A copy on every node, so that a search can join them with streams. */
   reference: ['growth_instruments', 'physical_samples', 'projects', 'project_physical_samples', 'tags'],
+  /** On the coordinator alone: no statement joins them with many streams. */
+  local: [
+    'organizations',
+    'users',
+    'api_keys',
+    'sessions',
+    'sign_in_links',
+    'sql_readers',
+    'audit_log',
+    'kysely_migration',
+  ],
 } as const;
 
 /** The schema of the functions that stand in for PostgreSQL's own in a cluster. */
@@ -51,3 +62,7 @@ export async function isDistributed(pool: Pick<ConnectionSource, 'query'>): Prom
   const { rows } = await pool.query<{ answer: boolean }>(`select ${isDistributedSql} as answer`);
   return rows[0]?.answer ?? false;
 }
+
+/** The function of SQL that tells the bytes of a table with its indexes, on all nodes. */
+export const totalSizeFunction = (isDistributed: boolean) =>
+  isDistributed ? 'citus_total_relation_size' : 'pg_total_relation_size';

@@ -96,7 +96,7 @@ export function createOrganizations(pools: Pools): { as: BindOrganization; readi
 export function organizationsWithin(client: pg.PoolClient): BindOrganization {
   const folding = rememberFolding();
   return (organizationId, _signal, actor = theServer) => {
-    const connections = withinTransaction(client, { text: setOrganizationForTransaction, values: [organizationId] });
+    const connections = withinTransaction(client, { text: setLocalAsApi(organizationId) });
     const runAsIngest = () => Promise.reject(new Error('ingest takes no part in the transactions of others'));
     const isDistributed = rememberDistribution(connections);
     const own = { organizationId, actor, runAsIngest, isDistributed, folding: () => folding(connections) };

@@ -96,7 +96,7 @@ export function createReadiness(options: Options): Readiness {
       const folder = options.dataFolder?.();
       if (folder !== undefined) folderProblem = watchDataFolder(folder, options.dataFolderKeepMs);
     }
-    if (present !== identity) throw new ServesNoMore(otherDatabase);
+    if (present !== identity) throw new ServesNoMore(otherDatabase(identity, present));
   }
 
   async function findNow(): Promise<Problem | undefined> {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OwnerDatabase } from '../database/database.ts';
 import { clusterTables, isDistributed } from '../database/distribution.ts';
+import { findWorkers } from './cluster-checks.ts';
 
 export interface TablePlan {
   name: string;
@@ -18,47 +19,31 @@ export interface DistributionPlan {
   tables: TablePlan[];
 }
 
-/** The oldest Citus that has been tried. */
-const majorMin = 12;
-
 /** @throws Error with a sentence when the database cannot be distributed as it is */
 export async function planDistribution(owner: OwnerDatabase): Promise<DistributionPlan> {
-  const { rows } = await owner.pool.query<{ version: string }>(
-    `select extversion as version from pg_extension where extname = 'citus'`,
-  );
-  const version = rows[0]?.version;
-  if (version === undefined)
-    throw new Error(
-      'The database has no extension "citus": run "create extension citus" on the coordinator and on each worker.',
-    );
-  if (Number.parseInt(version, 10) < majorMin)
-    throw new Error(`The database has Citus ${version}; Citus ${majorMin} or newer is needed.`);
-  const nodes = await workersOf(owner);
-  if (nodes.length === 0)
-    throw new Error(`The cluster has no workers: add them with "select citus_add_node('host', 5432)" (docs/scale.md).`);
+  const workers = await findWorkers(owner.pool);
   const isDone = await isDistributed(owner.pool);
   if (!isDone) await refuseUses(owner);
-  return { isDone, nodes, tables: await tablesOf(owner) };
-}
-
-/** The nodes that take shards, as `host:port`. */
-async function workersOf({ pool }: OwnerDatabase): Promise<string[]> {
-  const { rows } = await pool.query<{ node: string }>(
-    `select nodename || ':' || nodeport as node from pg_dist_node
-     where noderole = 'primary' and isactive and shouldhaveshards order by nodeid`,
-  );
-  return rows.map(({ node }) => node);
+  return { isDone, nodes: workers.map(({ name }) => name), tables: await tablesOf(owner) };
 }
 
 async function tablesOf({ pool }: OwnerDatabase): Promise<TablePlan[]> {
-  const plan = Object.entries(clusterTables).flatMap(([becomes, names]) => names.map((name) => ({ name, becomes })));
+  const { local: _, ...moved } = clusterTables;
+  const plan = Object.entries(moved).flatMap(([becomes, names]) => names.map((name) => ({ name, becomes })));
   const { rows } = await pool.query<TablePlan>(
-    `select name, becomes, greatest(reltuples, 0)::bigint as rows, pg_total_relation_size(to_regclass(name)) as bytes
+    `select name, becomes, reltuples::bigint as rows, pg_total_relation_size(to_regclass(name)) as bytes
      from unnest($1::text[], $2::text[]) with ordinality as r (name, becomes, position)
      join pg_class c on c.oid = to_regclass(name) order by position`,
     [plan.map(({ name }) => name), plan.map(({ becomes }) => becomes)],
   );
+  for (const table of rows) table.rows = table.rows < 0 ? await countRows(pool, table.name) : table.rows;
   return rows;
+}
+
+/** Of a table that was never analyzed: so it is small, or new. */
+async function countRows(pool: OwnerDatabase['pool'], name: string): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(`select count(*) from ${name}`);
+  return rows[0]?.count ?? 0;
 }
 
 /** @throws Error with a sentence when the database is in use in a way that a cluster does not serve */
@@ -73,15 +58,22 @@ async function refuseUses({ pool }: OwnerDatabase): Promise<void> {
     );
 }
 
-/** Connections of this command itself, which it has just closed, may still end. */
+/**
+ * Looks for as long as a server may be without a connection: it makes one for its own check every second
+ * (`readinessEveryMs`). Connections of this command itself, which it has just closed, may still end meanwhile.
+ */
 async function areServersConnected(pool: OwnerDatabase['pool']): Promise<boolean> {
-  for (let tries = 0; tries < 20; tries++) {
+  let absentSince: number | undefined;
+  for (let tries = 0; tries < 50; tries++) {
     const { rows } = await pool.query<{ count: number }>(
       `select count(*) from pg_stat_activity
        where datname = current_database() and application_name = 'metrology-server' and pid <> pg_backend_pid()`,
     );
-    if (rows[0]?.count === 0) return false;
+    absentSince = rows[0]?.count === 0 ? (absentSince ?? performance.now()) : undefined;
+    if (absentSince !== undefined && performance.now() - absentSince > absentMs) return false;
     await sleep(100);
   }
   return true;
 }
+
+const absentMs = 1_500;

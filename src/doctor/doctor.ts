@@ -3,6 +3,7 @@
  */
 
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
+import * as cluster from './cluster-checks.ts';
 import * as database from './database-checks.ts';
 import type { Check, Finding, Patient, State } from './findings.ts';
 import * as surroundings from './surroundings-checks.ts';
@@ -24,13 +25,17 @@ export const checks: readonly NamedCheck[] = [
   ['statistics', database.statistics],
   ['connections', database.connections],
   ['transactions', database.transactions],
+  ['nodes', cluster.nodes],
+  ['node settings', cluster.nodeSettings],
+  ['node clocks', cluster.nodeClocks],
+  ['node transactions', cluster.nodeTransactions],
   ['pooler', database.pooler],
   ['proxy', surroundings.proxy],
   ['backup', surroundings.backup],
   ['keys', database.keys],
 ];
 
-/** One finding for each check, one after another. Never rejects. */
+/** One finding for each check that concerns this server, one after another. Never rejects. */
 export async function examine(patient: Patient, chosen: readonly NamedCheck[] = checks): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [name, check] of chosen) {
@@ -38,7 +43,7 @@ export async function examine(patient: Patient, chosen: readonly NamedCheck[] = 
       const state: State = hasSqlstate(error, sqlstates.insufficientPrivilege) ? 'unknown' : 'fault';
       return { state, says: `This could not be looked at: ${error.message}.` };
     });
-    findings.push({ check: name, ...result });
+    if (result !== undefined) findings.push({ check: name, ...result });
   }
   return findings;
 }

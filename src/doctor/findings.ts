@@ -50,7 +50,8 @@ export interface Patient {
   limits: DoctorLimits;
 }
 
-export type Check = (patient: Patient) => Promise<Result>;
+/** Undefined where the check does not concern this server. */
+export type Check = (patient: Patient) => Promise<Result | undefined>;
 
 export const ok = (says: string): Result => ({ state: 'ok', says });
 export const unknown = (says: string, advice?: string): Result => ({

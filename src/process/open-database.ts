@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import { listNodes } from '../database/cluster-nodes.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { passingFailure, ServesNoMore } from '../database/failures.ts';
@@ -208,6 +209,18 @@ async function checkDatabase(database: Database, connectionString: string): Prom
       `The table ${bare.rows[0]?.name} lacks its policies, as after a restore into a PostgreSQL without the roles ` +
         `${apiRole} and ${serviceRole}. They are there now: restore the backup once more (docs/operations.md).`,
     );
+  }
+}
+
+/** One line for the log, where the database is a cluster. */
+export async function sayWhereTablesAre(database: Database, log: Logger): Promise<void> {
+  try {
+    if (!(await database.isDistributed())) return;
+    const nodes = await listNodes(database.everyOrganization.upkeep.pool);
+    const workers = nodes.filter(({ isCoordinator, takesStreams }) => !isCoordinator && takesStreams);
+    log.info({ workers: workers.map(({ name }) => name) }, `streams are distributed over ${workers.length} workers`);
+  } catch (error) {
+    log.warn({ err: error }, 'the nodes of the database could not be listed');
   }
 }
 

@@ -18,7 +18,7 @@ import { readProvisioning } from '../provisioning/provisioning-file.ts';
 import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
-import { type PrepareOptions, prepareDatabase } from './open-database.ts';
+import { type PrepareOptions, prepareDatabase, sayWhereTablesAre } from './open-database.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
@@ -109,6 +109,7 @@ export async function serveRequests(
     const { place, key } = await prepared;
     // Before the welcome is printed: from then on a reader may rely on this process being replaced when it ends.
     send({ type: 'ready' });
+    void sayWhereTablesAre(database, log);
     if (known !== undefined) backups?.start(known.connectionString);
     if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
   } catch (error) {

@@ -1,16 +1,10 @@
-import type { Differences } from './statement-forms.ts';
-
-/**
- * In a cluster the coordinator reads the clock before the update waits for the row on its node. `changed_at` must grow
- * all the same, since clients follow a run by it. Citus takes immutable functions of columns only, and adding an interval
- * is immutable for times without a zone.
- */
-const laterThanBefore = `greatest(
-    (c.changed_at at time zone 'UTC' + interval '1 microsecond') at time zone 'UTC', clock_timestamp()
-  )`;
+import { textArray } from '../database/array-literal.ts';
+import { bigintArray, uuidArray } from '../database/binary-array.ts';
+import { encodeFloat8Array } from '../database/float8-array.ts';
+import type { KnownRow } from './ingest-rows.ts';
 
 /** The `set` list of `update channels c`, from the growth `g` of each channel. */
-export const addGrowth = ({ either }: Differences) => `
+export const addGrowth = (moment = 'clock_timestamp()') => `
   chunk_count = c.chunk_count + g.chunks,
   point_count = c.point_count + g.points,
   null_count = c.null_count + g.nulls,
@@ -19,17 +13,85 @@ export const addGrowth = ({ either }: Differences) => `
   chunk_seconds_max = greatest(c.chunk_seconds_max, g.seconds_max),
   units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
-  changed_at = ${either('clock_timestamp()', laterThanBefore)}`;
+  changed_at = ${moment}`;
 
-/**
- * What follows `update channels c set …`: finds the channels by the place (ctid) of their rows. The channels are locked, so
- * only this statement itself can move them. In a cluster, statements are planned for the rows that they have, and need no
- * such help.
- */
-export const ofGrowth = ({ either }: Differences) =>
-  either(
-    `from growth g cross join lateral (select ctid from channels where channel_id = g.channel_id limit 1) as found
-  where c.ctid = found.ctid`,
-    `from growth g
-  where c.channel_id = g.channel_id`,
-  );
+/** What a channel grows by. */
+export interface Growth {
+  row: KnownRow;
+  chunks: number;
+  points: number;
+  nulls: number;
+  timeMin: number | null;
+  timeMax: number | null;
+  secondsMax: number | null;
+  /** Of the highest chunk that has a unit. */
+  units: string | null;
+  unitsChunkIndex: number | null;
+}
+
+/** @param rows sorted by channel. @returns also the place of each row's channel in `channels`, counted from 1 */
+export function growthOf(rows: readonly KnownRow[]): { channels: Growth[]; places: number[] } {
+  const channels: Growth[] = [];
+  const places = rows.map((row) => {
+    let growth = channels.at(-1);
+    if (growth === undefined || !isSameChannel(growth.row, row)) {
+      growth = { row, ...{ chunks: 0, points: 0, nulls: 0, units: null, unitsChunkIndex: null }, ...noSpan };
+      channels.push(growth);
+    }
+    add(growth, row);
+    return channels.length;
+  });
+  return { channels, places };
+}
+
+const noSpan = { timeMin: null, timeMax: null, secondsMax: null };
+
+// Not by the id alone: two channels can have one id if one is remembered from a database that has since been replaced.
+const isSameChannel = (one: KnownRow, other: KnownRow) =>
+  one.channelId === other.channelId &&
+  one.channelName === other.channelName &&
+  one.item.dataId === other.item.dataId &&
+  one.item.organizationId === other.item.organizationId;
+
+function add(growth: Growth, { image, item }: KnownRow): void {
+  growth.chunks++;
+  growth.points += image.pointCount;
+  growth.nulls += image.nullCount;
+  if (image.timeMin !== null && image.timeMax !== null) {
+    growth.timeMin = Math.min(growth.timeMin ?? image.timeMin, image.timeMin);
+    growth.timeMax = Math.max(growth.timeMax ?? image.timeMax, image.timeMax);
+    growth.secondsMax = Math.max(growth.secondsMax ?? 0, image.timeMax - image.timeMin);
+  }
+  if (image.units !== null && item.chunkIndex > (growth.unitsChunkIndex ?? -1)) {
+    growth.units = image.units;
+    growth.unitsChunkIndex = item.chunkIndex;
+  }
+}
+
+/** The parameters of a statement that grows channels, each an array. */
+export const channelParameters = [
+  { name: 'channel_id', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ row }) => row.channelId)) },
+  {
+    name: 'organization_id',
+    type: 'uuid',
+    of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.organizationId)),
+  },
+  { name: 'data_id', type: 'uuid', of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.dataId)) },
+  { name: 'channel_name', type: 'text', of: (all: Growth[]) => textArray(all.map(({ row }) => row.channelName)) },
+  { name: 'chunks', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ chunks }) => chunks)) },
+  { name: 'points', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ points }) => points)) },
+  { name: 'nulls', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ nulls }) => nulls)) },
+  { name: 'time_min', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMin }) => timeMin)) },
+  { name: 'time_max', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMax }) => timeMax)) },
+  {
+    name: 'seconds_max',
+    type: 'float8',
+    of: (all: Growth[]) => encodeFloat8Array(all.map(({ secondsMax }) => secondsMax)),
+  },
+  { name: 'units', type: 'text', of: (all: Growth[]) => textArray(all.map(({ units }) => units)) },
+  {
+    name: 'units_chunk_index',
+    type: 'float8',
+    of: (all: Growth[]) => encodeFloat8Array(all.map(({ unitsChunkIndex }) => unitsChunkIndex)),
+  },
+];

@@ -2,12 +2,13 @@ import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
-import { addGrowth, ofGrowth } from './channel-growth.ts';
-import { columnNames, rowsParameters, rowsParametersCount, rowsSql } from './chunk-columns.ts';
+import { addGrowth } from './channel-growth.ts';
+import { columnNames, rowsParameters, rowsSql } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
 import { type Form, inForm, inTwoForms } from './statement-forms.ts';
 import { type PartOptions, sendInParts } from './statement-parts.ts';
+import { insertFreeOfStream } from './stream-writes.ts';
 
 /*
  * The statements of a flush. Each works on many rows of any streams. A row carries its organization, and every `where`
@@ -112,9 +113,11 @@ export async function insertChunks(
   rows: readonly KnownRow[],
   options: PartOptions,
 ): Promise<InsertedChunks> {
+  if (options.form === 'one stream') return insertFreeOfStream(client, rows);
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
-  const answers = await sendInParts<Inserted>(client, rows, options, insertStatement, rowsParameters);
+  const statement = { name: 'insert_chunks', text: insertSql, values: rowsParameters };
+  const answers = await sendInParts<Inserted>(client, rows, options.limits, statement);
   for (const { channelId, chunkIndexes, pointCount } of answers) {
     for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
     totals.set(channelId, pointCount);
@@ -122,10 +125,10 @@ export async function insertChunks(
   return { inserted, totals };
 }
 
-const insertStatement = inTwoForms(
-  'insert_chunks',
-  rowsParametersCount,
-  (differences) => `
+/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
+export const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
+
+const insertSql = `
   with inserted as (
     insert into chunks (${columnNames}) ${rowsSql}
     on conflict do nothing
@@ -138,10 +141,10 @@ const insertStatement = inTwoForms(
            (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from inserted group by data_id, channel_id
   )
-  update channels c set ${addGrowth(differences)}
-  ${ofGrowth(differences)} ${differences.and('c.data_id')}
-  returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`,
-);
+  update channels c set ${addGrowth()}
+  from growth g cross join lateral (${channelOfGrowth}) as found
+  where c.ctid = found.ctid
+  returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
 
 /** Chunks of one channel whose indexes follow one another. */
 export interface ChunkRun {
@@ -193,6 +196,8 @@ export interface StoredChunk {
   timeMin: number | null;
   timeMax: number | null;
   units: string | null;
+  pointCount: number;
+  nullCount: number;
   channelPointCount: number;
   channelTimeMin: number | null;
   channelTimeMax: number | null;
@@ -213,8 +218,8 @@ const readStoredStatement = inTwoForms(
   3,
   ({ and }) => `
   select k.channel_id as "channelId", k.chunk_index as "chunkIndex", k.content_hash as "contentHash",
-         k.time_min as "timeMin", k.time_max as "timeMax", k.units, c.point_count as "channelPointCount",
-         c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
+         k.time_min as "timeMin", k.time_max as "timeMax", k.units, k.point_count as "pointCount", k.null_count as "nullCount",
+         c.point_count as "channelPointCount", c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
   from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
   cross join lateral (
     select * from chunks

@@ -51,6 +51,3 @@ export function inForm(
 ): pg.QueryConfig {
   return { name, text: texts[form], values: form === 'one stream' ? [...values, dataIdOf(rows[0])] : values };
 }
-
-/** Ends an insert inside a statement: where it returns nothing, Citus inserts by a COPY, which policies forbid. */
-export const insertsReturning = ({ either }: Differences, column: string) => either('', `returning ${column}`);

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { nextTurn } from '../lib/turns.ts';
 import type { KnownRow } from './ingest-rows.ts';
 import type { StreamLimits } from './limits.ts';
-import { type Form, inForm, type Statement } from './statement-forms.ts';
+import type { Form } from './statement-forms.ts';
 
 /** The limits that decide how a statement of many rows is split. */
 export type PartLimits = Pick<StreamLimits, 'flushRowsMax' | 'statementRowsMax'>;
@@ -20,14 +20,14 @@ export interface PartOptions {
 export async function sendInParts<Answer extends pg.QueryResultRow>(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  { limits, form }: PartOptions,
-  statement: Statement,
-  values: (part: readonly KnownRow[]) => unknown[],
+  limits: PartLimits,
+  statement: { name: string; text: string; values(part: readonly KnownRow[]): unknown[] },
 ): Promise<Answer[]> {
+  const { values, ...sql } = statement;
   const sent: Promise<pg.QueryResult<Answer>>[] = [];
   for (const part of statementParts(rows, limits)) {
     if (sent.length > 0 && rows.length > limits.flushRowsMax) await nextTurn();
-    const answer = client.query<Answer>(inForm(statement, form, values(part), part));
+    const answer = client.query<Answer>({ ...sql, values: values(part) });
     // It may fail before all parts are sent. Its error is handled where it is awaited, below.
     answer.catch(() => {});
     sent.push(answer);

@@ -125,21 +125,26 @@ export async function insertNew(deps: FlushDependencies, rows: KnownRow[]): Prom
     requireOpen(client, rows, deps),
   ];
   const [totals] =
-    rows.length > limits.flushRowsMax
+    rows.length > limits.flushRowsMax || deps.form === 'one stream'
       ? await inTransaction(pool, (client) => insertInTurns(client, rows, deps), patience)
       : await inOneTrip<[Map<number, number>, unknown]>(pool, send, patience);
   await breathe(rows, deps);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
-/** The same for very many chunks: they are encoded in several turns of the event loop. */
+/** The same for very many chunks, which are encoded in several turns of the event loop, and for those of one stream. */
 async function insertInTurns(
   client: pg.PoolClient,
   rows: KnownRow[],
   deps: FlushDependencies,
 ): Promise<[Map<number, number>]> {
-  const totals = await insertNewChunks(client, rows, deps);
-  await requireOpen(client, rows, deps);
+  if (deps.form === 'any streams') {
+    const totals = await insertNewChunks(client, rows, deps);
+    await requireOpen(client, rows, deps);
+    return [totals];
+  }
+  // The first statement of the insert locks the channels, and goes out before the second of these two.
+  const [totals] = await Promise.all([insertNewChunks(client, rows, deps), requireOpen(client, rows, deps)]);
   return [totals];
 }
 
@@ -180,7 +185,7 @@ async function replaceDiffering(
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {
-    for (const { channelId, pointCount } of await replaceChunks(client, differing, deps))
+    for (const { channelId, pointCount } of await replaceChunks(client, differing, deps, before))
       totals.set(channelId, pointCount);
     await auditReplacements(client, differing);
     const shrunk = differing.filter((row) => mayShrink(row.image, before(row)));

@@ -152,15 +152,6 @@ test('a node is killed while chunks come: those of other nodes go on, no acknowl
       const wasAway = isAway;
       const one = sendUntilStored(dataId, index).then(() => {
         acknowledged.add(index);
-        if (performance.now() - from > 300)
-          console.info(
-            dataId === kept ? 'kept' : 'lost',
-            index,
-            Math.round(performance.now() - from),
-            new Date().toISOString(),
-            server.database.outage.ms(),
-            sibling.database.outage.ms(),
-          );
         if (wasAway && isAway) other.push(performance.now() - from);
       });
       waiting.push(one);
@@ -183,7 +174,6 @@ test('a node is killed while chunks come: those of other nodes go on, no acknowl
   await sleep(1_500);
   const start = await killNode(killed);
   isAway = true;
-  console.info('killed', killed, new Date().toISOString());
   await sleep(4_000);
   const read = await server.get(`/tool-state/${lost}/timeseries/?last_n=1`);
   const opened = await server.post('/tool-state/stream/initialize', { points_per_chunk: 3 });

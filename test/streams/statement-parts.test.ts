@@ -2,7 +2,6 @@ import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { toChunkImage } from '../../src/streams/chunk-image.ts';
 import type { KnownRow } from '../../src/streams/ingest-rows.ts';
-import { inTwoForms } from '../../src/streams/statement-forms.ts';
 import { sendInParts } from '../../src/streams/statement-parts.ts';
 
 const row = (name: string, value: number | null) =>
@@ -29,11 +28,12 @@ async function send(all: KnownRow[], limits: object, fails = -1) {
     },
   } as unknown as pg.PoolClient;
   const bounds = { flushRowsMax: 5, statementRowsMax: 4, ...limits };
-  const statement = inTwoForms('s', 0, () => 's');
-  const options = { limits: bounds, form: 'any streams' as const };
-  const answers = await sendInParts(client, all, options, statement, (part) =>
-    part.map(({ channelName }) => channelName),
-  );
+  const statement = {
+    name: 's',
+    text: 's',
+    values: (part: readonly KnownRow[]) => part.map(({ channelName }) => channelName),
+  };
+  const answers = await sendInParts(client, all, bounds, statement);
   return { turns, answers };
 }
 

@@ -11,13 +11,19 @@ export async function storeAsSent(
   tables: readonly ('chunks' | 'chunk_revisions')[] = ['chunks', 'chunk_revisions'],
 ): Promise<void> {
   const packed = [...timesColumns, ...valuesColumns].filter((column) => !/^"?(timestamps|values)"?$/.test(column));
+  const { rows: streams } = await pool.query<{ id: string }>('select data_id as id from streams order by 1');
   await inTransaction(pool, async (client) => {
-    await client.query('select from channels order by channel_id for no key update');
-    for (const table of tables) {
-      await client.query(
-        `update ${table} k set timestamps = ${timestampsOfChunk('k')}, "values" = ${valuesOfChunk('k')},
-           ${packed.map((column) => `${column} = null`).join(', ')}`,
-      );
+    // Stream by stream, since a cluster locks rows on one node at a time.
+    for (const { id } of streams) {
+      await client.query('select from channels where data_id = $1::uuid order by channel_id for no key update', [id]);
+      for (const table of tables) {
+        await client.query(
+          `update ${table} k set timestamps = ${timestampsOfChunk('k')}, "values" = ${valuesOfChunk('k')},
+             ${packed.map((column) => `${column} = null`).join(', ')}
+           where k.data_id = $1::uuid`,
+          [id],
+        );
+      }
     }
   });
 }

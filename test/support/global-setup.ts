@@ -83,19 +83,26 @@ async function workersOf(adminUrl: string): Promise<string[]> {
   });
 }
 
-/** Spreads a clone of the template over the workers. A database that has the extension cannot be cloned. */
+/** Spreads a clone of the template over the workers. */
 export async function spread(adminUrl: string, workerUrls: string[], name: string): Promise<void> {
+  await joinWorkers(adminUrl, workerUrls, name);
+  const owner = openAsOwner(urlOfDatabase(adminUrl, name), { onIdleError: () => {}, statementMsMax: 0 });
+  await distribute(owner, () => {});
+  await owner.close();
+}
+
+/** Makes a database the coordinator's. One that has the extension cannot be cloned. */
+export async function joinWorkers(adminUrl: string, workerUrls: string[], name: string): Promise<void> {
   for (const url of workerUrls) {
     await administer(url, `create database ${name}`);
     await administer(urlOfDatabase(url, name), 'create extension citus');
   }
   const { hostname, port } = new URL(adminUrl);
-  const owner = openAsOwner(urlOfDatabase(adminUrl, name), { onIdleError: () => {}, statementMsMax: 0 });
+  const owner = openAsOwner(urlOfDatabase(adminUrl, name), { onIdleError: () => {} });
   await owner.pool.query('create extension citus');
   await owner.pool.query('select citus_set_coordinator_host($1::text, $2::integer)', [hostname, port || 5432]);
   for (const url of workerUrls.map((text) => new URL(text)))
     await owner.pool.query('select citus_add_node($1::text, $2::integer)', [url.hostname, url.port || 5432]);
-  await distribute(owner, () => {});
   await owner.close();
 }
 

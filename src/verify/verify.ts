@@ -8,8 +8,8 @@ import {
   checkChannels,
   checkContents,
   listContents,
-  type Scope,
   scopesOf,
+  type VerifiedScope,
 } from './store.ts';
 
 /*
@@ -56,7 +56,7 @@ export async function verify(
 ): Promise<Verification> {
   const limits = { ...verifyLimits, ...given };
   const { pageContentsMax, pageChannelsMax } = limits;
-  const inAll = async (verifyScope: (scope: Scope) => Promise<Tally>) => {
+  const inAll = async (verifyScope: (scope: VerifiedScope) => Promise<Tally>) => {
     const tally = { checked: 0, differ: 0 };
     for await (const scope of scopesOf(database)) {
       const { checked, differ } = await verifyScope(scope);
@@ -93,7 +93,7 @@ async function verifyOverviews(
 interface Contents {
   database: Database;
   table: ContentTable;
-  scope: Scope;
+  scope: VerifiedScope;
 }
 
 async function verifyContents(
@@ -142,7 +142,7 @@ async function checkPage(
 
 async function verifyChannels(
   database: Database,
-  scope: Scope,
+  scope: VerifiedScope,
   pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {

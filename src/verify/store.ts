@@ -24,8 +24,8 @@ export interface CheckedContent extends ContentKey {
 /** What is verified: one stream, or everything where it is undefined. */
 export type VerifiedScope = string | undefined;
 
-/** The parts that are verified one after the other: all at once, but in a cluster each stream on its node. */
-export async function* scopesOf(database: Database): AsyncGenerator<VerifiedScope> {
+/** The parts of a table that are verified one after the other: all at once, but in a cluster each stream on its node. */
+export async function* scopesOf(database: Database, table: ContentTable | 'channels'): AsyncGenerator<VerifiedScope> {
   if (!(await database.isDistributed())) return yield undefined;
   for (let after = firstOfAll.dataId; ; ) {
     const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
@@ -34,9 +34,15 @@ export async function* scopesOf(database: Database): AsyncGenerator<VerifiedScop
     );
     for (const { dataId } of rows) yield dataId;
     const last = rows.at(-1);
-    if (last === undefined || rows.length < listedStreamsMax) return;
+    if (last === undefined || rows.length < listedStreamsMax) break;
     after = last.dataId;
   }
+  // What belongs to no stream is damage, and is to be found.
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
+    `select distinct k.data_id as "dataId" from ${table} k
+     where not exists (select 1 from streams s where s.data_id = k.data_id) order by 1`,
+  );
+  for (const { dataId } of rows) yield dataId;
 }
 
 const listedStreamsMax = 1_000;

@@ -56,9 +56,9 @@ export async function verify(
 ): Promise<Verification> {
   const limits = { ...verifyLimits, ...given };
   const { pageContentsMax, pageChannelsMax } = limits;
-  const inAll = async (verifyScope: (scope: VerifiedScope) => Promise<Tally>) => {
+  const inAll = async (table: ContentTable | 'channels', verifyScope: (scope: VerifiedScope) => Promise<Tally>) => {
     const tally = { checked: 0, differ: 0 };
-    for await (const scope of scopesOf(database)) {
+    for await (const scope of scopesOf(database, table)) {
       const { checked, differ } = await verifyScope(scope);
       tally.checked += checked;
       tally.differ += differ;
@@ -66,11 +66,11 @@ export async function verify(
     return tally;
   };
   const contents = (table: ContentTable) =>
-    inAll((scope) => verifyContents({ database, table, scope }, pageContentsMax, onDifference));
+    inAll(table, (scope) => verifyContents({ database, table, scope }, pageContentsMax, onDifference));
   return {
     chunks: await contents('chunks'),
     revisions: await contents('chunk_revisions'),
-    channels: await inAll((scope) => verifyChannels(database, scope, pageChannelsMax, onDifference)),
+    channels: await inAll('channels', (scope) => verifyChannels(database, scope, pageChannelsMax, onDifference)),
     ...(await verifyOverviews(database, { limits, repairs }, onDifference)),
   };
 }

@@ -29,7 +29,8 @@ export function nameLocally(client: pg.PoolClient, organizationId: string): () =
     if (verb === 'commit' || verb === 'rollback') isOpen = false;
     if (isOpen || verb === 'commit' || verb === 'rollback') return query(...given);
     // The client sends each of the three when the one before is done, also when that has failed: then `commit` rolls back.
-    const begun = query(`begin; ${naming}`);
+    // The block is there because Citus repeats the whole text that a `set local` stands in: the workers would begin twice.
+    const begun = query(`begin; do $set$ begin ${naming}; end $set$`);
     const answer = query(...given);
     const ended = query('commit');
     const all = Promise.all([begun, answer, ended]).then(([, rows]) => rows);

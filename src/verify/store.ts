@@ -22,10 +22,10 @@ export interface CheckedContent extends ContentKey {
 }
 
 /** What is verified: one stream, or everything where it is undefined. */
-export type Scope = string | undefined;
+export type VerifiedScope = string | undefined;
 
-/** The parts that are verified one after the other: all at once, but in a cluster each stream on its node. */
-export async function* scopesOf(database: Database): AsyncGenerator<Scope> {
+/** The parts of a table that are verified one after the other: all at once, but in a cluster each stream on its node. */
+export async function* scopesOf(database: Database, table: ContentTable | 'channels'): AsyncGenerator<VerifiedScope> {
   if (!(await database.isDistributed())) return yield undefined;
   for (let after = firstOfAll.dataId; ; ) {
     const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
@@ -34,16 +34,22 @@ export async function* scopesOf(database: Database): AsyncGenerator<Scope> {
     );
     for (const { dataId } of rows) yield dataId;
     const last = rows.at(-1);
-    if (last === undefined || rows.length < listedStreamsMax) return;
+    if (last === undefined || rows.length < listedStreamsMax) break;
     after = last.dataId;
   }
+  // What belongs to no stream is damage, and is to be found.
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
+    `select distinct k.data_id as "dataId" from ${table} k
+     where not exists (select 1 from streams s where s.data_id = k.data_id) order by 1`,
+  );
+  for (const { dataId } of rows) yield dataId;
 }
 
 const listedStreamsMax = 1_000;
 
 /** SQL of the condition for rows `k` of a scope; its stream is the sixth parameter. */
-const within = (scope: Scope) => (scope === undefined ? 'true' : 'k.data_id = $6::uuid');
-const parametersOf = (after: ContentKey, limit: number, scope: Scope) => [
+const within = (scope: VerifiedScope) => (scope === undefined ? 'true' : 'k.data_id = $6::uuid');
+const parametersOf = (after: ContentKey, limit: number, scope: VerifiedScope) => [
   ...pageParameters(after, limit),
   ...(scope === undefined ? [] : [scope]),
 ];
@@ -55,7 +61,7 @@ const parametersOf = (after: ContentKey, limit: number, scope: Scope) => [
 export async function checkContents(
   database: Database,
   table: ContentTable,
-  scope: Scope,
+  scope: VerifiedScope,
   after: ContentKey,
   limit: number,
 ): Promise<CheckedContent[]> {
@@ -82,7 +88,7 @@ export async function checkContents(
 export async function listContents(
   database: Database,
   table: ContentTable,
-  scope: Scope,
+  scope: VerifiedScope,
   after: ContentKey,
   limit: number,
 ): Promise<ContentKey[]> {
@@ -106,7 +112,7 @@ export interface CheckedChannel {
  */
 export async function checkChannels(
   database: Database,
-  scope: Scope,
+  scope: VerifiedScope,
   after: Pick<CheckedChannel, 'dataId' | 'channelId'>,
   limit: number,
 ): Promise<CheckedChannel[]> {

@@ -8,8 +8,8 @@ import {
   checkChannels,
   checkContents,
   listContents,
-  type Scope,
   scopesOf,
+  type VerifiedScope,
 } from './store.ts';
 
 /*
@@ -56,9 +56,9 @@ export async function verify(
 ): Promise<Verification> {
   const limits = { ...verifyLimits, ...given };
   const { pageContentsMax, pageChannelsMax } = limits;
-  const inAll = async (verifyScope: (scope: Scope) => Promise<Tally>) => {
+  const inAll = async (table: ContentTable | 'channels', verifyScope: (scope: VerifiedScope) => Promise<Tally>) => {
     const tally = { checked: 0, differ: 0 };
-    for await (const scope of scopesOf(database)) {
+    for await (const scope of scopesOf(database, table)) {
       const { checked, differ } = await verifyScope(scope);
       tally.checked += checked;
       tally.differ += differ;
@@ -66,11 +66,11 @@ export async function verify(
     return tally;
   };
   const contents = (table: ContentTable) =>
-    inAll((scope) => verifyContents({ database, table, scope }, pageContentsMax, onDifference));
+    inAll(table, (scope) => verifyContents({ database, table, scope }, pageContentsMax, onDifference));
   return {
     chunks: await contents('chunks'),
     revisions: await contents('chunk_revisions'),
-    channels: await inAll((scope) => verifyChannels(database, scope, pageChannelsMax, onDifference)),
+    channels: await inAll('channels', (scope) => verifyChannels(database, scope, pageChannelsMax, onDifference)),
     ...(await verifyOverviews(database, { limits, repairs }, onDifference)),
   };
 }
@@ -93,7 +93,7 @@ async function verifyOverviews(
 interface Contents {
   database: Database;
   table: ContentTable;
-  scope: Scope;
+  scope: VerifiedScope;
 }
 
 async function verifyContents(
@@ -142,7 +142,7 @@ async function checkPage(
 
 async function verifyChannels(
   database: Database,
-  scope: Scope,
+  scope: VerifiedScope,
   pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {

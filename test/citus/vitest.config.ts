@@ -8,7 +8,7 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: [
-        'test/{streams,points,timeseries,ledger,exports,live,overviews,catalogue,audit,retention,repack,commands,provisioning}/**/*.test.ts',
+        'test/{streams,points,timeseries,ledger,exports,live,overviews,verify,catalogue,audit,retention,repack,commands,provisioning}/**/*.test.ts',
         'test/citus/**/*.suite.ts',
       ],
       maxWorkers: 2,

@@ -4,7 +4,7 @@ import { inTransaction } from '../../src/database/transactions.ts';
 
 /**
  * Stores what is packed as releases of before did: as the float8[] that were sent. So a test can change single readings, and rows of
- * before are read too. It locks channels as writers do, so it may run beside them.
+ * before are read too. On one PostgreSQL it locks channels as writers do, so it may run beside them.
  */
 export async function storeAsSent(
   { pool }: Pick<Access, 'pool'>,

@@ -43,7 +43,7 @@ export async function costOf(server: TestServer, url: string): Promise<Cost> {
     release();
   }
   // In a cluster each transaction names the organization.
-  const naming = statements.find(({ text }) => text.startsWith('begin; set local metrology'))?.text ?? 'begin';
+  const naming = statements.find(({ text }) => text.startsWith('begin; do'))?.text ?? 'begin';
   const cost: Cost = { pages: 0, temporary: 0 };
   for (const { text, values } of statements.filter((one) => /from chunks/.test(one.text))) {
     for (const plan of await plansOf(pool, naming, { text, values })) {

@@ -125,7 +125,9 @@ export async function inOneTrip<Results extends unknown[]>(
   const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
-  return outcomes.slice(first.length, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
+  return outcomes
+    .slice(first.length, -1)
+    .map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
 }
 
 /** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */

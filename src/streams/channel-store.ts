@@ -191,7 +191,8 @@ export async function requireOpen(
 
 const openSql =
   (lock: string, orInGrace: string) =>
-  ({ and }: Differences) => `
+  ({ and }: Differences) =>
+    `
   select 1 / (count(*) = cardinality($1::uuid[]))::integer
   from unnest($1::uuid[], $2::float8[]) as r (data_id, waited)
   cross join lateral (

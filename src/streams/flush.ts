@@ -1,17 +1,17 @@
 import type { Database } from '../database/database.ts';
-import { groupBy } from '../lib/group-by.ts';
 import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
+import { groupBy } from '../lib/group-by.ts';
 import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
 import { resolveDoubt } from './doubt.ts';
 import { createGrace, type FlushDependencies } from './flush-dependencies.ts';
 import type { IngestItem } from './ingest-rows.ts';
-import { createPlaces } from './places.ts';
-import type { Form } from './statement-forms.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { byRequest, type IngestResult, TryAgain } from './outcomes.ts';
+import { createPlaces } from './places.ts';
+import type { Form } from './statement-forms.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 

@@ -39,7 +39,12 @@ export function inTwoForms(
 }
 
 /** The statement in a form, ready to be sent. @param rows what it is for; in the form for one stream, rows of one stream */
-export function inForm({ name, texts }: Statement, form: Form, values: unknown[], rows: readonly Row[]): pg.QueryConfig {
+export function inForm(
+  { name, texts }: Statement,
+  form: Form,
+  values: unknown[],
+  rows: readonly Row[],
+): pg.QueryConfig {
   return { name, text: texts[form], values: form === 'one stream' ? [...values, rows[0]?.item.dataId] : values };
 }
 

@@ -79,7 +79,9 @@ export async function insertStream(
   stream: NewStream,
 ): Promise<StreamIds> {
   const { data_id, processed_data_id } = stream;
-  const statements = (await organization.isDistributed()) ? insertEach(organization, stream) : insertAll(organization, stream);
+  const statements = (await organization.isDistributed())
+    ? insertEach(organization, stream)
+    : insertAll(organization, stream);
   await organization.runAsIngest(statements, patience);
   return { data_id, processed_data_id };
 }

@@ -35,20 +35,38 @@ export type TestConfig = Partial<AppDependencies['config']>;
 /** Bounds of rooms that a test makes small, so that it can meet them. */
 export type TestLimits = NonNullable<AppDependencies['limits']>;
 
-/** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
+/**
+ * A database of its own, cloned from the migrated template, until the end of the run; on a cluster it is distributed.
+ * @returns its URL as the owner
+ */
 export async function cloneDatabase(): Promise<string> {
-  const adminUrl = inject('adminUrl');
-  const template = inject('templateName');
-  const name = `${template}_${randomUUID().slice(0, 13).replace('-', '')}`;
-  await administer(adminUrl, `create database ${name} template ${template}`);
+  const databaseUrl = await copyDatabase(inject('templateName'));
   const workerUrls = inject('workerUrls');
-  if (workerUrls.length > 0) await spread(adminUrl, workerUrls, name);
+  if (workerUrls.length > 0) await spread(inject('adminUrl'), workerUrls, nameOfDatabase(databaseUrl));
+  return databaseUrl;
+}
+
+/** A copy of a database of this run, until the end of the run. Nobody may be connected to it. @returns its URL as the owner */
+export async function copyDatabase(of: string): Promise<string> {
+  const adminUrl = inject('adminUrl');
+  const name = `${inject('templateName')}_${randomUUID().slice(0, 13).replace('-', '')}`;
+  await administer(adminUrl, `create database ${name} template ${of}`);
   return urlOfDatabase(adminUrl, name);
 }
 
+export const nameOfDatabase = (databaseUrl: string) => new URL(databaseUrl).pathname.slice(1);
+
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
 export async function startTestServer(config: TestConfig = {}, limits: TestLimits = {}): Promise<TestServer> {
-  const databaseUrl = await cloneDatabase();
+  return serveTestDatabase(await cloneDatabase(), config, limits);
+}
+
+/** The whole app on a database that has no keys yet. */
+export async function serveTestDatabase(
+  databaseUrl: string,
+  config: TestConfig = {},
+  limits: TestLimits = {},
+): Promise<TestServer> {
   const database = openTestDatabase(databaseUrl);
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),
@@ -63,7 +81,7 @@ export async function startTestServer(config: TestConfig = {}, limits: TestLimit
  * @param change what it has instead of its database
  */
 export function joinTestServer(
-  { databaseUrl, keys }: TestServer,
+  { databaseUrl, keys }: Pick<TestServer, 'databaseUrl' | 'keys'>,
   config: TestConfig = {},
   change: (database: Database) => Database = (database) => database,
   limits: TestLimits = {},

@@ -71,6 +71,8 @@ export const databaseLimits = {
   /** Pause between these probes; it doubles each time, up to outageRetryMsMax. */
   outageRetryMs: 50,
   outageRetryMsMax: 500,
+  /** Pause before a call is attempted again that needs a node of a cluster which is away. */
+  nodeRetryMs: 300,
   /** Longest time that a call which changes the catalogue waits, from its arrival, for a database that is away. */
   callMsMax: 27_000,
   /** After this time without an answer to such a call, the database is asked whether it is there. */

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import type { ConnectionSource } from './access.ts';
 import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
-import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
+import { CommitInDoubt, DatabaseSilent, isAway, isCommitUndecided } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
 export interface Patience {
@@ -77,7 +77,7 @@ async function run<Result>(
   const result = await work(client);
   await begun;
   await client.query('commit').catch((error: Error) => {
-    throw isConnectionLoss(error) ? new CommitInDoubt(error) : error;
+    throw isCommitUndecided(error) ? new CommitInDoubt(error) : error;
   });
   return result;
 }
@@ -122,7 +122,7 @@ export async function inOneTrip<Results extends unknown[]>(
   ]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
+  const isLost = failure !== undefined && (isCommitUndecided(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
   return outcomes

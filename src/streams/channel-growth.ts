@@ -20,3 +20,16 @@ export const addGrowth = ({ either }: Differences) => `
   units = case when g.units_chunk_index >= coalesce(c.units_chunk_index, -1) then g.units else c.units end,
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
   changed_at = ${either('clock_timestamp()', laterThanBefore)}`;
+
+/**
+ * What follows `update channels c set …`: finds the channels by the place (ctid) of their rows. The channels are locked, so
+ * only this statement itself can move them. In a cluster, statements are planned for the rows that they have, and need no
+ * such help.
+ */
+export const ofGrowth = ({ either }: Differences) =>
+  either(
+    `from growth g cross join lateral (select ctid from channels where channel_id = g.channel_id limit 1) as found
+  where c.ctid = found.ctid`,
+    `from growth g
+  where c.channel_id = g.channel_id`,
+  );

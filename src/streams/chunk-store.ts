@@ -2,19 +2,11 @@ import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
-import { addGrowth } from './channel-growth.ts';
-import {
-  columnNames,
-  keptColumns,
-  keptColumnsOfChunk,
-  replacedColumns,
-  rowsParameters,
-  rowsParametersCount,
-  rowsSql,
-} from './chunk-columns.ts';
+import { addGrowth, ofGrowth } from './channel-growth.ts';
+import { columnNames, rowsParameters, rowsParametersCount, rowsSql } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
-import { type Differences, type Form, inForm, insertsReturning, inTwoForms } from './statement-forms.ts';
+import { type Form, inForm, inTwoForms } from './statement-forms.ts';
 import { type PartOptions, sendInParts } from './statement-parts.ts';
 
 /*
@@ -130,19 +122,6 @@ export async function insertChunks(
   return { inserted, totals };
 }
 
-/**
- * What follows `update channels c set …`: finds the channels by the place (ctid) of their rows. The channels are locked, so
- * only this statement itself can move them. In a cluster, statements are planned for the rows that they have, and need no
- * such help.
- */
-const ofGrowth = ({ either }: Differences) =>
-  either(
-    `from growth g cross join lateral (select ctid from channels where channel_id = g.channel_id limit 1) as found
-  where c.ctid = found.ctid`,
-    `from growth g
-  where c.channel_id = g.channel_id`,
-  );
-
 const insertStatement = inTwoForms(
   'insert_chunks',
   rowsParametersCount,
@@ -179,29 +158,32 @@ export interface ChunkRun {
  * Later, a mere replay of a chunk would cause that write (1.8 kB a chunk).
  */
 export async function touchChunks(
-  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
+  { pool, patience, form }: Pick<FlushDependencies, 'pool' | 'patience' | 'form'>,
   runs: readonly ChunkRun[],
 ): Promise<void> {
-  const statement = {
-    name: 'touch_chunks',
-    // Counting a column reads the rows. Counting rows might read the index alone.
-    text: `select sum(k.count)
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
-             as r (data_id, channel_id, first_index, last_index)
-           cross join lateral (
-             select count(point_count) from chunks
-             where data_id = r.data_id and channel_id = r.channel_id
-               and chunk_index between r.first_index and r.last_index
-           ) k`,
-    values: [
-      uuidArray(runs.map(({ dataId }) => dataId)),
-      bigintArray(runs.map(({ channelId }) => channelId)),
-      bigintArray(runs.map(({ firstIndex }) => firstIndex)),
-      bigintArray(runs.map(({ lastIndex }) => lastIndex)),
-    ],
-  };
-  await inOneStatement(pool, statement, patience);
+  const values = [
+    uuidArray(runs.map(({ dataId }) => dataId)),
+    bigintArray(runs.map(({ channelId }) => channelId)),
+    bigintArray(runs.map(({ firstIndex }) => firstIndex)),
+    bigintArray(runs.map(({ lastIndex }) => lastIndex)),
+  ];
+  await inOneStatement(pool, inForm(touchStatement, form, values, runs), patience);
 }
+
+// Counting a column reads the rows. Counting rows might read the index alone.
+const touchStatement = inTwoForms(
+  'touch_chunks',
+  4,
+  ({ and }) => `
+  select sum(k.count)
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+    as r (data_id, channel_id, first_index, last_index)
+  cross join lateral (
+    select count(point_count) from chunks
+    where data_id = r.data_id and channel_id = r.channel_id
+      and chunk_index between r.first_index and r.last_index ${and('data_id')}
+  ) k`,
+);
 
 /** A chunk that is stored in a slice, with the counters of its channel. */
 export interface StoredChunk {
@@ -239,64 +221,4 @@ const readStoredStatement = inTwoForms(
     where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index ${and('data_id')} limit 1
   ) k
   cross join lateral (select * from channels where channel_id = r.channel_id ${and('data_id')} limit 1) c`,
-);
-
-/**
- * Replaces whole chunks, keeps their previous content as revisions, and corrects the counters of their channels by the
- * difference. Span and unit only grow here; recountChannels lets them shrink.
- * @returns the points of their channels
- */
-export async function replaceChunks(
-  client: pg.PoolClient,
-  rows: readonly KnownRow[],
-  options: PartOptions,
-): Promise<{ channelId: number; pointCount: number }[]> {
-  return sendInParts(client, rows, options, replaceStatement, rowsParameters);
-}
-
-/**
- * The chunk `k` of a row `b`. In a cluster a place (ctid) is no condition that a statement may have.
- */
-const ofPlace = ({ and, either }: Differences) =>
-  either('k.ctid = b.place', `k.channel_id = b.channel_id and k.chunk_index = b.chunk_index ${and('k.data_id')}`);
-
-/** A cluster has no trigger that does this (migration 0014). */
-const forgetOverviews = ({ and }: Differences) => `, forgotten as (
-    delete from overviews o using before b, generate_series(1, 8) as n
-    where o.channel_id = b.channel_id and o."level" = n and o.block = b.chunk_index >> (6 * n) ${and('o.data_id')}
-  )`;
-
-const replaceStatement = inTwoForms(
-  'replace_chunks',
-  rowsParametersCount,
-  (differences) => `
-  with r as (${rowsSql}),
-  before as materialized (
-    select r.*, k.ctid as place, k.point_count as points_before, k.null_count as nulls_before
-    from r cross join lateral (
-      select ctid, point_count, null_count from chunks
-      where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index
-        ${differences.and('data_id')} limit 1
-    ) k
-  ), kept as (
-    insert into chunk_revisions (${keptColumns}, revision, replaced_by_key_id, stored_at, replacing_hash)
-    select ${keptColumnsOfChunk}, k.replaced_count + 1, b.key_id, k.changed_at, b.content_hash
-    from before b join chunks k on ${ofPlace(differences)}
-    ${insertsReturning(differences, 'revision')}
-  ), replaced as (
-    update chunks k
-    set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
-    from before b
-    where ${ofPlace(differences)}
-  )${differences.either('', forgetOverviews(differences))}, growth as (
-    select data_id, channel_id, 0 as chunks, sum(point_count - points_before) as points,
-           sum(null_count - nulls_before) as nulls, min(time_min) as time_min, max(time_max) as time_max,
-           max(time_max - time_min) as seconds_max,
-           max(chunk_index) filter (where units is not null) as units_chunk_index,
-           (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
-    from before group by data_id, channel_id
-  )
-  update channels c set ${addGrowth(differences)}
-  ${ofGrowth(differences)} ${differences.and('c.data_id')}
-  returning c.channel_id as "channelId", c.point_count as "pointCount"`,
 );

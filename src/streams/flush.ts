@@ -63,7 +63,12 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   const pool = database.everyOrganization.ingest;
   const known = given.known ?? createKnownChannels(limits.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
-  const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
+  const touch = createTouch({
+    pool,
+    patience: limits,
+    delayMs: limits.touchDelayMs,
+    isDistributed: database.isDistributed,
+  });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
   const inTurn = createPlaces(limits.streamsAtATimeMax);
 

@@ -4,9 +4,11 @@ import type { Identity } from '../auth/identity.ts';
 import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { diskFailure } from '../database/disk.ts';
-import { isAway, passingFailure } from '../database/failures.ts';
+import { CommitInDoubt, isAway, isNodeAway, passingFailure } from '../database/failures.ts';
+import type { OrganizationDatabase } from '../database/organizations.ts';
 import { imageBytes, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
+import type { Patience } from '../database/transactions.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -21,7 +23,14 @@ import { type StreamLimits, streamLimits } from './limits.ts';
 import { type ChunkOutcome, type IngestResult, type Stored, TryAgain } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
+import {
+  type FoundLinks,
+  finalizeStream,
+  findOwnLinks,
+  insertStream,
+  type MemberLimits,
+  type NewStream,
+} from './store.ts';
 
 /*
  * The guarantees of ingest are documented where they are kept. flush.ts: commit before receipt, all or nothing, exact
@@ -128,13 +137,9 @@ export function createStreamService(options: Options): StreamService {
       const refusal = database.disk.refusal();
       if (refusal !== undefined) throw new ApiError('insufficient_storage', `${refusal} No stream was opened.`);
       const organization = database.as(identity.organizationId);
-      // Chosen before the first attempt, so that a retry after a lost answer makes the same stream.
-      const ids = { data_id: newId(), processed_data_id: newId() };
-      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
-      return calls.run(organization.organizationId, arrivedAt, async (patience) => {
-        checkLinks(body, await findOwnLinks(organization, patience, body, memberLimits), memberLimits);
-        return insertStream(organization, patience, stream);
-      });
+      const fields = { ...body, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
+      const open = openStream(organization, fields, memberLimits, newId);
+      return calls.run(organization.organizationId, arrivedAt, open);
     },
 
     ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now(), originOf = undefined) {
@@ -176,6 +181,28 @@ export function createStreamService(options: Options): StreamService {
     },
     end: stopListening,
     forget: () => known.forgetAll(),
+  };
+}
+
+/** @returns an attempt to open a stream; all attempts together open one */
+function openStream(
+  organization: OrganizationDatabase,
+  fields: Omit<NewStream, keyof StreamIds>,
+  memberLimits: MemberLimits,
+  newId: () => string,
+): (patience: Patience) => Promise<StreamIds> {
+  const newIds = () => ({ data_id: newId(), processed_data_id: newId() });
+  // Chosen before the first attempt, so that a retry after a lost answer makes the same stream.
+  let ids = newIds();
+  let isInDoubt = false;
+  return async (patience) => {
+    checkLinks(fields, await findOwnLinks(organization, patience, fields, memberLimits), memberLimits);
+    return insertStream(organization, patience, { ...fields, ...ids }).catch((error: unknown) => {
+      isInDoubt ||= error instanceof CommitInDoubt;
+      // In a cluster the id decides on the node. While that is away, another id may belong to one that is there.
+      if (isNodeAway(error) && !isInDoubt) ids = newIds();
+      throw error;
+    });
   };
 }
 

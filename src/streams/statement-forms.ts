@@ -4,7 +4,6 @@
  * the coordinator sends it as a whole to the node that has the stream.
  */
 import type pg from 'pg';
-import type { Row } from './ingest-rows.ts';
 
 /** Which rows a statement is given: those of any streams, or those of one stream. */
 export type Form = 'any streams' | 'one stream';
@@ -38,14 +37,19 @@ export function inTwoForms(
   };
 }
 
-/** The statement in a form, ready to be sent. @param rows what it is for; in the form for one stream, rows of one stream */
+/** What a statement is for: a row, or something else of a stream. */
+type OfStream = { item: { dataId: string } } | { dataId: string };
+
+const dataIdOf = (one: OfStream | undefined) => one && ('item' in one ? one.item.dataId : one.dataId);
+
+/** The statement in a form, ready to be sent. @param rows what it is for; in the form for one stream, of one stream */
 export function inForm(
   { name, texts }: Statement,
   form: Form,
   values: unknown[],
-  rows: readonly Row[],
+  rows: readonly OfStream[],
 ): pg.QueryConfig {
-  return { name, text: texts[form], values: form === 'one stream' ? [...values, rows[0]?.item.dataId] : values };
+  return { name, text: texts[form], values: form === 'one stream' ? [...values, dataIdOf(rows[0])] : values };
 }
 
 /** Ends an insert inside a statement: where it returns nothing, Citus inserts by a COPY, which policies forbid. */

@@ -8,7 +8,7 @@ import type { RequestOutcomes } from './apart.ts';
 import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
+import { insertChunks, readAddresses, readStoredChunks, type StoredChunk } from './chunk-store.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import {
   channelKey,
@@ -21,6 +21,7 @@ import {
 } from './ingest-rows.ts';
 import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
+import { replaceChunks } from './replace-store.ts';
 
 /** The chunks of requests, each with its request. */
 export const rowsOf = (items: readonly IngestItem[]): Row[] =>

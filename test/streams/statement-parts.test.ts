@@ -31,7 +31,9 @@ async function send(all: KnownRow[], limits: object, fails = -1) {
   const bounds = { flushRowsMax: 5, statementRowsMax: 4, ...limits };
   const statement = inTwoForms('s', 0, () => 's');
   const options = { limits: bounds, form: 'any streams' as const };
-  const answers = await sendInParts(client, all, options, statement, (part) => part.map(({ channelName }) => channelName));
+  const answers = await sendInParts(client, all, options, statement, (part) =>
+    part.map(({ channelName }) => channelName),
+  );
   return { turns, answers };
 }
 

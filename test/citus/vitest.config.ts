@@ -9,6 +9,9 @@ export default mergeConfig(
     test: {
       include: [
         'test/{streams,points,timeseries,ledger,exports,live,overviews,catalogue,audit}/**/*.test.ts',
+        'test/{auth,provisioning,http}/**/*.test.ts',
+        'test/http/routes.long.ts',
+        'test/database/{organizations,row-level-security}.test.ts',
         'test/citus/**/*.suite.ts',
       ],
       maxWorkers: 2,

@@ -8,6 +8,7 @@ import { admitSqlReader, dropSqlReader } from '../../src/auth/sql-readers.ts';
 import { findIdentity, revokeKey } from '../../src/auth/store.ts';
 import { type Actor, auditActions } from '../../src/database/audit.ts';
 import { chunkBody, openStream } from '../streams/support/chunks.ts';
+import { onCluster } from '../support/on-cluster.ts';
 import { type Answer, joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 const operator: Actor = { kind: 'operator', userName: 'root' };

@@ -9,8 +9,14 @@ import { apiRole, organizationSetting } from './roles.ts';
 /** SQL that names the organization until the transaction ends. */
 const setLocal = (organizationId: string) => `set local ${organizationSetting} = ${pg.escapeLiteral(organizationId)}`;
 
-/** The same, and takes the role of the API. */
-export const setLocalAsApi = (organizationId: string) => `set local role ${apiRole}; ${setLocal(organizationId)}`;
+/**
+ * The same, and takes the role of the API. That is no `set local`: Citus connects to the workers under the role of the moment, and
+ * would repeat each earlier `set local role` there, which that role may not do.
+ */
+export const setLocalAsApi = (organizationId: string) => `${takeLocally(apiRole)}; ${setLocal(organizationId)}`;
+
+/** SQL that takes a role until the transaction ends, on this connection alone. */
+export const takeLocally = (role: string) => `select set_config('role', ${pg.escapeLiteral(role)}, true)`;
 
 /**
  * Changes `client.query` so that every transaction names the organization first. A statement outside of a transaction gets one of its

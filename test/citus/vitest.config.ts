@@ -8,7 +8,10 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: [
-        'test/{streams,points,timeseries,ledger,exports,live,overviews,verify,catalogue,audit,retention,repack,commands,provisioning}/**/*.test.ts',
+        'test/{streams,points,timeseries,ledger,exports,live,overviews,verify,catalogue,audit}/**/*.test.ts',
+        'test/{auth,provisioning,http,retention,repack,commands}/**/*.test.ts',
+        'test/http/routes.long.ts',
+        'test/database/{organizations,row-level-security}.test.ts',
         'test/citus/**/*.suite.ts',
       ],
       maxWorkers: 2,

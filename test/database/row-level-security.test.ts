@@ -127,9 +127,11 @@ describe('every table', () => {
         expect([0, '42501'], statement).toContain(changed);
       }
     }
+    const { rows: users } = await pool.query<{ user_id: string }>('select user_id from users');
     await expect(
-      pool.query(`insert into tags (organization_id, user_id, name) select $1::uuid, user_id, 'x' from users`, [
+      pool.query(`insert into tags (organization_id, user_id, name) values ($1::uuid, $2::uuid, 'x')`, [
         organizations.lab,
+        users[0]?.user_id,
       ]),
     ).rejects.toThrow('violates row-level security policy');
     await expect(

@@ -9,7 +9,6 @@ import {
   isConnectionLoss,
   isNodeAway,
 } from './failures.ts';
-import { databaseLimits } from './limits.ts';
 import type { Outage } from './outage.ts';
 
 export interface AwayOptions {
@@ -24,7 +23,7 @@ export interface AwayOptions {
     /** After this time without an answer to an attempt, the database is asked whether it is there; never by default. */
     lateAnswerMs?: number;
     /** Pause before the next attempt while one node of a cluster is away. */
-    nodeRetryMs?: number;
+    nodeRetryMs: number;
   };
 }
 
@@ -40,7 +39,6 @@ export async function whileAway<Result>(
   { outage, arrivedAt, now, limits }: AwayOptions,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
-  const { nodeRetryMs = databaseLimits.nodeRetryMs } = limits;
   const msLeft = () => arrivedAt + limits.callMsMax - now();
   let failure: unknown = outage.cause() ?? new DatabaseAway();
   let isInDoubt = false;
@@ -56,7 +54,7 @@ export async function whileAway<Result>(
       isInDoubt ||= error instanceof CommitInDoubt || isConnectionLoss(error as Error);
       if (msLeft() <= 0) throw giveUp();
       if (isAway(error)) outage.begin(error);
-      if (isNodeAway(error)) await sleep(Math.min(nodeRetryMs, msLeft()));
+      if (isNodeAway(error)) await sleep(Math.min(limits.nodeRetryMs, msLeft()));
     }
   }
 }

@@ -15,6 +15,9 @@ export const addGrowth = (moment = 'clock_timestamp()') => `
   units_chunk_index = greatest(c.units_chunk_index, g.units_chunk_index),
   changed_at = ${moment}`;
 
+/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
+export const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
+
 /** What a channel grows by. */
 export interface Growth {
   row: KnownRow;

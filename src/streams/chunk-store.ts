@@ -2,12 +2,13 @@ import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
-import { addGrowth } from './channel-growth.ts';
+import { addGrowth, channelOfGrowth } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsSql } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
 import { type Form, inForm, inTwoForms } from './statement-forms.ts';
 import { type PartOptions, sendInParts } from './statement-parts.ts';
+import type { InsertedChunks, StoredChunk } from './stored-chunk.ts';
 import { insertFreeOfStream } from './stream-writes.ts';
 
 /*
@@ -97,13 +98,6 @@ interface Inserted {
   pointCount: number;
 }
 
-export interface InsertedChunks {
-  /** By `sliceKey`. */
-  inserted: Set<string>;
-  /** Points of each channel afterwards, by channel id. */
-  totals: Map<number, number>;
-}
-
 /**
  * Inserts the chunks whose slice is free, and adds them to the counters of their channels. Chunks whose slice is taken
  * are left alone. The unit of a channel is that of its highest chunk that has one.
@@ -124,9 +118,6 @@ export async function insertChunks(
   }
   return { inserted, totals };
 }
-
-/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
-export const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
 
 const insertSql = `
   with inserted as (
@@ -187,21 +178,6 @@ const touchStatement = inTwoForms(
       and chunk_index between r.first_index and r.last_index ${and('data_id')}
   ) k`,
 );
-
-/** A chunk that is stored in a slice, with the counters of its channel. */
-export interface StoredChunk {
-  channelId: number;
-  chunkIndex: number;
-  contentHash: Buffer;
-  timeMin: number | null;
-  timeMax: number | null;
-  units: string | null;
-  pointCount: number;
-  nullCount: number;
-  channelPointCount: number;
-  channelTimeMin: number | null;
-  channelTimeMax: number | null;
-}
 
 /** The chunks that are stored in the slices of the rows, by `sliceKey`. */
 export async function readStoredChunks(

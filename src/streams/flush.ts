@@ -59,20 +59,21 @@ const nodeSettings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mer
  * Makes a Flush. The caller never passes two requests for one slice (the batcher sees to it). What it remembers is local to this process.
  */
 export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
-  const { database, graceSeconds, limits, now } = given;
+  const { database, graceSeconds, limits: all, now } = given;
   const pool = database.everyOrganization.ingest;
-  const known = given.known ?? createKnownChannels(limits.knownChannelsMax);
+  const known = given.known ?? createKnownChannels(all.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
   const touch = createTouch({
     pool,
-    patience: limits,
-    delayMs: limits.touchDelayMs,
+    patience: all,
+    delayMs: all.touchDelayMs,
     isDistributed: database.isDistributed,
   });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const inTurn = createPlaces(limits.streamsAtATimeMax);
+  const inTurn = createPlaces(all.streamsAtATimeMax);
 
   async function flush(items: IngestItem[], form: Form) {
+    const limits = form === 'one stream' ? { ...all, lockMsMax: all.clusterLockMsMax } : all;
     const deps = (lockMsMax: number): FlushDependencies => ({
       ...{ pool, known, grace, onCommitted, limits, form },
       patience: { ...limits, lockMsMax, ...(form === 'one stream' && { settings: nodeSettings }) },

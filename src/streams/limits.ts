@@ -57,6 +57,8 @@ export const streamLimits = {
    * lock.
    */
   lockMsMax: 150,
+  /** The same in a cluster, where a transaction takes several trips to a node. */
+  clusterLockMsMax: 600,
   /** The same while a flush searches for the requests that it has to leave out. */
   searchLockMsMax: 40,
   /** How many lock timeouts a flush accepts in that search; requests without an outcome by then are retried later. */

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { addGrowth } from './channel-growth.ts';
+import { addGrowth, channelOfGrowth } from './channel-growth.ts';
 import { keptColumns, keptColumnsOfChunk, replacedColumns, rowsParameters, rowsSql } from './chunk-columns.ts';
-import { channelOfGrowth, type StoredChunk } from './chunk-store.ts';
 import type { KnownRow } from './ingest-rows.ts';
 import { type PartOptions, sendInParts } from './statement-parts.ts';
+import type { StoredChunk } from './stored-chunk.ts';
 import { replaceOfStream } from './stream-writes.ts';
 
 /**

@@ -4,11 +4,9 @@ import type { Identity } from '../auth/identity.ts';
 import type { Origin } from '../database/audit.ts';
 import type { Database } from '../database/database.ts';
 import { diskFailure } from '../database/disk.ts';
-import { CommitInDoubt, isAway, isNodeAway, passingFailure } from '../database/failures.ts';
-import type { OrganizationDatabase } from '../database/organizations.ts';
+import { isAway, passingFailure } from '../database/failures.ts';
 import { imageBytes, type SeriesImage } from '../database/series-image.ts';
 import { createPacker } from '../database/series-packer.ts';
-import type { Patience } from '../database/transactions.ts';
 import { ApiError, notFound, unavailable } from '../errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { nextTurn } from '../lib/turns.ts';
@@ -20,17 +18,11 @@ import { createIngestCalls } from './ingest-calls.ts';
 import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
+import { openStream } from './open-stream.ts';
 import { type ChunkOutcome, type IngestResult, type Stored, TryAgain } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import {
-  type FoundLinks,
-  finalizeStream,
-  findOwnLinks,
-  insertStream,
-  type MemberLimits,
-  type NewStream,
-} from './store.ts';
+import { finalizeStream, type MemberLimits } from './store.ts';
 
 /*
  * The guarantees of ingest are documented where they are kept. flush.ts: commit before receipt, all or nothing, exact
@@ -184,28 +176,6 @@ export function createStreamService(options: Options): StreamService {
   };
 }
 
-/** @returns an attempt to open a stream; all attempts together open one */
-function openStream(
-  organization: OrganizationDatabase,
-  fields: Omit<NewStream, keyof StreamIds>,
-  memberLimits: MemberLimits,
-  newId: () => string,
-): (patience: Patience) => Promise<StreamIds> {
-  const newIds = () => ({ data_id: newId(), processed_data_id: newId() });
-  // Chosen before the first attempt, so that a retry after a lost answer makes the same stream.
-  let ids = newIds();
-  let isInDoubt = false;
-  return async (patience) => {
-    checkLinks(fields, await findOwnLinks(organization, patience, fields, memberLimits), memberLimits);
-    return insertStream(organization, patience, { ...fields, ...ids }).catch((error: unknown) => {
-      isInDoubt ||= error instanceof CommitInDoubt;
-      // In a cluster the id decides on the node. While that is away, another id may belong to one that is there.
-      if (isNodeAway(error) && !isInDoubt) ids = newIds();
-      throw error;
-    });
-  };
-}
-
 function watchIngest(
   metrics: Pick<Metrics, 'watch'>,
   batcher: Pick<Batcher<IngestItem, IngestResult>, 'queued'>,
@@ -263,15 +233,6 @@ function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['m
   for (const [outcome, count] of chunks) metrics.chunks.inc({ outcome }, count);
   if (points > 0) metrics.points.inc(points);
   return { receipts, outcomes };
-}
-
-function checkLinks(body: InitializeBody, found: FoundLinks, limits: MemberLimits): void {
-  if (body.synth_source_id != null && !found.instrument) throw notFound('Growth instrument');
-  if (body.physical_sample_id != null && !found.sample) throw notFound('Physical sample');
-  if (body.project_id != null && !found.project) throw notFound('Project');
-  const full = (sentence: string) => new ApiError('conflict', `${sentence}; no stream was opened.`);
-  if (found.isProjectFull) throw full(`A project has at most ${limits.projectSamplesMax} samples (projectSamplesMax)`);
-  if (found.isSampleFull) throw full(`A sample has at most ${limits.sampleProjectsMax} projects (sampleProjectsMax)`);
 }
 
 function streamName(body: InitializeBody, now: number): string {

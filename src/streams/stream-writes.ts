@@ -9,8 +9,8 @@ import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth, channelParameters, type Growth, growthOf } from './channel-growth.ts';
 import { columnNames, keptColumns, keptColumnsOfChunk, valuesOf } from './chunk-columns.ts';
-import type { InsertedChunks, StoredChunk } from './chunk-store.ts';
 import { type KnownRow, sliceKey } from './ingest-rows.ts';
+import type { InsertedChunks, StoredChunk } from './stored-chunk.ts';
 
 /** Rows of one `values` list: a statement has at most 65,535 parameters, and its text is read each time. */
 const listRowsMax = 250;
@@ -44,7 +44,7 @@ export async function replaceOfStream(
 ): Promise<{ channelId: number; pointCount: number }[]> {
   const ordered = rows.toSorted((one, other) => one.channelId - other.channelId);
   await keep(client, ordered);
-  for (const row of ordered) await replace(client, row);
+  await Promise.all(ordered.map((row) => replace(client, row)));
   const { channels } = growthOf(ordered);
   for (const growth of channels) {
     const own = ordered.filter(({ channelId }) => channelId === growth.row.channelId).map(storedAt);

@@ -8,7 +8,7 @@ import type { RequestOutcomes } from './apart.ts';
 import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import { insertChunks, readAddresses, readStoredChunks, type StoredChunk } from './chunk-store.ts';
+import { insertChunks, readAddresses, readStoredChunks } from './chunk-store.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import {
   channelKey,
@@ -22,6 +22,7 @@ import {
 import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
 import { replaceChunks } from './replace-store.ts';
+import type { StoredChunk } from './stored-chunk.ts';
 
 /** The chunks of requests, each with its request. */
 export const rowsOf = (items: readonly IngestItem[]): Row[] =>

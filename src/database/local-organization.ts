@@ -3,6 +3,7 @@
  * So every statement runs in a transaction that begins with `set local`, and a policy on a worker that finds no organization fails
  * the statement (docs/decisions/0061-a-cluster-of-postgresql.md).
  */
+import { Readable } from 'node:stream';
 import pg from 'pg';
 import { apiRole, organizationSetting } from './roles.ts';
 
@@ -23,27 +24,44 @@ export const takeLocally = (role: string) => `select set_config('role', ${pg.esc
  * own. @returns a function to call before the connection goes back to its pool
  */
 export function nameLocally(client: pg.PoolClient, organizationId: string): () => void {
-  const query = client.query.bind(client) as (...given: unknown[]) => Promise<unknown>;
+  const query = client.query.bind(client) as (given: unknown, values?: unknown) => Promise<unknown>;
   const naming = setLocal(organizationId);
+  // The block is there because Citus repeats the whole text that a `set local` stands in: the workers would begin twice.
+  const beginning = `begin; do $set$ begin ${naming}; end $set$`;
   let isOpen = false;
-  const named = (...given: unknown[]): unknown => {
-    const verb = firstWord(given[0]);
-    if (verb === 'begin') {
-      isOpen = true;
-      return Promise.all([query(...given), query(naming)]).then(([begun]) => begun);
+
+  async function begin(given: unknown, values: unknown): Promise<unknown> {
+    isOpen = true;
+    const begun = await query(given, values);
+    await query(naming);
+    return begun;
+  }
+
+  async function alone(given: unknown, values: unknown): Promise<unknown> {
+    await query(beginning);
+    try {
+      return await query(given, values);
+    } finally {
+      // After a statement that has failed, it rolls back.
+      await query('commit');
     }
-    if (verb === 'commit' || verb === 'rollback') isOpen = false;
-    if (isOpen || verb === 'commit' || verb === 'rollback') return query(...given);
-    // The client sends each of the three when the one before is done, also when that has failed: then `commit` rolls back.
-    // The block is there because Citus repeats the whole text that a `set local` stands in: the workers would begin twice.
-    const begun = query(`begin; do $set$ begin ${naming}; end $set$`);
-    const answer = query(...given);
-    const ended = query('commit');
-    const all = Promise.all([begun, answer, ended]).then(([, rows]) => rows);
-    if (answer instanceof Promise) return all;
-    // A COPY: it is a stream, and tells its errors itself.
-    all.catch(() => {});
-    return answer;
+  }
+
+  /** A stream has to be returned at once, so its statement is sent behind the beginning. It tells its errors itself. */
+  function copyAlone(copy: Readable): Readable {
+    const begun = query(beginning);
+    begun.catch(() => {});
+    query(copy);
+    return copy.once('end', () => void query('commit').catch(() => {}));
+  }
+
+  const named = (given: unknown, values?: unknown): unknown => {
+    const verb = firstWord(given);
+    if (verb === 'begin') return begin(given, values);
+    const isEnd = verb === 'commit' || verb === 'rollback';
+    if (isEnd) isOpen = false;
+    if (isOpen || isEnd) return query(given, values);
+    return given instanceof Readable ? copyAlone(given) : alone(given, values);
   };
   Object.defineProperty(client, 'query', { value: named, configurable: true, writable: true });
   return () => {

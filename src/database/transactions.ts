@@ -226,3 +226,18 @@ export async function askWithin<Row extends pg.QueryResultRow>(
     throw error;
   }
 }
+
+/**
+ * The answers of statements that were sent together in one transaction.
+ * @throws the error of the first in order that has failed: those after it only fail because of it
+ */
+export async function inOrder<Answers extends unknown[]>(
+  sent: {
+    [Index in keyof Answers]: Promise<Answers[Index]>;
+  },
+): Promise<Answers> {
+  const outcomes = await Promise.allSettled(sent);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Answers;
+}

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { contract } from '../contract.ts';
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
-import { inOneTrip, inTransaction } from '../database/transactions.ts';
+import { inOneTrip, inOrder, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
 import type { RequestOutcomes } from './apart.ts';
@@ -145,7 +145,7 @@ async function insertInTurns(
     return [totals];
   }
   // The first statement of the insert locks the channels, and goes out before the second of these two.
-  const [totals] = await Promise.all([insertNewChunks(client, rows, deps), requireOpen(client, rows, deps)]);
+  const [totals] = await inOrder([insertNewChunks(client, rows, deps), requireOpen(client, rows, deps)]);
   return [totals];
 }
 
@@ -160,7 +160,7 @@ export async function writeRows(
 ): Promise<(KnownRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them in order, so the insert sees what was committed while the lock was
   // waited for.
-  const [, , { inserted, totals }] = await Promise.all([
+  const [, , { inserted, totals }] = await inOrder([
     lockChannels(client, rows, deps.form),
     requireOpen(client, rows, deps),
     insertChunks(client, rows, deps),

@@ -11,6 +11,7 @@ import type { Sqlstate } from './sqlstates.ts';
 /** Members of a client of `pg` that its types do not declare. `stream` is the socket, or the TLS socket over it. */
 interface Inside {
   connection: { stream: Socket };
+  pipeline: boolean;
   processID: number;
   secretKey: number;
   host: string;
@@ -59,6 +60,9 @@ export function sendTogether<Sent>(client: pg.ClientBase, send: () => Sent): Sen
     stream.uncork();
   }
 }
+
+/** Whether the client writes a statement before the one before is answered. Relies on `client.pipeline`, the option of that name. */
+export const sendsAhead = (client: pg.ClientBase): boolean => inside(client).pipeline;
 
 /**
  * Cuts a connection at once, even if a statement runs on it.

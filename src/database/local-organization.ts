@@ -27,11 +27,18 @@ export function nameLocally(client: pg.PoolClient, organizationId: string): () =
   const query = client.query.bind(client) as (given: unknown, values?: unknown) => Promise<unknown>;
   const naming = setLocal(organizationId);
   // The block is there because Citus repeats the whole text that a `set local` stands in: the workers would begin twice.
-  const beginning = (begin: string) => `${begin}; do $set$ begin ${naming}; end $set$`;
+  const beginning = `begin; do $set$ begin ${naming}; end $set$`;
   let isOpen = false;
 
+  async function begin(given: unknown, values: unknown): Promise<unknown> {
+    isOpen = true;
+    const begun = await query(given, values);
+    await query(naming);
+    return begun;
+  }
+
   async function alone(given: unknown, values: unknown): Promise<unknown> {
-    await query(beginning('begin'));
+    await query(beginning);
     try {
       return await query(given, values);
     } finally {
@@ -42,7 +49,7 @@ export function nameLocally(client: pg.PoolClient, organizationId: string): () =
 
   /** A stream has to be returned at once, so its statement is sent behind the beginning. It tells its errors itself. */
   function copyAlone(copy: Readable): Readable {
-    const begun = query(beginning('begin'));
+    const begun = query(beginning);
     begun.catch(() => {});
     query(copy);
     return copy.once('end', () => void query('commit').catch(() => {}));
@@ -50,10 +57,7 @@ export function nameLocally(client: pg.PoolClient, organizationId: string): () =
 
   const named = (given: unknown, values?: unknown): unknown => {
     const verb = firstWord(given);
-    if (verb === 'begin') {
-      isOpen = true;
-      return query(beginning(given as string));
-    }
+    if (verb === 'begin') return begin(given, values);
     const isEnd = verb === 'commit' || verb === 'rollback';
     if (isEnd) isOpen = false;
     if (isOpen || isEnd) return query(given, values);

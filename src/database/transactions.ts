@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import type { ConnectionSource } from './access.ts';
-import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
+import { cut, isReadTimeout, processOf, sendsAhead, sendTogether } from './driver.ts';
 import { CommitInDoubt, DatabaseSilent, isAway, isCommitUndecided } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
@@ -86,9 +86,10 @@ async function run<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
   patience: Patience | undefined,
 ): Promise<Result> {
-  // Not awaited here: on a pipelining connection it travels with the first statements of the work.
+  // Not awaited where it can travel with the first statements of the work.
   const begun = Promise.all(beginning(patience).map((text) => client.query(text)));
   begun.catch(() => {});
+  if (!sendsAhead(client)) await begun;
   const result = await work(client);
   await begun;
   await client.query('commit').catch((error: Error) => {

@@ -87,6 +87,8 @@ export const databaseLimits = {
   replicaConnectMsMax: 1_000,
   /** Longest time in which the replica says how far it is. */
   replicaLookMsMax: 1_000,
+  /** Longest wait of a statement there for a lock of the replay; then it runs on the primary. */
+  replicaLockMsMax: 1_000,
   /** How often a server looks at a replica that it reads from, with or without reads. */
   replicaLookEveryMs: 1_000,
   /** How long a replica that lags is left alone before the next look; one that is gone or wrong, longer. */

@@ -17,6 +17,8 @@ export interface Problem {
   passes: boolean;
   /** Reads are not safe either: they might show the rows of another organization. */
   forbidsReads?: boolean;
+  /** What makes it another problem for the log, where the sentence has figures that change with each look. */
+  gist?: string;
 }
 
 /**

@@ -58,7 +58,11 @@ interface Options {
 
 /** A full disk can be the reason why PostgreSQL is down, so the sentence begins with that. */
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
-  full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
+  full === undefined || !problem.passes
+    ? problem
+    : { ...problem, sentence: `${full} ${problem.sentence}`, gist: `full: ${problem.sentence}` };
+
+const gistOf = (problem: Problem | undefined) => problem?.gist ?? problem?.sentence;
 
 /** Before the first good look a start waits for the database, and tells of that itself. */
 function tellChanges() {
@@ -68,10 +72,10 @@ function tellChanges() {
     wasReady: () => wasReady,
     note(found: Problem | undefined, log: ReadinessLog | undefined): void {
       wasReady ||= found === undefined;
-      if (found?.sentence === told || (!wasReady && found?.passes)) return;
-      told = found?.sentence;
-      if (told === undefined) log?.warn({}, 'ready again');
-      else log?.error({ problem: told }, 'not ready');
+      if (gistOf(found) === told || (!wasReady && found?.passes)) return;
+      told = gistOf(found);
+      if (found === undefined) log?.warn({}, 'ready again');
+      else log?.error({ problem: found.sentence }, 'not ready');
     },
   };
 }
@@ -107,12 +111,14 @@ export function createReadiness(options: Options): Readiness {
       const problem = await findProblem(pool, files);
       if (problem === undefined && !packs) await tryPacking();
       const full = options.disk?.full();
-      return problem ?? (full === undefined ? undefined : { sentence: `${full} Reads go on.`, passes: true });
+      return (
+        problem ?? (full === undefined ? undefined : { sentence: `${full} Reads go on.`, passes: true, gist: 'full' })
+      );
     } catch (error) {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
       options.disk?.note(error);
       const problem = whileFull(problemOf(error), options.disk?.full());
-      if (changes.wasReady() && problem.sentence !== found?.sentence)
+      if (changes.wasReady() && gistOf(problem) !== gistOf(found))
         log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }

@@ -8,11 +8,14 @@ import { isReadTimeout } from './driver.ts';
 import { isConnectionLoss } from './failures.ts';
 import type { DatabaseLimits } from './limits.ts';
 import { openPool, type PoolOptions } from './pool.ts';
+import { keepsSessions } from './pooler.ts';
 import { createPrimaryPosition, type Position, type PrimaryPosition } from './primary-position.ts';
-import { type Look, lookAt, type ReplicaFault, Unfit, unfitness } from './replica-look.ts';
+import { type Look, lookAt, pooled, Unfit, unfitness } from './replica-look.ts';
+import { createStanding, type ReplicaLog, type Standing } from './replica-standing.ts';
 import { apiRole } from './roles.ts';
 import { routeTo } from './route.ts';
 import { hasSqlstate, sqlstateClasses, sqlstates } from './sqlstates.ts';
+import { connectWithin } from './transactions.ts';
 
 export interface Replica {
   /** For one read, before its first statement. */
@@ -42,23 +45,28 @@ export interface ReplicaRead {
   leavesAfter(client: pg.PoolClient, error: unknown): boolean;
 }
 
-export interface ReplicaLog {
-  info(about: object, message: string): void;
-  warn(about: object, message: string): void;
-}
-
 /** `replica`, or why the primary was read: the last two mean an interrupted statement, and a primary that gave no position. */
-export const readOutcomes = ['replica', 'lagging', 'unreachable', 'diverged', 'blind', 'conflict', 'unasked'] as const;
+export const readOutcomes = [
+  ...(['replica', 'lagging', 'unreachable', 'diverged', 'blind', 'pooled', 'conflict', 'unasked'] as const),
+];
 export type ReadOutcome = (typeof readOutcomes)[number];
 
 type Limits = Pick<
   DatabaseLimits,
-  'replicaWaitMsMax' | 'replicaLookMsMax' | 'replicaLookEveryMs' | 'replicaLagMs' | 'replicaRetryMs' | 'replicaTellMs'
+  | 'replicaConnectMsMax'
+  | 'replicaWaitMsMax'
+  | 'replicaLookMsMax'
+  | 'replicaLookEveryMs'
+  | 'replicaLagMs'
+  | 'replicaRetryMs'
+  | 'replicaTellMs'
 >;
 
 interface Options {
   pool: Pick<pg.Pool, 'connect'>;
   position: PrimaryPosition;
+  /** Whether connections keep their sessions, as behind no pooler in transaction mode. */
+  keepsSessions(): Promise<boolean>;
   limits: Limits;
   /** Milliseconds from any origin. */
   now?: () => number;
@@ -77,23 +85,27 @@ export function openReplica(
   openOnPrimary: () => pg.Pool,
 ): { replica: Replica; pools: Record<'replica' | 'position', pg.Pool> } {
   const route = routeTo(address, { placeMsMax: limits.replicaConnectMsMax });
-  const bounds = { role: apiRole, waitMsMax: limits.replicaConnectMsMax };
+  // On a standby only the replay holds locks that keep a read waiting, and it may hold them while it stands still.
+  const settings = { lock_timeout: String(limits.replicaLockMsMax) };
+  const bounds = { role: apiRole, waitMsMax: limits.replicaConnectMsMax, settings };
   const pools = {
-    replica: openPool(route, { ...options, ...bounds }, { max: connectionsMax }),
+    // One more for the looks: reads that have all others must not make the replica look unreachable.
+    replica: openPool(route, { ...options, ...bounds }, { max: connectionsMax + 1 }),
     position: openOnPrimary(),
   };
   const position = createPrimaryPosition(pools.position, limits.positionMsMax);
-  return { replica: createReplica({ pool: pools.replica, position, limits }), pools };
+  const sessionsKept = () => keepsSessions(route, { ...limits, placeMsMax: limits.replicaConnectMsMax });
+  return { replica: createReplica({ pool: pools.replica, position, keepsSessions: sessionsKept, limits }), pools };
 }
 
-export function createReplica({ pool, position, limits, now = () => performance.now() }: Options): Replica {
+export function createReplica({ pool, position, limits, now = () => performance.now(), ...ways }: Options): Replica {
   const standing = createStanding(limits, now);
-  const counts = new Map<ReadOutcome, number>(readOutcomes.map((outcome) => [outcome, 0]));
-  const count = (outcome: ReadOutcome) => counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  const { counts, count } = startCounting();
   const borrowed = new WeakSet<pg.PoolClient>();
   let lastLook: Look | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isWatched = false;
+  const sessions = proveOnce(ways.keepsSessions);
 
   /** @throws Unfit when it is not at the position in time */
   async function untilThere(client: pg.PoolClient, target: Position): Promise<Look> {
@@ -111,7 +123,7 @@ export function createReplica({ pool, position, limits, now = () => performance.
 
   /** @param seen the servers that the read has used */
   async function borrow(target: Position, seen = new Set<string>()): Promise<pg.PoolClient> {
-    const client = await pool.connect().catch(unreachable);
+    const client = await connectWithin(pool, limits.replicaConnectMsMax).catch(unreachable);
     try {
       const { server } = await untilThere(client, target);
       const isSame = seen.size === 0 || (seen.size === 1 && seen.has(server));
@@ -127,10 +139,14 @@ export function createReplica({ pool, position, limits, now = () => performance.
     }
   }
 
-  const borrowNow = async () => borrow(await position.ask());
+  const borrowNow = async () => {
+    await sessions.prove();
+    return borrow(await position.ask());
+  };
 
   function leave(unfit: Unfit): void {
     standing.leave(unfit);
+    sessions.forgetAfter(unfit);
     if (isWatched) lookAfter(standing.pauseMs());
   }
 
@@ -140,7 +156,7 @@ export function createReplica({ pool, position, limits, now = () => performance.
       standing.comeBack();
     } catch (error) {
       // Without the position nothing can be said of the replica, and the primary answers or refuses the reads.
-      standing.leave(error instanceof Unfit ? error : new Unfit('unasked', unasked, { cause: error }));
+      leave(error instanceof Unfit ? error : new Unfit('unasked', unasked, { cause: error }));
     }
     if (isWatched) lookAfter(standing.pauseMs());
   }
@@ -167,6 +183,11 @@ export function createReplica({ pool, position, limits, now = () => performance.
     lag: () => lastLook && { bytes: Math.max(0, lastLook.bytesBehind ?? 0), seconds: secondsBehind(lastLook) },
     counts: () => counts,
   };
+}
+
+function startCounting() {
+  const counts = new Map<ReadOutcome, number>(readOutcomes.map((outcome) => [outcome, 0]));
+  return { counts, count: (outcome: ReadOutcome) => void counts.set(outcome, (counts.get(outcome) ?? 0) + 1) };
 }
 
 /** While nothing is written, the last replayed transaction gets older, and nothing lags. */
@@ -231,48 +252,21 @@ const statesOfReplica = [
   sqlstateClasses.systemError,
   sqlstateClasses.internalError,
   sqlstates.readOnlySqlTransaction,
+  sqlstates.lockNotAvailable,
 ];
 
-interface Standing {
-  /** Why the replica is not used now. */
-  fault(): ReplicaFault | undefined;
-  warning(): string | undefined;
-  leave(unfit: Unfit): void;
-  comeBack(): void;
-  /** Until the next look. */
-  pauseMs(): number;
-  tellTo(log: ReplicaLog): void;
-}
-
-/** Whether the replica is used, and the lines of the log about it: at most one departure in `replicaTellMs`. */
-function createStanding(limits: Limits, now: () => number): Standing {
-  let left: Unfit | undefined = new Unfit('unreachable', 'The replica has not been looked at yet.');
-  let log: ReplicaLog | undefined;
-  let told: ReplicaFault | 'used' | undefined;
-  let toldAt = Number.NEGATIVE_INFINITY;
+/** Two connections more, and a second behind a pooler, so it is not done with each look. */
+function proveOnce(keepsSessions: () => Promise<boolean>) {
+  let isProven = false;
   return {
-    fault: () => left?.fault,
-    warning: () => left && `Reads go to the primary: ${left.message}`,
-    leave(unfit) {
-      left = unfit;
-      if (told === unfit.fault || (told === 'used' && now() - toldAt < limits.replicaTellMs)) return;
-      told = unfit.fault;
-      toldAt = now();
-      const reason = unfit.cause instanceof Error ? { reason: unfit.cause.message } : {};
-      log?.warn({ replica: unfit.message, ...reason }, 'reads go to the primary');
+    /** @throws Unfit */
+    async prove(): Promise<void> {
+      isProven ||= await keepsSessions().catch(unreachable);
+      if (!isProven) throw pooled();
     },
-    comeBack() {
-      left = undefined;
-      if (told === 'used') return;
-      told = 'used';
-      log?.info({}, 'reads go to the replica');
-    },
-    pauseMs() {
-      if (left === undefined) return limits.replicaLookEveryMs;
-      return left.fault === 'lagging' ? limits.replicaLagMs : limits.replicaRetryMs;
-    },
-    tellTo(given) {
-      log = given;
+    /** After any trouble but delay, the address may lead elsewhere. */
+    forgetAfter({ fault }: Unfit): void {
+      if (fault !== 'lagging') isProven = false;
     },
   };
 }

@@ -205,20 +205,24 @@ async function isSessionAtWork(
   return rowCount !== 0;
 }
 
+/** A connection that comes later goes back to the pool. @throws DatabaseSilent */
+export async function connectWithin(pool: Pick<ConnectionSource, 'connect'>, msMax: number): Promise<pg.PoolClient> {
+  const coming = pool.connect();
+  return within(coming, msMax, () => new DatabaseSilent(msMax)).catch((error) => {
+    coming.then((late) => late.release()).catch(() => {});
+    throw error;
+  });
+}
+
 /** Runs one short statement; cuts the connection if it is not answered in time. @throws DatabaseSilent */
 export async function askWithin<Row extends pg.QueryResultRow>(
   pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   msMax: number,
 ): Promise<pg.QueryResult<Row>> {
-  const silent = () => new DatabaseSilent(msMax);
-  const coming = pool.connect();
-  const client = await within(coming, msMax, silent).catch((error) => {
-    coming.then((late) => late.release()).catch(() => {});
-    throw error;
-  });
+  const client = await connectWithin(pool, msMax);
   try {
-    const answer = await within(client.query<Row>(statement), msMax, silent);
+    const answer = await within(client.query<Row>(statement), msMax, () => new DatabaseSilent(msMax));
     client.release();
     return answer;
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
-import { type Replica, type ReplicaLog, readOutcomes } from '../database/replica.ts';
+import { type Replica, readOutcomes } from '../database/replica.ts';
+import type { ReplicaLog } from '../database/replica-standing.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Looks at the replica while the server listens, and shows in metrics where reads go and how far the replica is behind. */

@@ -11,12 +11,14 @@ import { createShares } from '../../src/database/shares.ts';
 /* The rules, without a replica: those with one are in test/postgres/replica.suite.ts. */
 
 const limits = {
-  ...{ replicaWaitMsMax: 60, replicaLookMsMax: 200, replicaLookEveryMs: 10_000 },
+  ...{ replicaConnectMsMax: 500, replicaWaitMsMax: 60, replicaLookMsMax: 200, replicaLookEveryMs: 10_000 },
   ...{ replicaLagMs: 10, replicaRetryMs: 10, replicaTellMs: 0 },
 };
+const keepsSessions = async () => true;
 const at = (lsn: string): Position => ({ lsn, timeline: 1, identity: 'one' });
 const fit: Look = {
   ...{ identity: 'one', isStandby: true, seesTimeline: true, timeline: 1, bytesBehind: 0, seconds: 0, server: 'first' },
+  ...{ backend: undefined, firstBackend: undefined },
 };
 
 /** A connection whose server says these things of itself, the last one for ever. */
@@ -45,7 +47,7 @@ async function openReplica(position: PrimaryPosition, ...clients: (pg.PoolClient
       return next as pg.PoolClient;
     },
   };
-  const replica = createReplica({ pool: pool as never, position, limits });
+  const replica = createReplica({ pool: pool as never, position, keepsSessions, limits });
   const stop = replica.watch({ info() {}, warn() {} });
   await expect.poll(() => replica.warning(), { interval: 1 }).toBeUndefined();
   return { replica, stop, counted: () => Object.fromEntries([...replica.counts()].filter(([, count]) => count > 0)) };
@@ -139,6 +141,7 @@ describe('a read', () => {
   });
 
   test.each([
+    ['a process that another connection may have too', { backend: 7 }, 'pooled'],
     ['another database', { identity: 'two' }, 'diverged'],
     ['no standby', { isStandby: false }, 'diverged'],
     ['another timeline', { timeline: 2 }, 'diverged'],
@@ -173,7 +176,7 @@ test('a replica that is back is used again, and the log tells of both', async ()
     isThere: true,
     connect: async () => (pool.isThere ? connection({}).client : Promise.reject(new Error('gone'))),
   };
-  const replica = createReplica({ pool: pool as never, position: still, limits });
+  const replica = createReplica({ pool: pool as never, position: still, keepsSessions, limits });
   const stop = replica.watch({ info: (_, text) => lines.push(text), warn: (_, text) => lines.push(text) });
   await expect.poll(() => replica.warning(), { interval: 1 }).toBeUndefined();
   pool.isThere = false;
@@ -228,3 +231,36 @@ test.each(['40001', '57P01', '53100', '25006', '08006'] as const)(
     stop();
   },
 );
+
+test('a replica whose connections do not keep their sessions is not used, until they do', async () => {
+  let isSession = false;
+  const replica = createReplica({
+    pool: { connect: async () => connection({}).client } as never,
+    position: still,
+    keepsSessions: async () => isSession,
+    limits,
+  });
+  const stop = replica.watch({ info() {}, warn() {} });
+  await expect.poll(() => replica.warning(), { interval: 1 }).toContain('pooler in transaction mode');
+  expect(await replica.begin().connect()).toBeUndefined();
+  isSession = true;
+  await expect.poll(() => replica.warning(), { interval: 1 }).toBeUndefined();
+  stop();
+});
+
+test('a replica that is in another trouble at each look fills no log', async () => {
+  const lines: string[] = [];
+  const troubles = connection(
+    ...Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? { timeline: null } : { identity: 'two' })),
+  );
+  const replica = createReplica({
+    pool: { connect: async () => troubles.client } as never,
+    position: still,
+    keepsSessions,
+    limits: { ...limits, replicaTellMs: 10_000 },
+  });
+  const stop = replica.watch({ info: (_, text) => lines.push(text), warn: (_, text) => lines.push(text) });
+  await expect.poll(() => troubles.asked.length, { interval: 1 }).toBeGreaterThan(6);
+  expect(lines).toEqual(['reads go to the primary']);
+  stop();
+});

@@ -226,6 +226,7 @@ beforeAll(async () => {
   forgetful = await joinTestServer(server, {}, (database) => ({
     ...database,
     as: (organizationId) => ({ ...database.as(rival.organizationId), organizationId }),
+    readingAs: (organizationId) => ({ ...database.readingAs(rival.organizationId), organizationId }),
   }));
   unguarded = await startTestServer({ REFERENCE_CLOCK: true });
   await takePoliciesFrom(unguarded);

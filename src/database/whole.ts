@@ -30,7 +30,8 @@ export async function inOneTransaction<Result>(
       await client.query('select pg_advisory_xact_lock($1::bigint)', [lock]);
       const upkeep = accessTo(withinTransaction(client, { text: takeLocally(serviceRole) }));
       const everyOrganization = { ...database.everyOrganization, upkeep };
-      const result = await work({ ...database, as: organizationsWithin(client), everyOrganization });
+      const as = organizationsWithin(client);
+      const result = await work({ ...database, as, readingAs: as, everyOrganization });
       if (!isKept) throw new NotKept(result);
       return result;
     });

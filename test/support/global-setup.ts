@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { openAsOwner } from '../../src/database/database.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded.ts';
@@ -68,7 +69,8 @@ async function dropDatabases(adminUrl: string, templateName: string): Promise<vo
   for (const { rolname } of roles.rows) await administer(adminUrl, `drop role ${rolname}`);
 }
 
-async function workersOf(adminUrl: string): Promise<string[]> {
+/** The workers that a coordinator knows, as addresses of the same administrator. */
+export async function workersOf(adminUrl: string): Promise<string[]> {
   const owner = openAsOwner(adminUrl, { onIdleError: () => {} });
   const { rows } = await owner.pool.query<{ host: string; port: number }>(
     'select nodename as host, nodeport as port from pg_dist_node where groupid > 0 order by nodeid',

@@ -35,6 +35,8 @@ const scripts = {
   '--flood': 'flood.js',
   '--first-chunk': 'first-chunk.js',
   '--overviews': 'overviews.js',
+  '--servers': 'servers.js',
+  '--cluster': 'cluster.js',
 };
 const script = scripts[args[0]] ?? 'main.js';
 const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {

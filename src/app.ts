@@ -38,6 +38,7 @@ import { pageRoutes } from './http/page-files.ts';
 import { coerceQueries } from './http/query.ts';
 import { boundReads } from './http/readings.ts';
 import { refuseUnlessReady } from './http/refuse-unready.ts';
+import { watchReplica } from './http/replica-reads.ts';
 import { sharedSchemas } from './http/schemas.ts';
 import { openDoor } from './http/server.ts';
 import { sessionRoutes } from './http/session-routes.ts';
@@ -132,6 +133,7 @@ export async function buildApp({ config, database, log, ...given }: AppDependenc
     catchUp: () => remembering.forEach((one) => void one.catchUp?.()),
   });
   refuseUnlessReady(app, database.readiness, log);
+  watchReplica(app, database.replica, log, metrics);
   coerceQueries(app);
   boundReads(app, limits.http, metrics);
   tellUnknownNames(app, { limits: limits.http, metrics });

@@ -25,6 +25,12 @@ export const ConfigSchema = Type.Object({
       description: 'the same database as the role that owns the tables; unset, DATABASE_URL owns them',
     }),
   ),
+  READ_DATABASE_URL: Type.Optional(
+    Type.String({
+      description:
+        'a streaming replica of DATABASE_URL that reads may go to, or a balancer before several; unset, the primary answers all',
+    }),
+  ),
   DATA_DIR: Type.String({
     default: './data',
     minLength: 1,
@@ -214,6 +220,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
         problems.push(describe(name, schema, '', error.reason));
       }
     }
+  }
+  if (candidate.READ_DATABASE_URL !== undefined && candidate.DATABASE_URL === undefined) {
+    problems.push(
+      'READ_DATABASE_URL: it names a replica, and only a database of DATABASE_URL has one. Set both, or none.',
+    );
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const config = candidate as Config;

@@ -26,6 +26,11 @@ const defaults = {
   METRICS_OPEN: false,
 };
 
+/** What a setting cannot be without. */
+const needed: Record<string, Record<string, string>> = {
+  READ_DATABASE_URL: { DATABASE_URL: 'postgresql://app:p@h/d' },
+};
+
 /** Per setting: texts that are taken, with what they become, and texts that are refused. */
 const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> = {
   HOST: { taken: [['0.0.0.0', '0.0.0.0']], refused: [] },
@@ -47,6 +52,10 @@ const cases: Record<string, { taken: [string, unknown][]; refused: string[] }> =
   MIGRATION_DATABASE_URL: {
     taken: [['postgresql://owner:p@h/d', 'postgresql://owner:p@h/d']],
     refused: ['h/d', 'postgresql://owner:hunter2@h:notaport/d'],
+  },
+  READ_DATABASE_URL: {
+    taken: [['postgresql://app:p@standby/d', 'postgresql://app:p@standby/d']],
+    refused: ['h/d', 'postgresql://app:hunter2@h:notaport/d'],
   },
   DATA_DIR: { taken: [['sub/folder', resolve('sub/folder')]], refused: [] },
   DATABASE_DISK_DIR: { taken: [['/var/lib/postgresql', '/var/lib/postgresql']], refused: [] },
@@ -136,9 +145,10 @@ describe('readConfig', () => {
 
   for (const [name, { taken, refused }] of Object.entries(cases)) {
     test(`${name}: takes what is valid and names itself for what is not`, () => {
-      for (const [text, value] of taken) expect(readConfig({ [name]: text })).toMatchObject({ [name]: value });
+      for (const [text, value] of taken)
+        expect(readConfig({ ...needed[name], [name]: text })).toMatchObject({ [name]: value });
       for (const text of refused) {
-        const problems = problemsOf({ [name]: text });
+        const problems = problemsOf({ ...needed[name], [name]: text });
         expect(problems, text).toHaveLength(1);
         expect(problems[0]).toMatch(new RegExp(`^${name}: .*not valid`));
         const { minimum, maximum } = ConfigSchema.properties[name as 'PORT'];
@@ -146,6 +156,11 @@ describe('readConfig', () => {
       }
     });
   }
+
+  test('a replica needs the database that it is one of', () => {
+    const problems = problemsOf({ READ_DATABASE_URL: 'postgresql://app:hunter2@standby/d' });
+    expect(problems).toEqual([expect.stringMatching(/^READ_DATABASE_URL: .*only a database of DATABASE_URL has one/)]);
+  });
 
   test('names every wrong setting at once and shows no secret', () => {
     const secret = 'sesame open';

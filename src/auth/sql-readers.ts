@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { type Actor, actorParameter, auditEntries, theServer } from '../database/audit.ts';
 import type { OwnerDatabase } from '../database/database.ts';
+import { isDistributed } from '../database/distribution.ts';
 import { findFolding } from '../database/folding.ts';
 import { scramSecret } from '../database/scram.ts';
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
@@ -34,6 +35,7 @@ export async function createSqlReader(
   const role = `metrology_reader_${randomBytes(5).toString('hex')}`;
   const password = randomBytes(24).toString('base64url');
   const schema = await inTransaction(database.pool, async (client) => {
+    await refuseInCluster(client);
     const organizationId = await findOrganization(client, organization);
     await createRole(client, role, password, organization);
     await admit(client, role, organizationId, actor);
@@ -77,6 +79,7 @@ export function admitSqlReader(
   actor: Actor = theServer,
 ): Promise<void> {
   return inTransaction(database.pool, async (client) => {
+    await refuseInCluster(client);
     const organizationId = await findOrganization(client, organization);
     const { rowCount } = await client.query('select from pg_roles where rolname = $1::text', [role]);
     if (rowCount === 0) throw new Error(`There is no role "${role}" in PostgreSQL.`);
@@ -145,6 +148,12 @@ export async function dropSqlReader(database: OwnerDatabase, role: string, actor
   }
 }
 
+/** @throws Error with a sentence: a cluster has none of the views that readers use */
+async function refuseInCluster(client: pg.PoolClient): Promise<void> {
+  if (await isDistributed(client))
+    throw new Error('This database is distributed over a cluster, which serves no SQL readers (docs/scale.md#sql).');
+}
+
 async function findOrganization(client: pg.PoolClient, name: string): Promise<string> {
   const fold = await findFolding(client);
   const { rows } = await client.query<{ organization_id: string }>(
@@ -203,9 +212,14 @@ async function grants(client: pg.PoolClient): Promise<[string, string][]> {
     'select quote_ident(current_database()) as database, quote_ident(current_schema()) as schema',
   );
   const { database, schema } = rows[0] as { database: string; schema: string };
-  return [
+  const places: [string, string][] = [
     ['connect', `database ${database}`],
     ['usage', `schema ${schema}`],
+  ];
+  // A cluster has no views. A reader that was restored into one can still be dropped.
+  if (await isDistributed(client)) return places;
+  return [
+    ...places,
     ['select', `${schema}.points, ${schema}.point_channels, ${schema}.runs`],
     ['execute', `function ${schema}.points_between, ${schema}.point_time`],
   ];

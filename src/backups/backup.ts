@@ -51,6 +51,7 @@ export interface Made {
  * backup
  */
 export async function backUp(database: Database, sink: Sink, options: Options = {}): Promise<Made> {
+  if (await database.isDistributed()) throw new Error(noSnapshot);
   const client = await database.everyOrganization.upkeep.pool.connect();
   let failure: Error | undefined;
   try {
@@ -63,6 +64,10 @@ export async function backUp(database: Database, sink: Sink, options: Options = 
     client.release(failure ?? true);
   }
 }
+
+const noSnapshot =
+  'The database is distributed over several nodes, and no snapshot covers them all: keep the write-ahead log of every node (pgBackRest) ' +
+  'and set restore points with "select citus_create_restore_point(…)" (docs/scale.md#backup).';
 
 async function backUpOn(client: pg.PoolClient, sink: Sink, options: Options): Promise<Made> {
   const limits = { ...backupLimits, ...options.limits };

@@ -14,6 +14,7 @@ import { type LogFormat, openLog } from '../process/log.ts';
 import { openStore, openUnprepared, type Store } from '../process/open-database.ts';
 import { addAuditCommand } from './audit.ts';
 import { addBackupCommand } from './backup.ts';
+import { addDistributeCommand } from './distribute.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addKeysCommands } from './keys.ts';
 import { createListing } from './listing.ts';
@@ -57,6 +58,10 @@ program
   .description('bring the database up to date and stop')
   .action(() => withStore(async () => print('The database is up to date.')));
 
+addDistributeCommand(program.command('distribute'), {
+  withOwner: (work) => withOwner(work, { statementMsMax: 0 }),
+  print,
+});
 addVerifyCommand(program.command('verify'), { withStore, print });
 addRepackCommand(program.command('repack'), { withStore, output: process.stdout });
 addRetentionCommands(program.command('retention'), { withStore, print, config: () => readConfig(process.env) });
@@ -176,9 +181,12 @@ async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
 }
 
 /** Runs one command on the configured database, as the role that owns the tables. */
-async function withOwner(work: (owner: OwnerDatabase, connectionString: string) => Promise<void>): Promise<void> {
+async function withOwner(
+  work: (owner: OwnerDatabase, connectionString: string) => Promise<void>,
+  options: { statementMsMax?: number } = {},
+): Promise<void> {
   await withStore(async ({ connectionString, ownerUrl }) => {
-    const owner = openAsOwner(ownerUrl, { onIdleError: () => {} });
+    const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, ...options });
     await work(owner, connectionString).finally(() => owner.close());
   });
 }

@@ -64,7 +64,7 @@ async function diagnoseOn(
   const { connectionString, ownerUrl } = addresses;
   const quiet = { onIdleError: () => {} };
   const [owner, login] = [openAsOwner(ownerUrl, quiet), openAsOwner(connectionString, quiet)];
-  const database = openDatabase(connectionString, { ...quiet, poolMax: 2 });
+  const database = openDatabase(connectionString, { ...quiet, poolMax: 2, replica: config.READ_DATABASE_URL });
   try {
     await owner.pool.query('select 1');
     return await examine({
@@ -78,6 +78,7 @@ async function diagnoseOn(
       owner: owner.pool,
       login: login.pool,
       service: database.everyOrganization.upkeep.pool,
+      replica: database.replica,
       readiness: () => database.readiness.look(),
       keepsSessions: () => sessionsKept(connectionString),
       now: Date.now,

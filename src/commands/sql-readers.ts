@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { admitSqlReader, createSqlReader, dropSqlReader, listSqlReaders } from '../auth/sql-readers.ts';
 import type { Actor } from '../database/audit.ts';
 import type { OwnerDatabase } from '../database/database.ts';
+import { isDistributed } from '../database/distribution.ts';
 
 interface Surroundings {
   /** Runs one command on the configured database, as the role that owns its tables. */
@@ -21,6 +22,7 @@ export function addSqlReadersCommands(readers: Command, { withOwner, print, acto
     .option('--role <name>', 'a role that is there already, with a password of its own')
     .action(({ organization, role }) =>
       withOwner(async (owner, connectionString) => {
+        if (await isDistributed(owner.pool)) throw new Error(noneInCluster);
         if (role === undefined) print((await createSqlReader(owner, connectionString, organization, actor)).url);
         else {
           await admitSqlReader(owner, role, organization, actor);
@@ -50,3 +52,6 @@ export function addSqlReadersCommands(readers: Command, { withOwner, print, acto
       }),
     );
 }
+
+const noneInCluster =
+  'The database is distributed over several nodes, and the views for SQL readers do not exist there (docs/scale.md#sql).';

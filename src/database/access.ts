@@ -18,6 +18,11 @@ export interface ConnectionSource {
     statement: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>>;
+  /**
+   * Only of connections that may lead to a replica: whether what has failed on this connection is to run again, as the
+   * next connection leads to the primary. Asked by those who have handed nothing out yet.
+   */
+  runsAgain?(client: pg.PoolClient, error: unknown): boolean;
 }
 
 /** Both ways on one pool. The caller ends the pool. */
@@ -26,8 +31,15 @@ export function accessTo<Pool extends ConnectionSource>(pool: Pool): Access & { 
     pool,
     get kysely() {
       return new Kysely<never>({
-        dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => {} } }),
+        dialect: new PostgresDialect({ pool: { connect: async () => oneByOne(pool), end: async () => {} } }),
       });
     },
   };
 }
+
+/** Each statement by itself, so that the pool can run one again that has failed on a replica. */
+const oneByOne = (pool: ConnectionSource) =>
+  ({
+    query: (statement: string, values: readonly unknown[]) => pool.query(statement, [...values]),
+    release() {},
+  }) as never;

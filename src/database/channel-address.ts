@@ -20,3 +20,17 @@ export function chunksOf(
     select from streams where streams.data_id = ${stream} and streams.organization_id = ${uuidLiteral(organizationId)}
       and streams.removed_at is null)`;
 }
+
+/**
+ * What a statement says in addition in a cluster, so that Citus finds the node of the stream. On one PostgreSQL it says nothing: that
+ * statement finds chunks by an index without the stream, and with the stream PostgreSQL could choose the primary key.
+ * @param row the alias of a row of a distributed table
+ * @returns a condition and an `and`
+ */
+export async function onItsNode(
+  { isDistributed }: Pick<OrganizationDatabase, 'isDistributed'>,
+  row: string,
+  dataId: string,
+): Promise<string> {
+  return (await isDistributed()) ? `${row}.data_id = ${uuidLiteral(dataId)} and ` : '';
+}

@@ -31,10 +31,13 @@ export const contentKeyColumns = (table: ContentTable) =>
   `k.data_id as "dataId", k.channel_id as "channelId", k.chunk_index as "chunkIndex",
    ${revisionOf[table]} as revision`;
 
-/** In SQL the condition and order of the next page of rows `k`. Its parameters are the first five of a statement. */
-export const contentPageSql = (table: ContentTable) => `
+/**
+ * In SQL the condition and order of the next page of rows `k`. Its parameters are the first five of a statement.
+ * @param those a condition for rows, if not all are wanted
+ */
+export const contentPageSql = (table: ContentTable, those = 'true') => `
   where (k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}) > ($1::uuid, $2::bigint, $3::bigint, $4::integer)
-    and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint)
+    and (k.data_id, k.channel_id, k.chunk_index) >= ($1::uuid, $2::bigint, $3::bigint) and ${those}
   order by k.data_id, k.channel_id, k.chunk_index, ${revisionOf[table]}
   limit $5::integer`;
 

@@ -17,16 +17,18 @@ import { runCopy } from './driver.ts';
  * connection on which the COPY failed is not used again.
  */
 export async function copyOut({ pool }: Access, query: string, image = new GrowingBytes()): Promise<Buffer> {
-  const client = await pool.connect();
-  let failure: Error | undefined;
-  try {
-    await collect(client, query, image);
-    return image.view();
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
+  for (;;) {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    try {
+      await collect(client, query, image);
+      return image.view();
+    } catch (error) {
+      failure = error as Error;
+      if (!pool.runsAgain?.(client, error)) throw error;
+    } finally {
+      client.release(failure);
+    }
   }
 }
 
@@ -47,20 +49,24 @@ export async function copyRows(
   rest: () => Promise<void>,
   visit: (row: CopyRow) => void,
 ): Promise<void> {
-  const client = await pool.connect();
-  let failure: Error | undefined;
-  try {
-    const rows = createCopyRowReader(visit);
-    for await (const piece of startCopy(client, query)) {
-      await rest();
-      rows.push(piece as Buffer);
+  for (;;) {
+    const client = await pool.connect();
+    let failure: Error | undefined;
+    let isHandedOut = false;
+    try {
+      const rows = createCopyRowReader(visit);
+      for await (const piece of startCopy(client, query)) {
+        await rest();
+        isHandedOut = true;
+        rows.push(piece as Buffer);
+      }
+      return rows.end();
+    } catch (error) {
+      failure = error as Error;
+      if (!pool.runsAgain?.(client, error) || isHandedOut) throw error;
+    } finally {
+      client.release(failure);
     }
-    rows.end();
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
   }
 }
 

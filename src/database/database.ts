@@ -3,12 +3,14 @@ import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import { type Access, accessTo } from './access.ts';
 import { createDisk, type Disk, type DiskOptions, diskFailure } from './disk.ts';
+import { rememberDistribution } from './distribution.ts';
 import { DatabaseAway, DatabaseSilent, isAway, isReadable, ServesNoMore } from './failures.ts';
 import { type DatabaseLimits, databaseLimits } from './limits.ts';
-import { type BindOrganization, createOrganizations } from './organizations.ts';
+import { type BindOrganization, createOrganizations, type Lender } from './organizations.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { openPool, type PoolOptions } from './pool.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
+import { openReplica, type Replica } from './replica.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { type Route, routeTo } from './route.ts';
 import { createShares } from './shares.ts';
@@ -21,6 +23,13 @@ import { whileAway } from './while-away.ts';
 export interface Database {
   /** The handle of one organization: what the API uses. */
   as: BindOrganization;
+  /**
+   * The same for one read, which may go to the replica. It shows whatever was acknowledged before its first statement. A
+   * statement that writes is refused by a replica, and then runs on the primary.
+   */
+  readingAs: BindOrganization;
+  /** Where reads go; undefined without a replica. */
+  replica: Replica | undefined;
   /** Pools and accesses that are bound to no organization. */
   everyOrganization: EveryOrganization;
   /** Whether this server may go on with this database. */
@@ -34,8 +43,10 @@ export interface Database {
    * `performance.now()`). Every attempt must have the same effect (`while-away.ts`).
    */
   whileAway<Result>(arrivedAt: number, attempt: () => Promise<Result>): Promise<Result>;
+  /** Whether the tables of streams are distributed over the nodes of a cluster (`distribution.ts`). */
+  isDistributed(): Promise<boolean>;
   /** For metrics. */
-  pools: Record<PoolName, Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>>;
+  pools: Record<PoolName, PoolCounts> & Partial<Record<ReplicaPoolName, PoolCounts>>;
   close(): Promise<void>;
 }
 
@@ -57,6 +68,8 @@ export interface EveryOrganization {
 }
 
 type PoolName = 'general' | 'keys' | 'upkeep' | 'readiness' | 'ingest';
+type ReplicaPoolName = 'replica' | 'position';
+type PoolCounts = Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'>;
 
 /** The database as the role that owns its tables: for migrations and for making roles. */
 export interface OwnerDatabase extends Access {
@@ -83,6 +96,8 @@ interface DatabaseOptions extends OpenOptions {
   dataFolder?: (() => string | undefined) | undefined;
   /** The disk of the database, and its marks. Without it, only PostgreSQL's own errors tell that the disk is full. */
   disk?: DiskOptions | undefined;
+  /** The address of a streaming replica, or of a balancer before several. Without it the primary answers all reads. */
+  replica?: string | undefined;
   /** The migrations that the database must have, if not those that come with this program. */
   migrationsFolder?: URL | undefined;
 }
@@ -96,13 +111,12 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   const limits = { ...databaseLimits, ...options.limits };
   const { statementMsMax = limits.statementMsMax, poolMax } = options;
   const route = typeof place === 'string' ? routeTo(place, limits) : place;
+  const usual = poolOptions(options, limits, statementMsMax);
   const open = (role: string, max: number, more: Partial<PoolOptions> = {}, config: pg.PoolConfig = {}) =>
-    openPool(route, { ...poolOptions(options, limits, statementMsMax), role, onStarved, ...more }, { max, ...config });
+    openPool(route, { ...usual, role, onStarved, ...more }, { max, ...config });
   const onStarved = () => void spareOne(Object.values(pools));
-  const general = open(apiRole, poolMax, {
-    statementMsMax: Math.min(statementMsMax, limits.readStatementMsMax),
-    starvedMsMax: limits.readStarvedMsMax,
-  });
+  const ofReads = { statementMsMax: Math.min(statementMsMax, limits.readStatementMsMax) };
+  const general = open(apiRole, poolMax, { ...ofReads, starvedMsMax: limits.readStarvedMsMax });
   const keys = open(serviceRole, limits.keyConnectionsMax);
   const upkeep = open(serviceRole, limits.upkeepConnectionsMax);
   const readinessPool = open(serviceRole, limits.readinessConnectionsMax, {
@@ -143,31 +157,48 @@ export function openDatabase(place: string | Route, options: DatabaseOptions): D
   // Requests wait in `shares` before they come to the pool, and the pool has a connection for each that comes.
   Object.defineProperty(general, 'waitingCount', { get: shares.waitingCount });
   const pools = { general, keys, upkeep, readiness: readinessPool, ingest };
+  const refuse = refusalOf(outage, readiness);
+  const primary = unlessRefused(general, outage, refuse);
+  // Reads have as many connections there as on the primary, and `shares` counts both kinds together.
+  const beside =
+    options.replica === undefined
+      ? undefined
+      : openReplica(options.replica, { ...usual, ...ofReads, limits }, poolMax, () =>
+          open(serviceRole, limits.positionConnectionsMax, { waitMsMax: limits.positionMsMax }),
+        );
+  const lendToRead = beside && (() => preferring(beside.replica, primary, refuse));
+  const isDistributed = rememberDistribution(readinessPool);
   return {
-    as: createOrganizations({ ...limits, general: unlessRefused(general, outage, readiness), shares, ingest }),
+    ...createOrganizations({ ...limits, general: primary, lendToRead, shares, ingest, isDistributed }),
+    replica: beside?.replica,
     everyOrganization: { ingest, keys, upkeep: accessTo(upkeep) },
     readiness,
     disk,
     outage,
+    isDistributed,
     whileAway: (arrivedAt, attempt) => whileAway({ outage, arrivedAt, now, limits }, attempt),
-    pools,
+    pools: { ...pools, ...beside?.pools },
     close: () => {
       outage.close();
-      return endPools(Object.values(pools), limits.closeMsMax);
+      return endPools([...Object.values(pools), ...Object.values(beside?.pools ?? {})], limits.closeMsMax);
     },
   };
 }
 
 /**
- * Connections that are refused at once, without waiting, while the database answers nothing, or while it might show the
- * rows of other organizations.
+ * Reads are refused at once, without waiting, while the database answers nothing, or while it might show the rows of other
+ * organizations.
  */
-function unlessRefused(pool: pg.Pool, outage: Outage, readiness: Readiness): Pick<pg.Pool, 'connect'> {
+const refusalOf = (outage: Outage, readiness: Readiness) => () => {
+  const refusal = readiness.readRefusal();
+  if (refusal !== undefined) throw new ServesNoMore(refusal);
+  if (outage.isUnreachable()) throw new DatabaseAway();
+};
+
+function unlessRefused(pool: pg.Pool, outage: Outage, refuse: () => void): Lender {
   return {
     async connect() {
-      const refusal = readiness.readRefusal();
-      if (refusal !== undefined) throw new ServesNoMore(refusal);
-      if (outage.isUnreachable()) throw new DatabaseAway();
+      refuse();
       try {
         return await pool.connect();
       } catch (error) {
@@ -175,6 +206,19 @@ function unlessRefused(pool: pg.Pool, outage: Outage, readiness: Readiness): Pic
         throw error;
       }
     },
+  };
+}
+
+/** For one read: connections of the replica where it shows all that it has to, and of the primary otherwise. */
+function preferring(replica: Replica, primary: Lender, refuse: () => void): Lender {
+  const read = replica.begin();
+  return {
+    async connect() {
+      // Nobody knows what was acknowledged while the primary is away.
+      refuse();
+      return (await read.connect()) ?? primary.connect();
+    },
+    runsAgain: read.leavesAfter,
   };
 }
 

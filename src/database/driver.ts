@@ -11,6 +11,7 @@ import type { Sqlstate } from './sqlstates.ts';
 /** Members of a client of `pg` that its types do not declare. `stream` is the socket, or the TLS socket over it. */
 interface Inside {
   connection: { stream: Socket };
+  pipeline: boolean;
   processID: number;
   secretKey: number;
   host: string;
@@ -59,6 +60,9 @@ export function sendTogether<Sent>(client: pg.ClientBase, send: () => Sent): Sen
     stream.uncork();
   }
 }
+
+/** Whether the client writes a statement before the one before is answered. Relies on `client.pipeline`, the option of that name. */
+export const sendsAhead = (client: pg.ClientBase): boolean => inside(client).pipeline;
 
 /**
  * Cuts a connection at once, even if a statement runs on it.
@@ -161,5 +165,22 @@ export const isPoolerFull = (error: unknown) => textOf(error).includes('no more 
 
 /** PgBouncer refuses a transaction in statement mode, with the code of a protocol violation. Relies on its text. */
 export const isRefusedByPoolingMode = (error: unknown) => textOf(error).includes('pooling mode');
+
+/**
+ * In a cluster, the coordinator tells of another node that it cannot reach, or whose session has ended. Our own connection goes on. Its
+ * error code is that of a lost connection, so relies on Citus's texts, which are the same in all languages.
+ */
+export const tellsOfNode = (error: unknown) =>
+  error instanceof pg.DatabaseError &&
+  (error.message.startsWith('connection to the remote node') ||
+    error.message.startsWith('failure on connection marked as essential') ||
+    (error.where ?? '').includes('while executing command on'));
+
+/**
+ * In a cluster, a node was lost after the coordinator had told it to commit: what was written there may be stored or not. The code is
+ * that of an internal error, so relies on Citus's text.
+ */
+export const isUndecidedCommit = (error: unknown) =>
+  error instanceof pg.DatabaseError && error.message.startsWith('could not commit transaction for shard');
 
 const textOf = (error: unknown) => (error instanceof Error ? error.message : '');

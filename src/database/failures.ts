@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { isConnectionError, isDriverFailure, isPoolFull } from './driver.ts';
+import { isConnectionError, isDriverFailure, isPoolFull, isUndecidedCommit, tellsOfNode } from './driver.ts';
 import { hasSqlstate, type Sqlstate, type SqlstateClass, sqlstateClasses, sqlstates } from './sqlstates.ts';
 
 const { connectionException, sessionEnd, transactionRollback } = sqlstateClasses;
@@ -59,8 +59,24 @@ export class TooManyWaiting extends Error {}
 /** The server may not go on with this database, as readiness.ts says; the message is a sentence with its full stop. */
 export class ServesNoMore extends Error {}
 
+/**
+ * Whether one node of a cluster could not serve, while the coordinator goes on: what other nodes have can be read and
+ * written. Also true where that node was lost during a commit, which is then CommitInDoubt.
+ */
+export function isNodeAway(error: unknown): boolean {
+  if (error instanceof CommitInDoubt) return isNodeAway(error.cause);
+  if (isUndecidedCommit(error)) return true;
+  return tellsOfNode(error) && (hasSqlstate(error, connectionException, sessionEnd) || isInternal(error));
+}
+
+const isInternal = (error: unknown) => hasSqlstate(error, sqlstates.internalError);
+
+/** Whether a commit that failed with this error may have happened all the same. */
+export const isCommitUndecided = (error: Error) => isUndecidedCommit(error) || isConnectionLoss(error);
+
 /** Whether an error means that the connection is gone, whether PostgreSQL said so or not. */
 export function isConnectionLoss(error: Error): boolean {
+  if (isNodeAway(error)) return false;
   if (error instanceof DatabaseSilent || error instanceof CommitInDoubt) return true;
   if (error instanceof pg.DatabaseError) return hasSqlstate(error, connectionException, sessionEnd);
   return isConnectionFailure(error);
@@ -72,6 +88,7 @@ export function isConnectionLoss(error: Error): boolean {
  * Only a new connection meets a refusal of the classes 28 and 3D, never a statement.
  */
 export function isAway(error: unknown): boolean {
+  if (isNodeAway(error)) return false;
   if (error instanceof CommitInDoubt || isAbsence(error)) return true;
   if (error instanceof pg.DatabaseError) return hasSqlstate(error, ...awayStates);
   return error instanceof Error && isConnectionFailure(error) && !isPoolFull(error);
@@ -106,6 +123,7 @@ export function passingFailure(error: unknown): string | undefined {
   if (error instanceof TooManyWaiting) return error.message;
   if (isAbsence(error)) return error.message;
   if (error instanceof ServesNoMore) return error.message.replace(/\.$/, '');
+  if (isNodeAway(error)) return 'A node of the database cannot be reached';
   if (error instanceof pg.DatabaseError) {
     return passingStates.find(([states]) => hasSqlstate(error, ...states))?.[1];
   }

@@ -71,10 +71,31 @@ export const databaseLimits = {
   /** Pause between these probes; it doubles each time, up to outageRetryMsMax. */
   outageRetryMs: 50,
   outageRetryMsMax: 500,
+  /** Pause before a call is attempted again that needs a node of a cluster which is away. */
+  nodeRetryMs: 300,
   /** Longest time that a call which changes the catalogue waits, from its arrival, for a database that is away. */
   callMsMax: 27_000,
   /** After this time without an answer to such a call, the database is asked whether it is there. */
   lateAnswerMs: 3_000,
+  /** Connections of one server process that ask the primary how far its log is, for reads from a replica. */
+  positionConnectionsMax: 1,
+  /** Longest time for that question. Then the read goes to the primary itself. */
+  positionMsMax: 2_000,
+  /** Longest wait of a read until the replica has replayed what was acknowledged before; then it goes to the primary. */
+  replicaWaitMsMax: 100,
+  /** Longest time in which a connection to the replica is made or comes free. */
+  replicaConnectMsMax: 1_000,
+  /** Longest time in which the replica says how far it is. */
+  replicaLookMsMax: 1_000,
+  /** Longest wait of a statement there for a lock of the replay; then it runs on the primary. */
+  replicaLockMsMax: 1_000,
+  /** How often a server looks at a replica that it reads from, with or without reads. */
+  replicaLookEveryMs: 1_000,
+  /** How long a replica that lags is left alone before the next look; one that is gone or wrong, longer. */
+  replicaLagMs: 250,
+  replicaRetryMs: 1_000,
+  /** The log tells of one departure from the replica in this time. */
+  replicaTellMs: 10_000,
   /** Longest wait of a migration for a lock in one try. Chunks that need the same table wait behind it as long. */
   migrationLockMsMax: 500,
   /** Pause before the next try, in which all others go on. */

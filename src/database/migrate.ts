@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { OwnerDatabase } from './database.ts';
+import { isDistributed } from './distribution.ts';
 import { databaseLimits } from './limits.ts';
 import { holdersBefore, holdersOfAdvisoryLock, type LockHolder } from './lock-holders.ts';
 import {
@@ -19,6 +20,7 @@ import {
   shippedFolder,
 } from './migrations.ts';
 import { hasSqlstate, sqlstates } from './sqlstates.ts';
+import { statementsOf } from './statements.ts';
 
 export interface MigrateOptions {
   folder?: URL;
@@ -157,7 +159,9 @@ async function runFile(
   client: pg.PoolClient,
   { name, text, checksum, releaseBeforeServes }: MigrationFile,
 ): Promise<void> {
-  await client.query(text);
+  // Citus sends the text of some statements to the workers, where it must be one statement.
+  const parts = (await isDistributed(client)) ? statementsOf(text) : [text];
+  for (const part of parts) await client.query(part);
   await client.query(
     `insert into kysely_migration (name, timestamp, checksum, release_before_serves)
      values ($1::text, $2::text, $3::text, $4::boolean)`,
@@ -204,6 +208,8 @@ async function inShortTries(
     try {
       await client.query('begin');
       await client.query(`set local lock_timeout = ${Math.ceil(options.lockMsMax)}`);
+      // Citus changes tables that refer to each other one node after the other only.
+      if (await isDistributed(client)) await client.query(`set local citus.multi_shard_modify_mode = 'sequential'`);
       await work();
       await client.query('commit');
       return;

@@ -12,11 +12,12 @@ type Limits = Pick<DatabaseLimits, 'poolerLookMsMax' | 'placeMsMax'>;
  * backend for each transaction: then two connections share a backend, or one connection changes its backend. A direct
  * connection does neither. The test sets nothing that could stay on a connection of another client.
  * @param limits `poolerLookMsMax`: longest wait for an answer while the other connection is in a transaction, since a
- * pooler may have only one backend; `placeMsMax`: longest time in which a connection is made
+ * pooler may have only one backend; `placeMsMax`: longest time in which a connection is made. Both together bound an answer
  */
 export async function keepsSessions(route: Route, { poolerLookMsMax, placeMsMax }: Limits): Promise<boolean> {
   await route.find(placeMsMax);
-  const open = () => new DatabaseClient({ ...route.config(), connectionTimeoutMillis: placeMsMax });
+  const bounds = { connectionTimeoutMillis: placeMsMax, query_timeout: placeMsMax + poolerLookMsMax };
+  const open = () => new DatabaseClient({ ...route.config(), ...bounds });
   const [idle, busy] = [open(), open()];
   for (const client of [idle, busy]) client.on('error', () => {}); // A statement that fails for it says so.
   try {

@@ -1,6 +1,7 @@
 /** The facts that a server checks about its database, and the sentences for what is wrong. */
 import type pg from 'pg';
 import type { ConnectionSource } from './access.ts';
+import { isDistributedSql } from './distribution.ts';
 import { type MigrationFile, problemBetween, ranMigrations } from './migrations.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { backendOf, rolesLost, sessionLost } from './session.ts';
@@ -16,24 +17,32 @@ export interface Problem {
   passes: boolean;
   /** Reads are not safe either: they might show the rows of another organization. */
   forbidsReads?: boolean;
+  /** What makes it another problem for the log, where the sentence has figures that change with each look. */
+  gist?: string;
 }
 
 /**
  * Identifies the database. It stays the same after a restart, a crash and a switch to a replica, and differs after a
- * restore.
+ * restore, and once it is distributed.
  */
 export async function readIdentity(
   client: Pick<pg.ClientBase, 'query'> | Pick<ConnectionSource, 'query'>,
 ): Promise<string> {
   const { rows } = await (client as Pick<pg.ClientBase, 'query'>).query<{ identity: string }>(
-    `select system_identifier || ' ' || (select oid from pg_database where datname = current_database()) as identity
+    `select system_identifier || ' ' || (select oid from pg_database where datname = current_database())
+       || case when ${isDistributedSql} then '${distributedMark}' else '' end as identity
      from pg_control_system()`,
   );
   return rows[0]?.identity as string;
 }
 
-export const otherDatabase =
-  'The address of the database leads to another database than at the start of this server: restart the server to use that.';
+const distributedMark = ' distributed';
+
+/** Why a server that began on one database does not go on with what its address leads to now. */
+export const otherDatabase = (first: string, present: string) =>
+  present === first + distributedMark
+    ? 'The database has been distributed since the start of this server: restart the server.'
+    : 'The address of the database leads to another database than at the start of this server: restart the server to use that.';
 
 /** What is wrong with the database, the most serious first. @throws when it cannot be queried */
 export async function findProblem(

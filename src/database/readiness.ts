@@ -58,7 +58,27 @@ interface Options {
 
 /** A full disk can be the reason why PostgreSQL is down, so the sentence begins with that. */
 const whileFull = (problem: Problem, full: string | undefined): Problem =>
-  full === undefined || !problem.passes ? problem : { ...problem, sentence: `${full} ${problem.sentence}` };
+  full === undefined || !problem.passes
+    ? problem
+    : { ...problem, sentence: `${full} ${problem.sentence}`, gist: `full: ${problem.sentence}` };
+
+const gistOf = (problem: Problem | undefined) => problem?.gist ?? problem?.sentence;
+
+/** Before the first good look a start waits for the database, and tells of that itself. */
+function tellChanges() {
+  let wasReady = false;
+  let told: string | undefined;
+  return {
+    wasReady: () => wasReady,
+    note(found: Problem | undefined, log: ReadinessLog | undefined): void {
+      wasReady ||= found === undefined;
+      if (gistOf(found) === told || (!wasReady && found?.passes)) return;
+      told = gistOf(found);
+      if (found === undefined) log?.warn({}, 'ready again');
+      else log?.error({ problem: found.sentence }, 'not ready');
+    },
+  };
+}
 
 export function createReadiness(options: Options): Readiness {
   const { pool, now = () => performance.now() } = options;
@@ -68,6 +88,7 @@ export function createReadiness(options: Options): Readiness {
   let found: Problem | undefined;
   let foundAt = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
+  const changes = tellChanges();
   let log: ReadinessLog | undefined;
   let packs = false;
   let isPackingLogged = false;
@@ -79,7 +100,7 @@ export function createReadiness(options: Options): Readiness {
       const folder = options.dataFolder?.();
       if (folder !== undefined) folderProblem = watchDataFolder(folder, options.dataFolderKeepMs);
     }
-    if (present !== identity) throw new ServesNoMore(otherDatabase);
+    if (present !== identity) throw new ServesNoMore(otherDatabase(identity, present));
   }
 
   async function findNow(): Promise<Problem | undefined> {
@@ -90,12 +111,15 @@ export function createReadiness(options: Options): Readiness {
       const problem = await findProblem(pool, files);
       if (problem === undefined && !packs) await tryPacking();
       const full = options.disk?.full();
-      return problem ?? (full === undefined ? undefined : { sentence: `${full} Reads go on.`, passes: true });
+      return (
+        problem ?? (full === undefined ? undefined : { sentence: `${full} Reads go on.`, passes: true, gist: 'full' })
+      );
     } catch (error) {
       if (error instanceof ServesNoMore) return { sentence: error.message, passes: false };
       options.disk?.note(error);
       const problem = whileFull(problemOf(error), options.disk?.full());
-      if (problem.sentence !== found?.sentence) log?.warn({ err: error }, 'the database could not be asked');
+      if (changes.wasReady() && gistOf(problem) !== gistOf(found))
+        log?.warn({ err: error }, 'the database could not be asked');
       return problem;
     }
   }
@@ -110,13 +134,10 @@ export function createReadiness(options: Options): Readiness {
   }
 
   async function lookNow(): Promise<void> {
-    const before = found?.sentence;
     found = await findNow();
     foundAt = now();
     looking = undefined;
-    if (found?.sentence === before) return;
-    if (found === undefined) log?.warn({}, 'ready again');
-    else log?.error({ problem: found.sentence }, 'not ready');
+    changes.note(found, log);
   }
 
   async function look(keepMs = options.readinessKeepMs): Promise<string | undefined> {

@@ -49,6 +49,21 @@ export async function makeLogin(owner: Access, url: string, options: { ownsPassw
   await admit(owner, name, { inherits: false });
 }
 
+/**
+ * Lets the role that reads see which timeline a replica follows, where the owner may allow that. Where it may not, the
+ * server says what an administrator has to run, and reads from the primary until then.
+ */
+export async function letSeeTimeline(owner: Access): Promise<void> {
+  const { rows } = await owner.pool.query<{ sees: boolean }>(
+    `select pg_has_role('${apiRole}', 'pg_read_all_stats', 'usage') as sees`,
+  );
+  if (rows[0]?.sees) return;
+  await owner.pool.query(`grant pg_read_all_stats to ${apiRole}`).catch((error) => {
+    // "tuple concurrently updated": another server does the same.
+    if (!hasSqlstate(error, sqlstates.insufficientPrivilege, sqlstates.internalError)) throw error;
+  });
+}
+
 async function exists(owner: Access, role: string): Promise<boolean> {
   const { rowCount } = await owner.pool.query('select from pg_roles where rolname = $1::text', [role]);
   return rowCount !== 0;

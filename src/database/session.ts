@@ -5,6 +5,7 @@
  */
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
+import { clusterSchema, clusterSettings, isDistributedSql } from './distribution.ts';
 import { cut } from './driver.ts';
 import { DatabaseSilent, ServesNoMore } from './failures.ts';
 import { markSession } from './packing.ts';
@@ -39,7 +40,8 @@ export async function beginSession(
 ): Promise<void> {
   const wanted = Object.entries({ ...settings, ...(role !== undefined && { role }) });
   const begin = async () => {
-    await prove(client, await setAll(client, wanted), role);
+    const set = await setAll(client, wanted);
+    await prove(client, role === undefined ? set : await setForCluster(client, set), role);
     await proveOptions(client, route.settingNames());
     const unfit = await route.unfit(client);
     if (unfit !== undefined) throw unfit;
@@ -60,6 +62,20 @@ async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promis
     [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
   );
   return rows.map(({ name, value }) => [name, value]);
+}
+
+/** Sets what a cluster needs, if the tables are distributed. @returns all settings that are in effect then */
+async function setForCluster(client: pg.ClientBase, set: [string, string][]): Promise<[string, string][]> {
+  const { rows } = await client.query<{ path: string | null }>(
+    `select case when ${isDistributedSql} then current_setting('search_path') end as path`,
+  );
+  const path = rows[0]?.path;
+  if (path == null) return set;
+  const more = await setAll(client, [
+    ...Object.entries(clusterSettings),
+    ['search_path', `${path}, ${clusterSchema}, pg_catalog`],
+  ]);
+  return [...new Map([...set, ...more])];
 }
 
 /** Checks in a second transaction whether what was set is in effect. */

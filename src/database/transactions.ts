@@ -2,8 +2,8 @@
 import type pg from 'pg';
 import { within } from '../lib/within.ts';
 import type { ConnectionSource } from './access.ts';
-import { cut, isReadTimeout, processOf, sendTogether } from './driver.ts';
-import { CommitInDoubt, DatabaseSilent, isAway, isConnectionLoss } from './failures.ts';
+import { cut, isReadTimeout, processOf, sendsAhead, sendTogether } from './driver.ts';
+import { CommitInDoubt, DatabaseSilent, isAway, isCommitUndecided } from './failures.ts';
 
 /** How long a transaction waits, in milliseconds. */
 export interface Patience {
@@ -13,6 +13,8 @@ export interface Patience {
   lateAnswerMs: number;
   /** For the answer to that question; then the connection is given up. */
   lookMsMax: number;
+  /** Settings of PostgreSQL for each transaction, by their names. In a cluster they hold on the nodes too. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 /** Sources that already run in a transaction: `inTransaction` joins it. */
@@ -40,16 +42,31 @@ export function withinTransaction(client: pg.PoolClient, take: pg.QueryConfig): 
 }
 
 /**
- * Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused.
+ * Runs `work` in one transaction on one connection; any error rolls back, and a broken connection is not reused. A read
+ * that fails on a replica runs once more on the primary.
  * @throws CommitInDoubt when the connection is lost at the commit
  */
 export async function inTransaction<Result>(
-  pool: Pick<ConnectionSource, 'connect'>,
+  pool: Pick<ConnectionSource, 'connect' | 'runsAgain'>,
   work: (client: pg.PoolClient) => Promise<Result>,
   patience?: Patience,
 ): Promise<Result> {
   const client = await pool.connect();
   if (underWay.has(pool)) return work(client);
+  try {
+    return await inTransactionOn(pool, client, work, patience);
+  } catch (error) {
+    if (!pool.runsAgain?.(client, error)) throw error;
+  }
+  return inTransactionOn(pool, await pool.connect(), work, patience);
+}
+
+async function inTransactionOn<Result>(
+  pool: Pick<ConnectionSource, 'connect'>,
+  client: pg.PoolClient,
+  work: (client: pg.PoolClient) => Promise<Result>,
+  patience: Patience | undefined,
+): Promise<Result> {
   let broken: Error | undefined;
   try {
     return await unlessSilent(pool, client, run(client, work, patience), patience);
@@ -69,19 +86,27 @@ async function run<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
   patience: Patience | undefined,
 ): Promise<Result> {
-  // Not awaited here: on a pipelining connection it travels with the first statements of the work.
-  const begun = client.query(beginning(patience));
+  // Not awaited where it can travel with the first statements of the work.
+  const begun = Promise.all(beginning(patience).map((text) => client.query(text)));
   begun.catch(() => {});
+  if (!sendsAhead(client)) await begun;
   const result = await work(client);
   await begun;
   await client.query('commit').catch((error: Error) => {
-    throw isConnectionLoss(error) ? new CommitInDoubt(error) : error;
+    throw isCommitUndecided(error) ? new CommitInDoubt(error) : error;
   });
   return result;
 }
 
-const beginning = ({ lockMsMax }: Partial<Patience> = {}) =>
-  lockMsMax === undefined ? 'begin' : `begin; set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`;
+/**
+ * The statements that begin a transaction. Citus sends the text that a setting came in to the nodes, so each setting for
+ * them is a text of its own, without `begin`.
+ */
+function beginning({ lockMsMax, settings }: Partial<Patience> = {}): string[] {
+  const lock = lockMsMax === undefined ? [] : [`set local lock_timeout = ${Math.max(1, Math.round(lockMsMax))}`];
+  if (settings === undefined) return [['begin', ...lock].join('; ')];
+  return ['begin', ...lock, ...Object.entries(settings).map(([name, value]) => `set local ${name} = ${value}`)];
+}
 
 /** @returns why the connection cannot be reused; undefined when it can */
 async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
@@ -105,13 +130,20 @@ export async function inOneTrip<Results extends unknown[]>(
   patience?: Patience,
 ): Promise<Results> {
   const client = await pool.connect();
-  const sent = sendTogether(client, () => [client.query(beginning(patience)), ...send(client), client.query('commit')]);
+  const first = beginning(patience);
+  const sent = sendTogether(client, () => [
+    ...first.map((text) => client.query(text)),
+    ...send(client),
+    client.query('commit'),
+  ]);
   const outcomes = await unlessSilent(pool, client, Promise.allSettled(sent), patience);
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')?.reason as Error | undefined;
-  const isLost = failure !== undefined && (isConnectionLoss(failure) || isReadTimeout(failure));
+  const isLost = failure !== undefined && (isCommitUndecided(failure) || isReadTimeout(failure));
   client.release(isLost || isAway(failure) ? failure : undefined);
   if (failure !== undefined) throw isLost ? new CommitInDoubt(failure) : failure;
-  return outcomes.slice(1, -1).map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
+  return outcomes
+    .slice(first.length, -1)
+    .map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Results;
 }
 
 /** Runs one statement, a transaction of its own. A connection on which it gets no answer is given up. */
@@ -173,20 +205,24 @@ async function isSessionAtWork(
   return rowCount !== 0;
 }
 
+/** A connection that comes later goes back to the pool. @throws DatabaseSilent */
+export async function connectWithin(pool: Pick<ConnectionSource, 'connect'>, msMax: number): Promise<pg.PoolClient> {
+  const coming = pool.connect();
+  return within(coming, msMax, () => new DatabaseSilent(msMax)).catch((error) => {
+    coming.then((late) => late.release()).catch(() => {});
+    throw error;
+  });
+}
+
 /** Runs one short statement; cuts the connection if it is not answered in time. @throws DatabaseSilent */
 export async function askWithin<Row extends pg.QueryResultRow>(
   pool: Pick<ConnectionSource, 'connect'>,
   statement: pg.QueryConfig,
   msMax: number,
 ): Promise<pg.QueryResult<Row>> {
-  const silent = () => new DatabaseSilent(msMax);
-  const coming = pool.connect();
-  const client = await within(coming, msMax, silent).catch((error) => {
-    coming.then((late) => late.release()).catch(() => {});
-    throw error;
-  });
+  const client = await connectWithin(pool, msMax);
   try {
-    const answer = await within(client.query<Row>(statement), msMax, silent);
+    const answer = await within(client.query<Row>(statement), msMax, () => new DatabaseSilent(msMax));
     client.release();
     return answer;
   } catch (error) {
@@ -194,4 +230,19 @@ export async function askWithin<Row extends pg.QueryResultRow>(
     client.release(error as Error);
     throw error;
   }
+}
+
+/**
+ * The answers of statements that were sent together in one transaction.
+ * @throws the error of the first in order that has failed: those after it only fail because of it
+ */
+export async function inOrder<Answers extends unknown[]>(
+  sent: {
+    [Index in keyof Answers]: Promise<Answers[Index]>;
+  },
+): Promise<Answers> {
+  const outcomes = await Promise.allSettled(sent);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return outcomes.map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as Answers;
 }

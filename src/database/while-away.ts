@@ -1,5 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { within } from '../lib/within.ts';
-import { CommitInDoubt, DatabaseAway, DatabaseSilent, isAway, isConflict, isConnectionLoss } from './failures.ts';
+import {
+  CommitInDoubt,
+  DatabaseAway,
+  DatabaseSilent,
+  isAway,
+  isConflict,
+  isConnectionLoss,
+  isNodeAway,
+} from './failures.ts';
 import type { Outage } from './outage.ts';
 
 export interface AwayOptions {
@@ -13,11 +22,13 @@ export interface AwayOptions {
     callMsMax: number;
     /** After this time without an answer to an attempt, the database is asked whether it is there; never by default. */
     lateAnswerMs?: number;
+    /** Pause before the next attempt while one node of a cluster is away. */
+    nodeRetryMs: number;
   };
 }
 
 /**
- * Runs a call, and retries it while the database is away, until it succeeds or its deadline passes: clients send such
+ * Runs a call, and retries it while the database or the node that it needs is away, until it succeeds or its deadline passes: clients send such
  * calls only once. An earlier attempt may have succeeded with only its answer lost, or may still succeed. So all
  * attempts must have the same effect together as one alone. An insert with an id that the caller has chosen does that,
  * with `on conflict do nothing`.
@@ -38,11 +49,12 @@ export async function whileAway<Result>(
       const late = () => new CommitInDoubt(new DatabaseSilent(limits.callMsMax));
       return await within(unlessAway(outage, attempt(), limits.lateAnswerMs), Math.max(0, msLeft()), late);
     } catch (error) {
-      if (!isAway(error) && !isConflict(error)) throw error;
+      if (!isAway(error) && !isConflict(error) && !isNodeAway(error)) throw error;
       failure = error;
       isInDoubt ||= error instanceof CommitInDoubt || isConnectionLoss(error as Error);
       if (msLeft() <= 0) throw giveUp();
       if (isAway(error)) outage.begin(error);
+      if (isNodeAway(error)) await sleep(Math.min(limits.nodeRetryMs, msLeft()));
     }
   }
 }

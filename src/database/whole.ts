@@ -1,6 +1,7 @@
 /** Many changes in one transaction, made by the functions that otherwise make one change each. */
 import { accessTo } from './access.ts';
 import type { Database } from './database.ts';
+import { takeLocally } from './local-organization.ts';
 import { organizationsWithin } from './organizations.ts';
 import { serviceRole } from './roles.ts';
 import { inTransaction, withinTransaction } from './transactions.ts';
@@ -27,9 +28,10 @@ export async function inOneTransaction<Result>(
   try {
     return await inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
       await client.query('select pg_advisory_xact_lock($1::bigint)', [lock]);
-      const upkeep = accessTo(withinTransaction(client, { text: `set local role ${serviceRole}` }));
+      const upkeep = accessTo(withinTransaction(client, { text: takeLocally(serviceRole) }));
       const everyOrganization = { ...database.everyOrganization, upkeep };
-      const result = await work({ ...database, as: organizationsWithin(client), everyOrganization });
+      const as = organizationsWithin(client);
+      const result = await work({ ...database, as, readingAs: as, everyOrganization });
       if (!isKept) throw new NotKept(result);
       return result;
     });

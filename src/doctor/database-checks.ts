@@ -12,6 +12,7 @@ import {
   readLogKeepers,
   readLongTransactions,
   readPostgresVersion,
+  readReplay,
   readStaleTables,
 } from './store.ts';
 
@@ -88,10 +89,10 @@ export const statistics: Check = async ({ owner, limits }) => {
   return warning(`The statistics are old or missing of ${list(tables, limits)}.`, advice);
 };
 
-export const connections: Check = async ({ owner, settings, limits }) => {
+export const connections: Check = async ({ owner, settings, replica: given, limits }) => {
   const { most, used } = await readConnections(owner);
   const workers = settings.WORKERS;
-  const wanted = Math.max(settings.DATABASE_POOL_MAX, 2 * workers) + 13 * workers;
+  const wanted = Math.max(settings.DATABASE_POOL_MAX, 2 * workers) + (given === undefined ? 13 : 14) * workers;
   const shown = `${used} of ${most} connections are in use, and one server takes up to ${wanted}`;
   if (wanted > most) return warning(`${shown}.`, 'Raise max_connections, or lower DATABASE_POOL_MAX or WORKERS.');
   if (used > most * limits.connectionsUsedMax) {
@@ -127,6 +128,33 @@ export const writeAheadLog: Check = async ({ owner, limits }) => {
     'Start who reads them, or drop them: "select pg_drop_replication_slot(\'NAME\')"; set max_slot_wal_keep_size.',
   );
 };
+
+/** Reads go on without it, so what is wrong with it is no fault of the server. */
+export const replica: Check = async ({ replica: given }) => {
+  if (given === undefined) return ok('The primary answers all reads: READ_DATABASE_URL is not set.');
+  const client = await given.borrow().catch((error: Error) => error);
+  if (client instanceof Error) {
+    const { message, cause } = client;
+    const why = cause instanceof Error ? ` (${cause.message})` : '';
+    return warning(`${message.replace(/\.$/, '')}${why}: the primary answers all reads.`, `See ${pageOfReplicas}.`);
+  }
+  const { feedback, delay } = await readReplay(client).finally(() => client.release());
+  if (delay === '-1') {
+    return warning(
+      'max_standby_streaming_delay is -1 on the replica: one long query there holds up its replay, and with it all reads.',
+      'Set it to 30s or less there.',
+    );
+  }
+  if (!feedback) {
+    return warning(
+      'hot_standby_feedback is off on the replica: a vacuum of the primary holds up its replay until reads there have ended.',
+      `Set hot_standby_feedback to on there: ${pageOfReplicas}.`,
+    );
+  }
+  return ok('The replica streams from this primary and shows what was acknowledged.');
+};
+
+const pageOfReplicas = 'docs/high-availability.md#reads-from-a-replica';
 
 export const pooler: Check = async ({ keepsSessions }) => {
   if (await keepsSessions()) return ok('A connection keeps its session: no pooler, or one in session mode.');

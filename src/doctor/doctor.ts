@@ -3,6 +3,7 @@
  */
 
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
+import * as cluster from './cluster-checks.ts';
 import * as database from './database-checks.ts';
 import type { Check, Finding, Patient, State } from './findings.ts';
 import * as surroundings from './surroundings-checks.ts';
@@ -17,19 +18,24 @@ export const checks: readonly NamedCheck[] = [
   ['durability', database.durability],
   ['disk', surroundings.disk],
   ['write-ahead log', database.writeAheadLog],
+  ['replica', database.replica],
   ['login', database.login],
   ['clocks', database.clocks],
   ['indexes', database.indexes],
   ['statistics', database.statistics],
   ['connections', database.connections],
   ['transactions', database.transactions],
+  ['nodes', cluster.nodes],
+  ['node settings', cluster.nodeSettings],
+  ['node clocks', cluster.nodeClocks],
+  ['node transactions', cluster.nodeTransactions],
   ['pooler', database.pooler],
   ['proxy', surroundings.proxy],
   ['backup', surroundings.backup],
   ['keys', database.keys],
 ];
 
-/** One finding for each check, one after another. Never rejects. */
+/** One finding for each check that concerns this server, one after another. Never rejects. */
 export async function examine(patient: Patient, chosen: readonly NamedCheck[] = checks): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [name, check] of chosen) {
@@ -37,7 +43,7 @@ export async function examine(patient: Patient, chosen: readonly NamedCheck[] = 
       const state: State = hasSqlstate(error, sqlstates.insufficientPrivilege) ? 'unknown' : 'fault';
       return { state, says: `This could not be looked at: ${error.message}.` };
     });
-    findings.push({ check: name, ...result });
+    if (result !== undefined) findings.push({ check: name, ...result });
   }
   return findings;
 }

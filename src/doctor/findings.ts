@@ -1,5 +1,6 @@
 import type { ConnectionSource } from '../database/access.ts';
 import type { Room } from '../database/disk.ts';
+import type { Replica } from '../database/replica.ts';
 import type { DoctorLimits } from './limits.ts';
 
 /** `unknown`: it could not be checked, or is not configured. That is no fault. */
@@ -37,6 +38,8 @@ export interface Patient {
   login: ConnectionSource;
   /** Connections as the role that the server works with: it sees the rows of all organizations. */
   service: ConnectionSource;
+  /** The replica that reads may go to, if there is one. */
+  replica?: Pick<Replica, 'borrow'> | undefined;
   /** Why a server could not keep its promises on this database. */
   readiness(): Promise<string | undefined>;
   /** Whether connections keep their session: they lead to PostgreSQL itself, or to a pooler in session mode. */
@@ -47,7 +50,8 @@ export interface Patient {
   limits: DoctorLimits;
 }
 
-export type Check = (patient: Patient) => Promise<Result>;
+/** Undefined where the check does not concern this server. */
+export type Check = (patient: Patient) => Promise<Result | undefined>;
 
 export const ok = (says: string): Result => ({ state: 'ok', says });
 export const unknown = (says: string, advice?: string): Result => ({

@@ -30,6 +30,14 @@ export const readDurability = (pool: ConnectionSource) =>
     `select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') order by name`,
   );
 
+/** How a standby settles that a query needs what the replay is about to remove. */
+export const readReplay = (standby: Pick<ConnectionSource, 'query'>) =>
+  rowOf<{ feedback: boolean; delay: string }>(
+    standby as ConnectionSource,
+    `select current_setting('hot_standby_feedback')::boolean as feedback,
+       current_setting('max_standby_streaming_delay') as delay`,
+  );
+
 export const readLogin = (pool: ConnectionSource) =>
   rowOf<{ role: string; isSuperuser: boolean; seesAll: boolean; isOwner: boolean }>(
     pool,

@@ -7,7 +7,7 @@ import type { App } from '../http/app-type.ts';
 import { DataIdPath } from '../http/data-id.ts';
 import { httpLimits } from '../http/limits.ts';
 import { publicUrlOf, requirePublicUrl } from '../http/public-url.ts';
-import { readFor } from '../http/readings.ts';
+import { readFor, writeWithin } from '../http/readings.ts';
 import { refusals } from '../http/schemas.ts';
 import { sendFile } from '../http/send-file.ts';
 import { inTurns, sendPieces } from '../http/send-pieces.ts';
@@ -225,7 +225,7 @@ async function sendExport(
   // The first piece is made before the headers are set, so that an early error is a normal error response and no file.
   const kept = await openKept(deps, request, exported, begin, { format, ...form });
   if (!isHead) {
-    await noteExport(readFor(deps.database, request).organization, exported, format, (error, what) =>
+    await noteExport(writeWithin(deps.database, request), exported, format, (error, what) =>
       request.log.warn({ err: error, ...what }, 'an export is not in the audit log'),
     );
   }
@@ -260,7 +260,7 @@ async function openKept(
   const { key } = unchanging;
   const file = await cache.open(key, async () => {
     const place = request.place.apart();
-    const forAll = { organization: database.as(request.identity.organizationId), reading: place.reading };
+    const forAll = { organization: database.readingAs(request.identity.organizationId), reading: place.reading };
     return inTurns(await begin(unchanging.exported, forAll), place);
   });
   return file && { file, key };

@@ -95,9 +95,11 @@ export async function noteExport(
   format: string,
   report: (error: unknown, what: object) => void,
 ): Promise<void> {
-  const dataIds = exported.streams.map(({ data_id }) => data_id);
+  const { streams } = exported;
   const what = { format, layout: exported.layout };
-  await auditExport(organization, dataIds, what).catch((error) => report(error, { ...what, data_ids: dataIds }));
+  await auditExport(organization, streams, what).catch((error) =>
+    report(error, { ...what, data_ids: streams.map(({ data_id }) => data_id) }),
+  );
 }
 
 const idOf = (stream: StreamRow) => stream.data_id;

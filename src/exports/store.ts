@@ -35,8 +35,10 @@ export async function findStreamsToExport(
   { organizationId, pool }: OrganizationDatabase,
   dataIds: readonly string[],
 ): Promise<StreamRow[]> {
-  const { rows } = await pool.query<StreamRow>({
-    name: 'find_streams_to_export',
+  // Of a single stream the statement says so for each table, and is sent to its node in a cluster.
+  const isOne = dataIds.length === 1;
+  const { rows } = await pool.query<Omit<StreamRow, 'user'> & { user_id: string }>({
+    name: isOne ? 'find_stream_to_export' : 'find_streams_to_export',
     text: `
       select s.data_id, s.stream_name, s.points_per_chunk, s.created_at, s.finalized_at, s.instrument_type,
         case when i.synth_source_id is not null then json_build_object('id', i.synth_source_id, 'name', i.source_name,
@@ -47,22 +49,28 @@ export async function findStreamsToExport(
         array(
           select t.name from stream_tags l
           join tags t on t.tag_id = l.tag_id and t.organization_id = l.organization_id
-          where l.data_id = s.data_id and l.organization_id = s.organization_id order by lower(t.name)
+          where l.data_id = ${isOne ? '($2::uuid[])[1]' : 's.data_id'} and l.organization_id = s.organization_id order by lower(t.name)
         ) as tags,
-        u.name as "user"
+        s.user_id
       from unnest($2::uuid[]) with ordinality as wanted (data_id, position)
       join streams s on s.data_id = wanted.data_id
-      join users u on u.user_id = s.user_id and u.organization_id = s.organization_id
       left join growth_instruments i
         on i.synth_source_id = s.synth_source_id and i.organization_id = s.organization_id
       left join physical_samples p
         on p.physical_sample_id = s.physical_sample_id and p.organization_id = s.organization_id
       left join projects j on j.project_id = s.project_id and j.organization_id = s.organization_id
-      where s.organization_id = $1::uuid and s.deleted_at is null
+      where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id = any($2::uuid[])
       order by wanted.position`,
     values: [organizationId, dataIds],
   });
-  return rows;
+  // A statement of their own: in a cluster, users are not where the streams are.
+  const users = await pool.query<{ user_id: string; name: string }>({
+    name: 'name_users_of_exports',
+    text: 'select user_id, name from users where organization_id = $1::uuid and user_id = any($2::uuid[])',
+    values: [organizationId, [...new Set(rows.map(({ user_id }) => user_id))]],
+  });
+  const names = new Map(users.rows.map(({ user_id, name }) => [user_id, name]));
+  return rows.map(({ user_id, ...more }) => ({ ...more, user: names.get(user_id) as string }));
 }
 
 /**
@@ -103,8 +111,9 @@ export async function findContentState(
   dataIds: readonly string[],
   graceSeconds: number,
 ): Promise<ContentState> {
+  const isOne = dataIds.length === 1;
   const { rows } = await pool.query<ContentState>({
-    name: 'find_standing_of_exports',
+    name: isOne ? 'find_standing_of_export' : 'find_standing_of_exports',
     text: `
       select coalesce(bool_and(coalesce(s.finalized_at + make_interval(secs => $3::float8) < clock_timestamp(), false)), false)
           as is_complete,
@@ -114,7 +123,7 @@ export async function findContentState(
         select max(changed_at) as changed_at, string_agg(
           concat_ws(',', channel_id, chunk_count, point_count, null_count, extract(epoch from changed_at)), ';' order by channel_id
         ) as digest
-        from channels where channels.data_id = s.data_id
+        from channels where channels.data_id = ${isOne ? '($2::uuid[])[1]' : 's.data_id'}
       ) c
       where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id = any($2::uuid[])`,
     values: [organizationId, dataIds, graceSeconds],
@@ -122,25 +131,26 @@ export async function findContentState(
   return rows[0] as ContentState;
 }
 
-/** Writes into the audit log that a file of some streams is taken: one entry for each stream, form and minute. */
+/**
+ * Writes into the audit log that a file of some streams is taken, which the organization was found to have: one entry for each stream, form and minute. */
 export async function auditExport(
   { organizationId, pool, actor }: OrganizationDatabase,
-  dataIds: readonly string[],
+  streams: readonly Pick<StreamRow, 'data_id' | 'stream_name'>[],
   what: { format: string; layout: string },
 ): Promise<void> {
   const text = auditEntries(
     'export',
     {
       // In the order of ids, so that two exports of the same streams cannot deadlock.
-      from: `(select data_id, organization_id, stream_name from streams
-              where organization_id = $2::uuid and data_id = any($3::uuid[]) order by data_id) as taken
-             cross join jsonb_to_record($4::jsonb) as form (format text, layout text)`,
-      organizationId: 'taken.organization_id',
+      from: `(select * from unnest($3::uuid[], $4::text[]) as given (data_id, stream_name) order by data_id) as taken
+             cross join jsonb_to_record($5::jsonb) as form (format text, layout text)`,
+      organizationId: '$2::uuid',
       dataId: 'taken.data_id',
       details: `jsonb_build_object('stream_name', left(stream_name, 200), 'format', format, 'layout', layout)`,
       once: `format || ' ' || layout`,
     },
     '$1',
   );
-  await pool.query(text, [actorParameter(actor), organizationId, dataIds, JSON.stringify(what)]);
+  const [dataIds, names] = [streams.map((one) => one.data_id), streams.map((one) => one.stream_name)];
+  await pool.query(text, [actorParameter(actor), organizationId, dataIds, names, JSON.stringify(what)]);
 }

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import type { Disk } from '../database/disk.ts';
 import type { Readiness } from '../database/readiness.ts';
+import type { Replica } from '../database/replica.ts';
 import { packageCommit, packageVersion } from '../lib/package-info.ts';
 import type { App } from './app-type.ts';
 import { Commit } from './schemas.ts';
@@ -14,7 +15,8 @@ const Ready = Type.Object({
   status: Type.Literal('ready'),
   detail: Type.Optional(
     Type.String({
-      description: 'what an operator should see to, such as a disk of the database with little room left',
+      description:
+        'what an operator should see to, such as a disk of the database with little room left, or a replica that cannot be read',
     }),
   ),
 });
@@ -23,13 +25,14 @@ const NotReady = Type.Object({ detail: Type.String() }, { description: 'not read
 interface HealthParts {
   readiness: Pick<Readiness, 'look'>;
   disk: Pick<Disk, 'warning'>;
+  replica?: Pick<Replica, 'warning'> | undefined;
 }
 
 /**
  * `/healthz` says that the process answers. `/readyz` says whether it may store chunks, by a check of the database that
  * is at most about a second old, however often it is asked. Both need no key.
  */
-export function healthRoutes(app: App, { readiness, disk }: HealthParts): void {
+export function healthRoutes(app: App, { readiness, disk, replica }: HealthParts): void {
   app.get(
     '/healthz',
     { config: { open: true }, schema: { tags: ['operation'], summary: 'Alive', response: { 200: Alive } } },
@@ -47,8 +50,9 @@ export function healthRoutes(app: App, { readiness, disk }: HealthParts): void {
     },
     async (_request, reply) => {
       const problem = await readiness.look();
-      const detail = disk.warning();
-      if (problem === undefined) return { status: 'ready' as const, ...(detail !== undefined && { detail }) };
+      const warnings = [disk.warning(), replica?.warning()].filter((one) => one !== undefined);
+      const detail = warnings.length === 0 ? {} : { detail: warnings.join(' ') };
+      if (problem === undefined) return { status: 'ready' as const, ...detail };
       return reply.code(503).send({ detail: problem });
     },
   );

@@ -118,7 +118,7 @@ const halfClosed =
 
 /**
  * The database handle of a read's organization, and its `Reading`. Waits and statements of the handle are aborted with
- * the read.
+ * the read. They may go to a replica.
  */
 export function readFor(
   database: Database,
@@ -126,5 +126,9 @@ export function readFor(
 ): { organization: OrganizationDatabase; reading: Reading } {
   const { reading } = request.place;
   const { organizationId } = request.identity;
-  return { organization: database.as(organizationId, reading.signal, actorFor(request)), reading };
+  return { organization: database.readingAs(organizationId, reading.signal, actorFor(request)), reading };
 }
+
+/** For what a read writes, such as an entry of the audit log: the same on the primary. */
+export const writeWithin = (database: Database, request: FastifyRequest): OrganizationDatabase =>
+  database.as(request.identity.organizationId, request.place.reading.signal, actorFor(request));

@@ -9,7 +9,8 @@ import { unavailable } from '../errors.ts';
  */
 export function refuseUnlessReady(app: FastifyInstance, readiness: Readiness, log: ReadinessLog): void {
   let stop = () => {};
-  app.addHook('onListen', async () => {
+  // Not the hook `onListen`: it runs only where Fastify itself listens, and the sockets of a server come from its parent.
+  app.server.once('listening', () => {
     stop = readiness.watch(log);
   });
   app.addHook('onClose', async () => stop());

@@ -3,6 +3,12 @@ import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
 import { notFound } from '../errors.ts';
 
+/** Who did something: the hint of the key and the name of its user. */
+interface KeyNames {
+  key_hint: string | null;
+  user_name: string | null;
+}
+
 /** What a chunk held before it was replaced, without its arrays. Hashes are hexadecimal, times are ISO 8601. */
 export interface Revision {
   channel_id: number;
@@ -11,12 +17,9 @@ export interface Revision {
   /** 1 is the first content of the chunk. */
   revision: number;
   stored_at: string;
-  /** Who stored it: the hint of the key and the name of its user. */
-  stored_by_key_hint: string;
-  stored_by_user_name: string;
+  stored_by: KeyNames;
   replaced_at: string;
-  replaced_by_key_hint: string;
-  replaced_by_user_name: string;
+  replaced_by: KeyNames;
   content_hash: string;
   replacing_hash: string;
   point_count: number;
@@ -39,35 +42,53 @@ export interface RevisionFilter {
 export type RevisionPlace = Pick<Revision, 'channel_id' | 'chunk_index' | 'revision'>;
 
 const columns = `
-  r.channel_id, c.channel_name, r.chunk_index, r.revision, r.stored_at, stored.key_hint as stored_by_key_hint,
-  stored.user_name as stored_by_user_name, r.replaced_at, replacing.key_hint as replaced_by_key_hint,
-  replacing.user_name as replaced_by_user_name, encode(r.content_hash, 'hex') as content_hash,
+  r.channel_id, c.channel_name, r.chunk_index, r.revision, r.stored_at, r.key_id, r.replaced_at, r.replaced_by_key_id,
+  encode(r.content_hash, 'hex') as content_hash,
   encode(r.replacing_hash, 'hex') as replacing_hash, r.point_count, r.null_count, r.units`;
 
-/** The tables that `columns` are read from; `revisions` is a table or a query, named `r`. */
+/** The tables that `columns` are read from, for the stream $1; `revisions` is a table or a query, named `r`. */
 const tables = (revisions: string) => `
   ${revisions} r
-  join streams s on s.data_id = r.data_id
-  join channels c on c.data_id = r.data_id and c.channel_id = r.channel_id
-  left join lateral (${keyAndUser} where k.key_id = r.key_id and k.organization_id = s.organization_id) stored on true
-  left join lateral (
-    ${keyAndUser} where k.key_id = r.replaced_by_key_id and k.organization_id = s.organization_id
-  ) replacing on true`;
+  join streams s on s.data_id = $1::uuid
+  join channels c on c.data_id = $1::uuid and c.channel_id = r.channel_id`;
 
-const keyAndUser = 'select k.key_hint, u.name as user_name from api_keys k join users u on u.user_id = k.user_id';
+/** A revision as the node of its stream has it. In a cluster, keys and users are not there. */
+type KeyedRevision = Omit<Revision, 'stored_by' | 'replaced_by'> & { key_id: number; replaced_by_key_id: number };
+
+/** Replaces the ids of keys by their hints and the names of their users. */
+async function nameKeys<Row extends KeyedRevision>(
+  { organizationId, pool }: OrganizationDatabase,
+  revisions: readonly Row[],
+) {
+  if (revisions.length === 0) return [];
+  const { rows } = await pool.query<{ key_id: number } & KeyNames>({
+    name: 'name_keys_of_revisions',
+    text: `select k.key_id, k.key_hint, u.name as user_name from api_keys k join users u on u.user_id = k.user_id
+           where k.organization_id = $1::uuid and k.key_id = any ($2::bigint[])`,
+    values: [organizationId, [...new Set(revisions.flatMap((one) => [one.key_id, one.replaced_by_key_id]))]],
+  });
+  const names = new Map(rows.map(({ key_id, ...named }) => [key_id, named]));
+  const namesOf = (keyId: number) => names.get(keyId) ?? { key_hint: null, user_name: null };
+  return revisions.map(({ key_id, replaced_by_key_id, ...more }) => ({
+    ...more,
+    stored_by: namesOf(key_id),
+    replaced_by: namesOf(replaced_by_key_id),
+  }));
+}
 
 /**
  * The next revisions of a stream after a position, at most `countMax`; fewer mean that they are the last. Ordered by
  * channel (in the order of their first use), then chunk, then revision.
  */
 export async function listRevisions(
-  { organizationId, pool }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataId: string,
   { channel_name, chunk_index }: RevisionFilter,
   after: RevisionPlace | undefined,
   countMax: number,
 ): Promise<Revision[]> {
-  const { rows } = await pool.query<Revision>({
+  const { organizationId, pool } = organization;
+  const { rows } = await pool.query<KeyedRevision>({
     name: 'list_revisions',
     // The page is cut by the primary key before anything is joined to it, whatever the planner estimates.
     text: `with page as materialized (
@@ -88,7 +109,7 @@ export async function listRevisions(
       ...[after?.channel_id ?? 0, after?.chunk_index ?? 0, after?.revision ?? 0, countMax],
     ],
   });
-  return rows;
+  return nameKeys(organization, rows);
 }
 
 /**
@@ -96,11 +117,12 @@ export async function listRevisions(
  * @throws ApiError 404 for a revision that is not stored
  */
 export async function findRevision(
-  { organizationId, pool }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataId: string,
   place: { channel_name: string; chunk_index: number; revision: number },
 ): Promise<Revision & RevisionArrays> {
-  const { rows } = await pool.query<Revision & { timestamps: Buffer; values: Buffer }>({
+  const { organizationId, pool } = organization;
+  const { rows } = await pool.query<KeyedRevision & { timestamps: Buffer; values: Buffer }>({
     name: 'find_revision',
     text: `select ${columns}, array_send(${timestampsOfChunk('r')}) as timestamps,
                   array_send(${valuesOfChunk('r')}) as values
@@ -109,7 +131,7 @@ export async function findRevision(
              and r.chunk_index = $4::bigint and r.revision = $5::bigint`,
     values: [dataId, organizationId, place.channel_name, place.chunk_index, place.revision],
   });
-  const [found] = rows;
+  const [found] = await nameKeys(organization, rows);
   if (found === undefined) throw notFound('revision');
   return { ...found, timestamps: decodeFloat8Array(found.timestamps), values: decodeFloat8Array(found.values) };
 }

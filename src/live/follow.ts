@@ -6,7 +6,7 @@ import type { LiveLimits } from './limits.ts';
 import type { SeenRun } from './look-store.ts';
 import type { Micros, RunStatus } from './run-facts.ts';
 import { changedSpan, spanSince } from './span.ts';
-import { findFollowedRuns, readChannels, type StoredChannel } from './store.ts';
+import { findFollowedRun, readChannels, type StoredChannel } from './store.ts';
 import type { Subscriber } from './subscribers.ts';
 
 /** A run that is followed in this process, as its followers know it. */
@@ -45,7 +45,7 @@ export async function openRun(
   dataId: string,
   { idleSeconds, limits }: FollowDependencies,
 ): Promise<FollowedRun | undefined> {
-  const [found] = await findFollowedRuns(organization, [dataId], idleSeconds);
+  const found = await findFollowedRun(organization, dataId, idleSeconds);
   if (found === undefined) return undefined;
   const { readAt, channels } = await readChannels(organization, [dataId], [], limits.nearChunksMax);
   return {

@@ -35,12 +35,8 @@ export async function lookAtRuns(
   const { rows } = await database.everyOrganization.upkeep.pool.query<SeenRun>({
     name: 'look_at_followed_runs',
     text: `select ${seenSql}
-           from unnest($1::uuid[]) as followed (data_id)
-           cross join lateral (
-             select data_id, organization_id, created_at, finalized_at from streams
-             where data_id = followed.data_id and deleted_at is null limit 1
-           ) s
-           cross join lateral (${markSql}) c`,
+           from streams s cross join lateral (${markSql}) c
+           where s.data_id = any($1::uuid[]) and s.deleted_at is null`,
     values: [dataIds, idleSeconds],
   });
   return rows;
@@ -57,17 +53,18 @@ export interface ListScope {
   withOpen: boolean;
 }
 
+/** @param isNewest SQL */
+const listedSql = (isNewest: string) => `
+  ${seenSql}, ${isNewest} as "isNewest", ${micros('greatest(s.changed_at, c.changed_at)')} as "changedAt"`;
+
 /** Looks at the newest runs of some organizations, and at others that may change. */
-export async function lookAtLists(
-  database: Database,
-  { organizationIds, listedRunsMax, dataIds, withOpen }: ListScope,
-  idleSeconds: number,
-): Promise<ListedRun[]> {
+export async function lookAtLists(database: Database, scope: ListScope, idleSeconds: number): Promise<ListedRun[]> {
+  if (await database.isDistributed()) return lookAtListsOfCluster(database, scope, idleSeconds);
+  const { organizationIds, listedRunsMax, dataIds, withOpen } = scope;
   const columns = 'data_id, organization_id, created_at, changed_at, finalized_at';
   const { rows } = await database.everyOrganization.upkeep.pool.query<ListedRun>({
     name: 'look_at_lists_of_runs',
-    text: `select ${seenSql}, s.is_newest as "isNewest",
-                  ${micros('greatest(s.changed_at, c.changed_at)')} as "changedAt"
+    text: `select ${listedSql('s.is_newest')}
            from (
              select ${columns}, bool_or(is_newest) as is_newest from (
                select newest.*, true as is_newest from unnest($1::uuid[]) as asked (organization_id)
@@ -85,6 +82,36 @@ export async function lookAtLists(
            ) s
            cross join lateral (${markSql}) c`,
     values: [organizationIds, idleSeconds, listedRunsMax, dataIds, withOpen],
+  });
+  return rows;
+}
+
+/**
+ * The same in a cluster, where Citus finds the newest rows of one organization only: each node sends its own newest, and the
+ * coordinator takes the first of them. So the newest runs are found first, then all are looked at.
+ */
+async function lookAtListsOfCluster(
+  { everyOrganization: { upkeep } }: Database,
+  { organizationIds, listedRunsMax, dataIds, withOpen }: ListScope,
+  idleSeconds: number,
+): Promise<ListedRun[]> {
+  const newest: string[] = [];
+  for (const organizationId of organizationIds) {
+    const { rows } = await upkeep.pool.query<{ data_id: string }>({
+      name: 'list_newest_runs',
+      text: `select data_id from streams where organization_id = $1::uuid and deleted_at is null
+             order by created_at desc, data_id limit $2::integer`,
+      values: [organizationId, listedRunsMax],
+    });
+    newest.push(...rows.map(({ data_id }) => data_id));
+  }
+  const { rows } = await upkeep.pool.query<ListedRun>({
+    name: 'look_at_listed_runs',
+    text: `select ${listedSql('s.data_id = any($3::uuid[])')}
+           from streams s cross join lateral (${markSql}) c
+           where s.organization_id = any($1::uuid[]) and s.deleted_at is null
+             and (s.data_id = any($3::uuid[]) or s.data_id = any($4::uuid[]) or ($5::boolean and s.finalized_at is null))`,
+    values: [organizationIds, idleSeconds, newest, dataIds, withOpen],
   });
   return rows;
 }

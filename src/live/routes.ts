@@ -12,7 +12,7 @@ import type { LiveLimits } from './limits.ts';
 import type { ListFeed } from './list-feed.ts';
 import type { Micros } from './run-facts.ts';
 import { LatestAnswer, LiveOfSeveralQuery, LiveQuery, RunEvents, SeveralEvents } from './schemas.ts';
-import { findFollowedRuns, readChannels } from './store.ts';
+import { findFollowedRun, readChannels } from './store.ts';
 import type { Subscriber, Subscribers } from './subscribers.ts';
 
 export interface LiveDependencies {
@@ -93,7 +93,7 @@ function latestRoute(app: App, { database, idleSeconds, limits }: LiveDependenci
     },
     async (request, reply) => {
       const { organization } = readFor(database, request);
-      const [run] = await findFollowedRuns(organization, [request.params.data_id], idleSeconds);
+      const run = await findFollowedRun(organization, request.params.data_id, idleSeconds);
       if (run === undefined) throw notFound('data_id');
       const { channels } = await readChannels(organization, [run.dataId], [], limits.nearChunksMax);
       // Sent as bytes, without the schema: its serialiser would drop the sign of -0.

@@ -35,28 +35,28 @@ export interface ChangedChannel extends StoredChannel {
 }
 
 /** What is known of a channel from its last read. */
-export type KnownChannel = Pick<StoredChannel, 'channelId' | 'chunkCount' | 'changedAt'>;
+export type KnownChannel = Pick<StoredChannel, 'dataId' | 'channelId' | 'chunkCount' | 'changedAt'>;
 
-/** Those of some runs that the organization has, with their status. */
-export async function findFollowedRuns(
+/** The status of a run; undefined where the organization has no such run. */
+export async function findFollowedRun(
   { organizationId, pool }: OrganizationDatabase,
-  dataIds: readonly string[],
+  dataId: string,
   idleSeconds: number,
-): Promise<{ dataId: string; status: RunStatus }[]> {
+): Promise<{ dataId: string; status: RunStatus } | undefined> {
   const { rows } = await pool.query<{ dataId: string; status: RunStatus }>({
-    name: 'find_followed_runs',
+    name: 'find_followed_run',
     text: `select s.data_id as "dataId", ${statusSql} as status
            from streams s cross join lateral (
-             select max(changed_at) as changed_at from channels where data_id = s.data_id
+             select max(changed_at) as changed_at from channels where data_id = $1::uuid
            ) c
-           where s.data_id = any($1::uuid[]) and s.organization_id = $3::uuid and s.deleted_at is null`,
-    values: [dataIds, idleSeconds, organizationId],
+           where s.data_id = $1::uuid and s.organization_id = $3::uuid and s.deleted_at is null`,
+    values: [dataId, idleSeconds, organizationId],
   });
-  return rows;
+  return rows[0];
 }
 
 /**
- * The channels of some runs that hold chunks and have changed since they were read before; all in one snapshot.
+ * The channels of some runs that hold chunks and have changed since they were read before; each run in one snapshot.
  *
  * A transaction that writes a channel holds the lock of the channel until its commit. So a chunk that was added after a
  * read of the channel has a later `changed_at` than the channel had in that read, however late the commit became visible.
@@ -64,16 +64,42 @@ export async function findFollowedRuns(
  * @returns also the database's clock at that snapshot
  */
 export async function readChannels(
-  { organizationId, pool }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataIds: readonly string[],
   known: readonly KnownChannel[],
   nearChunksMax: number,
 ): Promise<{ readAt: Micros; channels: ChangedChannel[] }> {
+  if (!(await organization.isDistributed()))
+    return readChannelsOf(organization, { ...readChannelsOfRuns, runs: dataIds }, known, nearChunksMax);
+  // In a cluster each run is read on its node, in a snapshot of its own. The earliest of their clocks holds for all of them.
+  const found = { readAt: Number.POSITIVE_INFINITY, channels: [] as ChangedChannel[] };
+  for (const runs of dataIds) {
+    const own = known.filter(({ dataId }) => dataId === runs);
+    const { readAt, channels } = await readChannelsOf(organization, { ...readChannelsOfRun, runs }, own, nearChunksMax);
+    found.readAt = Math.min(found.readAt, readAt);
+    found.channels.push(...channels);
+  }
+  return found;
+}
+
+/** A statement, and the runs whose channels it reads. */
+interface ReadChannels {
+  name: string;
+  text: string;
+  runs: string | readonly string[];
+}
+
+async function readChannelsOf(
+  { organizationId, pool }: OrganizationDatabase,
+  { name, text, runs }: ReadChannels,
+  known: readonly KnownChannel[],
+  nearChunksMax: number,
+): Promise<{ readAt: Micros; channels: ChangedChannel[] }> {
   const { rows } = await pool.query<ChangedChannel & { readAt: Micros }>({
-    name: 'read_followed_channels',
-    text: readChannelsSql,
+    name,
+    text,
     values: [
-      dataIds,
+      runs,
       organizationId,
       plainArray(known.map(({ channelId }) => channelId)),
       plainArray(known.map(({ chunkCount }) => chunkCount)),
@@ -110,7 +136,8 @@ export async function countFollowedRuns(
              from streams s
              left join channels c on c.data_id = s.data_id and c.chunk_count > 0
              left join lateral (
-               select k.chunk_index from chunks k where ${chunksOfChannel} order by k.chunk_index desc limit 1
+               select max(k.chunk_index) as chunk_index from chunks k
+               where k.data_id = c.data_id and k.channel_id = c.channel_id
              ) newest on true
              where s.data_id = any($1::uuid[]) and s.organization_id = $2::uuid and s.deleted_at is null
              group by s.data_id
@@ -120,15 +147,15 @@ export async function countFollowedRuns(
   return { readAt: rows[0]?.readAt as Micros, counts: rows.filter(({ dataId }) => dataId !== null) };
 }
 
-const chunksOfChannel = 'k.data_id = c.data_id and k.channel_id = c.channel_id';
-
 /*
  * The newest reading is found by the index chunks_by_time, between two bounds and without the stream, as in plan-store.ts:
  * with a condition on `data_id`, PostgreSQL may scan all chunks of the run once for each channel. The lower bound is
  * computed in a sub-select of its own. Subtraction is not leakproof, so PostgreSQL 15 would evaluate it only after the
  * row-level security policy, and could not use the index.
+ *
+ * In a cluster a statement is of one run, which it names for every table: so Citus sends it to the node of the run.
  */
-const readChannelsSql = `
+const readChannelsSql = ({ those, stream, ofStream }: Record<'those' | 'stream' | 'ofStream', string>) => `
   select ${micros('statement_timestamp()')} as "readAt", found.*
   from (select) as moment left join (
     select c.data_id as "dataId", c.channel_id as "channelId", c.channel_name as "channelName", c.units,
@@ -142,13 +169,13 @@ const readChannelsSql = `
     left join unnest($3::bigint[], $4::bigint[], $5::float8[]) as known (channel_id, chunk_count, changed_at)
       on known.channel_id = c.channel_id
     cross join lateral (
-      select k.chunk_index from chunks k where ${chunksOfChannel} order by k.chunk_index desc limit 1
+      select k.chunk_index from chunks k where k.data_id = ${stream} and k.channel_id = c.channel_id order by k.chunk_index desc limit 1
     ) newest
     cross join lateral (
       select count(*), min(k.time_min) as time_min, max(k.time_max) as time_max
       from (
         select k.changed_at, k.time_min, k.time_max from chunks k
-        where ${chunksOfChannel} and known.channel_id is not null
+        where k.data_id = ${stream} and k.channel_id = c.channel_id and known.channel_id is not null
         order by k.chunk_index desc limit greatest(c.chunk_count - known.chunk_count, 0) + $6::bigint
       ) k
       where ${micros('k.changed_at')} > known.changed_at
@@ -157,7 +184,7 @@ const readChannelsSql = `
       select min(least(r.time_min, k.time_min)) as time_min, max(greatest(r.time_max, k.time_max)) as time_max
       from chunk_revisions r
       join chunks k on k.data_id = r.data_id and k.channel_id = r.channel_id and k.chunk_index = r.chunk_index
-      where r.data_id = c.data_id and r.channel_id = c.channel_id and ${micros('r.replaced_at')} > known.changed_at
+      where r.data_id = ${stream} and r.channel_id = c.channel_id and ${micros('r.replaced_at')} > known.changed_at
     ) replaced
     cross join lateral (
       select c.time_max - c.chunk_seconds_max - 0.000001 - greatest(abs(c.time_max), 1) * 1e-15 as time_min offset 0
@@ -168,11 +195,21 @@ const readChannelsSql = `
                   else (select p.value from ${pointsOfChunk('k')} p
                         where p.seconds = c.time_max order by p.place desc limit 1) end as value
       from chunks k
-      where k.channel_id::float8 = c.channel_id::float8 and k.time_max = c.time_max
+      where ${ofStream} k.channel_id::float8 = c.channel_id::float8 and k.time_max = c.time_max
         and k.time_min between earliest.time_min and c.time_max
       order by k.chunk_index desc limit 1
     ) latest on true
-    where c.data_id = any($1::uuid[]) and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0
+    where c.data_id = ${those} and s.organization_id = $2::uuid and s.deleted_at is null and c.chunk_count > 0
       and (known.channel_id is null or ${micros('c.changed_at')} <> known.changed_at)
     order by convert_to(c.channel_name, 'UTF8')
   ) found on true`;
+
+const readChannelsOfRuns = {
+  name: 'read_followed_channels',
+  text: readChannelsSql({ those: 'any($1::uuid[])', stream: 'c.data_id', ofStream: '' }),
+};
+
+const readChannelsOfRun = {
+  name: 'read_channels_of_followed_run',
+  text: readChannelsSql({ those: '$1::uuid', stream: '$1::uuid', ofStream: 'k.data_id = $1::uuid and' }),
+};

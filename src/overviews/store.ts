@@ -6,6 +6,7 @@ import type { Database } from '../database/database.ts';
 import { decodeSeries, readSeries, seriesFields, timesColumns, valuesColumns } from '../database/stored-series.ts';
 import { inOneTrip, type Patience } from '../database/transactions.ts';
 import type { CopyRow } from '../lib/copy-binary.ts';
+import { groupBy } from '../lib/group-by.ts';
 import { fanOut } from '../points/overview.ts';
 import {
   type AddressedBlock,
@@ -83,24 +84,47 @@ export async function listBlocksBelow(
  * @returns how many were stored; the others have changed children, or another server has stored them
  */
 export async function storeBlocks(
+  database: Database,
+  blocks: readonly AddressedBlock[],
+  patience: Patience,
+): Promise<number> {
+  if (!(await database.isDistributed())) return storeTogether(database, blocks, patience);
+  let stored = 0;
+  // In a cluster, a statement that writes names one stream. Its transaction is then one of one node.
+  for (const [dataId, own] of groupBy(blocks, ({ address }) => address.dataId))
+    stored += await storeTogether(database, own, patience, dataId);
+  return stored;
+}
+
+/** @param stream the stream of all blocks, if the statements shall name it */
+async function storeTogether(
   { everyOrganization: { ingest } }: Database,
   unordered: readonly AddressedBlock[],
   patience: Patience,
+  stream?: string,
 ): Promise<number> {
   const blocks = unordered.toSorted((one, other) => one.address.channelId - other.address.channelId);
   const addresses = blocks.map(({ address }) => address);
   const statistics = blocks.map((one) => one.statistics);
   const channelIds = bigintArray(addresses.map(({ channelId }) => channelId));
-  const lock = {
-    name: 'lock_channels_of_overviews',
-    text: `select from unnest($1::bigint[]) as r (channel_id)
-           cross join lateral (select from channels where channel_id = r.channel_id limit 1 for share) c`,
-    values: [channelIds],
-  };
+  const lock =
+    stream === undefined
+      ? {
+          name: 'lock_channels_of_overviews',
+          text: `select from unnest($1::bigint[]) as r (channel_id)
+                 cross join lateral (select from channels where channel_id = r.channel_id limit 1 for share) c`,
+          values: [channelIds],
+        }
+      : {
+          name: 'lock_channels_of_stream',
+          text: `select 1 from channels where data_id = $2::uuid and channel_id = any ($1::bigint[])
+                 order by channel_id for share`,
+          values: [channelIds, stream],
+        };
   const level = addresses[0]?.level ?? 1;
   const insert = {
-    name: level === 1 ? 'store_overviews_of_chunks' : 'store_overviews_of_overviews',
-    text: insertSql(level === 1),
+    name: `store_overviews_of_${level === 1 ? 'chunks' : 'overviews'}${stream === undefined ? '' : '_of_stream'}`,
+    text: insertSql(level === 1, stream === undefined ? 'r.data_id' : '$12::uuid'),
     values: [
       ...[
         channelIds,
@@ -110,7 +134,7 @@ export async function storeBlocks(
       ...[blocks.map(({ children }) => children), blocks.map(({ contentsHash }) => contentsHash)],
       ...[statistics.map(({ valueCount }) => valueCount), statistics.map(({ absentCount }) => absentCount)],
       ...[statistics.map(({ sum }) => sum), statistics.map(({ sumRest }) => sumRest)],
-      ...[statistics.map(({ squares }) => squares), level],
+      ...[statistics.map(({ squares }) => squares), level, ...(stream === undefined ? [] : [stream])],
     ],
   };
   const [, , { rowCount }] = await inOneTrip<[unknown, unknown, pg.QueryResult]>(
@@ -121,26 +145,27 @@ export async function storeBlocks(
   return rowCount ?? 0;
 }
 
-function insertSql(isOfChunks: boolean): string {
+/** @param stream SQL of the stream of a block */
+function insertSql(isOfChunks: boolean, stream: string): string {
   const [hash, table, number, below] = isOfChunks
     ? ['content_hash', 'chunks', 'chunk_index', '']
     : ['contents_hash', 'overviews', 'block', 'and "level" = $11::smallint - 1'];
   return `
     insert into overviews (organization_id, data_id, channel_id, "level", block, children, contents_hash,
       value_count, absent_count, value_sum, value_sum_rest, value_squares)
-    select c.organization_id, r.data_id, r.channel_id, $11::smallint, r.block, r.children, r.contents_hash,
+    select c.organization_id, ${stream}, r.channel_id, $11::smallint, r.block, r.children, r.contents_hash,
       r.value_count, r.absent_count, r.value_sum, r.value_sum_rest, r.value_squares
     from unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[],
         $8::float8[], $9::float8[], $10::float8[])
       as r (channel_id, data_id, block, children, contents_hash, value_count, absent_count, value_sum, value_sum_rest,
         value_squares)
     cross join lateral (
-      select organization_id from channels where channel_id = r.channel_id and data_id = r.data_id limit 1
+      select organization_id from channels where channel_id = r.channel_id and data_id = ${stream} limit 1
     ) c
     where (
       select sha256(string_agg(${hash}, ''::bytea order by ${number})) from (
         select ${hash}, ${number} from ${table}
-        where data_id = r.data_id and channel_id = r.channel_id ${below}
+        where data_id = ${stream} and channel_id = r.channel_id ${below}
           and ${number} between r.block * ${fanOut} and r.block * ${fanOut} + ${fanOut - 1}
         offset 0
       ) children

@@ -1,4 +1,4 @@
-import { type ChannelAddress, chunksOf } from '../database/channel-address.ts';
+import { type ChannelAddress, chunksOf, onItsNode } from '../database/channel-address.ts';
 import { copyRows, floatLiteral, integerLiteral as integer, uuidLiteral as uuid } from '../database/copy-out.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { notFound } from '../errors.ts';
@@ -11,7 +11,8 @@ import { isWholeRange, type MsRange, msMax, msOf } from './time.ts';
 /*
  * Statements that find the chunks of a read, without their arrays. Each touches only the chunks that it returns. The chunks of a window
  * are found by the index chunks_by_time, which is on `channel_id::float8`. The condition names only this expression, and not the
- * stream: with the stream PostgreSQL could choose the primary key, and would walk through the whole channel. A sub-select checks that
+ * stream: with the stream PostgreSQL could choose the primary key, and would walk through the whole channel. Only in a cluster the
+ * stream is named too (`onItsNode`). A sub-select checks that
  * the channel belongs to the stream and the stream to the organization. A plan is always complete: when its stream is being removed,
  * the statement fails with 404.
  */
@@ -33,12 +34,13 @@ export async function planByTime(
   range: MsRange,
   { rest, chunksMax }: PlanDependencies,
 ): Promise<ChunkPlan> {
+  const those = await touching(organization, channel, range);
   const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
     const plan = createChunkPlan();
     await copyRows(
       organization,
       `select chunk_index, point_count, time_min, time_max from chunks
-       where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+       where ${those} limit ${integer(rowsMax)}`,
       rest,
       (row) => {
         if (onRow(row)) addChunk(plan, row);
@@ -57,12 +59,13 @@ export async function planWithSummaries(
   { rest, chunksMax }: PlanDependencies,
 ): Promise<SummaryPlan> {
   const numberOf = (row: CopyRow, field: number) => (row.isNull(field) ? Number.NaN : row.float8(field));
+  const those = await touching(organization, channel, range);
   const plan = await readTouching(range, chunksMax, async (rowsMax, onRow) => {
     const plan = createSummaryPlan();
     await copyRows(
       organization,
       `select chunk_index, point_count, time_min, time_max, value_min, value_min_time, value_max, value_max_time
-       from chunks where ${touching(organization, channel, range)} limit ${integer(rowsMax)}`,
+       from chunks where ${those} limit ${integer(rowsMax)}`,
       rest,
       (row) => {
         if (!onRow(row)) return;
@@ -134,17 +137,18 @@ export async function listHighest(
 
 /** The chunks that begin before a time (Unix seconds), the one that begins latest first; at most `chunksMax`. */
 export async function listNewest(
-  { organizationId, pool }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   { dataId, channelId }: ChannelAddress,
   beforeSeconds: number,
   chunksMax: number,
 ): Promise<TimedChunk[]> {
+  const { organizationId, pool } = organization;
   const { rows } = await pool.query<TimedChunk>(
     // '-infinity' gives PostgreSQL a lower bound. Between two bounds it expects few chunks, whatever its statistics say, and walks the
     // index backwards from the end. With an upper bound alone it expects a third of all chunks. Without statistics of the channel it
     // would then sort them.
     `select chunk_index, point_count, time_min, time_max from chunks
-     where channel_id::float8 = $3::float8 and time_min > '-infinity' and time_min < $4::float8 and exists (
+     where ${await onItsNode(organization, 'chunks', dataId)}channel_id::float8 = $3::float8 and time_min > '-infinity' and time_min < $4::float8 and exists (
        select from channels join streams using (data_id)
        where data_id = $2::uuid and channel_id = $3::bigint and streams.organization_id = $1::uuid)
      order by time_min desc limit $5::bigint`,
@@ -232,7 +236,7 @@ const stepsBetween = (indexes: number[]) =>
  * The condition for chunks that may touch a range. Such a chunk begins before the range by at most the span of the longest
  * chunk of the channel. The statement looks that span up itself, so that both are of the same snapshot.
  */
-function touching(organization: OrganizationDatabase, channel: ChannelAddress, range: MsRange): string {
+async function touching(organization: OrganizationDatabase, channel: ChannelAddress, range: MsRange): Promise<string> {
   if (isWholeRange(range)) return `${chunksOf(organization, channel)} and time_min is not null`;
   const seconds = (ms: number, slack: number) => floatLiteral(Math.max(-msMax, Math.min(ms, msMax)) / 1_000 + slack);
   const from = seconds(range.fromMs, -slackSeconds);
@@ -240,7 +244,7 @@ function touching(organization: OrganizationDatabase, channel: ChannelAddress, r
   // say, and takes the index. With one bound, whose value it learns only when it runs, it expects a third of all chunks and reads the
   // whole channel. The subtraction is inside the sub-select: under a row-level security policy PostgreSQL 15 does not use the index for
   // a subtraction outside of it.
-  return `channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
+  return `${await onItsNode(organization, 'chunks', channel.dataId)}channel_id::float8 = ${floatLiteral(channel.channelId)} and time_max >= ${from}
     and time_min between (
       select ${from} - chunk_seconds_max from channels join streams using (data_id)
       where data_id = ${uuid(channel.dataId)} and channel_id = ${integer(channel.channelId)}

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import { listNodes } from '../database/cluster-nodes.ts';
 import { dataFolderBehind } from '../database/data-folder.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../database/database.ts';
 import { passingFailure, ServesNoMore } from '../database/failures.ts';
@@ -9,7 +10,7 @@ import { type DatabaseLimits, databaseLimits } from '../database/limits.ts';
 import { migrate } from '../database/migrate.ts';
 import { migrationProblem, readMigrations } from '../database/migrations.ts';
 import { keepsSessions } from '../database/pooler.ts';
-import { apiRole, explainRoles, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
+import { apiRole, explainRoles, letSeeTimeline, makeLogin, makeRoles, serviceRole } from '../database/roles.ts';
 import { routeTo } from '../database/route.ts';
 import { hasSqlstate, sqlstateClasses } from '../database/sqlstates.ts';
 import { AddressError, loginName, readAddress } from '../lib/postgres-address.ts';
@@ -91,10 +92,12 @@ export async function openUnprepared(
   };
 }
 
-interface PrepareOptions {
+export interface PrepareOptions {
   limits: Pick<ProcessLimits, 'databaseWaitMsMax' | 'databasePauseMs' | 'waitLogMs'>;
   /** Also checks that PostgreSQL loses no commit. Required where chunks will be acknowledged. */
   mustBeDurable: boolean;
+  /** Reads may go to a replica: their role needs one more right. */
+  readsReplica?: boolean;
   /** Called each time that the database does not answer, before the wait for the next attempt. */
   onAway?: () => void;
 }
@@ -107,13 +110,13 @@ interface PrepareOptions {
 export async function prepareDatabase(
   addresses: DatabaseAddresses,
   log: Logger,
-  { limits, mustBeDurable, onAway }: PrepareOptions,
+  { limits, mustBeDurable, readsReplica = false, onAway }: PrepareOptions,
 ): Promise<void> {
   const deadline = performance.now() + limits.databaseWaitMsMax;
   let loggedAt = -Infinity;
   for (;;) {
     try {
-      await bringUpToDate(addresses, log);
+      await bringUpToDate(addresses, log, readsReplica);
       return await check(addresses, mustBeDurable);
     } catch (error) {
       const reason = (error as Error).message;
@@ -136,7 +139,7 @@ export async function prepareDatabase(
  * no pooler in front of it, so there the check for one is left out.
  * @throws Error with a sentence when it cannot be done
  */
-async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise<void> {
+async function bringUpToDate(addresses: DatabaseAddresses, log: Logger, readsReplica: boolean): Promise<void> {
   const { connectionString, ownerUrl, ownsLogin } = addresses;
   if (!ownsLogin) await checkSessions(ownerUrl);
   const owner = openAsOwner(ownerUrl, { onIdleError: () => {}, statementMsMax: 0 });
@@ -147,6 +150,7 @@ async function bringUpToDate(addresses: DatabaseAddresses, log: Logger): Promise
     if (problem !== undefined) throw new Error(problem);
     if (ownerUrl === connectionString && isOfAnother) return;
     await makeRoles(owner);
+    if (readsReplica) await letSeeTimeline(owner);
     const ran = await migrate(owner, { log });
     if (ran.length > 0) log.info({ migrations: ran }, 'migrated the database');
     if (ownerUrl === connectionString) return;
@@ -205,6 +209,18 @@ async function checkDatabase(database: Database, connectionString: string): Prom
       `The table ${bare.rows[0]?.name} lacks its policies, as after a restore into a PostgreSQL without the roles ` +
         `${apiRole} and ${serviceRole}. They are there now: restore the backup once more (docs/operations.md).`,
     );
+  }
+}
+
+/** One line for the log, where the database is a cluster. */
+export async function sayWhereTablesAre(database: Database, log: Logger): Promise<void> {
+  try {
+    if (!(await database.isDistributed())) return;
+    const nodes = await listNodes(database.everyOrganization.upkeep.pool);
+    const workers = nodes.filter(({ isCoordinator, takesStreams }) => !isCoordinator && takesStreams);
+    log.info({ workers: workers.map(({ name }) => name) }, `streams are distributed over ${workers.length} workers`);
+  } catch (error) {
+    log.warn({ err: error }, 'the nodes of the database could not be listed');
   }
 }
 

@@ -18,7 +18,7 @@ import { readProvisioning } from '../provisioning/provisioning-file.ts';
 import type { ProcessLimits } from './limits.ts';
 import { endpointOf, type Front, listen } from './listen.ts';
 import type { DatabaseAddresses, FromServer, Part, ToServer } from './messages.ts';
-import { prepareDatabase } from './open-database.ts';
+import { type PrepareOptions, prepareDatabase, sayWhereTablesAre } from './open-database.ts';
 import { leave, onStopSignal } from './signals.ts';
 import { waitingWelcome, welcome } from './welcome.ts';
 
@@ -74,6 +74,7 @@ export async function serveRequests(
   const database = openDatabase(gate.route, {
     poolMax: Math.max(2, Math.floor(config.DATABASE_POOL_MAX / config.WORKERS)),
     onIdleError: (error) => log.warn({ reason: error.message }, 'lost an idle database connection'),
+    replica: config.READ_DATABASE_URL,
     dataFolder: folder,
     disk: {
       folder: () => config.DATABASE_DISK_DIR ?? folder(),
@@ -82,8 +83,7 @@ export async function serveRequests(
     },
   });
   const prepared = addresses.then(async (found) => {
-    const waiting = { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY };
-    await prepareDatabase(found, log, { limits: waiting, mustBeDurable: true, onAway: gate.refuse });
+    await prepareDatabase(found, log, preparationOf(config, limits, gate.refuse));
     // The key is stored before the gate opens: an early request with BOOTSTRAP_API_KEY must not be answered 401.
     const key = part.isFirst ? await provideIn(found, config, environment, log) : undefined;
     known = found;
@@ -109,12 +109,21 @@ export async function serveRequests(
     const { place, key } = await prepared;
     // Before the welcome is printed: from then on a reader may rely on this process being replaced when it ends.
     send({ type: 'ready' });
+    void sayWhereTablesAre(database, log);
     if (known !== undefined) backups?.start(known.connectionString);
     if (key !== undefined) process.stdout.write(welcome(endpoint, place, key, config.PUBLIC_URL));
   } catch (error) {
     process.send?.({ type: 'refused', why: explainFailure(error) } satisfies FromServer, () => process.exit(1));
   }
 }
+
+/** The start waits for the database as long as it takes. */
+const preparationOf = (config: Config, limits: ProcessLimits, onAway: () => void): PrepareOptions => ({
+  limits: { ...limits, databaseWaitMsMax: Number.POSITIVE_INFINITY },
+  mustBeDurable: true,
+  readsReplica: config.READ_DATABASE_URL !== undefined,
+  onAway,
+});
 
 function backupsOf(config: Config, log: Logger): Schedule | undefined {
   const { BACKUP_DIR: folder, BACKUP_EVERY_HOURS: hours, BACKUP_KEEP: keep } = config;

@@ -8,6 +8,7 @@ import {
   revisionOf,
 } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
+import { totalSizeFunction } from '../database/distribution.ts';
 import { beginPacking } from '../database/packing.ts';
 import { contentHashOf, seriesAsSent } from '../database/stored-series.ts';
 import type { SeriesColumns } from './columns.ts';
@@ -77,7 +78,7 @@ export async function readRows(
        where k.data_id = $1::uuid and k.channel_id = $2::bigint and k.chunk_index = listed.chunk_index
          and ${revisionOf[table]} = listed.revision limit 1
      ) k
-     left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
+     left join channels c on c.data_id = $1::uuid and c.channel_id = k.channel_id
      cross join lateral ${seriesAsSent('k')} a
      where ${isSent}`,
     [dataId, channelId, keys.map(({ chunkIndex }) => chunkIndex), keys.map(({ revision }) => revision)],
@@ -175,8 +176,9 @@ export async function findUnproven<Row extends ContentKey>(
 
 /** Bytes of both tables with their indexes, as the file system sees them. */
 export async function tableBytes(database: Database): Promise<number> {
+  const size = totalSizeFunction(await database.isDistributed());
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ bytes: number }>(
-    `select pg_total_relation_size('chunks') + pg_total_relation_size('chunk_revisions') as bytes`,
+    `select ${size}('chunks') + ${size}('chunk_revisions') as bytes`,
   );
   return rows[0]?.bytes as number;
 }

@@ -1,5 +1,6 @@
 /* Finds due runs in all organizations, for the operator's command only: no route calls it. */
 import type { Database } from '../database/database.ts';
+import { totalSizeFunction } from '../database/distribution.ts';
 import { findFolding } from '../database/folding.ts';
 import type { Named } from './archive-format.ts';
 import type { Rule } from './rules.ts';
@@ -50,33 +51,44 @@ export async function findScope(database: Database, { organization, project, tag
  */
 export async function listDueRuns(database: Database, rule: Rule, after: string, limit: number): Promise<DueRun[]> {
   const isNamed = await comparison(database);
+  const organization = await findOrganization(database, rule.organization);
+  if (organization === undefined) return [];
   const { rows } = await database.everyOrganization.upkeep.pool.query<DueRun>(
-    `select s.data_id as "dataId", s.organization_id as "organizationId", s.stream_name as name, c.points, c.chunks, c.channels,
+    `select s.data_id as "dataId", s.organization_id as "organizationId", s.stream_name as name,
+            coalesce(c.points, 0)::bigint as points, coalesce(c.chunks, 0)::bigint as chunks, coalesce(c.channels, 0)::bigint as channels,
             s.finalized_at is not null as "isFinalized", greatest(s.created_at, s.changed_at, c.changed_at) as "changedAt"
      from streams s
-     join organizations o on o.organization_id = s.organization_id
-     cross join lateral (
-       select coalesce(sum(point_count), 0)::bigint as points, coalesce(sum(chunk_count), 0)::bigint as chunks,
-              count(*)::bigint as channels, max(changed_at) as changed_at
-       from channels where data_id = s.data_id
-     ) c
-     where ${isNamed('o.name', '$1')} and s.deleted_at is null and s.data_id > $5::uuid
+     left join lateral (
+       select data_id, sum(point_count) as points, sum(chunk_count) as chunks, count(*) as channels, max(changed_at) as changed_at
+       from channels where data_id = s.data_id group by data_id
+     ) c on true
+     where s.organization_id = $1::uuid and s.deleted_at is null and s.data_id > $5::uuid
        and ($2::text is null or s.project_id in (
-         select project_id from projects p where p.organization_id = s.organization_id and ${isNamed('p.name', '$2')}))
+         select project_id from projects p where p.organization_id = $1::uuid and ${isNamed('p.name', '$2')}))
        and ($3::text is null or exists (
          select from stream_tags l join tags t on t.tag_id = l.tag_id
          where l.data_id = s.data_id and ${isNamed('t.name', '$3')}))
-       and greatest(s.created_at, s.changed_at, c.changed_at) < clock_timestamp() - make_interval(secs => $4::float8)
+       and greatest(s.created_at, s.changed_at, c.changed_at) < now() - make_interval(secs => $4::float8)
      order by s.data_id limit $6::integer`,
-    [rule.organization, rule.project ?? null, rule.tag ?? null, rule.olderThanSeconds, after, limit],
+    [organization, rule.project ?? null, rule.tag ?? null, rule.olderThanSeconds, after, limit],
   );
   return rows;
 }
 
+async function findOrganization(database: Database, name: string): Promise<string | undefined> {
+  const isNamed = await comparison(database);
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ id: string }>(
+    `select organization_id as id from organizations where ${isNamed('name', '$1')}`,
+    [name],
+  );
+  return rows[0]?.id;
+}
+
 /** About how many bytes a point takes in the database, with indexes. */
 export async function findBytesPerPoint(database: Database): Promise<number> {
+  const size = totalSizeFunction(await database.isDistributed());
   const { rows } = await database.everyOrganization.upkeep.pool.query<{ bytes: number }>(
-    `select (pg_total_relation_size('chunks') / greatest(1, coalesce(sum(point_count), 0)))::float8 as bytes from channels`,
+    `select (${size}('chunks') / greatest(1, (select coalesce(sum(point_count), 0) from channels)))::float8 as bytes`,
   );
   return rows[0]?.bytes as number;
 }

@@ -136,15 +136,15 @@ export interface RestoredRow extends KnownRow {
 }
 
 /**
- * Stores contents of a run: either chunks, or replaced contents.
+ * Stores contents of one run: either chunks, or replaced contents.
  * @throws Error when the run was removed meanwhile
  */
 export function insertContents(database: Database, rows: readonly RestoredRow[], areRevisions: boolean): Promise<void> {
   return inTransaction(database.everyOrganization.upkeep.pool, async (client) => {
     const channelIds = [...new Set(rows.map(({ channelId }) => channelId))];
     const { rowCount } = await client.query(
-      'select from channels where channel_id = any($1::bigint[]) order by channel_id for no key update',
-      [channelIds],
+      'select from channels where data_id = $1::uuid and channel_id = any($2::bigint[]) order by channel_id for no key update',
+      [rows[0]?.item.dataId, channelIds],
     );
     if (rowCount !== channelIds.length) throw new Error('the run was removed while it was restored');
     await client.query({
@@ -170,15 +170,16 @@ const extraParameters = (rows: readonly RestoredRow[]) => [
   textArray(rows.map(({ facts }) => facts.replacing_hash)),
 ];
 
-const timeOf = (micros: string) => `timestamptz 'epoch' + u.${micros} * interval '1 microsecond'`;
+/** Computed without a time zone: a cluster takes no update that computes with one. */
+const timeOf = (micros: string) => `(timestamp 'epoch' + ${micros} * interval '1 microsecond') at time zone 'UTC'`;
 const restored = rowsSqlWith({
   arrays: [
     ...extras.map(({ name }, i) => ({ name, array: `$${rowsParametersCount + 1 + i}::float8[]` })),
     { name: 'replacing_hash', array: `$${replacingAt}::text[]` },
   ],
   columns: [
-    `${timeOf('stored_micros')} as stored_at`,
-    `${timeOf('changed_micros')} as changed_at`,
+    `${timeOf('u.stored_micros')} as stored_at`,
+    `${timeOf('u.changed_micros')} as changed_at`,
     'u.replaced_count::integer as replaced_count',
     'u.revision::integer as revision',
     'u.replaced_by_key_id::bigint as replaced_by_key_id',
@@ -186,13 +187,16 @@ const restored = rowsSqlWith({
   ],
 });
 
+/** Where an insert returns nothing, Citus inserts by a COPY, which policies forbid. */
+const returning = 'returning data_id';
+
 const chunksSql = `
   insert into chunks (${columnNames}, stored_at, changed_at, replaced_count)
-  select ${columnNames}, stored_at, changed_at, replaced_count from (${restored}) r`;
+  select ${columnNames}, stored_at, changed_at, replaced_count from (${restored}) r ${returning}`;
 
 const revisionsSql = `
   insert into chunk_revisions (${keptColumns}, stored_at, replaced_at, revision, replaced_by_key_id, replacing_hash)
-  select ${keptColumns}, stored_at, changed_at, revision, replaced_by_key_id, replacing_hash from (${restored}) r`;
+  select ${keptColumns}, stored_at, changed_at, revision, replaced_by_key_id, replacing_hash from (${restored}) r ${returning}`;
 
 /**
  * Sets the counters of the channels from their chunks, puts the tags on, and makes the run visible. The restore counts as a
@@ -213,20 +217,23 @@ export function finishRestore(
     for (const { name, put_on_at } of run.tags)
       await putTagOn(client, { organizationId, userId }, run, name, put_on_at);
     await client.query(
-      `with restored as (
-         update streams set deleted_at = null, removed_at = null, changed_at = clock_timestamp() where data_id = $1::uuid
-         returning organization_id, data_id, stream_name
-       ) ${auditEntries('stream.unarchive', restoredRun, '$2')}`,
-      [run.data_id, actorParameter(actor)],
+      'update streams set deleted_at = null, removed_at = null, changed_at = clock_timestamp() where data_id = $1::uuid',
+      [run.data_id],
     );
+    await client.query(auditEntries('stream.unarchive', restoredRun, '$3'), [
+      organizationId,
+      run.data_id,
+      actorParameter(actor),
+      run.stream_name,
+    ]);
   });
 }
 
 const restoredRun = {
-  from: 'restored',
+  from: '(select $1::uuid as organization_id, $2::uuid as data_id, left($4::text, 200) as stream_name) as restored',
   organizationId: 'organization_id',
   dataId: 'data_id',
-  details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
+  details: `jsonb_build_object('stream_name', stream_name)`,
 };
 
 async function countChannels(client: pg.PoolClient, run: ArchivedRun, channels: readonly ArchivedChannel[]) {
@@ -236,8 +243,8 @@ async function countChannels(client: pg.PoolClient, run: ArchivedRun, channels: 
     `update channels c
      set chunk_count = k.chunks, point_count = k.points, null_count = k.nulls, time_min = k.time_min, time_max = k.time_max,
          units = newest.units, units_chunk_index = newest.chunk_index, chunk_seconds_max = a.chunk_seconds_max,
-         created_at = timestamptz 'epoch' + a.created_micros * interval '1 microsecond',
-         changed_at = timestamptz 'epoch' + a.changed_micros * interval '1 microsecond'
+         created_at = ${timeOf('a.created_micros')},
+         changed_at = ${timeOf('a.changed_micros')}
      from (
        select unnest($2::text[]) as channel_name, unnest($3::float8[]) as chunks, unnest($4::float8[]) as points,
               unnest($5::float8[]) as nulls, unnest($6::float8[]) as chunk_seconds_max, unnest($7::float8[]) as created_micros,
@@ -247,14 +254,14 @@ async function countChannels(client: pg.PoolClient, run: ArchivedRun, channels: 
      cross join lateral (
        select count(*) as chunks, coalesce(sum(point_count), 0) as points, coalesce(sum(null_count), 0) as nulls,
               min(time_min) as time_min, max(time_max) as time_max
-       from chunks k where k.data_id = found.data_id and k.channel_id = found.channel_id
+       from chunks k where k.data_id = $1::uuid and k.channel_id = found.channel_id
      ) k
      left join lateral (
        select n.units, n.chunk_index from chunks n
-       where n.data_id = found.data_id and n.channel_id = found.channel_id and n.units is not null
+       where n.data_id = $1::uuid and n.channel_id = found.channel_id and n.units is not null
        order by n.chunk_index desc limit 1
      ) newest on true
-     where c.data_id = found.data_id and c.channel_id = found.channel_id
+     where c.data_id = $1::uuid and c.channel_id = found.channel_id
        and k.chunks = a.chunks and k.points = a.points and k.nulls = a.nulls`,
     [
       run.data_id,
@@ -287,7 +294,7 @@ async function putTagOn(
     `insert into stream_tags (data_id, tag_id, organization_id, created_at)
      select $1::uuid, tag_id, organization_id, $4::timestamptz from tags
      where organization_id = $2::uuid and lower(btrim(name)) = lower(btrim($3::text))
-     on conflict do nothing`,
+     on conflict do nothing ${returning}`,
     [run.data_id, organizationId, name, at],
   );
 }

@@ -7,15 +7,15 @@ import { inTransaction } from '../database/transactions.ts';
 import type { ArchivedChannel, ArchivedRun, ContentFacts } from './archive-format.ts';
 
 /**
- * SQL of the state of a run `s`: a hash that changes as soon as a chunk, the entry or a tag of the run changes. Times enter
- * it as numbers, because their text depends on settings of the session.
+ * SQL of the state of a run `s` with the id `$2`: a hash that changes as soon as a chunk, the entry or a tag of the run
+ * changes. Times enter it as numbers, because their text depends on settings of the session.
  */
 const stateOf = `encode(sha256(convert_to(concat_ws('|',
     s.organization_id, s.stream_name, s.project_id, s.physical_sample_id, s.synth_source_id, s.pipeline_status, s.char_source_type, s.note,
     extract(epoch from s.created_at), extract(epoch from s.changed_at), extract(epoch from s.finalized_at),
-    (select string_agg(tag_id::text, ',' order by tag_id) from stream_tags l where l.data_id = s.data_id),
+    (select string_agg(tag_id::text, ',' order by tag_id) from stream_tags l where l.data_id = $2::uuid),
     (select string_agg(concat_ws(',', channel_id, chunk_count, point_count, null_count, extract(epoch from changed_at)), ';' order by channel_id)
-     from channels c where c.data_id = s.data_id)
+     from channels c where c.data_id = $2::uuid)
   ), 'UTF8')), 'hex')`;
 
 /** The times of the run are text with all digits, in UTC. @returns undefined for a run that does not exist or is deleted */
@@ -24,28 +24,33 @@ export async function findRun(
   dataId: string,
 ): Promise<Omit<ArchivedRun, 'organization'> | undefined> {
   const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-  const { rows } = await pool.query<{ run: Omit<ArchivedRun, 'organization'> }>(
-    `select json_build_object(
+  const { rows } = await pool.query<{ run: Omit<ArchivedRun, 'organization' | 'user'>; userId: string }>(
+    `select s.user_id as "userId", json_build_object(
        'data_id', s.data_id, 'stream_name', s.stream_name, 'points_per_chunk', s.points_per_chunk,
        'instrument_type', s.instrument_type, 'pipeline_status', s.pipeline_status, 'char_source_type', s.char_source_type,
        'note', s.note, 'note_changed_at', ${time('s.note_changed_at')}, 'created_at', ${time('s.created_at')},
        'changed_at', ${time('s.changed_at')}, 'finalized_at', ${time('s.finalized_at')},
        'processed_data_id', p.processed_data_id, 'processed_created_at', ${time('p.created_at')},
        'state', ${stateOf},
-       'user', (select json_build_object('id', user_id, 'name', name) from users u where u.user_id = s.user_id),
        'instrument', (select json_build_object('id', synth_source_id, 'name', source_name, 'type', synth_source_type, 'model', source_model,
           'serial_id', serial_id) from growth_instruments i where i.synth_source_id = s.synth_source_id),
        'physical_sample', (select json_build_object('id', physical_sample_id, 'name', name) from physical_samples m
           where m.physical_sample_id = s.physical_sample_id),
        'project', (select json_build_object('id', project_id, 'name', name) from projects j where j.project_id = s.project_id),
        'tags', (select coalesce(json_agg(json_build_object('id', t.tag_id, 'name', t.name, 'put_on_at', ${time('l.created_at')}) order by t.name), '[]')
-          from stream_tags l join tags t on t.tag_id = l.tag_id where l.data_id = s.data_id)
+          from stream_tags l join tags t on t.tag_id = l.tag_id where l.data_id = $2::uuid)
      ) as run
      from streams s join processed_data_entries p on p.data_id = s.data_id
-     where s.organization_id = $1::uuid and s.data_id = $2::uuid and s.deleted_at is null`,
+     where s.organization_id = $1::uuid and s.data_id = $2::uuid and p.data_id = $2::uuid and s.deleted_at is null`,
     [organizationId, dataId],
   );
-  return rows[0]?.run;
+  const [found] = rows;
+  if (found === undefined) return undefined;
+  const users = await pool.query<ArchivedRun['user']>(
+    'select user_id as id, name from users where organization_id = $1::uuid and user_id = $2::uuid',
+    [organizationId, found.userId],
+  );
+  return { ...found.run, user: users.rows[0] as ArchivedRun['user'] };
 }
 
 /** All channels of a run, also those without chunks, in the order of their first use. */
@@ -154,13 +159,16 @@ export async function giveUpUnchanged(
       ids,
     );
     if (rows[0]?.state !== state) return false;
-    await client.query(
-      `with archived as (
-         update streams set deleted_at = clock_timestamp(), removed_at = clock_timestamp() where ${ofRun}
-         returning organization_id, data_id, stream_name
-       ) ${auditEntries('stream.archive', archivedRun, '$3')}`,
-      [...ids, actorParameter(actor)],
+    const archived = await client.query<{ name: string }>(
+      `update streams set deleted_at = clock_timestamp(), removed_at = clock_timestamp() where ${ofRun}
+       returning left(stream_name, 200) as name`,
+      ids,
     );
+    await client.query(auditEntries('stream.archive', archivedRun, '$3'), [
+      ...ids,
+      actorParameter(actor),
+      archived.rows[0]?.name,
+    ]);
     await client.query(`delete from channels where ${ofRun}`, ids);
     return true;
   });
@@ -168,10 +176,10 @@ export async function giveUpUnchanged(
 
 /** What the audit log keeps. After the removal the name of the run is stored nowhere else. */
 const archivedRun = {
-  from: 'archived',
+  from: '(select $1::uuid as organization_id, $2::uuid as data_id, $4::text as stream_name) as archived',
   organizationId: 'organization_id',
   dataId: 'data_id',
-  details: `jsonb_build_object('stream_name', left(stream_name, 200))`,
+  details: `jsonb_build_object('stream_name', stream_name)`,
 };
 
 /** The advisory lock of archiving, removing and restoring. */

@@ -1,4 +1,11 @@
-import { CommitInDoubt, isConflict, isLockTimeout, passingFailure, ServesNoMore } from '../database/failures.ts';
+import {
+  CommitInDoubt,
+  isConflict,
+  isLockTimeout,
+  isNodeAway,
+  passingFailure,
+  ServesNoMore,
+} from '../database/failures.ts';
 import { StreamClosed } from './channel-store.ts';
 import type { IngestItem } from './ingest-rows.ts';
 import { type IngestResult, TryAgain } from './outcomes.ts';
@@ -20,7 +27,7 @@ export interface Apart {
  * Settles requests together, and separates them where one of them blocks the others.
  * - An error that would come again is the error of one request. The requests are halved until that one is alone.
  * - A lock that another session holds: the requests that need it are left out and retried later.
- * - The database is away: all requests are retried later.
+ * - The database is away: all requests are retried later. Those of a node that is away are retried like held ones.
  */
 export async function writeApart({ write, findHeld, limits }: Apart, all: IngestItem[]): Promise<RequestOutcomes> {
   let searchesLeft = limits.searchTriesMax;
@@ -66,7 +73,9 @@ export async function writeApart({ write, findHeld, limits }: Apart, all: Ingest
 
 /** The outcome of a request that the database could not serve: TryAgain where the reason passes, else the error. */
 export const postponed = (error: unknown): Error | TryAgain =>
-  error instanceof ServesNoMore ? error : new TryAgain('away', error as Error, error instanceof CommitInDoubt);
+  error instanceof ServesNoMore
+    ? error
+    : new TryAgain(isNodeAway(error) ? 'held' : 'away', error as Error, error instanceof CommitInDoubt);
 
 const allOf = (items: readonly IngestItem[], outcome: Error | TryAgain): RequestOutcomes =>
   new Map(items.map((item) => [item, outcome]));

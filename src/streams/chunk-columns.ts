@@ -1,7 +1,7 @@
 import { textArray } from '../database/array-literal.ts';
 import { uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
-import { isPacked, type SeriesImage } from '../database/series-image.ts';
+import { bytesApart, isPacked, joinElements, type SeriesImage } from '../database/series-image.ts';
 import type { KnownRow } from './ingest-rows.ts';
 import { longParameters, placeColumns, placeSeries, type Slice, sliceSql } from './series-slices.ts';
 
@@ -169,4 +169,43 @@ function scalarParameter(column: Scalar, rows: readonly KnownRow[]): unknown {
     default:
       return encodeFloat8Array(rows.map(column.of));
   }
+}
+
+/** A column of one row: its name, a parameter, and SQL that makes the column of that parameter. */
+export interface Value {
+  name: string;
+  isKey: boolean;
+  parameter: unknown;
+  sql(parameter: string): string;
+}
+
+/**
+ * The columns of `columnNames` for one row, for a statement whose rows are written one by one. In a cluster that is sent to
+ * their node as it is; rows that a subquery makes would first be stored as a file there.
+ */
+export function valuesOf(row: KnownRow): Value[] {
+  return chunkColumns.map((column) => {
+    const { name, isKey = false } = column;
+    if (isScalar(column)) {
+      const type = column.type === 'hash' ? 'bytea' : column.type;
+      return { name, isKey, parameter: exactly(column.of(row)), sql: (parameter) => `${parameter}::${type}` };
+    }
+    const { slice, type } = column;
+    const image = slice.series === 'time' ? row.image.timestamps : row.image.values;
+    const hasNulls = slice.of === 'sent' && !isPacked(image) && image.hasNulls;
+    const plain = (parameter: string) => `${parameter}::${type}`;
+    const withNulls = (parameter: string) => `array_replace(${plain(parameter)}, 'NaN'::float8, null)`;
+    return { name, isKey, parameter: bytesOf(image, slice.of), sql: hasNulls ? withNulls : plain };
+  });
+}
+
+/** A number as text loses the sign of its zero. */
+const exactly = (value: unknown) => (Object.is(value, -0) ? '-0' : value);
+
+function bytesOf(image: SeriesImage, of: Slice['of']): Buffer | null {
+  if (!isPacked(image)) return of === 'sent' ? joinElements([image.elements]) : null;
+  const { residuals } = image;
+  const end = residuals.length - bytesApart(residuals);
+  const slice = of === 'residuals' ? residuals.subarray(0, end) : residuals.subarray(end);
+  return of === 'sent' || slice.length === 0 ? null : slice;
 }

@@ -2,18 +2,14 @@ import type pg from 'pg';
 import { plainArray, textArray } from '../database/array-literal.ts';
 import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { inOneStatement } from '../database/transactions.ts';
-import { addGrowth } from './channel-growth.ts';
-import {
-  columnNames,
-  keptColumns,
-  keptColumnsOfChunk,
-  replacedColumns,
-  rowsParameters,
-  rowsSql,
-} from './chunk-columns.ts';
+import { addGrowth, channelOfGrowth } from './channel-growth.ts';
+import { columnNames, rowsParameters, rowsSql } from './chunk-columns.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import { type AddressState, type FoundRow, type KnownRow, type Row, sliceKey } from './ingest-rows.ts';
-import { type PartLimits, sendInParts } from './statement-parts.ts';
+import { type Form, inForm, inTwoForms } from './statement-forms.ts';
+import { type PartOptions, sendInParts } from './statement-parts.ts';
+import type { InsertedChunks, StoredChunk } from './stored-chunk.ts';
+import { insertFreeOfStream } from './stream-writes.ts';
 
 /*
  * The statements of a flush. Each works on many rows of any streams. A row carries its organization, and every `where`
@@ -24,50 +20,19 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 
 /** Looks up what is stored at the address of each row, without a lock. @returns one result for each row, in order */
 export async function readAddresses(
-  { pool, patience, grace }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace'>,
+  { pool, patience, grace, form }: Pick<FlushDependencies, 'pool' | 'patience' | 'grace' | 'form'>,
   rows: readonly Row[],
 ): Promise<FoundRow[]> {
-  const statement = {
-    name: 'read_addresses',
-    // `limit` keeps each look-up a subquery of its own, which uses its whole key whatever the planner assumes about the
-    // tables. As a plain join it read all chunks of a channel (140 µs a chunk instead of 4). The result is one row of
-    // arrays, not a row for each look-up: 48 look-ups take 40 µs of this process instead of 80, and 40 µs of PostgreSQL
-    // instead of 33.
-    text: `select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
-                  array_to_json(array_agg(channel_id)) as "channelId",
-                  array_to_json(array_agg(point_count)) as "channelPointCount",
-                  array_to_json(array_agg(is_same)) as "isSame"
-           from (
-             select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
-                    k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
-             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $7::float8[]) with ordinality
-               as r (organization_id, data_id, channel_name, chunk_index, waited, position)
-             left join lateral (
-               select organization_id, points_per_chunk,
-                      finalized_at + make_interval(secs => $5::float8 + r.waited) < clock_timestamp() as closed
-               from streams where data_id = r.data_id and deleted_at is null limit 1
-             ) s on s.organization_id = r.organization_id
-             left join lateral (
-               select channel_id, point_count from channels
-               where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null limit 1
-             ) c on true
-             left join lateral (
-               select content_hash from chunks
-               where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index limit 1
-             ) k on true
-             order by r.position
-           ) found`,
-    values: [
-      uuidArray(rows.map(({ item }) => item.organizationId)),
-      uuidArray(rows.map(({ item }) => item.dataId)),
-      textArray(rows.map(({ channelName }) => channelName)),
-      bigintArray(rows.map(({ item }) => item.chunkIndex)),
-      grace.seconds,
-      Buffer.concat(rows.map(({ image }) => image.contentHash)),
-      plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
-    ],
-  };
-  const result = await inOneStatement<StandingColumns>(pool, statement, patience);
+  const values = [
+    uuidArray(rows.map(({ item }) => item.organizationId)),
+    uuidArray(rows.map(({ item }) => item.dataId)),
+    textArray(rows.map(({ channelName }) => channelName)),
+    bigintArray(rows.map(({ item }) => item.chunkIndex)),
+    grace.seconds,
+    Buffer.concat(rows.map(({ image }) => image.contentHash)),
+    plainArray(rows.map(({ item }) => grace.waitedSeconds(item))),
+  ];
+  const result = await inOneStatement<StandingColumns>(pool, inForm(readStatement, form, values, rows), patience);
   const found = result.rows[0] as StandingColumns;
   return rows.map(({ item, channelName, image }, i) => ({
     item,
@@ -82,6 +47,41 @@ export async function readAddresses(
     },
   }));
 }
+
+// `limit` keeps each look-up a subquery of its own, which uses its whole key whatever the planner assumes about the
+// tables. As a plain join it read all chunks of a channel (140 µs a chunk instead of 4). The result is one row of
+// arrays, not a row for each look-up: 48 look-ups take 40 µs of this process instead of 80, and 40 µs of PostgreSQL
+// instead of 33.
+const readStatement = inTwoForms(
+  'read_addresses',
+  7,
+  ({ and }) => `
+  select array_to_json(array_agg(points_per_chunk)) as "pointsPerChunk", array_to_json(array_agg(closed)) as closed,
+         array_to_json(array_agg(channel_id)) as "channelId",
+         array_to_json(array_agg(point_count)) as "channelPointCount",
+         array_to_json(array_agg(is_same)) as "isSame"
+  from (
+    select s.points_per_chunk, coalesce(s.closed, false) as closed, c.channel_id, c.point_count,
+           k.content_hash = substring($6::bytea from r.position::integer * 32 - 31 for 32) as is_same
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $7::float8[]) with ordinality
+      as r (organization_id, data_id, channel_name, chunk_index, waited, position)
+    left join lateral (
+      select organization_id, points_per_chunk,
+             finalized_at + make_interval(secs => $5::float8 + r.waited) < clock_timestamp() as closed
+      from streams where data_id = r.data_id and deleted_at is null ${and('data_id')} limit 1
+    ) s on s.organization_id = r.organization_id
+    left join lateral (
+      select channel_id, point_count from channels
+      where data_id = r.data_id and channel_name = r.channel_name and s.points_per_chunk is not null
+        ${and('data_id')} limit 1
+    ) c on true
+    left join lateral (
+      select content_hash from chunks
+      where data_id = r.data_id and channel_id = c.channel_id and chunk_index = r.chunk_index ${and('data_id')} limit 1
+    ) k on true
+    order by r.position
+  ) found`,
+);
 
 type StandingColumns = { [Column in keyof AddressState]: AddressState[Column][] };
 
@@ -98,13 +98,6 @@ interface Inserted {
   pointCount: number;
 }
 
-export interface InsertedChunks {
-  /** By `sliceKey`. */
-  inserted: Set<string>;
-  /** Points of each channel afterwards, by channel id. */
-  totals: Map<number, number>;
-}
-
 /**
  * Inserts the chunks whose slice is free, and adds them to the counters of their channels. Chunks whose slice is taken
  * are left alone. The unit of a channel is that of its highest chunk that has one.
@@ -112,20 +105,19 @@ export interface InsertedChunks {
 export async function insertChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  limits: PartLimits,
+  options: PartOptions,
 ): Promise<InsertedChunks> {
+  if (options.form === 'one stream') return insertFreeOfStream(client, rows);
   const inserted = new Set<string>();
   const totals = new Map<number, number>();
   const statement = { name: 'insert_chunks', text: insertSql, values: rowsParameters };
-  for (const { channelId, chunkIndexes, pointCount } of await sendInParts<Inserted>(client, rows, limits, statement)) {
+  const answers = await sendInParts<Inserted>(client, rows, options.limits, statement);
+  for (const { channelId, chunkIndexes, pointCount } of answers) {
     for (const index of chunkIndexes) inserted.add(sliceKey(channelId, index));
     totals.set(channelId, pointCount);
   }
   return { inserted, totals };
 }
-
-/** The place (ctid) of a channel's row. The channel is locked, so only this statement itself can move its row. */
-const channelOfGrowth = 'select ctid from channels where channel_id = g.channel_id limit 1';
 
 const insertSql = `
   with inserted as (
@@ -140,7 +132,7 @@ const insertSql = `
            (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
     from inserted group by data_id, channel_id
   )
-  update channels c set ${addGrowth}
+  update channels c set ${addGrowth()}
   from growth g cross join lateral (${channelOfGrowth}) as found
   where c.ctid = found.ctid
   returning c.channel_id as "channelId", g.chunk_indexes::float8[] as "chunkIndexes", c.point_count as "pointCount"`;
@@ -160,103 +152,54 @@ export interface ChunkRun {
  * Later, a mere replay of a chunk would cause that write (1.8 kB a chunk).
  */
 export async function touchChunks(
-  { pool, patience }: Pick<FlushDependencies, 'pool' | 'patience'>,
+  { pool, patience, form }: Pick<FlushDependencies, 'pool' | 'patience' | 'form'>,
   runs: readonly ChunkRun[],
 ): Promise<void> {
-  const statement = {
-    name: 'touch_chunks',
-    // Counting a column reads the rows. Counting rows might read the index alone.
-    text: `select sum(k.count)
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
-             as r (data_id, channel_id, first_index, last_index)
-           cross join lateral (
-             select count(point_count) from chunks
-             where data_id = r.data_id and channel_id = r.channel_id
-               and chunk_index between r.first_index and r.last_index
-           ) k`,
-    values: [
-      uuidArray(runs.map(({ dataId }) => dataId)),
-      bigintArray(runs.map(({ channelId }) => channelId)),
-      bigintArray(runs.map(({ firstIndex }) => firstIndex)),
-      bigintArray(runs.map(({ lastIndex }) => lastIndex)),
-    ],
-  };
-  await inOneStatement(pool, statement, patience);
+  const values = [
+    uuidArray(runs.map(({ dataId }) => dataId)),
+    bigintArray(runs.map(({ channelId }) => channelId)),
+    bigintArray(runs.map(({ firstIndex }) => firstIndex)),
+    bigintArray(runs.map(({ lastIndex }) => lastIndex)),
+  ];
+  await inOneStatement(pool, inForm(touchStatement, form, values, runs), patience);
 }
 
-/** A chunk that is stored in a slice, with the counters of its channel. */
-export interface StoredChunk {
-  channelId: number;
-  chunkIndex: number;
-  contentHash: Buffer;
-  timeMin: number | null;
-  timeMax: number | null;
-  units: string | null;
-  channelPointCount: number;
-  channelTimeMin: number | null;
-  channelTimeMax: number | null;
-}
+// Counting a column reads the rows. Counting rows might read the index alone.
+const touchStatement = inTwoForms(
+  'touch_chunks',
+  4,
+  ({ and }) => `
+  select sum(k.count)
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+    as r (data_id, channel_id, first_index, last_index)
+  cross join lateral (
+    select count(point_count) from chunks
+    where data_id = r.data_id and channel_id = r.channel_id
+      and chunk_index between r.first_index and r.last_index ${and('data_id')}
+  ) k`,
+);
 
 /** The chunks that are stored in the slices of the rows, by `sliceKey`. */
 export async function readStoredChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
+  form: Form,
 ): Promise<Map<string, StoredChunk>> {
-  const result = await client.query<StoredChunk>({
-    name: 'read_stored_chunks',
-    text: `select k.channel_id as "channelId", k.chunk_index as "chunkIndex", k.content_hash as "contentHash",
-                  k.time_min as "timeMin", k.time_max as "timeMax", k.units, c.point_count as "channelPointCount",
-                  c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
-           cross join lateral (
-             select * from chunks
-             where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
-           ) k
-           cross join lateral (select * from channels where channel_id = r.channel_id limit 1) c`,
-    values: placeParameters(rows),
-  });
+  const result = await client.query<StoredChunk>(inForm(readStoredStatement, form, placeParameters(rows), rows));
   return new Map(result.rows.map((row) => [sliceKey(row.channelId, row.chunkIndex), row]));
 }
 
-/**
- * Replaces whole chunks, keeps their previous content as revisions, and corrects the counters of their channels by the
- * difference. Span and unit only grow here; recountChannels lets them shrink.
- * @returns the points of their channels
- */
-export async function replaceChunks(
-  client: pg.PoolClient,
-  rows: readonly KnownRow[],
-  limits: PartLimits,
-): Promise<{ channelId: number; pointCount: number }[]> {
-  return sendInParts(client, rows, limits, { name: 'replace_chunks', text: replaceSql, values: rowsParameters });
-}
-
-const replaceSql = `
-  with r as (${rowsSql}),
-  before as materialized (
-    select r.*, k.ctid as place, k.point_count as points_before, k.null_count as nulls_before
-    from r cross join lateral (
-      select ctid, point_count, null_count from chunks
-      where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index limit 1
-    ) k
-  ), kept as (
-    insert into chunk_revisions (${keptColumns}, revision, replaced_by_key_id, stored_at, replacing_hash)
-    select ${keptColumnsOfChunk}, k.replaced_count + 1, b.key_id, k.changed_at, b.content_hash
-    from before b join chunks k on k.ctid = b.place
-  ), replaced as (
-    update chunks k
-    set ${replacedColumns}, changed_at = clock_timestamp(), replaced_count = k.replaced_count + 1
-    from before b
-    where k.ctid = b.place
-  ), growth as (
-    select data_id, channel_id, 0 as chunks, sum(point_count - points_before) as points,
-           sum(null_count - nulls_before) as nulls, min(time_min) as time_min, max(time_max) as time_max,
-           max(time_max - time_min) as seconds_max,
-           max(chunk_index) filter (where units is not null) as units_chunk_index,
-           (array_agg(units order by chunk_index desc) filter (where units is not null))[1] as units
-    from before group by data_id, channel_id
-  )
-  update channels c set ${addGrowth}
-  from growth g cross join lateral (${channelOfGrowth}) as found
-  where c.ctid = found.ctid
-  returning c.channel_id as "channelId", c.point_count as "pointCount"`;
+const readStoredStatement = inTwoForms(
+  'read_stored_chunks',
+  3,
+  ({ and }) => `
+  select k.channel_id as "channelId", k.chunk_index as "chunkIndex", k.content_hash as "contentHash",
+         k.time_min as "timeMin", k.time_max as "timeMax", k.units, k.point_count as "pointCount", k.null_count as "nullCount",
+         c.point_count as "channelPointCount", c.time_min as "channelTimeMin", c.time_max as "channelTimeMax"
+  from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as r (data_id, channel_id, chunk_index)
+  cross join lateral (
+    select * from chunks
+    where data_id = r.data_id and channel_id = r.channel_id and chunk_index = r.chunk_index ${and('data_id')} limit 1
+  ) k
+  cross join lateral (select * from channels where channel_id = r.channel_id ${and('data_id')} limit 1) c`,
+);

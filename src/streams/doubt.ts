@@ -55,10 +55,10 @@ async function resolveUnderLock(
   rows: KnownRow[],
   now: () => number,
 ): Promise<{ stored: (KnownRow & Stored)[]; overtaken: Map<IngestItem, string[]> }> {
-  await lockChannels(client, rows);
+  await lockChannels(client, rows, deps.form);
   const offsetSeconds = await clockOffset(client, now);
   const sentSeconds = ({ item }: KnownRow) => offsetSeconds + (item.inDoubtSince ?? now()) / 1_000;
-  const chunks = await readDoubtfulChunks(client, rows, sentSeconds);
+  const chunks = await readDoubtfulChunks(client, rows, sentSeconds, deps.form);
   const findings = new Map(rows.map((row) => [row, judge(row, chunks.get(sliceOf(row)))]));
   const overtaken = new Map<IngestItem, string[]>();
   for (const [{ item, channelName }, finding] of findings) {

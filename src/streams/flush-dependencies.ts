@@ -3,6 +3,7 @@ import type { Patience } from '../database/transactions.ts';
 import type { OnCommitted } from './committed.ts';
 import type { IngestItem } from './ingest-rows.ts';
 import type { KnownChannels } from './known-channels.ts';
+import type { Form } from './statement-forms.ts';
 import type { PartLimits } from './statement-parts.ts';
 
 /** Until when a finalized stream takes chunks. */
@@ -34,6 +35,8 @@ export interface FlushDependencies {
   patience: Patience;
   grace: Grace;
   limits: PartLimits;
+  /** In a cluster a flush writes stream by stream. */
+  form: Form;
   known: KnownChannels;
   /** Called with what a transaction has stored, after its commit. */
   onCommitted: OnCommitted;

@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
+import { groupBy } from '../lib/group-by.ts';
 import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
@@ -9,6 +10,8 @@ import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { byRequest, type IngestResult, TryAgain } from './outcomes.ts';
+import { createPlaces } from './places.ts';
+import type { Form } from './statement-forms.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
 
@@ -47,26 +50,39 @@ interface FlushOptions {
 }
 
 /**
+ * For each transaction in a cluster: a node sees no settings of the session. So it looks channels up by their index, in the
+ * order in which all transactions lock them, as one PostgreSQL does (`ingestSettings` of database.ts).
+ */
+const nodeSettings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' };
+
+/**
  * Makes a Flush. The caller never passes two requests for one slice (the batcher sees to it). What it remembers is local to this process.
  */
 export function createFlush({ listeners = [], report = () => {}, ...given }: FlushOptions): Flush {
-  const { database, graceSeconds, limits, now } = given;
+  const { database, graceSeconds, limits: all, now } = given;
   const pool = database.everyOrganization.ingest;
-  const known = given.known ?? createKnownChannels(limits.knownChannelsMax);
+  const known = given.known ?? createKnownChannels(all.knownChannelsMax);
   const grace = createGrace(graceSeconds, now);
-  const touch = createTouch({ pool, patience: limits, delayMs: limits.touchDelayMs });
-  const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const deps = (lockMsMax: number): FlushDependencies => ({
-    ...{ pool, known, grace, onCommitted, limits },
-    patience: { ...limits, lockMsMax },
+  const touch = createTouch({
+    pool,
+    patience: all,
+    delayMs: all.touchDelayMs,
+    isDistributed: database.isDistributed,
   });
-  const findHeld = (items: IngestItem[]) => heldAmong(deps(limits.searchLockMsMax), items);
-  const apart = (
-    items: IngestItem[],
-    how: (deps: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
-  ) => writeApart({ write: (part, lockMsMax) => how(deps(lockMsMax), part), findHeld, limits }, items);
+  const onCommitted = tellAll([known.note, touch, ...listeners], report);
+  const inTurn = createPlaces(all.streamsAtATimeMax);
 
-  async function flush(items: IngestItem[]) {
+  async function flush(items: IngestItem[], form: Form) {
+    const limits = form === 'one stream' ? { ...all, lockMsMax: all.clusterLockMsMax } : all;
+    const deps = (lockMsMax: number): FlushDependencies => ({
+      ...{ pool, known, grace, onCommitted, limits, form },
+      patience: { ...limits, lockMsMax, ...(form === 'one stream' && { settings: nodeSettings }) },
+    });
+    const findHeld = (some: IngestItem[]) => heldAmong(deps(limits.searchLockMsMax), some);
+    const apart = (
+      some: IngestItem[],
+      how: (deps: FlushDependencies, items: IngestItem[]) => Promise<RequestOutcomes>,
+    ) => writeApart({ write: (part, lockMsMax) => how(deps(lockMsMax), part), findHeld, limits }, some);
     const fresh = items.filter(({ inDoubtSince }) => inDoubtSince === undefined);
     const outcomes = await writeAhead(deps(limits.lockMsMax), fresh, findHeld);
     const absence = [...outcomes.values()].find((outcome) => outcome instanceof TryAgain && outcome.why === 'away');
@@ -82,8 +98,25 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
     return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
   }
 
+  /** Each stream by itself, so that each transaction is the matter of one node. */
+  async function flushByStream(items: IngestItem[]) {
+    const outcomes: RequestOutcomes = new Map();
+    const ofStream = async (some: IngestItem[]) => {
+      const ofThem = await inTurn(() => flush(some, 'one stream'));
+      some.forEach((item, i) => void outcomes.set(item, ofThem[i] as IngestResult | Error | TryAgain));
+    };
+    await Promise.all([...groupBy(items, ({ dataId }) => dataId).values()].map(ofStream));
+    return items.map((item) => outcomes.get(item) as IngestResult | Error | TryAgain);
+  }
+
+  async function flushAll(items: IngestItem[]) {
+    const isDistributed = await database.isDistributed().catch(postponed);
+    if (typeof isDistributed !== 'boolean') return items.map(() => isDistributed);
+    return isDistributed ? flushByStream(items) : flush(items, 'any streams');
+  }
+
   return async (items) => {
-    const outcomes = await flush(items);
+    const outcomes = await flushAll(items);
     if (outcomes.some((outcome) => outcome instanceof TryAgain && outcome.why === 'away')) known.forgetAll();
     return outcomes;
   };

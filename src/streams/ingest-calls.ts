@@ -30,7 +30,7 @@ export function createIngestCalls(
   limits: StreamLimits,
   now: () => number,
 ): IngestCalls {
-  const options = { outage, now, limits: { callMsMax: limits.waitMsMax } };
+  const options = { outage, now, limits: { callMsMax: limits.waitMsMax, nodeRetryMs: limits.heldRetryMs } };
   const patience = { lateAnswerMs: limits.lateAnswerMs, lookMsMax: limits.lookMsMax };
   const waiting = createRotation<() => void>();
   const ofOrganization = new Map<string, number>();

@@ -28,6 +28,11 @@ export const streamLimits = {
   flushesMax: 3,
   /** How long a flush may take until another one, of other channels, begins beside it. */
   slowFlushMs: 250,
+  /**
+   * Streams that one server process writes at the same time in a cluster, each in a transaction of its own. Three of the
+   * connections of ingest are left for calls and for the touching of rows.
+   */
+  streamsAtATimeMax: 5,
   /** Chunks that wait for a flush; over it 503. */
   queueRowsMax: 100_000,
   /** Bytes of arrays that wait for a flush; over it 503. */
@@ -52,6 +57,8 @@ export const streamLimits = {
    * lock.
    */
   lockMsMax: 150,
+  /** The same in a cluster, where a transaction takes several trips to a node. */
+  clusterLockMsMax: 600,
   /** The same while a flush searches for the requests that it has to leave out. */
   searchLockMsMax: 40,
   /** How many lock timeouts a flush accepts in that search; requests without an outcome by then are retried later. */

@@ -1,13 +1,12 @@
 import type pg from 'pg';
-import { textArray } from '../database/array-literal.ts';
-import { bigintArray, uuidArray } from '../database/binary-array.ts';
 import { encodeFloat8Array } from '../database/float8-array.ts';
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
 import { notFound } from '../errors.ts';
-import { addGrowth } from './channel-growth.ts';
+import { addGrowth, channelParameters, growthOf } from './channel-growth.ts';
 import { columnNames, rowsParameters, rowsParametersCount, rowsSqlWith } from './chunk-columns.ts';
 import type { KnownRow } from './ingest-rows.ts';
-import { type PartLimits, sendInParts } from './statement-parts.ts';
+import { type PartOptions, sendInParts } from './statement-parts.ts';
+import { insertNewOfStream } from './stream-writes.ts';
 
 /*
  * The statement for new chunks, which nearly all are. It first corrects the counters of the channels, which locks the
@@ -27,10 +26,11 @@ import { type PartLimits, sendInParts } from './statement-parts.ts';
 export async function insertNewChunks(
   client: pg.PoolClient,
   rows: readonly KnownRow[],
-  limits: PartLimits,
+  { limits, form }: PartOptions,
 ): Promise<Map<number, number>> {
   // In the order in which every transaction locks channels, across all parts.
   const ordered = rows.toSorted(inOrder);
+  if (form === 'one stream') return insertNewOfStream(client, ordered);
   const grown = await sendInParts<Grown>(client, ordered, limits, {
     name: 'insert_new_chunks',
     text: insertSql,
@@ -53,86 +53,7 @@ interface Grown {
   pointCount: number;
 }
 
-/** What a channel grows by. */
-interface Growth {
-  row: KnownRow;
-  chunks: number;
-  points: number;
-  nulls: number;
-  timeMin: number | null;
-  timeMax: number | null;
-  secondsMax: number | null;
-  /** Of the highest chunk that has a unit. */
-  units: string | null;
-  unitsChunkIndex: number | null;
-}
-
-/** @param rows sorted by channel. @returns also the place of each row's channel in `channels`, counted from 1 */
-function growthOf(rows: readonly KnownRow[]): { channels: Growth[]; places: number[] } {
-  const channels: Growth[] = [];
-  const places = rows.map((row) => {
-    let growth = channels.at(-1);
-    if (growth === undefined || !isSameChannel(growth.row, row)) {
-      growth = { row, ...{ chunks: 0, points: 0, nulls: 0, units: null, unitsChunkIndex: null }, ...noSpan };
-      channels.push(growth);
-    }
-    add(growth, row);
-    return channels.length;
-  });
-  return { channels, places };
-}
-
-const noSpan = { timeMin: null, timeMax: null, secondsMax: null };
-
-// Not by the id alone: two channels can have one id if one is remembered from a database that has since been replaced.
-const isSameChannel = (one: KnownRow, other: KnownRow) =>
-  one.channelId === other.channelId &&
-  one.channelName === other.channelName &&
-  one.item.dataId === other.item.dataId &&
-  one.item.organizationId === other.item.organizationId;
-
-function add(growth: Growth, { image, item }: KnownRow): void {
-  growth.chunks++;
-  growth.points += image.pointCount;
-  growth.nulls += image.nullCount;
-  if (image.timeMin !== null && image.timeMax !== null) {
-    growth.timeMin = Math.min(growth.timeMin ?? image.timeMin, image.timeMin);
-    growth.timeMax = Math.max(growth.timeMax ?? image.timeMax, image.timeMax);
-    growth.secondsMax = Math.max(growth.secondsMax ?? 0, image.timeMax - image.timeMin);
-  }
-  if (image.units !== null && item.chunkIndex > (growth.unitsChunkIndex ?? -1)) {
-    growth.units = image.units;
-    growth.unitsChunkIndex = item.chunkIndex;
-  }
-}
-
 const first = rowsParametersCount + 1;
-const channelParameters = [
-  { name: 'channel_id', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ row }) => row.channelId)) },
-  {
-    name: 'organization_id',
-    type: 'uuid',
-    of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.organizationId)),
-  },
-  { name: 'data_id', type: 'uuid', of: (all: Growth[]) => uuidArray(all.map(({ row }) => row.item.dataId)) },
-  { name: 'channel_name', type: 'text', of: (all: Growth[]) => textArray(all.map(({ row }) => row.channelName)) },
-  { name: 'chunks', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ chunks }) => chunks)) },
-  { name: 'points', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ points }) => points)) },
-  { name: 'nulls', type: 'bigint', of: (all: Growth[]) => bigintArray(all.map(({ nulls }) => nulls)) },
-  { name: 'time_min', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMin }) => timeMin)) },
-  { name: 'time_max', type: 'float8', of: (all: Growth[]) => encodeFloat8Array(all.map(({ timeMax }) => timeMax)) },
-  {
-    name: 'seconds_max',
-    type: 'float8',
-    of: (all: Growth[]) => encodeFloat8Array(all.map(({ secondsMax }) => secondsMax)),
-  },
-  { name: 'units', type: 'text', of: (all: Growth[]) => textArray(all.map(({ units }) => units)) },
-  {
-    name: 'units_chunk_index',
-    type: 'float8',
-    of: (all: Growth[]) => encodeFloat8Array(all.map(({ unitsChunkIndex }) => unitsChunkIndex)),
-  },
-];
 const placesParameter = first + channelParameters.length;
 
 function parametersOf(rows: readonly KnownRow[]): unknown[] {
@@ -151,7 +72,7 @@ function parametersOf(rows: readonly KnownRow[]): unknown[] {
  */
 const insertSql = `
   with grown as (
-    update channels c set ${addGrowth}
+    update channels c set ${addGrowth()}
     from unnest(${channelParameters.map(({ type }, i) => `$${first + i}::${type}[]`).join(', ')})
       as g (${channelParameters.map(({ name }) => name).join(', ')})
     where c.channel_id = any(array[g.channel_id]) and c.organization_id = g.organization_id

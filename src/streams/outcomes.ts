@@ -14,8 +14,8 @@ export type IngestResult = Map<string, Stored>;
 
 /**
  * The outcome of an item that a flush could not settle: it is to be retried. `held` says that others are in its way: a
- * session that keeps a lock, writers that were faster each time, or a finalize whose grace ended meanwhile. Retrying finds
- * out; the items of other channels go on.
+ * session that keeps a lock, writers that were faster each time, or a finalize whose grace ended meanwhile. Or, in a
+ * cluster, their node is away. Retrying finds out; the items of other channels go on.
  */
 export class TryAgain {
   readonly why: 'away' | 'held';

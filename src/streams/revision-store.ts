@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts';
 import { decodeFloat8Array } from '../database/float8-array.ts';
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { timestampsOfChunk, valuesOfChunk } from '../database/stored-series.ts';
+import { groupBy } from '../lib/group-by.ts';
 import type { ChannelReadings } from './chunk-image.ts';
 
 /* The previous contents of replaced chunks: table chunk_revisions, which replaceChunks in chunk-store.ts fills. */
@@ -45,13 +46,47 @@ const readingsOf = (image: Buffer) =>
  * @returns how many
  */
 export async function deleteOldRevisions(database: Database, keepDays: number, countMax: number): Promise<number> {
+  if (await database.isDistributed()) return deleteByStream(database, keepDays, countMax);
   const { rowCount } = await database.everyOrganization.upkeep.pool.query({
     name: 'delete_old_revisions',
     text: `delete from chunk_revisions where ctid = any (array(
              select ctid from chunk_revisions
-             where replaced_at < clock_timestamp() - make_interval(days => $1::integer)
-             order by replaced_at limit $2::integer for update skip locked))`,
+             where ${isOld} order by replaced_at limit $2::integer for update skip locked))`,
     values: [keepDays, countMax],
   });
   return rowCount ?? 0;
+}
+
+const isOld = 'replaced_at < clock_timestamp() - make_interval(days => $1::integer)';
+
+/** The same in a cluster: stream by stream, by key. Another server that does so at the same time waits, and removes nothing. */
+async function deleteByStream(database: Database, keepDays: number, countMax: number): Promise<number> {
+  const { pool } = database.everyOrganization.upkeep;
+  const { rows } = await pool.query<Revision>(
+    `select data_id as "dataId", channel_id as "channelId", chunk_index as "chunkIndex", revision from chunk_revisions
+     where ${isOld} order by replaced_at limit $2::integer`,
+    [keepDays, countMax],
+  );
+  for (const [dataId, ofStream] of groupBy(rows, (row) => row.dataId)) {
+    await pool.query(
+      `delete from chunk_revisions k
+       using unnest($2::bigint[], $3::bigint[], $4::integer[]) as r (channel_id, chunk_index, revision)
+       where k.data_id = $1::uuid and k.channel_id = r.channel_id and k.chunk_index = r.chunk_index
+         and k.revision = r.revision`,
+      [
+        dataId,
+        ofStream.map(({ channelId }) => channelId),
+        ofStream.map(({ chunkIndex }) => chunkIndex),
+        ofStream.map(({ revision }) => revision),
+      ],
+    );
+  }
+  return rows.length;
+}
+
+interface Revision {
+  dataId: string;
+  channelId: number;
+  chunkIndex: number;
+  revision: number;
 }

@@ -18,10 +18,11 @@ import { createIngestCalls } from './ingest-calls.ts';
 import { type Arrival, channelKey, type IngestItem } from './ingest-rows.ts';
 import { createKnownChannels } from './known-channels.ts';
 import { type StreamLimits, streamLimits } from './limits.ts';
+import { openStream } from './open-stream.ts';
 import { type ChunkOutcome, type IngestResult, type Stored, TryAgain } from './outcomes.ts';
 import { type RevisionAddress, readRevision } from './revision-store.ts';
 import type { ChunkReceipt, InitializeBody, StreamIds } from './schemas.ts';
-import { type FoundLinks, finalizeStream, findOwnLinks, insertStream, type MemberLimits } from './store.ts';
+import { finalizeStream, type MemberLimits } from './store.ts';
 
 /*
  * The guarantees of ingest are documented where they are kept. flush.ts: commit before receipt, all or nothing, exact
@@ -128,13 +129,9 @@ export function createStreamService(options: Options): StreamService {
       const refusal = database.disk.refusal();
       if (refusal !== undefined) throw new ApiError('insufficient_storage', `${refusal} No stream was opened.`);
       const organization = database.as(identity.organizationId);
-      // Chosen before the first attempt, so that a retry after a lost answer makes the same stream.
-      const ids = { data_id: newId(), processed_data_id: newId() };
-      const stream = { ...body, ...ids, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
-      return calls.run(organization.organizationId, arrivedAt, async (patience) => {
-        checkLinks(body, await findOwnLinks(organization, patience, body, memberLimits), memberLimits);
-        return insertStream(organization, patience, stream);
-      });
+      const fields = { ...body, user_id: identity.userId, stream_name: streamName(body, wallClock()) };
+      const open = openStream(organization, fields, memberLimits, newId);
+      return calls.run(organization.organizationId, arrivedAt, open);
     },
 
     ingest(identity, dataId, chunkIndex, arrivals, arrivedAt = now(), originOf = undefined) {
@@ -236,15 +233,6 @@ function acknowledge(item: IngestItem, result: IngestResult, metrics: Options['m
   for (const [outcome, count] of chunks) metrics.chunks.inc({ outcome }, count);
   if (points > 0) metrics.points.inc(points);
   return { receipts, outcomes };
-}
-
-function checkLinks(body: InitializeBody, found: FoundLinks, limits: MemberLimits): void {
-  if (body.synth_source_id != null && !found.instrument) throw notFound('Growth instrument');
-  if (body.physical_sample_id != null && !found.sample) throw notFound('Physical sample');
-  if (body.project_id != null && !found.project) throw notFound('Project');
-  const full = (sentence: string) => new ApiError('conflict', `${sentence}; no stream was opened.`);
-  if (found.isProjectFull) throw full(`A project has at most ${limits.projectSamplesMax} samples (projectSamplesMax)`);
-  if (found.isSampleFull) throw full(`A sample has at most ${limits.sampleProjectsMax} projects (sampleProjectsMax)`);
 }
 
 function streamName(body: InitializeBody, now: number): string {

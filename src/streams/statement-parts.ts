@@ -2,9 +2,15 @@ import type pg from 'pg';
 import { nextTurn } from '../lib/turns.ts';
 import type { KnownRow } from './ingest-rows.ts';
 import type { StreamLimits } from './limits.ts';
+import type { Form } from './statement-forms.ts';
 
 /** The limits that decide how a statement of many rows is split. */
 export type PartLimits = Pick<StreamLimits, 'flushRowsMax' | 'statementRowsMax'>;
+
+export interface PartOptions {
+  limits: PartLimits;
+  form: Form;
+}
 
 /**
  * Sends a statement for many rows, in parts. A request of very many chunks is a flush by itself; each of its parts is

@@ -74,47 +74,86 @@ export type NewStream = Omit<InitializeBody, 'stream_name'> & StreamIds & { stre
  * of it, as when the SDK tracks it there.
  */
 export async function insertStream(
-  { organizationId, runAsIngest }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   patience: Patience,
   stream: NewStream,
 ): Promise<StreamIds> {
   const { data_id, processed_data_id } = stream;
-  const statement = {
+  const statements = (await organization.isDistributed())
+    ? insertEach(organization, stream)
+    : insertAll(organization, stream);
+  await organization.runAsIngest(statements, patience);
+  return { data_id, processed_data_id };
+}
+
+const streamSql = `
+  insert into streams (data_id, organization_id, user_id, stream_name, points_per_chunk, instrument_type,
+                       synth_source_id, physical_sample_id, project_id)
+  values ($1::uuid, $2::uuid, $3::uuid, $4::text, $5::integer, $6::text, $7::integer, $8::uuid, $9::uuid)
+  on conflict do nothing`;
+
+const streamParameters = ({ organizationId }: OrganizationDatabase, stream: NewStream) => [
+  stream.data_id,
+  organizationId,
+  stream.user_id,
+  stream.stream_name,
+  stream.points_per_chunk,
+  stream.instrument_type ?? null,
+  stream.synth_source_id ?? null,
+  stream.physical_sample_id ?? null,
+  stream.project_id ?? null,
+];
+
+/** @param members a query of its columns */
+const memberSql = (members: string) => `
+  member as (
+    insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
+    ${members}
+    on conflict do nothing
+    returning project_id
+  )`;
+/** @param organizationId a parameter */
+const projectSql = (organizationId: string) => `
+  update projects set changed_at = clock_timestamp()
+  where organization_id = ${organizationId}::uuid and project_id in (select project_id from member)`;
+
+function insertAll(organization: OrganizationDatabase, stream: NewStream): pg.QueryConfig {
+  const members = `select project_id, physical_sample_id, organization_id, clock_timestamp() from stream
+    where project_id is not null and physical_sample_id is not null`;
+  return {
     name: 'insert_stream',
     text: `
-      with stream as (
-        insert into streams (data_id, organization_id, user_id, stream_name, points_per_chunk, instrument_type,
-                             synth_source_id, physical_sample_id, project_id)
-        values ($1::uuid, $3::uuid, $4::uuid, $5::text, $6::integer, $7::text, $8::integer, $9::uuid, $10::uuid)
-        on conflict do nothing
+      with stream as (${streamSql}
         returning data_id, organization_id, project_id, physical_sample_id
-      ), member as (
-        insert into project_physical_samples (project_id, physical_sample_id, organization_id, created_at)
-        select project_id, physical_sample_id, organization_id, clock_timestamp() from stream
-        where project_id is not null and physical_sample_id is not null
-        on conflict do nothing
-        returning project_id
-      ), project as (
-        update projects set changed_at = clock_timestamp()
-        where organization_id = $3::uuid and project_id in (select project_id from member)
-      )
+      ), ${memberSql(members)}, project as (${projectSql('$2')})
       insert into processed_data_entries (processed_data_id, data_id, organization_id)
-      select $2::uuid, data_id, organization_id from stream`,
-    values: [
-      data_id,
-      processed_data_id,
-      organizationId,
-      stream.user_id,
-      stream.stream_name,
-      stream.points_per_chunk,
-      stream.instrument_type ?? null,
-      stream.synth_source_id ?? null,
-      stream.physical_sample_id ?? null,
-      stream.project_id ?? null,
-    ],
+      select $10::uuid, data_id, organization_id from stream`,
+    values: [...streamParameters(organization, stream), stream.processed_data_id],
   };
-  await runAsIngest(statement, patience);
-  return { data_id, processed_data_id };
+}
+
+/**
+ * The same for a cluster, where a statement writes in tables of one kind only. Each of them does nothing where an earlier
+ * attempt has done it.
+ */
+function insertEach(organization: OrganizationDatabase, stream: NewStream): pg.QueryConfig[] {
+  const { data_id, processed_data_id, project_id, physical_sample_id } = stream;
+  const { organizationId } = organization;
+  const insert = [
+    { text: streamSql, values: streamParameters(organization, stream) },
+    {
+      text: `insert into processed_data_entries (processed_data_id, data_id, organization_id)
+             values ($1::uuid, $2::uuid, $3::uuid) on conflict do nothing`,
+      values: [processed_data_id, data_id, organizationId],
+    },
+  ];
+  if (project_id == null || physical_sample_id == null) return insert;
+  const members = 'select $1::uuid, $2::uuid, $3::uuid, clock_timestamp()';
+  const member = {
+    text: `with ${memberSql(members)} ${projectSql('$3')}`,
+    values: [project_id, physical_sample_id, organizationId],
+  };
+  return [...insert, member];
 }
 
 /** Marks a stream as finalized unless it is already. @returns its ids, or undefined for an unknown one. */

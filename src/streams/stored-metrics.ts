@@ -99,18 +99,22 @@ async function readFacts(
   const { rows } = await everyOrganization.upkeep.pool.query<Facts>({
     name: 'metrics_of_the_database',
     text: `
-      select pg_database_size(current_database())::float8 as bytes,
-        count(*) filter (where greatest(s.created_at, c.changed_at) + make_interval(secs => $1::float8) >= clock_timestamp())::float8
-          as live,
-        extract(epoch from clock_timestamp() - greatest(
-          max(c.changed_at),
-          case when $2::boolean then (select max(changed_at) from channels where chunk_count > 0) end
-        ))::float8 as "lastSeconds"
-      from streams s
-      cross join lateral (
-        select max(changed_at) as changed_at from channels where data_id = s.data_id and chunk_count > 0
-      ) c
-      where s.finalized_at is null and s.deleted_at is null`,
+      select pg_database_size(current_database())::float8 as bytes, open.live::float8 as live,
+        extract(epoch from clock_timestamp() - greatest(open.changed_at, every.changed_at))::float8 as "lastSeconds"
+      from (
+        select max(c.changed_at) as changed_at,
+          count(*) filter (
+            where greatest(s.created_at, c.changed_at) + make_interval(secs => $1::float8) >= clock_timestamp()
+          ) as live
+        from streams s
+        cross join lateral (
+          select max(changed_at) as changed_at from channels where data_id = s.data_id and chunk_count > 0
+        ) c
+        where s.finalized_at is null and s.deleted_at is null
+      ) open
+      cross join (
+        select max(changed_at) as changed_at from channels where $2::boolean and chunk_count > 0
+      ) every`,
     values: [idleSeconds, isFirst],
   });
   return rows[0] as Facts;

@@ -1,21 +1,33 @@
+import { groupBy } from '../lib/group-by.ts';
 import { type ChunkRun, touchChunks } from './chunk-store.ts';
 import type { CommittedChunk, OnCommitted } from './committed.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 
 /** `delayMs` is how long after the commit of the first of them rows are touched. */
-type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & { delayMs: number };
+type TouchOptions = Pick<FlushDependencies, 'pool' | 'patience'> & {
+  delayMs: number;
+  isDistributed(): Promise<boolean>;
+};
 
 /**
  * Touches rows that have been written (touchChunks), those of several flushes with one statement. Nothing waits for it.
  * If it fails, the next reader of these rows marks them instead.
  */
-export function createTouch({ delayMs, ...deps }: TouchOptions): OnCommitted {
+export function createTouch({ delayMs, isDistributed, ...deps }: TouchOptions): OnCommitted {
   let waiting: ChunkRun[] | undefined;
 
   function send(): void {
     const runs = joinRuns(waiting as ChunkRun[]);
     waiting = undefined;
-    touchChunks(deps, runs).catch(() => {});
+    touchRuns(runs).catch(() => {});
+  }
+
+  async function touchRuns(runs: ChunkRun[]): Promise<void> {
+    if (!(await isDistributed())) return touchChunks({ ...deps, form: 'any streams' }, runs);
+    // One stream after the other, so that this takes one connection.
+    for (const some of groupBy(runs, ({ dataId }) => dataId).values()) {
+      await touchChunks({ ...deps, form: 'one stream' }, some).catch(() => {});
+    }
   }
 
   return (chunks) => {

@@ -1,14 +1,14 @@
 import type pg from 'pg';
 import { contract } from '../contract.ts';
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
-import { inOneTrip, inTransaction } from '../database/transactions.ts';
+import { inOneTrip, inOrder, inTransaction } from '../database/transactions.ts';
 import { type ApiError, invalid, notFound } from '../errors.ts';
 import { nextTurn } from '../lib/turns.ts';
 import type { RequestOutcomes } from './apart.ts';
 import { auditReplacements } from './audit-store.ts';
 import { findChannels, insertChannels, lockChannels, recountChannels, requireOpen } from './channel-store.ts';
 import type { ChunkImage } from './chunk-image.ts';
-import { insertChunks, readAddresses, readStoredChunks, replaceChunks, type StoredChunk } from './chunk-store.ts';
+import { insertChunks, readAddresses, readStoredChunks } from './chunk-store.ts';
 import type { FlushDependencies } from './flush-dependencies.ts';
 import {
   channelKey,
@@ -21,6 +21,8 @@ import {
 } from './ingest-rows.ts';
 import { insertNewChunks } from './new-chunks.ts';
 import { byRequest, closedError, type IngestResult, type Stored } from './outcomes.ts';
+import { replaceChunks } from './replace-store.ts';
+import type { StoredChunk } from './stored-chunk.ts';
 
 /** The chunks of requests, each with its request. */
 export const rowsOf = (items: readonly IngestItem[]): Row[] =>
@@ -117,46 +119,54 @@ async function writeNewRows(deps: FlushDependencies, rows: KnownRow[]): Promise<
 
 /** The transaction for new chunks, which nearly all are: one round trip. @throws 23505 when one is not new */
 export async function insertNew(deps: FlushDependencies, rows: KnownRow[]): Promise<(KnownRow & Stored)[]> {
-  const { pool, patience, grace, limits } = deps;
+  const { pool, patience, limits } = deps;
   // The insert locks the channels before PostgreSQL checks whether their streams are open.
   const send = (client: pg.PoolClient): [Promise<Map<number, number>>, Promise<void>] => [
-    insertNewChunks(client, rows, limits),
-    requireOpen(client, rows, grace),
+    insertNewChunks(client, rows, deps),
+    requireOpen(client, rows, deps),
   ];
   const [totals] =
-    rows.length > limits.flushRowsMax
+    rows.length > limits.flushRowsMax || deps.form === 'one stream'
       ? await inTransaction(pool, (client) => insertInTurns(client, rows, deps), patience)
       : await inOneTrip<[Map<number, number>, unknown]>(pool, send, patience);
   await breathe(rows, deps);
   return rows.map((row) => ({ ...row, outcome: 'created', totalPoints: totals.get(row.channelId) as number }));
 }
 
-/** The same for very many chunks: they are encoded in several turns of the event loop. */
+/** The same for very many chunks, which are encoded in several turns of the event loop, and for those of one stream. */
 async function insertInTurns(
   client: pg.PoolClient,
   rows: KnownRow[],
   deps: FlushDependencies,
 ): Promise<[Map<number, number>]> {
-  const totals = await insertNewChunks(client, rows, deps.limits);
-  await requireOpen(client, rows, deps.grace);
+  if (deps.form === 'any streams') {
+    const totals = await insertNewChunks(client, rows, deps);
+    await requireOpen(client, rows, deps);
+    return [totals];
+  }
+  // The first statement of the insert locks the channels, and goes out before the second of these two.
+  const [totals] = await inOrder([insertNewChunks(client, rows, deps), requireOpen(client, rows, deps)]);
   return [totals];
 }
+
+/** What writing in a transaction needs. */
+type Written = Pick<FlushDependencies, 'grace' | 'limits' | 'form'>;
 
 /** Writes rows inside a transaction: locks the channels, inserts new chunks, compares those stored before and replaces what differs. */
 export async function writeRows(
   client: pg.PoolClient,
   rows: KnownRow[],
-  { grace, limits }: Pick<FlushDependencies, 'grace' | 'limits'>,
+  deps: Written,
 ): Promise<(KnownRow & Stored)[]> {
   // All are sent at once. PostgreSQL runs them in order, so the insert sees what was committed while the lock was
   // waited for.
-  const [, , { inserted, totals }] = await Promise.all([
-    lockChannels(client, rows),
-    requireOpen(client, rows, grace),
-    insertChunks(client, rows, limits),
+  const [, , { inserted, totals }] = await inOrder([
+    lockChannels(client, rows, deps.form),
+    requireOpen(client, rows, deps),
+    insertChunks(client, rows, deps),
   ]);
   const taken = rows.filter((row) => !inserted.has(sliceOf(row)));
-  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, limits) : new Set<KnownRow>();
+  const replaced = taken.length > 0 ? await replaceDiffering(client, taken, totals, deps) : new Set<KnownRow>();
   return rows.map((row) => {
     const outcome = inserted.has(sliceOf(row)) ? 'created' : replaced.has(row) ? 'replaced' : 'unchanged';
     return { ...row, outcome, totalPoints: totals.get(row.channelId) as number };
@@ -168,19 +178,19 @@ async function replaceDiffering(
   client: pg.PoolClient,
   rows: KnownRow[],
   totals: Map<number, number>,
-  limits: FlushDependencies['limits'],
+  deps: Written,
 ): Promise<Set<KnownRow>> {
-  const stored = await readStoredChunks(client, rows);
+  const stored = await readStoredChunks(client, rows, deps.form);
   // Every slice has one: a chunk is removed only after its channel, and the channels are locked.
   const before = (row: KnownRow) => stored.get(sliceOf(row)) as StoredChunk;
   for (const row of rows) totals.set(row.channelId, before(row).channelPointCount);
   const differing = rows.filter((row) => !before(row).contentHash.equals(row.image.contentHash));
   if (differing.length > 0) {
-    for (const { channelId, pointCount } of await replaceChunks(client, differing, limits))
+    for (const { channelId, pointCount } of await replaceChunks(client, differing, deps, before))
       totals.set(channelId, pointCount);
     await auditReplacements(client, differing);
     const shrunk = differing.filter((row) => mayShrink(row.image, before(row)));
-    if (shrunk.length > 0) await recountChannels(client, shrunk);
+    if (shrunk.length > 0) await recountChannels(client, shrunk, deps.form);
   }
   return new Set(differing);
 }

@@ -3,6 +3,7 @@ import {
   type ContentTable,
   contentKeyColumns,
   contentPageSql,
+  firstOfAll,
   pageParameters,
 } from '../database/contents.ts';
 import type { Database } from '../database/database.ts';
@@ -20,6 +21,39 @@ export interface CheckedContent extends ContentKey {
   problem: string | null;
 }
 
+/** What is verified: one stream, or everything where it is undefined. */
+export type VerifiedScope = string | undefined;
+
+/** The parts of a table that are verified one after the other: all at once, but in a cluster each stream on its node. */
+export async function* scopesOf(database: Database, table: ContentTable | 'channels'): AsyncGenerator<VerifiedScope> {
+  if (!(await database.isDistributed())) return yield undefined;
+  for (let after = firstOfAll.dataId; ; ) {
+    const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
+      'select data_id as "dataId" from streams where data_id > $1::uuid order by data_id limit $2::integer',
+      [after, listedStreamsMax],
+    );
+    for (const { dataId } of rows) yield dataId;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < listedStreamsMax) break;
+    after = last.dataId;
+  }
+  // What belongs to no stream is damage, and is to be found.
+  const { rows } = await database.everyOrganization.upkeep.pool.query<{ dataId: string }>(
+    `select distinct k.data_id as "dataId" from ${table} k
+     where not exists (select 1 from streams s where s.data_id = k.data_id) order by 1`,
+  );
+  for (const { dataId } of rows) yield dataId;
+}
+
+const listedStreamsMax = 1_000;
+
+/** SQL of the condition for rows `k` of a scope; its stream is the sixth parameter. */
+const within = (scope: VerifiedScope) => (scope === undefined ? 'true' : 'k.data_id = $6::uuid');
+const parametersOf = (after: ContentKey, limit: number, scope: VerifiedScope) => [
+  ...pageParameters(after, limit),
+  ...(scope === undefined ? [] : [scope]),
+];
+
 /**
  * Computes the hashes of the next contents, and compares hash and counts of each with its arrays. PostgreSQL does that
  * row by row, so neither it nor this process ever holds more than one chunk.
@@ -27,6 +61,7 @@ export interface CheckedContent extends ContentKey {
 export async function checkContents(
   database: Database,
   table: ContentTable,
+  scope: VerifiedScope,
   after: ContentKey,
   limit: number,
 ): Promise<CheckedContent[]> {
@@ -43,8 +78,8 @@ export async function checkContents(
      left join channels c on c.data_id = k.data_id and c.channel_id = k.channel_id
      left join streams s on s.data_id = k.data_id
      cross join lateral ${seriesAsSent('k')} a
-     ${contentPageSql(table)}`,
-    pageParameters(after, limit),
+     ${contentPageSql(table, within(scope))}`,
+    parametersOf(after, limit, scope),
   );
   return rows;
 }
@@ -53,12 +88,13 @@ export async function checkContents(
 export async function listContents(
   database: Database,
   table: ContentTable,
+  scope: VerifiedScope,
   after: ContentKey,
   limit: number,
 ): Promise<ContentKey[]> {
   const { rows } = await database.everyOrganization.upkeep.pool.query<ContentKey>(
-    `select ${contentKeyColumns(table)} from ${table} k ${contentPageSql(table)}`,
-    pageParameters(after, limit),
+    `select ${contentKeyColumns(table)} from ${table} k ${contentPageSql(table, within(scope))}`,
+    parametersOf(after, limit, scope),
   );
   return rows;
 }
@@ -76,9 +112,11 @@ export interface CheckedChannel {
  */
 export async function checkChannels(
   database: Database,
+  scope: VerifiedScope,
   after: Pick<CheckedChannel, 'dataId' | 'channelId'>,
   limit: number,
 ): Promise<CheckedChannel[]> {
+  const stream = scope === undefined ? 'c.data_id' : '$4::uuid';
   const { rows } = await database.everyOrganization.upkeep.pool.query<CheckedChannel>(
     `select c.data_id as "dataId", c.channel_id as "channelId", c.channel_name as "channelName",
             case
@@ -91,18 +129,18 @@ export async function checkChannels(
               when k.misplaced > 0 then format('%s of its chunks are not at their offset', k.misplaced)
             end as problem
      from (
-       select * from channels where (data_id, channel_id) > ($1::uuid, $2::bigint)
+       select * from channels c where (data_id, channel_id) > ($1::uuid, $2::bigint) ${scope === undefined ? '' : 'and data_id = $4::uuid'}
        order by data_id, channel_id limit $3::integer
      ) c
-     join streams s on s.data_id = c.data_id
+     join streams s on s.data_id = ${stream}
      cross join lateral (
        select count(*) as chunks, coalesce(sum(point_count), 0) as points, coalesce(sum(null_count), 0) as nulls,
               min(time_min) as time_min, max(time_max) as time_max,
               count(*) filter (where start_offset <> chunk_index * s.points_per_chunk) as misplaced
-       from chunks where data_id = c.data_id and channel_id = c.channel_id
+       from chunks where data_id = ${stream} and channel_id = c.channel_id
      ) k
      order by c.data_id, c.channel_id`,
-    [after.dataId, after.channelId, limit],
+    [after.dataId, after.channelId, limit, ...(scope === undefined ? [] : [scope])],
   );
   return rows;
 }

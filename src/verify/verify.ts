@@ -2,7 +2,15 @@ import { type ContentKey, type ContentTable, contentPlaceOf, firstOfAll, isDamag
 import type { Database } from '../database/database.ts';
 import { checkOverviews, type RepairedOverviews, repairOverviews } from '../overviews/check-overviews.ts';
 import { type VerifyLimits, verifyLimits } from './limits.ts';
-import { type CheckedChannel, type CheckedContent, checkChannels, checkContents, listContents } from './store.ts';
+import {
+  type CheckedChannel,
+  type CheckedContent,
+  checkChannels,
+  checkContents,
+  listContents,
+  scopesOf,
+  type VerifiedScope,
+} from './store.ts';
 
 /*
  * Checks whether what is stored is still what was acknowledged. Every content is hashed again and compared with its
@@ -48,10 +56,21 @@ export async function verify(
 ): Promise<Verification> {
   const limits = { ...verifyLimits, ...given };
   const { pageContentsMax, pageChannelsMax } = limits;
+  const inAll = async (table: ContentTable | 'channels', verifyScope: (scope: VerifiedScope) => Promise<Tally>) => {
+    const tally = { checked: 0, differ: 0 };
+    for await (const scope of scopesOf(database, table)) {
+      const { checked, differ } = await verifyScope(scope);
+      tally.checked += checked;
+      tally.differ += differ;
+    }
+    return tally;
+  };
+  const contents = (table: ContentTable) =>
+    inAll(table, (scope) => verifyContents({ database, table, scope }, pageContentsMax, onDifference));
   return {
-    chunks: await verifyContents(database, 'chunks', pageContentsMax, onDifference),
-    revisions: await verifyContents(database, 'chunk_revisions', pageContentsMax, onDifference),
-    channels: await verifyChannels(database, pageChannelsMax, onDifference),
+    chunks: await contents('chunks'),
+    revisions: await contents('chunk_revisions'),
+    channels: await inAll('channels', (scope) => verifyChannels(database, scope, pageChannelsMax, onDifference)),
     ...(await verifyOverviews(database, { limits, repairs }, onDifference)),
   };
 }
@@ -71,15 +90,20 @@ async function verifyOverviews(
   return { overviews: { checked, differ }, repaired };
 }
 
+interface Contents {
+  database: Database;
+  table: ContentTable;
+  scope: VerifiedScope;
+}
+
 async function verifyContents(
-  database: Database,
-  table: ContentTable,
+  contents: Contents,
   pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
   for (let after: ContentKey = firstOfAll; ; ) {
-    const page = await checkPage(database, table, after, pageMax);
+    const page = await checkPage(contents, after, pageMax);
     for (const content of page) {
       tally.checked++;
       if (content.problem === null) continue;
@@ -93,21 +117,20 @@ async function verifyContents(
 
 /** If PostgreSQL cannot read a page because a block of it is damaged, its contents are read one by one. */
 async function checkPage(
-  database: Database,
-  table: ContentTable,
+  { database, table, scope }: Contents,
   after: ContentKey,
   pageMax: number,
 ): Promise<CheckedContent[]> {
   try {
-    return await checkContents(database, table, after, pageMax);
+    return await checkContents(database, table, scope, after, pageMax);
   } catch (error) {
     if (!isDamage(error)) throw error;
   }
   const contents: CheckedContent[] = [];
   let before = after;
-  for (const key of await listContents(database, table, after, pageMax)) {
+  for (const key of await listContents(database, table, scope, after, pageMax)) {
     try {
-      contents.push(...(await checkContents(database, table, before, 1)));
+      contents.push(...(await checkContents(database, table, scope, before, 1)));
     } catch (error) {
       if (!isDamage(error)) throw error;
       contents.push({ ...key, channelName: null, problem: `it cannot be read: ${(error as Error).message}` });
@@ -119,12 +142,13 @@ async function checkPage(
 
 async function verifyChannels(
   database: Database,
+  scope: VerifiedScope,
   pageMax: number,
   onDifference: (difference: Difference) => void,
 ): Promise<Tally> {
   const tally = { checked: 0, differ: 0 };
   for (let after: Pick<CheckedChannel, 'dataId' | 'channelId'> = firstOfAll; ; ) {
-    const page = await checkChannels(database, after, pageMax);
+    const page = await checkChannels(database, scope, after, pageMax);
     for (const { dataId, channelName, problem } of page) {
       tally.checked++;
       if (problem === null) continue;

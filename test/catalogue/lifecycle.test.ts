@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chunkBody, openStream } from '../streams/support/chunks.ts';
+import { earlier } from '../support/earlier.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -30,8 +31,11 @@ async function age(dataId: string, minutes: number): Promise<void> {
     ['streams', ['created_at', 'changed_at', 'finalized_at']],
     ['channels', ['created_at', 'changed_at']],
   ] as const) {
-    const earlier = columns.map((column) => `${column} = ${column} - make_interval(mins => $2::integer)`).join(', ');
-    await server.owner.pool.query(`update ${table} set ${earlier} where data_id = $1::uuid`, [dataId, minutes]);
+    const ago = columns.map((column) => `${column} = ${earlier(column)}`).join(', ');
+    await server.owner.pool.query(`update ${table} set ${ago} where data_id = $1::uuid`, [
+      dataId,
+      `${minutes} minutes`,
+    ]);
   }
 }
 

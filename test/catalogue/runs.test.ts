@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { earlier } from '../support/earlier.ts';
 import { joinTestServer, startTestServer, type TestLimits, type TestServer } from '../support/test-server.ts';
 
 let server: TestServer;
@@ -23,8 +24,8 @@ const tag = async (name: string, data_ids: string[]) => {
 };
 const age = (dataId: string, interval: string) =>
   server.owner.pool.query(
-    `with moved as (update streams set created_at = created_at - $2::interval where data_id = $1)
-     update channels set changed_at = changed_at - $2::interval where data_id = $1`,
+    `with moved as (update streams set created_at = ${earlier('created_at')} where data_id = $1::uuid)
+     update channels set changed_at = ${earlier('changed_at')} where data_id = $1::uuid`,
     [dataId, interval],
   );
 
@@ -117,10 +118,10 @@ describe('a run', () => {
     await post(`/metrology/stream/${finalized}/finalize`, {});
     await age(silent, '61 minutes');
     // Opened long ago, and heard of lately.
-    await server.owner.pool.query(
-      `update streams set created_at = created_at - interval '9 hours' where data_id = $1`,
-      [live],
-    );
+    await server.owner.pool.query(`update streams set created_at = ${earlier('created_at')} where data_id = $1::uuid`, [
+      live,
+      '9 hours',
+    ]);
     const states = (await list('?search=state')).runs.map((run: { name: string; status: string }) => [
       run.name,
       run.status,

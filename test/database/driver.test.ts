@@ -15,6 +15,7 @@ import {
   isReadTimeout,
   processOf,
   runCopy,
+  sendsAhead,
   sendTogether,
   withoutClient,
 } from '../../src/database/driver.ts';
@@ -78,6 +79,7 @@ describe('a connection', () => {
     const answers = await Promise.all(sent);
     expect(answers.map(({ rows }) => rows[0]?.n)).toEqual([undefined, 1, 2, undefined]);
     expect(pieces).toHaveLength(1);
+    expect([sendsAhead(client), sendsAhead(await open())]).toEqual([true, false]);
     for (const text of statements) expect(pieces[0]?.includes(text)).toBe(true);
 
     const failed = () =>

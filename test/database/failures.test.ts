@@ -1,9 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { openAsOwner } from '../../src/database/database.ts';
 import { cut } from '../../src/database/driver.ts';
-import { CommitInDoubt, isAway, isConnectionLoss, passingFailure } from '../../src/database/failures.ts';
+import {
+  CommitInDoubt,
+  isAway,
+  isCommitUndecided,
+  isConnectionLoss,
+  isNodeAway,
+  passingFailure,
+} from '../../src/database/failures.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 
 /** What a call failed with. */
@@ -96,5 +104,42 @@ describe('what has the same code and is no failure of the database', () => {
     const failure = await new Promise<NodeJS.ErrnoException>((resolve) => connect().once('error', resolve));
     expect(failure.code).toBe(code);
     expect([passingFailure(failure), isAway(failure), isConnectionLoss(failure)]).toEqual([undefined, false, false]);
+  });
+});
+
+describe('a node of a cluster that is away', () => {
+  const sent = (message: string, code: string, where?: string) =>
+    Object.assign(new pg.DatabaseError(message, 0, 'error'), { code, where });
+  const refused = sent(
+    'connection to the remote node metrology_service@10.0.0.7:5432 failed with the following error: x',
+    '08006',
+  );
+  const ended = sent(
+    'terminating connection due to administrator command',
+    '57P01',
+    'while executing command on 10.0.0.7:5432',
+  );
+  const undecided = sent('could not commit transaction for shard 102040 on at least one active node', 'XX000');
+
+  test.each([
+    ['it refuses connections', refused],
+    ['it has ended its session', ended],
+    ['it was lost while it committed', undecided],
+    ['and then the commit is in doubt', new CommitInDoubt(undecided)],
+  ])('%s: the database as a whole is there', (_name, error) => {
+    expect(isNodeAway(error)).toBe(true);
+    expect(isAway(error)).toBe(false);
+    expect(passingFailure(error)).toBeDefined();
+  });
+
+  test('only what was lost during the commit may be stored', () => {
+    expect([refused, ended, undecided].map(isCommitUndecided)).toEqual([false, false, true]);
+  });
+
+  test.each([
+    ['our own session was ended', sent('terminating connection due to administrator command', '57P01')],
+    ['a statement failed on a node', sent('division by zero', '22012', 'while executing command on 10.0.0.7:5432')],
+  ])('%s: no node is away', (_name, error) => {
+    expect(isNodeAway(error)).toBe(false);
   });
 });

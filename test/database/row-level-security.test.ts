@@ -8,6 +8,7 @@ import type { Access } from '../../src/database/access.ts';
 import { inTransaction } from '../../src/database/transactions.ts';
 import { lockChannels } from '../../src/streams/channel-store.ts';
 import { chunkBody, openStream } from '../streams/support/chunks.ts';
+import { onCluster } from '../support/on-cluster.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 
 const chunkUrl = '/tool-state/stream/chunk';
@@ -126,9 +127,11 @@ describe('every table', () => {
         expect([0, '42501'], statement).toContain(changed);
       }
     }
+    const { rows: users } = await pool.query<{ user_id: string }>('select user_id from users');
     await expect(
-      pool.query(`insert into tags (organization_id, user_id, name) select $1::uuid, user_id, 'x' from users`, [
+      pool.query(`insert into tags (organization_id, user_id, name) values ($1::uuid, $2::uuid, 'x')`, [
         organizations.lab,
+        users[0]?.user_id,
       ]),
     ).rejects.toThrow('violates row-level security policy');
     await expect(
@@ -250,9 +253,11 @@ test('a flush locks a channel for its own organization only', async () => {
   const { rows } = await server.owner.pool.query('select channel_id from channels where data_id = $1', [dataId]);
   const lockFor = (organizationId: string) =>
     inTransaction(server.database.everyOrganization.ingest, (client) =>
-      lockChannels(client, [
-        { channelId: rows[0].channel_id, channelName: 't', item: { organizationId, dataId } } as never,
-      ]),
+      lockChannels(
+        client,
+        [{ channelId: rows[0].channel_id, channelName: 't', item: { organizationId, dataId } } as never],
+        onCluster ? 'one stream' : 'any streams',
+      ),
     );
   await lockFor(organizations.lab);
   await expect(lockFor(organizations.rival)).rejects.toMatchObject({ status: 404 });

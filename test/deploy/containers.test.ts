@@ -87,6 +87,7 @@ describe('Compose', () => {
   });
 
   test('its files are there', () => {
+    expect(existsSync(join(project, 'deploy/citus/join-nodes.sh'))).toBe(true);
     for (const volume of merged.tls.volumes.filter((one: string) => one.startsWith('./'))) {
       expect(existsSync(join(project, volume.split(':')[0])), volume).toBe(true);
     }
@@ -94,5 +95,50 @@ describe('Compose', () => {
       'metrology-server.service',
       'metrology-server.socket',
     ]);
+  });
+});
+
+describe('Compose of a cluster', () => {
+  const { services } = parse(read('docker-compose.citus.yml'), { merge: true });
+  const nodes = ['coordinator', 'worker-1', 'worker-2'];
+
+  test.each(Object.keys(services))('%s: read-only, no capability that it does not need, limits, restarts', (name) => {
+    const service = services[name];
+    const isLasting = [...nodes, 'server'].includes(name);
+    expect(service).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      restart: isLasting ? 'unless-stopped' : 'on-failure',
+    });
+    expect(service.security_opt).toContain('no-new-privileges:true');
+    for (const limit of ['mem_limit', 'cpus', 'pids_limit']) expect([limit, service[limit]]).not.toContain(undefined);
+  });
+
+  test('nodes are healthy, then joined, then migrated, then distributed, then served from', () => {
+    const done = { condition: 'service_completed_successfully' };
+    const healthy = { condition: 'service_healthy' };
+    expect(services['join-nodes'].depends_on).toEqual(Object.fromEntries(nodes.map((name) => [name, healthy])));
+    expect(services['join-nodes'].environment.NODES).toBe(nodes.join(' '));
+    expect(services.migrate.depends_on).toEqual({ 'join-nodes': done });
+    expect(services.distribute.depends_on).toEqual({ migrate: done });
+    expect(services.server.depends_on).toEqual({ distribute: done });
+  });
+
+  test('only plain HTTP for this machine is opened, and the server has no password of the owner or of the nodes', () => {
+    for (const port of services.server.ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    expect(Object.keys(services).filter((name) => services[name].ports)).toEqual(['server']);
+    expect(JSON.stringify(services.server)).not.toMatch(/POSTGRES_PASSWORD|NODES_PASSWORD/);
+    expect(services.server.environment.DATABASE_URL).toBe(services.distribute.environment.DATABASE_URL);
+  });
+
+  test('transactions of several nodes can be prepared on each, and streams can move while chunks come', () => {
+    const wanted = [
+      'max_connections=200',
+      'max_prepared_transactions=400',
+      'wal_level=logical',
+      'max_worker_processes=32',
+    ];
+    for (const name of nodes)
+      expect(services[name].command).toEqual(['postgres', ...wanted.flatMap((setting) => ['-c', setting])]);
   });
 });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backupName } from '../../src/backups/folder.ts';
 import type { ConnectionSource } from '../../src/database/access.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
+import { Unfit } from '../../src/database/replica-look.ts';
 import { checks, examine, exitCodeOf, reportOf } from '../../src/doctor/doctor.ts';
 import type { Finding, Patient } from '../../src/doctor/findings.ts';
 import { doctorLimits } from '../../src/doctor/limits.ts';
@@ -88,7 +89,7 @@ test('a healthy server: nothing to warn of, and what is not known is said', asyn
     ['backup', 'unknown'],
   ]);
   expect(exitCodeOf(findings)).toBe(0);
-  expect(reportOf(findings).at(-1)).toBe('14 fine, 2 not known, 0 warnings, 0 faults');
+  expect(reportOf(findings).at(-1)).toBe('15 fine, 2 not known, 0 warnings, 0 faults');
 });
 
 test('the page gives a line for each check, and what to do; the exit code tells the worst', () => {
@@ -116,7 +117,7 @@ test('a check that fails is a fault, one without the right to look is not known;
   });
   const findings = await examineWith({ owner: failing('42501') });
   expect(findings.find(({ check }) => check === 'indexes')?.state).toBe('unknown');
-  expect(findings).toHaveLength(16);
+  expect(findings).toHaveLength(17);
 });
 
 test('settings', async () => {
@@ -154,6 +155,27 @@ test('durability', async () => {
     () => one('durability'),
   );
   expect(found).toMatchObject({ state: 'fault', says: expect.stringContaining('synchronous_commit=off') });
+});
+
+test('replica: not there, wrong, and set so that a long query holds up the replay', async () => {
+  const saying = (feedback: boolean, delay: string) => ({
+    replica: { borrow: async () => ({ query: async () => ({ rows: [{ feedback, delay }] }), release() {} }) as never },
+  });
+  expect((await one('replica', saying(true, '30s'))).state).toBe('ok');
+  expect((await one('replica', saying(false, '30s'))).says).toContain('hot_standby_feedback is off');
+  expect((await one('replica', saying(true, '-1'))).says).toContain('max_standby_streaming_delay');
+  const gone = async () => {
+    throw new Unfit('unreachable', 'The replica cannot be reached.', { cause: new Error('connect ECONNREFUSED') });
+  };
+  expect(await one('replica', { replica: { borrow: gone } })).toMatchObject({
+    state: 'warning',
+    says: 'The replica cannot be reached (connect ECONNREFUSED): the primary answers all reads.',
+  });
+  // The primary itself is no replica.
+  const url = loginOf(server.databaseUrl);
+  const database = openDatabase(url, { poolMax: 2, onIdleError: () => {}, replica: url });
+  const found = await one('replica', { replica: database.replica }).finally(() => database.close());
+  expect(found).toMatchObject({ state: 'warning', says: expect.stringContaining('leads to a primary') });
 });
 
 test('disk: days left at the pace of the last week, and the marks', async () => {

@@ -48,7 +48,7 @@ function withFaults(database: Database): Database {
     } as ConnectionSource;
     return { ...organization, ...accessTo(some) };
   };
-  return { ...database, as };
+  return { ...database, as, readingAs: as };
 }
 
 test.each([

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { BindOrganization } from '../../src/database/organizations.ts';
 import { openStream } from '../ledger/support/storing.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, openConnection, startListeningApp } from './support/listening-app.ts';
@@ -52,24 +53,24 @@ test('answers of every size go out without a body, and the connection serves the
 
 test('what would be streamed is not read to its end', async () => {
   let asked = 0;
+  const counted =
+    (bind: BindOrganization): BindOrganization =>
+    (...of) => {
+      const own = bind(...of);
+      const query = (...statement: Parameters<typeof own.pool.query>) => {
+        asked++;
+        return own.pool.query(...statement);
+      };
+      const connect = () => {
+        asked++;
+        return own.pool.connect();
+      };
+      return { ...own, pool: { connect, query: query as typeof own.pool.query } };
+    };
   const counting = await joinTestServer(
     server,
     {},
-    (database) => ({
-      ...database,
-      as: (organizationId) => {
-        const own = database.as(organizationId);
-        const query = (...statement: Parameters<typeof own.pool.query>) => {
-          asked++;
-          return own.pool.query(...statement);
-        };
-        const connect = () => {
-          asked++;
-          return own.pool.connect();
-        };
-        return { ...own, pool: { connect, query: query as typeof own.pool.query } };
-      },
-    }),
+    (database) => ({ ...database, as: counted(database.as), readingAs: counted(database.readingAs) }),
     { points: { pagePointsMax: 1_000 } },
   );
   const countOf = async (method: string, url: string) => {

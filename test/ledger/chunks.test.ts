@@ -189,5 +189,5 @@ function betweenPages(database: Database, happen: () => Promise<void>): Database
     return Object.assign(output.pipe(new PassThrough({ flush })), { callback });
   };
   const as = (id: string) => ({ ...database.as(id), pool: { ...database.as(id).pool, connect: () => connectAs(id) } });
-  return { ...database, as };
+  return { ...database, as, readingAs: as };
 }

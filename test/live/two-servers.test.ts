@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { onCluster } from '../support/on-cluster.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { type Follower, follow, poll } from './support/follower.ts';
 
@@ -99,7 +100,8 @@ describe('a run that is stored through another server', () => {
     expect(await follower.ended()).toBe(true);
   });
 
-  test('is told when a commit becomes visible late, after what was written later', async () => {
+  // On a cluster, the statements of the slow transaction, which are written for this test, are not accepted.
+  test.skipIf(onCluster)('is told when a commit becomes visible late, after what was written later', async () => {
     const id = await open();
     await store(id, 0, 'slow');
     await store(id, 0, 'quick');
@@ -115,7 +117,7 @@ describe('a run that is stored through another server', () => {
     expect(slow).toMatchObject({ chunk_count: 2, span: [10_000, 11_000] });
   });
 
-  test('is told to whoever comes back with a cursor that is later than the slow commit', async () => {
+  test.skipIf(onCluster)('is told to whoever comes back with a cursor that is later than the slow commit', async () => {
     const id = await open();
     await store(id, 0, 'slow');
     await store(id, 0, 'quick');
@@ -171,7 +173,7 @@ test('the list of runs tells of an old run beyond the newest, and of one that is
     [old],
   );
   await storing.owner.pool.query(
-    `update streams set created_at = created_at - interval '2 hours', changed_at = now() - interval '2 hours' where data_id = $1::uuid`,
+    `update streams set created_at = now() - interval '2 hours', changed_at = now() - interval '2 hours' where data_id = $1::uuid`,
     [old],
   );
   const newer = [await open(), await open(), await open()];

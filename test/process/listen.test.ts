@@ -3,8 +3,11 @@ import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import Fastify from 'fastify';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { App } from '../../src/http/app-type.ts';
+import { refuseUnlessReady } from '../../src/http/refuse-unready.ts';
+import { watchReplica } from '../../src/http/replica-reads.ts';
 import { processLimits } from '../../src/process/limits.ts';
 import { type Front, listen } from '../../src/process/listen.ts';
 import { openSockets } from '../../src/process/sockets.ts';
@@ -151,4 +154,23 @@ test('a request that hangs is cut after shutdownMsMax', async () => {
   const cut = expect(slow).rejects.toMatchObject({ code: 'ECONNRESET' });
   await front.close({ drainMs: 0, takesNew: false });
   await cut;
+});
+
+test('a server on sockets of its parent looks at its database and its replica by itself, until it ends', async () => {
+  const seen: string[] = [];
+  const watched = (what: string) => () => {
+    seen.push(`${what} watched`);
+    return () => void seen.push(`${what} left`);
+  };
+  const readiness = { watch: watched('database'), look: async () => undefined, refusal: () => undefined };
+  const replica = { watch: watched('replica') };
+  const { front } = await start({}, undefined, (app) => {
+    const log = pino({ level: 'silent' });
+    refuseUnlessReady(app, readiness as never, log);
+    const metrics = { registry: new Registry(), watch() {}, watchSlow() {} };
+    watchReplica(app, replica as never, log, metrics as never);
+  });
+  expect(seen).toEqual(['database watched', 'replica watched']);
+  await front.close({ drainMs: 0, takesNew: false });
+  expect(seen.slice(2).sort()).toEqual(['database left', 'replica left']);
 });

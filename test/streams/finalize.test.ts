@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { earlier } from '../support/earlier.ts';
 import { startTestServer, type TestServer } from '../support/test-server.ts';
 import { chunkBody, openStream, prefixes, storedChunks } from './support/chunks.ts';
 
@@ -12,10 +13,10 @@ const chunkUrl = '/tool-state/stream/chunk';
 
 /** Moves the finalize of a stream into the past, as if that much time had gone by. */
 const age = (dataId: string, seconds: number) =>
-  server.owner.pool.query(
-    'update streams set finalized_at = finalized_at - make_interval(secs => $2) where data_id = $1::uuid',
-    [dataId, seconds],
-  );
+  server.owner.pool.query(`update streams set finalized_at = ${earlier('finalized_at')} where data_id = $1::uuid`, [
+    dataId,
+    `${seconds} seconds`,
+  ]);
 
 test.each(prefixes)('answers the ids of initialize, again and again, under %s', async (prefix) => {
   const opened = await server.post(`${prefix}/initialize`, { points_per_chunk: 1 });

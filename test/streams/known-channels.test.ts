@@ -136,9 +136,7 @@ describe('where another server was faster', () => {
 describe('a stream that was known', () => {
   test('and has been deleted is 404, and takes chunks again when it is back', async () => {
     const dataId = await knownStream();
-    await server.owner.pool.query('update streams set deleted_at = clock_timestamp() where data_id = $1::uuid', [
-      dataId,
-    ]);
+    await server.owner.pool.query('update streams set deleted_at = now() where data_id = $1::uuid', [dataId]);
     const refused = await server.post(chunkUrl, chunkBody(dataId, 1, 't', [1]));
     expect([refused.status, refused.json]).toEqual([404, { detail: 'Stream not found' }]);
     expect(await storedChunks(server, dataId)).toHaveLength(1);
@@ -151,7 +149,7 @@ describe('a stream that was known', () => {
     await server.post(`/tool-state/stream/${dataId}/finalize`);
     expect(await write(server, dataId, 1, [1])).toEqual({ outcome: 'created', total: 4 });
     await server.owner.pool.query(
-      `update streams set finalized_at = finalized_at - interval '61 s' where data_id = $1::uuid`,
+      `update streams set finalized_at = now() - interval '61 s' where data_id = $1::uuid`,
       [dataId],
     );
     const refused = await server.post(chunkUrl, chunkBody(dataId, 2, 't', [1]));

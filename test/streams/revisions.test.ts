@@ -210,7 +210,7 @@ describe('REVISIONS_KEEP_DAYS', () => {
     const dataId = await openStream(server);
     for (let value = 0; value <= 5; value++) await send(dataId, 0, [value]);
     await server.owner.pool.query(
-      `update chunk_revisions set replaced_at = now() - interval '10 years' + revision * interval '1 s' where data_id = $1::uuid`,
+      `update chunk_revisions set replaced_at = to_timestamp(revision) where data_id = $1::uuid`,
       [dataId],
     );
     expect(await deleteOldRevisions(server.database, 3_000, 3)).toBe(3);

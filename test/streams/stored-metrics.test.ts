@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { errorStatus } from '../../src/errors.ts';
+import { earlier } from '../support/earlier.ts';
 import { joinTestServer, startTestServer, type TestServer } from '../support/test-server.ts';
 import { chunkBody, openStream } from './support/chunks.ts';
 
@@ -25,7 +26,9 @@ test('streams are live that are open and not idle, of all organizations', async 
   const dataId = await openStream(server);
   await server.post('/tool-state/stream/initialize', { points_per_chunk: 3 }, server.keys.rival);
   expect(await shown('metrology_live_streams')).toBe(2);
-  await server.owner.pool.query(`update streams set created_at = created_at - interval '2 hours'`);
+  await server.owner.pool.query(`update streams set created_at = ${earlier('created_at', '$1::interval')}`, [
+    '2 hours',
+  ]);
   expect(await shown('metrology_live_streams')).toBe(0);
   await push(dataId);
   expect(await shown('metrology_live_streams')).toBe(1);
@@ -34,7 +37,7 @@ test('streams are live that are open and not idle, of all organizations', async 
 });
 
 test('the age of the last chunk is that of any server, also after a restart and where no stream is open', async () => {
-  await server.owner.pool.query(`update channels set changed_at = clock_timestamp() - interval '1000 seconds'`);
+  await server.owner.pool.query(`update channels set changed_at = now() - interval '1000 seconds'`);
   const other = await joinTestServer(server, {}, undefined, limits);
   const age = async () => (await shown('metrology_last_chunk_age_seconds', other)) ?? -1;
   expect(await age()).toBeGreaterThanOrEqual(1_000);

@@ -5,7 +5,7 @@ import { type AppDependencies, buildApp } from '../../src/app.ts';
 import { createKey } from '../../src/auth/keys.ts';
 import { type Database, type OwnerDatabase, openAsOwner, openDatabase } from '../../src/database/database.ts';
 import type { App } from '../../src/http/app-type.ts';
-import { administer, loginOf, urlOfDatabase } from './global-setup.ts';
+import { administer, loginOf, spread, urlOfDatabase } from './global-setup.ts';
 
 export interface Answer {
   status: number;
@@ -38,17 +38,38 @@ export type TestLimits = NonNullable<AppDependencies['limits']>;
 /** A name for a database that is dropped at the end of the run, and so are roles that have it in their names. */
 export const newDatabaseName = () => `${inject('templateName')}_${randomUUID().slice(0, 13).replace('-', '')}`;
 
-/** A database of its own, cloned from the migrated template, until the end of the run. @returns its URL as the owner */
+/**
+ * A database of its own, cloned from the migrated template, until the end of the run; on a cluster it is distributed.
+ * @returns its URL as the owner
+ */
 export async function cloneDatabase(): Promise<string> {
+  const databaseUrl = await copyDatabase(inject('templateName'));
+  const workerUrls = inject('workerUrls');
+  if (workerUrls.length > 0) await spread(inject('adminUrl'), workerUrls, nameOfDatabase(databaseUrl));
+  return databaseUrl;
+}
+
+/** A copy of a database of this run, until the end of the run. Nobody may be connected to it. @returns its URL as the owner */
+export async function copyDatabase(of: string): Promise<string> {
   const adminUrl = inject('adminUrl');
   const name = newDatabaseName();
-  await administer(adminUrl, `create database ${name} template ${inject('templateName')}`);
+  await administer(adminUrl, `create database ${name} template ${of}`);
   return urlOfDatabase(adminUrl, name);
 }
 
+export const nameOfDatabase = (databaseUrl: string) => new URL(databaseUrl).pathname.slice(1);
+
 /** The whole app on a database of its own, with three keys. Call once per test file (`beforeAll`), close at its end. */
 export async function startTestServer(config: TestConfig = {}, limits: TestLimits = {}): Promise<TestServer> {
-  const databaseUrl = await cloneDatabase();
+  return serveTestDatabase(await cloneDatabase(), config, limits);
+}
+
+/** The whole app on a database that has no keys yet. */
+export async function serveTestDatabase(
+  databaseUrl: string,
+  config: TestConfig = {},
+  limits: TestLimits = {},
+): Promise<TestServer> {
   const database = openTestDatabase(databaseUrl);
   const keys = {
     ada: await createKey(database, 'lab', 'ada'),
@@ -63,7 +84,7 @@ export async function startTestServer(config: TestConfig = {}, limits: TestLimit
  * @param change what it has instead of its database
  */
 export function joinTestServer(
-  { databaseUrl, keys }: TestServer,
+  { databaseUrl, keys }: Pick<TestServer, 'databaseUrl' | 'keys'>,
   config: TestConfig = {},
   change: (database: Database) => Database = (database) => database,
   limits: TestLimits = {},

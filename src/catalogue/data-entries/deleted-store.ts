@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { ownersOf } from '../owners.ts';
 
 /** A deleted entry. It can be restored unless its removal has begun. */
 export interface DeletedEntry {
@@ -15,16 +16,18 @@ export interface DeletedEntry {
 
 /** The next deleted entries of an organization, the most recently opened first; at most `countMax`. */
 export async function nextDeletedEntries(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   after: Pick<DeletedEntry, 'data_id' | 'created_at'> | undefined,
   countMax: number,
 ): Promise<DeletedEntry[]> {
+  const { organizationId, kysely } = organization;
   const { rows } = await sql<DeletedEntry>`
+    with ${await ownersOf(organization)}
     select stream.data_id, stream.stream_name as name,
       case when stream.removed_at is null then 'deleted' else 'removing' end as status,
       stream.created_at, stream.deleted_at, channel.channel_count, channel.point_count, owner.name as user
     from streams as stream
-    join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
+    join owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
     cross join lateral (
       select count(*) as channel_count, coalesce(sum(point_count), 0)::bigint as point_count
       from channels where channels.data_id = stream.data_id and channels.chunk_count > 0

@@ -5,8 +5,11 @@ import type { OrganizationDatabase } from '../../database/organizations.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { notFound } from '../../errors.ts';
 import { requireAll } from '../ids.ts';
+import { lockStreams } from '../lock-streams.ts';
+import { inFirst, ownersOf } from '../owners.ts';
+import { projectOrder, projectsOfStream } from '../projects-of-stream.ts';
 import type { Words } from '../words.ts';
-import { hasWords } from './entry-words.ts';
+import { hasWords, namesApart } from './entry-words.ts';
 import type { DataEntry, DataEntryChange, DataEntryQuery } from './schemas.ts';
 
 export type DataEntryFilter = Omit<
@@ -56,12 +59,17 @@ export async function nextEntries(
 
 /** Those of some entries that pass every given filter, newest first. Times in the filter are text that PostgreSQL reads. */
 export async function findDataEntries(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataIds: readonly string[],
   filter: DataEntryFilter,
 ): Promise<Static<typeof DataEntry>[]> {
+  const { organizationId, kysely } = organization;
+  const isDistributed = await organization.isDistributed();
   const { rows } = await sql<Static<typeof DataEntry>>`
-    select entry.* from (${entries(organizationId, dataIds, filter.idle_seconds)}) as entry
+    with ${await ownersOf(organization)},
+    entry as ${inFirst(isDistributed)} (${entries(organizationId, dataIds, filter.idle_seconds)})
+    ${isDistributed && filter.words !== undefined ? sql`, ${namesApart(organizationId, dataIds)}` : sql``}
+    select entry.* from entry
     where (${showsOrphans(filter)}::boolean or not is_orphan)
       and (${filter.project_ids}::uuid[] is null or exists (
         select from json_array_elements(projects) as project
@@ -72,7 +80,7 @@ export async function findDataEntries(
       and (${filter.growth_length_max}::float8 is null or growth_length <= ${filter.growth_length_max}::float8)
       and ${between('last_updated', filter.last_updated_min, filter.last_updated_max)}
       and ${between('last_accessed_datetime', filter.last_accessed_datetime_min, filter.last_accessed_datetime_max)}
-      and ${filter.words === undefined ? sql`true` : hasWords(filter.words)}
+      and ${filter.words === undefined ? sql`true` : hasWords(filter.words, isDistributed)}
     order by upload_datetime desc, data_id`.execute(kysely);
   return rows;
 }
@@ -99,12 +107,12 @@ function entries(organizationId: string, dataIds: readonly string[], idleSeconds
     select stream.data_id, stream.stream_name as raw_name,
       coalesce(stream.char_source_type, 'metrology') as char_source_type,
       coalesce(stream.pipeline_status, case when stream.finalized_at is not null then 'success'
-        when activity.is_idle then 'stream_interrupted' else 'stream_active' end) as pipeline_status,
-      activity.is_idle and channel.chunk_count = 0 and stream.finalized_at is null
+        when channel.is_idle then 'stream_interrupted' else 'stream_active' end) as pipeline_status,
+      channel.is_idle and channel.chunk_count = 0 and stream.finalized_at is null
         and stream.pipeline_status is null as is_orphan,
       'stream'::text as raw_file_type, null::text as processed_file_type, null::text as bucket_file_name,
       stream.synth_source_id, instrument.source_name, sample.sample_id, sample.name as sample_name,
-      stream.physical_sample_id, sample.name as physical_sample_name, project.projects,
+      stream.physical_sample_id, sample.name as physical_sample_name, (${projects}) as projects,
       channel.time_max - channel.time_min as growth_length, stream.created_at as upload_datetime,
       greatest(stream.changed_at, channel.changed_at) as last_updated,
       greatest(stream.changed_at, channel.changed_at) as last_accessed_datetime,
@@ -125,42 +133,29 @@ function entries(organizationId: string, dataIds: readonly string[], idleSeconds
       ) as tags,
       stream.user_id, owner.name, array[]::text[] as workspaces, null::text as sha3_256, false as has_instrument_logs
     from streams as stream
-    join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
+    join owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
     left join growth_instruments as instrument
       on instrument.synth_source_id = stream.synth_source_id and instrument.organization_id = stream.organization_id
     left join physical_samples as sample
       on sample.physical_sample_id = stream.physical_sample_id and sample.organization_id = stream.organization_id
     left join processed_data_entries as processed
       on processed.data_id = stream.data_id and processed.organization_id = stream.organization_id
-    cross join lateral (${projectsOfStream}) as project
-    cross join lateral (${channelsOfStream}) as channel
-    cross join lateral (
-      select greatest(stream.created_at, channel.changed_at) + make_interval(secs => ${idleSeconds}::float8)
-        < clock_timestamp() as is_idle
-    ) as activity
+    cross join lateral (${channelsOfStream(idleSeconds)}) as channel
     where stream.organization_id = ${organizationId}::uuid and stream.data_id = any(${dataIds}::uuid[])
       and stream.deleted_at is null`;
 }
 
-/** The stream's own project comes first: the SDK shows only that one. */
-const projectsOfStream = sql`
+const projects = sql`
   select coalesce(json_agg(
-    json_build_object('id', project.project_id, 'name', project.name)
-    order by project.project_id is distinct from stream.project_id, lower(project.name)
-  ), '[]'::json) as projects
-  from (
-    select stream.project_id
-    union
-    select member.project_id from project_physical_samples as member
-    where member.physical_sample_id = stream.physical_sample_id and member.organization_id = stream.organization_id
-  ) as belonging
-  join projects as project using (project_id)
-  where project.organization_id = stream.organization_id`;
+    json_build_object('id', project.project_id, 'name', project.name) order by ${projectOrder}
+  ), '[]'::json) ${projectsOfStream}`;
 
-const channelsOfStream = sql`
+const channelsOfStream = (idleSeconds: number) => sql`
   select min(time_min) as time_min, max(time_max) as time_max, max(changed_at) as changed_at,
     count(*) as channel_count, coalesce(sum(chunk_count), 0)::bigint as chunk_count,
-    coalesce(sum(point_count), 0)::bigint as point_count
+    coalesce(sum(point_count), 0)::bigint as point_count,
+    greatest(stream.created_at, max(changed_at)) + make_interval(secs => ${idleSeconds}::float8)
+      < clock_timestamp() as is_idle
   from channels where channels.data_id = stream.data_id`;
 
 /**
@@ -169,25 +164,18 @@ const channelsOfStream = sql`
  * @throws ApiError 404 with the first stream, or the sample, that the organization does not have; then nothing is changed
  */
 export function linkPhysicalSample(
-  { organizationId, pool }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataIds: string[],
   physicalSampleId: string,
 ): Promise<void> {
+  const { organizationId, pool } = organization;
   return inTransaction(pool, async (client) => {
     const sample = await client.query(
       `select from physical_samples where organization_id = $1::uuid and physical_sample_id = $2::uuid`,
       [organizationId, physicalSampleId],
     );
     if (sample.rowCount === 0) throw notFound(`Physical sample ${physicalSampleId}`);
-    // Locked in the order of ids, so that two requests for the same streams wait for each other and do not deadlock.
-    const { rows } = await client.query<{ data_id: string }>(
-      `select data_id from streams
-       where organization_id = $1::uuid and data_id = any($2::uuid[]) and deleted_at is null
-       order by data_id for no key update`,
-      [organizationId, dataIds],
-    );
-    const known = rows.map((row) => row.data_id);
-    requireAll('Data entry', dataIds, known);
+    requireAll('Data entry', dataIds, await lockStreams(client, organization, dataIds));
     await client.query(
       `update streams set physical_sample_id = $3::uuid, changed_at = clock_timestamp()
        where organization_id = $1::uuid and data_id = any($2::uuid[])
@@ -212,7 +200,8 @@ export async function updateStream(
           as pipeline_status,
         case when ${char_source_type !== undefined}::boolean then ${char_source_type}::text else char_source_type end
           as char_source_type,
-        case when ${note !== undefined}::boolean then ${note}::text else note end as note
+        case when ${note !== undefined}::boolean then ${note}::text else note end as note,
+        clock_timestamp() as now
       from streams
       where organization_id = ${organizationId}::uuid and data_id = ${dataId}::uuid and deleted_at is null
       for no key update
@@ -221,10 +210,10 @@ export async function updateStream(
     set stream_name = wanted.stream_name, pipeline_status = wanted.pipeline_status,
       char_source_type = wanted.char_source_type, note = wanted.note,
       note_changed_at = case when wanted.note is null then null
-        when stream.note is distinct from wanted.note then clock_timestamp() else stream.note_changed_at end,
-      changed_at = clock_timestamp()
+        when stream.note is distinct from wanted.note then wanted.now else stream.note_changed_at end,
+      changed_at = wanted.now
     from wanted
-    where stream.data_id = wanted.data_id
+    where stream.data_id = wanted.data_id and stream.data_id = ${dataId}::uuid
       and (stream.stream_name, stream.pipeline_status, stream.char_source_type, stream.note)
         is distinct from (wanted.stream_name, wanted.pipeline_status, wanted.char_source_type, wanted.note)`.execute(
     kysely,

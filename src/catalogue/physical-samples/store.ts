@@ -8,6 +8,7 @@ import { ApiError } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
 import { findOrMake, isNameTaken } from '../one-per-name.ts';
+import { ownersOf } from '../owners.ts';
 import type { PhysicalSample, PhysicalSampleRow } from './schemas.ts';
 
 type Sample = Static<typeof PhysicalSample>;
@@ -32,19 +33,22 @@ export type ListedSample = Static<typeof PhysicalSampleRow> & { is_apart: boolea
  * them. If `is_apart`, the metadata is null here and must be read separately.
  */
 export async function nextPhysicalSamples(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   { physical_sample_id = undefined, project_id = undefined, has_data_item = undefined }: PhysicalSampleFilter,
   after: Pick<ListedSample, 'id' | 'created_datetime'> | undefined,
   { listPageRowsMax, documentInlineBytesMax }: CatalogueLimits,
 ): Promise<ListedSample[]> {
+  const { organizationId, kysely } = organization;
+  const isDistributed = await organization.isDistributed();
   const { rows } = await sql<ListedSample>`
+    with ${await ownersOf(organization)} ${isDistributed ? sql`, ${countedApart(organizationId)}` : sql``}
     select ${plainColumns}, document.is_apart,
       case when not document.is_apart then sample.physical_sample_metadata end as physical_sample_metadata,
       owner.user_id as owner_id, owner.name as owner_name,
       coalesce(member.projects, '[]'::json) as projects, null::json as target_material, null::json as detail_notes,
       instrument.source_name as growth_instrument, item.num_data_items
     from physical_samples as sample
-    join users as owner on owner.user_id = sample.user_id and owner.organization_id = sample.organization_id
+    join owner on owner.user_id = sample.user_id and owner.organization_id = sample.organization_id
     left join growth_instruments as instrument
       on instrument.synth_source_id = sample.growth_instrument_id
       and instrument.organization_id = sample.organization_id
@@ -60,11 +64,7 @@ export async function nextPhysicalSamples(
         on project.project_id = member.project_id and project.organization_id = member.organization_id
       where member.physical_sample_id = sample.physical_sample_id and member.organization_id = sample.organization_id
     ) as member
-    cross join lateral (
-      select count(*) as num_data_items from streams as stream
-      where stream.physical_sample_id = sample.physical_sample_id and stream.organization_id = sample.organization_id
-        and stream.deleted_at is null
-    ) as item
+    cross join lateral (${isDistributed ? countFound : countOfSample}) as item
     where sample.organization_id = ${organizationId}::uuid
       and (${physical_sample_id}::uuid is null or sample.physical_sample_id = ${physical_sample_id}::uuid)
       and (${project_id}::uuid is null or exists (
@@ -79,6 +79,23 @@ export async function nextPhysicalSamples(
     limit ${listPageRowsMax}::integer`.execute(kysely);
   return rows;
 }
+
+const countOfSample = sql`
+  select count(*) as num_data_items from streams as stream
+  where stream.physical_sample_id = sample.physical_sample_id and stream.organization_id = sample.organization_id
+    and stream.deleted_at is null`;
+
+/** In a cluster the data entries of all samples are counted first: each node counts its own. */
+const countedApart = (organizationId: string) => sql`
+  counted_apart as materialized (
+    select stream.physical_sample_id, count(*) as num_data_items from streams as stream
+    where stream.organization_id = ${organizationId}::uuid and stream.deleted_at is null
+    group by stream.physical_sample_id
+  )`;
+
+const countFound = sql`
+  select coalesce(max(counted.num_data_items), 0) as num_data_items from counted_apart as counted
+  where counted.physical_sample_id = sample.physical_sample_id`;
 
 /** The metadata of a sample as JSON text. */
 export async function readMetadata({ organizationId, pool }: OrganizationDatabase, sampleId: string): Promise<string> {

@@ -6,10 +6,12 @@ import type { Static } from '@sinclair/typebox';
 import { type RawBuilder, sql } from 'kysely';
 import type pg from 'pg';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { hasSqlstate, sqlstates } from '../../database/sqlstates.ts';
 import { inTransaction } from '../../database/transactions.ts';
 import { ApiError, notFound } from '../../errors.ts';
 import { isApart } from '../documents-apart.ts';
 import type { CatalogueLimits } from '../limits.ts';
+import { lockStreams } from '../lock-streams.ts';
 import { findOrMake } from '../one-per-name.ts';
 import { trimmedText } from '../trimmed-text.ts';
 import type { Project } from './schemas.ts';
@@ -186,34 +188,54 @@ async function addMember(
   );
 }
 
-/** Unlinks streams of a project from it, at most `countMax`. @returns how many were unlinked */
-export async function unlinkStreams(
-  { organizationId, pool }: OrganizationDatabase,
+/** Unlinks streams of a project from it, at most `countMax`. @returns how many it looked at */
+export function unlinkStreams(
+  organization: OrganizationDatabase,
   projectId: string,
   countMax: number,
 ): Promise<number> {
-  const { rowCount } = await pool.query(
-    `with found as materialized (
-       select data_id from streams where organization_id = $1::uuid and project_id = $2::uuid
-       order by data_id limit $3::integer for no key update
-     )
-     update streams s set project_id = null, changed_at = clock_timestamp() from found where s.data_id = found.data_id`,
-    [organizationId, projectId, countMax],
-  );
-  return rowCount ?? 0;
+  const { organizationId, pool } = organization;
+  return inTransaction(pool, async (client) => {
+    const { rows } = await client.query<{ data_id: string }>(
+      `select data_id from streams where organization_id = $1::uuid and project_id = $2::uuid
+       order by data_id limit $3::integer`,
+      [organizationId, projectId, countMax],
+    );
+    if (rows.length === 0) return 0;
+    const dataIds = rows.map((row) => row.data_id);
+    await lockStreams(client, organization, dataIds);
+    await client.query(
+      `update streams set project_id = null, changed_at = clock_timestamp()
+       where organization_id = $1::uuid and data_id = any($2::uuid[]) and project_id = $3::uuid`,
+      [organizationId, dataIds, projectId],
+    );
+    return rows.length;
+  });
 }
 
-/** Removes a project and its links to samples. @returns false, and removes nothing, while the project has streams */
-export function removeProject({ organizationId, pool }: OrganizationDatabase, projectId: string): Promise<boolean> {
-  return inTransaction(pool, async (client) => {
-    // With this lock no new stream can refer to the project.
-    const ids = [organizationId, projectId];
-    const own = 'organization_id = $1::uuid and project_id = $2::uuid';
-    await client.query(`select from projects where ${own} for update`, ids);
-    const { rowCount } = await client.query(`select from streams where ${own} limit 1`, ids);
-    if (rowCount !== 0) return false;
-    await client.query(`delete from project_physical_samples where ${own}`, ids);
-    await client.query(`delete from projects where ${own}`, ids);
-    return true;
-  });
+/**
+ * Removes a project and its links to samples.
+ * @returns false, and removes nothing, while the project has streams. On one PostgreSQL a lock keeps new streams from it. A
+ * cluster has a copy of the project on every node; there the foreign key refuses the removal
+ */
+export async function removeProject(organization: OrganizationDatabase, projectId: string): Promise<boolean> {
+  const { organizationId, pool } = organization;
+  const ids = [organizationId, projectId];
+  const own = 'organization_id = $1::uuid and project_id = $2::uuid';
+  const isCluster = await organization.isDistributed();
+  try {
+    return await inTransaction(pool, async (client) => {
+      if (!isCluster) {
+        await client.query(`select from projects where ${own} for update`, ids);
+        const { rowCount } = await client.query(`select from streams where ${own} limit 1`, ids);
+        if (rowCount !== 0) return false;
+      }
+      await client.query(`delete from project_physical_samples where ${own}`, ids);
+      await client.query(`delete from projects where ${own}`, ids);
+      return true;
+    });
+  } catch (error) {
+    if (isCluster && hasSqlstate(error, sqlstates.foreignKeyViolation)) return false;
+    throw error;
+  }
 }

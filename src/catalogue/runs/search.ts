@@ -12,7 +12,7 @@ import type { RunFilter } from './filter.ts';
  * Processor time of PostgreSQL 15 for 2,000 runs of 8 channels and 2 tags that lack a word: 100 ms; looked up run by run
  * 220 ms.
  */
-export function searchTables({ words, fold }: RunFilter): RawBuilder<unknown> {
+export function searchTables({ words, fold }: RunFilter, isDistributed: boolean): RawBuilder<unknown> {
   const isIn = (column: string) => (word: string) => sql`strpos(${sql.ref(column)}, ${word}::text) > 0`;
   const near = isIn('near.texts');
   const far = isIn('far.texts');
@@ -28,7 +28,7 @@ export function searchTables({ words, fold }: RunFilter): RawBuilder<unknown> {
     ),
     lacking as materialized (select * from near where not (${all(near)})),
     far as materialized (
-      select data_id, ids, ${folded} as texts from (${farTexts} offset 0) as given
+      select data_id, ids, ${folded} as texts from (${farTexts(isDistributed)} offset 0) as given
     ),
     having_words as (
       select near.data_id, near.created_at from near left join far using (data_id) where ${all(anywhere)}
@@ -40,7 +40,7 @@ const nearTexts = sql`
   select stream.data_id, stream.created_at, stream.organization_id, stream.physical_sample_id, stream.project_id,
     concat_ws(E'\\n', stream.stream_name, stream.note, stream.instrument_type, owner.name, instrument.source_name, sample.name) as texts
   from passing as stream
-  left join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
+  left join owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
   left join growth_instruments as instrument
     on instrument.synth_source_id = stream.synth_source_id and instrument.organization_id = stream.organization_id
   left join physical_samples as sample
@@ -50,12 +50,12 @@ const nearTexts = sql`
  * The texts and ids of rows of which a run may have several. Channels are looked up run by run: with a join, PostgreSQL
  * would read the channels of all runs of every organization.
  */
-const farTexts = sql`
-  select lacking.data_id, concat_ws(E'\\n', project.names, tag.names, (
-      select string_agg(channel_name, E'\\n') from channels where channels.data_id = lacking.data_id)) as texts,
-    concat(E'\\n', concat_ws(E'\\n', lacking.data_id, lacking.physical_sample_id, project.ids,
+const farTexts = (isDistributed: boolean) => sql`
+  select stream.data_id, concat_ws(E'\\n', project.names, tag.names, (
+      select string_agg(channel_name, E'\\n') from channels where channels.data_id = stream.data_id)) as texts,
+    concat(E'\\n', concat_ws(E'\\n', stream.data_id, stream.physical_sample_id, project.ids,
       processed.processed_data_id)) as ids
-  from lacking
+  from ${runsIn('lacking', isDistributed)}
   left join (
     select belonging.data_id, string_agg(project.name, E'\\n') as names, string_agg(project.project_id::text, E'\\n') as ids
     from (
@@ -75,4 +75,11 @@ const farTexts = sql`
     group by lacking.data_id
   ) as tag using (data_id)
   left join processed_data_entries as processed
-    on processed.data_id = lacking.data_id and processed.organization_id = lacking.organization_id`;
+    on processed.data_id = stream.data_id and processed.organization_id = stream.organization_id`;
+
+/**
+ * The rows of a common table expression of runs, as `stream`. A cluster joins them with their table, so that it looks up what
+ * belongs to a run on the node of the run.
+ */
+export const runsIn = (name: 'looked' | 'lacking', isDistributed: boolean) =>
+  isDistributed ? sql`${sql.ref(name)} join streams as stream using (data_id)` : sql`${sql.ref(name)} as stream`;

@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import type { Fold } from '../../database/folding.ts';
 import type { OrganizationDatabase } from '../../database/organizations.ts';
+import { ownersOf } from '../owners.ts';
+import { projectOrder, projectsOfStream } from '../projects-of-stream.ts';
 import { passes, type RunFilter } from './filter.ts';
 import type { Run } from './schemas.ts';
-import { searchTables } from './search.ts';
+import { runsIn, searchTables } from './search.ts';
 
 /** The position of a run in the list: newest first. */
 export interface RunPlace {
@@ -28,11 +30,13 @@ export interface FoundRuns {
  * `foundMax`.
  */
 export async function findRuns(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   filter: RunFilter,
   after: RunPlace | undefined,
   { lookMax, foundMax }: { lookMax: number; foundMax: number },
 ): Promise<FoundRuns> {
+  const { organizationId, kysely } = organization;
+  const isDistributed = await organization.isDistributed();
   const isSearch = filter.words.length > 0;
   const { rows } = await sql<RunPlace & { is_found: boolean; looked: number }>`
     with looked as materialized (
@@ -44,8 +48,8 @@ export async function findRuns(
       order by created_at desc, data_id
       limit ${lookMax}::integer
     ),
-    passing as (select * from looked as stream where ${passes(filter)})
-    ${isSearch ? sql`, ${searchTables(filter)}` : sql``}
+    passing as (select stream.* from ${runsIn('looked', isDistributed)} where ${passes(filter)})
+    ${isSearch ? sql`, ${await ownersOf(organization)}, ${searchTables(filter, isDistributed)}` : sql``}
     (select data_id, created_at, true as is_found, 0 as looked from ${sql.ref(isSearch ? 'having_words' : 'passing')}
      order by created_at desc, data_id limit ${foundMax}::integer)
     union all
@@ -88,7 +92,7 @@ export async function countRuns(
 ): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     select count(*) as count from (
-      select from streams as stream
+      select 1 from streams as stream
       where organization_id = ${organizationId}::uuid and deleted_at is null and ${passes(filter)}
       limit ${countMax}::integer
     ) as counted`.execute(kysely);
@@ -101,11 +105,13 @@ const endSecond = sql.raw('253402300800');
 
 /** The list entries of some runs, newest first. A run that does not exist any more is left out. */
 export async function describeRuns(
-  { organizationId, kysely }: OrganizationDatabase,
+  organization: OrganizationDatabase,
   dataIds: readonly string[],
   { idleSeconds, channelsCountedMax }: { idleSeconds: number; channelsCountedMax: number },
 ): Promise<Run[]> {
+  const { organizationId, kysely } = organization;
   const { rows } = await sql<Run>`
+    with ${await ownersOf(organization)}
     select stream.data_id, stream.stream_name as name,
       case when stream.finalized_at is not null then 'finalized'
         when greatest(stream.created_at, channel.changed_at) + make_interval(secs => ${idleSeconds}::float8)
@@ -129,7 +135,7 @@ export async function describeRuns(
       ) as tags,
       owner.name as user
     from streams as stream
-    join users as owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
+    join owner on owner.user_id = stream.user_id and owner.organization_id = stream.organization_id
     left join growth_instruments as instrument
       on instrument.synth_source_id = stream.synth_source_id and instrument.organization_id = stream.organization_id
     left join physical_samples as sample
@@ -150,20 +156,11 @@ const missingChunks = sql`
   select coalesce(sum(highest.chunk_index + 1 - own.chunk_count), 0)::bigint
   from channels as own
   cross join lateral (
-    select chunk_index from chunks
+    select max(chunk_index) as chunk_index from chunks
     where chunks.data_id = own.data_id and chunks.channel_id = own.channel_id
-    order by chunk_index desc limit 1
   ) as highest
   where own.data_id = stream.data_id and own.chunk_count > 0`;
 
 const firstProject = sql`
-  select json_build_object('id', project.project_id, 'name', project.name)
-  from (
-    select stream.project_id
-    union
-    select member.project_id from project_physical_samples as member
-    where member.physical_sample_id = stream.physical_sample_id and member.organization_id = stream.organization_id
-  ) as belonging
-  join projects as project using (project_id)
-  where project.organization_id = stream.organization_id
-  order by project.project_id is distinct from stream.project_id, lower(project.name) limit 1`;
+  select json_build_object('id', project.project_id, 'name', project.name) ${projectsOfStream}
+  order by ${projectOrder} limit 1`;

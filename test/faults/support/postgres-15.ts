@@ -33,10 +33,16 @@ export interface ClusterOptions {
   settings?: Record<string, string>;
   /** Where its folder is made; by default where temporary files are. */
   parent?: string;
+  /** It is a streaming standby, begun as a copy of this one; it follows this one unless `settings.primary_conninfo` says otherwise. */
+  standbyOf?: Cluster;
 }
 
 /** @throws when PostgreSQL 15 is not installed */
-export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterOptions = {}): Promise<Cluster> {
+export async function openCluster({
+  settings = {},
+  parent = tmpdir(),
+  standbyOf,
+}: ClusterOptions = {}): Promise<Cluster> {
   if (!existsSync(join(binaries, 'initdb'))) throw new Error(`no ${binaries}/initdb: apt-get install postgresql-15`);
   const folder = await mkdtemp(join(parent, 'metrology-cluster-'));
   chmodSync(folder, 0o711);
@@ -48,7 +54,11 @@ export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterO
     const [file = '', ...rest] = runAs(program, args);
     return (await promisify(execFile)(file, rest, { cwd: '/', maxBuffer: 2 ** 28 })).stdout;
   };
-  await execute('initdb', ['-D', dataDir, '--encoding=UTF8', '--locale=C.UTF-8', '--auth=trust', '-U', 'metrology']);
+  if (standbyOf === undefined) {
+    await execute('initdb', ['-D', dataDir, '--encoding=UTF8', '--locale=C.UTF-8', '--auth=trust', '-U', 'metrology']);
+  } else {
+    await execute('pg_basebackup', ['-D', dataDir, '-d', standbyOf.url(), '-R', '-c', 'fast', '--no-sync']);
+  }
   const port = await freePort();
   let postgres: ChildProcess | undefined;
   let exited = Promise.resolve();
@@ -57,7 +67,8 @@ export async function openCluster({ settings = {}, parent = tmpdir() }: ClusterO
   const url = (database = 'postgres', role = 'metrology') => `postgresql://${role}@127.0.0.1:${port}/${database}`;
   const own = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', ...settings };
   appendFileSync(
-    join(dataDir, 'postgresql.conf'),
+    // The copy has the address of the one that it follows there, and the last line counts.
+    join(dataDir, standbyOf === undefined ? 'postgresql.conf' : 'postgresql.auto.conf'),
     Object.entries(own)
       .map(([name, value]) => `${name} = '${value}'\n`)
       .join(''),

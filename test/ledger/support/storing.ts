@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { encodeFloat8Array } from '../../../src/database/float8-array.ts';
 import type { TestServer } from '../../support/test-server.ts';
+import { organizationOf } from '../../timeseries/support/storing.ts';
 
 export interface Readings {
   timestamps: (number | null)[];
@@ -43,18 +44,19 @@ export function contentHash({ timestamps, values, units }: Readings): Buffer {
 /** A channel of chunks of one point each, made by the database: all below `end` that `where` (SQL over `k`) lets pass. */
 export async function fillChannel(server: TestServer, dataId: string, channel: string, end: number, where = 'true') {
   const { pool } = server.owner;
+  const organizationId = await organizationOf(server, dataId);
   const { rows } = await pool.query(
     `insert into channels (organization_id, data_id, channel_name, chunk_count, point_count)
-     select (select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::text, count(*), count(*) from generate_series(0, $3::bigint - 1) k where ${where}
+     select $4::uuid, $1::uuid, $2::text, count(*), count(*) from generate_series(0, $3::bigint - 1) k where ${where}
      returning channel_id`,
-    [dataId, channel, end],
+    [dataId, channel, end, organizationId],
   );
   await pool.query(
     `insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
                          null_count, ascending, content_hash, timestamps, values)
-     select (select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::bigint, k, k, 1, k, k, 1, 0, true, sha256(int8send(k)), array[k::float8], '{1}'
+     select $4::uuid, $1::uuid, $2::bigint, k, k, 1, k, k, 1, 0, true, sha256(int8send(k)), array[k::float8], '{1}'
      from generate_series(0, $3::bigint - 1) k where ${where}`,
-    [dataId, rows[0].channel_id, end],
+    [dataId, rows[0].channel_id, end, organizationId],
   );
   return rows[0].channel_id as number;
 }

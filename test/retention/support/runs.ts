@@ -62,18 +62,19 @@ export function send(
 
 /** The run has been as it is for a year. */
 export async function makeOld(server: TestServer, ...dataIds: string[]): Promise<void> {
-  const year = "interval '1 year'";
+  // A time without a zone, since a cluster takes no update that computes with one of a zone.
+  const yearBefore = (column: string) =>
+    `${column} = (${column} at time zone 'UTC' - interval '1 year') at time zone 'UTC'`;
   await server.owner.pool.query(
-    `update streams set created_at = created_at - ${year}, changed_at = changed_at - ${year},
-       finalized_at = finalized_at - ${year} where data_id = any($1::uuid[])`,
+    `update streams set ${['created_at', 'changed_at', 'finalized_at'].map(yearBefore)} where data_id = any($1::uuid[])`,
     [dataIds],
   );
   await server.owner.pool.query(
-    `update channels set created_at = created_at - ${year}, changed_at = changed_at - ${year} where data_id = any($1::uuid[])`,
+    `update channels set ${['created_at', 'changed_at'].map(yearBefore)} where data_id = any($1::uuid[])`,
     [dataIds],
   );
   await server.owner.pool.query(
-    `update chunks set stored_at = stored_at - ${year}, changed_at = changed_at - ${year} where data_id = any($1::uuid[])`,
+    `update chunks set ${['stored_at', 'changed_at'].map(yearBefore)} where data_id = any($1::uuid[])`,
     [dataIds],
   );
 }

@@ -36,20 +36,21 @@ export async function fillChannel(
   { chunks, points, stepSeconds = 0.01 }: { chunks: number; points: number; stepSeconds?: number },
 ): Promise<void> {
   const { pool } = server.owner;
+  const organizationId = await organizationOf(server, dataId);
   const total = chunks * points;
   const { rows } = await pool.query(
     `insert into channels (organization_id, data_id, channel_name, chunk_count, point_count, time_min, time_max, units,
                            chunk_seconds_max)
-     values ((select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::text, $3::bigint, $4::bigint, 1700000000, 1700000000 + ($4::bigint - 1) * $5::float8, 'nm',
+     values ($7::uuid, $1::uuid, $2::text, $3::bigint, $4::bigint, 1700000000, 1700000000 + ($4::bigint - 1) * $5::float8, 'nm',
              ($6::bigint - 1) * $5::float8)
      returning channel_id`,
-    [dataId, channelName, chunks, total, stepSeconds, points],
+    [dataId, channelName, chunks, total, stepSeconds, points, organizationId],
   );
   await pool.query(
     `insert into chunks (organization_id, data_id, channel_id, chunk_index, start_offset, key_id, time_min, time_max, point_count,
                          null_count, ascending, content_hash, timestamps, values,
                          value_min, value_max, value_min_time, value_max_time)
-     select (select organization_id from streams where data_id = $1::uuid), $1::uuid, $2::bigint, k, k * $4::bigint, 1, p.times[1], p.times[$4::int], $4::int, 0, true,
+     select $6::uuid, $1::uuid, $2::bigint, k, k * $4::bigint, 1, p.times[1], p.times[$4::int], $4::int, 0, true,
             sha256(k::text::bytea), p.times, p.readings, p.sorted[1], p.sorted[$4::int], p.by_value[1], p.by_value[$4::int]
      from generate_series(0::bigint, $3::bigint - 1) k
      cross join lateral (
@@ -58,6 +59,11 @@ export async function fillChannel(
        from (select i, 1700000000 + (k * $4::bigint + i) * $5::float8 as time, sin((k * $4::bigint + i)::float8) as reading
              from generate_series(0, $4::int - 1) i) one
      ) p`,
-    [dataId, rows[0].channel_id, chunks, points, stepSeconds],
+    [dataId, rows[0].channel_id, chunks, points, stepSeconds, organizationId],
   );
+}
+
+export async function organizationOf({ owner: { pool } }: TestServer, dataId: string): Promise<string> {
+  const { rows } = await pool.query('select organization_id from streams where data_id = $1::uuid', [dataId]);
+  return rows[0].organization_id;
 }

@@ -187,12 +187,13 @@ describe('the API', () => {
     ['renames no user', `update users set name = 'mine'`],
     ['stores no chunk', 'insert into chunks select * from chunks'],
     ['changes no chunk', `update chunks set "values" = '{}'`],
-    // In a cluster, rights on one column do not reach the shards (docs/decisions/0061-a-cluster-of-postgresql.md).
-    ...(onCluster ? [] : [['changes no counter', 'update channels set point_count = 0'] as const]),
+    ['changes no counter', 'update channels set point_count = 0'],
     ['lists no organizations', 'select name from organizations'],
     ['makes no table', 'create table mine (id integer)'],
     ['takes no policy away', 'alter table chunks no force row level security'],
   ])('%s', async (_what, statement) => {
+    // In a cluster, rights on one column do not reach the shards (docs/decisions/0061-a-cluster-of-postgresql.md).
+    if (onCluster && statement.startsWith('update channels')) return;
     const { pool } = server.database.as(organizations.lab);
     await expect(pool.query(statement)).rejects.toMatchObject({ code: '42501' });
   });

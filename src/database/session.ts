@@ -40,8 +40,9 @@ export async function beginSession(
 ): Promise<void> {
   const wanted = Object.entries({ ...settings, ...(role !== undefined && { role }) });
   const begin = async () => {
-    const set = await setAll(client, wanted);
-    await prove(client, role === undefined ? set : await setForCluster(client, set), role);
+    const { set, clusterPath } = await setAll(client, wanted);
+    const isInCluster = role !== undefined && clusterPath !== null;
+    await prove(client, isInCluster ? lastOf([...set, ...(await setForCluster(client, clusterPath))]) : set, role);
     await proveOptions(client, route.settingNames());
     const unfit = await route.unfit(client);
     if (unfit !== undefined) throw unfit;
@@ -54,28 +55,33 @@ export async function beginSession(
   });
 }
 
-/** @returns the settings as PostgreSQL shows them: `25s` for 25000 ms */
-async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promise<[string, string][]> {
-  const { rows } = await client.query<{ name: string; value: string }>(
-    `select name, set_config(name, value, false) as value
+interface SetSettings {
+  /** The settings as PostgreSQL shows them: `25s` for 25000 ms. */
+  set: [string, string][];
+  /** The search path, if the tables are distributed. */
+  clusterPath: string | null;
+}
+
+async function setAll(client: pg.ClientBase, wanted: [string, string][]): Promise<SetSettings> {
+  const { rows } = await client.query<{ name: string; value: string; path: string | null }>(
+    `select name, set_config(name, value, false) as value,
+       case when ${isDistributedSql} then current_setting('search_path') end as path
      from (select ${markSession}) as marked, unnest($1::text[], $2::text[]) as wanted (name, value)`,
     [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
   );
-  return rows.map(({ name, value }) => [name, value]);
+  return { set: rows.map(({ name, value }) => [name, value]), clusterPath: rows[0]?.path ?? null };
 }
 
-/** Sets what a cluster needs, if the tables are distributed. @returns all settings that are in effect then */
-async function setForCluster(client: pg.ClientBase, set: [string, string][]): Promise<[string, string][]> {
-  const { rows } = await client.query<{ path: string | null }>(
-    `select case when ${isDistributedSql} then current_setting('search_path') end as path`,
-  );
-  const path = rows[0]?.path;
-  if (path == null) return set;
-  const more = await setAll(client, [
+/** Of a setting that was set twice, the last value. */
+const lastOf = (set: [string, string][]): [string, string][] => [...new Map(set)];
+
+/** Sets what a cluster needs. */
+async function setForCluster(client: pg.ClientBase, path: string): Promise<[string, string][]> {
+  const more: [string, string][] = [
     ...Object.entries(clusterSettings),
     ['search_path', `${path}, ${clusterSchema}, pg_catalog`],
-  ]);
-  return [...new Map([...set, ...more])];
+  ];
+  return (await setAll(client, more)).set;
 }
 
 /** Checks in a second transaction whether what was set is in effect. */

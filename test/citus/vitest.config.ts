@@ -14,7 +14,8 @@ export default mergeConfig(
         'test/database/{organizations,row-level-security}.test.ts',
         'test/citus/**/*.suite.ts',
       ],
-      maxWorkers: 2,
+      // One file after the other: one of them kills a node.
+      maxWorkers: 1,
       testTimeout: 60_000,
       hookTimeout: 120_000,
     },

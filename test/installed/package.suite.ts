@@ -55,7 +55,7 @@ test('holds the program, the migrations, the documents, and nothing else', async
   const migrations = await readdir(join(project, 'migrations'));
   const expected = [
     ...['package.json', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'openapi.yaml', 'openapi.test.yaml'],
-    ...['Dockerfile', 'docker-compose.yml', 'docker-compose.tls.yml'],
+    ...['Dockerfile', 'docker-compose.yml', 'docker-compose.tls.yml', 'docker-compose.citus.yml'],
     ...(await committedBelow('deploy', 'docs', 'examples')),
     ...['client', 'ready-line', 'wire'].map((name) => `dist/testing/${name}.d.ts`),
     // What the bundle of the server for tests is made of, beside its first file.

@@ -45,9 +45,28 @@ export const newDatabaseName = () => `${inject('templateName')}_${randomUUID().s
 export async function cloneDatabase(): Promise<string> {
   const databaseUrl = await copyDatabase(inject('templateName'));
   const workerUrls = inject('workerUrls');
-  if (workerUrls.length > 0) await spread(inject('adminUrl'), workerUrls, nameOfDatabase(databaseUrl));
+  if (workerUrls.length > 0) {
+    await spread(inject('adminUrl'), workerUrls, nameOfDatabase(databaseUrl));
+    await dropEarlier(nameOfDatabase(databaseUrl));
+  }
   return databaseUrl;
 }
+
+/**
+ * Each distributed database keeps sessions open between the nodes, and files run one after the other on a cluster: so those of files
+ * that are long over are dropped.
+ */
+async function dropEarlier(name: string): Promise<void> {
+  spreadBefore.push(name);
+  while (spreadBefore.length > spreadAtATimeMax) {
+    const earliest = spreadBefore.shift();
+    for (const url of [inject('adminUrl'), ...inject('workerUrls')])
+      await administer(url, `drop database if exists ${earliest} with (force)`);
+  }
+}
+
+const spreadBefore: string[] = [];
+const spreadAtATimeMax = 20;
 
 /** A copy of a database of this run, until the end of the run. Nobody may be connected to it. @returns its URL as the owner */
 export async function copyDatabase(of: string): Promise<string> {

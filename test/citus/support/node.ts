@@ -39,7 +39,7 @@ export async function killNode(port: number): Promise<() => Promise<void>> {
   const program = readlinkSync(`/proc/${pid}/exe`);
   const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1, -1);
   const { uid, gid } = statSync(`/proc/${pid}`);
-  for (const one of [pid, ...childrenOf(pid)]) process.kill(one, 'SIGKILL');
+  for (const one of [pid, ...childrenOf(pid)]) killUnlessGone(one);
   return async () => {
     for (let tries = 0; tries < 300; tries++) {
       spawn(program, args, { uid, gid, cwd: '/', detached: true, stdio: 'ignore' }).unref();
@@ -65,4 +65,13 @@ function childrenOf(pid: number): number[] {
         return false;
       }
     });
+}
+
+/** Sessions of the node end at any time. */
+function killUnlessGone(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }

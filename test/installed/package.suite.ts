@@ -206,8 +206,9 @@ test('npm start in a checkout: a SIGTERM to npm reaches the server, which ends i
   const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   try {
     const endpoint = await addressIn(() => said);
+    // It listens before its PostgreSQL has started; until then it is not ready.
+    await expect.poll(async () => (await fetch(`${endpoint}/readyz`)).status, { timeout: 30_000 }).toBe(200);
     const { pid: postgres } = readPostmasterFile(join(checkout, 'data/postgres')) as { pid: number };
-    expect((await fetch(`${endpoint}/readyz`)).status).toBe(200);
     child.kill('SIGTERM');
     const how = await Promise.race([ended, sleep(20_000, 'still running')]);
     expect(how, said).toEqual({ code: 0, signal: null });

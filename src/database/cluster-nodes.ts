@@ -1,5 +1,6 @@
 /** Asks the nodes of a Citus cluster, through the coordinator. */
 import type { ConnectionSource } from './access.ts';
+import { takeLocally } from './local-organization.ts';
 import { apiRole, serviceRole } from './roles.ts';
 import { inTransaction } from './transactions.ts';
 
@@ -68,7 +69,7 @@ export async function findRefusedRole(
 ): Promise<{ node: string; role: string } | undefined> {
   for (const role of rolesOnNodes) {
     const answers = await inTransaction(pool, async (client) => {
-      await client.query(`set local role ${role}`);
+      await client.query(takeLocally(role));
       return askNodes({ query: client.query.bind(client) }, 'select current_user');
     });
     const refused = answers.find(({ text }) => text !== role);

@@ -31,6 +31,7 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
   const wanted = address.target_session_attrs ?? 'any';
   const placeMsMax = Number(address.connect_timeout ?? 0) * 1_000 || limits.placeMsMax;
   let found: pg.ClientConfig | undefined;
+  let isForgotten = false;
   let finding: Promise<void> | undefined;
 
   const unfit = async (client: Pick<pg.ClientBase, 'query'>, kind = wanted) =>
@@ -45,6 +46,7 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
           const refusal = await refusalOf(way, placeMsMax, (client) => unfit(client, kind));
           if (refusal === undefined) {
             found = way;
+            isForgotten = false;
             return;
           }
           // An error that a PostgreSQL has sent is more useful than the silence of another host.
@@ -58,10 +60,11 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
 
   return {
     async find() {
-      if (found !== undefined) return;
+      if (found !== undefined && !isForgotten) return;
       const ways = waysOf(address).flat();
       if (ways.length === 1 && wanted === 'any') {
         found = ways[0];
+        isForgotten = false;
         return;
       }
       finding ??= findNow().finally(() => {
@@ -71,7 +74,8 @@ export function routeTo(connectionString: string, limits: Pick<DatabaseLimits, '
     },
     config: () => found as pg.ClientConfig,
     forget() {
-      found = undefined;
+      // Clients that are being made still need the configuration.
+      isForgotten = true;
     },
     unfit: (client) => unfit(client, wanted === 'prefer-standby' ? 'any' : wanted),
     settingNames: () => namesIn(address.options ?? ''),

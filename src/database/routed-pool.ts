@@ -53,8 +53,8 @@ export class RoutedPool extends pg.Pool {
   async #connect(): Promise<pg.PoolClient> {
     const waitMsMax = this.options.connectionTimeoutMillis || Number.POSITIVE_INFINITY;
     const deadline = performance.now() + waitMsMax;
-    await this.#route.find(waitMsMax);
     try {
+      await this.#route.find(waitMsMax);
       return await super.connect();
     } catch (error) {
       return this.#connectLater(error, deadline);
@@ -80,6 +80,7 @@ export class RoutedPool extends pg.Pool {
         return await before(deadline, super.connect(), error);
       } catch (next) {
         error = next;
+        if (isFull(error)) await sleep(this.#bounds.fullPauseMs);
       }
     }
     if (isAway(error)) this.#route.forget();
@@ -92,6 +93,7 @@ export class RoutedPool extends pg.Pool {
       this.#bounds.onStarved?.();
       await sleep(this.#bounds.fullPauseMs);
       try {
+        await this.#route.find(deadline - performance.now());
         (await super.connect()).release();
       } catch (error) {
         // Those who wait get the same error, and report it.

@@ -1,6 +1,7 @@
 import type { Database } from '../database/database.ts';
 import { isConflict, isLockTimeout, passingFailure } from '../database/failures.ts';
 import { groupBy } from '../lib/group-by.ts';
+import { createPlaces } from '../lib/places.ts';
 import { postponed, type RequestOutcomes, writeApart } from './apart.ts';
 import { findHeldRows } from './channel-store.ts';
 import { type OnCommitted, tellAll } from './committed.ts';
@@ -10,7 +11,6 @@ import type { IngestItem } from './ingest-rows.ts';
 import { createKnownChannels, type KnownChannels } from './known-channels.ts';
 import type { StreamLimits } from './limits.ts';
 import { byRequest, type IngestResult, TryAgain } from './outcomes.ts';
-import { createPlaces } from './places.ts';
 import type { Form } from './statement-forms.ts';
 import { createTouch } from './touch.ts';
 import { insertNew, rowsOf, writeAfterLookup } from './write-chunks.ts';
@@ -70,7 +70,7 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
     isDistributed: database.isDistributed,
   });
   const onCommitted = tellAll([known.note, touch, ...listeners], report);
-  const inTurn = createPlaces(all.streamsAtATimeMax);
+  const inPlace = createPlaces(all.streamsAtATimeMax);
 
   async function flush(items: IngestItem[], form: Form) {
     const limits = form === 'one stream' ? { ...all, lockMsMax: all.clusterLockMsMax } : all;
@@ -102,7 +102,8 @@ export function createFlush({ listeners = [], report = () => {}, ...given }: Flu
   async function flushByStream(items: IngestItem[]) {
     const outcomes: RequestOutcomes = new Map();
     const ofStream = async (some: IngestItem[]) => {
-      const ofThem = await inTurn(() => flush(some, 'one stream'));
+      const [{ organizationId }] = some as [IngestItem];
+      const ofThem = await inPlace(organizationId, () => flush(some, 'one stream'));
       some.forEach((item, i) => void outcomes.set(item, ofThem[i] as IngestResult | Error | TryAgain));
     };
     await Promise.all([...groupBy(items, ({ dataId }) => dataId).values()].map(ofStream));

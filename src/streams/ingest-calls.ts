@@ -3,7 +3,7 @@ import { DatabaseAway } from '../database/failures.ts';
 import type { Patience } from '../database/transactions.ts';
 import { whileAway } from '../database/while-away.ts';
 import { unavailable } from '../errors.ts';
-import { createRotation } from '../lib/rotation.ts';
+import { createPlaces } from '../lib/places.ts';
 import type { StreamLimits } from './limits.ts';
 
 /**
@@ -32,31 +32,18 @@ export function createIngestCalls(
 ): IngestCalls {
   const options = { outage, now, limits: { callMsMax: limits.waitMsMax, nodeRetryMs: limits.heldRetryMs } };
   const patience = { lateAnswerMs: limits.lateAnswerMs, lookMsMax: limits.lookMsMax };
-  const waiting = createRotation<() => void>();
+  const inPlace = createPlaces(limits.callsMax);
   const ofOrganization = new Map<string, number>();
   const closing = new AbortController();
-  let running = 0;
   let count = 0;
 
   /** Runs `work` once fewer than `callsMax` calls are in PostgreSQL. */
-  async function inTurn<Result>(
-    organizationId: string,
-    arrivedAt: number,
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    if (running >= limits.callsMax) await new Promise<void>((resolve) => waiting.push(organizationId, resolve));
-    else running++;
-    try {
+  const inTurn = <Result>(organizationId: string, arrivedAt: number, work: () => Promise<Result>): Promise<Result> =>
+    inPlace(organizationId, async () => {
       // The deadline has passed, so the client has its answer.
       if (now() - arrivedAt > limits.waitMsMax) throw new DatabaseAway();
-      return await work();
-    } finally {
-      // The place goes to the next call that waits.
-      const next = waiting.shift();
-      if (next === undefined) running--;
-      else next();
-    }
-  }
+      return work();
+    });
 
   function enter(organizationId: string): () => void {
     const own = ofOrganization.get(organizationId) ?? 0;

@@ -6,6 +6,7 @@
 import type pg from 'pg';
 import { bigintArray } from '../database/binary-array.ts';
 import { hasSqlstate, sqlstates } from '../database/sqlstates.ts';
+import { inOrder } from '../database/transactions.ts';
 import { notFound } from '../errors.ts';
 import { addGrowth, channelParameters, type Growth, growthOf } from './channel-growth.ts';
 import { columnNames, keptColumns, keptColumnsOfChunk, valuesOf } from './chunk-columns.ts';
@@ -44,7 +45,7 @@ export async function replaceOfStream(
 ): Promise<{ channelId: number; pointCount: number }[]> {
   const ordered = rows.toSorted((one, other) => one.channelId - other.channelId);
   await keep(client, ordered);
-  await Promise.all(ordered.map((row) => replace(client, row)));
+  await inOrder(ordered.map((row) => replace(client, row)));
   const { channels } = growthOf(ordered);
   for (const growth of channels) {
     const own = ordered.filter(({ channelId }) => channelId === growth.row.channelId).map(storedAt);

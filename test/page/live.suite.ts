@@ -82,6 +82,37 @@ describe('a run that grows', () => {
     await visitor.context.close();
   });
 
+  test('the last chunk is drawn, whenever it comes while a slow page opens the run or draws its first plot', async () => {
+    const visitor = await visit(browser, lab.address, { key: lab.key });
+    for (let round = 0; round < 7; round++) {
+      const dataId = await openRun(send, { pointsPerChunk: 10 });
+      const page = await visitor.open(`/?run=${dataId}`);
+      await page.getByText('holds no readings yet').waitFor();
+      const cpu = await page.context().newCDPSession(page);
+      await cpu.send('Emulation.setCPUThrottlingRate', { rate: 20 });
+      await sendChunk(send, dataId, 0, one(0));
+      await sleep(90 * round);
+      await sendChunk(send, dataId, 1, one(1));
+      await isDrawn(page, 20);
+      await page.close();
+    }
+    await visitor.context.close();
+  });
+
+  test('of a run that was empty for long, missing chunks are told too', async () => {
+    const dataId = await openRun(send, { pointsPerChunk: 10 });
+    const visitor = await visit(browser, lab.address, { key: lab.key });
+    const page = await visitor.open(`/?run=${dataId}`);
+    await page.getByText('holds no readings yet').waitFor();
+    // The page has read which chunks there are: none.
+    await page.waitForResponse((response) => response.url().includes('/chunks'), { timeout: 20_000 });
+    await sendChunk(send, dataId, 0, one(0));
+    await sendChunk(send, dataId, 3, one(3));
+    await isDrawn(page, 20);
+    await expect.poll(() => page.locator('.facts').textContent()).toContain('2 chunks missing');
+    await visitor.context.close();
+  });
+
   test('a channel that comes later gets a plot; one with a name that the SDK keeps for itself too', async () => {
     const dataId = await openRun(send, { pointsPerChunk: 10 });
     await sendChunk(send, dataId, 0, one(0));

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { readEventStream } from '../../src/page/live/event-stream.ts';
 import { openLine } from '../../src/page/live/line.ts';
-import type { LineState } from '../../src/page/live/protocol.ts';
-import { createSwitchboard, type Listener } from '../../src/page/live/switchboard.ts';
+import type { LineState, Wish } from '../../src/page/live/protocol.ts';
+import { createSwitchboard, type Listener, type Switchboard } from '../../src/page/live/switchboard.ts';
 
 describe('a stream of events', () => {
   const text = 'retry: 700\n\n: heartbeat\n\nid: 7\nevent: channels\ndata: {"a":\ndata: 1}\n\nid:8\r\ndata:x\r\n\r\n';
@@ -170,13 +170,17 @@ describe('a line', () => {
 
 describe('the switchboard', () => {
   function board() {
+    let opened = 0;
     const open = new Map<string, { tell(name: string, data: object): void; state(state: LineState): void }>();
     const switchboard = createSwitchboard(({ url, onEvent, onState }) => {
+      opened++;
       open.set(url, { tell: (name, data) => onEvent({ id: '', name, data: JSON.stringify(data) }), state: onState });
       return { close: () => open.delete(url), again: () => {} };
     });
-    return { switchboard, open };
+    return { switchboard, open, openedCount: () => opened };
   }
+  const want = (switchboard: Switchboard, one: Listener, wish: Wish) => switchboard.take(one, { kind: 'want', wish });
+  const runA: Wish = { base: '/', dataIds: ['a'], list: false };
   function listener() {
     const told: string[] = [];
     const states: string[] = [];
@@ -190,7 +194,8 @@ describe('the switchboard', () => {
   test('ten tabs need one connection', () => {
     const { switchboard, open } = board();
     const tabs = Array.from({ length: 10 }, listener);
-    for (const [i, { one }] of tabs.entries()) switchboard.want(one, { base: '/', dataIds: [`run-${i}`], list: false });
+    for (const [i, { one }] of tabs.entries())
+      want(switchboard, one, { base: '/', dataIds: [`run-${i}`], list: false });
     expect([...open.keys()]).toEqual([`/live?${tabs.map((_, i) => `data_id=run-${i}`).join('&')}`]);
     [...open.values()][0]?.tell('channels', { data_id: 'run-3' });
     expect(tabs.map(({ told }) => told.length)).toEqual([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
@@ -202,7 +207,7 @@ describe('the switchboard', () => {
     const { switchboard, open } = board();
     const dataIds = Array.from({ length: 101 }, (_, i) => `run-${i}`);
     const { one, told } = listener();
-    switchboard.want(one, { base: '/', dataIds, list: true });
+    want(switchboard, one, { base: '/', dataIds, list: true });
     expect([...open.keys()].map((url) => url.split('data_id').length - 1)).toEqual([50, 50, 1, 0]);
     for (const connection of open.values()) connection.tell('run', { data_id: 'run-1' });
     expect(told.length).toBeGreaterThanOrEqual(2);
@@ -211,9 +216,9 @@ describe('the switchboard', () => {
   test('who comes later is told how the line is', () => {
     const { switchboard, open } = board();
     const [first, second] = [listener(), listener()];
-    switchboard.want(first.one, { base: '/', dataIds: ['a'], list: false });
+    want(switchboard, first.one, runA);
     [...open.values()][0]?.state({ kind: 'open' });
-    switchboard.want(second.one, { base: '/', dataIds: ['a'], list: false });
+    want(switchboard, second.one, runA);
     expect(second.states).toEqual(['open']);
     expect(open.size).toBe(1);
   });
@@ -221,10 +226,54 @@ describe('the switchboard', () => {
   test('a line of a session that has ended is opened anew for somebody who signs in', () => {
     const { switchboard, open } = board();
     const { one } = listener();
-    switchboard.want(one, { base: '/', dataIds: ['a'], list: false });
+    want(switchboard, one, runA);
     const before = [...open.values()][0];
     before?.state({ kind: 'signed-out' });
-    switchboard.want(one, { base: '/', dataIds: ['a'], list: false });
+    want(switchboard, one, runA);
     expect([...open.values()][0]).not.toBe(before);
+  });
+
+  test('who comes later begins with the whole state too: the connection is made again, which nobody notices', () => {
+    const { switchboard, open, openedCount } = board();
+    const [first, second] = [listener(), listener()];
+    want(switchboard, first.one, runA);
+    [...open.values()][0]?.state({ kind: 'open' });
+    want(switchboard, first.one, runA);
+    expect(openedCount()).toBe(1);
+    want(switchboard, second.one, runA);
+    expect(openedCount()).toBe(2);
+    const now = [...open.values()][0];
+    now?.state({ kind: 'connecting' });
+    now?.tell('channels', { data_id: 'a' });
+    expect(first.states).toEqual(['open', 'open']);
+    expect(second.states).toEqual(['open']);
+    expect(second.told).toHaveLength(1);
+    now?.state({ kind: 'lost', sinceMs: 0, why: '' });
+    expect(second.states).toEqual(['open', 'lost']);
+  });
+
+  test('the same of the list', () => {
+    const { switchboard, openedCount } = board();
+    const list: Wish = { base: '/', dataIds: [], list: true };
+    want(switchboard, listener().one, list);
+    want(switchboard, listener().one, list);
+    expect(openedCount()).toBe(2);
+  });
+
+  test.each(['here', 'again'] as const)('a tab that was taken for closed goes on when it says %s', (kind) => {
+    const { switchboard, open, openedCount } = board();
+    const { one, told, states } = listener();
+    want(switchboard, one, runA);
+    [...open.values()][0]?.state({ kind: 'open' });
+    switchboard.take(one, { kind, wish: runA });
+    expect(openedCount()).toBe(1);
+    switchboard.leave(one);
+    expect(open.size).toBe(0);
+    switchboard.take(one, { kind, wish: runA });
+    [...open.values()][0]?.state({ kind: 'open' });
+    [...open.values()][0]?.tell('channels', { data_id: 'a' });
+    // It was cut off meanwhile, so that the view reads again what no event repeats.
+    expect(states).toEqual(['open', 'lost', 'open']);
+    expect(told).toHaveLength(1);
   });
 });

@@ -3,19 +3,20 @@ import type { ApiFailure } from '../api/failure.ts';
 import { openSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
 import { formatReading, plural } from '../lib/numbers.ts';
-import type { ChannelsEvent } from '../live/protocol.ts';
+import type { ChannelsEvent, StatusEvent } from '../live/protocol.ts';
 import { useLineBack, useLive } from '../live/use-live.ts';
 import { linkTo, show } from '../navigation.ts';
-import { type Board, createBoard } from '../plot/board.ts';
+import { type Board, createBoard, type Trace } from '../plot/board.ts';
 import { readColors } from '../plot/colors.ts';
 import { type PanelLine, PlotPanel } from '../plot/panel.tsx';
 import { PlotKeys } from '../plot/plot-keys.tsx';
 import { TimeAxis, tickCount } from '../plot/time-axis.tsx';
 import type { Range } from '../plot/window.ts';
+import { type OpenRun, runAfter } from '../run/open-run.ts';
 import { toRuns } from '../run/run-view.tsx';
 import { StatusMark } from '../run/status-mark.tsx';
 import { Toolbar } from '../run/toolbar.tsx';
-import { loadRun, type OpenRun } from '../run/use-run.ts';
+import { loadRun } from '../run/use-run.ts';
 import { ticksOf } from '../time/ticks.ts';
 import { Trouble } from '../trouble.tsx';
 import { type CompareState, runState } from '../url-state.ts';
@@ -27,6 +28,8 @@ export function CompareView({ state }: { state: CompareState }) {
   useEffect(() => {
     document.title = 'Runs over each other';
   }, []);
+  // The same list as long as the runs are the same: the board is made for it.
+  const runs = useMemo(() => value?.filter((run) => run !== undefined) ?? [], [value]);
   if (error !== undefined) return <Trouble error={error} onAgain={again} />;
   if (value === undefined)
     return (
@@ -34,7 +37,6 @@ export function CompareView({ state }: { state: CompareState }) {
         Opening the runs …
       </p>
     );
-  const runs = value.filter((run) => run !== undefined);
   return (
     <main class="compare">
       <header class="run-head">
@@ -58,24 +60,15 @@ const openRunOrNone = (dataId: string) =>
     throw error;
   });
 
-function Overlay({ state, runs }: { state: CompareState; runs: OpenRun[] }) {
+function Overlay({ state, runs: opened }: { state: CompareState; runs: OpenRun[] }) {
   const { place, width } = useWidth<HTMLDivElement>();
   const theme = useTheme();
   const [failure, setFailure] = useState<ApiFailure>();
   const colors = useMemo(readColors, [theme]);
-  const board = useCompareBoard(state, runs, setFailure);
+  const board = useCompareBoard(state, opened, setFailure);
+  const runs = useGrowing(opened, (trace, span) => board.changed(trace, span));
   useEffect(() => board.setWidth(width), [board, width]);
   useLineBack(board.again);
-  useLive(
-    { dataIds: runs.filter(({ status }) => status === 'live').map(({ entry }) => entry.data_id) },
-    (name, data) => {
-      if (name !== 'channels') return;
-      const { data_id: dataId, channels } = data as ChannelsEvent;
-      for (const { channel_name: channel, span } of channels) {
-        if (span !== null) board.changed({ dataId, channel }, { fromMs: span[0], toMs: span[1] });
-      }
-    },
-  );
   const colorOf = (i: number) => colors.lines[i % colors.lines.length] as string;
   const names = [...new Set(runs.flatMap(({ channels }) => channels.map(({ name }) => name)))];
   const linesOf = (name: string): PanelLine[] =>
@@ -129,6 +122,28 @@ function Overlay({ state, runs }: { state: CompareState; runs: OpenRun[] }) {
       <TimeAxis {...{ board, width, rightAxes, colors }} style="since" startMs={0} />
     </div>
   );
+}
+
+/**
+ * The runs, kept up to date by live events.
+ * @param onChanged called when a range of a channel has changed
+ */
+function useGrowing(opened: OpenRun[], onChanged: (trace: Trace, span: Range) => void): OpenRun[] {
+  const [, render] = useState(opened);
+  // Several events may come before the next render, so each continues from the runs that the event before has left.
+  const current = useRef({ opened, runs: opened });
+  if (current.current.opened !== opened) current.current = { opened, runs: opened };
+  useLive({ dataIds: opened.map(({ entry }) => entry.data_id) }, (name, data) => {
+    const event = data as ChannelsEvent | StatusEvent;
+    const runs = current.current.runs.map((run) => {
+      const dataId = run.entry.data_id;
+      if (dataId !== event.data_id) return run;
+      return runAfter(run, name, event, (channel, span) => onChanged({ dataId, channel }, span));
+    });
+    current.current = { opened, runs };
+    render(runs);
+  });
+  return current.current.runs;
 }
 
 function ChannelOverlay(props: {

@@ -1,4 +1,4 @@
-import type { LineState, TabMessage, WorkerMessage } from './protocol.ts';
+import type { LineState, TabMessage, Wish, WorkerMessage } from './protocol.ts';
 import { createSwitchboard } from './switchboard.ts';
 
 /** How often a tab tells the worker that it is still open. */
@@ -19,22 +19,25 @@ interface FeedOptions {
 /** Opens the feed of events of this tab: through the shared worker, or without one where the browser has none. */
 export function openFeed(options: FeedOptions): TabFeed {
   const send = 'SharedWorker' in globalThis ? throughWorker(options) : alone(options);
-  let wish: TabMessage | undefined;
-  setInterval(() => send({ kind: 'here' }), hereMs);
+  let wish: Wish | undefined;
+  const say = (kind: 'want' | 'here' | 'again') => {
+    if (wish !== undefined) send({ kind, wish });
+  };
+  const again = () => say('again');
+  setInterval(() => say('here'), hereMs);
   addEventListener('pagehide', () => send({ kind: 'bye' }));
   // The tab comes back from the cache of the Back button; it has said `bye` before.
   addEventListener('pageshow', (event) => {
-    if (event.persisted && wish !== undefined) send(wish);
+    if (event.persisted) say('here');
   });
-  const again = () => send({ kind: 'again' });
   addEventListener('online', again);
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') again();
   });
   return {
     want(dataIds, list) {
-      wish = { kind: 'want', base: options.base, dataIds, list };
-      send(wish);
+      wish = { base: options.base, dataIds, list };
+      say('want');
     },
     again,
   };
@@ -52,9 +55,5 @@ function throughWorker({ onEvent, onLine }: FeedOptions): (message: TabMessage) 
 function alone({ onEvent, onLine }: FeedOptions): (message: TabMessage) => void {
   const switchboard = createSwitchboard();
   const listener = { onEvent, onLine };
-  return (message) => {
-    if (message.kind === 'want') switchboard.want(listener, message);
-    if (message.kind === 'again') switchboard.again();
-    if (message.kind === 'bye') switchboard.leave(listener);
-  };
+  return (message) => switchboard.take(listener, message);
 }

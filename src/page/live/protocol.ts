@@ -43,12 +43,18 @@ export interface RunEvent {
   missing_chunk_count: number | null;
 }
 
-/** From a tab: what it subscribes to, that it is still open, connect again now, and `bye` when it closes. */
-export type TabMessage =
-  | { kind: 'want'; base: string; dataIds: string[]; list: boolean }
-  | { kind: 'here' }
-  | { kind: 'again' }
-  | { kind: 'bye' };
+/** What a tab subscribes to: some runs, and whether the list of runs too. */
+export interface Wish {
+  base: string;
+  dataIds: string[];
+  list: boolean;
+}
+
+/**
+ * From a tab: it subscribes to something else, it is still open, it wants lost connections to be made again now, or it
+ * closes. All but the last carry the wish, so that a tab that was taken for closed, as one that slept, subscribes again.
+ */
+export type TabMessage = { kind: 'want' | 'here' | 'again'; wish: Wish } | { kind: 'bye' };
 
 /** Whether events arrive. `lost` carries since when (Unix ms) and why. */
 export type LineState =

@@ -1,15 +1,9 @@
 import type { StreamEvent } from './event-stream.ts';
 import { type LiveConnection, openLine } from './line.ts';
-import type { LineState } from './protocol.ts';
+import type { LineState, TabMessage, Wish } from './protocol.ts';
 
 /** Runs that one connection may watch; the server refuses more. */
 export const watchedRunsMax = 50;
-
-export interface Wish {
-  base: string;
-  dataIds: string[];
-  list: boolean;
-}
 
 export interface Listener {
   onEvent(name: string, data: string): void;
@@ -17,10 +11,9 @@ export interface Listener {
 }
 
 export interface Switchboard {
-  want(listener: Listener, wish: Wish): void;
+  take(listener: Listener, message: TabMessage): void;
+  /** Ends the subscriptions of a listener. If it is heard again, it learns that it was cut off. */
   leave(listener: Listener): void;
-  /** Makes lost connections connect again at once. */
-  again(): void;
 }
 
 interface OpenLine {
@@ -36,9 +29,10 @@ interface OpenLine {
 export function createSwitchboard(open: typeof openLine = openLine): Switchboard {
   const wishes = new Map<Listener, Wish>();
   const lines = new Map<string, OpenLine>();
+  /** Since when listeners are gone, in Unix ms. */
+  const gone = new WeakMap<Listener, number>();
 
-  const listenersOf = ({ dataIds }: OpenLine) =>
-    [...wishes].filter(([, wish]) => (dataIds === 'list' ? wish.list : wish.dataIds.some((id) => dataIds.has(id))));
+  const listenersOf = (one: OpenLine) => [...wishes].filter(([, wish]) => listensTo(wish, one));
 
   const pass = (one: OpenLine, { name, data }: StreamEvent) => {
     const about = one.dataIds === 'list' ? undefined : (JSON.parse(data) as { data_id?: string }).data_id;
@@ -47,15 +41,17 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
     }
   };
 
-  const start = (url: string, dataIds: OpenLine['dataIds']) => {
-    const one: OpenLine = { dataIds, state: { kind: 'connecting' }, line: { close: () => {}, again: () => {} } };
+  const start = (url: string, dataIds: OpenLine['dataIds'], state: LineState = { kind: 'connecting' }) => {
+    const one: OpenLine = { dataIds, state, line: { close: () => {}, again: () => {} } };
     lines.set(url, one);
     one.line = open({
       url,
       onEvent: (event) => pass(one, event),
-      onState: (state) => {
-        one.state = state;
-        for (const [listener] of listenersOf(one)) listener.onLine(state);
+      onState: (next) => {
+        // A line that replaces another one keeps its state until it knows better.
+        if (next.kind === 'connecting' && one.state.kind !== 'connecting') return;
+        one.state = next;
+        for (const [listener] of listenersOf(one)) listener.onLine(next);
       },
     });
   };
@@ -70,25 +66,47 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
     for (const [url, dataIds] of wanted) if (!lines.has(url)) start(url, dataIds);
   };
 
+  const want = (listener: Listener, wish: Wish) => {
+    const had = wishes.get(listener);
+    wishes.set(listener, wish);
+    const goneMs = gone.get(listener);
+    if (goneMs !== undefined) listener.onLine({ kind: 'lost', sinceMs: goneMs, why: 'This page was asleep.' });
+    gone.delete(listener);
+    const before = new Set(lines.values());
+    arrange();
+    for (const [url, one] of [...lines]) {
+      if (!before.has(one) || !listensTo(wish, one)) continue;
+      // It was open before, and has reported its state to other listeners only.
+      listener.onLine(one.state);
+      if (had !== undefined && isAllOf(had, wish, one)) continue;
+      // Only the first events of a connection hold the whole state. Without them the listener would miss what has changed
+      // between its own first read and now.
+      one.line.close();
+      start(url, one.dataIds, one.state);
+    }
+  };
+
+  const leave = (listener: Listener) => {
+    if (wishes.delete(listener)) gone.set(listener, Date.now());
+    arrange();
+  };
+
   return {
-    want(listener, wish) {
-      wishes.set(listener, wish);
-      const before = new Set(lines.keys());
-      arrange();
-      // A line that was open before has reported its state to other listeners only.
-      for (const [url, one] of lines) {
-        if (before.has(url) && listenersOf(one).some(([other]) => other === listener)) listener.onLine(one.state);
-      }
-    },
-    leave(listener) {
-      wishes.delete(listener);
-      arrange();
-    },
-    again() {
-      for (const { line } of lines.values()) line.again();
+    leave,
+    take(listener, message) {
+      if (message.kind === 'bye') return leave(listener);
+      if (message.kind === 'want' || !wishes.has(listener)) want(listener, message.wish);
+      if (message.kind === 'again') for (const { line } of lines.values()) line.again();
     },
   };
 }
+
+const listensTo = (wish: Wish, { dataIds }: OpenLine) =>
+  dataIds === 'list' ? wish.list : wish.dataIds.some((id) => dataIds.has(id));
+
+/** Whether a listener had all that it wants of a line before. */
+const isAllOf = (had: Wish, wish: Wish, { dataIds }: OpenLine) =>
+  dataIds === 'list' ? had.list : wish.dataIds.every((id) => !dataIds.has(id) || had.dataIds.includes(id));
 
 /** The addresses to connect to, each with the runs that it covers. */
 function urlsOf(wishes: readonly Wish[]): Map<string, OpenLine['dataIds']> {

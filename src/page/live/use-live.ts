@@ -75,14 +75,23 @@ export function useLine(): LineState {
 
 /** Calls back whenever the connection is open again after it was lost. */
 export function useLineBack(callBack: () => void): void {
-  const { kind } = useLine();
-  const wasLost = useRef(false);
+  const latest = useRef(callBack);
+  latest.current = callBack;
   useEffect(() => {
-    if (kind === 'lost') wasLost.current = true;
-    if (kind !== 'open' || !wasLost.current) return;
-    wasLost.current = false;
-    callBack();
-  }, [kind]);
+    let wasLost = false;
+    // Every state counts, also one that is over before the next render.
+    const watch = ({ kind }: LineState) => {
+      if (kind === 'lost') wasLost = true;
+      if (kind !== 'open' || !wasLost) return;
+      wasLost = false;
+      latest.current();
+    };
+    watch(line);
+    watchers.add(watch);
+    return () => {
+      watchers.delete(watch);
+    };
+  }, []);
 }
 
 export const tryAgain = (): void => theFeed().again();

@@ -3,6 +3,8 @@ import { createSwitchboard, type Listener } from './switchboard.ts';
 
 /** A tab that says nothing for this long counts as closed. Timers of hidden tabs may run only once a minute. */
 const tabSilenceMsMax = 150_000;
+/** How often closed tabs are looked for. */
+const lookMs = 30_000;
 
 /** The shared worker: all tabs of the browser get their events from here. */
 const switchboard = createSwitchboard();
@@ -18,18 +20,22 @@ scope.onconnect = ({ ports }) => {
     onLine: (state) => send({ kind: 'line', state }),
   };
   port.onmessage = ({ data: message }: MessageEvent<TabMessage>) => {
-    tabs.set(port, { listener, heardMs: Date.now() });
-    if (message.kind === 'want') switchboard.want(listener, message);
-    if (message.kind === 'again') switchboard.again();
-    if (message.kind === 'bye') forget(port, listener);
+    if (message.kind === 'bye') tabs.delete(port);
+    else tabs.set(port, { listener, heardMs: Date.now() });
+    switchboard.take(listener, message);
   };
 };
 
-function forget(port: MessagePort, listener: Listener): void {
-  tabs.delete(port);
-  switchboard.leave(listener);
-}
-
+let lookedMs = Date.now();
 setInterval(() => {
-  for (const [port, { listener, heardMs }] of tabs) if (Date.now() - heardMs > tabSilenceMsMax) forget(port, listener);
-}, 30_000);
+  const nowMs = Date.now();
+  // The computer was asleep, and so were the tabs: they could not be heard.
+  const hasSlept = nowMs - lookedMs > 2 * lookMs;
+  lookedMs = nowMs;
+  for (const [port, tab] of tabs) {
+    if (hasSlept) tab.heardMs = nowMs;
+    if (nowMs - tab.heardMs <= tabSilenceMsMax) continue;
+    tabs.delete(port);
+    switchboard.leave(tab.listener);
+  }
+}, lookMs);

@@ -15,7 +15,7 @@ import {
 } from '../api/runs.ts';
 import { EditableNote } from './editable-note.tsx';
 import { EditableText } from './editable-text.tsx';
-import type { OpenRun } from './use-run.ts';
+import type { OpenRun } from './open-run.ts';
 
 /** The entry of a run in the catalogue. Its fields are edited in place. */
 export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: DataEntry) => void }) {

@@ -15,9 +15,9 @@ import type { Range } from '../plot/window.ts';
 import { ticksOf } from '../time/ticks.ts';
 import { type RunState, stateOf } from '../url-state.ts';
 import { marksOf } from './channel-facts.ts';
+import type { OpenRun } from './open-run.ts';
 import { PlotCard, type PlotFrame } from './plot-card.tsx';
 import { Toolbar } from './toolbar.tsx';
-import type { OpenRun } from './use-run.ts';
 
 interface RunPlotsProps {
   state: RunState;

@@ -1,10 +1,10 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ApiFailure } from '../api/failure.ts';
 import type { Ledger } from '../api/ledger.ts';
 import { plural } from '../lib/numbers.ts';
 import { useLineBack } from '../live/use-live.ts';
 import { linkTo } from '../navigation.ts';
-import type { Board } from '../plot/board.ts';
+import { createBoardLink } from '../plot/board-link.ts';
 import { formatDuration, formatTime } from '../time/format.ts';
 import { Trouble } from '../trouble.tsx';
 import { noFilters, type RunState } from '../url-state.ts';
@@ -12,21 +12,22 @@ import { CertificateDialog } from './certificate-dialog.tsx';
 import { ChannelList } from './channel-list.tsx';
 import { Details } from './details.tsx';
 import { LedgerDialog } from './ledger-dialog.tsx';
+import type { OpenRun } from './open-run.ts';
 import { RunPlots } from './run-plots.tsx';
 import { StatusMark } from './status-mark.tsx';
 import { TakeAway } from './take-away.tsx';
-import { type OpenRun, useRun } from './use-run.ts';
+import { useRun } from './use-run.ts';
 
 export const toRuns = () => linkTo({ view: 'runs', filters: noFilters });
 
 /** A run: its plots, its chunks, and what the catalogue knows of it. */
 export function RunView({ state }: { state: RunState }) {
-  const board = useRef<Board | undefined>(undefined);
   const { dataId } = state;
+  const link = useMemo(createBoardLink, [dataId]);
   const { loading, ledger, onPicture, again, setEntry } = useRun(dataId, (channel, span) =>
-    board.current?.changed({ dataId, channel }, span),
+    link.changed({ dataId, channel }, span),
   );
-  useLineBack(() => board.current?.again());
+  useLineBack(() => link.board()?.again());
   const [failure, setFailure] = useState<ApiFailure>();
   const [dialog, setDialog] = useState<{ kind: 'certificate' } | { kind: 'ledger'; channel: string }>();
   const name = loading.kind === 'open' ? loading.run.entry.raw_name : 'Run';
@@ -63,9 +64,7 @@ export function RunView({ state }: { state: RunState }) {
           ) : (
             <RunPlots
               {...{ state, run, ledger, onPicture }}
-              onBoard={(next) => {
-                board.current = next;
-              }}
+              onBoard={link.attach}
               onFailure={setFailure}
               onLedger={(channel) => setDialog({ kind: 'ledger', channel })}
             />
@@ -74,7 +73,7 @@ export function RunView({ state }: { state: RunState }) {
         <aside class="run-side" aria-label="About this run">
           <ChannelList state={state} channels={run.channels} />
           <Details run={run} onChanged={setEntry} />
-          <TakeAway state={state} run={run} window={() => board.current?.range()} />
+          <TakeAway state={state} run={run} window={() => link.board()?.range()} />
         </aside>
       </div>
       {dialog?.kind === 'certificate' && <CertificateDialog dataId={dataId} onClose={() => setDialog(undefined)} />}
@@ -82,7 +81,7 @@ export function RunView({ state }: { state: RunState }) {
         <LedgerDialog
           {...{ dataId, channel: dialog.channel, times: state.times }}
           ledger={ledger?.channels.find((one) => one.channel_name === dialog.channel)}
-          startMs={board.current?.startOf(dataId) ?? 0}
+          startMs={link.board()?.startOf(dataId) ?? 0}
           onClose={() => setDialog(undefined)}
         />
       )}

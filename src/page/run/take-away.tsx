@@ -5,9 +5,9 @@ import { CopyButton } from '../lib/copy-button.tsx';
 import { Dialog } from '../lib/dialog.tsx';
 import type { Range } from '../plot/window.ts';
 import type { RunState } from '../url-state.ts';
+import type { OpenRun } from './open-run.ts';
 import { savePicture } from './picture.ts';
 import { snippetsOf } from './snippets.ts';
-import type { OpenRun } from './use-run.ts';
 
 interface TakeAwayProps {
   state: RunState;

@@ -1,24 +1,18 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiFailure } from '../api/failure.ts';
 import { type Ledger, type LedgerChannel, readLedger } from '../api/ledger.ts';
-import { type Outline, readLatest, readOutline } from '../api/readings.ts';
+import { readLatest, readOutline } from '../api/readings.ts';
 import { type DataEntry, readEntry } from '../api/runs.ts';
-import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
+import type { ChannelsEvent, LiveChannel, StatusEvent } from '../live/protocol.ts';
 import { useLive } from '../live/use-live.ts';
-import { type Range, united } from '../plot/window.ts';
-import { type ChannelFacts, channelFactsOf, factsAfter, isLedgerStale, ledgerAfter } from './channel-facts.ts';
+import type { Range } from '../plot/window.ts';
+import { channelFactsOf, isLedgerStale, ledgerAfter } from './channel-facts.ts';
+import { type OpenRun, runAfter } from './open-run.ts';
 
 /** The shortest time between two reads of the ledger. */
 const ledgerMsMin = 3_000;
 /** The ledger is read after the first picture. Where none comes, as when all plots are hidden, it is read after this time. */
 const pictureMsMax = 5_000;
-
-export interface OpenRun {
-  entry: DataEntry;
-  outline: Outline;
-  status: RunStatus;
-  channels: ChannelFacts[];
-}
 
 export type RunLoading =
   | { kind: 'loading' }
@@ -33,7 +27,7 @@ export type RunLoading =
 export function useRun(dataId: string, onChanged: (channel: string, span: Range) => void) {
   const [loading, setLoading] = useState<RunLoading>({ kind: 'loading' });
   const [turn, setTurn] = useState(0);
-  const early = useRef<[string, unknown][]>([]);
+  const waiting = useRef<[string, ChannelsEvent | StatusEvent][]>([]);
   useEffect(() => {
     let isGone = false;
     setLoading({ kind: 'loading' });
@@ -60,26 +54,22 @@ export function useRun(dataId: string, onChanged: (channel: string, span: Range)
   };
   const { ledger, onChannels, onPicture } = useLedger(dataId, run !== undefined);
 
-  const take = (name: string, data: unknown) => {
-    const before = current.current;
-    if (before === undefined || (data as StatusEvent).data_id !== dataId) return;
-    if (name === 'channels') {
-      const event = data as ChannelsEvent;
-      put(runAfter(before, event, onChanged));
-      onChannels(event);
-    } else if (name === 'status') {
-      put({ ...before, status: (data as StatusEvent).status });
+  // Events are taken in the order in which they came. Those that come while the run is being opened wait until it is open.
+  const takeAll = () => {
+    for (const [name, data] of waiting.current.splice(0)) {
+      const before = current.current;
+      if (before === undefined || data.data_id !== dataId) continue;
+      put(runAfter(before, name, data, onChanged));
+      if (name === 'channels') onChannels(data as ChannelsEvent);
     }
   };
-  // Events that come while the run is being opened are kept until it is open.
   useLive({ dataIds: loading.kind === 'unknown' ? [] : [dataId] }, (name, data) => {
-    if (run === undefined) early.current.push([name, data]);
-    else take(name, data);
+    waiting.current.push([name, data as ChannelsEvent | StatusEvent]);
+    if (current.current !== undefined) takeAll();
   });
   const isOpen = run !== undefined;
   useEffect(() => {
-    if (!isOpen) return;
-    for (const [name, data] of early.current.splice(0)) take(name, data);
+    if (isOpen) takeAll();
   }, [isOpen]);
 
   return {
@@ -102,21 +92,6 @@ export async function loadRun(dataId: string): Promise<OpenRun | undefined> {
   return { entry, outline, status: latest.status, channels: latest.channels.map(channelFactsOf) };
 }
 
-function runAfter(run: OpenRun, event: ChannelsEvent, onChanged: (channel: string, span: Range) => void): OpenRun {
-  const byName = new Map(run.channels.map((channel) => [channel.name, channel]));
-  let { span } = run.outline;
-  for (const update of event.channels) {
-    const facts = factsAfter(byName.get(update.channel_name), update);
-    if (facts === undefined) continue;
-    byName.set(facts.name, facts);
-    if (update.span === null) continue;
-    const changed = { fromMs: update.span[0], toMs: update.span[1] };
-    span = united(span, changed);
-    onChanged(facts.name, changed);
-  }
-  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: [...byName.values()] };
-}
-
 /**
  * The ledger of all channels. It is read after the first picture; later only channels are read again whose events report
  * more than new chunks at the end (`isLedgerStale`).
@@ -128,6 +103,9 @@ function useLedger(dataId: string, isOpen: boolean) {
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const lastMs = useRef(0);
   const isFirst = useRef(true);
+  const hasRead = useRef(false);
+  /** Changes that have come while the ledger is being read. Its answer may be older than they are. */
+  const meanwhile = useRef<LiveChannel[] | undefined>(undefined);
   const show = (head: Omit<Ledger, 'channels'>) => setLedger({ ...head, channels: [...latest.current.values()] });
 
   const read = async () => {
@@ -136,20 +114,36 @@ function useLedger(dataId: string, isOpen: boolean) {
     lastMs.current = Date.now();
     const names = [...stale.current];
     stale.current.clear();
-    try {
-      const answer = await readLedger(dataId, names.length > 50 ? [] : names);
-      for (const channel of answer.channels) latest.current.set(channel.channel_name, channel);
-      show(answer);
-    } catch {
+    meanwhile.current = [];
+    const answer = await readLedger(dataId, names.length > 50 ? [] : names).catch(() => undefined);
+    const changes = meanwhile.current;
+    meanwhile.current = undefined;
+    if (answer === undefined) {
       for (const name of names) stale.current.add(name);
       plan(ledgerMsMin);
+    } else {
+      hasRead.current = true;
+      for (const channel of answer.channels) latest.current.set(channel.channel_name, channel);
     }
+    follow(changes);
+    if (answer !== undefined) show(answer);
   };
   const plan = (ms: number) => {
     timer.current ??= setTimeout(() => void read(), ms);
   };
+  /** Takes changes into the ledger, and plans a read of the channels whose changes say too little. */
+  const follow = (changes: readonly LiveChannel[]) => {
+    if (!hasRead.current) return;
+    for (const update of changes) {
+      const known = latest.current.get(update.channel_name);
+      if (known === undefined || isLedgerStale(known, update)) stale.current.add(update.channel_name);
+      else latest.current.set(update.channel_name, ledgerAfter(known, update));
+    }
+    if (stale.current.size > 0) plan(Math.max(0, lastMs.current + ledgerMsMin - Date.now()));
+  };
   useEffect(() => {
     latest.current = new Map();
+    hasRead.current = false;
     setLedger(undefined);
     isFirst.current = true;
     if (isOpen) plan(pictureMsMax);
@@ -169,14 +163,12 @@ function useLedger(dataId: string, isOpen: boolean) {
       plan(0);
     },
     onChannels({ channels }: ChannelsEvent) {
-      if (latest.current.size === 0) return;
-      for (const update of channels) {
-        const known = latest.current.get(update.channel_name);
-        if (known === undefined || isLedgerStale(known, update)) stale.current.add(update.channel_name);
-        else latest.current.set(update.channel_name, ledgerAfter(known, update));
+      if (meanwhile.current !== undefined) {
+        meanwhile.current.push(...channels);
+        return;
       }
+      follow(channels);
       if (ledger !== undefined) show(ledger);
-      if (stale.current.size > 0) plan(Math.max(0, lastMs.current + ledgerMsMin - Date.now()));
     },
   };
 }

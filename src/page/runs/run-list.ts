@@ -51,8 +51,9 @@ export function afterEvent(list: LoadedRuns, event: RunEvent): { list: LoadedRun
   if (event.status === 'deleted') return { list: without(list, [event.data_id]), isStale: false };
   const isGrowing = list.live.some(({ data_id }) => data_id === event.data_id);
   const isStale = isGrowing !== (event.status === 'live');
+  const isOther = list.others.some(({ data_id }) => data_id === event.data_id);
   return {
-    list: { ...list, live: list.live.map(change), others: isStale ? list.others.map(change) : list.others },
+    list: { ...list, live: list.live.map(change), others: isOther ? list.others.map(change) : list.others },
     isStale,
   };
 }

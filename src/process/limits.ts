@@ -43,6 +43,11 @@ export const processLimits = {
   waitLogMs: 10_000,
   /** How long a start waits for PostgreSQL before it says so on standard output, and a command in the log, in ms. */
   welcomeWaitMs: 3_000,
+  /**
+   * Bytes of log lines that wait in memory while nobody reads the log, as of a paused terminal or a hanging collector.
+   * Further lines are dropped; when the log is read again, it says how many.
+   */
+  logBytesMax: 1_048_576,
   /** Time from the start of a server to its first archiving of old runs (RETENTION_EVERY), in ms. */
   retentionFirstMs: 60_000,
   /** Longest wait of one timer, in ms. A longer wait uses several timers, because those of Node end at 25 days. */

@@ -1,32 +1,82 @@
 import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { processLimits } from './limits.ts';
 
 /** The form of a log: JSON lines, text for people, or `auto`: text on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
 /**
- * Opens the log of a process, by default on standard error. An error of writing to it, such as a closed terminal or a
- * full disk, is ignored: storing data matters more than the log. The same holds for standard output.
+ * Opens the log of a process, by default on standard error. Storing data matters more than the log, so the log never stops
+ * the process: an error of writing, such as a closed terminal or a full disk, is ignored, and lines that nobody reads, as
+ * of a terminal that is paused, wait in memory. The same errors of standard output are ignored.
  * @param descriptor of the file that the log is written to
+ * @param bytesMax of lines that may wait (`logBytesMax`); further ones are dropped and counted
  */
-export function openLog(level: string, descriptor = 2, format: LogFormat = 'json'): Logger {
+export function openLog(
+  level: string,
+  descriptor = 2,
+  format: LogFormat = 'json',
+  bytesMax = processLimits.logBytesMax,
+): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(descriptor));
-  const destination = isText ? openText(descriptor) : pino.destination({ fd: descriptor, sync: true });
-  destination.on('error', () => {});
+  const file = openFile(descriptor, bytesMax);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-  return pino({ level, formatters: { log: besideOwnNames } }, destination);
+  const textOf = isText ? formatter(descriptor) : undefined;
+  const destination = textOf === undefined ? file : { write: (line: string) => file.write(textOf(line)) };
+  const log = pino({ level, formatters: { log: besideOwnNames } }, destination);
+  let dropped = 0;
+  file.on('drop', () => {
+    dropped++;
+  });
+  file.on('drain', () => {
+    const count = dropped;
+    dropped = 0;
+    if (count > 0)
+      log.warn({ dropped: count }, `lines of the log were dropped, nobody read it (logBytesMax, ${bytesMax})`);
+  });
+  return log;
 }
 
-type Destination = DestinationStream & { on(event: 'error', listener: (error: Error) => void): unknown };
+/** A pipe takes as many bytes at once without mixing them with the lines of another process (PIPE_BUF). */
+const unmixedBytes = 4_096;
+/** A write that takes longer waits for a reader. */
+const stuckMs = 1_000;
 
-/** Writes a line for people, with its fields on the lines below. In colors on a terminal, unless NO_COLOR is set. */
-function openText(descriptor: number): Destination {
+/**
+ * A file that is written by a thread, which may wait for the reader. What is left is written when the process exits, unless
+ * nobody reads.
+ */
+function openFile(descriptor: number, bytesMax: number) {
+  const file = pino.destination({ fd: descriptor, sync: false, maxLength: bytesMax, maxWrite: unmixedBytes });
+  file.on('error', () => {});
+  let writtenMs = performance.now();
+  let isDone = true;
+  file.on('write', () => {
+    writtenMs = performance.now();
+  });
+  file.on('drain', () => {
+    isDone = true;
+  });
+  const write = file.write.bind(file);
+  const flush = file.flushSync.bind(file);
+  return Object.assign(file, {
+    write(text: string) {
+      if (isDone) writtenMs = performance.now();
+      isDone = false;
+      return write(text);
+    },
+    flushSync() {
+      if (isDone || performance.now() - writtenMs < stuckMs) flush();
+    },
+  });
+}
+
+/** Formats a line for people, with its fields on the lines below. In colors on a terminal, unless NO_COLOR is set. */
+function formatter(descriptor: number): (line: string) => string {
   // Loaded only here, so that a start without it is faster.
   const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
-  return pretty({
-    destination: descriptor,
-    sync: true,
+  return pretty.prettyFactory({
     colorize: isatty(descriptor) && pretty.isColorSupported,
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     ignore: 'pid,hostname',

@@ -1,24 +1,29 @@
-import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { duplicateName } from '../../src/lib/duplicate-names.ts';
 import { type LogFormat, openLog } from '../../src/process/log.ts';
 
 /** The lines that the log of a server writes meanwhile. */
-function linesOf(work: (log: Logger) => void, format?: LogFormat): string[] {
+async function linesOf(work: (log: Logger) => void, format?: LogFormat): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), 'metrology-log-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const descriptor = openSync(join(folder, 'log'), 'w');
-  work(openLog('info', descriptor, format));
+  const log = openLog('info', descriptor, format);
+  work(log);
+  log.info('the end');
+  const lines = () => readFileSync(join(folder, 'log'), 'utf8').trim().split('\n');
+  await expect.poll(() => lines().at(-1)).toContain('the end');
   closeSync(descriptor);
-  return readFileSync(join(folder, 'log'), 'utf8').trim().split('\n');
+  return lines().slice(0, -1);
 }
 
-test('a field that has the name of one of the log itself stands beside it, so that no line has a name twice', () => {
-  const lines = linesOf((log) => {
+test('a field that has the name of one of the log itself stands beside it, so that no line has a name twice', async () => {
+  const lines = await linesOf((log) => {
     log.info({ pid: 4711, hostname: 'other', level: 'x', time: 'then', port: 1 }, 'PostgreSQL is back');
     log.child({ reqId: 'a' }).warn({ pid: 4711 }, 'again');
     log.info('plain');
@@ -33,17 +38,16 @@ test('a field that has the name of one of the log itself stands beside it, so th
   ]);
 });
 
-test('people read a line as text, and all of its fields', () => {
-  const lines = linesOf((log) => log.warn({ request_id: 'a-1', key_id: 7 }, 'refused'), 'text');
+test('people read a line as text, and all of its fields', async () => {
+  const lines = await linesOf((log) => log.warn({ request_id: 'a-1', key_id: 7 }, 'refused'), 'text');
   expect(lines[0]).toMatch(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\] WARN: refused$/);
   expect(lines.slice(1).map((line) => line.trim())).toEqual(['request_id: "a-1"', 'key_id: 7']);
 });
 
-test('a file that nobody looks at is written as JSON unless text is asked for', () => {
+test('a file that nobody looks at is written as JSON unless text is asked for', async () => {
   for (const format of ['auto', 'json', undefined] as const) {
-    expect(linesOf((log) => log.info('plain'), format).map((line) => JSON.parse(line))).toMatchObject([
-      { msg: 'plain' },
-    ]);
+    const lines = await linesOf((log) => log.info('plain'), format);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ msg: 'plain' }]);
   }
 });
 
@@ -69,4 +73,54 @@ print(seen.decode(), flush=True)`;
   closeSync(descriptor);
   expect(said).toMatch(/INFO.*answered/);
   expect(said).not.toContain('"msg"');
+});
+
+describe('a log that nobody reads', () => {
+  /** A pipe with a reader that does not read before it is told. */
+  function pipe() {
+    const folder = mkdtempSync(join(tmpdir(), 'metrology-log-'));
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, 'r+');
+    const descriptor = openSync(path, 'w');
+    onTestFinished(() => {
+      for (const one of [reader, descriptor]) closeSync(one);
+      rmSync(folder, { recursive: true });
+    });
+    let text = '';
+    const read = () => {
+      const bytes = Buffer.alloc(65_536);
+      text += bytes.toString('utf8', 0, readSync(reader, bytes));
+      return text;
+    };
+    return { descriptor, read };
+  }
+
+  test.each(['json', 'text'] as const)(
+    'holds up nothing; lines are dropped, and counted when it is read again: %s',
+    async (format) => {
+      const { descriptor, read } = pipe();
+      const bytesMax = 200_000;
+      const log = openLog('info', descriptor, format, bytesMax);
+      const count = 5_000;
+      const startMs = performance.now();
+      for (let i = 0; i < count; i++) {
+        log.info(`line ${i} ${'x'.repeat(100)}`);
+        if (i % 100 === 0) await sleep(1);
+      }
+      expect(performance.now() - startMs).toBeLessThan(5_000);
+      let text = '';
+      while (!text.includes('were dropped')) {
+        text = read();
+        await sleep(1);
+      }
+      const lines = text.split('\n').filter((line) => line.includes('line '));
+      const dropped = Number(/dropped"?: ?(\d+)/.exec(text)?.[1]);
+      expect(dropped).toBeGreaterThan(0);
+      expect(lines.length + dropped).toBe(count);
+      expect(text).toContain(`logBytesMax, ${bytesMax}`);
+      // Those that waited are the oldest, in order and whole.
+      for (const [i, line] of lines.entries()) expect(line).toContain(`line ${i} ${'x'.repeat(100)}`);
+    },
+  );
 });

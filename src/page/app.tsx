@@ -9,6 +9,7 @@ import { linkTo, usePageState } from './navigation.ts';
 import { RunView, toRuns } from './run/run-view.tsx';
 import { RunsView } from './runs/runs-view.tsx';
 import { takeToken } from './sign-in/one-time-token.ts';
+import { Scopes } from './sign-in/scopes.ts';
 import { SignIn } from './sign-in/sign-in.tsx';
 import { ThemeButton } from './theme.tsx';
 import { formatTime } from './time/format.ts';
@@ -52,11 +53,11 @@ export function App() {
       (error) => setAccess({ kind: 'failed', error }),
     );
   return (
-    <>
+    <Scopes.Provider value={access.session.scopes}>
       <Head session={access.session} onLeave={leave} />
       <LineBanner />
       <Shown session={access.session} />
-    </>
+    </Scopes.Provider>
   );
 }
 

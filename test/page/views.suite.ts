@@ -409,12 +409,21 @@ test('the pictures of the README', async () => {
   }
 });
 
-test('a key that may only read is offered neither tags nor deletion', async () => {
+test('a key that may only read is offered nothing that changes a run', async () => {
   const reader = await createKey(lab.server.database, 'lab', 'reader', { scopes: ['read'] });
   const visitor = await visit(browser, lab.address, { key: reader });
   const page = await visitor.open('/?search=AlAs');
   await page.getByRole('checkbox', { name: 'Choose MBE run 405 AlAs' }).check();
   await page.getByRole('link', { name: 'CSV' }).waitFor();
   expect(await page.getByRole('button', { name: /^(Tag|Delete)$/ }).count()).toBe(0);
+  const changing = page.getByRole('button', { name: /Change|Add a tag|Add to a project|Remove the tag|Write a note/ });
+  await page.getByRole('link', { name: 'MBE run 405 AlAs' }).first().click();
+  await page.getByRole('heading', { name: 'Details' }).waitFor();
+  expect(await page.locator('.details').textContent()).toContain('MBE run 405 AlAs');
+  expect(await changing.count()).toBe(0);
+  const writer = await visit(browser, lab.address, { key: lab.key });
+  const same = await writer.open(new URL(page.url()).search);
+  await same.getByRole('button', { name: 'Name: MBE run 405 AlAs. Change' }).waitFor();
+  await writer.context.close();
   await visitor.context.close();
 });

@@ -13,11 +13,12 @@ import {
   tagRuns,
   untagRun,
 } from '../api/runs.ts';
+import { useMayWrite } from '../sign-in/scopes.ts';
 import { EditableNote } from './editable-note.tsx';
 import { EditableText } from './editable-text.tsx';
 import type { OpenRun } from './open-run.ts';
 
-/** The entry of a run in the catalogue. Its fields are edited in place. */
+/** The entry of a run in the catalogue. Whoever may write edits its fields in place. */
 export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: DataEntry) => void }) {
   const { entry } = run;
   const id = entry.data_id;
@@ -27,6 +28,7 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
     if (next !== undefined) onChanged(next);
   };
   const sampleId = entry.physical_sample_id;
+  const mayWrite = useMayWrite();
   return (
     <section class="card">
       <h2>Details</h2>
@@ -48,7 +50,7 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
         <dd>
           {entry.projects.map(({ name }) => name).join(', ')}
           {sampleId === null ? (
-            <span class="quiet-text"> {entry.projects.length === 0 && 'give the run a sample first'}</span>
+            <span class="quiet-text"> {mayWrite && entry.projects.length === 0 && 'give the run a sample first'}</span>
           ) : (
             <AddOne
               label="Add to a project"
@@ -93,15 +95,18 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
 
 function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<void> }) {
   const [message, setMessage] = useState('');
+  const mayWrite = useMayWrite();
   const remove = () => onRemove().catch((error: Error) => setMessage(error.message));
   return (
     <span class="tag removable">
       <span class="tag-name" dir="auto" title={name}>
         {name}
       </span>
-      <button type="button" class="quiet" aria-label={`Remove the tag ${name}`} onClick={remove}>
-        ×
-      </button>
+      {mayWrite && (
+        <button type="button" class="quiet" aria-label={`Remove the tag ${name}`} onClick={remove}>
+          ×
+        </button>
+      )}
       {message !== '' && <span role="status"> {message}</span>}
     </span>
   );
@@ -114,6 +119,7 @@ export const namesOf = (list: readonly NamedLink[]) => list.map(({ name }) => na
 
 function AddOne(props: { label: string; known: () => Promise<string[]>; onAdd: (name: string) => Promise<void> }) {
   const [isOpen, setOpen] = useState(false);
+  if (!useMayWrite()) return null;
   if (!isOpen) {
     return (
       <button type="button" class="quiet" onClick={() => setOpen(true)} aria-label={props.label}>

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useMayWrite } from '../sign-in/scopes.ts';
 import { formatTime } from '../time/format.ts';
 
 interface EditableNoteProps {
@@ -11,12 +12,13 @@ interface EditableNoteProps {
 /** The most that the server accepts. */
 const charactersMax = 10_000;
 
-/** A text of several lines that is edited in place. Ctrl+Enter saves, Escape cancels. */
+/** A text of several lines that is edited in place by whoever may write. Ctrl+Enter saves, Escape cancels. */
 export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
   const [isEditing, setEditing] = useState(false);
   const [message, setMessage] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
+  const mayWrite = useMayWrite();
   useEffect(() => {
     if (isEditing) field.current?.focus();
   }, [isEditing]);
@@ -49,12 +51,16 @@ export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
           </p>
         )}
         {changedAt !== null && <p class="quiet-text">{wholeSecondsText(changedAt)}</p>}
-        <button type="button" class="edit" ref={opener} onClick={() => setEditing(true)}>
-          {value === '' ? 'Write a note' : 'Change the note'}
-          <span class="pencil" aria-hidden="true">
-            ✎
-          </span>
-        </button>
+        {mayWrite ? (
+          <button type="button" class="edit" ref={opener} onClick={() => setEditing(true)}>
+            {value === '' ? 'Write a note' : 'Change the note'}
+            <span class="pencil" aria-hidden="true">
+              ✎
+            </span>
+          </button>
+        ) : (
+          value === '' && '–'
+        )}
       </>
     );
   }

@@ -1,4 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useMayWrite } from '../sign-in/scopes.ts';
 
 interface EditableTextProps {
   label: string;
@@ -10,7 +11,7 @@ interface EditableTextProps {
   onDone?(): void;
 }
 
-/** A text that is edited in place. Enter saves, Escape cancels. An error of the server is shown and the text stays. */
+/** A text that is edited in place by whoever may write. Enter saves, Escape cancels. An error of the server is shown and the text stays. */
 export function EditableText({ label, value, known, isOpen = false, onSave, onDone }: EditableTextProps) {
   const [isEditing, setEditing] = useState(isOpen);
   const [message, setMessage] = useState('');
@@ -18,6 +19,7 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
   const field = useRef<HTMLInputElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const id = useId();
+  const mayWrite = useMayWrite();
   useEffect(() => {
     if (!isEditing) return;
     field.current?.focus();
@@ -42,6 +44,7 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
       setMessage((error as Error).message);
     }
   };
+  if (!mayWrite) return <span dir="auto">{value || '–'}</span>;
   if (!isEditing) {
     return (
       <button

@@ -3,12 +3,14 @@ import { base } from '../api/client.ts';
 import { CodeBlock } from '../lib/code-block.tsx';
 import { CopyButton } from '../lib/copy-button.tsx';
 import { show } from '../navigation.ts';
+import { useMayWrite } from '../sign-in/scopes.ts';
 import { runState } from '../url-state.ts';
 import { startDemo } from './stream-demo.ts';
 
 /** Shown while there are no runs: a demo, and how to send a first run from Python. */
 export function StreamDemo() {
   const [message, setMessage] = useState('');
+  const mayWrite = useMayWrite();
   const start = async () => {
     setMessage('opening a stream …');
     try {
@@ -22,18 +24,22 @@ export function StreamDemo() {
   return (
     <section class="empty welcome">
       <h2>No run yet</h2>
-      <p>
-        See one grow: a year of Seattle's weather, hour by hour, streamed by this page as an instrument would, in some
-        twenty seconds.
-      </p>
-      <p>
-        <button type="button" class="primary large" disabled={message.endsWith('…')} onClick={start}>
-          Stream a demo
-        </button>
-      </p>
+      {mayWrite && (
+        <>
+          <p>
+            See one grow: a year of Seattle's weather, hour by hour, streamed by this page as an instrument would, in
+            some twenty seconds.
+          </p>
+          <p>
+            <button type="button" class="primary large" disabled={message.endsWith('…')} onClick={start}>
+              Stream a demo
+            </button>
+          </p>
+        </>
+      )}
       {message !== '' && <p role="status">{message}</p>}
       <p>
-        Or stream a first run from Python, with a key in <code>AS_API_KEY</code>:
+        {mayWrite ? 'Or stream a first run' : 'Stream a first run'} from Python, with a key in <code>AS_API_KEY</code>:
       </p>
       <CodeBlock text={python} />
       <CopyButton text={python} />

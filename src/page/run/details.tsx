@@ -98,7 +98,7 @@ function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<vo
   const mayWrite = useMayWrite();
   const remove = () => onRemove().catch((error: Error) => setMessage(error.message));
   return (
-    <span class="tag removable">
+    <span class={mayWrite ? 'tag removable' : 'tag'}>
       <span class="tag-name" dir="auto" title={name}>
         {name}
       </span>

@@ -156,6 +156,16 @@ async function stall(what: string, target: Target, path: string): Promise<Found>
   return { [`${what} ms`]: took, [`${what} p50`]: percentile(waits, 0.5), [`${what} max`]: percentile(waits, 1) };
 }
 
+/** Resolves when a server has loaded its program and does nothing more. */
+async function untilIdle(pid: number): Promise<void> {
+  for (let last = 0; ; ) {
+    const used = sum(Object.values(cpuSeconds(pid)));
+    if (used - last < 0.1) return;
+    last = used;
+    await sleep(4_000);
+  }
+}
+
 async function start(workers: number, postgres: string): Promise<Side> {
   const own = join(folder, String(workers));
   mkdirSync(own);
@@ -164,7 +174,7 @@ async function start(workers: number, postgres: string): Promise<Side> {
   ends.push(() => target.stop());
   // The other processes start when the first one is ready.
   while (nodePrograms(target.pid).length <= workers) await sleep(100);
-  await sleep(3_000);
+  await untilIdle(target.pid);
   const idle = memory('idle', target);
   const load = await loadOf(target, 1_000, 1);
   await measure(target, { ...load, requestsMax: pointsOfRun / 1_000 - 1 }, options);

@@ -37,6 +37,7 @@ const scripts = {
   '--overviews': 'overviews.js',
   '--servers': 'servers.js',
   '--cluster': 'cluster.js',
+  '--workers': 'workers.js',
 };
 const script = scripts[args[0]] ?? 'main.js';
 const bench = spawn(process.execPath, [join(folder, 'bench', script), ...args], {

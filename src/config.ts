@@ -115,7 +115,7 @@ export const ConfigSchema = Type.Object({
     128 * 1024 * 1024,
     1_024,
     1024 ** 4,
-    'bytes of request bodies in memory at one time, of those up to 64 KiB and of larger ones each; more wait',
+    'bytes of request bodies in memory of each worker at one time, of those up to 64 KiB and of larger ones each; more wait',
   ),
   EXPORT_CACHE_BYTES: integer(
     1024 ** 3,

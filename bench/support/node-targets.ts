@@ -38,7 +38,12 @@ const programs: Record<NodeKind, { name: string; durability: string; script: str
 const built = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Starts a server of this project with a new database. */
-export async function startNodeTarget(kind: NodeKind, options: Options, folder: string): Promise<Target> {
+export async function startNodeTarget(
+  kind: NodeKind,
+  options: Pick<Options, 'postgres'>,
+  folder: string,
+  settings: Record<string, string> = settingsFromHere(),
+): Promise<Target> {
   const { name, durability, script } = programs[kind];
   const [path, ...args] = script.split(' ');
   const port = await freePort();
@@ -47,7 +52,7 @@ export async function startNodeTarget(kind: NodeKind, options: Options, folder: 
   const dataDir = join(folder, 'data');
   const place = await makePlace(options.postgres, dataDir);
   const running = startProcess(process.execPath, [...nodeFlags, join(built, path as string), ...args], {
-    ...settingsFromHere(),
+    ...settings,
     ...place.settings,
     PORT: String(port),
     BOOTSTRAP_API_KEY: key,

@@ -85,7 +85,8 @@ export const usage = `Usage: npm run bench [-- OPTIONS]
   --json FILE         where the results go (bench/results/)
   --markdown FILE     also put the table into this file, between its markers
   --render FILE       measure nothing: show the results in this file
-Other benches, each as the first option: --first-chunk, --flood, --overviews, --packing, --settings, --shares`;
+Other benches, each as the first option: --cluster, --first-chunk, --flood, --overviews, --packing, --servers, --settings, --shares,
+--workers`;
 
 /** @throws TypeError for an option that does not exist */
 export function readArguments(args: string[], hasWrk: boolean): Arguments {

@@ -111,6 +111,16 @@ function memoryOf(pid: number, name: 'VmRSS' | 'VmHWM'): number {
     .reduce((sum, one) => sum + one, 0);
 }
 
+/**
+ * Proportional and resident bytes of a process and its descendants; 0 without /proc. Proportional: a page that several
+ * processes share is divided among them.
+ */
+export function sharedOutBytes(pid: number): { pss: number; rss: number } {
+  const texts = [pid, ...descendants(pid)].map((one) => readProc(`${one}/smaps_rollup`));
+  const sum = (pattern: RegExp) => texts.reduce((all, text) => all + Number(pattern.exec(text)?.[1] ?? 0) * 1_024, 0);
+  return { pss: sum(/^Pss:\s+(\d+) kB/m), rss: sum(/^Rss:\s+(\d+) kB/m) };
+}
+
 /** A process and its descendants that run Node. For a server: first the one that holds its sockets, then those that serve. */
 export function nodePrograms(pid: number): number[] {
   return [pid, ...descendants(pid).filter((one) => programOf(one) === programOf(process.pid))];

@@ -95,7 +95,15 @@ export function PlotPanel(props: PanelProps) {
     board.redraw();
   }, [board, width]);
   useEffect(() => board.redraw(), [board, props.lines]);
-  return <div class="plot" ref={place} style={{ height: `${height}px` }} role="img" aria-label={summaryOf(props)} />;
+  return (
+    <div
+      class="plot"
+      ref={place}
+      style={{ height: `${height}px` }}
+      role="img"
+      aria-label={lines.map(({ label }) => label).join('; ')}
+    />
+  );
 }
 
 function drawPanel(
@@ -142,10 +150,13 @@ function drawPanel(
   element.dataset.points = String(summary.points);
   element.dataset.window = `${range.fromMs} ${range.toMs}`;
   element.dataset.fine = String(summary.isFine);
+  // Points may come without a render.
+  element.ariaLabel = wordsOf(board, lines);
   onDrawn(summary);
 }
 
-function summaryOf({ board, lines }: PanelProps): string {
+/** The picture in words, for those who do not see it. */
+function wordsOf(board: Board, lines: readonly PanelLine[]): string {
   return lines
     .map((line) => {
       const values = board.series(line).values.filter((value) => value !== null);

@@ -49,8 +49,6 @@ export interface PictureSummary {
 /** The picture of one plot. The chart exists only while it is on the screen. */
 export function PlotPanel(props: PanelProps) {
   const { place, isOnScreen } = useOnScreen<HTMLDivElement>();
-  const latest = useRef(props);
-  latest.current = props;
   const chart = useRef<Chart | undefined>(undefined);
   const { board, lines, isLog, width, height, rightAxes, colors } = props;
   const shape = useMemo(
@@ -62,6 +60,8 @@ export function PlotPanel(props: PanelProps) {
       ]),
     [lines, isLog, rightAxes],
   );
+  const latest = useRef({ ...props, shape });
+  latest.current = { ...props, shape };
   useEffect(() => {
     const element = place.current;
     if (!isOnScreen || element === null || width === 0) return;
@@ -75,7 +75,10 @@ export function PlotPanel(props: PanelProps) {
     const detach = attachGestures(element, board);
     const leave = board.add({
       traces: lines,
-      draw: (range) => drawPanel(made, latest.current, range, element),
+      draw(range) {
+        // A chart that was made for other lines is about to be replaced, and has no place for these.
+        if (latest.current.shape === shape) drawPanel(made, latest.current, range, element);
+      },
       point: (ms) => {
         made.point(ms);
         const { onCursor, lines: now } = latest.current;

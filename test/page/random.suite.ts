@@ -191,7 +191,10 @@ async function differences(tab: Page): Promise<string[]> {
       const stored = await shownBy(fresh);
       await tab.bringToFront();
       const shown = await shownBy(tab);
-      const isGone = stored.includes('There is no such run') && shown.includes('This run has been deleted.');
+      // A tab that shows a run while it is deleted goes on showing it, and says so.
+      const isGone =
+        stored.some((line) => line === 'There is no such run' || line.startsWith('Not found: ')) &&
+        shown.some((line) => line === 'This run has been deleted.' || /^LI .* deleted$/.test(line));
       const lines = isGone
         ? []
         : [...without(shown, stored).map((it) => `shown ${it}`), ...without(stored, shown).map((it) => `stored ${it}`)];

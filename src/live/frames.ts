@@ -52,6 +52,7 @@ export function runFrame(run: RunSummary, cursor: Micros): Buffer {
     last_chunk_at: run.lastChunkAt === null ? null : isoMicros(run.lastChunkAt),
     status: run.status,
     missing_chunk_count: run.missingChunkCount,
+    seconds: run.seconds,
   };
   return frame('run', cursor, JSON.stringify(event));
 }

@@ -66,7 +66,7 @@ export async function tellList(
   return idsOf(missing.filter((one) => one.isNewest && !gone.includes(one)));
 }
 
-const deleted = { status: 'deleted', pointCount: 0, missingChunkCount: 0, lastChunkAt: null } as const;
+const deleted = { status: 'deleted', pointCount: 0, missingChunkCount: 0, lastChunkAt: null, seconds: null } as const;
 
 const idsOf = (runs: readonly ListedRun[]) => runs.map(({ dataId }) => dataId);
 

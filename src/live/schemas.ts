@@ -78,6 +78,8 @@ export const RunEvent = Type.Object({
   last_chunk_at: Nullable(Type.String()),
   status: Status,
   missing_chunk_count: Type.Integer(),
+  /** From its first to its last time. */
+  seconds: Nullable(Type.Number()),
 });
 
 const eventsOfRun =
@@ -90,7 +92,7 @@ export const RunEvents = events(`server-sent events, each with an id to continue
 
 export const SeveralEvents = events(
   `server-sent events, each with an id to continue from. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
-    '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count"} of each that has changed, first of all ' +
+    '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count","seconds"} of each that has changed, first of all ' +
     'that are live or have changed just before',
 );
 

@@ -119,6 +119,8 @@ export interface RunCounts {
   missingChunkCount: number;
   /** When a chunk was last stored or replaced; null without any. */
   lastChunkAt: Micros | null;
+  /** From its first to its last time; null without any possible time. */
+  seconds: number | null;
 }
 
 /** Counts points and missing chunks of some runs. @returns also the database's clock at that snapshot */
@@ -132,7 +134,7 @@ export async function countFollowedRuns(
            from (select) as moment left join (
              select s.data_id as "dataId", coalesce(sum(c.point_count), 0)::bigint as "pointCount",
                     coalesce(sum(newest.chunk_index + 1 - c.chunk_count), 0)::bigint as "missingChunkCount",
-                    ${micros('max(c.changed_at)')} as "lastChunkAt"
+                    ${micros('max(c.changed_at)')} as "lastChunkAt", max(c.time_max) - min(c.time_min) as seconds
              from streams s
              left join channels c on c.data_id = s.data_id and c.chunk_count > 0
              left join lateral (

@@ -166,6 +166,7 @@ describe('the list of runs', () => {
         data_id: id,
         point_count: 2,
         missing_chunk_count: 0,
+        seconds: 1,
         status: 'live',
         last_chunk_at: expect.stringMatching(/Z$/),
       },

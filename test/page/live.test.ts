@@ -104,7 +104,8 @@ describe('a line', () => {
     const line = openLine({ url: 'x', fetch, limits, onEvent: () => {}, onState: (state) => states.push(state) });
     await vi.waitFor(() => expect(asked.length).toBeGreaterThan(2));
     line.close();
-    expect(states).toEqual([{ kind: 'connecting' }]);
+    expect(states[0]).toEqual({ kind: 'connecting' });
+    expect(new Set(states.slice(1).map(({ kind }) => kind))).toEqual(new Set(['unknown']));
   });
 
   test('is taken for dead after so long without a byte, heartbeats included', async () => {
@@ -250,6 +251,18 @@ describe('the switchboard', () => {
     expect(second.told).toHaveLength(1);
     now?.state({ kind: 'lost', sinceMs: 0, why: '' });
     expect(second.states).toEqual(['open', 'lost']);
+  });
+
+  test('of runs that nobody knows any more tells that they are deleted, as the server does of one among others', () => {
+    const { switchboard, open } = board();
+    const { one, told, states } = listener();
+    want(switchboard, one, runA);
+    const line = [...open.values()][0];
+    line?.state({ kind: 'open' });
+    line?.state({ kind: 'lost', sinceMs: 0, why: '' });
+    line?.state({ kind: 'unknown' });
+    expect(told).toEqual(['status {"data_id":"a","status":"deleted"}']);
+    expect(states).toEqual(['open', 'lost', 'unknown']);
   });
 
   test('the same of the list', () => {

@@ -169,6 +169,23 @@ describe('what is read', () => {
     reader.close();
   });
 
+  test('what has changed is read, although the read of another window that was to bring it was given up', async () => {
+    const { reader, state } = fakeRun();
+    reader.want(window(0, 100));
+    await vi.waitFor(() => expect(reader.isRead('a')).toBe(true));
+    state.slowMs = 30;
+    reader.want(window(1_000, 1_100));
+    await sleep(5);
+    reader.want(window(2_000, 2_100));
+    state.toMs = 110;
+    reader.changed('a', { fromMs: 101, toMs: 110 });
+    // The read of the third window has begun: it takes all changes with it.
+    await sleep(40);
+    reader.want(window(0, 110));
+    await vi.waitFor(() => expect(reader.series('a').times.at(-1)).toBe(110));
+    reader.close();
+  });
+
   test('a channel that left the screen is read whole when it comes back', async () => {
     const { reader, asked, state } = fakeRun();
     reader.want(window(0, 1_000, true));

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isPassing, repeatMs } from '../api/failure.ts';
 
 /** A read from the server: its value or its error, and a function that reads again. */
 export interface Loaded<Value> {
@@ -7,7 +8,7 @@ export interface Loaded<Value> {
   again(): void;
 }
 
-/** Reads whenever `inputs` change. The answer to an earlier read is dropped. */
+/** Reads whenever `inputs` change, and again while the server is away. The answer to an earlier read is dropped. */
 export function useLoaded<Value>(
   read: (signal: AbortSignal) => Promise<Value>,
   inputs: readonly unknown[],
@@ -19,11 +20,19 @@ export function useLoaded<Value>(
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     read(abort.signal).then(
       (value) => !abort.signal.aborted && setState({ value, error: undefined }),
-      (error: Error) => !abort.signal.aborted && setState(({ value }) => ({ value, error })),
+      (error: Error) => {
+        if (abort.signal.aborted) return;
+        setState(({ value }) => ({ value, error }));
+        if (isPassing(error)) timer = setTimeout(() => setTurn((count) => count + 1), repeatMs);
+      },
     );
-    return () => abort.abort();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
   }, [turn, ...inputs]);
   return { ...state, again: () => setTurn((count) => count + 1) };
 }

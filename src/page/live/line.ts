@@ -64,7 +64,7 @@ export function openLine({
     if (lastId !== '') headers['last-event-id'] = lastId;
     const answer = await fetch(url, { headers, signal: attempt.signal, credentials: 'same-origin' });
     if (answer.status === 401) return 'signed-out';
-    // The run is unknown, which is no failure. It asks again later, since a deleted run may be restored.
+    // The runs are unknown, which is no failure. It asks again later, since a deleted run may be restored.
     if (answer.status === 404) return 'unknown';
     if (!answer.ok || answer.body === null) throw new Error(await reasonOf(answer));
     const reader = readEventStream();
@@ -94,6 +94,7 @@ export function openLine({
           onState({ kind: 'signed-out' });
           break;
         }
+        onState({ kind: 'unknown' });
         waitMs = limits.retryMsMax;
       } catch (error) {
         isOpen = false;

@@ -41,6 +41,7 @@ export interface RunEvent {
   last_chunk_at: string | null;
   status: RunStatus;
   missing_chunk_count: number | null;
+  seconds: number | null;
 }
 
 /** What a tab subscribes to: some runs, and whether the list of runs too. */
@@ -56,11 +57,12 @@ export interface Wish {
  */
 export type TabMessage = { kind: 'want' | 'here' | 'again'; wish: Wish } | { kind: 'bye' };
 
-/** Whether events arrive. `lost` carries since when (Unix ms) and why. */
+/** Whether events arrive. `lost` carries since when (Unix ms) and why; `unknown` is a connection whose runs do not exist. */
 export type LineState =
   | { kind: 'open' }
   | { kind: 'connecting' }
   | { kind: 'lost'; sinceMs: number; why: string }
+  | { kind: 'unknown' }
   | { kind: 'signed-out' };
 
 export type WorkerMessage = { kind: 'event'; name: string; data: string } | { kind: 'line'; state: LineState };

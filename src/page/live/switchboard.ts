@@ -1,6 +1,6 @@
 import type { StreamEvent } from './event-stream.ts';
 import { type LiveConnection, openLine } from './line.ts';
-import type { LineState, TabMessage, Wish } from './protocol.ts';
+import type { LineState, StatusEvent, TabMessage, Wish } from './protocol.ts';
 
 /** Runs that one connection may watch; the server refuses more. */
 export const watchedRunsMax = 50;
@@ -52,6 +52,8 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
         if (next.kind === 'connecting' && one.state.kind !== 'connecting') return;
         one.state = next;
         for (const [listener] of listenersOf(one)) listener.onLine(next);
+        if (next.kind !== 'unknown' || one.dataIds === 'list') return;
+        for (const dataId of one.dataIds) pass(one, deletedEvent(dataId));
       },
     });
   };
@@ -100,6 +102,12 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
     },
   };
 }
+
+/** The server tells this itself of a run among others that exist. */
+const deletedEvent = (dataId: string): StreamEvent => {
+  const event: StatusEvent = { data_id: dataId, status: 'deleted' };
+  return { id: '', name: 'status', data: JSON.stringify(event) };
+};
 
 const listensTo = (wish: Wish, { dataIds }: OpenLine) =>
   dataIds === 'list' ? wish.list : wish.dataIds.some((id) => dataIds.has(id));

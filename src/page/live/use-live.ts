@@ -73,6 +73,21 @@ export function useLine(): LineState {
   return state;
 }
 
+/** Calls back whenever a connection has begun, also one that replaces another. */
+export function useLineOpen(callBack: () => void): void {
+  const latest = useRef(callBack);
+  latest.current = callBack;
+  useEffect(() => {
+    const watch = ({ kind }: LineState) => {
+      if (kind === 'open') latest.current();
+    };
+    watchers.add(watch);
+    return () => {
+      watchers.delete(watch);
+    };
+  }, []);
+}
+
 /** Calls back whenever the connection is open again after it was lost. */
 export function useLineBack(callBack: () => void): void {
   const latest = useRef(callBack);

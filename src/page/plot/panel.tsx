@@ -49,8 +49,6 @@ export interface PictureSummary {
 /** The picture of one plot. The chart exists only while it is on the screen. */
 export function PlotPanel(props: PanelProps) {
   const { place, isOnScreen } = useOnScreen<HTMLDivElement>();
-  const latest = useRef(props);
-  latest.current = props;
   const chart = useRef<Chart | undefined>(undefined);
   const { board, lines, isLog, width, height, rightAxes, colors } = props;
   const shape = useMemo(
@@ -62,6 +60,8 @@ export function PlotPanel(props: PanelProps) {
       ]),
     [lines, isLog, rightAxes],
   );
+  const latest = useRef({ ...props, shape });
+  latest.current = { ...props, shape };
   useEffect(() => {
     const element = place.current;
     if (!isOnScreen || element === null || width === 0) return;
@@ -75,7 +75,10 @@ export function PlotPanel(props: PanelProps) {
     const detach = attachGestures(element, board);
     const leave = board.add({
       traces: lines,
-      draw: (range) => drawPanel(made, latest.current, range, element),
+      draw(range) {
+        // A chart that was made for other lines is about to be replaced, and has no place for these.
+        if (latest.current.shape === shape) drawPanel(made, latest.current, range, element);
+      },
       point: (ms) => {
         made.point(ms);
         const { onCursor, lines: now } = latest.current;
@@ -95,7 +98,15 @@ export function PlotPanel(props: PanelProps) {
     board.redraw();
   }, [board, width]);
   useEffect(() => board.redraw(), [board, props.lines]);
-  return <div class="plot" ref={place} style={{ height: `${height}px` }} role="img" aria-label={summaryOf(props)} />;
+  return (
+    <div
+      class="plot"
+      ref={place}
+      style={{ height: `${height}px` }}
+      role="img"
+      aria-label={lines.map(({ label }) => label).join('; ')}
+    />
+  );
 }
 
 function drawPanel(
@@ -142,10 +153,13 @@ function drawPanel(
   element.dataset.points = String(summary.points);
   element.dataset.window = `${range.fromMs} ${range.toMs}`;
   element.dataset.fine = String(summary.isFine);
+  // Points may come without a render.
+  element.ariaLabel = wordsOf(board, lines);
   onDrawn(summary);
 }
 
-function summaryOf({ board, lines }: PanelProps): string {
+/** The picture in words, for those who do not see it. */
+function wordsOf(board: Board, lines: readonly PanelLine[]): string {
   return lines
     .map((line) => {
       const values = board.series(line).values.filter((value) => value !== null);

@@ -155,7 +155,8 @@ export class Reader {
     const around = isFollowing ? { ...range, toMs: 2 * range.toMs - range.fromMs } : padded(range, 0.25);
     const points = isFollowing ? pointsMax : pointsMax * 1.5;
     const part = firstPart(channels, points, this.#limits);
-    const old = new Set(part.filter((channel) => this.#dirty.delete(channel)));
+    const old = new Map([...this.#dirty].filter(([channel]) => part.includes(channel)));
+    for (const channel of old.keys()) this.#dirty.delete(channel);
     const isRead = await this.#attempt({
       parts: sharesOf(part, this.#limits.requestsAtOnce),
       ...{ range: around, points, isWhole: true },
@@ -166,7 +167,9 @@ export class Reader {
         this.#held.set(channel, { series, range: around, density: densityOf(wanted) });
       },
     });
-    if (isRead) this.#plan(0);
+    if (isRead) return this.#plan(0);
+    // What was read before may fit again, if the window has gone back: it lacks these changes still.
+    for (const [channel, span] of old) this.#dirty.set(channel, united(this.#dirty.get(channel), span));
   }
 
   async #readChanged(wanted: Viewed): Promise<void> {
@@ -263,10 +266,10 @@ export class Reader {
     return true;
   }
 
-  /** Retries when the server is away or overloaded. A refusal (4xx) would be the same again, so it is not retried. */
+  /** Retries when the server is away or overloaded. */
   #afterFailure(failure: ApiFailure): void {
     this.#options.onFailure(failure);
-    if (failure.status !== 0 && failure.status < 500 && failure.status !== 429) return;
+    if (!failure.isPassing) return;
     this.#plan(this.#waitMs);
     this.#waitMs = Math.min(this.#waitMs * 2, this.#limits.retryMsMax);
   }

@@ -34,7 +34,7 @@ export function factsAfter(facts: ChannelFacts | undefined, update: LiveChannel)
   return {
     name: update.channel_name,
     units: update.units,
-    latest: update.latest ?? facts?.latest ?? { timestamp: null, value: null },
+    latest: update.latest ?? { timestamp: null, value: null },
     pointCount: update.point_count,
     chunkCount: update.chunk_count,
     changedAt: update.changed_at,

@@ -1,6 +1,6 @@
 import type { Outline } from '../api/readings.ts';
 import type { DataEntry } from '../api/runs.ts';
-import type { ChannelsEvent, RunStatus, StatusEvent } from '../live/protocol.ts';
+import type { ChannelsEvent, LiveChannel, RunStatus, StatusEvent } from '../live/protocol.ts';
 import { type Range, united } from '../plot/window.ts';
 import { type ChannelFacts, factsAfter } from './channel-facts.ts';
 
@@ -16,7 +16,7 @@ export interface OpenRun {
 const roundingMs = 2;
 
 /**
- * The run after an event.
+ * The run after an event. Its channels stay in the order of the server, that of their names.
  * @param onChanged called for each range of a channel that has changed
  */
 export function runAfter(
@@ -30,18 +30,24 @@ export function runAfter(
   const channels = new Map(run.channels.map((channel) => [channel.name, channel]));
   let { span } = run.outline;
   for (const update of (event as ChannelsEvent).channels) {
+    const isNew = !channels.has(update.channel_name);
     const facts = factsAfter(channels.get(update.channel_name), update);
     if (facts !== undefined) channels.set(facts.name, facts);
-    if (update.span === null) continue;
-    const changed = { fromMs: update.span[0], toMs: update.span[1] };
+    // A chunk without a possible time may begin or end a gap between others, wherever that is drawn.
+    const changed = rangeOf(update) ?? (isNew || facts === undefined ? undefined : span);
+    if (changed === undefined) continue;
     // The span of a run is put together from two answers, which may be of two instants while it grows. The first event
     // of a connection has the exact one.
     if (facts === undefined && !isBeyond(span, changed)) continue;
     span = united(span, changed);
     onChanged(update.channel_name, changed);
   }
-  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: [...channels.values()] };
+  const sorted = [...channels.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: sorted };
 }
+
+const rangeOf = ({ span }: LiveChannel): Range | undefined =>
+  span === null ? undefined : { fromMs: span[0], toMs: span[1] };
 
 const isBeyond = (span: Range | undefined, { fromMs, toMs }: Range) =>
   span === undefined || fromMs < span.fromMs - roundingMs || toMs > span.toMs + roundingMs;

@@ -1,4 +1,4 @@
-import type { Run } from '../api/runs.ts';
+import type { Run, RunPage } from '../api/runs.ts';
 import type { RunEvent } from '../live/protocol.ts';
 
 /** The part of the list that has been read: growing runs first, then the others, each newest first. */
@@ -14,47 +14,58 @@ export interface LoadedRuns {
 export const emptyList: LoadedRuns = { live: [], others: [], total: null, cursor: undefined };
 
 /** The list with one more page. Runs that are listed already, such as growing ones, are not added again. */
-export function withPage(
-  list: LoadedRuns,
-  page: { runs: Run[]; next_cursor: string | null; total: number | null },
-): LoadedRuns {
+export function withPage(list: LoadedRuns, page: RunPage): LoadedRuns {
   const known = new Set([...list.live, ...list.others].map(({ data_id }) => data_id));
   const fresh = page.runs.filter(({ data_id }) => !known.has(data_id));
   return { ...list, others: [...list.others, ...fresh], cursor: page.next_cursor, total: page.total ?? list.total };
 }
 
-/** The list after the growing runs were read again. A run that has ended moves to the others. */
-export function withLive(list: LoadedRuns, live: Run[]): LoadedRuns {
-  const growing = new Set(live.map(({ data_id }) => data_id));
-  const ended = list.live
-    .filter(({ data_id }) => !growing.has(data_id))
-    .map((run): Run => ({ ...run, status: statusAfter(run) }));
-  const others = [...list.others.filter(({ data_id }) => !growing.has(data_id)), ...ended];
-  others.sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0));
-  return { ...list, live, others };
+/**
+ * The list after the growing runs and the first page were read again. The rows that follow the first page stay as they were.
+ */
+export function withFresh(list: LoadedRuns, live: Run[], page: RunPage): LoadedRuns {
+  const fresh = withPage({ ...emptyList, live, total: list.total }, page);
+  const last = page.runs.at(-1);
+  if (page.next_cursor === null || last === undefined) return fresh;
+  const here = new Set([...live, ...page.runs].map(({ data_id }) => data_id));
+  const ended = list.live.map((run): Run => ({ ...run, status: run.status === 'live' ? 'interrupted' : run.status }));
+  const later = [...ended, ...list.others].filter((run) => !here.has(run.data_id) && isBefore(last, run));
+  if (later.length === 0) return fresh;
+  later.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  // The next page follows the rows that stay.
+  return { ...fresh, others: [...fresh.others, ...later], cursor: list.others.length > 0 ? list.cursor : fresh.cursor };
 }
 
-const statusAfter = ({ status }: Run) => (status === 'live' ? 'interrupted' : status);
+/** Whether a run comes before another one in the list: newest first. */
+const isBefore = (a: Run, b: Run) =>
+  a.created_at > b.created_at || (a.created_at === b.created_at && a.data_id < b.data_id);
 
-/** The list after an event. `isStale` tells that a run has begun or ended, so that the growing runs must be read again. */
-export function afterEvent(list: LoadedRuns, event: RunEvent): { list: LoadedRuns; isStale: boolean } {
+/**
+ * The list after an event. `isStale` tells that a run has begun or ended, or is not in the list, so that the list must be
+ * read again.
+ */
+export function afterEvent(
+  list: LoadedRuns,
+  event: RunEvent,
+): { list: LoadedRuns; isKnown: boolean; isStale: boolean } {
+  const { data_id: dataId, status } = event;
+  const known = [...list.live, ...list.others].find((run) => run.data_id === dataId);
+  const isKnown = known !== undefined;
+  if (status === 'deleted') return { list: isKnown ? without(list, [dataId]) : list, isKnown, isStale: false };
   const change = (run: Run): Run =>
-    run.data_id !== event.data_id
+    run.data_id !== dataId
       ? run
       : {
           ...run,
-          point_count: event.point_count,
-          last_chunk_at: event.last_chunk_at ?? run.last_chunk_at,
-          missing_chunk_count: event.missing_chunk_count,
-          status: event.status === 'deleted' ? run.status : event.status,
+          ...{ status, point_count: event.point_count, missing_chunk_count: event.missing_chunk_count },
+          ...{ seconds: event.seconds, last_chunk_at: event.last_chunk_at ?? run.last_chunk_at },
         };
-  if (event.status === 'deleted') return { list: without(list, [event.data_id]), isStale: false };
-  const isGrowing = list.live.some(({ data_id }) => data_id === event.data_id);
-  const isStale = isGrowing !== (event.status === 'live');
-  const isOther = list.others.some(({ data_id }) => data_id === event.data_id);
+  // A list that has not changed stays the same object, so that it is not rendered again for a run that it does not show.
+  if (!isKnown) return { list, isKnown, isStale: true };
   return {
-    list: { ...list, live: list.live.map(change), others: isOther ? list.others.map(change) : list.others },
-    isStale,
+    list: { ...list, live: list.live.map(change), others: list.others.map(change) },
+    isKnown,
+    isStale: known.status !== status,
   };
 }
 

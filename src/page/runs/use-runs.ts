@@ -1,90 +1,128 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isPassing, repeatMs } from '../api/failure.ts';
 import { readRunPage, runPageMax } from '../api/runs.ts';
-import type { RunEvent } from '../live/protocol.ts';
-import { useLineBack, useLive } from '../live/use-live.ts';
+import type { RunEvent, RunStatus } from '../live/protocol.ts';
+import { useLineOpen, useLive } from '../live/use-live.ts';
 import type { RunFilters } from '../url-state.ts';
-import { afterEvent, emptyList, type LoadedRuns, withLive, without, withPage } from './run-list.ts';
+import { afterEvent, emptyList, type LoadedRuns, withFresh, without, withPage } from './run-list.ts';
 
 const firstPage = 100;
 /** Within this time events that need a read of the server share one read. */
 const lookMs = 500;
 
+type Change = (list: LoadedRuns) => LoadedRuns;
+
 /** The list of runs that pass the filters. `more` reads the next page, and live events keep the list up to date. */
 export function useRuns(filters: RunFilters) {
   const [list, setList] = useState<LoadedRuns>(emptyList);
-  const [error, setError] = useState<Error>();
-  const [isReading, setReading] = useState(true);
-  const [turn, setTurn] = useState(0);
-  const reading = useRef<AbortController | undefined>(undefined);
-  const key = JSON.stringify(filters);
-
-  const attempt = async (read: (signal: AbortSignal) => Promise<(list: LoadedRuns) => LoadedRuns>) => {
-    const abort = new AbortController();
-    reading.current = abort;
-    setReading(true);
-    try {
-      const change = await read(abort.signal);
-      if (abort.signal.aborted) return;
-      setList(change);
-      setError(undefined);
-    } catch (failure) {
-      if (!abort.signal.aborted) setError(failure as Error);
-    } finally {
-      if (reading.current === abort) {
-        reading.current = undefined;
-        setReading(false);
-      }
-    }
+  // Events may come before the next render, so each continues from the list that the event before has left.
+  const current = useRef(list);
+  const put = (next: LoadedRuns) => {
+    current.current = next;
+    setList(next);
   };
-  const growing = (signal?: AbortSignal) =>
-    filters.status === 'ended'
-      ? Promise.resolve([])
-      : readRunPage({ ...filters, status: 'live' }, { limit: runPageMax }, signal).then(({ runs }) => runs);
-
-  useEffect(() => {
-    reading.current?.abort();
-    void attempt(async (signal) => {
-      const [live, page] = await Promise.all([growing(signal), readRunPage(filters, { limit: firstPage }, signal)]);
-      return () => withPage({ ...emptyList, live }, page);
+  const { error, isReading, read, isFree, keep } = useReads({
+    onRead: (change) => put(change(current.current)),
+    onEvent: (event) => take(event),
+    onFailure: (failure) => isPassing(failure) && lookAgain(repeatMs),
+  });
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const stopWaiting = () => {
+    clearTimeout(timer.current);
+    timer.current = undefined;
+  };
+  const latest = useRef(filters);
+  latest.current = filters;
+  /** @param isAnew true to begin with an empty list; otherwise rows after the first page stay */
+  const readAll = (isAnew: boolean) => {
+    stopWaiting();
+    const wanted = latest.current;
+    void read(isAnew, async (signal) => {
+      const growing = { ...wanted, status: 'live' as const };
+      const [live, page] = await Promise.all([
+        wanted.status === 'ended' ? [] : readRunPage(growing, { limit: runPageMax }, signal).then(({ runs }) => runs),
+        readRunPage(wanted, { limit: firstPage }, signal),
+      ]);
+      return (before) => withFresh(isAnew ? emptyList : before, live, page);
     });
-  }, [key, turn]);
-
-  const look = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const lookAgain = () => {
-    look.current ??= setTimeout(async () => {
-      look.current = undefined;
-      const live = await growing().catch(() => undefined);
-      if (live !== undefined) setList((before) => withLive(before, live));
-    }, lookMs);
   };
+  const lookAgain = (ms: number) => {
+    timer.current ??= setTimeout(() => {
+      stopWaiting();
+      if (isFree()) readAll(false);
+      else lookAgain(lookMs);
+    }, ms);
+  };
+  /** By run that a read was to bring into the list: the status it had. One that does not pass the filters is not read again. */
+  const sought = useRef(new Map<string, RunStatus>());
+  const take = (event: RunEvent) => {
+    const { list: next, isKnown, isStale } = afterEvent(current.current, event);
+    put(next);
+    const isSought = !isKnown && sought.current.get(event.data_id) === event.status;
+    if (isKnown) sought.current.delete(event.data_id);
+    else sought.current.set(event.data_id, event.status);
+    if (isStale && !isSought) lookAgain(lookMs);
+  };
+
   useEffect(() => {
-    return () => {
-      clearTimeout(look.current);
-      look.current = undefined;
-    };
-  }, [key]);
-  // Deletions while the connection was lost are not sent as events later, so the list is read again.
-  useLineBack(() => setTurn((count) => count + 1));
+    sought.current.clear();
+    readAll(true);
+    return stopWaiting;
+  }, [JSON.stringify(filters)]);
+  // No event tells of runs that were deleted before the connection began.
+  useLineOpen(() => lookAgain(lookMs));
   useLive({ list: true }, (name, data) => {
-    if (name !== 'run') return;
-    const { list: next, isStale } = afterEvent(list, data as RunEvent);
-    setList((before) => afterEvent(before, data as RunEvent).list);
-    if (isStale && next !== undefined) lookAgain();
+    if (name === 'run' && !keep(data as RunEvent)) take(data as RunEvent);
   });
 
   return {
-    list,
-    error,
-    isReading,
-    again: () => setTurn((count) => count + 1),
-    remove: (dataIds: readonly string[]) => setList((before) => without(before, dataIds)),
+    ...{ list, error, isReading },
+    again: () => readAll(true),
+    remove: (dataIds: readonly string[]) => put(without(current.current, dataIds)),
     more() {
-      const { cursor } = list;
-      if (reading.current !== undefined || typeof cursor !== 'string' || error !== undefined) return;
-      void attempt(async (signal) => {
+      const { cursor } = current.current;
+      if (!isFree() || typeof cursor !== 'string' || error !== undefined) return;
+      void read(true, async (signal) => {
         const page = await readRunPage(filters, { limit: runPageMax, cursor }, signal);
         return (before) => withPage(before, page);
       });
+    },
+  };
+}
+
+interface ReadsOptions {
+  onRead(change: Change): void;
+  onEvent(event: RunEvent): void;
+  onFailure(failure: unknown): void;
+}
+
+/** Reads the server, one read at a time. Events that come meanwhile are kept: its answer may be older than they are. */
+function useReads({ onRead, onEvent, onFailure }: ReadsOptions) {
+  const [error, setError] = useState<Error>();
+  const [isReading, setReading] = useState(true);
+  const under = useRef<{ abort: AbortController; events: RunEvent[] } | undefined>(undefined);
+  useEffect(() => () => under.current?.abort.abort(), []);
+  return {
+    error,
+    isReading,
+    isFree: () => under.current === undefined,
+    /** Keeps an event for the end of the read that is under way. @returns false if there is none */
+    keep: (event: RunEvent) => under.current !== undefined && under.current.events.push(event) > 0,
+    /** @param isShown false for a read that happens behind what is shown */
+    async read(isShown: boolean, ask: (signal: AbortSignal) => Promise<Change>) {
+      under.current?.abort.abort();
+      const own = { abort: new AbortController(), events: [] as RunEvent[] };
+      under.current = own;
+      if (isShown) setReading(true);
+      const answer = await ask(own.abort.signal).catch((failure: Error) => failure);
+      if (own.abort.signal.aborted) return;
+      under.current = undefined;
+      setReading(false);
+      const failed = answer instanceof Error;
+      setError(failed ? answer : undefined);
+      if (failed) onFailure(answer);
+      else onRead(answer);
+      own.events.forEach(onEvent);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
-import { processLimits } from './limits.ts';
+import { type ProcessLimits, processLimits } from './limits.ts';
 
 /** The form of a log: JSON lines, text for people, or `auto`: text on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'text';
@@ -11,16 +11,16 @@ export type LogFormat = 'auto' | 'json' | 'text';
  * the process: an error of writing, such as a closed terminal or a full disk, is ignored, and lines that nobody reads, as
  * of a terminal that is paused, wait in memory. The same errors of standard output are ignored.
  * @param descriptor of the file that the log is written to
- * @param bytesMax of lines that may wait (`logBytesMax`); further ones are dropped and counted
+ * @param limits bytes of lines that may wait; further ones are dropped and counted
  */
 export function openLog(
   level: string,
   descriptor = 2,
   format: LogFormat = 'json',
-  bytesMax = processLimits.logBytesMax,
+  { logBytesMax }: Pick<ProcessLimits, 'logBytesMax'> = processLimits,
 ): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(descriptor));
-  const file = openFile(descriptor, bytesMax);
+  const file = openFile(descriptor, logBytesMax);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const textOf = isText ? formatter(descriptor) : undefined;
   const destination = textOf === undefined ? file : { write: (line: string) => file.write(textOf(line)) };
@@ -33,7 +33,7 @@ export function openLog(
     const count = dropped;
     dropped = 0;
     if (count > 0)
-      log.warn({ dropped: count }, `lines of the log were dropped, nobody read it (logBytesMax, ${bytesMax})`);
+      log.warn({ dropped: count }, `lines of the log were dropped, nobody read it (logBytesMax, ${logBytesMax})`);
   });
   return log;
 }

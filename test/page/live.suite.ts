@@ -121,7 +121,9 @@ describe('a run that grows', () => {
     await isDrawn(page, 10);
     await sendChunk(send, dataId, 1, { ...one(1), Time: one(1).rate as Readings });
     await page.getByRole('heading', { name: 'Time' }).waitFor();
-    await expect.poll(() => page.locator('.plot').nth(1).getAttribute('data-points')).toBe('10');
+    const plotOf = (name: string) => page.getByLabel(`Plot of ${name}`).locator('.plot').getAttribute('data-points');
+    await expect.poll(() => plotOf('Time')).toBe('10');
+    await expect.poll(() => plotOf('rate')).toBe('20');
     await visitor.context.close();
   });
 });

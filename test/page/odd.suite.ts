@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible, isDrawn, launch, picture, sideways, sizes, type Visitor, visit } from './support/browser.ts';
@@ -220,6 +221,23 @@ test('ten thousand runs scroll: few rows are in the document, and each comes', a
   expect(await page.getByRole('link', { name: 'bulk run 1', exact: true }).isVisible()).toBe(true);
   expect(await page.locator('.run-table tbody tr').count()).toBeLessThan(80);
   expect(await page.locator('.run-table').getAttribute('aria-rowcount')).toMatch(/^100\d\d$/);
+  await page.close();
+}, 120_000);
+
+test('the next page that is asked for while the list is read again comes after that', async () => {
+  const page = await visitor.open('/');
+  await page.locator('.run-table tbody a').first().waitFor();
+  let held = 0;
+  await page.route(/limit=100(&|$)/, async (route) => {
+    held++;
+    await sleep(1_500);
+    await route.continue();
+  });
+  // A run that the list does not have: it is read again.
+  await openRun(send, { name: 'new to the list' });
+  await expect.poll(() => held, { timeout: 10_000 }).toBeGreaterThan(0);
+  await page.evaluate('scrollTo(0, document.documentElement.scrollHeight / 2)');
+  await expect.poll(() => page.locator('.run-table tbody a').first().textContent()).toMatch(/bulk run/);
   await page.close();
 }, 120_000);
 

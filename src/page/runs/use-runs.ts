@@ -21,8 +21,15 @@ export function useRuns(filters: RunFilters) {
     current.current = next;
     setList(next);
   };
+  /** The next page was asked for while another read was under way, or after one that failed. */
+  const wantsMore = useRef(false);
   const { error, isReading, read, isFree, keep } = useReads({
-    onRead: (change) => put(change(current.current)),
+    onRead(change) {
+      put(change(current.current));
+      if (!wantsMore.current) return;
+      wantsMore.current = false;
+      readNext();
+    },
     onEvent: (event) => take(event),
     onFailure: (failure) => isPassing(failure) && lookAgain(repeatMs),
   });
@@ -38,13 +45,13 @@ export function useRuns(filters: RunFilters) {
     stopWaiting();
     const wanted = latest.current;
     void read(isAnew, async (signal) => {
-      const growing = { ...wanted, status: 'live' as const };
-      const [live, page] = await Promise.all([
-        wanted.status === 'ended' ? [] : readRunPage(growing, { limit: runPageMax }, signal).then(({ runs }) => runs),
-        readRunPage(wanted, { limit: firstPage }, signal),
-      ]);
-      return (before) => withFresh(isAnew ? emptyList : before, live, page);
+      const fresh = await readFresh(wanted, signal);
+      return (before) => fresh(isAnew ? emptyList : before);
     });
+  };
+  const readNext = () => {
+    const { cursor } = current.current;
+    if (typeof cursor === 'string') void read(true, (signal) => readPageAfter(latest.current, cursor, signal));
   };
   const lookAgain = (ms: number) => {
     timer.current ??= setTimeout(() => {
@@ -66,6 +73,7 @@ export function useRuns(filters: RunFilters) {
 
   useEffect(() => {
     sought.current.clear();
+    wantsMore.current = false;
     readAll(true);
     return stopWaiting;
   }, [JSON.stringify(filters)]);
@@ -80,14 +88,25 @@ export function useRuns(filters: RunFilters) {
     again: () => readAll(true),
     remove: (dataIds: readonly string[]) => put(without(current.current, dataIds)),
     more() {
-      const { cursor } = current.current;
-      if (!isFree() || typeof cursor !== 'string' || error !== undefined) return;
-      void read(true, async (signal) => {
-        const page = await readRunPage(filters, { limit: runPageMax, cursor }, signal);
-        return (before) => withPage(before, page);
-      });
+      if (isFree() && error === undefined) readNext();
+      else wantsMore.current = true;
     },
   };
+}
+
+/** Reads the growing runs and the first page. */
+async function readFresh(filters: RunFilters, signal: AbortSignal): Promise<Change> {
+  const growing = { ...filters, status: 'live' as const };
+  const [live, page] = await Promise.all([
+    filters.status === 'ended' ? [] : readRunPage(growing, { limit: runPageMax }, signal).then(({ runs }) => runs),
+    readRunPage(filters, { limit: firstPage }, signal),
+  ]);
+  return (list) => withFresh(list, live, page);
+}
+
+async function readPageAfter(filters: RunFilters, cursor: string, signal: AbortSignal): Promise<Change> {
+  const page = await readRunPage(filters, { limit: runPageMax, cursor }, signal);
+  return (list) => withPage(list, page);
 }
 
 interface ReadsOptions {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectAccessible, isDrawn, launch, picture, sideways, sizes, type Visitor, visit } from './support/browser.ts';
-import { type Lab, openLab, openRun, type Readings, sendChunk, sendTo } from './support/lab.ts';
+import { finalize, type Lab, openLab, openRun, type Readings, sendChunk, sendTo } from './support/lab.ts';
 
 /** Runs and names that nobody expects, and very many of them. */
 let lab: Lab;
@@ -225,16 +225,19 @@ test('ten thousand runs scroll: few rows are in the document, and each comes', a
 }, 120_000);
 
 test('the next page that is asked for while the list is read again comes after that', async () => {
+  const dataId = await openRun(send, { name: 'about to end' });
   const page = await visitor.open('/');
-  await page.locator('.run-table tbody a').first().waitFor();
+  await page.getByRole('link', { name: 'about to end' }).waitFor();
+  // What is read once more after the connection has begun.
+  await sleep(2_000);
   let held = 0;
   await page.route(/limit=100(&|$)/, async (route) => {
     held++;
     await sleep(1_500);
     await route.continue();
   });
-  // A run that the list does not have: it is read again.
-  await openRun(send, { name: 'new to the list' });
+  // The list is read again, and is as long as before.
+  await finalize(send, dataId);
   await expect.poll(() => held, { timeout: 10_000 }).toBeGreaterThan(0);
   await page.evaluate('scrollTo(0, document.documentElement.scrollHeight / 2)');
   await expect.poll(() => page.locator('.run-table tbody a').first().textContent()).toMatch(/bulk run/);

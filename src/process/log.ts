@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { isatty } from 'node:tty';
 import { type Logger, pino } from 'pino';
 import { type ProcessLimits, processLimits } from './limits.ts';
+import { openLogFile } from './log-file.ts';
 
 /** The form of a log: JSON lines, text for people, or `auto`: text on a terminal and JSON elsewhere. */
 export type LogFormat = 'auto' | 'json' | 'text';
@@ -20,56 +21,18 @@ export function openLog(
   { logBytesMax }: Pick<ProcessLimits, 'logBytesMax'> = processLimits,
 ): Logger {
   const isText = format === 'text' || (format === 'auto' && isatty(descriptor));
-  const file = openFile(descriptor, logBytesMax);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  const file = openLogFile({
+    descriptor,
+    bytesMax: logBytesMax,
+    onDropped: (dropped) =>
+      log.warn({ dropped }, `lines of the log were dropped, nobody read it (logBytesMax, ${logBytesMax})`),
+  });
   const textOf = isText ? formatter(descriptor) : undefined;
-  const destination = textOf === undefined ? file : { write: (line: string) => file.write(textOf(line)) };
-  const log = pino({ level, formatters: { log: besideOwnNames } }, destination);
-  let dropped = 0;
-  file.on('drop', () => {
-    dropped++;
-  });
-  file.on('drain', () => {
-    const count = dropped;
-    dropped = 0;
-    if (count > 0)
-      log.warn({ dropped: count }, `lines of the log were dropped, nobody read it (logBytesMax, ${logBytesMax})`);
-  });
+  const write = textOf === undefined ? file.write : (line: string) => file.write(textOf(line));
+  const log = pino({ level, formatters: { log: besideOwnNames } }, { write });
+  process.once('exit', file.flush);
   return log;
-}
-
-/** A pipe takes as many bytes at once without mixing them with the lines of another process (PIPE_BUF). */
-const unmixedBytes = 4_096;
-/** A write that takes longer waits for a reader. */
-const stuckMs = 1_000;
-
-/**
- * A file that is written by a thread, which may wait for the reader. What is left is written when the process exits, unless
- * nobody reads.
- */
-function openFile(descriptor: number, bytesMax: number) {
-  const file = pino.destination({ fd: descriptor, sync: false, maxLength: bytesMax, maxWrite: unmixedBytes });
-  file.on('error', () => {});
-  let writtenMs = performance.now();
-  let isDone = true;
-  file.on('write', () => {
-    writtenMs = performance.now();
-  });
-  file.on('drain', () => {
-    isDone = true;
-  });
-  const write = file.write.bind(file);
-  const flush = file.flushSync.bind(file);
-  return Object.assign(file, {
-    write(text: string) {
-      if (isDone) writtenMs = performance.now();
-      isDone = false;
-      return write(text);
-    },
-    flushSync() {
-      if (isDone || performance.now() - writtenMs < stuckMs) flush();
-    },
-  });
 }
 
 /** Formats a line for people, with its fields on the lines below. In colors on a terminal, unless NO_COLOR is set. */

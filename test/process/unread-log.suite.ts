@@ -1,12 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { buildServer, serve } from '../support/built-server.ts';
 
-/* A server whose log is not read: its terminal is paused (Ctrl-S), or the program behind its pipe hangs. */
+/* A process whose log is not read: its terminal is paused (Ctrl-S) or closed, or the program behind its pipe hangs. */
 
 let built: Awaited<ReturnType<typeof buildServer>>;
 beforeAll(async () => {
@@ -14,13 +15,21 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => built?.remove());
 
-test('it serves on, and stops in order', { timeout: 120_000 }, async () => {
+/** A pipe that nobody reads. */
+async function unreadPipe() {
   const folder = await mkdtemp(join(tmpdir(), 'metrology-unread-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const pipe = join(folder, 'log');
   execFileSync('mkfifo', [pipe]);
   const reader = openSync(pipe, 'r+');
-  onTestFinished(() => closeSync(reader));
+  onTestFinished(async () => {
+    closeSync(reader);
+    await rm(folder, { recursive: true, force: true });
+  });
+  return { folder, pipe };
+}
+
+test('a server serves on, and stops in order', { timeout: 120_000 }, async () => {
+  const { folder, pipe } = await unreadPipe();
   const key = 'a-key-for-the-log';
   const settings = { DATA_DIR: join(folder, 'data'), BOOTSTRAP_API_KEY: key };
   const server = await serve(built.folder, settings, { before: ['sh', '-c', 'exec "$@" 2>"$0"', pipe] });
@@ -34,4 +43,60 @@ test('it serves on, and stops in order', { timeout: 120_000 }, async () => {
   expect((await fetch(`${server.endpoint}/readyz`)).status).toBe(200);
   server.child.kill('SIGTERM');
   await expect.poll(() => server.child.exitCode, { timeout: 20_000 }).toBe(0);
+});
+
+describe('a process that exits right after its last lines', () => {
+  const lineCount = 200;
+  const program = () => [
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    `import { openLog } from ${JSON.stringify(join(built.folder, 'dist/process/log.js'))};
+    const log = openLog('info', 2, 'auto');
+    for (let i = 0; i < ${lineCount}; i++) log.info('line ' + i + ' of the log ' + 'x'.repeat(1_000));
+    process.exit(3);`,
+  ];
+  /** How it ends, with its log in the given file. */
+  async function endOf([file, ...args]: string[], log: 'ignore' | 'pipe' | number) {
+    const child = spawn(file as string, args, { stdio: ['ignore', 'ignore', log] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    let text = '';
+    child.stderr?.setEncoding('utf8').on('data', (more) => {
+      text += more;
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const [code] = await once(child, 'close');
+    clearTimeout(timer);
+    return { code, text };
+  }
+
+  test('writes all of them, in order', async () => {
+    const { code, text } = await endOf(program(), 'pipe');
+    expect(code).toBe(3);
+    const numbers = [...text.matchAll(/line (\d+) of the log/g)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(Array.from({ length: lineCount }, (_, i) => i));
+  });
+
+  test('exits when its pipe is full', async () => {
+    const { pipe } = await unreadPipe();
+    // Its writes do not wait, but fail.
+    const log = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    onTestFinished(() => closeSync(log));
+    expect(() => {
+      for (;;) writeSync(log, Buffer.alloc(4_096));
+    }).toThrow('EAGAIN');
+    expect((await endOf(program(), log)).code).toBe(3);
+  });
+
+  test('exits when its terminal was closed', async () => {
+    const closed = `
+import os, pty, subprocess, sys
+master, slave = pty.openpty()
+child = subprocess.Popen(sys.argv[1:], stderr=slave)
+os.close(slave)
+os.close(master)
+sys.exit(child.wait())`;
+    // Node 20 itself sometimes crashes when it gives back a terminal that was closed. What counts is that it ends.
+    expect((await endOf(['python3', '-c', closed, ...program()], 'ignore')).code).not.toBeNull();
+  });
 });

@@ -1,0 +1,105 @@
+import { write, writeSync } from 'node:fs';
+
+/** A file that a log is written to, and that holds up nobody. */
+export interface LogFile {
+  write(line: string): void;
+  /** Writes what waits, before the process exits. It gives up when nobody reads. */
+  flush(): void;
+}
+
+interface LogFileOptions {
+  descriptor: number;
+  /** Bytes of lines that may wait. Further lines are dropped. */
+  bytesMax: number;
+  /** Called when all that waited has been written, with the number of lines that were dropped meanwhile. */
+  onDropped(count: number): void;
+}
+
+/** A pipe takes as many bytes at once without mixing them with the lines of another process (PIPE_BUF). */
+const unmixedBytes = 4_096;
+/** Pause before a write is repeated that found no room. */
+const roomMs = 100;
+/** A write that takes longer waits for a reader. The exit of the process does not. */
+const stuckMs = 200;
+/** Time for a write that a thread has just begun. */
+const begunMs = 10;
+
+/**
+ * A thread of libuv writes the lines, since a write to a terminal or a pipe that nobody reads waits. Pino's own destination
+ * (sonic-boom 4.2) cannot be used so: its `flushSync` repeats a write that fails for ever, as after a terminal was closed.
+ */
+export function openLogFile({ descriptor, bytesMax, onDropped }: LogFileOptions): LogFile {
+  let lines: Buffer[] = [];
+  let bytes = 0;
+  let dropped = 0;
+  /** When the write that is under way has begun. */
+  let sinceMs: number | undefined;
+
+  function writeNext(): void {
+    if (lines.length === 0) {
+      const count = dropped;
+      dropped = 0;
+      if (count > 0) onDropped(count);
+      return;
+    }
+    let [count, length] = [0, 0];
+    for (const line of lines) {
+      if (count > 0 && length + line.length > unmixedBytes) break;
+      count++;
+      length += line.length;
+    }
+    sinceMs = performance.now();
+    writePiece(Buffer.concat(lines.splice(0, count)), () => {
+      bytes -= length;
+      sinceMs = undefined;
+      writeNext();
+    });
+  }
+
+  /** Of a piece that cannot be written, as to a full disk, nothing is kept. */
+  function writePiece(piece: Buffer, done: () => void): void {
+    write(descriptor, piece, (error, count) => {
+      if (hasNoRoom(error)) setTimeout(() => writePiece(piece, done), roomMs).unref();
+      else if (error === null && count < piece.length) writePiece(piece.subarray(count), done);
+      else done();
+    });
+  }
+
+  return {
+    write(text) {
+      const line = Buffer.from(text);
+      if (bytes + line.length > bytesMax) {
+        dropped++;
+        return;
+      }
+      lines.push(line);
+      bytes += line.length;
+      if (sinceMs === undefined) writeNext();
+    },
+    flush() {
+      if (sinceMs !== undefined) {
+        if (performance.now() - sinceMs > stuckMs) return;
+        sleep(begunMs);
+      }
+      const rest = Buffer.concat(lines);
+      lines = [];
+      writeAtOnce(descriptor, rest);
+    },
+  };
+}
+
+function writeAtOnce(descriptor: number, text: Buffer): void {
+  const untilMs = performance.now() + stuckMs;
+  for (let rest = text; rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(descriptor, rest));
+    } catch (error) {
+      if (!hasNoRoom(error) || performance.now() > untilMs) return;
+      sleep(begunMs);
+    }
+  }
+}
+
+const hasNoRoom = (error: unknown) => ['EAGAIN', 'EBUSY'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+
+const sleep = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

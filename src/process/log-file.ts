@@ -1,4 +1,5 @@
-import { write, writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 /** A file that a log is written to, and that holds up nobody. */
 export interface LogFile {
@@ -28,7 +29,8 @@ const begunMs = 10;
  * A thread of libuv writes the lines, since a write to a terminal or a pipe that nobody reads waits. Pino's own destination
  * (sonic-boom 4.2) cannot be used so: its `flushSync` repeats a write that fails for ever, as after a terminal was closed.
  */
-export function openLogFile({ descriptor, bytesMax, onDropped }: LogFileOptions): LogFile {
+export function openLogFile({ descriptor: given, bytesMax, onDropped }: LogFileOptions): LogFile {
+  const descriptor = withoutWaiting(given);
   let lines: Buffer[] = [];
   let bytes = 0;
   let dropped = 0;
@@ -86,6 +88,19 @@ export function openLogFile({ descriptor, bytesMax, onDropped }: LogFileOptions)
       writeAtOnce(descriptor, rest);
     },
   };
+}
+
+/**
+ * The same terminal or pipe, opened once more so that a write fails instead of waiting: Node waits at its exit for threads
+ * that write. The given descriptor stays as it is, since other processes share it. Where that is not possible, it is used.
+ */
+function withoutWaiting(descriptor: number): number {
+  try {
+    if (!isatty(descriptor) && !fstatSync(descriptor).isFIFO()) return descriptor;
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return descriptor;
+  }
 }
 
 function writeAtOnce(descriptor: number, text: Buffer): void {

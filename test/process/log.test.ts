@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -81,7 +81,7 @@ describe('a log that nobody reads', () => {
     const folder = mkdtempSync(join(tmpdir(), 'metrology-log-'));
     const path = join(folder, 'pipe');
     execFileSync('mkfifo', [path]);
-    const reader = openSync(path, 'r+');
+    const reader = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
     const descriptor = openSync(path, 'w');
     onTestFinished(() => {
       for (const one of [reader, descriptor]) closeSync(one);
@@ -90,7 +90,11 @@ describe('a log that nobody reads', () => {
     let text = '';
     const read = () => {
       const bytes = Buffer.alloc(65_536);
-      text += bytes.toString('utf8', 0, readSync(reader, bytes));
+      try {
+        text += bytes.toString('utf8', 0, readSync(reader, bytes));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      }
       return text;
     };
     return { descriptor, read };

@@ -88,6 +88,15 @@ describe('a process that exits right after its last lines', () => {
     expect((await endOf(program(), log)).code).toBe(3);
   });
 
+  test('exits when its terminal is paused', async () => {
+    const paused = `
+import pty, subprocess, sys, termios
+master, slave = pty.openpty()
+termios.tcflow(slave, termios.TCOOFF)
+sys.exit(subprocess.call(sys.argv[1:], stderr=slave))`;
+    expect((await endOf(['python3', '-c', paused, ...program()], 'ignore')).code).toBe(3);
+  });
+
   test('exits when its terminal was closed', async () => {
     const closed = `
 import os, pty, subprocess, sys

@@ -26,10 +26,10 @@ import { median } from './support/rounds.ts';
 import type { Route, Sql, Target } from './support/target.ts';
 
 const { options } = readArguments(process.argv.slice(3), isInstalled('wrk'));
-const counts = (process.env.WORKERS_COUNTS ?? '1,2,4').split(',').map(Number);
+const counts = [1, 2, 4];
 const [points, pointsOfRun, healthEveryMs] = [100, 300_000, 10];
 /** Of one round: a fixed number, since the work that goes on beside chunks would count for more where fewer are stored in the same time. */
-const chunksOfRound = Number(process.env.WORKERS_CHUNKS ?? 8_000);
+const chunksOfRound = 8_000;
 const quiet = { clients: 8, perSecond: 20 };
 const folder = mkdtempSync(join(tmpdir(), 'metrology-bench-workers-'));
 const ends: (() => Promise<unknown>)[] = [];

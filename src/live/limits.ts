@@ -44,11 +44,6 @@ export const liveLimits = {
    */
   commitMsMax: 600_000,
   /**
-   * A client that begins to follow the list gets the live runs, and those that have changed within this time before the last
-   * change. So a client that has just read the list misses nothing.
-   */
-  recentMs: 60_000,
-  /**
    * How long clients wait before they connect again when this server ends. Other servers, or its successor, serve by then.
    */
   retryMs: 2_000,

@@ -9,8 +9,7 @@ import type { Subscriber } from './subscribers.ts';
 /** Sends the changed runs of the list to the clients that follow it; each run at most once per look. */
 export interface ListFeed {
   /**
-   * Sends the runs that are live now or have changed shortly before, or with a cursor those that may have changed since; and
-   * every change after it.
+   * Sends the runs that are live now, or with a cursor those that may have changed since; and every change after it.
    * @param cursor what the client has seen before: all changes up to this time
    */
   follow(organization: OrganizationDatabase, subscriber: Subscriber, cursor: Micros | undefined): Promise<void>;
@@ -84,7 +83,7 @@ export function createListFeed({ look, limits, now, report }: ListFeedOptions): 
   return {
     async follow(organization, subscriber, cursor) {
       const opened = await listOf(organization);
-      const frames = await beginningOf(opened, cursor, limits);
+      const frames = await beginningOf(opened, cursor, limits.commitMsMax);
       if (isClosed || subscriber.stream.destroyed) return;
       const { organizationId } = organization;
       const list = lists.get(organizationId) ?? opened;

@@ -1,6 +1,5 @@
 import type { OrganizationDatabase } from '../database/organizations.ts';
 import { type RunSummary, runFrame } from './frames.ts';
-import type { LiveLimits } from './limits.ts';
 import type { ListedRun, ListScope } from './look-store.ts';
 import type { Micros } from './run-facts.ts';
 import { countFollowedRuns, type RunCounts } from './store.ts';
@@ -17,20 +16,14 @@ export interface FollowedRunList {
 /** What a look covered besides the newest runs. */
 export type LookedThrough = Pick<ListScope, 'dataIds' | 'withOpen'>;
 
-/**
- * The first events for a client: with a cursor all runs that may have changed since, otherwise the live runs and those that
- * have changed shortly before. A client reads the list and connects; so it also learns of a run that ended in between.
- */
+/** The first events for a client: the live runs, or with a cursor all runs that may have changed since. */
 export async function beginningOf(
   { organization, seen }: FollowedRunList,
   cursor: Micros | undefined,
-  { commitMsMax, recentMs }: Pick<LiveLimits, 'commitMsMax' | 'recentMs'>,
+  commitMsMax: number,
 ): Promise<Buffer[]> {
-  // Counted from the newest change, which needs no clock: it is never later than now.
-  const newest = Math.max(0, ...[...seen.values()].map(({ changedAt }) => changedAt));
-  const from = cursor === undefined ? newest - recentMs * 1_000 : cursor - commitMsMax * 1_000;
-  const isWanted = ({ status, changedAt }: ListedRun) =>
-    changedAt > from || (cursor === undefined && status === 'live');
+  const from = cursor === undefined ? undefined : cursor - commitMsMax * 1_000;
+  const isWanted = ({ status, changedAt }: ListedRun) => (from === undefined ? status === 'live' : changedAt > from);
   const wanted = [...seen.values()].filter(isWanted);
   const { readAt, counts } = await countFollowedRuns(organization, idsOf(wanted));
   return summariesOf(counts, seen).map((one) => runFrame(one, readAt));

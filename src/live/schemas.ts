@@ -92,8 +92,8 @@ export const RunEvents = events(`server-sent events, each with an id to continue
 
 export const SeveralEvents = events(
   `server-sent events, each with an id to continue from. Of the runs that are named: ${eventsOfRun}. Of the list of runs: ` +
-    '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count","seconds"} of each that has changed, first of all ' +
-    'that are live or have changed just before',
+    '`run`: {"data_id","point_count","last_chunk_at","status","missing_chunk_count","seconds"} of each that has changed, ' +
+    'first of all that are live',
 );
 
 export const LatestAnswer = Type.Object(

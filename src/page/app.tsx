@@ -9,7 +9,7 @@ import { linkTo, usePageState } from './navigation.ts';
 import { RunView, toRuns } from './run/run-view.tsx';
 import { RunsView } from './runs/runs-view.tsx';
 import { takeToken } from './sign-in/one-time-token.ts';
-import { Scopes } from './sign-in/scopes.ts';
+import { Scopes, useMay } from './sign-in/scopes.ts';
 import { SignIn } from './sign-in/sign-in.tsx';
 import { ThemeButton } from './theme.tsx';
 import { formatTime } from './time/format.ts';
@@ -87,10 +87,11 @@ function Shown({ session }: { session: SignedIn }) {
   if (state.view === 'compare') return <CompareView key={state.dataIds.join()} state={state} />;
   if (state.view === 'keys') return <KeysView state={state} session={session} />;
   if (state.view === 'audit') return <AuditView state={state} />;
-  return <RunsView filters={state.filters} session={session} />;
+  return <RunsView filters={state.filters} />;
 }
 
 function Head({ session, onLeave }: { session: SignedIn; onLeave: () => void }) {
+  const mayAdminister = useMay('admin');
   return (
     <header class="page-head">
       <button type="button" class="skip" onClick={skip}>
@@ -103,8 +104,8 @@ function Head({ session, onLeave }: { session: SignedIn; onLeave: () => void }) 
         {session.organization_name}
       </span>
       <nav aria-label="Page">
-        {session.scopes.includes('admin') && <a {...linkTo({ view: 'keys', ended: false })}>Keys</a>}
-        {session.scopes.includes('admin') && <a {...linkTo(wholeAudit)}>Audit</a>}
+        {mayAdminister && <a {...linkTo({ view: 'keys', ended: false })}>Keys</a>}
+        {mayAdminister && <a {...linkTo(wholeAudit)}>Audit</a>}
         <a href="docs">API</a>
         <ThemeButton />
         <button type="button" class="quiet" onClick={onLeave}>

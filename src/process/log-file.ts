@@ -1,4 +1,4 @@
-import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
+import { constants, openSync, write, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 /** A file that a log is written to, and that holds up nobody. */
@@ -34,36 +34,34 @@ export function openLogFile({ descriptor: given, bytesMax, onDropped }: LogFileO
   let lines: Buffer[] = [];
   let bytes = 0;
   let dropped = 0;
-  /** When the write that is under way has begun. */
-  let sinceMs: number | undefined;
+  let isBusy = false;
+  /** When the file last took something, or had nothing to take. */
+  let tookMs = 0;
 
   function writeNext(): void {
-    if (lines.length === 0) {
-      const count = dropped;
-      dropped = 0;
-      if (count > 0) onDropped(count);
+    isBusy = lines.length > 0;
+    if (isBusy) {
+      writePiece(takePiece(lines));
       return;
     }
-    let [count, length] = [0, 0];
-    for (const line of lines) {
-      if (count > 0 && length + line.length > unmixedBytes) break;
-      count++;
-      length += line.length;
-    }
-    sinceMs = performance.now();
-    writePiece(Buffer.concat(lines.splice(0, count)), () => {
-      bytes -= length;
-      sinceMs = undefined;
-      writeNext();
-    });
+    const count = dropped;
+    dropped = 0;
+    if (count > 0) onDropped(count);
   }
 
-  /** Of a piece that cannot be written, as to a full disk, nothing is kept. */
-  function writePiece(piece: Buffer, done: () => void): void {
+  function writePiece(piece: Buffer): void {
     write(descriptor, piece, (error, count) => {
-      if (hasNoRoom(error)) setTimeout(() => writePiece(piece, done), roomMs).unref();
-      else if (error === null && count < piece.length) writePiece(piece.subarray(count), done);
-      else done();
+      if (hasNoRoom(error)) {
+        lines.unshift(piece);
+        setTimeout(writeNext, roomMs).unref();
+        return;
+      }
+      // Of a piece that cannot be written, as to a full disk, nothing is kept.
+      const rest = piece.subarray(error === null ? count : piece.length);
+      if (rest.length > 0) lines.unshift(rest);
+      bytes -= piece.length - rest.length;
+      tookMs = performance.now();
+      writeNext();
     });
   }
 
@@ -76,29 +74,41 @@ export function openLogFile({ descriptor: given, bytesMax, onDropped }: LogFileO
       }
       lines.push(line);
       bytes += line.length;
-      if (sinceMs === undefined) writeNext();
+      if (isBusy) return;
+      tookMs = performance.now();
+      writeNext();
     },
     flush() {
-      if (sinceMs !== undefined) {
-        if (performance.now() - sinceMs > stuckMs) return;
-        sleep(begunMs);
-      }
-      const rest = Buffer.concat(lines);
+      if (isBusy && performance.now() - tookMs > stuckMs) return;
+      if (isBusy) sleep(begunMs);
+      writeAtOnce(descriptor, Buffer.concat(lines));
       lines = [];
-      writeAtOnce(descriptor, rest);
     },
   };
 }
 
+/** Takes as many whole lines as are written together, at least one. */
+function takePiece(lines: Buffer[]): Buffer {
+  let [count, length] = [0, 0];
+  for (const line of lines) {
+    if (count > 0 && length + line.length > unmixedBytes) break;
+    count++;
+    length += line.length;
+  }
+  return Buffer.concat(lines.splice(0, count));
+}
+
 /**
- * The same terminal or pipe, opened once more so that a write fails instead of waiting: Node waits at its exit for threads
- * that write. The given descriptor stays as it is, since other processes share it. Where that is not possible, it is used.
+ * A terminal is opened once more so that a write fails instead of waiting: Node waits at its exit for threads that write. The
+ * given descriptor stays as it is, since other processes share it. Pipes and sockets never wait: Node makes them so when it
+ * opens `process.stderr`.
  */
 function withoutWaiting(descriptor: number): number {
+  if (!isatty(descriptor)) return descriptor;
   try {
-    if (!isatty(descriptor) && !fstatSync(descriptor).isFIFO()) return descriptor;
     return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
+    // A terminal of another user, or no Linux.
     return descriptor;
   }
 }

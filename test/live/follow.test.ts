@@ -177,9 +177,6 @@ describe('the list of runs', () => {
     await list.until((events) => events.find(({ data }) => data.data_id === other && data.last_chunk_at === null));
     await server.post(`/metrology/stream/${id}/finalize`);
     await list.until((events) => own(events).find((run) => run.status === 'finalized'));
-    // Who has read the list just before that, and connects only now, learns of it too.
-    const later = await following('/live');
-    await later.until((events) => own(events).find((run) => run.status === 'finalized'));
     await server.send('DELETE', `/data_entries/?data_ids=${id}`);
     await list.until((events) => own(events).find((run) => run.status === 'deleted'));
   });

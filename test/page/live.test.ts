@@ -265,12 +265,14 @@ describe('the switchboard', () => {
     expect(states).toEqual(['open', 'lost', 'unknown']);
   });
 
-  test('the same of the list', () => {
-    const { switchboard, openedCount } = board();
+  test('who comes later to the list learns that the line is open, and reads the list', () => {
+    const { switchboard, open, openedCount } = board();
     const list: Wish = { base: '/', dataIds: [], list: true };
     want(switchboard, listener().one, list);
-    want(switchboard, listener().one, list);
-    expect(openedCount()).toBe(2);
+    [...open.values()][0]?.state({ kind: 'open' });
+    const later = listener();
+    want(switchboard, later.one, list);
+    expect([openedCount(), later.states]).toEqual([1, ['open']]);
   });
 
   test.each(['here', 'again'] as const)('a tab that was taken for closed goes on when it says %s', (kind) => {

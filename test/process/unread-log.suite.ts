@@ -46,8 +46,7 @@ test('a server serves on, and stops in order', { timeout: 120_000 }, async () =>
 });
 
 describe('a process that exits right after its last lines', () => {
-  const lineCount = 200;
-  const program = () => [
+  const program = (lineCount = 200) => [
     process.execPath,
     '--input-type=module',
     '--eval',
@@ -74,18 +73,27 @@ describe('a process that exits right after its last lines', () => {
     const { code, text } = await endOf(program(), 'pipe');
     expect(code).toBe(3);
     const numbers = [...text.matchAll(/line (\d+) of the log/g)].map(([, number]) => Number(number));
-    expect(numbers).toEqual(Array.from({ length: lineCount }, (_, i) => i));
+    expect(numbers).toEqual(Array.from({ length: 200 }, (_, i) => i));
   });
 
   test('exits when its pipe is full', async () => {
     const { pipe } = await unreadPipe();
-    // Its writes do not wait, but fail.
-    const log = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    const log = openSync(pipe, 'w');
     onTestFinished(() => closeSync(log));
+    const filling = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
     expect(() => {
-      for (;;) writeSync(log, Buffer.alloc(4_096));
+      for (;;) writeSync(filling, Buffer.alloc(4_096));
     }).toThrow('EAGAIN');
+    closeSync(filling);
     expect((await endOf(program(), log)).code).toBe(3);
+  });
+
+  test('exits when nobody reads its socket, such as that of journald', async () => {
+    const unread = `
+import socket, subprocess, sys
+here, there = socket.socketpair()
+sys.exit(subprocess.call(sys.argv[1:], stderr=there))`;
+    expect((await endOf(['python3', '-c', unread, ...program(2_000)], 'ignore')).code).toBe(3);
   });
 
   test('exits when its terminal is paused', async () => {

@@ -3,19 +3,19 @@ import type { ApiFailure } from '../api/failure.ts';
 import { openSeries } from '../api/readings.ts';
 import { useLoaded, useTheme, useWidth } from '../lib/hooks.ts';
 import { formatReading, plural } from '../lib/numbers.ts';
-import type { ChannelsEvent, StatusEvent } from '../live/protocol.ts';
-import { useLineBack, useLive } from '../live/use-live.ts';
+import { useLineBack } from '../live/use-live.ts';
 import { linkTo, show } from '../navigation.ts';
-import { type Board, createBoard, type Trace } from '../plot/board.ts';
+import { type Board, createBoard } from '../plot/board.ts';
 import { readColors } from '../plot/colors.ts';
 import { type PanelLine, PlotPanel } from '../plot/panel.tsx';
 import { PlotKeys } from '../plot/plot-keys.tsx';
 import { TimeAxis, tickCount } from '../plot/time-axis.tsx';
 import type { Range } from '../plot/window.ts';
-import { type OpenRun, runAfter } from '../run/open-run.ts';
+import type { OpenRun } from '../run/open-run.ts';
 import { toRuns } from '../run/run-view.tsx';
 import { StatusMark } from '../run/status-mark.tsx';
 import { Toolbar } from '../run/toolbar.tsx';
+import { useGrowing } from '../run/use-growing.ts';
 import { loadRun } from '../run/use-run.ts';
 import { ticksOf } from '../time/ticks.ts';
 import { Trouble } from '../trouble.tsx';
@@ -24,12 +24,12 @@ import { type CompareState, runState } from '../url-state.ts';
 /** Compares up to four runs: one plot for each channel, with times counted from the start of each run. */
 export function CompareView({ state }: { state: CompareState }) {
   const { dataIds } = state;
-  const { value, error, again } = useLoaded(() => Promise.all(dataIds.map(openRunOrNone)), [dataIds.join()]);
+  const { value, error, again } = useLoaded(() => Promise.all(dataIds.map(loadRun)), [dataIds.join()]);
   useEffect(() => {
     document.title = 'Runs over each other';
   }, []);
   // The same list as long as the runs are the same: the board is made for it.
-  const runs = useMemo(() => value?.filter((run) => run !== undefined) ?? [], [value]);
+  const runs = useMemo(() => value?.filter((run) => run !== null) ?? [], [value]);
   if (error !== undefined) return <Trouble error={error} onAgain={again} />;
   if (value === undefined)
     return (
@@ -54,19 +54,13 @@ export function CompareView({ state }: { state: CompareState }) {
   );
 }
 
-const openRunOrNone = (dataId: string) =>
-  loadRun(dataId).catch((error) => {
-    if (error.status === 404) return undefined;
-    throw error;
-  });
-
-function Overlay({ state, runs: opened }: { state: CompareState; runs: OpenRun[] }) {
+function Overlay({ state, runs: opened }: { state: CompareState; runs: readonly OpenRun[] }) {
   const { place, width } = useWidth<HTMLDivElement>();
   const theme = useTheme();
   const [failure, setFailure] = useState<ApiFailure>();
   const colors = useMemo(readColors, [theme]);
   const board = useCompareBoard(state, opened, setFailure);
-  const runs = useGrowing(opened, (trace, span) => board.changed(trace, span));
+  const { runs } = useGrowing(opened, board.changed);
   useEffect(() => board.setWidth(width), [board, width]);
   useLineBack(board.again);
   const colorOf = (i: number) => colors.lines[i % colors.lines.length] as string;
@@ -124,28 +118,6 @@ function Overlay({ state, runs: opened }: { state: CompareState; runs: OpenRun[]
   );
 }
 
-/**
- * The runs, kept up to date by live events.
- * @param onChanged called when a range of a channel has changed
- */
-function useGrowing(opened: OpenRun[], onChanged: (trace: Trace, span: Range) => void): OpenRun[] {
-  const [, render] = useState(opened);
-  // Several events may come before the next render, so each continues from the runs that the event before has left.
-  const current = useRef({ opened, runs: opened });
-  if (current.current.opened !== opened) current.current = { opened, runs: opened };
-  useLive({ dataIds: opened.map(({ entry }) => entry.data_id) }, (name, data) => {
-    const event = data as ChannelsEvent | StatusEvent;
-    const runs = current.current.runs.map((run) => {
-      const dataId = run.entry.data_id;
-      if (dataId !== event.data_id) return run;
-      return runAfter(run, name, event, (channel, span) => onChanged({ dataId, channel }, span));
-    });
-    current.current = { opened, runs };
-    render(runs);
-  });
-  return current.current.runs;
-}
-
 function ChannelOverlay(props: {
   name: string;
   lines: PanelLine[];
@@ -185,7 +157,7 @@ function ChannelOverlay(props: {
 
 function useCompareBoard(
   state: CompareState,
-  runs: OpenRun[],
+  runs: readonly OpenRun[],
   onFailure: (failure: ApiFailure | undefined) => void,
 ): Board {
   const latest = useRef(state);

@@ -80,7 +80,7 @@ export function createSwitchboard(open: typeof openLine = openLine): Switchboard
       if (!before.has(one) || !listensTo(wish, one)) continue;
       // It was open before, and has reported its state to other listeners only.
       listener.onLine(one.state);
-      if (had !== undefined && isAllOf(had, wish, one)) continue;
+      if (hadAllOf(one, wish, had)) continue;
       // Only the first events of a connection hold the whole state. Without them the listener would miss what has changed
       // between its own first read and now.
       one.line.close();
@@ -112,9 +112,9 @@ const deletedEvent = (dataId: string): StreamEvent => {
 const listensTo = (wish: Wish, { dataIds }: OpenLine) =>
   dataIds === 'list' ? wish.list : wish.dataIds.some((id) => dataIds.has(id));
 
-/** Whether a listener had all that it wants of a line before. */
-const isAllOf = (had: Wish, wish: Wish, { dataIds }: OpenLine) =>
-  dataIds === 'list' ? had.list : wish.dataIds.every((id) => !dataIds.has(id) || had.dataIds.includes(id));
+/** Whether a listener had all before that it wants of a line. Of the list no more is needed than to know that it is open. */
+const hadAllOf = ({ dataIds }: OpenLine, wish: Wish, had: Wish | undefined) =>
+  dataIds === 'list' || wish.dataIds.every((id) => !dataIds.has(id) || had?.dataIds.includes(id));
 
 /** The addresses to connect to, each with the runs that it covers. */
 function urlsOf(wishes: readonly Wish[]): Map<string, OpenLine['dataIds']> {

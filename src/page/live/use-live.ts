@@ -73,14 +73,12 @@ export function useLine(): LineState {
   return state;
 }
 
-/** Calls back whenever a connection has begun, also one that replaces another. */
-export function useLineOpen(callBack: () => void): void {
+/** Calls back with every state of the connection, also one that is over before the next render. */
+function useLineStates(callBack: (state: LineState) => void): void {
   const latest = useRef(callBack);
   latest.current = callBack;
   useEffect(() => {
-    const watch = ({ kind }: LineState) => {
-      if (kind === 'open') latest.current();
-    };
+    const watch = (state: LineState) => latest.current(state);
     watchers.add(watch);
     return () => {
       watchers.delete(watch);
@@ -88,25 +86,21 @@ export function useLineOpen(callBack: () => void): void {
   }, []);
 }
 
+/** Calls back whenever a connection has begun, also one that replaces another. */
+export function useLineOpen(callBack: () => void): void {
+  useLineStates(({ kind }) => {
+    if (kind === 'open') callBack();
+  });
+}
+
 /** Calls back whenever the connection is open again after it was lost. */
 export function useLineBack(callBack: () => void): void {
-  const latest = useRef(callBack);
-  latest.current = callBack;
-  useEffect(() => {
-    let wasLost = false;
-    // Every state counts, also one that is over before the next render.
-    const watch = ({ kind }: LineState) => {
-      if (kind === 'lost') wasLost = true;
-      if (kind !== 'open' || !wasLost) return;
-      wasLost = false;
-      latest.current();
-    };
-    watch(line);
-    watchers.add(watch);
-    return () => {
-      watchers.delete(watch);
-    };
-  }, []);
+  const wasLost = useRef(line.kind === 'lost');
+  useLineStates(({ kind }) => {
+    const isBack = kind === 'open' && wasLost.current;
+    if (kind === 'lost' || kind === 'open') wasLost.current = kind === 'lost';
+    if (isBack) callBack();
+  });
 }
 
 export const tryAgain = (): void => theFeed().again();

@@ -13,7 +13,7 @@ import {
   tagRuns,
   untagRun,
 } from '../api/runs.ts';
-import { useMayWrite } from '../sign-in/scopes.ts';
+import { useMay } from '../sign-in/scopes.ts';
 import { EditableNote } from './editable-note.tsx';
 import { EditableText } from './editable-text.tsx';
 import type { OpenRun } from './open-run.ts';
@@ -28,7 +28,7 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
     if (next !== undefined) onChanged(next);
   };
   const sampleId = entry.physical_sample_id;
-  const mayWrite = useMayWrite();
+  const mayWrite = useMay('write');
   return (
     <section class="card">
       <h2>Details</h2>
@@ -95,7 +95,7 @@ export function Details({ run, onChanged }: { run: OpenRun; onChanged: (entry: D
 
 function TagOfRun({ name, onRemove }: { name: string; onRemove: () => Promise<void> }) {
   const [message, setMessage] = useState('');
-  const mayWrite = useMayWrite();
+  const mayWrite = useMay('write');
   const remove = () => onRemove().catch((error: Error) => setMessage(error.message));
   return (
     <span class={mayWrite ? 'tag removable' : 'tag'}>
@@ -119,7 +119,7 @@ export const namesOf = (list: readonly NamedLink[]) => list.map(({ name }) => na
 
 function AddOne(props: { label: string; known: () => Promise<string[]>; onAdd: (name: string) => Promise<void> }) {
   const [isOpen, setOpen] = useState(false);
-  if (!useMayWrite()) return null;
+  if (!useMay('write')) return null;
   if (!isOpen) {
     return (
       <button type="button" class="quiet" onClick={() => setOpen(true)} aria-label={props.label}>

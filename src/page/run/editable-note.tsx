@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { useMayWrite } from '../sign-in/scopes.ts';
+import { useMay } from '../sign-in/scopes.ts';
 import { formatTime } from '../time/format.ts';
 
 interface EditableNoteProps {
@@ -18,7 +18,7 @@ export function EditableNote({ value, changedAt, onSave }: EditableNoteProps) {
   const [message, setMessage] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
-  const mayWrite = useMayWrite();
+  const mayWrite = useMay('write');
   useEffect(() => {
     if (isEditing) field.current?.focus();
   }, [isEditing]);

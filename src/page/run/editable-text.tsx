@@ -1,5 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import { useMayWrite } from '../sign-in/scopes.ts';
+import { useMay } from '../sign-in/scopes.ts';
 
 interface EditableTextProps {
   label: string;
@@ -19,7 +19,7 @@ export function EditableText({ label, value, known, isOpen = false, onSave, onDo
   const field = useRef<HTMLInputElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const id = useId();
-  const mayWrite = useMayWrite();
+  const mayWrite = useMay('write');
   useEffect(() => {
     if (!isEditing) return;
     field.current?.focus();

@@ -30,11 +30,11 @@ export function runAfter(
   const channels = new Map(run.channels.map((channel) => [channel.name, channel]));
   let { span } = run.outline;
   for (const update of (event as ChannelsEvent).channels) {
-    const isNew = !channels.has(update.channel_name);
-    const facts = factsAfter(channels.get(update.channel_name), update);
+    const before = channels.get(update.channel_name);
+    const facts = factsAfter(before, update);
     if (facts !== undefined) channels.set(facts.name, facts);
     // A chunk without a possible time may begin or end a gap between others, wherever that is drawn.
-    const changed = rangeOf(update) ?? (isNew || facts === undefined ? undefined : span);
+    const changed = rangeOf(update) ?? (before === undefined || facts === undefined ? undefined : span);
     if (changed === undefined) continue;
     // The span of a run is put together from two answers, which may be of two instants while it grows. The first event
     // of a connection has the exact one.
@@ -42,8 +42,9 @@ export function runAfter(
     span = united(span, changed);
     onChanged(update.channel_name, changed);
   }
-  const sorted = [...channels.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: sorted };
+  const all = [...channels.values()];
+  if (all.length > run.channels.length) all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...run, status: event.status, outline: { ...run.outline, span }, channels: all };
 }
 
 const rangeOf = ({ span }: LiveChannel): Range | undefined =>

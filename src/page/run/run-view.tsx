@@ -24,9 +24,7 @@ export const toRuns = () => linkTo({ view: 'runs', filters: noFilters });
 export function RunView({ state }: { state: RunState }) {
   const { dataId } = state;
   const link = useMemo(createBoardLink, [dataId]);
-  const { loading, ledger, onPicture, again, setEntry } = useRun(dataId, (channel, span) =>
-    link.changed({ dataId, channel }, span),
-  );
+  const { loading, ledger, onPicture, again, setEntry } = useRun(dataId, link.changed);
   useLineBack(() => link.board()?.again());
   const [failure, setFailure] = useState<ApiFailure>();
   const [dialog, setDialog] = useState<{ kind: 'certificate' } | { kind: 'ledger'; channel: string }>();

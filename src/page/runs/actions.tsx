@@ -6,6 +6,7 @@ import { plural } from '../lib/numbers.ts';
 import { linkTo } from '../navigation.ts';
 import { namesOf } from '../run/details.tsx';
 import { EditableText } from '../run/editable-text.tsx';
+import { useMay } from '../sign-in/scopes.ts';
 import { comparedRunsMax } from '../url-state.ts';
 
 /** Most runs in one file, since the address names all their ids. */
@@ -15,17 +16,16 @@ const namedMax = 10;
 
 interface ActionsProps {
   runs: readonly Run[];
-  /** What the signed-in key may do. */
-  scopes: readonly string[];
   onNone(): void;
   onDeleted(dataIds: string[]): void;
   onChanged(): void;
 }
 
 /** The actions on the chosen runs. */
-export function Actions({ runs, scopes, onNone, onDeleted, onChanged }: ActionsProps) {
+export function Actions({ runs, onNone, onDeleted, onChanged }: ActionsProps) {
   const [dialog, setDialog] = useState<'tag' | 'delete'>();
   const [deleted, setDeleted] = useState<string[]>([]);
+  const [mayWrite, mayDelete] = [useMay('write'), useMay('delete')];
   const ids = runs.map(({ data_id }) => data_id);
   const close = () => setDialog(undefined);
   if (runs.length === 0) return <Undo dataIds={deleted} onDone={() => setDeleted([])} onRestored={onChanged} />;
@@ -51,12 +51,12 @@ export function Actions({ runs, scopes, onNone, onDeleted, onChanged }: ActionsP
           </a>
         </>
       )}
-      {scopes.includes('write') && (
+      {mayWrite && (
         <button type="button" onClick={() => setDialog('tag')}>
           Tag
         </button>
       )}
-      {scopes.includes('delete') && (
+      {mayDelete && (
         <button type="button" class="danger" onClick={() => setDialog('delete')}>
           Delete
         </button>

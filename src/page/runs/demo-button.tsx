@@ -3,14 +3,14 @@ import { base } from '../api/client.ts';
 import { CodeBlock } from '../lib/code-block.tsx';
 import { CopyButton } from '../lib/copy-button.tsx';
 import { show } from '../navigation.ts';
-import { useMayWrite } from '../sign-in/scopes.ts';
+import { useMay } from '../sign-in/scopes.ts';
 import { runState } from '../url-state.ts';
 import { startDemo } from './stream-demo.ts';
 
 /** Shown while there are no runs: a demo, and how to send a first run from Python. */
 export function StreamDemo() {
   const [message, setMessage] = useState('');
-  const mayWrite = useMayWrite();
+  const mayWrite = useMay('write');
   const start = async () => {
     setMessage('opening a stream …');
     try {

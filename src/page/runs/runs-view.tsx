@@ -1,5 +1,4 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { SignedIn } from '../api/session.ts';
 import { formatCount, plural } from '../lib/numbers.ts';
 import { show } from '../navigation.ts';
 import { noFilters, type RunFilters } from '../url-state.ts';
@@ -11,7 +10,7 @@ import { RunTable } from './run-table.tsx';
 import { useRuns } from './use-runs.ts';
 
 /** All runs: growing ones first, then newest first. */
-export function RunsView({ filters, session }: { filters: RunFilters; session: SignedIn }) {
+export function RunsView({ filters }: { filters: RunFilters }) {
   const { list, error, isReading, again, remove, more } = useRuns(filters);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => {
@@ -44,7 +43,6 @@ export function RunsView({ filters, session }: { filters: RunFilters; session: S
       )}
       <Actions
         runs={runs.filter(({ data_id }) => chosen.has(data_id))}
-        scopes={session.scopes}
         onNone={() => setChosen(new Set())}
         onDeleted={(ids) => {
           remove(ids);

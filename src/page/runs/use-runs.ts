@@ -119,23 +119,23 @@ interface ReadsOptions {
 function useReads({ onRead, onEvent, onFailure }: ReadsOptions) {
   const [error, setError] = useState<Error>();
   const [isReading, setReading] = useState(true);
-  const under = useRef<{ abort: AbortController; events: RunEvent[] } | undefined>(undefined);
-  useEffect(() => () => under.current?.abort.abort(), []);
+  const underWay = useRef<{ abort: AbortController; events: RunEvent[] } | undefined>(undefined);
+  useEffect(() => () => underWay.current?.abort.abort(), []);
   return {
     error,
     isReading,
-    isFree: () => under.current === undefined,
+    isFree: () => underWay.current === undefined,
     /** Keeps an event for the end of the read that is under way. @returns false if there is none */
-    keep: (event: RunEvent) => under.current !== undefined && under.current.events.push(event) > 0,
+    keep: (event: RunEvent) => underWay.current !== undefined && underWay.current.events.push(event) > 0,
     /** @param isShown false for a read that happens behind what is shown */
     async read(isShown: boolean, ask: (signal: AbortSignal) => Promise<Change>) {
-      under.current?.abort.abort();
+      underWay.current?.abort.abort();
       const own = { abort: new AbortController(), events: [] as RunEvent[] };
-      under.current = own;
+      underWay.current = own;
       if (isShown) setReading(true);
       const answer = await ask(own.abort.signal).catch((failure: Error) => failure);
       if (own.abort.signal.aborted) return;
-      under.current = undefined;
+      underWay.current = undefined;
       setReading(false);
       const failed = answer instanceof Error;
       setError(failed ? answer : undefined);
